@@ -1,0 +1,85 @@
+/**
+ * The one error of the file system: shaped like Node's own (`code`, `errno`, `syscall`, `path`,
+ * `cause`), thrown by every layer and translated only at the edges (to an errno at the mount, to a
+ * status over HTTP). The table is exhaustive: a code that is not listed cannot be thrown.
+ */
+
+/** Linux errno of every code that this file system answers with. */
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  EINTR: 4,
+  EIO: 5,
+  ENXIO: 6,
+  E2BIG: 7,
+  EBADF: 9,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EBUSY: 16,
+  EEXIST: 17,
+  EXDEV: 18,
+  ENODEV: 19,
+  ENOTDIR: 20,
+  EISDIR: 21,
+  EINVAL: 22,
+  ENFILE: 23,
+  EMFILE: 24,
+  ENOTTY: 25,
+  EFBIG: 27,
+  ENOSPC: 28,
+  EROFS: 30,
+  EMLINK: 31,
+  ERANGE: 34,
+  ENAMETOOLONG: 36,
+  ENOSYS: 38,
+  ENOTEMPTY: 39,
+  ELOOP: 40,
+  ENODATA: 61,
+  EOVERFLOW: 75,
+  EOPNOTSUPP: 95,
+  ETIMEDOUT: 110,
+  ESTALE: 116,
+  ECANCELED: 125,
+} as const
+
+export type FsErrorCode = keyof typeof ERRNO
+
+export interface FsErrorDetails {
+  syscall?: string | undefined
+  path?: string | undefined
+  cause?: unknown
+}
+
+export class FsError extends Error {
+  readonly code: FsErrorCode
+  /** Negative errno, as in Node's own errors. */
+  readonly errno: number
+  readonly syscall: string | undefined
+  readonly path: string | undefined
+
+  constructor(code: FsErrorCode, message: string, details: FsErrorDetails = {}) {
+    super(`${code}: ${message}`, details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = 'FsError'
+    this.code = code
+    this.errno = -ERRNO[code]
+    this.syscall = details.syscall
+    this.path = details.path
+  }
+}
+
+/** Code of an error of this file system or of Node's; EIO for anything that names none we know. */
+export function codeOf(error: unknown): FsErrorCode {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' && Object.hasOwn(ERRNO, code) ? (code as FsErrorCode) : 'EIO'
+}
+
+/** One line for logs and terminals: the message, then the messages of its causes. */
+export function describe(error: unknown): string {
+  const parts: string[] = []
+  for (let e = error, depth = 0; e !== undefined && e !== null && depth < 5; depth++) {
+    parts.push(e instanceof Error ? e.message : String(e))
+    e = e instanceof Error ? e.cause : undefined
+  }
+  return parts.join(': ')
+}
