@@ -1,0 +1,49 @@
+# The door to CacheFS: every target installs what it needs first, a Node included (scripts/with-node).
+# `make help` lists them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+WITH := scripts/with-node
+NPM := $(WITH) npm
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+# Compared by content, not by time: a checkout's times say nothing about what is installed.
+.PHONY: install
+install:
+	@cmp -s package-lock.json node_modules/.installed || { \
+	  $(NPM) ci && cp package-lock.json node_modules/.installed; }
+
+.PHONY: dev-setup
+dev-setup: install ## Install everything that developing needs (a Node where yours is too old)
+	@$(WITH) sh -c 'echo "Ready: Node $$(node --version), packages installed. Next: make up, make ok"'
+
+.PHONY: build
+build: install ## Compile to dist/ (bin/client and bin/cachefs run from a checkout as they are)
+	@$(NPM) run --silent build
+
+.PHONY: up
+up: install ## One node, everything embedded, a local directory as cloud; prints what to try
+	@bin/cachefs up $(ARGS)
+
+.PHONY: test
+test: install ## Every test; failures in full
+	@$(NPM) test --silent
+
+.PHONY: test-verbose
+test-verbose: install ## Every test, each by name
+	@$(NPM) run --silent test:verbose
+
+.PHONY: ok
+ok: install ## Types, lint, format, tidy, tests: what CI runs
+	@$(NPM) run --silent check
+	@$(NPM) run --silent lint
+	@$(NPM) run --silent format:check
+	@$(NPM) run --silent tidy
+	@$(NPM) test --silent
+
+.PHONY: clean
+clean: ## Remove everything that make put here
+	rm -rf dist node_modules .tools
