@@ -1,5 +1,5 @@
-# The door to CacheFS: every target installs what it needs first, a Node included (scripts/with-node).
-# `make help` lists them.
+# The door to CacheFS: every target installs what it needs first, a Node included where yours is too
+# old (scripts/with-node). `make help` lists them.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help

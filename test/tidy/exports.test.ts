@@ -1,0 +1,66 @@
+/**
+ * What is exported is used somewhere else: by the product or by a test. Types are free (they name
+ * the parts of a signature), and so are the entry points.
+ */
+import { test } from 'node:test'
+import ts from 'typescript'
+import { importsOf } from './imports.ts'
+import { assertNone, codeFiles, parse, place, productFiles } from './source-files.ts'
+import type { SourceFile } from './source-files.ts'
+
+const EVERYTHING = '*'
+
+interface NamedNode {
+  name: string
+  node: ts.Node
+}
+
+/** Names that other files take from each file; EVERYTHING where a file is taken whole. */
+function namesTaken(): Map<string, Set<string>> {
+  const taken = new Map<string, Set<string>>()
+  for (const { node, target } of codeFiles.flatMap(importsOf)) {
+    if (target === undefined) continue
+    const names = taken.get(target) ?? new Set<string>()
+    taken.set(target, names)
+    for (const name of namesIn(node)) names.add(name)
+  }
+  return taken
+}
+
+function namesIn(node: ts.Node): string[] {
+  const bindings = ts.isImportDeclaration(node)
+    ? node.importClause?.namedBindings
+    : ts.isExportDeclaration(node)
+      ? node.exportClause
+      : undefined
+  const names = ts.isImportDeclaration(node) && node.importClause?.name ? ['default'] : []
+  if (bindings === undefined) return names.length > 0 ? names : [EVERYTHING]
+  if (!ts.isNamedImports(bindings) && !ts.isNamedExports(bindings)) return [EVERYTHING]
+  return [...names, ...bindings.elements.map((it) => (it.propertyName ?? it.name).text)]
+}
+
+/** Functions, classes and constants that a file exports, with where. */
+function valuesExported(file: SourceFile): NamedNode[] {
+  return parse(file).statements.flatMap((statement): NamedNode[] => {
+    const modifiers = ts.canHaveModifiers(statement) ? ts.getModifiers(statement) : undefined
+    if (!modifiers?.some((it) => it.kind === ts.SyntaxKind.ExportKeyword)) return []
+    if (ts.isVariableStatement(statement)) {
+      const { declarations } = statement.declarationList
+      return declarations.map((node) => ({ name: node.name.getText(), node }))
+    }
+    if (ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement)) {
+      return [{ name: statement.name?.text ?? 'default', node: statement }]
+    }
+    return []
+  })
+}
+
+test('every exported function, class and constant is used in another file', () => {
+  const taken = namesTaken()
+  const unused = productFiles.flatMap((file) => {
+    const names = taken.get(file.path)
+    if (file.path === 'src/index.ts' || names?.has(EVERYTHING)) return []
+    return valuesExported(file).filter((it) => !names?.has(it.name))
+  })
+  assertNone(unused.map((it) => `${place(it.node)}: ${it.name} is used nowhere else`))
+})

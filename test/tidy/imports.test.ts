@@ -1,0 +1,70 @@
+/**
+ * Imports run downwards only: the folder list is the data path, and a layer knows what is below it,
+ * never what is above or beside it. Tests may look wherever they like.
+ */
+import { test } from 'node:test'
+import { importsOf } from './imports.ts'
+import { assertNone, codeFiles, place, productFiles } from './source-files.ts'
+
+/** From the top down; a line's folders stand side by side and do not know each other. */
+const LAYERS = [
+  ['index.ts'],
+  ['cli'],
+  ['dashboard'],
+  ['http', 'coordinator'],
+  ['fuse'],
+  ['cachefs'],
+  ['volume'],
+  ['cache', 'metadata'],
+  ['tiers'],
+  ['filesystem'],
+  ['base', 'limits.ts'],
+]
+
+const rankOf = new Map(LAYERS.flatMap((names, rank) => names.map((name) => [name, rank] as const)))
+
+function layerOf(path: string): string {
+  return path.split('/')[1] ?? path
+}
+
+test('every folder of src has its place in the order', () => {
+  const layers = new Set(productFiles.map((file) => layerOf(file.path)))
+  const unknown = [...layers].filter((layer) => !rankOf.has(layer))
+  assertNone(unknown.map((layer) => `src/${layer}: give it a place in LAYERS, or move it`))
+})
+
+test('imports run downwards only', () => {
+  assertNone(productFiles.flatMap((file) => importsOf(file).flatMap((it) => upward(file.path, it))))
+})
+
+function upward(from: string, it: ReturnType<typeof importsOf>[number]): string[] {
+  if (it.target === undefined) return []
+  if (!it.target.startsWith('src/')) return [`${place(it.node)}: ${it.specifier} is outside src`]
+  const [above, below] = [layerOf(from), layerOf(it.target)]
+  const goesDown = (rankOf.get(below) ?? -1) > (rankOf.get(above) ?? -1)
+  const isBase = above === 'base' && below === 'limits.ts'
+  if (above === below || goesDown || isBase) return []
+  return [`${place(it.node)}: ${above} may not import ${below} (${it.specifier})`]
+}
+
+test('relative imports name the file: they end in .ts', () => {
+  const relative = codeFiles.flatMap(importsOf).filter((it) => it.target !== undefined)
+  const wrong = relative.filter((it) => !/\.(ts|json)$/.test(it.specifier))
+  assertNone(wrong.map((it) => `${place(it.node)}: ${it.specifier}`))
+})
+
+test('no file imports the command line or the tests', () => {
+  const wrong = productFiles
+    .filter((file) => !file.path.startsWith('src/cli/'))
+    .flatMap(importsOf)
+    .filter((it) => /^(src\/cli|test|benchmarks)\//.test(it.target ?? ''))
+  assertNone(wrong.map((it) => `${place(it.node)}: ${it.specifier}`))
+})
+
+test('a file beside this one is named so that dist/ has it too', () => {
+  // The compiler rewrites the extension in imports, not in URLs (of workers, for instance).
+  const url = /new URL\(\s*['"`][^'"`]*\.ts['"`]/
+  const wrong = productFiles.filter((file) => url.test(file.text))
+  const instead = 'new URL(`./worker${extname(import.meta.filename)}`, import.meta.url)'
+  assertNone(wrong.map((file) => `${file.path}: write ${instead}`))
+})
