@@ -4,10 +4,5 @@
  */
 export { FsError } from './base/fs-error.ts'
 export type { FsErrorCode, FsErrorDetails } from './base/fs-error.ts'
-export type {
-  CallOptions,
-  DirectoryEntry,
-  FileStat,
-  FileSystem,
-} from './filesystem/file-system.ts'
+export type { CallOptions, DirectoryEntry, FileStat, FileSystem } from './filesystem/file-system.ts'
 export type { ListedObject, ReadOptions, TierStorage, WriteOptions } from './tiers/tier-storage.ts'
