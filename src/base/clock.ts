@@ -1,0 +1,25 @@
+/**
+ * Wall-clock time as file systems store it: seconds and nanoseconds, apart, because one double
+ * cannot hold both exactly. The monotonic clock gives the microseconds that Date lacks; it is
+ * anchored anew whenever the wall clock was set.
+ */
+export interface Timestamp {
+  sec: number
+  nsec: number
+}
+
+/** How far both clocks may part before the anchor moves, ms: a tick and some scheduling. */
+const DRIFT_MS = 3
+
+let anchorMs = performance.timeOrigin
+
+export function now(): Timestamp {
+  const wallMs = Date.now()
+  let ms = anchorMs + performance.now()
+  if (Math.abs(ms - wallMs) > DRIFT_MS) {
+    anchorMs += wallMs - ms
+    ms = wallMs
+  }
+  const sec = Math.floor(ms / 1000)
+  return { sec, nsec: Math.floor((ms - sec * 1000) * 1000) * 1000 }
+}

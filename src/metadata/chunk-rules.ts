@@ -1,0 +1,126 @@
+/**
+ * The rules of a file's content: which chunk id stands at which index, how long the file is. A
+ * commit makes a new size, times and chunk ids visible together. A reference that is dropped leaves
+ * its object in the trash, for the collector to delete from the cloud.
+ */
+import type { Timestamp } from '../base/clock.ts'
+import { change, many, one, type Rule } from './statement.ts'
+
+/** Where the bytes of one chunk of a file are. */
+export interface ChunkReference {
+  ino: number
+  index: number
+  /** Names one immutable content; never reused. */
+  id: number
+  /** Bytes of the object that belong to the file: fewer than the object has after a truncate. */
+  length: number
+  /** Bytes of the object. */
+  objectLength: number
+  /** CRC-32 of the object; null until it is durable. */
+  crc: number | null
+  /** 1: the cloud has it. */
+  durable: number
+}
+
+const COLUMNS = 'ino, idx AS "index", id, length, object_length AS "objectLength", crc, durable'
+
+export const findChunk = one<ChunkReference>(
+  `SELECT ${COLUMNS} FROM chunk WHERE ino = ? AND idx = ?`,
+)
+/** References from an index on, in order, a page at a time. */
+export const listChunks = many<ChunkReference>(
+  `SELECT ${COLUMNS} FROM chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?`,
+)
+export const findNextChunk = one<ChunkReference>(
+  `SELECT ${COLUMNS} FROM chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT 1`,
+)
+const trashFrom = change(`INSERT INTO trash (id, ino, idx)
+  SELECT id, ino, idx FROM chunk WHERE ino = ? AND idx >= ? AND durable = 1
+  ON CONFLICT (id) DO NOTHING`)
+const deleteFrom = change('DELETE FROM chunk WHERE ino = ? AND idx >= ?')
+const trimTail = change('UPDATE chunk SET length = ? WHERE ino = ? AND idx = ? AND length > ?')
+const trashOne = change(`INSERT INTO trash (id, ino, idx)
+  SELECT id, ino, idx FROM chunk WHERE ino = ? AND idx = ? AND durable = 1
+  ON CONFLICT (id) DO NOTHING`)
+const upsertChunk = change(`INSERT INTO chunk (ino, idx, id, length, object_length, crc, durable)
+  VALUES (?, ?, ?, ?, ?, NULL, 0) ON CONFLICT (ino, idx) DO UPDATE SET id = excluded.id,
+  length = excluded.length, object_length = excluded.object_length, crc = NULL, durable = 0`)
+const updateSize = change(`UPDATE inode SET size = ?, blocks = ?, mtime_sec = ?, mtime_nsec = ?,
+  ctime_sec = ?, ctime_nsec = ? WHERE ino = ?`)
+const setDurable = one<{ id: number }>(`UPDATE chunk SET durable = 1, crc = ?
+  WHERE ino = ? AND idx = ? AND id = ? RETURNING id`)
+const deleteInode = change('DELETE FROM inode WHERE ino = ?')
+const deleteXattrs = change('DELETE FROM xattr WHERE ino = ?')
+const insertTrash = change(
+  'INSERT INTO trash (id, ino, idx) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING',
+)
+export const listTrash = many<{ id: number; ino: number; index: number }>(
+  'SELECT id, ino, idx AS "index" FROM trash ORDER BY id LIMIT ?',
+)
+const deleteTrash = change('DELETE FROM trash WHERE id = ?')
+const selectOrphans = many<{ ino: number }>('SELECT ino FROM inode WHERE nlink = 0 LIMIT ?')
+const countUndurable = one<{ count: number }>(
+  'SELECT COUNT(*) AS count FROM chunk WHERE ino = ? AND durable = 0',
+)
+
+/** A file's content as a close or fsync publishes it. */
+export interface ContentCommit {
+  size: number
+  /** Bytes from here on were cut off since the last commit: older references there are void. */
+  floor: number
+  blocks: number
+  mtime: Timestamp
+  ctime: Timestamp
+  chunks: readonly { index: number; id: number; length: number }[]
+}
+
+export function* commitContent(ino: number, commit: ContentCommit, chunkSize: number): Rule<void> {
+  yield* cut(ino, Math.min(commit.floor, commit.size), chunkSize)
+  for (const chunk of commit.chunks) {
+    yield* trashOne(ino, chunk.index)
+    yield* upsertChunk(ino, chunk.index, chunk.id, chunk.length, chunk.length)
+  }
+  const { mtime, ctime } = commit
+  yield* updateSize(commit.size, commit.blocks, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, ino)
+}
+
+/** Drops references at and beyond `size`; the one that `size` falls into keeps its head. */
+function* cut(ino: number, size: number, chunkSize: number): Rule<void> {
+  const first = Math.ceil(size / chunkSize)
+  yield* trashFrom(ino, first)
+  yield* deleteFrom(ino, first)
+  const rest = size % chunkSize
+  if (rest !== 0) yield* trimTail(rest, ino, first - 1, rest)
+}
+
+/** False where the reference is another by now (its object is then the caller's to discard). */
+export function* markDurable(ino: number, index: number, id: number, crc: number): Rule<boolean> {
+  return (yield* setDurable(crc, ino, index, id)) !== undefined
+}
+
+/** Removes an inode with all that belongs to it. */
+export function* purgeInode(ino: number): Rule<void> {
+  yield* trashFrom(ino, 0)
+  yield* deleteFrom(ino, 0)
+  yield* deleteXattrs(ino)
+  yield* deleteInode(ino)
+}
+
+/** Puts an object that nothing refers to into the trash. */
+export function* discard(ino: number, index: number, id: number): Rule<void> {
+  yield* insertTrash(id, ino, index)
+}
+
+export function* emptyTrash(ids: readonly number[]): Rule<void> {
+  for (const id of ids) yield* deleteTrash(id)
+}
+
+/** Inodes without a name: open when the process died. */
+export function* listOrphans(limit: number): Rule<number[]> {
+  return (yield* selectOrphans(limit)).map((row) => row.ino)
+}
+
+/** Chunks of the committed content that the cloud does not have yet. */
+export function* undurableChunks(ino: number): Rule<number> {
+  return (yield* countUndurable(ino))?.count ?? 0
+}

@@ -1,0 +1,335 @@
+/**
+ * The POSIX rules of names: entries appear, move and vanish atomically, link counts and times
+ * follow, directories stay a tree. Permission checks are the kernel's; what is checked here is what
+ * only the whole transaction can know.
+ *
+ * An inode whose last name goes away keeps its row (nlink 0) while it is open; `purge` tells.
+ */
+import type { Timestamp } from '../base/clock.ts'
+import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
+import { purgeInode } from './chunk-rules.ts'
+import {
+  INODE_COLUMNS,
+  S_IFDIR,
+  S_IFMT,
+  S_ISGID,
+  getDirectory,
+  getInode,
+  type InodeRow,
+} from './inode-rules.ts'
+import { change, many, one, type Rule } from './statement.ts'
+
+export interface EntryRow {
+  name: Uint8Array
+  seq: number
+  ino: number
+  type: number
+}
+
+const selectEntry = one<EntryRow>(
+  'SELECT name, seq, ino, type FROM dentry WHERE parent = ? AND name = ?',
+)
+const selectEntryInode = one<InodeRow>(`SELECT ${INODE_COLUMNS} FROM dentry
+  JOIN inode ON inode.ino = dentry.ino WHERE dentry.parent = ? AND dentry.name = ?`)
+const selectAnyEntry = one<{ ino: number }>('SELECT ino FROM dentry WHERE parent = ? LIMIT 1')
+const insertEntry = change(
+  'INSERT INTO dentry (parent, name, seq, ino, type) VALUES (?, ?, ?, ?, ?)',
+)
+const deleteEntry = change('DELETE FROM dentry WHERE parent = ? AND name = ?')
+const repointEntry = change('UPDATE dentry SET ino = ?, type = ? WHERE parent = ? AND name = ?')
+const insertInode = change(`INSERT INTO inode (ino, mode, nlink, uid, gid, rdev, size, blocks,
+  atime_sec, atime_nsec, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, parent, target)
+  VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)`)
+const setLinks = change('UPDATE inode SET nlink = ?, ctime_sec = ?, ctime_nsec = ? WHERE ino = ?')
+const touchDirectory = change(`UPDATE inode SET nlink = nlink + ?, mtime_sec = ?, mtime_nsec = ?,
+  ctime_sec = ?, ctime_nsec = ? WHERE ino = ?`)
+const setParent = change('UPDATE inode SET parent = ?, ctime_sec = ?, ctime_nsec = ? WHERE ino = ?')
+const selectParent = one<{ parent: number }>('SELECT parent FROM inode WHERE ino = ?')
+const selectEntriesAfter = many<EntryRow>(
+  'SELECT name, seq, ino, type FROM dentry WHERE parent = ? AND seq > ? ORDER BY seq LIMIT ?',
+)
+const selectEntriesPlusAfter = many<InodeRow & EntryRow>(`SELECT dentry.name, dentry.seq,
+  dentry.type, ${INODE_COLUMNS} FROM dentry JOIN inode ON inode.ino = dentry.ino
+  WHERE dentry.parent = ? AND dentry.seq > ? ORDER BY dentry.seq LIMIT ?`)
+
+export const listEntries = selectEntriesAfter
+export const listEntriesWithInodes = selectEntriesPlusAfter
+
+export function checkName(name: Uint8Array): void {
+  if (name.length > limits.nameBytes) {
+    throw new FsError('ENAMETOOLONG', `a name has at most ${limits.nameBytes} bytes`)
+  }
+  const dots = name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e))
+  if (name.length === 0 || dots || name.includes(0) || name.includes(0x2f)) {
+    throw new FsError('EINVAL', 'a name is not empty, ".", "..", and has no slash or NUL byte')
+  }
+}
+
+export function* lookup(parent: number, name: Uint8Array): Rule<InodeRow> {
+  const row = yield* selectEntryInode(parent, name)
+  if (row !== undefined) return row
+  if (name.length > limits.nameBytes) {
+    throw new FsError('ENAMETOOLONG', `a name has at most ${limits.nameBytes} bytes`)
+  }
+  throw new FsError('ENOENT', 'no such file or directory')
+}
+
+export interface NewInode {
+  ino: number
+  seq: number
+  mode: number
+  uid: number
+  gid: number
+  rdev: number
+  target: Uint8Array | null
+}
+
+/** Makes an inode of any type under a new name. A set-group-id directory hands on its group. */
+export function* create(
+  parent: number,
+  name: Uint8Array,
+  wanted: NewInode,
+  time: Timestamp,
+): Rule<InodeRow> {
+  checkName(name)
+  const directory = yield* getDirectory(parent)
+  if ((yield* selectEntry(parent, name)) !== undefined) throw new FsError('EEXIST', 'file exists')
+  const type = wanted.mode & S_IFMT
+  const isDirectory = type === S_IFDIR
+  const inherits = (directory.mode & S_ISGID) !== 0
+  const mode = inherits && isDirectory ? wanted.mode | S_ISGID : wanted.mode
+  if (isDirectory && directory.nlink >= limits.linksPerInode) {
+    throw new FsError('EMLINK', 'too many directories in this directory')
+  }
+  const row = newRow(wanted, mode, inherits ? directory.gid : wanted.gid, time)
+  row.nlink = isDirectory ? 2 : 1
+  row.parent = isDirectory ? parent : 0
+  yield* storeInode(row, wanted.target)
+  yield* insertEntry(parent, name, wanted.seq, row.ino, type)
+  yield* touchDirectory(isDirectory ? 1 : 0, time.sec, time.nsec, time.sec, time.nsec, parent)
+  return row
+}
+
+function newRow(wanted: NewInode, mode: number, gid: number, time: Timestamp): InodeRow {
+  return {
+    ino: wanted.ino,
+    mode,
+    nlink: 0,
+    uid: wanted.uid,
+    gid,
+    rdev: wanted.rdev,
+    size: wanted.target?.length ?? 0,
+    blocks: 0,
+    atimeSec: time.sec,
+    atimeNsec: time.nsec,
+    mtimeSec: time.sec,
+    mtimeNsec: time.nsec,
+    ctimeSec: time.sec,
+    ctimeNsec: time.nsec,
+    parent: 0,
+  }
+}
+
+function* storeInode(row: InodeRow, target: Uint8Array | null): Rule<void> {
+  yield* insertInode(
+    row.ino,
+    row.mode,
+    row.nlink,
+    row.uid,
+    row.gid,
+    row.rdev,
+    row.size,
+    row.atimeSec,
+    row.atimeNsec,
+    row.mtimeSec,
+    row.mtimeNsec,
+    row.ctimeSec,
+    row.ctimeNsec,
+    row.parent,
+    target,
+  )
+}
+
+/** An inode without a name, to be filled and then linked: the file that a streaming PUT fills. */
+export function* createNameless(wanted: NewInode, time: Timestamp): Rule<InodeRow> {
+  const row = newRow(wanted, wanted.mode, wanted.gid, time)
+  yield* storeInode(row, wanted.target)
+  return row
+}
+
+export function* link(
+  ino: number,
+  parent: number,
+  name: Uint8Array,
+  seq: number,
+  time: Timestamp,
+): Rule<InodeRow> {
+  checkName(name)
+  const row = yield* getInode(ino)
+  if ((row.mode & S_IFMT) === S_IFDIR) throw new FsError('EPERM', 'directories have one name')
+  if (row.nlink >= limits.linksPerInode) throw new FsError('EMLINK', 'too many links')
+  yield* getDirectory(parent)
+  if ((yield* selectEntry(parent, name)) !== undefined) throw new FsError('EEXIST', 'file exists')
+  yield* insertEntry(parent, name, seq, ino, row.mode & S_IFMT)
+  row.nlink += 1
+  row.ctimeSec = time.sec
+  row.ctimeNsec = time.nsec
+  yield* setLinks(row.nlink, time.sec, time.nsec, ino)
+  yield* touchDirectory(0, time.sec, time.nsec, time.sec, time.nsec, parent)
+  return row
+}
+
+/** What became of an inode that lost a name. */
+export interface Removed {
+  ino: number
+  /** Names left; 0: gone as soon as nobody has it open. */
+  nlink: number
+  /** Its row, chunks and attributes are gone already. */
+  purged: boolean
+  /** Bytes it had, where purged. */
+  size: number
+}
+
+/**
+ * Removes a name. `expected` is the inode that the caller found there (and has locked): when
+ * another is there by now, nothing changes and undefined is returned. `purge`: nobody has it open.
+ */
+export function* unlink(
+  parent: number,
+  name: Uint8Array,
+  expected: number,
+  purge: boolean,
+  time: Timestamp,
+): Rule<Removed | undefined> {
+  yield* getDirectory(parent)
+  const row = yield* lookup(parent, name)
+  if (row.ino !== expected) return undefined
+  if ((row.mode & S_IFMT) === S_IFDIR) throw new FsError('EISDIR', 'is a directory')
+  yield* deleteEntry(parent, name)
+  yield* touchDirectory(0, time.sec, time.nsec, time.sec, time.nsec, parent)
+  return yield* dropName(row, purge, time)
+}
+
+/** One name less for a file; a directory (empty, by now) goes whole. */
+function* dropName(row: InodeRow, purge: boolean, time: Timestamp): Rule<Removed> {
+  const nlink = (row.mode & S_IFMT) === S_IFDIR ? 0 : row.nlink - 1
+  const purged = nlink === 0 && purge
+  if (purged) yield* purgeInode(row.ino)
+  else yield* setLinks(nlink, time.sec, time.nsec, row.ino)
+  return { ino: row.ino, nlink, purged, size: row.size }
+}
+
+export function* rmdir(
+  parent: number,
+  name: Uint8Array,
+  expected: number,
+  purge: boolean,
+  time: Timestamp,
+): Rule<Removed | undefined> {
+  const row = yield* lookup(parent, name)
+  if (row.ino !== expected) return undefined
+  if ((row.mode & S_IFMT) !== S_IFDIR) throw new FsError('ENOTDIR', 'is no directory')
+  yield* checkEmpty(row.ino)
+  yield* deleteEntry(parent, name)
+  yield* touchDirectory(-1, time.sec, time.nsec, time.sec, time.nsec, parent)
+  return yield* dropName(row, purge, time)
+}
+
+function* checkEmpty(directory: number): Rule<void> {
+  if ((yield* selectAnyEntry(directory)) !== undefined) {
+    throw new FsError('ENOTEMPTY', 'directory is not empty')
+  }
+}
+
+export interface Place {
+  parent: number
+  name: Uint8Array
+}
+
+export interface RenameOptions {
+  noReplace: boolean
+  /** Inode that the caller found at the target (and has locked); 0 where there was none. */
+  expectedTarget: number
+  /** Nobody has the target open. */
+  purge: boolean
+  /** Place in readdir order for the new entry. */
+  seq: number
+}
+
+/** 'changed' when another inode is at the target by now; nothing has changed then. */
+export type RenameOutcome = { moved: number; removed: Removed | undefined } | 'changed'
+
+export function* rename(
+  from: Place,
+  to: Place,
+  options: RenameOptions,
+  time: Timestamp,
+): Rule<RenameOutcome> {
+  checkName(from.name)
+  checkName(to.name)
+  const source = yield* lookup(from.parent, from.name)
+  yield* getDirectory(to.parent)
+  const target = yield* selectEntryInode(to.parent, to.name)
+  if (target && options.noReplace) throw new FsError('EEXIST', 'the target exists')
+  if ((target?.ino ?? 0) !== options.expectedTarget) return 'changed'
+  if (target?.ino === source.ino) return { moved: source.ino, removed: undefined }
+  const isDirectory = (source.mode & S_IFMT) === S_IFDIR
+  if (isDirectory) yield* checkNotInside(source.ino, to.parent)
+  if (target) yield* checkReplaceable(isDirectory, target)
+  yield* deleteEntry(from.parent, from.name)
+  if (target) yield* deleteEntry(to.parent, to.name)
+  yield* insertEntry(to.parent, to.name, options.seq, source.ino, source.mode & S_IFMT)
+  yield* moveLinks(isDirectory, from.parent, to.parent, target !== undefined, time)
+  yield* setParent(isDirectory ? to.parent : 0, time.sec, time.nsec, source.ino)
+  const removed = target ? yield* dropName(target, options.purge, time) : undefined
+  return { moved: source.ino, removed }
+}
+
+/** Directory times and link counts after an entry moved from one to the other. */
+function* moveLinks(
+  isDirectory: boolean,
+  from: number,
+  to: number,
+  replaced: boolean,
+  time: Timestamp,
+): Rule<void> {
+  const lost = isDirectory ? -1 : 0
+  const gained = isDirectory && !replaced ? 1 : 0
+  yield* touchDirectory(lost, time.sec, time.nsec, time.sec, time.nsec, from)
+  yield* touchDirectory(gained, time.sec, time.nsec, time.sec, time.nsec, to)
+}
+
+function* checkReplaceable(isDirectory: boolean, target: InodeRow): Rule<void> {
+  const targetIsDirectory = (target.mode & S_IFMT) === S_IFDIR
+  if (isDirectory && !targetIsDirectory) throw new FsError('ENOTDIR', 'the target is no directory')
+  if (!isDirectory && targetIsDirectory) throw new FsError('EISDIR', 'the target is a directory')
+  if (targetIsDirectory) yield* checkEmpty(target.ino)
+}
+
+/** EINVAL where `directory` is `ancestor` or lies beneath it. */
+function* checkNotInside(ancestor: number, directory: number): Rule<void> {
+  for (let at = directory; at !== 0;) {
+    if (at === ancestor) throw new FsError('EINVAL', 'a directory cannot move into itself')
+    at = (yield* selectParent(at))?.parent ?? 0
+  }
+}
+
+/** Swaps two names, whatever they are. */
+export function* exchange(from: Place, to: Place, time: Timestamp): Rule<void> {
+  const a = yield* lookup(from.parent, from.name)
+  const b = yield* lookup(to.parent, to.name)
+  if (a.ino === b.ino) return
+  const aIsDirectory = (a.mode & S_IFMT) === S_IFDIR
+  const bIsDirectory = (b.mode & S_IFMT) === S_IFDIR
+  if (aIsDirectory) yield* checkNotInside(a.ino, to.parent)
+  if (bIsDirectory) yield* checkNotInside(b.ino, from.parent)
+  yield* repointEntry(b.ino, b.mode & S_IFMT, from.parent, from.name)
+  yield* repointEntry(a.ino, a.mode & S_IFMT, to.parent, to.name)
+  yield* setParent(aIsDirectory ? to.parent : 0, time.sec, time.nsec, a.ino)
+  yield* setParent(bIsDirectory ? from.parent : 0, time.sec, time.nsec, b.ino)
+  const shift = Number(bIsDirectory) - Number(aIsDirectory)
+  const [moves, stays] = from.parent === to.parent ? [0, 0] : [shift, -shift]
+  yield* touchDirectory(moves, time.sec, time.nsec, time.sec, time.nsec, from.parent)
+  yield* touchDirectory(stays, time.sec, time.nsec, time.sec, time.nsec, to.parent)
+}

@@ -1,0 +1,60 @@
+/**
+ * The tables of a volume's names. Times are kept as seconds and nanoseconds, names as bytes. A
+ * directory entry's `seq` is its place in readdir order: it never changes while the entry lives, so
+ * that a listing can go on after any entry however the directory changed meanwhile.
+ */
+export const FORMAT_VERSION = 1
+
+export const SCHEMA = [
+  `CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL)`,
+  `CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value BIGINT NOT NULL)`,
+  `CREATE TABLE IF NOT EXISTS inode (
+    ino INTEGER PRIMARY KEY,
+    mode INTEGER NOT NULL,
+    nlink INTEGER NOT NULL,
+    uid BIGINT NOT NULL,
+    gid BIGINT NOT NULL,
+    rdev BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    blocks BIGINT NOT NULL,
+    atime_sec BIGINT NOT NULL,
+    atime_nsec INTEGER NOT NULL,
+    mtime_sec BIGINT NOT NULL,
+    mtime_nsec INTEGER NOT NULL,
+    ctime_sec BIGINT NOT NULL,
+    ctime_nsec INTEGER NOT NULL,
+    parent BIGINT NOT NULL,
+    target BLOB
+  )`,
+  `CREATE INDEX IF NOT EXISTS inode_orphan ON inode (ino) WHERE nlink = 0`,
+  `CREATE TABLE IF NOT EXISTS dentry (
+    parent BIGINT NOT NULL,
+    name BLOB NOT NULL,
+    seq BIGINT NOT NULL,
+    ino BIGINT NOT NULL,
+    type INTEGER NOT NULL,
+    PRIMARY KEY (parent, name)
+  ) WITHOUT ROWID`,
+  `CREATE UNIQUE INDEX IF NOT EXISTS dentry_order ON dentry (parent, seq)`,
+  `CREATE TABLE IF NOT EXISTS xattr (
+    ino BIGINT NOT NULL,
+    name BLOB NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (ino, name)
+  ) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS chunk (
+    ino BIGINT NOT NULL,
+    idx BIGINT NOT NULL,
+    id BIGINT NOT NULL,
+    length INTEGER NOT NULL,
+    object_length INTEGER NOT NULL,
+    crc BIGINT,
+    durable INTEGER NOT NULL,
+    PRIMARY KEY (ino, idx)
+  ) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS trash (
+    id BIGINT PRIMARY KEY,
+    ino BIGINT NOT NULL,
+    idx BIGINT NOT NULL
+  )`,
+] as const

@@ -1,0 +1,51 @@
+/**
+ * The rules of the volume itself: its settings, its root, its counters. Numbers (inodes, chunk ids,
+ * places in readdir order) are handed out in blocks and never twice.
+ */
+import type { Timestamp } from '../base/clock.ts'
+import { S_IFDIR } from './inode-rules.ts'
+import { change, one, type Rule } from './statement.ts'
+
+const selectSetting = one<{ value: string }>('SELECT value FROM setting WHERE name = ?')
+const upsertSetting = change(`INSERT INTO setting (name, value) VALUES (?, ?)
+  ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
+const reserve = one<{ value: number }>(`INSERT INTO counter (name, value) VALUES (?, ?)
+  ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value`)
+const insertRoot = change(`INSERT INTO inode (ino, mode, nlink, uid, gid, rdev, size, blocks,
+  atime_sec, atime_nsec, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, parent)
+  VALUES (1, ?, 2, 0, 0, 0, 0, 0, ?, ?, ?, ?, ?, ?, 0)`)
+const selectRoot = one<{ ino: number }>('SELECT ino FROM inode WHERE ino = 1')
+const selectTotals = one<{ files: number; bytes: number }>(
+  'SELECT COUNT(*) AS files, COALESCE(SUM(size), 0) AS bytes FROM inode',
+)
+
+export type CounterName = 'inode' | 'chunk' | 'entry'
+
+export function* getSetting(name: string): Rule<string | undefined> {
+  return (yield* selectSetting(name))?.value
+}
+
+export function* setSetting(name: string, value: string): Rule<void> {
+  yield* upsertSetting(name, value)
+}
+
+/** Reserves `count` numbers; returns the first. */
+export function* reserveNumbers(name: CounterName, count: number): Rule<number> {
+  const last = (yield* reserve(name, count))?.value ?? count
+  return last - count + 1
+}
+
+/** Makes the root directory where there is none. */
+export function* createRoot(time: Timestamp): Rule<void> {
+  if ((yield* selectRoot()) !== undefined) return
+  const { sec, nsec } = time
+  yield* insertRoot(S_IFDIR | 0o755, sec, nsec, sec, nsec, sec, nsec)
+  // 1 is the root's, and of the places in a directory, 1 and 2 are those of "." and "..".
+  yield* reserveNumbers('inode', 1)
+  yield* reserveNumbers('entry', 2)
+}
+
+/** What statfs counts. */
+export function* totals(): Rule<{ files: number; bytes: number }> {
+  return (yield* selectTotals()) ?? { files: 0, bytes: 0 }
+}
