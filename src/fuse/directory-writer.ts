@@ -1,0 +1,65 @@
+/**
+ * The `DirectorySink` of READDIR and READDIRPLUS: packs entries into the reply until the size that
+ * the kernel asked for is full. Records are padded to 8 bytes. With READDIRPLUS each entry carries
+ * a full `fuse_entry_out`, which the kernel takes as a lookup; '.' and '..' have none: node id 0.
+ */
+import type { Attributes, DirectorySink } from '../filesystem/inode-file-system.ts'
+import { ENTRY_BYTES, REPLY_HEADER_BYTES, type ReplyWriter, type Validity } from './reply-writer.ts'
+
+/** `fuse_dirent` before its name. */
+const RECORD_BYTES = 24
+
+export class DirectoryWriter implements DirectorySink {
+  plus = false
+  readonly #reply: ReplyWriter
+  readonly #entryValidity: Validity
+  readonly #attributesValidity: Validity
+  #limit = 0
+  #length = 0
+
+  constructor(reply: ReplyWriter, entryValidity: Validity, attributesValidity: Validity) {
+    this.#reply = reply
+    this.#entryValidity = entryValidity
+    this.#attributesValidity = attributesValidity
+  }
+
+  /** Payload bytes so far. */
+  get length(): number {
+    return this.#length
+  }
+
+  start(plus: boolean, sizeBytes: number): void {
+    this.plus = plus
+    this.#limit = Math.min(sizeBytes, this.#reply.capacity)
+    this.#length = 0
+  }
+
+  add(
+    name: Uint8Array,
+    ino: number,
+    typeBits: number,
+    next: number,
+    attributes?: Attributes,
+  ): boolean {
+    const reply = this.#reply
+    const record = this.plus ? this.#length + ENTRY_BYTES : this.#length
+    const end = record + RECORD_BYTES + name.length
+    const padded = (end + 7) & ~7
+    if (padded > this.#limit) return false
+    if (this.plus) this.#addEntry(attributes)
+    reply.u64(record, ino)
+    reply.u64(record + 8, next)
+    reply.u32(record + 16, name.length)
+    reply.u32(record + 20, (typeBits & 0o170000) >>> 12)
+    const start = REPLY_HEADER_BYTES + record + RECORD_BYTES
+    reply.bytes.set(name, start)
+    for (let at = start + name.length; at < REPLY_HEADER_BYTES + padded; at++) reply.bytes[at] = 0
+    this.#length = padded
+    return true
+  }
+
+  #addEntry(attributes: Attributes | undefined): void {
+    if (attributes === undefined) this.#reply.zero(this.#length, ENTRY_BYTES)
+    else this.#reply.entry(this.#length, attributes, this.#entryValidity, this.#attributesValidity)
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * Serves one request at a time: finds the handler, lets the file system answer, and writes the
+ * reply with one write. Every thread has its own, with its own buffers. Invariants: a request that
+ * takes a reply gets exactly one, whatever the file system throws, unless `dispatch` returns
+ * `Blocked` (nothing was changed, nothing replied); and no error of a request ends the thread.
+ */
+import { writeSync } from 'node:fs'
+import { Blocked } from '../base/blocked.ts'
+import { ERRNO, FsError, codeOf, describe } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
+import { DirectoryWriter } from './directory-writer.ts'
+import { noReply, type Exchange, type ServedFileSystem } from './exchange.ts'
+import { handlers, unknownHandler } from './handlers.ts'
+import { opcodeName } from './opcode.ts'
+import { REPLY_HEADER_BYTES, ReplyWriter, validityOf } from './reply-writer.ts'
+import { REQUEST_HEADER_BYTES, RequestReader } from './request-reader.ts'
+import { describeRequest, describeResult } from './request-trace.ts'
+
+/** Beside the data: the headers and structures in front of it, and names. */
+const REQUEST_SLACK_BYTES = 8192
+
+/** How long the kernel may believe what it was told, ms. */
+export interface CacheTimeouts {
+  /** Names that exist. */
+  entryMs: number
+  attributesMs: number
+  /** Names that do not exist; 0: ask every time. */
+  negativeMs: number
+}
+
+export const defaultCacheTimeouts: CacheTimeouts = {
+  entryMs: 1000,
+  attributesMs: 1000,
+  negativeMs: 0,
+}
+
+export interface DispatcherOptions {
+  /** Descriptor of the mount's connection. */
+  fd: number
+  fileSystem: ServedFileSystem
+  timeouts: CacheTimeouts
+  /** The request `unique` is no longer waited for. */
+  interrupt(unique: number): void
+  /** Takes a line about what went wrong unexpectedly. */
+  log(line: string): void
+  /** Takes a line for every request. */
+  trace?: ((line: string) => void) | undefined
+}
+
+export class Dispatcher {
+  /** Requests are read into `request.bytes`. */
+  readonly request = new RequestReader(limits.fuseRequestBytes + REQUEST_SLACK_BYTES)
+  readonly #reply = new ReplyWriter(limits.fuseRequestBytes)
+  readonly #caller = { uid: 0, gid: 0, pid: 0 }
+  readonly #exchange: Exchange
+  readonly #options: DispatcherOptions
+  readonly #fd: number
+  #logSecond = 0
+  #logged = 0
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+    this.#fd = options.fd
+    const entryValidity = validityOf(options.timeouts.entryMs)
+    const attributesValidity = validityOf(options.timeouts.attributesMs)
+    const { negativeMs } = options.timeouts
+    this.#exchange = {
+      fs: options.fileSystem,
+      caller: this.#caller,
+      request: this.request,
+      reply: this.#reply,
+      directory: new DirectoryWriter(this.#reply, entryValidity, attributesValidity),
+      entryValidity,
+      attributesValidity,
+      negativeValidity: negativeMs > 0 ? validityOf(negativeMs) : undefined,
+      interrupt: options.interrupt,
+    }
+  }
+
+  /** Serves the request of `length` bytes in `request`, or returns what it has to wait for. */
+  dispatch(length: number): Blocked | undefined {
+    if (this.#options.trace !== undefined) return this.#traced(length, this.#options.trace)
+    const outcome = this.#serve(length)
+    if (typeof outcome === 'object') return outcome
+    this.#answer(outcome)
+    return undefined
+  }
+
+  /** Answers the request in `request` with an error, without asking the file system. */
+  fail(error: unknown): void {
+    this.#answer(this.#errnoOf(error))
+  }
+
+  #traced(length: number, trace: (line: string) => void): Blocked | undefined {
+    const line = describeRequest(this.request)
+    const start = performance.now()
+    const outcome = this.#serve(length)
+    const us = Math.round((performance.now() - start) * 1000)
+    const result = typeof outcome === 'object' ? 'blocked' : describeResult(outcome)
+    trace(`${line} -> ${result} ${us}us`)
+    if (typeof outcome === 'object') return outcome
+    this.#answer(outcome)
+    return undefined
+  }
+
+  /** Payload bytes, a negative errno, `noReply`, or what has to happen first. */
+  #serve(length: number): number | Blocked {
+    const { request } = this
+    const caller = this.#caller
+    caller.uid = request.uid
+    caller.gid = request.gid
+    caller.pid = request.pid
+    try {
+      if (length < REQUEST_HEADER_BYTES || request.length !== length) {
+        throw new FsError('EIO', `a request of ${length} bytes claims ${request.length}`)
+      }
+      return (handlers[request.opcode] ?? unknownHandler)(this.#exchange)
+    } catch (error) {
+      return error instanceof Blocked ? error : this.#errnoOf(error)
+    }
+  }
+
+  #errnoOf(error: unknown): number {
+    if (error instanceof FsError) return error.errno
+    const { request } = this
+    this.#log(`${opcodeName(request.opcode)} of inode ${request.nodeid} failed: ${traceOf(error)}`)
+    return -ERRNO.EIO
+  }
+
+  #answer(result: number): void {
+    if (result === noReply) return
+    const { request } = this
+    const reply = this.#reply
+    const length = result > 0 ? REPLY_HEADER_BYTES + result : REPLY_HEADER_BYTES
+    reply.header(length, result < 0 ? result : 0, request.uniqueLow, request.uniqueHigh)
+    try {
+      writeSync(this.#fd, reply.bytes, 0, length)
+    } catch (error) {
+      this.#unsent(error, result)
+    }
+  }
+
+  /** ENOENT: the kernel gave the request up. ENODEV: the mount has gone. Else the reply is bad. */
+  #unsent(error: unknown, result: number): void {
+    const code = codeOf(error)
+    if (code === 'ENOENT' || code === 'ENODEV') return
+    const { request } = this
+    this.#log(`the kernel refused a reply to ${describeRequest(request)}: ${describe(error)}`)
+    // The process behind it must not hang: once more, with nothing that can be wrong.
+    if (result !== -ERRNO.EIO) this.#answer(-ERRNO.EIO)
+  }
+
+  #log(line: string): void {
+    const second = Math.floor(Date.now() / 1000)
+    if (second !== this.#logSecond) {
+      const hidden = this.#logged - limits.fuseLoggedErrorsPerSecond
+      if (hidden > 0) this.#options.log(`${hidden} more errors in the same second`)
+      this.#logSecond = second
+      this.#logged = 0
+    }
+    if (++this.#logged <= limits.fuseLoggedErrorsPerSecond) this.#options.log(line)
+  }
+}
+
+function traceOf(error: unknown): string {
+  return error instanceof Error && error.stack !== undefined ? error.stack : describe(error)
+}

@@ -1,0 +1,44 @@
+/**
+ * What a handler works with: one request, the file system that answers it, and the reply. A handler
+ * returns the number of payload bytes, `noReply`, or a negative errno; it may throw what the file
+ * system throws. The exchange and everything in it belong to one thread and are reused for every
+ * request: whoever wants to keep a name, data or the caller beyond the call copies it.
+ */
+import { ERRNO, type FsErrorCode } from '../base/fs-error.ts'
+import type { Caller, InodeFileSystem } from '../filesystem/inode-file-system.ts'
+import type { DirectoryWriter } from './directory-writer.ts'
+import type { ReplyWriter, Validity } from './reply-writer.ts'
+import type { RequestReader } from './request-reader.ts'
+
+/** A file system behind a mount, with what the mount can tell it beyond the contract. */
+export interface ServedFileSystem extends InodeFileSystem {
+  /** syncfs(2): all that was written is to be made as safe as asked. */
+  syncfs?(caller: Caller): void
+  /** The thread serves no further request. */
+  close?(): void
+}
+
+export interface Exchange {
+  readonly fs: ServedFileSystem
+  readonly caller: Caller
+  readonly request: RequestReader
+  readonly reply: ReplyWriter
+  readonly directory: DirectoryWriter
+  readonly entryValidity: Validity
+  readonly attributesValidity: Validity
+  /** Absent when absent names are not to be remembered. */
+  readonly negativeValidity: Validity | undefined
+  /** The process behind request `unique` does not want to wait any longer. */
+  interrupt(unique: number): void
+}
+
+export type Handler = (x: Exchange) => number
+
+/** Result of a handler whose request is never answered; no errno reaches this far. */
+export const noReply = -4096
+
+/** A handler that refuses: the kernel then does without, or does it itself. */
+export function refuse(code: FsErrorCode): Handler {
+  const result = -ERRNO[code]
+  return () => result
+}

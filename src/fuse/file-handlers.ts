@@ -1,0 +1,115 @@
+/**
+ * Requests about open files and directories: their bytes, entries, safety and end. Reads go into
+ * the reply itself, writes come straight out of the request: neither is copied here.
+ */
+import { FsError } from '../base/fs-error.ts'
+import type { Exchange } from './exchange.ts'
+import { FSYNC_FDATASYNC, OPEN_KILL_SUIDGID, O_APPEND, WRITE } from './wire-flags.ts'
+
+export function handleOpen(x: Exchange): number {
+  const { request } = x
+  const killSetId = (request.u32(4) & OPEN_KILL_SUIDGID) !== 0
+  const opened = x.fs.open(x.caller, request.nodeid, request.u32(0), killSetId)
+  return x.reply.putOpened(0, opened)
+}
+
+export function handleRead(x: Exchange): number {
+  const { request, reply } = x
+  const sizeBytes = request.u32(16)
+  if (sizeBytes > reply.capacity) throw new FsError('EIO', `a read of ${sizeBytes} bytes at once`)
+  const target = reply.target(sizeBytes)
+  return x.fs.read(x.caller, request.nodeid, request.u64(0), request.u64(8), target)
+}
+
+/** How a write is to be done, one object per case: nothing is made per request. */
+const HOW = [
+  { append: false, killSetId: false },
+  { append: true, killSetId: false },
+  { append: false, killSetId: true },
+  { append: true, killSetId: true },
+] as const
+
+export function handleWrite(x: Exchange): number {
+  const { request } = x
+  const writeFlags = request.u32(20)
+  const source = request.data(40, request.u32(16))
+  // Pages written back from a mapping have their place, whatever handle the kernel guessed.
+  const append = (writeFlags & WRITE.CACHE) === 0 && (request.u32(32) & O_APPEND) !== 0
+  const killSetId = (writeFlags & WRITE.KILL_SUIDGID) !== 0
+  const how = HOW[(append ? 1 : 0) + (killSetId ? 2 : 0)]!
+  const offset = request.u64(8)
+  const written = x.fs.write(x.caller, request.nodeid, request.u64(0), offset, source, how)
+  return x.reply.putU32(written)
+}
+
+export function handleFlush(x: Exchange): number {
+  x.fs.flush(x.caller, x.request.nodeid, x.request.u64(0))
+  return 0
+}
+
+export function handleRelease(x: Exchange): number {
+  x.fs.release(x.caller, x.request.nodeid, x.request.u64(0))
+  return 0
+}
+
+export function handleFsync(x: Exchange): number {
+  const dataOnly = (x.request.u32(8) & FSYNC_FDATASYNC) !== 0
+  x.fs.fsync(x.caller, x.request.nodeid, x.request.u64(0), dataOnly)
+  return 0
+}
+
+export function handleFallocate(x: Exchange): number {
+  const { request } = x
+  const offset = request.u64(8)
+  const length = request.u64(16)
+  x.fs.fallocate(x.caller, request.nodeid, request.u64(0), offset, length, request.u32(24))
+  return 0
+}
+
+export function handleLseek(x: Exchange): number {
+  const { request } = x
+  const offset = request.i64(8)
+  // ENXIO is also the answer to an offset before the file: lseek(2), SEEK_DATA.
+  if (offset < 0) throw new FsError('ENXIO', 'no data and no hole lies before the file')
+  const whence = request.u32(16)
+  return x.reply.putU64(x.fs.lseek(x.caller, request.nodeid, request.u64(0), offset, whence))
+}
+
+export function handleOpendir(x: Exchange): number {
+  return x.reply.putOpened(0, x.fs.opendir(x.caller, x.request.nodeid))
+}
+
+export function handleReaddir(x: Exchange): number {
+  return readdir(x, false)
+}
+
+export function handleReaddirplus(x: Exchange): number {
+  return readdir(x, true)
+}
+
+function readdir(x: Exchange, plus: boolean): number {
+  const { request, directory } = x
+  directory.start(plus, request.u32(16))
+  x.fs.readdir(x.caller, request.nodeid, request.u64(0), request.u64(8), directory)
+  return directory.length
+}
+
+export function handleReleasedir(x: Exchange): number {
+  x.fs.releasedir(x.caller, x.request.nodeid, x.request.u64(0))
+  return 0
+}
+
+export function handleFsyncdir(x: Exchange): number {
+  const dataOnly = (x.request.u32(8) & FSYNC_FDATASYNC) !== 0
+  x.fs.fsyncdir(x.caller, x.request.nodeid, x.request.u64(0), dataOnly)
+  return 0
+}
+
+export function handleStatfs(x: Exchange): number {
+  return x.reply.putStatistics(x.fs.statfs(x.caller))
+}
+
+export function handleSyncfs(x: Exchange): number {
+  x.fs.syncfs?.(x.caller)
+  return 0
+}

@@ -1,0 +1,108 @@
+/**
+ * INIT, the first request of a mount: both sides say what they can do, and what is agreed holds
+ * for the life of the mount. `Negotiated` is that agreement as plain data; it crosses threads.
+ *
+ * Chosen: 1 MiB requests, READDIRPLUS, parallel lookups, symlink targets in the page cache, and
+ * explicit invalidation (changes made elsewhere are announced by notifications, so the kernel need
+ * not guess from mtimes). Left out on purpose: the write-back cache (it would hide sizes from other
+ * nodes and rules out passthrough), POSIX ACLs, remote locks, SETXATTR_EXT.
+ */
+import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
+import type { ReplyWriter } from './reply-writer.ts'
+import type { RequestReader } from './request-reader.ts'
+import { INIT, INIT2 } from './wire-flags.ts'
+
+export const PROTOCOL_MAJOR = 7
+/** Newest minor version that this server knows, and the oldest it accepts (Linux 5.4). */
+export const PROTOCOL_MINOR = 45
+export const OLDEST_MINOR = 31
+
+const INIT_REPLY_BYTES = 64
+const PAGE_BYTES = 4096
+/** Pages of one request where the kernel cannot be told a number. */
+const DEFAULT_MAX_PAGES = 32
+
+const WANTED =
+  INIT.ASYNC_READ |
+  INIT.ATOMIC_O_TRUNC |
+  INIT.BIG_WRITES |
+  INIT.DO_READDIRPLUS |
+  INIT.READDIRPLUS_AUTO |
+  INIT.ASYNC_DIO |
+  INIT.PARALLEL_DIROPS |
+  INIT.MAX_PAGES |
+  INIT.CACHE_SYMLINKS |
+  INIT.EXPLICIT_INVAL_DATA |
+  INIT.HANDLE_KILLPRIV_V2 |
+  INIT.INIT_EXT
+const WANTED2 = INIT2.HAS_RESEND
+
+/** What kernel and server agreed on. */
+export interface Negotiated {
+  /** Minor version that both speak. */
+  readonly minor: number
+  readonly kernelMinor: number
+  /** Agreed bits of `INIT`. */
+  readonly flags: number
+  /** Agreed bits of `INIT2`. */
+  readonly flags2: number
+  readonly maxWriteBytes: number
+  readonly maxReadaheadBytes: number
+  readonly maxBackground: number
+  readonly congestionThreshold: number
+}
+
+/**
+ * Agrees with an INIT request and puts the answer into `reply`: payload bytes and the agreement, or
+ * no agreement when the kernel is newer than major version 7 and has to ask again. A kernel that
+ * is too old is an FsError.
+ */
+export function negotiate(
+  request: RequestReader,
+  reply: ReplyWriter,
+): { payloadBytes: number; negotiated: Negotiated | undefined } {
+  const major = request.u32(0)
+  const kernelMinor = request.u32(4)
+  if (major > PROTOCOL_MAJOR) {
+    return { payloadBytes: putInit(reply, undefined), negotiated: undefined }
+  }
+  if (major < PROTOCOL_MAJOR || kernelMinor < OLDEST_MINOR) {
+    throw new FsError(
+      'EOPNOTSUPP',
+      `the kernel speaks FUSE ${major}.${kernelMinor}; ` +
+        `${PROTOCOL_MAJOR}.${OLDEST_MINOR} (Linux 5.4) or newer is needed`,
+    )
+  }
+  const offered = request.u32(12)
+  const flags = offered & WANTED
+  const pages = flags & INIT.MAX_PAGES ? limits.fuseRequestBytes / PAGE_BYTES : DEFAULT_MAX_PAGES
+  const negotiated: Negotiated = {
+    minor: Math.min(kernelMinor, PROTOCOL_MINOR),
+    kernelMinor,
+    flags,
+    flags2: flags & INIT.INIT_EXT ? request.u32(16) & WANTED2 : 0,
+    maxWriteBytes: pages * PAGE_BYTES,
+    maxReadaheadBytes: Math.min(request.u32(8), limits.fuseReadaheadBytes),
+    maxBackground: limits.fuseMaxBackground,
+    congestionThreshold: limits.fuseCongestionThreshold,
+  }
+  return { payloadBytes: putInit(reply, negotiated), negotiated }
+}
+
+/** `fuse_init_out`; without an agreement, only the version we would speak. */
+function putInit(reply: ReplyWriter, agreed: Negotiated | undefined): number {
+  reply.zero(0, INIT_REPLY_BYTES)
+  reply.u32(0, PROTOCOL_MAJOR)
+  reply.u32(4, PROTOCOL_MINOR)
+  if (agreed === undefined) return INIT_REPLY_BYTES
+  reply.u32(8, agreed.maxReadaheadBytes)
+  reply.u32(12, agreed.flags)
+  reply.u16(16, agreed.maxBackground)
+  reply.u16(18, agreed.congestionThreshold)
+  reply.u32(20, agreed.maxWriteBytes)
+  reply.u32(24, 1) // time_gran: nanoseconds
+  reply.u16(28, agreed.maxWriteBytes / PAGE_BYTES)
+  reply.u32(32, agreed.flags2)
+  return INIT_REPLY_BYTES
+}
