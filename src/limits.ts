@@ -17,6 +17,19 @@ export const limits = {
   xattrValueBytes: 64 * KIB,
   /** All names of one inode's extended attributes, bytes (XATTR_LIST_MAX). */
   xattrListBytes: 64 * KIB,
+  /** Backing files that one thread keeps open: three threads stay far below 20,000 a process. */
+  backingDescriptors: 1024,
+  /** Inodes open at the same time: the size of a table in shared memory (88 bytes each). */
+  openInodes: 65_536,
+  /** Inodes whose chunk states a thread remembers, and chunks it remembers of each. */
+  rememberedInodes: 4096,
+  rememberedChunks: 8192,
+  /** A use of a chunk is noted at most so often, seconds: LRU needs no better, writes cost. */
+  accessGranularitySeconds: 60,
+  /** Optimistic reads before one is done under the inode's lock. */
+  optimisticReads: 100,
+  /** Numbers (inodes, chunk ids) that a thread reserves at once: one transaction in so many. */
+  numberBlock: 1000,
   /** Hard links to one inode: as ext4. */
   linksPerInode: 65_000,
   /** One FUSE request or reply, bytes of data: 256 pages, the most that the kernel does. */
@@ -57,4 +70,8 @@ export const limits = {
   fuseThreadEndMs: 5_000,
   /** Dead mounts stacked on one mount point that are taken away at start. */
   fuseStaleMounts: 16,
+  /** First wait before trying again, ms: above a round trip, below what a person notices. */
+  retryBaseMs: 100,
+  /** Longest wait between two tries, ms: a store that is back is noticed within half a minute. */
+  retryMaxMs: 30_000,
 } as const

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { AttemptRate, backoffMs, pause, retry } from './retry.ts'
+import type { Failure } from './retry.ts'
+
+const failing = (times: number): ((attempt: number) => Promise<number>) => {
+  return async (attempt) => {
+    if (attempt <= times) throw new Error(`failure ${attempt}`)
+    return attempt
+  }
+}
+
+test('tries until it works, and says what failed', async () => {
+  const failures: Failure[] = []
+  const result = await retry(failing(2), {
+    attempts: 5,
+    baseMs: 1,
+    onRetry: (failure) => failures.push(failure),
+  })
+  assert.equal(result, 3)
+  assert.deepEqual(
+    failures.map((it) => it.attempt),
+    [1, 2],
+  )
+})
+
+test('the last failure is what is thrown', async () => {
+  await assert.rejects(retry(failing(9), { attempts: 3, baseMs: 1 }), /failure 3/)
+})
+
+test('what cannot pass is not tried again', async () => {
+  const retryable = (): boolean => false
+  await assert.rejects(retry(failing(9), { attempts: 3, retryable }), /failure 1/)
+})
+
+test('an abort ends the wait at once, even for ever', async () => {
+  const controller = new AbortController()
+  const forever = retry(failing(Infinity), {
+    attempts: Infinity,
+    baseMs: 3_600_000,
+    maxMs: 3_600_000,
+    random: () => 1,
+    signal: controller.signal,
+    onRetry: () => setImmediate(() => controller.abort()),
+  })
+  await assert.rejects(forever, { code: 'ECANCELED' })
+})
+
+test('waits double up to the bound, each between nothing and all of it', () => {
+  const full = { baseMs: 100, maxMs: 1000, random: () => 1 }
+  const waits = [1, 2, 3, 4, 5, 2000].map((failures) => backoffMs(failures, full))
+  assert.deepEqual(waits, [100, 200, 400, 800, 1000, 1000])
+  assert.equal(backoffMs(3, { ...full, random: () => 0 }), 0)
+})
+
+test('the cap holds in every window of a minute', async () => {
+  let now = 0
+  const rate = new AttemptRate(3, () => now)
+  assert.deepEqual([rate.reserve(), rate.reserve(), rate.reserve()], [0, 0, 0])
+  now = 20_000
+  assert.equal(rate.reserve(), 40_000)
+  assert.equal(rate.reserve(), 40_000)
+  now = 200_000
+  assert.equal(rate.reserve(), 0)
+  await assert.rejects(rate.take({ signal: AbortSignal.abort() }), { code: 'ECANCELED' })
+  const done = await retry(failing(1), { attempts: 2, baseMs: 0, rate: new AttemptRate(10) })
+  assert.equal(done, 2)
+})
+
+test('a pause is as long as asked', async () => {
+  const start = performance.now()
+  await pause(20)
+  assert.ok(performance.now() - start >= 18)
+})

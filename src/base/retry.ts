@@ -1,0 +1,105 @@
+/**
+ * Trying again: exponential backoff with full jitter, so that clients which failed together do not
+ * come back together (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
+ * Bounded by attempts, or for ever (uploads, registrations) where only the signal ends it.
+ *
+ * Invariants: an abort ends the wait at once; what is thrown at the end is the last failure
+ * itself. `AttemptRate` caps how often something may be tried at all, however many ask.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { abortError, throwIfAborted } from './abort.ts'
+import { limits } from '../limits.ts'
+
+export interface RetryOptions {
+  /** Calls in all, the first included; Infinity for until it succeeds or is aborted. */
+  attempts: number
+  /** Bound of the first wait, ms; doubles with every failure. */
+  baseMs?: number | undefined
+  /** Bound of every wait, ms. */
+  maxMs?: number | undefined
+  signal?: AbortSignal | undefined
+  /** Whether this failure may pass; all may, by default. */
+  retryable?: ((error: unknown) => boolean) | undefined
+  /** Called before each wait, for logs and counters. */
+  onRetry?: ((failure: Failure) => void) | undefined
+  /** Shared cap: each attempt takes a place in it first. */
+  rate?: AttemptRate | undefined
+  /** 0 up to 1, for tests. */
+  random?: (() => number) | undefined
+}
+
+export interface Failure {
+  error: unknown
+  /** Attempts made so far. */
+  attempt: number
+  /** Until the next one. */
+  delayMs: number
+}
+
+export async function retry<T>(
+  work: (attempt: number) => Promise<T>,
+  options: RetryOptions,
+): Promise<T> {
+  const { attempts, signal, retryable = () => true } = options
+  for (let attempt = 1; ; attempt++) {
+    await options.rate?.take({ signal })
+    throwIfAborted(signal, 'trying again')
+    try {
+      return await work(attempt)
+    } catch (error) {
+      if (attempt >= attempts || signal?.aborted || !retryable(error)) throw error
+      const delayMs = backoffMs(attempt, options)
+      options.onRetry?.({ error, attempt, delayMs })
+      await pause(delayMs, signal)
+    }
+  }
+}
+
+/** How long to wait after the given number of failures. */
+export function backoffMs(
+  failures: number,
+  options: Pick<RetryOptions, 'baseMs' | 'maxMs' | 'random'> = {},
+): number {
+  const { baseMs = limits.retryBaseMs, maxMs = limits.retryMaxMs, random = Math.random } = options
+  // 2 ** 1024 is Infinity, which the cap turns back into a number.
+  return random() * Math.min(maxMs, baseMs * 2 ** (failures - 1))
+}
+
+/** A timer that an abort ends; it keeps no process alive that has nothing else to do. */
+export async function pause(delayMs: number, signal?: AbortSignal): Promise<void> {
+  try {
+    await sleep(delayMs, undefined, signal === undefined ? {} : { signal })
+  } catch (error) {
+    throw signal?.aborted ? abortError(signal, 'waiting to try again') : error
+  }
+}
+
+/** At most so many attempts in any minute: a sliding window of their times. */
+export class AttemptRate {
+  readonly #perMinute: number
+  readonly #now: () => number
+  /** Times of the last `perMinute` attempts, oldest first; some may lie ahead (promised places). */
+  readonly #times: number[] = []
+
+  constructor(perMinute: number, now: () => number = () => performance.now()) {
+    if (!(perMinute >= 1)) throw new RangeError(`attempts per minute: 1 or more, not ${perMinute}`)
+    this.#perMinute = Math.floor(perMinute)
+    this.#now = now
+  }
+
+  /** Takes the next place and says how long to wait for it, ms. */
+  reserve(): number {
+    const now = this.#now()
+    const oldest = this.#times.length < this.#perMinute ? undefined : this.#times.shift()
+    const at = oldest === undefined ? now : Math.max(now, oldest + 60_000)
+    this.#times.push(at)
+    return at - now
+  }
+
+  /** Waits for the next place. An aborted wait does not give its place back: it only errs low. */
+  async take({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    throwIfAborted(signal, 'waiting to try again')
+    const delayMs = this.reserve()
+    if (delayMs > 0) await pause(delayMs, signal)
+  }
+}
