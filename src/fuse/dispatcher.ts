@@ -40,9 +40,9 @@ export interface DispatcherOptions {
   fileSystem: ServedFileSystem
   timeouts: CacheTimeouts
   /** The request `unique` is no longer waited for. */
-  interrupt(unique: number): void
+  interrupt: (unique: number) => void
   /** Takes a line about what went wrong unexpectedly. */
-  log(line: string): void
+  log: (line: string) => void
   /** Takes a line for every request. */
   trace?: ((line: string) => void) | undefined
 }

@@ -29,7 +29,7 @@ export interface Exchange {
   /** Absent when absent names are not to be remembered. */
   readonly negativeValidity: Validity | undefined
   /** The process behind request `unique` does not want to wait any longer. */
-  interrupt(unique: number): void
+  readonly interrupt: (unique: number) => void
 }
 
 export type Handler = (x: Exchange) => number

@@ -18,7 +18,8 @@ const TWO_32 = 4294967296
 /** Set in the upper word of `unique` when the kernel sends a request a second time. */
 const RESEND_BIT = 0x80000000
 
-if (endianness() !== 'LE') throw new Error('the FUSE protocol is implemented for little-endian hosts')
+if (endianness() !== 'LE')
+  throw new Error('the FUSE protocol is implemented for little-endian hosts')
 
 export class RequestReader {
   /** Read requests into this. */

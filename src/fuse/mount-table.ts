@@ -1,0 +1,45 @@
+/**
+ * What is mounted where, from /proc/self/mountinfo (proc(5)): read without touching any mount, so
+ * it also works where every access would hang or fail. Blanks and control characters in paths are
+ * octal there (`\040`); later lines cover earlier ones on the same mount point.
+ */
+import { readFileSync } from 'node:fs'
+
+export interface MountEntry {
+  mountPoint: string
+  /** `major:minor` of the file system's device number. */
+  device: string
+  /** e.g. `fuse.cachefs`. */
+  type: string
+  source: string
+}
+
+export function parseMountTable(text: string): MountEntry[] {
+  const entries: MountEntry[] = []
+  for (const line of text.split('\n')) {
+    // 36 35 98:0 /root /mnt rw,noatime shared:1 - ext3 /dev/root rw
+    const [before, after] = splitOnce(line, ' - ')
+    const [, , device, , mountPoint] = before.split(' ')
+    const [type, source] = after.split(' ')
+    if (device === undefined || mountPoint === undefined || type === undefined) continue
+    entries.push({ device, type, mountPoint: unescape(mountPoint), source: unescape(source ?? '') })
+  }
+  return entries
+}
+
+/** The mount that shows at `mountPoint` (an absolute path without symlinks), if there is one. */
+export function findMount(mountPoint: string): MountEntry | undefined {
+  const table = parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'))
+  return table.findLast((entry) => entry.mountPoint === mountPoint)
+}
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator)
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + separator.length)]
+}
+
+function unescape(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  )
+}

@@ -1,0 +1,236 @@
+/**
+ * Makes and ends a FUSE mount without libfuse: open /dev/fuse, let mount(8) mount that descriptor,
+ * answer INIT. What comes back is a mount that is ready to be served by any thread that reads the
+ * descriptor. Every wait is bounded; a mount that fails half-way leaves nothing behind.
+ *
+ * The first request is read while mount(8) still runs: should it look at what it has mounted, it
+ * would wait for an answer to INIT. Until the mount exists, reading fails with EPERM.
+ */
+import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { setTimeout as delay } from 'node:timers/promises'
+import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
+import { negotiate, type Negotiated } from './handshake.ts'
+import { prepareMountPoint } from './mount-point.ts'
+import { findMount } from './mount-table.ts'
+import { OPCODE, opcodeName } from './opcode.ts'
+import { REPLY_HEADER_BYTES, ReplyWriter } from './reply-writer.ts'
+import { RequestReader } from './request-reader.ts'
+import { runCommand, type CommandResult } from './run-command.ts'
+
+export interface MountOptions {
+  mountPoint: string
+  /** First column of the mount table, e.g. the volume's address. */
+  source: string
+  /** Further options of mount(8), e.g. `ro`, `nosuid`. */
+  options?: readonly string[] | undefined
+}
+
+export interface FuseMount {
+  /** Absolute, without symlinks. */
+  readonly mountPoint: string
+  /** The connection: requests are read from it, replies and notifications written to it. */
+  readonly fd: number
+  readonly negotiated: Negotiated
+}
+
+const CONNECTIONS = '/sys/fs/fuse/connections'
+const EPROTO = 71
+const POLL_MS = 2
+
+/** Mounts and agrees with the kernel on how to talk. The caller owns the descriptor. */
+export async function mountFuse(options: MountOptions): Promise<FuseMount> {
+  const mountPoint = await prepareMountPoint(options.mountPoint)
+  const fd = openDevice()
+  try {
+    const command = startMount(fd, mountPoint, options)
+    const negotiated = await shakeHands(fd, command)
+    setReadahead(mountPoint, negotiated.maxReadaheadBytes)
+    return { mountPoint, fd, negotiated }
+  } catch (error) {
+    abortMountSync(mountPoint)
+    closeSync(fd)
+    throw error
+  }
+}
+
+/**
+ * Unmounts; does nothing where the mount has gone already. Programs that still use the mount get a
+ * bounded time to leave, then it is taken from them: their calls fail from then on.
+ */
+export async function unmountFuse(
+  mountPoint: string,
+  device = findMount(mountPoint)?.device,
+): Promise<{ forced: boolean }> {
+  const until = Date.now() + limits.fuseUnmountGraceMs
+  while (isMounted(mountPoint, device)) {
+    const { status } = await umount(['-i', '-c', mountPoint])
+    if (status === 0) return { forced: false }
+    if (Date.now() >= until) {
+      // What was changed through a mapping reaches the file system before it is cut off.
+      await runCommand('sync', ['-f', mountPoint], { timeoutMs: limits.fuseCommandMs })
+      await umount(['-i', '-c', '-f', '-l', mountPoint])
+      return { forced: true }
+    }
+    await delay(100)
+  }
+  return { forced: false }
+}
+
+/**
+ * Ends a mount at once and from any state: `-f` has the kernel abort the connection, so that every
+ * waiting program gets an error and every thread that reads the descriptor gets ENODEV. Synchronous:
+ * it is also what runs while a process exits.
+ */
+export function abortMountSync(mountPoint: string, device?: string): void {
+  if (!isMounted(mountPoint, device)) return
+  spawnSync('umount', ['-i', '-c', '-f', '-l', mountPoint], {
+    stdio: 'ignore',
+    timeout: limits.fuseCommandMs,
+  })
+}
+
+/**
+ * Ends the connection of a mount that has no path any more (someone detached it while it was in
+ * use), by way of the control file system, which is mounted for that moment where it is missing.
+ */
+export async function abortConnection(device: string | undefined): Promise<void> {
+  const minor = device?.split(':')[1]
+  if (minor === undefined) return
+  const timeoutMs = limits.fuseCommandMs
+  if (writeFile(`${CONNECTIONS}/${minor}/abort`, '1')) return
+  const args = ['-t', 'fusectl', 'fusectl', CONNECTIONS]
+  if ((await runCommand('mount', args, { timeoutMs })).status !== 0) return
+  writeFile(`${CONNECTIONS}/${minor}/abort`, '1')
+  await runCommand('umount', [CONNECTIONS], { timeoutMs })
+}
+
+/** Device number that tells this mount from another one that may follow it on the same path. */
+export function deviceOf(mountPoint: string): string | undefined {
+  return findMount(mountPoint)?.device
+}
+
+function isMounted(mountPoint: string, device: string | undefined): boolean {
+  const found = findMount(mountPoint)
+  if (found === undefined || !found.type.startsWith('fuse')) return false
+  return device === undefined || found.device === device
+}
+
+function umount(args: string[]): Promise<CommandResult> {
+  return runCommand('umount', args, { timeoutMs: limits.fuseCommandMs })
+}
+
+function openDevice(): number {
+  try {
+    return openSync('/dev/fuse', 'r+')
+  } catch (cause) {
+    const code = (cause as { code?: unknown }).code
+    const details = { syscall: 'open', path: '/dev/fuse', cause }
+    if (code === 'ENOENT' || code === 'ENODEV' || code === 'ENXIO') {
+      const advice = 'load the module (modprobe fuse) or give the container the device /dev/fuse'
+      throw new FsError('ENODEV', `this machine offers no /dev/fuse: ${advice}`, details)
+    }
+    throw new FsError('EACCES', 'opening /dev/fuse is not allowed: run as root', details)
+  }
+}
+
+async function startMount(fd: number, mountPoint: string, options: MountOptions): Promise<void> {
+  if (process.geteuid?.() !== 0) {
+    throw new FsError(
+      'EPERM',
+      'mounting needs CAP_SYS_ADMIN: run as root (sudo, a privileged container), or in a name ' +
+        'space of your own (unshare --user --map-root-user --mount)',
+      { syscall: 'mount', path: mountPoint },
+    )
+  }
+  const mountOptions = [
+    'fd=3',
+    'rootmode=40000',
+    'user_id=0',
+    'group_id=0',
+    'allow_other',
+    'default_permissions',
+    `max_read=${limits.fuseRequestBytes}`,
+    ...(options.options ?? []),
+  ]
+  const type = 'fuse.cachefs'
+  const args = ['-i', '-t', type, '-o', mountOptions.join(','), options.source, mountPoint]
+  const result = await runCommand('mount', args, { timeoutMs: limits.fuseCommandMs, inheritFd: fd })
+  if (result.status === 0) return
+  throw new FsError('EPERM', `mounting on ${mountPoint} failed: ${result.message}`, {
+    syscall: 'mount',
+    path: mountPoint,
+  })
+}
+
+/** Answers INIT as soon as it is there, and waits for the mount command to end. */
+async function shakeHands(fd: number, command: Promise<void>): Promise<Negotiated> {
+  const state = { ended: false }
+  const end = command.finally(() => (state.ended = true))
+  end.catch(() => undefined) // reported by the await below
+  const request = new RequestReader(limits.fuseRequestBytes + 8192)
+  const until = Date.now() + limits.fuseCommandMs + limits.fuseHandshakeMs
+  let negotiated: Negotiated | undefined
+  while (negotiated === undefined) {
+    if (state.ended) await end // fails where the command did
+    const length = readRequest(fd, request)
+    if (length > 0) negotiated = answerInit(fd, request)
+    else if (Date.now() > until) throw new FsError('ETIMEDOUT', 'the kernel sent no INIT')
+    else await delay(POLL_MS)
+  }
+  await end
+  return negotiated
+}
+
+/** Bytes read; 0 while nothing is mounted on the descriptor. Once mounted, INIT is queued. */
+function readRequest(fd: number, request: RequestReader): number {
+  try {
+    return readSync(fd, request.bytes)
+  } catch (cause) {
+    const code = (cause as { code?: unknown }).code
+    if (code === 'EPERM' || code === 'EAGAIN' || code === 'EINTR' || code === 'ENOENT') return 0
+    throw new FsError('EIO', 'the kernel closed the new mount', { syscall: 'read', cause })
+  }
+}
+
+function answerInit(fd: number, request: RequestReader): Negotiated | undefined {
+  if (request.opcode !== OPCODE.INIT) {
+    throw new FsError('EIO', `the kernel began with ${opcodeName(request.opcode)}, not with INIT`)
+  }
+  const reply = new ReplyWriter(64)
+  const answer = (payloadBytes: number, error: number): void => {
+    const length = REPLY_HEADER_BYTES + payloadBytes
+    reply.header(length, error, request.uniqueLow, request.uniqueHigh)
+    writeSync(fd, reply.bytes, 0, length)
+  }
+  try {
+    const { payloadBytes, negotiated } = negotiate(request, reply)
+    answer(payloadBytes, 0)
+    return negotiated
+  } catch (error) {
+    if (error instanceof FsError) answer(0, -EPROTO)
+    throw error
+  }
+}
+
+/**
+ * The kernel only ever lowers a mount's readahead to what INIT says: from 128 KiB, too little for a
+ * fast disk and far too little for a network. Where sysfs cannot be written, reads are slower, nothing else.
+ */
+function setReadahead(mountPoint: string, maxReadaheadBytes: number): void {
+  const device = findMount(mountPoint)?.device
+  if (device === undefined) return
+  const kib = Math.floor(Math.max(limits.fuseReadaheadBytes, maxReadaheadBytes) / 1024)
+  writeFile(`/sys/class/bdi/${device}/read_ahead_kb`, `${kib}\n`)
+}
+
+/** Writes a control file of the kernel; false where that is impossible. */
+function writeFile(path: string, text: string): boolean {
+  try {
+    writeFileSync(path, text)
+    return true
+  } catch {
+    return false
+  }
+}

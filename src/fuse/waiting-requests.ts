@@ -1,0 +1,113 @@
+/**
+ * Requests that a worker could not finish because something slow has to happen first. Each has its
+ * need satisfied and is then dispatched again on the main thread, until it completes. It ends with
+ * exactly one reply: its own, the error that satisfying failed with, or EINTR as soon as its process
+ * is interrupted, whether or not the one who satisfies notices.
+ *
+ * The kernel's INTERRUPT travels through any worker and may overtake its request: those are
+ * remembered for a while (bounded; most are for requests that were answered meanwhile).
+ */
+import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
+import type { Dispatcher } from './dispatcher.ts'
+
+export interface WaitingRequestsOptions {
+  dispatcher: Dispatcher
+  satisfy: (need: unknown, how: { signal: AbortSignal }) => Promise<void>
+  /** A request of this size, as handed over by a worker, is done. */
+  done: (sizeBytes: number) => void
+}
+
+export class WaitingRequests {
+  readonly #options: WaitingRequestsOptions
+  readonly #waiting = new Map<number, AbortController>()
+  readonly #running = new Set<Promise<void>>()
+  readonly #early = new Set<number>()
+  #closed = false
+
+  constructor(options: WaitingRequestsOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#running.size
+  }
+
+  add(request: Uint8Array, need: unknown): void {
+    const running = this.#run(request, need).finally(() => {
+      this.#running.delete(running)
+      this.#options.done(request.length)
+    })
+    this.#running.add(running)
+  }
+
+  interrupt(unique: number): void {
+    const waiting = this.#waiting.get(unique)
+    if (waiting !== undefined) {
+      waiting.abort(new FsError('EINTR', 'the operation was interrupted'))
+      return
+    }
+    this.#early.add(unique)
+    if (this.#early.size > limits.fuseEarlyInterrupts) {
+      for (const oldest of this.#early) {
+        this.#early.delete(oldest)
+        break
+      }
+    }
+  }
+
+  /** Ends all that wait, with EINTR, and resolves when each has been answered. */
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const waiting of this.#waiting.values()) {
+      waiting.abort(new FsError('EINTR', 'the mount is being closed'))
+    }
+    await Promise.all(this.#running)
+  }
+
+  async #run(request: Uint8Array, need: unknown): Promise<void> {
+    const { dispatcher } = this.#options
+    dispatcher.request.load(request)
+    const { unique } = dispatcher.request
+    const abort = new AbortController()
+    this.#waiting.set(unique, abort)
+    if (this.#early.delete(unique) || this.#closed) {
+      abort.abort(new FsError('EINTR', 'the operation was interrupted'))
+    }
+    try {
+      await this.#complete(request, need, abort.signal)
+    } catch (error) {
+      // Others were dispatched meanwhile: the dispatcher has one buffer for all.
+      dispatcher.request.load(request)
+      dispatcher.fail(error)
+    } finally {
+      this.#waiting.delete(unique)
+    }
+  }
+
+  async #complete(request: Uint8Array, firstNeed: unknown, signal: AbortSignal): Promise<void> {
+    const { dispatcher, satisfy } = this.#options
+    let need = firstNeed
+    for (let round = 0; round < limits.fuseSatisfyRounds; round++) {
+      signal.throwIfAborted()
+      await orAborted(satisfy(need, { signal }), signal)
+      dispatcher.request.load(request)
+      const blocked = dispatcher.dispatch(request.length)
+      if (blocked === undefined) return
+      need = blocked.need
+    }
+    throw new Error(`a request was satisfied ${limits.fuseSatisfyRounds} times and still waits`)
+  }
+}
+
+/** The outcome of `work`, or the signal's reason as soon as it is aborted. */
+async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = (): void => aborted.reject(signal.reason as Error)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * What a worker thread and the main thread say to each other, and the counters they share. A worker
+ * spends its life in a blocking read: it can send messages but never gets one after its start, so
+ * everything that must hold it back is a number in shared memory. Invariant: every count that a
+ * worker adds for a message is taken away by the main thread when it is done with that message.
+ */
+import { limits } from '../limits.ts'
+import type { CacheTimeouts } from './dispatcher.ts'
+
+/** Given to a worker when it is made; the descriptor of the mount follows as its one message. */
+export interface WorkerSetup {
+  /** URL of a module that exports `openFileSystem` (see fuse-worker.ts). */
+  module: string
+  data: unknown
+  timeouts: CacheTimeouts
+  /** Lines of the trace are written to this descriptor. */
+  traceFd: number | undefined
+  counters: SharedArrayBuffer
+}
+
+export type WorkerMessage =
+  /** The file system is open; the worker waits for the mount. */
+  | { kind: 'ready' }
+  /** A request that has to wait: its bytes (transferred) and what for. */
+  | { kind: 'blocked'; request: Uint8Array<ArrayBuffer>; need: unknown }
+  | { kind: 'interrupt'; unique: number }
+  | { kind: 'hint'; message: unknown }
+  | { kind: 'log'; line: string }
+  /** The mount has gone; the worker ends. */
+  | { kind: 'ended' }
+
+const WAITING_REQUESTS = 0
+const WAITING_KIB = 1
+const HINTS = 2
+const COUNTERS = 3
+
+export class SharedCounters {
+  readonly memory: SharedArrayBuffer
+  readonly #counts: Int32Array<SharedArrayBuffer>
+
+  constructor(memory = new SharedArrayBuffer(COUNTERS * 4)) {
+    this.memory = memory
+    this.#counts = new Int32Array(memory)
+  }
+
+  /** Room for one more waiting request; blocks the thread until there is, bounded. */
+  takeWaiting(sizeBytes: number): boolean {
+    const until = Date.now() + limits.fuseHoldBackMs
+    while (!this.#tryWaiting(kibOf(sizeBytes))) {
+      const leftMs = until - Date.now()
+      if (leftMs <= 0) return false
+      const seen = Atomics.load(this.#counts, WAITING_REQUESTS)
+      Atomics.wait(this.#counts, WAITING_REQUESTS, seen, Math.min(leftMs, 100))
+    }
+    return true
+  }
+
+  releaseWaiting(sizeBytes: number): void {
+    Atomics.sub(this.#counts, WAITING_KIB, kibOf(sizeBytes))
+    Atomics.sub(this.#counts, WAITING_REQUESTS, 1)
+    Atomics.notify(this.#counts, WAITING_REQUESTS)
+  }
+
+  takeHint(): boolean {
+    if (Atomics.add(this.#counts, HINTS, 1) < limits.fuseHintsInFlight) return true
+    Atomics.sub(this.#counts, HINTS, 1)
+    return false
+  }
+
+  releaseHint(): void {
+    Atomics.sub(this.#counts, HINTS, 1)
+  }
+
+  get waitingRequests(): number {
+    return Atomics.load(this.#counts, WAITING_REQUESTS)
+  }
+
+  #tryWaiting(kib: number): boolean {
+    const requests = Atomics.add(this.#counts, WAITING_REQUESTS, 1)
+    const total = Atomics.add(this.#counts, WAITING_KIB, kib)
+    if (requests < limits.fuseWaitingRequests && total < limits.fuseWaitingKib) return true
+    Atomics.sub(this.#counts, WAITING_KIB, kib)
+    Atomics.sub(this.#counts, WAITING_REQUESTS, 1)
+    return false
+  }
+}
+
+function kibOf(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / 1024)
+}
