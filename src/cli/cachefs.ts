@@ -1,0 +1,33 @@
+/**
+ * `bin/cachefs`: the program for people. It starts a node, talks to the API of one that runs, and
+ * says what a machine lacks. One verb, one file.
+ */
+import { Command } from 'commander'
+import { packageVersion, runCommandLine } from './command-line.ts'
+import { addDoctor } from './doctor.ts'
+import { addEvict } from './evict.ts'
+import { addExplain } from './explain.ts'
+import { addReceipt } from './receipt.ts'
+import { addStatus } from './status.ts'
+import { addUmount } from './umount.ts'
+import { addUp } from './up.ts'
+import { addWait } from './wait.ts'
+import { addWarm } from './warm.ts'
+
+const program = new Command('cachefs')
+  .description('A directory at NVMe speed whose files are safe in object storage.')
+  .version(packageVersion())
+for (const add of [
+  addUp,
+  addUmount,
+  addStatus,
+  addWait,
+  addReceipt,
+  addWarm,
+  addEvict,
+  addExplain,
+  addDoctor,
+]) {
+  add(program)
+}
+await runCommandLine(program, process.argv.slice(2))

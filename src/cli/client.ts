@@ -1,0 +1,20 @@
+/**
+ * `bin/client`: one node in the foreground, as services and scripts run it. It prints one line,
+ * `ready mount=... api=...`, when the mount and the API answer.
+ */
+import { Command } from 'commander'
+import { packageVersion, runCommandLine } from './command-line.ts'
+import { runInForeground } from './foreground.ts'
+import { addNodeFlags, readNodeOptions } from './node-options.ts'
+
+const program = new Command('client')
+  .description('Run one CacheFS node: mounts the volume, serves the API, until it is stopped.')
+  .version(packageVersion())
+  .allowExcessArguments(false)
+addNodeFlags(program)
+program.action(async () => {
+  await runInForeground(readNodeOptions(program, process.env), (node) => {
+    console.log(`ready mount=${node.mountPoint} api=${node.apiUrl}`)
+  })
+})
+await runCommandLine(program, process.argv.slice(2))

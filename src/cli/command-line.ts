@@ -1,0 +1,54 @@
+/**
+ * What every program here does with its arguments: long flags with one or two dashes, one sentence
+ * on standard error when something is wrong, and an exit status that scripts can rely on: 0 done,
+ * 1 failed, 2 the command line itself is wrong.
+ */
+import { readFileSync } from 'node:fs'
+import { CommanderError } from 'commander'
+import type { Command } from 'commander'
+import { describe } from '../base/fs-error.ts'
+import { UsageError } from './usage-error.ts'
+
+const FAILED = 1
+const USAGE = 2
+
+/** Runs the program; its result is the exit status of this process. */
+export async function runCommandLine(program: Command, args: readonly string[]): Promise<void> {
+  // Whoever read our output may have gone (`cachefs status | head -1`): that is not a failure.
+  process.stdout.on('error', () => undefined)
+  process.stderr.on('error', () => undefined)
+  for (const command of [program, ...program.commands]) command.exitOverride()
+  try {
+    await program.parseAsync(withTwoDashes(args, longFlags(program)), { from: 'user' })
+  } catch (error) {
+    process.exitCode = report(program.name(), error)
+  }
+}
+
+/** `-mount DIR` as `--mount DIR`: how Go programs write it, and how this one is called by scripts. */
+export function withTwoDashes(args: readonly string[], flags: ReadonlySet<string>): string[] {
+  const end = args.indexOf('--')
+  return args.map((arg, index) => {
+    const name = /^-([A-Za-z][\w-]+)/.exec(arg)?.[1]
+    const isFlag = name !== undefined && flags.has(`--${name}`) && (end < 0 || index < end)
+    return isFlag ? `-${arg}` : arg
+  })
+}
+
+function longFlags(program: Command): Set<string> {
+  const options = [program, ...program.commands].flatMap((command) => command.options)
+  return new Set(['--help', ...options.flatMap((option) => option.long ?? [])])
+}
+
+function report(name: string, error: unknown): number {
+  // Commander has printed its own sentence, or the help or version that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE
+  console.error(`${name}: ${describe(error)}`)
+  return error instanceof UsageError ? USAGE : FAILED
+}
+
+/** The version of this package: `package.json` is two folders up, in a checkout and when installed. */
+export function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}

@@ -1,0 +1,43 @@
+/**
+ * The same `cachefs up`, in the background: a process of its own session whose output goes to the
+ * log, started and waited for until it is ready or has failed. It has the same arguments; that it
+ * has a channel to its parent tells it that it is the one that runs the node.
+ */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { open, readFile } from 'node:fs/promises'
+import type { StateFolder } from './state-folder.ts'
+
+interface Ready {
+  mountPoint: string
+  apiUrl: string
+}
+
+export async function startDetached(folder: StateFolder): Promise<Ready> {
+  await using log = await open(folder.logFile, 'a', 0o600)
+  const { size } = await log.stat()
+  const [, program = '', ...args] = process.argv
+  const child = spawn(process.execPath, [...process.execArgv, program, ...args], {
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd, 'ipc'],
+  })
+  const ready = await firstMessage(child)
+  if (ready === undefined) throw new Error(await lastWords(folder.logFile, size))
+  child.disconnect()
+  child.unref()
+  return ready
+}
+
+/** What the child says first; undefined when it ends without a word. */
+async function firstMessage(child: ChildProcess): Promise<Ready | undefined> {
+  const ended = once(child, 'exit').then(() => undefined)
+  const said = once(child, 'message').then(([message]) => message as Ready)
+  return await Promise.race([said, ended])
+}
+
+async function lastWords(logFile: string, offset: number): Promise<string> {
+  const log = (await readFile(logFile)).subarray(offset).toString()
+  const line = log.trim().split('\n').at(-1) ?? ''
+  return `the node did not start: ${line} (the log is ${logFile})`
+}

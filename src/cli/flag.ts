@@ -1,0 +1,117 @@
+/**
+ * Flags as the contract has them: a value comes from the command line, else from the environment
+ * (`CACHEFS_NVME_CAPACITY` for `--nvme-capacity`, then the names that other tools use), else it is
+ * the default. An empty variable counts as not set; an empty value on the command line asks for the
+ * default. What cannot be parsed is a usage error that names where it came from.
+ */
+import { Option } from 'commander'
+import type { Command } from 'commander'
+import { describe } from '../base/fs-error.ts'
+import { UsageError } from './usage-error.ts'
+
+export interface Flag<T> {
+  readonly about: string
+  /** Shown in the help in place of its value; '' for a switch that takes none. */
+  readonly value: string
+  readonly initial: string | undefined
+  /** Environment variables asked after CACHEFS_NAME. */
+  readonly environment: readonly string[]
+  readonly parse: (text: string | undefined) => T
+}
+
+type Table = Record<string, Flag<unknown>>
+export type FlagValues<F extends Table> = { [K in keyof F]: ReturnType<F[K]['parse']> }
+export type Environment = Record<string, string | undefined>
+/** Defaults that a verb puts in place of a flag's own. */
+export type Defaults<F extends Table> = { [K in keyof F]?: string }
+
+/** What commander parsed: text, or true for a switch. */
+type Given = Record<string, string | boolean | undefined>
+
+interface FlagText<T> {
+  about: string
+  value: string
+  parse: (text: string) => T
+  environment?: readonly string[]
+}
+
+/** A flag that always has a value. */
+export function flag<T>(initial: string, spec: FlagText<T>): Flag<T> {
+  const parse = (text = initial) => spec.parse(text)
+  return { environment: [], ...spec, initial, parse }
+}
+
+/** A flag that may be left out. */
+export function optionalFlag<T>(spec: FlagText<T>): Flag<T | undefined> {
+  const parse = (text?: string) => (text === undefined ? undefined : spec.parse(text))
+  return { environment: [], ...spec, initial: undefined, parse }
+}
+
+/** A flag without a value: present or not; in the environment 1, true, yes or on, or their opposites. */
+export function switchFlag(about: string): Flag<boolean> {
+  return flag('false', { about, value: '', parse: parseSwitch })
+}
+
+function parseSwitch(text: string): boolean {
+  if (/^(1|true|yes|on)$/i.test(text)) return true
+  if (/^(0|false|no|off)$/i.test(text)) return false
+  throw new UsageError('say true or false')
+}
+
+export function addFlags<F extends Table>(
+  command: Command,
+  flags: F,
+  defaults: Defaults<F> = {},
+): void {
+  for (const [name, { about, value, initial, environment }] of Object.entries(flags)) {
+    const known = [variableOf(name), ...environment].join(', ')
+    const preset = value === '' ? undefined : (defaults[name] ?? initial)
+    const notes = preset === undefined ? known : `default ${preset}; ${known}`
+    command.addOption(new Option(`--${name} ${value}`.trim(), `${about} (${notes})`))
+  }
+}
+
+export function readFlags<F extends Table>(
+  command: Command,
+  flags: F,
+  environment: Environment,
+  defaults: Defaults<F> = {},
+): FlagValues<F> {
+  const given = command.opts<Given>()
+  const values = Object.entries(flags).map(([name, flag]) => {
+    const { text, source } = find(name, flag, given, environment)
+    try {
+      return [name, flag.parse(text === undefined || text === '' ? defaults[name] : text)]
+    } catch (error) {
+      throw new UsageError(`${source}: ${describe(error)}`, { cause: undefined })
+    }
+  })
+  return Object.fromEntries(values) as FlagValues<F>
+}
+
+function find(
+  name: string,
+  { environment: others }: Flag<unknown>,
+  given: Given,
+  environment: Environment,
+): { text: string | undefined; source: string } {
+  const fromCommand = given[camelCase(name)]
+  if (fromCommand !== undefined) {
+    const text = String(fromCommand)
+    return { text, source: `--${name} ${text}` }
+  }
+  for (const variable of [variableOf(name), ...others]) {
+    const text = environment[variable]
+    if (text !== undefined && text !== '') return { text, source: `${variable}=${text}` }
+  }
+  return { text: undefined, source: `--${name}` }
+}
+
+function variableOf(name: string): string {
+  return `CACHEFS_${name.toUpperCase().replaceAll('-', '_')}`
+}
+
+/** As commander names the value of an option. */
+function camelCase(name: string): string {
+  return name.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+}

@@ -1,0 +1,105 @@
+/**
+ * The API of a node, as the verbs use it. What goes wrong is said so that the user knows what to do:
+ * no node there, a key that is missing or wrong, or the node's own sentence.
+ *
+ * Long-running calls answer in lines of JSON (NDJSON) as they get on: `{ doneBytes, totalBytes }`
+ * and more beside it; a line with `error` is the last one, and the call has failed.
+ */
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { describe } from '../base/fs-error.ts'
+
+/** A short question that takes longer than this has no answer. */
+const ANSWER_TIMEOUT_MS = 30_000
+
+/** What the verbs need of it; the node tells more. */
+export interface NodeStatus {
+  mountPoint: string
+  pid?: number
+}
+
+export type Answer = Record<string, unknown>
+
+interface ErrorBody {
+  message?: string
+  code?: string
+}
+
+export class NodeApi {
+  readonly url: string
+  readonly #key: string | undefined
+
+  constructor(url: string, key: string | undefined) {
+    this.url = url.replace(/\/+$/, '')
+    this.#key = key
+  }
+
+  async status(): Promise<NodeStatus & Answer> {
+    return (await this.#ask('/api/status')) as NodeStatus & Answer
+  }
+
+  /** About one file: 'receipt' or 'explain'. */
+  async about(question: 'receipt' | 'explain', path: string): Promise<Answer> {
+    return await this.#ask(`/api/${question}${path.split('/').map(encodeURIComponent).join('/')}`)
+  }
+
+  /** Lines as they come; throws the error that the node reports. */
+  async *run(action: 'wait' | 'warm' | 'evict', paths: readonly string[]): AsyncGenerator<Answer> {
+    const body = JSON.stringify({ paths })
+    const response = await this.#fetch(`/api/${action}`, { method: 'POST', body })
+    if (response.body === null) return
+    const lines = createInterface({ input: Readable.fromWeb(response.body), crlfDelay: Infinity })
+    for await (const line of lines) {
+      if (line.trim() === '') continue
+      const answer = JSON.parse(line) as Answer
+      if (answer['error'] !== undefined) throw errorOf(answer['error'], action)
+      yield answer
+    }
+  }
+
+  async #ask(path: string): Promise<Answer> {
+    const response = await this.#fetch(path, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) })
+    return (await response.json()) as Answer
+  }
+
+  async #fetch(path: string, init: RequestInit): Promise<Response> {
+    const headers = new Headers(init.body ? { 'content-type': 'application/json' } : {})
+    if (this.#key !== undefined) headers.set('x-api-key', this.#key)
+    let response: Response
+    try {
+      response = await fetch(`${this.url}${path}`, { ...init, headers })
+    } catch (error) {
+      throw this.#unreachable(error)
+    }
+    if (response.ok) return response
+    throw await this.#refused(response)
+  }
+
+  #unreachable(error: unknown): Error {
+    const remedy = 'start a node with `cachefs up`, or say where one is with --api'
+    return new Error(`no node answers at ${this.url} (${describe(error)}): ${remedy}`)
+  }
+
+  async #refused(response: Response): Promise<Error> {
+    if (response.status === 401 || response.status === 403) {
+      const key = this.#key === undefined ? 'wants a key' : 'does not accept this key'
+      return new Error(`the node at ${this.url} ${key}: give --api-key, or set CACHEFS_API_KEY`)
+    }
+    const text = await response.text()
+    return errorOf(parseBody(text) ?? text, `${this.url} answered ${response.status}`)
+  }
+}
+
+function parseBody(text: string): unknown {
+  try {
+    const body = JSON.parse(text) as { error?: unknown }
+    return typeof body.error === 'object' ? body.error : body
+  } catch {
+    return undefined
+  }
+}
+
+function errorOf(body: unknown, tried: string): Error {
+  const message = typeof body === 'string' ? body : (body as ErrorBody | null)?.message
+  return new Error(message === undefined || message === '' ? `${tried}: it failed` : message)
+}

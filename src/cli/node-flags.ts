@@ -1,0 +1,224 @@
+/**
+ * The flags of one node, as a table: what each is called, means and defaults to, and how its text
+ * becomes a value. What belongs together is checked in node-options.ts.
+ */
+import { resolve } from 'node:path'
+import { LOG_LEVELS } from '../base/logger.ts'
+import { limits } from '../limits.ts'
+import { flag, optionalFlag, switchFlag } from './flag.ts'
+import type { FlagValues } from './flag.ts'
+import { parseSize } from './size.ts'
+import { UsageError } from './usage-error.ts'
+
+const PROVIDERS = ['s3', 'azure', 'file'] as const
+const CHUNK_BYTES_MIN = 64 * 1024
+const CHUNK_BYTES_MAX = 64 * 1024 * 1024
+const LOG_FORMATS = ['line', 'json'] as const
+
+export const NODE_FLAGS = {
+  mount: flag('/tmp/fuse-client', {
+    value: '<dir>',
+    about: 'where the files appear',
+    parse: parsePath,
+  }),
+  nvme: flag('/tmp/nvme-cache', {
+    value: '<dir>',
+    about: 'where their bytes are kept on this machine',
+    parse: parsePath,
+  }),
+  'nvme-capacity': flag('10', {
+    value: '<size>',
+    about: 'how much is kept there, GB',
+    parse: (text) => parseSize(text, 'G'),
+  }),
+  'nvme-free-floor': flag('5%', {
+    value: '<size|%>',
+    about: 'free space that is left on that disk',
+    parse: parseFreeFloor,
+  }),
+  coordinator: flag('embedded', {
+    value: '<where>',
+    about: 'who keeps the names: embedded, in this node',
+    parse: parseCoordinator,
+  }),
+  host: optionalFlag({
+    value: '<address>',
+    about: 'where the API listens: 127.0.0.1, or all addresses where POD_IP is set',
+    parse: String,
+  }),
+  port: flag('8081', {
+    value: '<port>',
+    about: "the API's port; 0: any that is free",
+    parse: (text) => parseInteger(text, 0, 65_535),
+  }),
+  'advertised-host': optionalFlag({
+    value: '<address>',
+    about: 'where others reach this node',
+    environment: ['POD_IP'],
+    parse: String,
+  }),
+  'peer-id': flag('auto', {
+    value: '<id>',
+    about: 'the name of this node among others',
+    parse: parsePeerId,
+  }),
+  'chunk-size': flag('4', {
+    value: '<size>',
+    about: 'unit of caching and transfer, MB',
+    parse: parseChunkSize,
+  }),
+  'api-key': optionalFlag({
+    value: '<key>',
+    about: 'what requests to the API must carry in X-API-Key',
+    parse: String,
+  }),
+  'cloud-provider': optionalFlag({
+    value: '<kind>',
+    about: 's3 (the default), azure, or file (the default with --cloud-dir)',
+    parse: (text) => parseOneOf(text, PROVIDERS),
+  }),
+  'cloud-dir': optionalFlag({
+    value: '<dir>',
+    about: 'the folder that is the cloud of provider file',
+    parse: parsePath,
+  }),
+  's3-bucket': flag('fuse-client-cache', {
+    value: '<name>',
+    about: 'bucket',
+    parse: String,
+  }),
+  's3-region': flag('us-east-1', {
+    value: '<name>',
+    about: 'region of the bucket',
+    environment: ['AWS_REGION'],
+    parse: String,
+  }),
+  's3-endpoint': optionalFlag({
+    value: '<url>',
+    about: 'for what is not AWS but speaks S3',
+    parse: parseUrl,
+  }),
+  'azure-account': optionalFlag({
+    value: '<name>',
+    about: 'storage account',
+    environment: ['AZURE_STORAGE_ACCOUNT'],
+    parse: String,
+  }),
+  'azure-key': optionalFlag({
+    value: '<key>',
+    about: 'its key; better given in the environment',
+    environment: ['AZURE_STORAGE_KEY'],
+    parse: String,
+  }),
+  'azure-container': flag('fuse-cache', {
+    value: '<name>',
+    about: 'container',
+    environment: ['AZURE_CONTAINER_NAME'],
+    parse: String,
+  }),
+  'azure-endpoint': optionalFlag({
+    value: '<url>',
+    about: 'for an emulator or a sovereign cloud',
+    parse: parseUrl,
+  }),
+  durability: flag('local', {
+    value: '<where>',
+    about: 'where bytes are when close() returns: local or cloud',
+    parse: parseDurability,
+  }),
+  'max-unsynced-bytes': optionalFlag({
+    value: '<size>',
+    about: 'writers wait while more than this is not in the cloud',
+    parse: (text) => parseSize(text),
+  }),
+  'max-unsynced-seconds': optionalFlag({
+    value: '<seconds>',
+    about: 'writers wait while something is not in the cloud for longer',
+    parse: parseSeconds,
+  }),
+  'fuse-threads': flag('2', {
+    value: '<n>',
+    about: 'threads that answer the kernel',
+    parse: (text) => parseInteger(text, 1, limits.fuseWorkers),
+  }),
+  'upload-limit': flag('100M', {
+    value: '<size>',
+    about: 'largest body of a PUT to the API',
+    parse: (text) => parseSize(text),
+  }),
+  'log-level': flag('info', {
+    value: '<level>',
+    about: LOG_LEVELS.join(', '),
+    parse: (text) => parseOneOf(text, LOG_LEVELS),
+  }),
+  'log-format': flag('line', {
+    value: '<format>',
+    about: 'line for people, json for collectors',
+    parse: (text) => parseOneOf(text, LOG_FORMATS),
+  }),
+  trace: switchFlag('log every request of the kernel'),
+}
+
+export type NodeFlagValues = FlagValues<typeof NODE_FLAGS>
+
+export function parsePath(text: string): string {
+  if (text.includes('\0')) throw new UsageError('a path has no NUL byte')
+  return resolve(text)
+}
+
+function parseInteger(text: string, least: number, most: number): number {
+  const number = /^\d+$/.test(text) ? Number(text) : NaN
+  if (number >= least && number <= most) return number
+  throw new UsageError(`give a whole number from ${least} to ${most}`)
+}
+
+/** Milliseconds. */
+export function parseSeconds(text: string): number {
+  const seconds = /^\d+(\.\d+)?s?$/.test(text) ? Number.parseFloat(text) : NaN
+  if (seconds > 0 && Number.isSafeInteger(Math.round(seconds * 1000))) {
+    return Math.round(seconds * 1000)
+  }
+  throw new UsageError('give a number of seconds above 0')
+}
+
+function parseOneOf<T extends string>(text: string, words: readonly T[]): T {
+  const found = words.find((word) => word === text.toLowerCase())
+  if (found === undefined) throw new UsageError(`give one of ${words.join(', ')}`)
+  return found
+}
+
+function parseFreeFloor(text: string): { bytes: number } | { fraction: number } {
+  const percent = /^(\d+(?:\.\d+)?)\s*%$/.exec(text)?.[1]
+  if (percent === undefined) return { bytes: parseSize(text) }
+  if (Number(percent) >= 100) throw new UsageError('leave less than 100% free')
+  return { fraction: Number(percent) / 100 }
+}
+
+function parseCoordinator(text: string): 'embedded' {
+  if (text === 'embedded') return text
+  throw new UsageError('this version has no coordinator on other machines yet: use embedded')
+}
+
+function parsePeerId(text: string): string | undefined {
+  if (text === 'auto') return undefined
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)) return text
+  throw new UsageError('a peer id is up to 63 letters, digits, dots, dashes and underscores')
+}
+
+function parseChunkSize(text: string): number {
+  const bytes = parseSize(text, 'M')
+  const isPowerOfTwo = Number.isInteger(Math.log2(bytes))
+  if (isPowerOfTwo && bytes >= CHUNK_BYTES_MIN && bytes <= CHUNK_BYTES_MAX) return bytes
+  throw new UsageError('give a power of two from 64K to 64M')
+}
+
+function parseDurability(text: string): 'local' | 'cloud' {
+  if (!/^peers=/.test(text)) return parseOneOf(text, ['local', 'cloud'])
+  throw new UsageError('this version has no peers yet: use local or cloud')
+}
+
+export function parseUrl(text: string): string {
+  const url = URL.parse(text)
+  if (url !== null && /^https?:$/.test(url.protocol)) return text.replace(/\/+$/, '')
+  throw new UsageError('give a URL that starts with http:// or https://')
+}

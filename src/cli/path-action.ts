@@ -1,0 +1,38 @@
+/**
+ * A verb that has the node do something to paths and reports as it gets on: `wait`, `warm`, `evict`.
+ * Every line of the answer is a line of JSON with `--json`; people see a bar, then the last line.
+ */
+import type { Command } from 'commander'
+import { addApiFlags, connect } from './api-flags.ts'
+import type { Answer } from './node-api.ts'
+import { print, Progress } from './output.ts'
+import { volumePath } from './volume-path.ts'
+
+export function addPathAction(
+  program: Command,
+  action: 'wait' | 'warm' | 'evict',
+  description: string,
+): void {
+  const command = program
+    .command(action)
+    .argument('<path...>', 'in the volume, or under its mount point')
+    .description(description)
+  addApiFlags(command).action(async (texts: string[]) => {
+    const { api, json } = await connect(command)
+    const { mountPoint } = await api.status()
+    const paths = await Promise.all(texts.map((text) => volumePath(text, mountPoint)))
+    const last = await follow(api.run(action, paths), json)
+    if (last !== undefined && !json) print(last, json)
+  })
+}
+
+async function follow(answers: AsyncIterable<Answer>, json: boolean): Promise<Answer | undefined> {
+  using progress = new Progress(json)
+  let last: Answer | undefined
+  for await (const answer of answers) {
+    if (json) print(answer, json)
+    progress.show(answer)
+    last = answer
+  }
+  return last
+}

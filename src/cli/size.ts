@@ -1,0 +1,29 @@
+/**
+ * Sizes as people write them: `4096`, `512K`, `10G`, `1.5TiB`. Powers of 1024 throughout, as the
+ * chunks and blocks that they are compared with.
+ */
+import { UsageError } from './usage-error.ts'
+
+const UNITS = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40, P: 2 ** 50 } as const
+type Unit = keyof typeof UNITS
+
+const SIZE = /^(\d+(?:\.\d+)?)\s*([KMGTP]?)(I?B)?$/
+
+/** Bytes; a number that names no unit is of `unit`. */
+export function parseSize(text: string, unit: Unit = ''): number {
+  const [, number, letter, suffix] = SIZE.exec(text.trim().toUpperCase()) ?? []
+  if (number === undefined)
+    throw new UsageError('a size is a number and a unit, such as 512M or 10G')
+  const named = letter !== '' || suffix !== undefined
+  const bytes = Number(number) * UNITS[named ? (letter as Unit) : unit]
+  if (!Number.isSafeInteger(Math.round(bytes))) throw new UsageError('that size is too large')
+  return Math.round(bytes)
+}
+
+/** Three digits and a unit, as people read them. */
+export function formatSize(bytes: number): string {
+  const units = Object.entries(UNITS)
+  const [letter, factor] = units.findLast(([, factor]) => bytes >= factor) ?? ['', 1]
+  const value = bytes / factor
+  return `${letter === '' || value >= 100 ? Math.round(value) : value.toPrecision(2)} ${letter}B`
+}

@@ -1,0 +1,106 @@
+/**
+ * `cachefs up`: one node with everything embedded, in a folder of its own, with a folder as its
+ * cloud unless a real one is named. In the foreground until Ctrl-C, or in the background.
+ */
+import { mkdir } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { DIR_FLAG, JSON_FLAG } from './api-flags.ts'
+import { startDetached } from './detached.ts'
+import { addFlags, readFlags, switchFlag } from './flag.ts'
+import { runInForeground } from './foreground.ts'
+import { addNodeFlags, readNodeOptions } from './node-options.ts'
+import type { NodeOptions } from './node-options.ts'
+import type { RunningNode } from './running-node.ts'
+import { StateFolder } from './state-folder.ts'
+
+const FLAGS = {
+  ...DIR_FLAG,
+  ...JSON_FLAG,
+  detach: switchFlag('run in the background; the log is node.log in the folder'),
+}
+
+/** What people are told once it runs. */
+interface Introduction {
+  mountPoint: string
+  apiUrl: string
+  cloud: string
+  folder: string
+}
+
+export function addUp(program: Command): void {
+  const command = program
+    .command('up')
+    .description('Start one node with everything embedded, and a local folder as its cloud')
+  addFlags(command, FLAGS)
+  addNodeFlags(command)
+  command.action(async () => {
+    const { dir, json, detach } = readFlags(command, FLAGS, process.env)
+    const folder = new StateFolder(dir)
+    const options = readNodeOptions(command, process.env, folder.nodeDefaults)
+    await folder.make()
+    await refuseSecond(folder)
+    for (const path of placesOf(options)) await mkdir(path, { recursive: true })
+    if (detach && process.send === undefined) {
+      const node = await startDetached(folder)
+      introduce(introductionOf(node, options, folder), json)
+    } else {
+      await runHere(folder, options, json)
+    }
+  })
+}
+
+async function refuseSecond(folder: StateFolder): Promise<void> {
+  const node = await folder.running()
+  if (node === undefined) return
+  const { pid, mountPoint } = node
+  throw new Error(
+    `a node already runs in ${folder.path} (process ${pid}, mounted at ${mountPoint}): ` +
+      'stop it with `cachefs umount`, or give another --dir, --port and --mount',
+  )
+}
+
+function placesOf({ mountPoint, nvmeDir, cloud }: NodeOptions): string[] {
+  return [mountPoint, nvmeDir, ...(cloud.provider === 'file' ? [cloud.dir] : [])]
+}
+
+async function runHere(folder: StateFolder, options: NodeOptions, json: boolean): Promise<void> {
+  try {
+    await runInForeground(options, async (node) => {
+      await folder.record(node)
+      introduce(introductionOf(node, options, folder), json)
+      // To the process that started this one in the background, and passed on --detach.
+      process.send?.({ mountPoint: node.mountPoint, apiUrl: node.apiUrl })
+    })
+  } finally {
+    await folder.forget()
+  }
+}
+
+function introductionOf(
+  { mountPoint, apiUrl }: Pick<RunningNode, 'mountPoint' | 'apiUrl'>,
+  { cloud }: NodeOptions,
+  folder: StateFolder,
+): Introduction {
+  const place = cloud.provider === 'file' ? `the folder ${cloud.dir}` : cloud.provider
+  return { mountPoint, apiUrl, cloud: place, folder: folder.path }
+}
+
+function introduce(introduction: Introduction, json: boolean): void {
+  if (json) {
+    console.log(JSON.stringify(introduction))
+    return
+  }
+  const { mountPoint, apiUrl, cloud } = introduction
+  console.log(`ready mount=${mountPoint} api=${apiUrl}
+
+  files   ${mountPoint}
+  API     ${apiUrl}/api/status
+  cloud   ${cloud}
+
+Try, in another terminal:
+  cp -r some-folder ${mountPoint}/
+  cachefs wait ${mountPoint}          until the cloud has it all
+  cachefs receipt ${mountPoint}/FILE  where its bytes are
+  cachefs status
+Stop with: cachefs umount`)
+}
