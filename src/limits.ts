@@ -19,6 +19,9 @@ export const limits = {
   xattrListBytes: 64 * KIB,
   /** Backing files that one thread keeps open: three threads stay far below 20,000 a process. */
   backingDescriptors: 1024,
+  /** Directory entries read from the database at once: what one reply of 4 KiB may take. */
+  directoryPage: 128,
+  directoryPagePlus: 32,
   /** Inodes open at the same time: the size of a table in shared memory (88 bytes each). */
   openInodes: 65_536,
   /** Inodes whose chunk states a thread remembers, and chunks it remembers of each. */
@@ -30,6 +33,41 @@ export const limits = {
   optimisticReads: 100,
   /** Numbers (inodes, chunk ids) that a thread reserves at once: one transaction in so many. */
   numberBlock: 1000,
+  /** Chunks on their way to the cloud at once: hides the latency of small ones. */
+  uploads: 32,
+  /** Their bytes in memory: 16 chunks of 4 MiB. */
+  uploadBufferBytes: 64 * MIB,
+  /** Journal rows read at once. */
+  uploadBatch: 256,
+  /** First wait after a failed upload, ms. */
+  uploadRetryBaseMs: 500,
+  /** Attempts per minute while the cloud fails: enough to notice that it is back. */
+  failedUploadsPerMinute: 60,
+  /** Bytes of chunks being fetched, in memory. */
+  downloadBufferBytes: 64 * MIB,
+  /** Tries to fetch a chunk that somebody waits for, before the reader is told EIO. */
+  downloadAttempts: 4,
+  /** Chunks fetched ahead of one sequential reader. */
+  readaheadChunks: 8,
+  /** Sequential readers that are followed at once. */
+  readaheadStreams: 1024,
+  /** Waiters look again after so long without news, ms. */
+  progressLookMs: 1000,
+  /** Share of the capacity that eviction goes down to. */
+  evictTo: 0.9,
+  /** Chunks evicted between two looks at the disk. */
+  evictBatch: 64,
+  /** Writers wait so long for space that only the cloud can give, ms, then ENOSPC. */
+  spaceWaitMs: 30_000,
+  /** Write-ahead log of a database, bytes, beyond which writers wait for a checkpoint. */
+  writeAheadLogBytes: 64 * MIB,
+  /** Between two looks at the disk, the backlog and the databases, ms. */
+  housekeepingMs: 1000,
+  /** Objects deleted from the cloud in one go, and at once. */
+  trashBatch: 256,
+  trashDeletes: 8,
+  /** Draining at a clean stop, ms, before the rest is left to the next start. */
+  drainMs: 30_000,
   /** Hard links to one inode: as ext4. */
   linksPerInode: 65_000,
   /** One FUSE request or reply, bytes of data: 256 pages, the most that the kernel does. */
@@ -74,4 +112,28 @@ export const limits = {
   retryBaseMs: 100,
   /** Longest wait between two tries, ms: a store that is back is noticed within half a minute. */
   retryMaxMs: 30_000,
+  /** Longest key of an object, bytes: S3 and Azure take 1024, the rest is for the prefix. */
+  objectKeyBytes: 768,
+  /** Longest prefix that a tier's keys live under, bytes: with a key it makes 1024. */
+  objectPrefixBytes: 255,
+  /** Largest object that is read or written in one piece, bytes: it is held in memory. */
+  objectBytes: 1024 * MIB,
+  /** Calls of one cloud tier under way at once, and its sockets: 128 MiB of chunks in memory. */
+  cloudCallsAtOnce: 32,
+  /** Until a connection to the cloud stands, ms: several round trips around the world. */
+  cloudConnectMs: 10_000,
+  /** Silence on a connection to the cloud, ms, before the call counts as lost. */
+  cloudIdleMs: 30_000,
+  /** One call to the cloud, ms, besides the time that its bytes may take (next line). */
+  cloudCallMs: 60_000,
+  /** Slowest transfer that is waited for, bytes per ms (64 KB/s): below it, retrying is better. */
+  cloudBytesPerMsMin: 64,
+  /** Looking whether a cloud tier can be used, ms: somebody is watching the start. */
+  cloudCheckMs: 15_000,
+  /** Keys in one page of a listing: the most that S3 gives. */
+  cloudListPage: 1000,
+  /** Writes that a crash left half done in a directory that serves as cloud are swept after, ms. */
+  fileTierLeftoverMs: 3_600_000,
+  /** Tries to put an object into a folder that deletions keep taking away. */
+  fileTierPlaceAttempts: 20,
 } as const

@@ -59,8 +59,8 @@ export const listTrash = many<{ id: number; ino: number; index: number }>(
 )
 const deleteTrash = change('DELETE FROM trash WHERE id = ?')
 const selectOrphans = many<{ ino: number }>('SELECT ino FROM inode WHERE nlink = 0 LIMIT ?')
-const countUndurable = one<{ count: number }>(
-  'SELECT COUNT(*) AS count FROM chunk WHERE ino = ? AND durable = 0',
+const countOf = one<{ count: number; undurable: number }>(
+  'SELECT COUNT(*) AS count, COALESCE(SUM(1 - durable), 0) AS undurable FROM chunk WHERE ino = ?',
 )
 
 /** A file's content as a close or fsync publishes it. */
@@ -120,7 +120,12 @@ export function* listOrphans(limit: number): Rule<number[]> {
   return (yield* selectOrphans(limit)).map((row) => row.ino)
 }
 
-/** Chunks of the committed content that the cloud does not have yet. */
-export function* undurableChunks(ino: number): Rule<number> {
-  return (yield* countUndurable(ino))?.count ?? 0
+/** How many chunks the committed content has. */
+export function* countChunks(ino: number): Rule<number> {
+  return (yield* countOf(ino))?.count ?? 0
+}
+
+/** How many of them the cloud does not have yet. */
+export function* countUndurable(ino: number): Rule<number> {
+  return (yield* countOf(ino))?.undurable ?? 0
 }

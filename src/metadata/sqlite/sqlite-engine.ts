@@ -5,16 +5,11 @@
  * returns: it survives the death of the process at once, and that of the machine after `sync`.
  */
 import { closeSync, fdatasyncSync, openSync } from 'node:fs'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { FsError, describe } from '../../base/fs-error.ts'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { asFsError, openDatabase } from '../../base/sqlite-database.ts'
 import type { SharedMutex } from '../../base/shared-mutex.ts'
 import type { MetadataEngine } from '../metadata-engine.ts'
 import { NO_ROWS, type Call, type Row, type Rule } from '../statement.ts'
-
-/** SQLite's primary result codes that mean more than "failed". */
-const SQLITE_CORRUPT = 11
-const SQLITE_FULL = 13
-const SQLITE_NOTADB = 26
 
 export class SqliteEngine implements MetadataEngine {
   readonly #database: DatabaseSync
@@ -86,25 +81,4 @@ export class SqliteEngine implements MetadataEngine {
     const row = prepared.get(...args)
     return row === undefined ? NO_ROWS : [row as Row]
   }
-}
-
-/** A database in write-ahead mode; commits survive the process without a sync each. */
-export function openDatabase(path: string): DatabaseSync {
-  const database = new DatabaseSync(path, { timeout: 10_000 })
-  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-    PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY`)
-  return database
-}
-
-/** SQLite's failures in the file system's terms; any other error as it is. */
-export function asFsError(error: unknown, path: string): unknown {
-  const code = (error as { errcode?: unknown }).errcode
-  if (typeof code !== 'number') return error
-  const primary = code & 0xff
-  if (primary === SQLITE_FULL) {
-    return new FsError('ENOSPC', `no room for the database ${path}`, { path, cause: error })
-  }
-  const damaged = primary === SQLITE_CORRUPT || primary === SQLITE_NOTADB
-  const what = damaged ? 'is damaged' : `failed: ${describe(error)}`
-  return new FsError('EIO', `the database ${path} ${what}`, { path, cause: error })
 }

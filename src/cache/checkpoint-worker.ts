@@ -1,0 +1,58 @@
+/** The thread behind checkpointer.ts. */
+import { statSync } from 'node:fs'
+import type { DatabaseSync } from 'node:sqlite'
+import { parentPort, workerData } from 'node:worker_threads'
+import { describe } from '../base/fs-error.ts'
+import { openDatabase } from '../base/sqlite-database.ts'
+import type { SharedMutex } from '../base/shared-mutex.ts'
+import { limits } from '../limits.ts'
+import { SharedState, type SharedBuffers } from './shared-state.ts'
+
+export interface CheckpointSetup {
+  nodeDatabase: string
+  metadataDatabase: string
+  buffers: SharedBuffers
+}
+
+interface Target {
+  path: string
+  database: DatabaseSync
+  mutex: SharedMutex
+}
+
+const setup = workerData as CheckpointSetup
+const shared = new SharedState(setup.buffers)
+const targets: Target[] = [
+  target(setup.nodeDatabase, shared.nodeDatabase),
+  target(setup.metadataDatabase, shared.metadataDatabase),
+]
+
+function target(path: string, mutex: SharedMutex): Target {
+  return { path, database: openDatabase(path), mutex }
+}
+
+function checkpoint({ path, database, mutex }: Target, last: boolean): void {
+  try {
+    database.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    const bytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+    if (!last && bytes < limits.writeAheadLogBytes) return
+    mutex.with(0, () => {
+      database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    })
+  } catch (error) {
+    parentPort?.postMessage(`checkpoint of ${path}: ${describe(error)}`)
+  }
+}
+
+const timer = setInterval(() => {
+  for (const each of targets) checkpoint(each, false)
+}, limits.housekeepingMs)
+
+parentPort?.once('message', () => {
+  clearInterval(timer)
+  for (const each of targets) {
+    checkpoint(each, true)
+    each.database.close()
+  }
+  parentPort?.close()
+})

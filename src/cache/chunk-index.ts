@@ -1,0 +1,45 @@
+/**
+ * What the cache asks of the metadata: the committed content of files. `volume/` implements it over
+ * the metadata engine; the cache knows no more of names than this.
+ */
+import type { Timestamp } from '../base/clock.ts'
+
+/** One chunk of a file's committed content. */
+export interface CommittedChunk {
+  index: number
+  id: number
+  /** Bytes of the object that belong to the file. */
+  length: number
+  objectLength: number
+  /** CRC-32 of the object; null until it is durable. */
+  crc: number | null
+  durable: boolean
+}
+
+export interface Content {
+  size: number
+  /** Below: bytes of older commits that still hold. */
+  floor: number
+  blocks: number
+  mtime: Timestamp
+  ctime: Timestamp
+  chunks: readonly { index: number; id: number; length: number }[]
+}
+
+export interface ChunkIndex {
+  /** Size and 512-byte blocks of the committed content; ESTALE where the inode is gone. */
+  file(ino: number): { size: number; blocks: number }
+  exists(ino: number): boolean
+  find(ino: number, index: number): CommittedChunk | undefined
+  /** The first committed chunk at or after an index. */
+  findNext(ino: number, index: number): CommittedChunk | undefined
+  count(ino: number): number
+  commit(ino: number, content: Content): void
+  /** The cloud has the chunk. False: the content is another by now. */
+  markDurable(ino: number, index: number, id: number, crc: number): boolean
+  /** An object that nothing refers to: to be deleted from the cloud. */
+  discard(ino: number, index: number, id: number): void
+  nextChunkId(): number
+  /** Everything so far survives the loss of power. */
+  sync(): void
+}

@@ -1,0 +1,52 @@
+/**
+ * What one thread remembers of chunks, so that a read or write of a chunk in use asks no database.
+ * Only two facts are kept, and only as long as the inode's generation stands: the chunk is present
+ * (or a hole: nothing to fetch), and the chunk is dirty already.
+ */
+import { limits } from '../limits.ts'
+import type { SharedState } from './shared-state.ts'
+
+export interface RememberedInode {
+  generation: number
+  present: Set<number>
+  dirty: Set<number>
+  /** Size of the committed content; undefined until asked. */
+  size: number | undefined
+}
+
+export class ChunkMemory {
+  readonly #shared: SharedState
+  readonly #inodes = new Map<number, RememberedInode>()
+
+  constructor(shared: SharedState) {
+    this.#shared = shared
+  }
+
+  /** What is known of the inode in its present generation. */
+  of(ino: number): RememberedInode {
+    const generation = this.#shared.chunkGeneration(ino)
+    const known = this.#inodes.get(ino)
+    if (known?.generation === generation && this.#fits(known)) return known
+    const fresh = {
+      generation,
+      present: new Set<number>(),
+      dirty: new Set<number>(),
+      size: undefined,
+    }
+    this.#inodes.delete(ino)
+    if (this.#inodes.size >= limits.rememberedInodes) this.#forgetOldest()
+    this.#inodes.set(ino, fresh)
+    return fresh
+  }
+
+  #fits(known: RememberedInode): boolean {
+    return (
+      known.present.size < limits.rememberedChunks && known.dirty.size < limits.rememberedChunks
+    )
+  }
+
+  #forgetOldest(): void {
+    const oldest = this.#inodes.keys().next()
+    if (oldest.done !== true) this.#inodes.delete(oldest.value)
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Reads of bytes that are here. Without a lock: remember the inode's generation, check that the
+ * chunks are present, read, and check that the generation still stands; whoever takes bytes away
+ * changes the generation first. What is not here is asked for with `Blocked`.
+ */
+import { Blocked } from '../base/blocked.ts'
+import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
+import { SEEK_DATA, SEEK_HOLE } from '../tiers/nvme/native-calls.ts'
+import type { CommittedChunk } from './chunk-index.ts'
+import type { Need } from './need.ts'
+import type { NodeCache } from './node-cache.ts'
+import type { RememberedInode } from './chunk-memory.ts'
+
+export class FileReader {
+  readonly #cache: NodeCache
+  /** Told of the first use of a chunk that was fetched ahead. */
+  readonly #onFirstUse: (ino: number, index: number) => void
+
+  constructor(cache: NodeCache, onFirstUse: (ino: number, index: number) => void) {
+    this.#cache = cache
+    this.#onFirstUse = onFirstUse
+  }
+
+  /** Fills `target` from `offset` on; fewer bytes only at the end of the file. */
+  read(ino: number, offset: number, target: Uint8Array): number {
+    const { shared } = this.#cache
+    for (let attempt = 0; attempt < limits.optimisticReads; attempt++) {
+      const generation = shared.chunkGeneration(ino)
+      const read = this.#readOnce(ino, offset, target)
+      if (shared.chunkGeneration(ino) === generation) return read
+    }
+    return shared.withInode(ino, () => this.#readOnce(ino, offset, target, true))
+  }
+
+  #readOnce(ino: number, offset: number, target: Uint8Array, locked = false): number {
+    const { shared, files } = this.#cache
+    const size = locked
+      ? this.#cache.sizeOf(ino)
+      : shared.withInode(ino, () => this.#cache.sizeOf(ino))
+    const length = Math.min(target.length, size - offset)
+    if (length <= 0) return 0
+    this.#requirePresent(ino, offset, length, locked)
+    const wanted = target.subarray(0, length)
+    wanted.fill(0, files.read(ino, wanted, offset))
+    return length
+  }
+
+  #requirePresent(ino: number, offset: number, length: number, locked: boolean): void {
+    const { chunkSize } = this.#cache.settings
+    const known = this.#cache.memory.of(ino)
+    const first = Math.floor(offset / chunkSize)
+    const last = Math.floor((offset + length - 1) / chunkSize)
+    for (let index = first; index <= last; index++) {
+      if (known.present.has(index)) continue
+      if (!this.#isPresent(ino, index, known, locked)) {
+        const need: Need = { kind: 'chunks', ino, first: index, last, reading: true }
+        throw new Blocked(need)
+      }
+    }
+  }
+
+  #isPresent(ino: number, index: number, known: RememberedInode, locked: boolean): boolean {
+    const { database, shared } = this.#cache
+    const row = database.chunk(ino, index)
+    if (row === undefined && this.#validReference(ino, index, locked)) {
+      shared.add('misses', 1)
+      return false
+    }
+    if (row) this.#use(ino, index, row.accessed)
+    known.present.add(index)
+    return true
+  }
+
+  #use(ino: number, index: number, accessed: number): void {
+    const { database, shared } = this.#cache
+    shared.add('hits', 1)
+    const seconds = Math.floor(Date.now() / 1000)
+    if (seconds - accessed < limits.accessGranularitySeconds) return
+    database.transaction(() => {
+      database.touchChunk(ino, index, seconds)
+    })
+    if (accessed === 0) this.#onFirstUse(ino, index)
+  }
+
+  /** The committed chunk, unless it was cut off since the commit. */
+  #validReference(ino: number, index: number, locked: boolean): CommittedChunk | undefined {
+    const find = (): CommittedChunk | undefined => validReference(this.#cache, ino, index)
+    return locked ? find() : this.#cache.shared.withInode(ino, find)
+  }
+
+  /** SEEK_DATA or SEEK_HOLE; ENXIO beyond the end, as lseek(2). */
+  seek(ino: number, offset: number, whence: number): number {
+    return this.#cache.shared.withInode(ino, () => {
+      const size = this.#cache.sizeOf(ino)
+      if (offset < 0 || offset >= size) throw new FsError('ENXIO', 'beyond the end of the file')
+      if (whence === SEEK_HOLE) return this.#nextHole(ino, offset, size)
+      if (whence !== SEEK_DATA) throw new FsError('EINVAL', `lseek cannot do whence ${whence}`)
+      const data = this.#nextData(ino, offset, size)
+      if (data < 0) throw new FsError('ENXIO', 'no data beyond the offset')
+      return data
+    })
+  }
+
+  #nextData(ino: number, offset: number, size: number): number {
+    const { settings, database, files } = this.#cache
+    for (let at = offset; at < size;) {
+      const index = Math.floor(at / settings.chunkSize)
+      const local = database.chunksFrom(ino, index, 1)[0]?.index ?? Infinity
+      const remote = nextReference(this.#cache, ino, index)
+      if (remote < local) return Math.max(at, remote * settings.chunkSize)
+      if (local === Infinity) return -1
+      at = Math.max(at, local * settings.chunkSize)
+      const found = files.seek(ino, at, SEEK_DATA)
+      const end = (local + 1) * settings.chunkSize
+      if (found >= 0 && found < Math.min(end, size)) return found
+      at = end
+    }
+    return -1
+  }
+
+  #nextHole(ino: number, offset: number, size: number): number {
+    const { settings, database, files } = this.#cache
+    for (let at = offset; at < size;) {
+      const index = Math.floor(at / settings.chunkSize)
+      const end = (index + 1) * settings.chunkSize
+      if (database.chunk(ino, index)) {
+        const found = files.seek(ino, at, SEEK_HOLE)
+        if (found >= 0 && found < Math.min(end, size)) return found
+      } else if (!validReference(this.#cache, ino, index)) {
+        return at
+      }
+      at = end
+    }
+    return size
+  }
+}
+
+/** The committed chunk at an index as far as it still holds; under the inode's lock. */
+export function validReference(
+  cache: NodeCache,
+  ino: number,
+  index: number,
+): CommittedChunk | undefined {
+  const reference = cache.index.find(ino, index)
+  if (reference === undefined) return undefined
+  const open = cache.shared.mayBeOpen(ino) ? cache.shared.findOpen(ino) : undefined
+  if (open?.dirty !== true) return reference
+  const length = Math.min(reference.length, open.floor - index * cache.settings.chunkSize)
+  return length > 0 ? { ...reference, length } : undefined
+}
+
+function nextReference(cache: NodeCache, ino: number, index: number): number {
+  const next = cache.index.findNext(ino, index)?.index
+  if (next === undefined) return Infinity
+  const open = cache.shared.mayBeOpen(ino) ? cache.shared.findOpen(ino) : undefined
+  const isVoid = open?.dirty === true && next * cache.settings.chunkSize >= open.floor
+  return isVoid ? Infinity : next
+}

@@ -1,0 +1,322 @@
+/**
+ * Writes into backing files. A chunk is marked dirty in the node's database before its old content
+ * is touched, except where the old content is not here at all: then the bytes come first, so that a
+ * crash between the two leaves the committed chunk in force. A committed chunk that the cloud does
+ * not have yet is set aside before it is overwritten.
+ *
+ * What cannot go on (a chunk to fetch, no room, too much that is not durable) throws `Blocked`
+ * before anything changed.
+ */
+import { Blocked } from '../base/blocked.ts'
+import { now, type Timestamp } from '../base/clock.ts'
+import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
+import {
+  FALLOC_KEEP_SIZE,
+  FALLOC_PUNCH_HOLE,
+  FALLOC_ZERO_RANGE,
+} from '../tiers/nvme/native-calls.ts'
+import type { FileCommitter } from './file-committer.ts'
+import { validReference } from './file-reader.ts'
+import type { Need } from './need.ts'
+import { CLEAN, DIRTY, PENDING, type LocalChunk } from './node-database.ts'
+import type { NodeCache } from './node-cache.ts'
+import type { OpenInode } from './shared-state.ts'
+
+interface Mark {
+  index: number
+  row: LocalChunk | undefined
+}
+
+interface Plan {
+  /** To be marked dirty before the bytes are written, and after. */
+  before: Mark[]
+  after: Mark[]
+}
+
+export class FileWriter {
+  readonly #cache: NodeCache
+  readonly #committer: FileCommitter
+
+  constructor(cache: NodeCache, committer: FileCommitter) {
+    this.#cache = cache
+    this.#committer = committer
+  }
+
+  /** Writes all of `source` at `offset`, or at the end; the inode is open. */
+  write(ino: number, offset: number, source: Uint8Array, append: boolean): number {
+    if (source.length === 0) return 0
+    return this.#cache.shared.withInode(ino, () => {
+      const open = this.#opened(ino)
+      const size = this.#cache.sizeOf(ino)
+      const at = append ? size : offset
+      const end = at + source.length
+      if (end > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
+      const plan = this.#plan(ino, at, end, size)
+      this.#requireRoom(plan, Math.max(0, end - Math.max(size, at)))
+      this.#begin(ino, open, size)
+      this.#mark(ino, plan.before, open)
+      this.#cache.files.write(ino, source, at)
+      this.#mark(ino, plan.after, open)
+      this.#grow(open, size, at, end)
+      this.#touch(open)
+      return source.length
+    })
+  }
+
+  /** Sets the size; commits at once where nobody has the file open. */
+  truncate(ino: number, size: number): void {
+    if (size > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
+    const { shared } = this.#cache
+    shared.withInode(ino, () => {
+      const wasOpen = shared.findOpen(ino) !== undefined
+      const before = this.#cache.sizeOf(ino)
+      const open = shared.addOpen(ino)
+      try {
+        this.#begin(ino, open, before)
+        this.#resize(ino, open, before, size)
+        this.#touch(open)
+        if (!wasOpen) this.#committer.commitLocked(ino, open)
+      } finally {
+        if (!wasOpen) shared.removeOpen(ino)
+      }
+    })
+  }
+
+  #resize(ino: number, open: OpenInode, before: number, size: number): void {
+    const { database, files, shared } = this.#cache
+    if (size < before) this.#cut(ino, size)
+    files.truncate(ino, size)
+    open.size = size
+    open.floor = Math.min(open.floor, size)
+    database.transaction(() => {
+      this.#journalSize(ino, open)
+    })
+    shared.bumpChunks(ino)
+  }
+
+  /** As fallocate(2); the inode is open. */
+  allocate(ino: number, offset: number, length: number, mode: number): void {
+    const known = FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE
+    if ((mode & ~known) !== 0) throw new FsError('EOPNOTSUPP', 'this fallocate mode is unknown')
+    if (offset < 0 || length <= 0) throw new FsError('EINVAL', 'an empty or negative range')
+    if (offset + length > limits.fileBytes)
+      throw new FsError('EFBIG', 'the file would be too large')
+    this.#cache.shared.withInode(ino, () => {
+      const open = this.#opened(ino)
+      const size = this.#cache.sizeOf(ino)
+      const keepsSize = (mode & FALLOC_KEEP_SIZE) !== 0
+      const end = keepsSize ? Math.min(offset + length, size) : offset + length
+      const erases = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0
+      const plan = erases ? this.#planErase(ino, offset, Math.min(end, size), size) : NOTHING
+      this.#requireRoom(plan, erases ? 0 : Math.max(0, end - offset))
+      this.#begin(ino, open, size)
+      this.#mark(ino, plan.before, open)
+      this.#cache.files.allocate(ino, mode, offset, length)
+      this.#mark(ino, plan.after, open)
+      if (!keepsSize) this.#grow(open, size, end, end)
+      this.#touch(open)
+    })
+  }
+
+  #opened(ino: number): OpenInode {
+    const open = this.#cache.shared.findOpen(ino)
+    if (open === undefined) throw new FsError('EBADF', `inode ${ino} is not open`)
+    return open
+  }
+
+  #plan(ino: number, at: number, end: number, size: number): Plan {
+    const { chunkSize } = this.#cache.settings
+    const known = this.#cache.memory.of(ino)
+    const plan: Plan = { before: [], after: [] }
+    const last = Math.floor((end - 1) / chunkSize)
+    for (let index = Math.floor(at / chunkSize); index <= last; index++) {
+      if (!known.dirty.has(index)) this.#planChunk(plan, ino, index, at, end, size)
+    }
+    return plan
+  }
+
+  #planChunk(plan: Plan, ino: number, index: number, at: number, end: number, size: number): void {
+    const row = this.#cache.database.chunk(ino, index)
+    if (row?.state === DIRTY) {
+      this.#cache.memory.of(ino).dirty.add(index)
+      return
+    }
+    const absent = row ? undefined : validReference(this.#cache, ino, index)
+    if (absent === undefined) {
+      plan.before.push({ index, row })
+      return
+    }
+    const start = index * this.#cache.settings.chunkSize
+    const covered = at <= start && end >= Math.min(size, start + absent.length)
+    if (!covered) {
+      const need: Need = { kind: 'chunks', ino, first: index, last: index, reading: false }
+      throw new Blocked(need)
+    }
+    plan.after.push({ index, row: undefined })
+  }
+
+  /** Only chunks that hold something: erasing a hole changes nothing. */
+  #planErase(ino: number, at: number, end: number, size: number): Plan {
+    const { chunkSize } = this.#cache.settings
+    const plan: Plan = { before: [], after: [] }
+    const last = Math.floor((end - 1) / chunkSize)
+    for (let index = Math.floor(at / chunkSize); index <= last; index++) {
+      const here = this.#cache.database.chunksFrom(ino, index, 1)[0]?.index ?? Infinity
+      const there = this.#cache.index.findNext(ino, index)?.index ?? Infinity
+      index = Math.min(here, there)
+      if (index <= last) this.#planChunk(plan, ino, index, at, end, size)
+    }
+    return plan
+  }
+
+  #requireRoom(plan: Plan, growth: number): void {
+    const { shared, settings } = this.#cache
+    const fresh = plan.before.length + plan.after.length
+    if (fresh === 0 && growth === 0) return
+    const bytes = growth
+    if (
+      shared.counter('usedBytes') + bytes > settings.capacityBytes ||
+      shared.counter('freeBytes') - bytes < settings.freeFloorBytes
+    ) {
+      const need: Need = { kind: 'space', bytes }
+      throw new Blocked(need)
+    }
+    const unsynced = shared.counter('unsyncedBytes')
+    if (unsynced > 0 && unsynced + bytes > settings.maxUnsyncedBytes) {
+      const need: Need = { kind: 'unsynced', bytes }
+      throw new Blocked(need)
+    }
+    if (shared.counter('overdue') !== 0) {
+      const need: Need = { kind: 'unsynced', bytes: 0 }
+      throw new Blocked(need)
+    }
+  }
+
+  /** From here on the content differs from what is committed. */
+  #begin(ino: number, open: OpenInode, size: number): void {
+    if (open.dirty) return
+    open.size = size
+    open.floor = size
+    open.growth = 0
+    this.#touch(open)
+    this.#cache.database.transaction(() => {
+      this.#journalSize(ino, open)
+    })
+    open.dirty = true
+  }
+
+  #journalSize(ino: number, open: OpenInode): void {
+    this.#cache.database.putUncommitted({
+      ino,
+      floor: open.floor,
+      size: open.size,
+      journaled: 0,
+      mtimeSec: 0,
+      mtimeNsec: 0,
+    })
+  }
+
+  #mark(ino: number, marks: readonly Mark[], open: OpenInode): void {
+    if (marks.length === 0) return
+    const { database, shared, memory } = this.#cache
+    for (const { index, row } of marks) if (row?.state === PENDING) this.#setAside(ino, index, row)
+    database.transaction(() => {
+      for (const { index, row } of marks) {
+        const length = row?.length ?? this.#cache.extent(index, open.size)
+        database.putChunk(ino, { index, state: DIRTY, id: 0, length, accessed: nowSeconds() })
+        if (row === undefined) shared.add('usedBytes', length)
+        if (row === undefined || row.state === CLEAN) shared.add('unsyncedBytes', length)
+      }
+    })
+    const known = memory.of(ino)
+    for (const { index } of marks) {
+      known.dirty.add(index)
+      known.present.add(index)
+    }
+  }
+
+  /** Keeps a committed chunk for its upload before it is overwritten. */
+  #setAside(ino: number, index: number, row: LocalChunk): void {
+    const { database, files, settings } = this.#cache
+    const upload = database.upload(ino, index)
+    if (upload === undefined || upload.source !== null) return
+    const name = `chunk-${upload.id}`
+    files.setAside(ino, index * settings.chunkSize, row.length, name)
+    database.transaction(() => {
+      database.setUploadSource(upload.seq, name, 0)
+    })
+  }
+
+  /** Takes away what lies beyond `size`, keeping what its uploads still need. */
+  #cut(ino: number, size: number): void {
+    const { database, shared, settings } = this.#cache
+    const first = Math.ceil(size / settings.chunkSize)
+    const waiting = database.uploadsOf(ino, first).filter((upload) => upload.source === null)
+    if (size === 0 && waiting.length > 0) this.#setAsideWhole(ino)
+    else for (const upload of waiting) this.#setAside(ino, upload.index, rowOf(upload.length))
+    const rest = size % settings.chunkSize
+    const tail = rest === 0 ? undefined : database.chunk(ino, first - 1)
+    if (tail?.state === PENDING) this.#setAside(ino, first - 1, tail)
+    const gone = database.chunksFrom(ino, first, Number.MAX_SAFE_INTEGER)
+    database.transaction(() => {
+      if (gone.length > 0) database.deleteChunksFrom(ino, first)
+      if (tail) this.#trimTail(ino, tail, rest)
+    })
+    for (const chunk of gone) {
+      shared.add('usedBytes', -chunk.length)
+      if (chunk.state !== CLEAN) shared.add('unsyncedBytes', -chunk.length)
+    }
+    shared.bumpChunks(ino)
+  }
+
+  /** The chunk that the new end falls into; not durable yet: it is committed anew, shorter. */
+  #trimTail(ino: number, tail: LocalChunk, length: number): void {
+    const { database, shared } = this.#cache
+    const trimmed = Math.min(tail.length, length)
+    const state = tail.state === PENDING ? DIRTY : tail.state
+    database.putChunk(ino, { ...tail, state, length: trimmed, id: state === DIRTY ? 0 : tail.id })
+    shared.add('usedBytes', trimmed - tail.length)
+    if (tail.state !== CLEAN) shared.add('unsyncedBytes', trimmed - tail.length)
+  }
+
+  /** The whole file moves aside; its uploads read it there. */
+  #setAsideWhole(ino: number): void {
+    const { database, files, shared, settings } = this.#cache
+    const uploads = database.uploadsOf(ino, 0).filter((upload) => upload.source === null)
+    const name = `whole-${ino}-${uploads[0]?.seq ?? 0}`
+    shared.bumpChunks(ino)
+    shared.bumpFile(ino)
+    files.setAsideWhole(ino, name)
+    database.transaction(() => {
+      for (const { seq, index } of uploads) {
+        database.setUploadSource(seq, name, index * settings.chunkSize)
+      }
+    })
+  }
+
+  #grow(open: OpenInode, size: number, at: number, end: number): void {
+    if (end <= size) return
+    const grown = end - Math.max(size, at)
+    this.#cache.shared.add('usedBytes', grown)
+    this.#cache.shared.add('unsyncedBytes', grown)
+    open.growth += grown
+    open.size = end
+  }
+
+  #touch(open: OpenInode): void {
+    const time: Timestamp = now()
+    open.mtime = time
+    open.ctime = time
+  }
+}
+
+const NOTHING: Plan = { before: [], after: [] }
+
+function rowOf(length: number): LocalChunk {
+  return { index: 0, state: PENDING, id: 0, length, accessed: 0 }
+}
+
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000)
+}

@@ -1,0 +1,67 @@
+/**
+ * The parts that a thread needs to work on bytes of this node, opened together: the shared state,
+ * the node's database, the backing files, the chunk index. Holds no state of its own.
+ */
+import { join } from 'node:path'
+import type { BackingFiles } from '../tiers/nvme/backing-files.ts'
+import { BackingFiles as Files } from '../tiers/nvme/backing-files.ts'
+import type { ChunkIndex } from './chunk-index.ts'
+import { ChunkMemory } from './chunk-memory.ts'
+import { NodeDatabase } from './node-database.ts'
+import { SharedState, type SharedBuffers } from './shared-state.ts'
+
+export interface CacheSettings {
+  /** The NVMe directory. */
+  directory: string
+  chunkSize: number
+  capacityBytes: number
+  /** Space that stays free on the disk, bytes. */
+  freeFloorBytes: number
+  /** Bytes not in the cloud yet before writers wait. */
+  maxUnsyncedBytes: number
+  /** Age of the oldest write not in the cloud before writers wait, seconds; 0: no bound. */
+  maxUnsyncedSeconds: number
+  /** close and fsync return only when the cloud has the content. */
+  durableClose: boolean
+}
+
+export class NodeCache {
+  readonly settings: CacheSettings
+  readonly shared: SharedState
+  readonly database: NodeDatabase
+  readonly files: BackingFiles
+  readonly memory: ChunkMemory
+  readonly index: ChunkIndex
+
+  constructor(settings: CacheSettings, buffers: SharedBuffers, index: ChunkIndex) {
+    this.settings = settings
+    this.index = index
+    this.shared = new SharedState(buffers)
+    this.database = new NodeDatabase(databasePath(settings.directory), this.shared.nodeDatabase)
+    this.files = new Files(settings.directory, (ino) => this.shared.fileGeneration(ino))
+    this.memory = new ChunkMemory(this.shared)
+  }
+
+  /** Bytes of chunk `index` in a file of `size` bytes. */
+  extent(index: number, size: number): number {
+    const { chunkSize } = this.settings
+    return Math.max(0, Math.min(chunkSize, size - index * chunkSize))
+  }
+
+  /** Size of the content as this node sees it, with what is not committed; under the lock. */
+  sizeOf(ino: number): number {
+    const open = this.shared.mayBeOpen(ino) ? this.shared.findOpen(ino) : undefined
+    if (open?.dirty === true) return open.size
+    const known = this.memory.of(ino)
+    return (known.size ??= this.index.file(ino).size)
+  }
+
+  close(): void {
+    this.files.close()
+    this.database.close()
+  }
+}
+
+export function databasePath(directory: string): string {
+  return join(directory, 'node.db')
+}

@@ -1,0 +1,313 @@
+/**
+ * What this node knows of its own disk: which chunks are there and in what state, what is not
+ * committed yet, and the journal of uploads. SQLite, one connection per thread; write transactions
+ * are ordered by a shared mutex. Survives the process at any point: see recovery.ts.
+ */
+import { closeSync, fdatasyncSync, openSync } from 'node:fs'
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type { SharedMutex } from '../base/shared-mutex.ts'
+import { asFsError, openDatabase } from '../base/sqlite-database.ts'
+
+/** The cloud has the same bytes: may be evicted. */
+export const CLEAN = 1
+/** Written since the last commit. */
+export const DIRTY = 2
+/** Committed; the journal has it for upload. */
+export const PENDING = 3
+
+export interface LocalChunk {
+  index: number
+  state: number
+  /** Chunk id of the content; 0 while dirty. */
+  id: number
+  /** Bytes accounted for. */
+  length: number
+  /** Seconds since the epoch of the last use; 0: fetched ahead, not used yet. */
+  accessed: number
+}
+
+export interface Upload {
+  /** Place in the journal: oldest first. */
+  seq: number
+  ino: number
+  index: number
+  id: number
+  length: number
+  committedMs: number
+  /** Name of the set-aside file that has the bytes; null: the backing file has them. */
+  source: string | null
+  /** Where in the source they start. */
+  sourceOffset: number
+}
+
+export interface Uncommitted {
+  ino: number
+  floor: number
+  size: number
+  /** 1: the commit is in the journal, with these times; only the metadata may lack it. */
+  journaled: number
+  mtimeSec: number
+  mtimeNsec: number
+}
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS local_chunk (
+    ino INTEGER NOT NULL, idx INTEGER NOT NULL, state INTEGER NOT NULL, id INTEGER NOT NULL,
+    length INTEGER NOT NULL, accessed INTEGER NOT NULL, PRIMARY KEY (ino, idx)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS local_chunk_lru ON local_chunk (accessed) WHERE state = 1;
+  CREATE TABLE IF NOT EXISTS upload (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, ino INTEGER NOT NULL, idx INTEGER NOT NULL,
+    id INTEGER NOT NULL, length INTEGER NOT NULL, committed_ms INTEGER NOT NULL,
+    source TEXT, source_offset INTEGER NOT NULL
+  );
+  CREATE UNIQUE INDEX IF NOT EXISTS upload_chunk ON upload (ino, idx);
+  CREATE TABLE IF NOT EXISTS uncommitted (
+    ino INTEGER PRIMARY KEY, floor INTEGER NOT NULL, size INTEGER NOT NULL,
+    journaled INTEGER NOT NULL, mtime_sec INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL
+  );`
+
+const CHUNK = 'idx AS "index", state, id, length, accessed'
+const UPLOAD = `seq, ino, idx AS "index", id, length, committed_ms AS committedMs, source,
+  source_offset AS sourceOffset`
+const UNCOMMITTED = `ino, floor, size, journaled, mtime_sec AS mtimeSec, mtime_nsec AS mtimeNsec`
+
+export class NodeDatabase {
+  readonly #path: string
+  readonly #mutex: SharedMutex
+  readonly #database: DatabaseSync
+  readonly #prepared = new Map<string, StatementSync>()
+  #logFd = -1
+
+  constructor(path: string, mutex: SharedMutex) {
+    this.#path = path
+    this.#mutex = mutex
+    this.#database = openDatabase(path)
+  }
+
+  /** Makes the tables; once, before other threads open the database. */
+  static prepare(path: string): void {
+    try {
+      const database = openDatabase(path)
+      database.exec(SCHEMA)
+      database.close()
+    } catch (error) {
+      throw asFsError(error, path)
+    }
+  }
+
+  transaction<T>(section: () => T): T {
+    this.#mutex.lock()
+    try {
+      this.#statement('BEGIN IMMEDIATE').run()
+      const result = section()
+      this.#statement('COMMIT').run()
+      return result
+    } catch (error) {
+      if (this.#database.isTransaction) this.#statement('ROLLBACK').run()
+      throw asFsError(error, this.#path)
+    } finally {
+      this.#mutex.unlock()
+    }
+  }
+
+  /** Everything so far survives the loss of power. */
+  sync(): void {
+    if (this.#logFd < 0) this.#logFd = openSync(`${this.#path}-wal`, 'r')
+    fdatasyncSync(this.#logFd)
+  }
+
+  close(): void {
+    if (this.#logFd >= 0) closeSync(this.#logFd)
+    this.#database.close()
+  }
+
+  setting(name: string): string | undefined {
+    return this.#one<{ value: string }>('SELECT value FROM setting WHERE name = ?', name)?.value
+  }
+
+  setSetting(name: string, value: string): void {
+    this.#run('INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)', name, value)
+  }
+
+  chunk(ino: number, index: number): LocalChunk | undefined {
+    return this.#one(`SELECT ${CHUNK} FROM local_chunk WHERE ino = ? AND idx = ?`, ino, index)
+  }
+
+  /** Chunks at and after an index, in order. */
+  chunksFrom(ino: number, index: number, limit: number): LocalChunk[] {
+    return this.#all(
+      `SELECT ${CHUNK} FROM local_chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?`,
+      ino,
+      index,
+      limit,
+    )
+  }
+
+  dirtyChunks(ino: number): LocalChunk[] {
+    return this.#all(`SELECT ${CHUNK} FROM local_chunk WHERE ino = ? AND state = ${DIRTY}`, ino)
+  }
+
+  countChunks(ino: number): number {
+    const sql = 'SELECT COUNT(*) AS count FROM local_chunk WHERE ino = ?'
+    return this.#one<{ count: number }>(sql, ino)?.count ?? 0
+  }
+
+  putChunk(ino: number, chunk: LocalChunk): void {
+    this.#run(
+      `INSERT OR REPLACE INTO local_chunk (ino, idx, state, id, length, accessed)
+       VALUES (?, ?, ?, ?, ?, ?)`,
+      ino,
+      chunk.index,
+      chunk.state,
+      chunk.id,
+      chunk.length,
+      chunk.accessed,
+    )
+  }
+
+  deleteChunk(ino: number, index: number): void {
+    this.#run('DELETE FROM local_chunk WHERE ino = ? AND idx = ?', ino, index)
+  }
+
+  deleteChunksFrom(ino: number, index: number): void {
+    this.#run('DELETE FROM local_chunk WHERE ino = ? AND idx >= ?', ino, index)
+  }
+
+  touchChunk(ino: number, index: number, accessed: number): void {
+    this.#run('UPDATE local_chunk SET accessed = ? WHERE ino = ? AND idx = ?', accessed, ino, index)
+  }
+
+  /** Chunks that may be evicted, least recently used first. */
+  leastRecentlyUsed(limit: number): (LocalChunk & { ino: number })[] {
+    return this.#all(
+      `SELECT ino, ${CHUNK} FROM local_chunk WHERE state = ${CLEAN} ORDER BY accessed LIMIT ?`,
+      limit,
+    )
+  }
+
+  /** Inodes with bytes here, after `ino`, a page at a time. */
+  inodesAfter(ino: number, limit: number): number[] {
+    const sql = 'SELECT DISTINCT ino FROM local_chunk WHERE ino > ? ORDER BY ino LIMIT ?'
+    return this.#all<{ ino: number }>(sql, ino, limit).map((row) => row.ino)
+  }
+
+  totals(): { used: number; unsynced: number } {
+    const sql = `SELECT COALESCE(SUM(length), 0) AS used,
+      COALESCE(SUM(CASE WHEN state = ${CLEAN} THEN 0 ELSE length END), 0) AS unsynced
+      FROM local_chunk`
+    return this.#one(sql) ?? { used: 0, unsynced: 0 }
+  }
+
+  upload(ino: number, index: number): Upload | undefined {
+    return this.#one(`SELECT ${UPLOAD} FROM upload WHERE ino = ? AND idx = ?`, ino, index)
+  }
+
+  uploadsAfter(seq: number, limit: number): Upload[] {
+    return this.#all(`SELECT ${UPLOAD} FROM upload WHERE seq > ? ORDER BY seq LIMIT ?`, seq, limit)
+  }
+
+  uploadsOf(ino: number, fromIndex: number): Upload[] {
+    return this.#all(
+      `SELECT ${UPLOAD} FROM upload WHERE ino = ? AND idx >= ? ORDER BY idx`,
+      ino,
+      fromIndex,
+    )
+  }
+
+  hasUploads(ino: number): boolean {
+    return this.#one('SELECT 1 AS found FROM upload WHERE ino = ? LIMIT 1', ino) !== undefined
+  }
+
+  backlog(): { count: number; bytes: number; oldestMs: number | null } {
+    const sql = `SELECT COUNT(*) AS count, COALESCE(SUM(length), 0) AS bytes,
+      (SELECT committed_ms FROM upload ORDER BY seq LIMIT 1) AS oldestMs FROM upload`
+    return this.#one(sql) ?? { count: 0, bytes: 0, oldestMs: null }
+  }
+
+  oldestUploadMs(): number | null {
+    const sql = 'SELECT committed_ms AS ms FROM upload ORDER BY seq LIMIT 1'
+    return this.#one<{ ms: number }>(sql)?.ms ?? null
+  }
+
+  addUpload(upload: Omit<Upload, 'seq' | 'source'>): void {
+    this.#run(
+      `INSERT INTO upload (ino, idx, id, length, committed_ms, source, source_offset)
+       VALUES (?, ?, ?, ?, ?, NULL, ?)`,
+      upload.ino,
+      upload.index,
+      upload.id,
+      upload.length,
+      upload.committedMs,
+      upload.sourceOffset,
+    )
+  }
+
+  setUploadSource(seq: number, source: string, offset: number): void {
+    this.#run('UPDATE upload SET source = ?, source_offset = ? WHERE seq = ?', source, offset, seq)
+  }
+
+  deleteUpload(seq: number): void {
+    this.#run('DELETE FROM upload WHERE seq = ?', seq)
+  }
+
+  sourceInUse(source: string): boolean {
+    return this.#one('SELECT 1 AS found FROM upload WHERE source = ? LIMIT 1', source) !== undefined
+  }
+
+  uncommitted(ino: number): Uncommitted | undefined {
+    return this.#one(`SELECT ${UNCOMMITTED} FROM uncommitted WHERE ino = ?`, ino)
+  }
+
+  uncommittedAfter(ino: number, limit: number): Uncommitted[] {
+    return this.#all(
+      `SELECT ${UNCOMMITTED} FROM uncommitted WHERE ino > ? ORDER BY ino LIMIT ?`,
+      ino,
+      limit,
+    )
+  }
+
+  putUncommitted(row: Uncommitted): void {
+    this.#run(
+      `INSERT OR REPLACE INTO uncommitted (ino, floor, size, journaled, mtime_sec, mtime_nsec)
+       VALUES (?, ?, ?, ?, ?, ?)`,
+      row.ino,
+      row.floor,
+      row.size,
+      row.journaled,
+      row.mtimeSec,
+      row.mtimeNsec,
+    )
+  }
+
+  deleteUncommitted(ino: number): void {
+    this.#run('DELETE FROM uncommitted WHERE ino = ?', ino)
+  }
+
+  /** Forgets a commit that is in the metadata by now. */
+  deleteJournaled(ino: number): void {
+    this.#run('DELETE FROM uncommitted WHERE ino = ? AND journaled = 1', ino)
+  }
+
+  #statement(sql: string): StatementSync {
+    let prepared = this.#prepared.get(sql)
+    if (prepared === undefined) {
+      prepared = this.#database.prepare(sql)
+      this.#prepared.set(sql, prepared)
+    }
+    return prepared
+  }
+
+  #run(sql: string, ...args: SQLInputValue[]): void {
+    this.#statement(sql).run(...args)
+  }
+
+  #one<R>(sql: string, ...args: SQLInputValue[]): R | undefined {
+    return this.#statement(sql).get(...args) as R | undefined
+  }
+
+  #all<R>(sql: string, ...args: SQLInputValue[]): R[] {
+    return this.#statement(sql).all(...args) as R[]
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * What a blocked operation waits for, brought about: chunks fetched, space freed, older writes made
+ * durable. Under pressure, files that are still being written are committed early, so that their
+ * chunks can be uploaded and evicted: a file may be larger than the cache, or than the bound on what
+ * is not durable. Runs on the main thread.
+ */
+import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
+import type { Evictor } from './evictor.ts'
+import type { Fetcher } from './fetcher.ts'
+import type { FileCommitter } from './file-committer.ts'
+import type { Need } from './need.ts'
+import type { NodeCache } from './node-cache.ts'
+import type { Progress } from './progress.ts'
+import type { Readahead } from './readahead.ts'
+import type { Uploader } from './uploader.ts'
+
+export interface PressureParts {
+  cache: NodeCache
+  committer: FileCommitter
+  fetcher: Fetcher
+  readahead: Readahead
+  evictor: Evictor
+  uploader: Uploader
+  progress: Progress
+}
+
+export class Pressure {
+  readonly #parts: PressureParts
+
+  constructor(parts: PressureParts) {
+    this.#parts = parts
+  }
+
+  /** Resolves when the operation may be tried again. */
+  async satisfy(need: Need, signal?: AbortSignal): Promise<void> {
+    switch (need.kind) {
+      case 'chunks':
+        return await this.#fetch(need, signal)
+      case 'space':
+        return await this.#space(need.bytes, signal)
+      case 'unsynced':
+        return await this.#unsynced(need.bytes, signal)
+      case 'durable':
+        return await this.durable(need.ino, signal)
+    }
+  }
+
+  async #fetch(need: Need & { kind: 'chunks' }, signal?: AbortSignal): Promise<void> {
+    const { fetcher, readahead } = this.#parts
+    if (need.reading) readahead.seen(need.ino, need.last)
+    await fetcher.fetch(need.ino, need.first, need.last, signal)
+  }
+
+  async #space(bytes: number, signal?: AbortSignal): Promise<void> {
+    const { evictor, progress, uploader, cache } = this.#parts
+    let seen = uploader.uploadedChunks
+    let until = Date.now() + limits.spaceWaitMs
+    while (!(await evictor.makeRoom(bytes))) {
+      this.#commitEarly()
+      if (uploader.uploadedChunks !== seen) {
+        seen = uploader.uploadedChunks
+        until = Date.now() + limits.spaceWaitMs
+      }
+      const idle = cache.database.oldestUploadMs() === null
+      if (idle && (await evictor.makeRoom(bytes))) return
+      if (idle || Date.now() > until) throw this.#noSpace(idle)
+      await progress.next(signal)
+    }
+  }
+
+  #noSpace(idle: boolean): FsError {
+    const { directory } = this.#parts.cache.settings
+    const why = idle ? 'nothing in it can be evicted' : 'the cloud takes nothing that is in it'
+    const text = `the cache ${directory} is full, and ${why}: free space or raise -nvme-capacity`
+    return new FsError('ENOSPC', text, { path: directory })
+  }
+
+  async #unsynced(bytes: number, signal?: AbortSignal): Promise<void> {
+    const { cache, progress } = this.#parts
+    const { shared, settings } = cache
+    const mayGoOn = (): boolean => {
+      const unsynced = shared.counter('unsyncedBytes')
+      const fits = unsynced <= 0 || unsynced + bytes <= settings.maxUnsyncedBytes
+      return fits && shared.counter('overdue') === 0
+    }
+    while (!mayGoOn()) {
+      this.#commitEarly()
+      await progress.next(signal)
+    }
+  }
+
+  /** Until the cloud has the committed content of an inode. */
+  async durable(ino: number, signal?: AbortSignal): Promise<void> {
+    const { cache, progress } = this.#parts
+    await progress.until(() => !cache.database.hasUploads(ino), signal)
+  }
+
+  #commitEarly(): void {
+    const { cache, committer } = this.#parts
+    for (const ino of cache.shared.dirtyInodes()) committer.commit(ino)
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * Brings a node's database, its backing files and the metadata together after the process ended,
+ * in whatever way. Runs alone, before anything is served:
+ *
+ * - content that was written and not committed is committed as far as it was written;
+ * - a commit that is in the journal and not in the metadata is finished;
+ * - what belongs to inodes that are gone is removed; so are set-aside files that nothing reads;
+ * - after an unclean end, chunks whose file is missing or too short are no longer called present.
+ */
+import { readdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Logger } from '../base/logger.ts'
+import type { FileCommitter } from './file-committer.ts'
+import { CLEAN, PENDING, type Uncommitted } from './node-database.ts'
+import type { NodeCache } from './node-cache.ts'
+
+const PAGE = 1000
+
+export class Recovery {
+  readonly #cache: NodeCache
+  readonly #committer: FileCommitter
+  readonly #logger: Logger
+  #recovered = 0
+
+  constructor(cache: NodeCache, committer: FileCommitter, logger: Logger) {
+    this.#cache = cache
+    this.#committer = committer
+    this.#logger = logger
+  }
+
+  run(): void {
+    const { database, shared } = this.#cache
+    const wasClean = database.setting('clean') === '1'
+    database.transaction(() => {
+      database.setSetting('clean', '0')
+    })
+    this.#restoreRenamed()
+    if (!wasClean) this.#verify()
+    const { used, unsynced } = database.totals()
+    shared.setCounter('usedBytes', used)
+    shared.setCounter('unsyncedBytes', unsynced)
+    this.#finishCommits()
+    this.#sweepAsides()
+    const totals = database.totals()
+    shared.setCounter('usedBytes', totals.used)
+    shared.setCounter('unsyncedBytes', totals.unsynced)
+    if (this.#recovered > 0) this.#logger.info(`recovered ${this.#recovered} files that were open`)
+  }
+
+  /** Everything is committed and nothing is running: the next start need not verify. */
+  markClean(): void {
+    const { database } = this.#cache
+    database.transaction(() => {
+      database.setSetting('clean', '1')
+    })
+  }
+
+  /** A truncate that died between moving the file aside and noting it: the file moves back. */
+  #restoreRenamed(): void {
+    const { database, files, settings } = this.#cache
+    for (const name of readdirSync(join(settings.directory, 'aside'))) {
+      const ino = Number(/^whole-(\d+)-\d+$/.exec(name)?.[1])
+      if (Number.isNaN(ino) || database.sourceInUse(name)) continue
+      const unused = files.stat(ino) === undefined && database.countChunks(ino) > 0
+      if (unused) renameSync(files.asidePath(name), files.path(ino))
+    }
+  }
+
+  #verify(): void {
+    let after = 0
+    for (;;) {
+      const page = this.#cache.database.inodesAfter(after, PAGE)
+      for (const ino of page) this.#verifyInode(ino)
+      const last = page.at(-1)
+      if (last === undefined) return
+      after = last
+    }
+  }
+
+  #verifyInode(ino: number): void {
+    const { database, files, index, settings, shared } = this.#cache
+    if (!index.exists(ino)) {
+      shared.withInode(ino, () => {
+        this.#committer.forgetLocked(ino)
+      })
+      return
+    }
+    const size = files.stat(ino)?.size ?? 0
+    const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+    const short = rows.filter((row) => {
+      const misses = row.index * settings.chunkSize + row.length > size
+      return row.state === CLEAN && misses
+    })
+    if (short.length === 0) return
+    this.#logger.warn(`${files.path(ino)} lacks ${short.length} chunks: they come from the cloud`)
+    database.transaction(() => {
+      for (const row of short) database.deleteChunk(ino, row.index)
+    })
+  }
+
+  #finishCommits(): void {
+    let after = 0
+    for (;;) {
+      const page = this.#cache.database.uncommittedAfter(after, PAGE)
+      for (const row of page) this.#finishCommit(row)
+      const last = page.at(-1)
+      if (last === undefined) return
+      after = last.ino
+    }
+  }
+
+  #finishCommit(row: Uncommitted): void {
+    const { database, index, shared } = this.#cache
+    shared.withInode(row.ino, () => {
+      if (!index.exists(row.ino)) this.#committer.forgetLocked(row.ino)
+      else if (row.journaled === 0) this.#commitWritten(row)
+      else if (this.#isMissing(row.ino)) this.#repeatCommit(row)
+      else database.transaction(() => database.deleteJournaled(row.ino))
+    })
+  }
+
+  /** Commits a file that was open: its backing file tells how far it was written, and when. */
+  #commitWritten(row: Uncommitted): void {
+    const { shared, files } = this.#cache
+    const stat = files.stat(row.ino)
+    const open = shared.addOpen(row.ino)
+    open.size = Math.max(row.size, stat?.size ?? 0)
+    open.floor = row.floor
+    const mtimeMs = stat?.mtimeMs ?? Date.now()
+    const sec = Math.floor(mtimeMs / 1000)
+    open.mtime = { sec, nsec: Math.floor((mtimeMs - sec * 1000) * 1000) * 1000 }
+    open.ctime = open.mtime
+    open.dirty = true
+    this.#committer.commitLocked(row.ino, open)
+    shared.removeOpen(row.ino)
+    this.#recovered += 1
+  }
+
+  /** The journal has chunks (or a cut) that the metadata does not know. */
+  #isMissing(ino: number): boolean {
+    const { database, index } = this.#cache
+    const pending = this.#pending(ino)
+    if (pending.length === 0) return !database.hasUploads(ino)
+    return pending.some((chunk) => index.find(ino, chunk.index)?.id !== chunk.id)
+  }
+
+  #pending(ino: number): { index: number; id: number; length: number }[] {
+    const rows = this.#cache.database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+    return rows.filter((row) => row.state === PENDING)
+  }
+
+  #repeatCommit(row: Uncommitted): void {
+    const { database, index, files } = this.#cache
+    const mtime = { sec: row.mtimeSec, nsec: row.mtimeNsec }
+    const blocks = files.stat(row.ino)?.blocks ?? 0
+    const { size, floor } = row
+    index.commit(row.ino, {
+      size,
+      floor,
+      blocks,
+      mtime,
+      ctime: mtime,
+      chunks: this.#pending(row.ino),
+    })
+    database.transaction(() => {
+      database.deleteJournaled(row.ino)
+    })
+    this.#recovered += 1
+  }
+
+  #sweepAsides(): void {
+    const { database, files, settings } = this.#cache
+    for (const name of readdirSync(join(settings.directory, 'aside'))) {
+      if (!database.sourceInUse(name)) files.removeAside(name)
+    }
+  }
+}

@@ -1,0 +1,312 @@
+/**
+ * What the threads of one node share in memory, beside the databases: a lock per inode, the
+ * generations that tell a thread that what it remembers of an inode may be outdated, the table of
+ * open inodes, and the counters that hold writers back.
+ *
+ * Inodes share the slots of fixed arrays (slot = inode modulo the number of slots): two inodes on
+ * one slot wait for each other now and then, or forget a little too much; never too little. All of
+ * an open inode's fields are read and written under its slot's lock.
+ */
+import { SharedMutex } from '../base/shared-mutex.ts'
+import { FsError } from '../base/fs-error.ts'
+import type { Timestamp } from '../base/clock.ts'
+import { limits } from '../limits.ts'
+
+const SLOTS = 65_536
+const FIELDS = 11
+const [INO, NEXT, OPENS, FLAGS, SIZE, FLOOR, MTIME, MTIME_NSEC, CTIME, CTIME_NSEC, GROWTH] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+] as const
+const DIRTY = 1
+const UNLINKED = 2
+
+/** Counters, in bytes unless said otherwise. */
+const COUNTERS = [
+  'usedBytes',
+  'unsyncedBytes',
+  'freeBytes',
+  'volumeBytes',
+  'volumeFiles',
+  'hits',
+  'misses',
+  /** 1 while the oldest write that is not durable is older than its bound. */
+  'overdue',
+] as const
+export type CounterName = (typeof COUNTERS)[number]
+const POSITION = Object.fromEntries(COUNTERS.map((name, at) => [name, at])) as Record<
+  CounterName,
+  number
+>
+
+export interface SharedBuffers {
+  locks: SharedArrayBuffer
+  chunkGenerations: SharedArrayBuffer
+  fileGenerations: SharedArrayBuffer
+  heads: SharedArrayBuffer
+  entries: SharedArrayBuffer
+  free: SharedArrayBuffer
+  counters: SharedArrayBuffer
+  databases: SharedArrayBuffer
+  commits: SharedArrayBuffer
+}
+
+export function allocateSharedBuffers(): SharedBuffers {
+  const buffers = {
+    locks: new SharedArrayBuffer(SLOTS * 4),
+    chunkGenerations: new SharedArrayBuffer(SLOTS * 4),
+    fileGenerations: new SharedArrayBuffer(SLOTS * 4),
+    heads: new SharedArrayBuffer(SLOTS * 4),
+    entries: new SharedArrayBuffer((limits.openInodes + 1) * FIELDS * 8),
+    free: new SharedArrayBuffer(8),
+    counters: new SharedArrayBuffer(COUNTERS.length * 8),
+    databases: new SharedArrayBuffer(8),
+    commits: new SharedArrayBuffer(4),
+  }
+  const entries = new Float64Array(buffers.entries)
+  for (let at = 1; at <= limits.openInodes; at++) {
+    entries[at * FIELDS + NEXT] = at === limits.openInodes ? 0 : at + 1
+  }
+  new Int32Array(buffers.free)[1] = 1
+  return buffers
+}
+
+/** A view of one open inode's fields; use it under the inode's lock only. */
+export class OpenInode {
+  readonly #entries: Float64Array
+  readonly #base: number
+
+  constructor(entries: Float64Array, at: number) {
+    this.#entries = entries
+    this.#base = at * FIELDS
+  }
+
+  get opens(): number {
+    return this.#entries[this.#base + OPENS] ?? 0
+  }
+  set opens(count: number) {
+    this.#entries[this.#base + OPENS] = count
+  }
+
+  /** Its content differs from what is committed; the fields below hold then. */
+  get dirty(): boolean {
+    return this.#flag(DIRTY)
+  }
+  set dirty(value: boolean) {
+    this.#setFlag(DIRTY, value)
+  }
+
+  /** Its last name is gone: it goes with its last user. */
+  get unlinked(): boolean {
+    return this.#flag(UNLINKED)
+  }
+  set unlinked(value: boolean) {
+    this.#setFlag(UNLINKED, value)
+  }
+
+  get size(): number {
+    return this.#entries[this.#base + SIZE] ?? 0
+  }
+  set size(bytes: number) {
+    this.#entries[this.#base + SIZE] = bytes
+  }
+
+  /** Smallest size since the last commit: committed chunks from here on are void. */
+  get floor(): number {
+    return this.#entries[this.#base + FLOOR] ?? 0
+  }
+  set floor(bytes: number) {
+    this.#entries[this.#base + FLOOR] = bytes
+  }
+
+  /** Bytes counted as used and unsynced for growth, beyond what the chunk rows say. */
+  get growth(): number {
+    return this.#entries[this.#base + GROWTH] ?? 0
+  }
+  set growth(bytes: number) {
+    this.#entries[this.#base + GROWTH] = bytes
+  }
+
+  get mtime(): Timestamp {
+    return this.#time(MTIME, MTIME_NSEC)
+  }
+  set mtime(time: Timestamp) {
+    this.#setTime(MTIME, MTIME_NSEC, time)
+  }
+
+  get ctime(): Timestamp {
+    return this.#time(CTIME, CTIME_NSEC)
+  }
+  set ctime(time: Timestamp) {
+    this.#setTime(CTIME, CTIME_NSEC, time)
+  }
+
+  #flag(bit: number): boolean {
+    return ((this.#entries[this.#base + FLAGS] ?? 0) & bit) !== 0
+  }
+
+  #setFlag(bit: number, value: boolean): void {
+    const flags = this.#entries[this.#base + FLAGS] ?? 0
+    this.#entries[this.#base + FLAGS] = value ? flags | bit : flags & ~bit
+  }
+
+  #time(sec: number, nsec: number): Timestamp {
+    return {
+      sec: this.#entries[this.#base + sec] ?? 0,
+      nsec: this.#entries[this.#base + nsec] ?? 0,
+    }
+  }
+
+  #setTime(sec: number, nsec: number, time: Timestamp): void {
+    this.#entries[this.#base + sec] = time.sec
+    this.#entries[this.#base + nsec] = time.nsec
+  }
+}
+
+export class SharedState {
+  /** Order write transactions on the node's database and on the metadata database. */
+  readonly nodeDatabase: SharedMutex
+  readonly metadataDatabase: SharedMutex
+  readonly #locks: SharedMutex
+  readonly #chunkGenerations: Int32Array
+  readonly #fileGenerations: Int32Array
+  readonly #heads: Int32Array
+  readonly #entries: Float64Array
+  readonly #free: Int32Array
+  readonly #freeLock: SharedMutex
+  readonly #counters: BigInt64Array
+  readonly #commits: Int32Array
+
+  constructor(buffers: SharedBuffers) {
+    this.#locks = new SharedMutex(new Int32Array(buffers.locks))
+    this.#chunkGenerations = new Int32Array(buffers.chunkGenerations)
+    this.#fileGenerations = new Int32Array(buffers.fileGenerations)
+    this.#heads = new Int32Array(buffers.heads)
+    this.#entries = new Float64Array(buffers.entries)
+    this.#free = new Int32Array(buffers.free)
+    this.#freeLock = new SharedMutex(this.#free)
+    this.#counters = new BigInt64Array(buffers.counters)
+    this.#commits = new Int32Array(buffers.commits)
+    const databases = new Int32Array(buffers.databases)
+    this.nodeDatabase = new SharedMutex(databases.subarray(0, 1))
+    this.metadataDatabase = new SharedMutex(databases.subarray(1, 2))
+  }
+
+  /** Runs `section` while no other thread works on the inode. */
+  withInode<T>(ino: number, section: () => T): T {
+    return this.#locks.with(ino % SLOTS, section)
+  }
+
+  chunkGeneration(ino: number): number {
+    return Atomics.load(this.#chunkGenerations, ino % SLOTS)
+  }
+
+  /** Chunks were committed, evicted or cut: what threads remember of them is void. */
+  bumpChunks(ino: number): void {
+    Atomics.add(this.#chunkGenerations, ino % SLOTS, 1)
+  }
+
+  fileGeneration(ino: number): number {
+    return Atomics.load(this.#fileGenerations, ino % SLOTS)
+  }
+
+  /** The backing file was removed or replaced: open descriptors of it are void. */
+  bumpFile(ino: number): void {
+    Atomics.add(this.#fileGenerations, ino % SLOTS, 1)
+  }
+
+  /** False: nobody has it open (asked without the lock: true may be another inode's). */
+  mayBeOpen(ino: number): boolean {
+    return Atomics.load(this.#heads, ino % SLOTS) !== 0
+  }
+
+  findOpen(ino: number): OpenInode | undefined {
+    let at = Atomics.load(this.#heads, ino % SLOTS)
+    while (at !== 0) {
+      if (this.#entries[at * FIELDS + INO] === ino) return new OpenInode(this.#entries, at)
+      at = this.#entries[at * FIELDS + NEXT] ?? 0
+    }
+    return undefined
+  }
+
+  /** The entry of an inode, made where there is none. ENFILE: too many inodes are open. */
+  addOpen(ino: number): OpenInode {
+    const found = this.findOpen(ino)
+    if (found) return found
+    const at = this.#takeFree()
+    const base = at * FIELDS
+    this.#entries.fill(0, base, base + FIELDS)
+    this.#entries[base + INO] = ino
+    this.#entries[base + NEXT] = Atomics.load(this.#heads, ino % SLOTS)
+    Atomics.store(this.#heads, ino % SLOTS, at)
+    return new OpenInode(this.#entries, at)
+  }
+
+  removeOpen(ino: number): void {
+    const slot = ino % SLOTS
+    let before = 0
+    let at = Atomics.load(this.#heads, slot)
+    while (at !== 0 && this.#entries[at * FIELDS + INO] !== ino) {
+      before = at
+      at = this.#entries[at * FIELDS + NEXT] ?? 0
+    }
+    if (at === 0) return
+    const next = this.#entries[at * FIELDS + NEXT] ?? 0
+    if (before === 0) Atomics.store(this.#heads, slot, next)
+    else this.#entries[before * FIELDS + NEXT] = next
+    this.#freeLock.with(0, () => {
+      this.#entries[at * FIELDS + INO] = 0
+      this.#entries[at * FIELDS + NEXT] = this.#free[1] ?? 0
+      this.#free[1] = at
+    })
+  }
+
+  /** Inodes with content that is not committed; asked without locks, so only a hint. */
+  dirtyInodes(): number[] {
+    const found: number[] = []
+    for (let at = 1; at <= limits.openInodes; at++) {
+      const base = at * FIELDS
+      const ino = this.#entries[base + INO] ?? 0
+      if (ino !== 0 && ((this.#entries[base + FLAGS] ?? 0) & DIRTY) !== 0) found.push(ino)
+    }
+    return found
+  }
+
+  counter(name: CounterName): number {
+    return Number(Atomics.load(this.#counters, POSITION[name]))
+  }
+
+  setCounter(name: CounterName, value: number): void {
+    Atomics.store(this.#counters, POSITION[name], BigInt(Math.round(value)))
+  }
+
+  add(name: CounterName, delta: number): void {
+    if (delta !== 0) Atomics.add(this.#counters, POSITION[name], BigInt(Math.round(delta)))
+  }
+
+  /** Tells the uploader that the journal grew. */
+  announceCommit(): void {
+    Atomics.add(this.#commits, 0, 1)
+    Atomics.notify(this.#commits, 0)
+  }
+
+  get commits(): number {
+    return Atomics.load(this.#commits, 0)
+  }
+
+  /** Resolves when there were commits since `seen`, or after `timeoutMs`. */
+  async nextCommit(seen: number, timeoutMs: number): Promise<void> {
+    const wait = Atomics.waitAsync(this.#commits, 0, seen, timeoutMs)
+    if (wait.async) await wait.value
+  }
+
+  #takeFree(): number {
+    return this.#freeLock.with(0, () => {
+      const at = this.#free[1] ?? 0
+      if (at === 0) {
+        throw new FsError('ENFILE', `more than ${limits.openInodes} files are open at once`)
+      }
+      this.#free[1] = this.#entries[at * FIELDS + NEXT] ?? 0
+      return at
+    })
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * Write-back: takes committed chunks from the journal, oldest first, and puts them into the cloud.
+ * A chunk is read once into memory, its CRC-32 taken, and that buffer sent; if the chunk was written
+ * again meanwhile, the set-aside copy is sent, and if it was committed again, nothing. Failures are
+ * tried again for ever, ever more slowly; the journal is on disk, so nothing is lost by a restart.
+ *
+ * Runs on the main thread. In memory: a bounded number of chunks, whatever the backlog.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { crc32 } from 'node:zlib'
+import { describe } from '../base/fs-error.ts'
+import type { Logger } from '../base/logger.ts'
+import { AttemptRate, retry } from '../base/retry.ts'
+import { Semaphore, type Permit } from '../base/semaphore.ts'
+import { limits } from '../limits.ts'
+import type { TierStorage } from '../tiers/tier-storage.ts'
+import { removeAsides } from './aside-files.ts'
+import { CLEAN, PENDING, type Upload } from './node-database.ts'
+import type { NodeCache } from './node-cache.ts'
+import { chunkKey } from './object-key.ts'
+import type { Progress } from './progress.ts'
+
+export class Uploader {
+  readonly #cache: NodeCache
+  readonly #cloud: TierStorage
+  readonly #logger: Logger
+  readonly #progress: Progress
+  readonly #places = new Semaphore(limits.uploads)
+  readonly #memory = new Semaphore(limits.uploadBufferBytes)
+  readonly #rate = new AttemptRate(limits.failedUploadsPerMinute)
+  readonly #stop = new AbortController()
+  #cursor = 0
+  #running: Promise<void> | undefined
+  /** Since when the cloud fails, and why; undefined while it works. */
+  failure: { since: Date; reason: string } | undefined
+  uploadedChunks = 0
+  uploadedBytes = 0
+
+  constructor(cache: NodeCache, cloud: TierStorage, progress: Progress, logger: Logger) {
+    this.#cache = cache
+    this.#cloud = cloud
+    this.#progress = progress
+    this.#logger = logger
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  /** Ends without finishing what is under way: the journal has it. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    this.#cache.shared.announceCommit()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      try {
+        await this.#takeBatch(signal)
+      } catch (error) {
+        if (signal.aborted) break
+        this.#logger.error({ err: error }, 'the upload journal cannot be read; trying again')
+        await delay(limits.retryBaseMs)
+      }
+    }
+    // Those under way see the signal; wait until they have let go of their places.
+    await Promise.all(Array.from({ length: limits.uploads }, () => this.#places.acquire()))
+  }
+
+  async #takeBatch(signal: AbortSignal): Promise<void> {
+    const { shared, database } = this.#cache
+    const seen = shared.commits
+    const batch = database.uploadsAfter(this.#cursor, limits.uploadBatch)
+    if (batch.length === 0) await shared.nextCommit(seen, limits.progressLookMs)
+    for (const upload of batch) {
+      const place = await this.#places.acquire(1, { signal })
+      this.#cursor = upload.seq
+      void this.#upload(upload, place, signal)
+    }
+  }
+
+  /** Never rejects. */
+  async #upload(upload: Upload, place: Permit, signal: AbortSignal): Promise<void> {
+    try {
+      let failures = 0
+      await retry(() => this.#attempt(upload.seq, upload, signal), {
+        attempts: Infinity,
+        signal,
+        baseMs: limits.uploadRetryBaseMs,
+        maxMs: limits.retryMaxMs,
+        onRetry: ({ error, delayMs }) => {
+          this.#noteFailure(error, delayMs, ++failures)
+        },
+      })
+    } catch (error) {
+      if (signal.aborted) return
+      this.#logger.error({ err: error }, 'an upload ended unexpectedly; it will be taken up again')
+      this.#cursor = Math.min(this.#cursor, upload.seq - 1)
+    } finally {
+      place.release()
+      this.#progress.announce()
+    }
+  }
+
+  async #attempt(seq: number, first: Upload, signal: AbortSignal): Promise<void> {
+    if (this.failure) await this.#rate.take({ signal })
+    const upload = this.#current(first)
+    if (upload?.seq !== seq) return
+    using _memory = await this.#memory.acquire(Math.max(1, upload.length), { signal })
+    const data = await this.#load(upload)
+    if (data === undefined) return
+    const crc = crc32(data)
+    const key = chunkKey(upload.ino, upload.index, upload.id)
+    await this.#cloud.write(key, data, { crc32: crc, signal })
+    this.#finish(upload, crc)
+    this.#noteSuccess(data.length)
+  }
+
+  #current(upload: Upload): Upload | undefined {
+    return this.#cache.database.upload(upload.ino, upload.index)
+  }
+
+  /** The chunk's bytes; undefined when a later commit has replaced it. */
+  async #load(upload: Upload): Promise<Buffer | undefined> {
+    const { files, database } = this.#cache
+    for (let at: Upload | undefined = upload; at?.seq === upload.seq; at = this.#current(upload)) {
+      const path = at.source === null ? files.path(at.ino) : files.asidePath(at.source)
+      const data = await readIfThere(() => files.readDetached(path, at.sourceOffset, at.length))
+      // Valid only if the source is still the same: a writer moves the chunk aside before it writes.
+      const after = this.#current(upload)
+      if (after?.seq !== upload.seq) return undefined
+      if (after.source !== at.source) continue
+      if (at.source !== null) return data
+      const row = database.chunk(at.ino, at.index)
+      if (row?.state === PENDING && row.id === at.id) return data
+    }
+    return undefined
+  }
+
+  #finish(upload: Upload, crc: number): void {
+    const { shared, database, index, files } = this.#cache
+    shared.withInode(upload.ino, () => {
+      const current = this.#current(upload)
+      const holds =
+        current?.seq === upload.seq && index.markDurable(upload.ino, upload.index, upload.id, crc)
+      if (!holds) {
+        index.discard(upload.ino, upload.index, upload.id)
+        if (current?.seq !== upload.seq) return
+      }
+      const row = database.chunk(upload.ino, upload.index)
+      const isClean = holds && row?.state === PENDING && row.id === upload.id
+      database.transaction(() => {
+        database.deleteUpload(upload.seq)
+        if (isClean) database.putChunk(upload.ino, { ...row, state: CLEAN })
+        if (!database.hasUploads(upload.ino)) database.deleteJournaled(upload.ino)
+      })
+      if (isClean) shared.add('unsyncedBytes', -row.length)
+      const source = current?.source
+      if (source != null) removeAsides(database, files, [source])
+    })
+  }
+
+  #noteFailure(error: unknown, delayMs: number, failures: number): void {
+    const reason = describe(error)
+    const level = this.failure === undefined || failures % 10 === 0 ? 'warn' : 'debug'
+    this.failure ??= { since: new Date(), reason }
+    this.failure.reason = reason
+    this.#logger[level](
+      `upload to ${this.#cloud.name} failed, again in ${Math.ceil(delayMs)} ms: ${reason}`,
+    )
+    this.#progress.announce()
+  }
+
+  #noteSuccess(bytes: number): void {
+    if (this.failure) this.#logger.info(`uploads to ${this.#cloud.name} work again`)
+    this.failure = undefined
+    this.uploadedChunks += 1
+    this.uploadedBytes += bytes
+  }
+}
+
+/** A source that vanished belongs to an upload that was superseded: its row tells. */
+async function readIfThere(read: () => Promise<Buffer>): Promise<Buffer | undefined> {
+  try {
+    return await read()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * Bytes on the local disk: one sparse file per inode, `data/<low byte of inode>/<inode>`, each byte
+ * at the offset that it has in the file. Chunks that must outlive being overwritten are set aside
+ * under `aside/`. One instance per thread; descriptors are few, least recently used go first. Which
+ * bytes of a file are there is not known here (the node's database knows).
+ */
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { limits } from '../../limits.ts'
+import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, fallocate, seekSparse } from './native-calls.ts'
+
+const SHARDS = 256
+
+interface OpenFile {
+  fd: number
+  /** Value of the inode's file generation when it was opened. */
+  generation: number
+}
+
+export class BackingFiles {
+  readonly #directory: string
+  readonly #open = new Map<number, OpenFile>()
+  /** Tells whether the file at an inode's path was replaced or removed since. */
+  readonly #generationOf: (ino: number) => number
+
+  constructor(directory: string, generationOf: (ino: number) => number) {
+    this.#directory = directory
+    this.#generationOf = generationOf
+  }
+
+  /** Makes the folders; once, before any thread uses them. */
+  static prepare(directory: string): void {
+    mkdirSync(join(directory, 'aside'), { recursive: true, mode: 0o700 })
+    for (let shard = 0; shard < SHARDS; shard++) {
+      mkdirSync(join(directory, 'data', shardName(shard)), { recursive: true, mode: 0o700 })
+    }
+  }
+
+  path(ino: number): string {
+    return join(this.#directory, 'data', shardName(ino % SHARDS), String(ino))
+  }
+
+  asidePath(name: string): string {
+    return join(this.#directory, 'aside', name)
+  }
+
+  /** Bytes read; 0 also where there is no such file. Fewer than asked at its end. */
+  read(ino: number, target: Uint8Array, offset: number): number {
+    const fd = this.#descriptor(ino, false)
+    if (fd < 0) return 0
+    let done = 0
+    while (done < target.length) {
+      const read = readSync(fd, target, done, target.length - done, offset + done)
+      if (read === 0) break
+      done += read
+    }
+    return done
+  }
+
+  /** Writes all of `source`, making the file where there is none. */
+  write(ino: number, source: Uint8Array, offset: number): void {
+    const fd = this.#descriptor(ino, true)
+    let done = 0
+    while (done < source.length) {
+      done += writeSync(fd, source, done, source.length - done, offset + done)
+    }
+  }
+
+  /** Cuts or extends the file, where there is one. */
+  truncate(ino: number, size: number): void {
+    const fd = this.#descriptor(ino, false)
+    if (fd >= 0) ftruncateSync(fd, size)
+  }
+
+  allocate(ino: number, mode: number, offset: number, length: number): void {
+    fallocate(this.#descriptor(ino, true), mode, offset, length)
+  }
+
+  punch(ino: number, offset: number, length: number): void {
+    const fd = this.#descriptor(ino, false)
+    if (fd >= 0) fallocate(fd, FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE, offset, length)
+  }
+
+  /** As lseek(2); -1 where there is nothing more to find. */
+  seek(ino: number, offset: number, whence: number): number {
+    const fd = this.#descriptor(ino, false)
+    return fd < 0 ? -1 : seekSparse(fd, offset, whence)
+  }
+
+  sync(ino: number): void {
+    const fd = this.#descriptor(ino, false)
+    if (fd >= 0) fdatasyncSync(fd)
+  }
+
+  /** Size and allocated 512-byte blocks; undefined where there is no file. */
+  stat(ino: number): { size: number; blocks: number; mtimeMs: number } | undefined {
+    const fd = this.#open.get(ino)
+    if (fd?.generation === this.#generationOf(ino)) return fstatSync(fd.fd)
+    return statSync(this.path(ino), { throwIfNoEntry: false })
+  }
+
+  remove(ino: number): void {
+    this.#forget(ino)
+    removeIfThere(this.path(ino))
+  }
+
+  /** Keeps `length` bytes at `offset` of the file under another name. */
+  setAside(ino: number, offset: number, length: number, name: string): void {
+    const copy = Buffer.allocUnsafe(length)
+    copy.fill(0, this.read(ino, copy, offset))
+    const fd = openSync(this.asidePath(name), 'w', 0o600)
+    try {
+      writeSync(fd, copy)
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  /** Keeps the whole file under another name; the inode has no file then. */
+  setAsideWhole(ino: number, name: string): void {
+    this.#forget(ino)
+    renameSync(this.path(ino), this.asidePath(name))
+  }
+
+  removeAside(name: string): void {
+    removeIfThere(this.asidePath(name))
+  }
+
+  /** Reads without occupying the thread; missing bytes at the end are zeros. */
+  async readDetached(path: string, offset: number, length: number): Promise<Buffer> {
+    const data = Buffer.allocUnsafe(length)
+    await using file = await open(path, 'r')
+    let done = 0
+    while (done < length) {
+      const { bytesRead } = await file.read(data, done, length - done, offset + done)
+      if (bytesRead === 0) break
+      done += bytesRead
+    }
+    data.fill(0, done)
+    return data
+  }
+
+  close(): void {
+    for (const ino of [...this.#open.keys()]) this.#forget(ino)
+  }
+
+  #descriptor(ino: number, create: boolean): number {
+    const generation = this.#generationOf(ino)
+    const known = this.#open.get(ino)
+    if (known?.generation === generation) return known.fd
+    this.#forget(ino)
+    const fd = openIfThere(this.path(ino), create)
+    if (fd < 0) return fd
+    if (this.#open.size >= limits.backingDescriptors) this.#forgetOldest()
+    this.#open.set(ino, { fd, generation })
+    return fd
+  }
+
+  #forgetOldest(): void {
+    const oldest = this.#open.keys().next()
+    if (oldest.done !== true) this.#forget(oldest.value)
+  }
+
+  #forget(ino: number): void {
+    const known = this.#open.get(ino)
+    if (known === undefined) return
+    this.#open.delete(ino)
+    closeSync(known.fd)
+  }
+}
+
+function shardName(shard: number): string {
+  return shard.toString(16).padStart(2, '0')
+}
+
+function openIfThere(path: string, create: boolean): number {
+  try {
+    return openSync(path, 'r+')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return create ? openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600) : -1
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}

@@ -1,0 +1,73 @@
+/** The cache's view of the metadata (cache/chunk-index.ts), over the metadata engine. */
+import { FsError } from '../base/fs-error.ts'
+import type { ChunkIndex, CommittedChunk, Content } from '../cache/chunk-index.ts'
+import {
+  commitContent,
+  countChunks,
+  discard,
+  findChunk,
+  findNextChunk,
+  markDurable,
+  type ChunkReference,
+} from '../metadata/chunk-rules.ts'
+import { findInode } from '../metadata/inode-rules.ts'
+import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import type { NumberSource } from './number-source.ts'
+
+export class MetadataIndex implements ChunkIndex {
+  readonly #engine: MetadataEngine
+  readonly #ids: NumberSource
+  readonly #chunkSize: number
+
+  constructor(engine: MetadataEngine, ids: NumberSource, chunkSize: number) {
+    this.#engine = engine
+    this.#ids = ids
+    this.#chunkSize = chunkSize
+  }
+
+  file(ino: number): { size: number; blocks: number } {
+    const row = this.#engine.read(findInode(ino))
+    if (row === undefined) throw new FsError('ESTALE', `inode ${ino} does not exist any more`)
+    return row
+  }
+
+  exists(ino: number): boolean {
+    return this.#engine.read(findInode(ino)) !== undefined
+  }
+
+  find(ino: number, index: number): CommittedChunk | undefined {
+    return fromRow(this.#engine.read(findChunk(ino, index)))
+  }
+
+  findNext(ino: number, index: number): CommittedChunk | undefined {
+    return fromRow(this.#engine.read(findNextChunk(ino, index)))
+  }
+
+  count(ino: number): number {
+    return this.#engine.read(countChunks(ino))
+  }
+
+  commit(ino: number, content: Content): void {
+    this.#engine.write(commitContent(ino, content, this.#chunkSize))
+  }
+
+  markDurable(ino: number, index: number, id: number, crc: number): boolean {
+    return this.#engine.write(markDurable(ino, index, id, crc))
+  }
+
+  discard(ino: number, index: number, id: number): void {
+    this.#engine.write(discard(ino, index, id))
+  }
+
+  nextChunkId(): number {
+    return this.#ids.next('chunk')
+  }
+
+  sync(): void {
+    this.#engine.sync()
+  }
+}
+
+function fromRow(row: ChunkReference | undefined): CommittedChunk | undefined {
+  return row && { ...row, durable: row.durable === 1 }
+}

@@ -1,0 +1,31 @@
+/**
+ * Numbers that are never handed out twice: inodes, chunk ids, places in readdir order. Each thread
+ * reserves a block at a time; what is left of a block when the thread ends is never used.
+ */
+import { limits } from '../limits.ts'
+import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import { reserveNumbers, type CounterName } from '../metadata/volume-rules.ts'
+
+interface Block {
+  next: number
+  end: number
+}
+
+export class NumberSource {
+  readonly #engine: MetadataEngine
+  readonly #blocks = new Map<CounterName, Block>()
+
+  constructor(engine: MetadataEngine) {
+    this.#engine = engine
+  }
+
+  next(name: CounterName): number {
+    let block = this.#blocks.get(name)
+    if (block === undefined || block.next === block.end) {
+      const first = this.#engine.write(reserveNumbers(name, limits.numberBlock))
+      block = { next: first, end: first + limits.numberBlock }
+      this.#blocks.set(name, block)
+    }
+    return block.next++
+  }
+}

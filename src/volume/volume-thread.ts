@@ -1,0 +1,67 @@
+/**
+ * One thread's instance of the volume: its own database connections, descriptors and memory, over
+ * what all threads of the node share. This module is also what the mount's workers import.
+ */
+import { join } from 'node:path'
+import { FileCommitter } from '../cache/file-committer.ts'
+import { FileReader } from '../cache/file-reader.ts'
+import { FileWriter } from '../cache/file-writer.ts'
+import { NodeCache, type CacheSettings } from '../cache/node-cache.ts'
+import { SharedState, type SharedBuffers } from '../cache/shared-state.ts'
+import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
+import { MetadataIndex } from './metadata-index.ts'
+import { NumberSource } from './number-source.ts'
+import { Volume } from './volume.ts'
+
+/** Plain data: crosses to worker threads. */
+export interface ThreadSettings {
+  cache: CacheSettings
+  buffers: SharedBuffers
+  spaceDirectory: string
+  cloudName: string
+}
+
+/** A reader came to a chunk that was fetched ahead of it. */
+export interface FirstUse {
+  ino: number
+  index: number
+}
+
+export interface VolumeThread {
+  volume: Volume
+  engine: MetadataEngine
+  cache: NodeCache
+  committer: FileCommitter
+}
+
+export function metadataPath(directory: string): string {
+  return join(directory, 'volume.db')
+}
+
+export function openVolumeThread(
+  settings: ThreadSettings,
+  onFirstUse: (use: FirstUse) => void,
+): VolumeThread {
+  const { cache: cacheSettings, buffers, spaceDirectory, cloudName } = settings
+  const mutex = new SharedState(buffers).metadataDatabase
+  const engine = new SqliteEngine(metadataPath(cacheSettings.directory), mutex)
+  const numbers = new NumberSource(engine)
+  const index = new MetadataIndex(engine, numbers, cacheSettings.chunkSize)
+  const cache = new NodeCache(cacheSettings, buffers, index)
+  const committer = new FileCommitter(cache)
+  const writer = new FileWriter(cache, committer)
+  const reader = new FileReader(cache, (ino, at) => {
+    onFirstUse({ ino, index: at })
+  })
+  const parts = { engine, cache, numbers, reader, writer, committer, spaceDirectory, cloudName }
+  return { volume: new Volume(parts), engine, cache, committer }
+}
+
+/** What the mount's workers call. */
+export function openFileSystem(
+  data: unknown,
+  { hint }: { hint(message: unknown): boolean },
+): Volume {
+  return openVolumeThread(data as ThreadSettings, hint).volume
+}

@@ -1,0 +1,522 @@
+/**
+ * The volume as inodes: names from the metadata engine, bytes from this node's cache. One instance
+ * per thread; what they share is in the databases and in shared memory. Implements the contract of
+ * filesystem/inode-file-system.ts: each operation completes, fails, or says what it waits for.
+ *
+ * Lock order: an inode's lock, then a database's; never two inodes at once.
+ */
+import { statfsSync } from 'node:fs'
+import { Blocked } from '../base/blocked.ts'
+import { now, type Timestamp } from '../base/clock.ts'
+import { FsError } from '../base/fs-error.ts'
+import type { FileCommitter } from '../cache/file-committer.ts'
+import type { FileReader } from '../cache/file-reader.ts'
+import type { FileWriter } from '../cache/file-writer.ts'
+import type { Need } from '../cache/need.ts'
+import type { NodeCache } from '../cache/node-cache.ts'
+import {
+  ROOT_INODE,
+  type AttributeChange,
+  type Attributes,
+  type Caller,
+  type DirectorySink,
+  type FileSystemStatistics,
+  type InodeFileSystem,
+  type Opened,
+} from '../filesystem/inode-file-system.ts'
+import { limits } from '../limits.ts'
+import {
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  changeInode,
+  dropSetId,
+  getInode,
+  getXattr,
+  listXattr,
+  readLink,
+  removeXattr,
+  setXattr,
+  type InodeRow,
+} from '../metadata/inode-rules.ts'
+import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import {
+  create,
+  createNameless,
+  exchange,
+  link,
+  listEntries,
+  listEntriesWithInodes,
+  lookup,
+  rename,
+  rmdir,
+  unlink,
+  type Removed,
+  type RenameOutcome,
+} from '../metadata/namespace-rules.ts'
+import { purgeInode } from '../metadata/chunk-rules.ts'
+import type { Rule } from '../metadata/statement.ts'
+import type { NumberSource } from './number-source.ts'
+import { RECEIPT_XATTR, receiptOf, receiptXattr } from './receipt.ts'
+
+const O_ACCMODE = 3
+const O_TRUNC = 0o1000
+const RENAME_NOREPLACE = 1
+const RENAME_EXCHANGE = 2
+const NO_NAME = new Uint8Array(0)
+const DOT = Buffer.from('.')
+const DOTDOT = Buffer.from('..')
+
+export interface VolumeParts {
+  engine: MetadataEngine
+  cache: NodeCache
+  numbers: NumberSource
+  reader: FileReader
+  writer: FileWriter
+  committer: FileCommitter
+  /** Directory whose file system tells how much room there is. */
+  spaceDirectory: string
+  /** Where durable bytes are, for receipts. */
+  cloudName: string
+}
+
+export class Volume implements InodeFileSystem {
+  readonly #parts: VolumeParts
+
+  constructor(parts: VolumeParts) {
+    this.#parts = parts
+  }
+
+  lookup(_caller: Caller, parent: number, name: Uint8Array): Attributes {
+    return this.#overlay(this.#read(lookup(parent, name)))
+  }
+
+  getattr(_caller: Caller, ino: number): Attributes {
+    return this.#overlay(this.#read(getInode(ino)))
+  }
+
+  setattr(_caller: Caller, ino: number, change: AttributeChange): Attributes {
+    const { writer, committer } = this.#parts
+    if (change.size !== undefined) {
+      this.#requireRegular(ino)
+      writer.truncate(ino, change.size)
+      if (change.killSetId) this.#write(dropSetId(ino, now()))
+    }
+    const time = now()
+    const { mode, uid, gid } = change
+    const atime = change.atime === 'now' ? time : change.atime
+    const mtime = change.mtime === 'now' ? time : change.mtime
+    const others = { mode, uid, gid, atime, mtime }
+    if (Object.values(others).some((value) => value !== undefined) || change.size === undefined) {
+      this.#write(changeInode(ino, others, change.ctime ?? time))
+      committer.setTimes(ino, mtime)
+    }
+    return this.#overlay(this.#read(getInode(ino)))
+  }
+
+  #requireRegular(ino: number): void {
+    const type = this.#read(getInode(ino)).mode & S_IFMT
+    if (type === S_IFDIR) throw new FsError('EISDIR', 'is a directory')
+    if (type !== S_IFREG) throw new FsError('EINVAL', 'is no regular file')
+  }
+
+  readlink(_caller: Caller, ino: number): Uint8Array {
+    return this.#read(readLink(ino))
+  }
+
+  mknod(caller: Caller, parent: number, name: Uint8Array, mode: number, rdev: number): Attributes {
+    return this.#create(caller, parent, name, mode, rdev, null)
+  }
+
+  mkdir(caller: Caller, parent: number, name: Uint8Array, mode: number): Attributes {
+    return this.#create(caller, parent, name, S_IFDIR | (mode & ~S_IFMT), 0, null)
+  }
+
+  symlink(caller: Caller, parent: number, name: Uint8Array, target: Uint8Array): Attributes {
+    if (target.length >= limits.pathBytes) throw new FsError('ENAMETOOLONG', 'target too long')
+    return this.#create(caller, parent, name, S_IFLNK | 0o777, 0, target)
+  }
+
+  #create(
+    caller: Caller,
+    parent: number,
+    name: Uint8Array,
+    mode: number,
+    rdev: number,
+    target: Uint8Array | null,
+  ): InodeRow {
+    const { numbers, cache } = this.#parts
+    const ino = numbers.next('inode')
+    const seq = numbers.next('entry')
+    const wanted = { ino, seq, mode, uid: caller.uid, gid: caller.gid, rdev, target }
+    const row = this.#write(create(parent, name, wanted, now()))
+    cache.shared.add('volumeFiles', 1)
+    return row
+  }
+
+  /** A regular file without a name, opened: fill it, then give it one with `publish`. */
+  createNameless(caller: Caller, mode: number): number {
+    const { numbers, committer } = this.#parts
+    const ino = numbers.next('inode')
+    const { uid, gid } = caller
+    const wanted = { ino, seq: 0, mode: S_IFREG | mode, uid, gid, rdev: 0, target: null }
+    this.#write(createNameless(wanted, now()))
+    committer.open(ino)
+    return ino
+  }
+
+  link(_caller: Caller, ino: number, parent: number, name: Uint8Array): Attributes {
+    const seq = this.#parts.numbers.next('entry')
+    return this.#overlay(this.#write(link(ino, parent, name, seq, now())))
+  }
+
+  unlink(_caller: Caller, parent: number, name: Uint8Array): void {
+    this.#remove(parent, name, unlink)
+  }
+
+  rmdir(_caller: Caller, parent: number, name: Uint8Array): void {
+    this.#remove(parent, name, rmdir)
+  }
+
+  #remove(parent: number, name: Uint8Array, rule: typeof unlink): void {
+    for (;;) {
+      const { ino } = this.#read(lookup(parent, name))
+      const done = this.#losing(ino, (purge) => {
+        const removed = this.#write(rule(parent, name, ino, purge, now()))
+        return removed && [removed, removed]
+      })
+      if (done) return
+    }
+  }
+
+  rename(
+    _caller: Caller,
+    parent: number,
+    name: Uint8Array,
+    newParent: number,
+    newName: Uint8Array,
+    flags: number,
+  ): void {
+    const from = { parent, name }
+    const to = { parent: newParent, name: newName }
+    if (flags === RENAME_EXCHANGE) {
+      this.#write(exchange(from, to, now()))
+    } else if (flags === 0 || flags === RENAME_NOREPLACE) {
+      this.#rename(from, to, flags === RENAME_NOREPLACE)
+    } else {
+      throw new FsError('EINVAL', `rename flags ${flags} are unknown`)
+    }
+  }
+
+  #rename(from: Place, to: Place, noReplace: boolean): void {
+    const seq = this.#parts.numbers.next('entry')
+    for (;;) {
+      const expectedTarget = this.#find(to)?.ino ?? 0
+      const outcome = this.#losing(expectedTarget, (purge) => {
+        const options = { noReplace, expectedTarget, purge, seq }
+        const done: RenameOutcome = this.#write(rename(from, to, options, now()))
+        return done === 'changed' ? undefined : [done.removed, done]
+      })
+      if (outcome) return
+    }
+  }
+
+  /** Puts a nameless inode in the place of whatever file is at a name; it stays open. */
+  publish(ino: number, parent: number, name: Uint8Array): void {
+    const temporary = Buffer.from(`.cachefs-${ino}`)
+    const seq = this.#parts.numbers.next('entry')
+    this.#parts.cache.shared.withInode(ino, () => {
+      const open = this.#parts.cache.shared.findOpen(ino)
+      if (open) this.#parts.committer.commitLocked(ino, open)
+      this.#write(link(ino, parent, temporary, seq, now()))
+    })
+    this.#parts.cache.shared.add('volumeFiles', 1)
+    try {
+      this.#rename({ parent, name: temporary }, { parent, name }, false)
+    } catch (error) {
+      this.#remove(parent, temporary, unlink)
+      throw error
+    }
+  }
+
+  #find({ parent, name }: Place): InodeRow | undefined {
+    try {
+      return this.#read(lookup(parent, name))
+    } catch (error) {
+      if (error instanceof FsError && error.code === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  /**
+   * Runs a change that takes a name from inode `ino` (0: from none) under its lock, and does what
+   * follows when that was its last. `change` is told whether the inode may be purged at once.
+   */
+  #losing<T>(
+    ino: number,
+    change: (purge: boolean) => [Removed | undefined, T] | undefined,
+  ): T | undefined {
+    if (ino === 0) return change(false)?.[1]
+    const { cache, committer } = this.#parts
+    return cache.shared.withInode(ino, () => {
+      const open = cache.shared.findOpen(ino)
+      const done = change(open === undefined)
+      if (done === undefined) return undefined
+      const [removed, result] = done
+      if (removed?.nlink === 0) {
+        cache.shared.add('volumeFiles', -1)
+        if (removed.purged) {
+          cache.shared.add('volumeBytes', -removed.size)
+          committer.forgetLocked(ino)
+        } else if (open) open.unlinked = true
+      }
+      return result
+    })
+  }
+
+  open(_caller: Caller, ino: number, flags: number, killSetId: boolean): Opened {
+    const { committer, writer } = this.#parts
+    committer.open(ino)
+    try {
+      if ((flags & O_TRUNC) !== 0 && (flags & O_ACCMODE) !== 0) {
+        writer.truncate(ino, 0)
+        if (killSetId) this.#write(dropSetId(ino, now()))
+      }
+    } catch (error) {
+      this.#release(ino)
+      throw error
+    }
+    return { handle: 0, keepCache: true }
+  }
+
+  create(
+    caller: Caller,
+    parent: number,
+    name: Uint8Array,
+    mode: number,
+    _flags: number,
+  ): { attributes: Attributes; opened: Opened } {
+    const attributes = this.#create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null)
+    this.#parts.committer.open(attributes.ino)
+    return { attributes, opened: { handle: 0, keepCache: true } }
+  }
+
+  read(_caller: Caller, ino: number, _handle: number, offset: number, target: Uint8Array): number {
+    return this.#parts.reader.read(ino, offset, target)
+  }
+
+  write(
+    _caller: Caller,
+    ino: number,
+    _handle: number,
+    offset: number,
+    source: Uint8Array,
+    how: { append: boolean; killSetId: boolean },
+  ): number {
+    const written = this.#parts.writer.write(ino, offset, source, how.append)
+    if (how.killSetId) this.#write(dropSetId(ino, now()))
+    return written
+  }
+
+  flush(_caller: Caller, ino: number): void {
+    this.#parts.committer.commit(ino)
+    this.#awaitDurable(ino)
+  }
+
+  #awaitDurable(ino: number): void {
+    const { cache } = this.#parts
+    if (!cache.settings.durableClose || !cache.database.hasUploads(ino)) return
+    const need: Need = { kind: 'durable', ino }
+    throw new Blocked(need)
+  }
+
+  release(_caller: Caller, ino: number): void {
+    this.#release(ino)
+  }
+
+  #release(ino: number): void {
+    const { cache, committer } = this.#parts
+    if (!committer.release(ino)) return
+    cache.shared.withInode(ino, () => {
+      if (cache.shared.findOpen(ino)) return
+      this.#write(purgeInode(ino))
+      committer.forgetLocked(ino)
+    })
+  }
+
+  fsync(_caller: Caller, ino: number): void {
+    this.#parts.committer.sync(ino)
+    this.#awaitDurable(ino)
+  }
+
+  fallocate(
+    _caller: Caller,
+    ino: number,
+    _handle: number,
+    offset: number,
+    length: number,
+    mode: number,
+  ): void {
+    this.#parts.writer.allocate(ino, offset, length, mode)
+  }
+
+  lseek(_caller: Caller, ino: number, _handle: number, offset: number, whence: number): number {
+    return this.#parts.reader.seek(ino, offset, whence)
+  }
+
+  opendir(_caller: Caller, ino: number): Opened {
+    const row = this.#read(getInode(ino))
+    if ((row.mode & S_IFMT) !== S_IFDIR) throw new FsError('ENOTDIR', 'is no directory')
+    this.#parts.committer.open(ino)
+    return { handle: 0, keepCache: true, cacheDirectory: true }
+  }
+
+  readdir(
+    _caller: Caller,
+    ino: number,
+    _handle: number,
+    offset: number,
+    sink: DirectorySink,
+  ): void {
+    const directory = this.#read(getInode(ino))
+    const parent = ino === ROOT_INODE ? ROOT_INODE : directory.parent
+    if (offset < 1 && !sink.add(DOT, ino, S_IFDIR, 1)) return
+    if (offset < 2 && !sink.add(DOTDOT, parent, S_IFDIR, 2)) return
+    let after = Math.max(offset, 2)
+    for (;;) {
+      const page = this.#page(ino, after, sink)
+      if (page === undefined) return
+      after = page
+    }
+  }
+
+  /** Adds a page of entries; the place to go on from, or undefined at the end. */
+  #page(ino: number, after: number, sink: DirectorySink): number | undefined {
+    const count = sink.plus ? limits.directoryPagePlus : limits.directoryPage
+    let last: number | undefined
+    if (sink.plus) {
+      for (const row of this.#read(listEntriesWithInodes(ino, after, count))) {
+        if (!sink.add(row.name, row.ino, row.type, row.seq, this.#overlay(row))) return undefined
+        last = row.seq
+      }
+    } else {
+      for (const row of this.#read(listEntries(ino, after, count))) {
+        if (!sink.add(row.name, row.ino, row.type, row.seq)) return undefined
+        last = row.seq
+      }
+    }
+    return last
+  }
+
+  releasedir(_caller: Caller, ino: number): void {
+    this.#release(ino)
+  }
+
+  fsyncdir(): void {
+    this.#parts.engine.sync()
+  }
+
+  syncfs(): void {
+    this.#parts.cache.database.sync()
+    this.#parts.engine.sync()
+  }
+
+  statfs(): FileSystemStatistics {
+    const { cache, spaceDirectory } = this.#parts
+    const { shared } = cache
+    const { bavail, bsize } = statfsSync(spaceDirectory)
+    const blockSize = 4096
+    const free = Math.floor((bavail * bsize) / blockSize)
+    const used = Math.ceil(shared.counter('volumeBytes') / blockSize)
+    const files = shared.counter('volumeFiles')
+    return {
+      blockSize,
+      blocks: used + free,
+      blocksFree: free,
+      blocksAvailable: free,
+      files: files + free,
+      filesFree: free,
+      nameMax: limits.nameBytes,
+    }
+  }
+
+  setxattr(_caller: Caller, ino: number, name: Uint8Array, value: Uint8Array, flags: number): void {
+    refuseReserved(name)
+    this.#write(setXattr(ino, name, value, flags, now()))
+  }
+
+  getxattr(_caller: Caller, ino: number, name: Uint8Array): Uint8Array {
+    if (isReceipt(name)) return receiptXattr(receiptOf(this.#parts, ino))
+    refuseAcl(name)
+    return this.#read(getXattr(ino, name))
+  }
+
+  listxattr(_caller: Caller, ino: number): Uint8Array {
+    const names = this.#read(listXattr(ino))
+    return names.length === 0 ? NO_NAME : Buffer.concat(names.flatMap((name) => [name, NUL]))
+  }
+
+  removexattr(_caller: Caller, ino: number, name: Uint8Array): void {
+    refuseReserved(name)
+    this.#write(removeXattr(ino, name, now()))
+  }
+
+  close(): void {
+    this.#parts.cache.close()
+    this.#parts.engine.close()
+  }
+
+  /** Attributes with what was written and is not committed. */
+  #overlay(row: InodeRow): Attributes {
+    const { shared, files } = this.#parts.cache
+    if ((row.mode & S_IFMT) !== S_IFREG || !shared.mayBeOpen(row.ino)) return row
+    return shared.withInode(row.ino, () => {
+      const open = shared.findOpen(row.ino)
+      if (open?.dirty !== true) return row
+      const { mtime, ctime } = open
+      const blocks = open.floor === 0 ? 0 : row.blocks
+      row.size = open.size
+      row.blocks = Math.max(blocks, files.stat(row.ino)?.blocks ?? 0)
+      row.mtimeSec = mtime.sec
+      row.mtimeNsec = mtime.nsec
+      if (isLater(ctime, row)) ({ sec: row.ctimeSec, nsec: row.ctimeNsec } = ctime)
+      return row
+    })
+  }
+
+  #read<T>(rule: Rule<T>): T {
+    return this.#parts.engine.read(rule)
+  }
+
+  #write<T>(rule: Rule<T>): T {
+    return this.#parts.engine.write(rule)
+  }
+}
+
+interface Place {
+  parent: number
+  name: Uint8Array
+}
+
+const NUL = Buffer.alloc(1)
+
+function isLater(time: Timestamp, row: InodeRow): boolean {
+  return time.sec > row.ctimeSec || (time.sec === row.ctimeSec && time.nsec > row.ctimeNsec)
+}
+
+function isReceipt(name: Uint8Array): boolean {
+  return Buffer.compare(name, RECEIPT_XATTR) === 0
+}
+
+/** Access control lists are not kept: a mode bit is what counts here. */
+function refuseAcl(name: Uint8Array): void {
+  if (Buffer.from(name).toString('latin1').startsWith('system.posix_acl_')) {
+    throw new FsError('EOPNOTSUPP', 'access control lists are not supported')
+  }
+}
+
+function refuseReserved(name: Uint8Array): void {
+  refuseAcl(name)
+  if (isReceipt(name)) throw new FsError('EPERM', 'a receipt cannot be written')
+}
