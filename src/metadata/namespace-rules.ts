@@ -40,7 +40,7 @@ const deleteEntry = change('DELETE FROM dentry WHERE parent = ? AND name = ?')
 const repointEntry = change('UPDATE dentry SET ino = ?, type = ? WHERE parent = ? AND name = ?')
 const insertInode = change(`INSERT INTO inode (ino, mode, nlink, uid, gid, rdev, size, blocks,
   atime_sec, atime_nsec, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, parent, target)
-  VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)`)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 const setLinks = change('UPDATE inode SET nlink = ?, ctime_sec = ?, ctime_nsec = ? WHERE ino = ?')
 const touchDirectory = change(`UPDATE inode SET nlink = nlink + ?, mtime_sec = ?, mtime_nsec = ?,
   ctime_sec = ?, ctime_nsec = ? WHERE ino = ?`)
@@ -55,6 +55,9 @@ const selectEntriesPlusAfter = many<InodeRow & EntryRow>(`SELECT dentry.name, de
 
 export const listEntries = selectEntriesAfter
 export const listEntriesWithInodes = selectEntriesPlusAfter
+
+/** What a directory says of its own size, as on ext4: one block. */
+export const DIRECTORY_BYTES = 4096
 
 export function checkName(name: Uint8Array): void {
   if (name.length > limits.nameBytes) {
@@ -112,6 +115,7 @@ export function* create(
 }
 
 function newRow(wanted: NewInode, mode: number, gid: number, time: Timestamp): InodeRow {
+  const isDirectory = (mode & S_IFMT) === S_IFDIR
   return {
     ino: wanted.ino,
     mode,
@@ -119,8 +123,8 @@ function newRow(wanted: NewInode, mode: number, gid: number, time: Timestamp): I
     uid: wanted.uid,
     gid,
     rdev: wanted.rdev,
-    size: wanted.target?.length ?? 0,
-    blocks: 0,
+    size: isDirectory ? DIRECTORY_BYTES : (wanted.target?.length ?? 0),
+    blocks: isDirectory ? DIRECTORY_BYTES / 512 : 0,
     atimeSec: time.sec,
     atimeNsec: time.nsec,
     mtimeSec: time.sec,
@@ -140,6 +144,7 @@ function* storeInode(row: InodeRow, target: Uint8Array | null): Rule<void> {
     row.gid,
     row.rdev,
     row.size,
+    row.blocks,
     row.atimeSec,
     row.atimeNsec,
     row.mtimeSec,

@@ -13,7 +13,7 @@ const reserve = one<{ value: number }>(`INSERT INTO counter (name, value) VALUES
   ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value`)
 const insertRoot = change(`INSERT INTO inode (ino, mode, nlink, uid, gid, rdev, size, blocks,
   atime_sec, atime_nsec, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, parent)
-  VALUES (1, ?, 2, 0, 0, 0, 0, 0, ?, ?, ?, ?, ?, ?, 0)`)
+  VALUES (1, ?, 2, 0, 0, 0, 4096, 8, ?, ?, ?, ?, ?, ?, 0)`)
 const selectRoot = one<{ ino: number }>('SELECT ino FROM inode WHERE ino = 1')
 const selectTotals = one<{ files: number; bytes: number }>(
   'SELECT COUNT(*) AS files, COALESCE(SUM(size), 0) AS bytes FROM inode',
