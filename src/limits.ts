@@ -19,6 +19,10 @@ export const limits = {
   xattrListBytes: 64 * KIB,
   /** Backing files that one thread keeps open: three threads stay far below 20,000 a process. */
   backingDescriptors: 1024,
+  /** Symbolic links followed in one path: as Linux. */
+  linksFollowed: 40,
+  /** Bytes read or written in one step by the API: flat memory, few steps. */
+  copyBlockBytes: 256 * KIB,
   /** Directory entries read from the database at once: what one reply of 4 KiB may take. */
   directoryPage: 128,
   directoryPagePlus: 32,

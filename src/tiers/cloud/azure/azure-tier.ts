@@ -1,0 +1,213 @@
+/**
+ * A tier in a container of Azure Blob Storage, or of a server that speaks its protocol (Azurite).
+ * Keys lie under an optional prefix, one block blob each.
+ *
+ * Invariants: a write is one request with Content-MD5, which the store verifies before it takes
+ * the blob; its answer names the MD5 of what it holds, which is compared, and where it names none
+ * the blob is read back. The SDK never retries. Opening calls nobody: a node starts while the
+ * cloud is away.
+ */
+import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-blob'
+import type { BlockBlobUploadOptions, BlobClient, ContainerClient } from '@azure/storage-blob'
+import { FsError } from '../../../base/fs-error.ts'
+import { limits } from '../../../limits.ts'
+import type {
+  CallOptions,
+  ListedObject,
+  ReadOptions,
+  TierStorage,
+  WriteOptions,
+} from '../../tier-storage.ts'
+import type { CallDeadline } from '../call-deadline.ts'
+import { CloudCaller } from '../cloud-caller.ts'
+import { collect } from '../object-body.ts'
+import { CRC32_METADATA, ObjectDigest, checkCrc32, storedCrc32 } from '../object-digest.ts'
+import { checkKey, checkListPrefix, folderOf, isKey } from '../object-key.ts'
+import { ObjectRange, checkSize } from '../object-range.ts'
+import { announcedSize, sizeInRange } from '../object-size.ts'
+import { azureReason } from './azure-reason.ts'
+
+export interface AzureTierOptions {
+  account: string
+  /** The account's shared key, base64. */
+  key: string
+  container: string
+  /** Of a server that is not Azure's: `http://127.0.0.1:10000/devstoreaccount1`. */
+  endpoint?: string | undefined
+  prefix?: string | undefined
+}
+
+/** The SDK hands it to the request, and has no place for it in its types. */
+type UploadOptions = BlockBlobUploadOptions & { transactionalContentMD5: Uint8Array }
+
+export class AzureTier implements TierStorage {
+  readonly name: string
+  readonly #container: ContainerClient
+  readonly #folder: string
+  readonly #caller: CloudCaller
+
+  static async open(options: AzureTierOptions): Promise<AzureTier> {
+    return new AzureTier(options)
+  }
+
+  private constructor(options: AzureTierOptions) {
+    const { account, container } = options
+    if (container === '') throw new FsError('EINVAL', 'no container: set --azure-container')
+    if (account === '') throw new FsError('EINVAL', 'no account: set --azure-account')
+    const url = endpointUrl(options)
+    this.#folder = folderOf(options.prefix)
+    this.name = `azure://${account}/${container}/${this.#folder}`.replace(/\/$/, '')
+    this.#container = new BlobServiceClient(url.href, credentialOf(options), {
+      retryOptions: { maxTries: 1 },
+      keepAliveOptions: { enable: true },
+    }).getContainerClient(container)
+    const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : url.port
+    const explain = (error: unknown): ReturnType<typeof azureReason> => azureReason(error, options)
+    this.#caller = new CloudCaller({ name: this.name, host: `${url.hostname}:${port}`, explain })
+  }
+
+  async read(key: string, options: ReadOptions = {}): Promise<Buffer> {
+    checkKey(key)
+    const range = new ObjectRange(options)
+    if (range.isEmpty || (range.offset > 0 && range.length === undefined)) {
+      // A range of nothing, or possibly so: it would be refused like one past the end.
+      const length = range.lengthWithin(await this.size(key, options))
+      if (length === 0) return Buffer.alloc(0)
+    }
+    const what = { verb: 'read', key, signal: options.signal }
+    return await this.#caller.call(what, (deadline) => this.#get(key, range, deadline))
+  }
+
+  async write(key: string, data: Uint8Array, options: WriteOptions = {}): Promise<void> {
+    checkKey(key)
+    checkSize(data.length)
+    await this.#caller.call({ verb: 'write', key, signal: options.signal }, async (deadline) => {
+      checkCrc32(data, options.crc32)
+      const digest = new ObjectDigest(data)
+      deadline.allow(data.length)
+      const upload: UploadOptions = {
+        abortSignal: deadline.signal,
+        transactionalContentMD5: digest.md5,
+        metadata: { [CRC32_METADATA]: digest.crc32Hex },
+      }
+      const blob = this.#blob(key).getBlockBlobClient()
+      const { contentMD5 } = await blob.upload(data, data.length, upload)
+      if (contentMD5 !== undefined && digest.md5.equals(contentMD5)) return
+      const stored = await this.#get(key, new ObjectRange({}), deadline)
+      checkCrc32(stored, digest.crc32)
+    })
+  }
+
+  async delete(key: string, { signal }: CallOptions = {}): Promise<void> {
+    checkKey(key)
+    await this.#caller.call({ verb: 'delete', key, signal }, async (deadline) => {
+      const abortSignal = deadline.signal
+      await this.#blob(key).deleteIfExists({ abortSignal, deleteSnapshots: 'include' })
+    })
+  }
+
+  async exists(key: string, options: CallOptions = {}): Promise<boolean> {
+    try {
+      await this.size(key, options)
+      return true
+    } catch (error) {
+      if (error instanceof FsError && error.code === 'ENOENT') return false
+      throw error
+    }
+  }
+
+  async size(key: string, { signal }: CallOptions = {}): Promise<number> {
+    checkKey(key)
+    return await this.#caller.call({ verb: 'look at', key, signal }, async (deadline) => {
+      const { contentLength } = await this.#blob(key).getProperties({
+        abortSignal: deadline.signal,
+      })
+      return announcedSize(contentLength)
+    })
+  }
+
+  async *list(prefix: string, { signal }: CallOptions = {}): AsyncIterable<ListedObject> {
+    checkListPrefix(prefix)
+    let token: string | undefined
+    do {
+      const page = await this.#caller.call({ verb: 'list', signal }, async (deadline) => {
+        const pages = this.#container
+          .listBlobsFlat({ prefix: this.#folder + prefix, abortSignal: deadline.signal })
+          .byPage({ maxPageSize: limits.cloudListPage, continuationToken: token ?? '' })
+        for await (const first of pages) return first
+        return undefined
+      })
+      for (const { name, properties } of page?.segment.blobItems ?? []) {
+        const key = name.slice(this.#folder.length)
+        if (isKey(key)) yield { key, size: announcedSize(properties.contentLength) }
+      }
+      token = page?.continuationToken
+    } while (token !== undefined && token !== '')
+  }
+
+  async check({ signal }: CallOptions = {}): Promise<void> {
+    const what = { verb: 'use', signal, callMs: limits.cloudCheckMs }
+    await this.#caller.call(what, async ({ signal: abortSignal }) => {
+      const pages = this.#container
+        .listBlobsFlat({ prefix: this.#folder, abortSignal })
+        .byPage({ maxPageSize: 1 })
+      for await (const _page of pages) return
+    })
+  }
+
+  async close(): Promise<void> {
+    // The SDK shares its sockets among all clients; idle ones keep no process alive.
+  }
+
+  #blob(key: string): BlobClient {
+    return this.#container.getBlobClient(this.#folder + key)
+  }
+
+  async #get(key: string, range: ObjectRange, deadline: CallDeadline): Promise<Buffer> {
+    const answer = await this.#blob(key).download(range.offset, range.length, {
+      abortSignal: deadline.signal,
+      maxRetryRequests: 0,
+    })
+    const body = answer.readableStreamBody as (NodeJS.ReadableStream & Destroyable) | undefined
+    // The stream fails as well when the call is aborted, when nobody reads it any more.
+    body?.on('error', () => undefined)
+    try {
+      const size = range.isWhole
+        ? announcedSize(answer.contentLength)
+        : sizeInRange(answer.contentRange)
+      const length = range.lengthWithin(size)
+      deadline.allow(length)
+      const chunks = body as AsyncIterable<Uint8Array> | undefined
+      const data = chunks === undefined ? Buffer.alloc(0) : await collect(chunks, length)
+      if (range.isWhole) checkCrc32(data, storedCrc32(answer.metadata))
+      return data
+    } finally {
+      body?.destroy()
+    }
+  }
+}
+
+interface Destroyable {
+  destroy(): void
+}
+
+/** `https://account.blob.core.windows.net`, or what was given, with the account where it lacks. */
+function endpointUrl({ account, endpoint }: AzureTierOptions): URL {
+  if (endpoint === undefined) return new URL(`https://${account}.blob.core.windows.net`)
+  if (!URL.canParse(endpoint) || !/^https?:/.test(endpoint)) {
+    throw new FsError('EINVAL', 'the Azure endpoint is no URL such as http://127.0.0.1:10000/NAME')
+  }
+  const url = new URL(endpoint)
+  const isBareAddress = /^(localhost|[\d.]+|\[.*\])$/.test(url.hostname) && url.pathname === '/'
+  if (isBareAddress) url.pathname = `/${account}`
+  url.username = ''
+  url.password = ''
+  return url
+}
+
+function credentialOf({ account, key }: AzureTierOptions): StorageSharedKeyCredential {
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(key)) {
+    throw new FsError('EACCES', `the key of account ${account} is not base64: see --azure-key`)
+  }
+  return new StorageSharedKeyCredential(account, key)
+}

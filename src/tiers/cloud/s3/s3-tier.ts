@@ -1,0 +1,279 @@
+/**
+ * A tier in a bucket: Amazon S3, or any server that speaks its protocol (endpoint given, path
+ * style). Keys lie under an optional prefix, one object each, readable by every other S3 tool.
+ *
+ * Invariants: a write is sent with Content-MD5 and x-amz-checksum-crc32, which the store verifies
+ * before it takes the object; that the store holds what was sent is then seen from its answer (its
+ * own checksum or an MD5 entity tag), or, where that says nothing, by reading back. The SDK never
+ * retries. Opening calls nobody: a node starts while the cloud is away.
+ */
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
+import type { PutObjectCommandOutput, S3ClientConfig } from '@aws-sdk/client-s3'
+import { FsError } from '../../../base/fs-error.ts'
+import { limits } from '../../../limits.ts'
+import type {
+  CallOptions,
+  ListedObject,
+  ReadOptions,
+  TierStorage,
+  WriteOptions,
+} from '../../tier-storage.ts'
+import type { CallDeadline } from '../call-deadline.ts'
+import { CloudCaller } from '../cloud-caller.ts'
+import { collect } from '../object-body.ts'
+import { CRC32_METADATA, ObjectDigest, checkCrc32, storedCrc32 } from '../object-digest.ts'
+import { checkKey, checkListPrefix, folderOf, isKey } from '../object-key.ts'
+import { ObjectRange, checkSize } from '../object-range.ts'
+import { announcedSize, sizeInRange } from '../object-size.ts'
+import { s3Reason, statusOf } from './s3-reason.ts'
+
+export interface S3TierOptions {
+  bucket: string
+  region: string
+  /** Of a server that is not Amazon's: `http://127.0.0.1:9000`. */
+  endpoint?: string | undefined
+  prefix?: string | undefined
+  /** Both keys, or neither: then the SDK's own chain (environment, profile, role of the machine). */
+  accessKeyId?: string | undefined
+  secretAccessKey?: string | undefined
+}
+
+export class S3Tier implements TierStorage {
+  readonly name: string
+  readonly #client: S3Client
+  readonly #options: S3TierOptions
+  readonly #bucket: string
+  readonly #folder: string
+  readonly #caller: CloudCaller
+  /** A 404 without a body may mean the bucket as well: one question settles it for good. */
+  #isBucketSeen = false
+
+  static async open(options: S3TierOptions): Promise<S3Tier> {
+    return new S3Tier(options)
+  }
+
+  private constructor(options: S3TierOptions) {
+    const { bucket, region, endpoint } = options
+    if (bucket === '') throw new FsError('EINVAL', 'the bucket has no name: set --s3-bucket')
+    if (region === '') throw new FsError('EINVAL', 'no region: set --s3-region')
+    this.#options = options
+    this.#bucket = bucket
+    this.#folder = folderOf(options.prefix)
+    this.name = `s3://${bucket}/${this.#folder}`.replace(/\/$/, '')
+    this.#client = new S3Client(clientConfig(options))
+    const host = endpoint === undefined ? `s3.${region}.amazonaws.com:443` : hostOf(endpoint)
+    const explain = (error: unknown): ReturnType<typeof s3Reason> => s3Reason(error, options)
+    this.#caller = new CloudCaller({ name: this.name, host, explain })
+  }
+
+  async read(key: string, options: ReadOptions = {}): Promise<Buffer> {
+    checkKey(key)
+    const range = new ObjectRange(options)
+    if (range.isEmpty || (range.offset > 0 && range.length === undefined)) {
+      // A range of nothing, or possibly so: S3 would answer 416, which also means past the end.
+      const length = range.lengthWithin(await this.size(key, options))
+      if (length === 0) return Buffer.alloc(0)
+    }
+    const what = { verb: 'read', key, signal: options.signal }
+    return await this.#caller.call(what, (deadline) => this.#get(key, range, deadline))
+  }
+
+  async write(key: string, data: Uint8Array, options: WriteOptions = {}): Promise<void> {
+    checkKey(key)
+    checkSize(data.length)
+    await this.#caller.call({ verb: 'write', key, signal: options.signal }, async (deadline) => {
+      checkCrc32(data, options.crc32)
+      const digest = new ObjectDigest(data)
+      deadline.allow(data.length)
+      const answer = await this.#put(key, data, digest, deadline)
+      this.#isBucketSeen = true
+      if (confirms(answer, digest)) return
+      const stored = await this.#get(key, new ObjectRange({}), deadline)
+      checkCrc32(stored, digest.crc32)
+    })
+  }
+
+  async delete(key: string, { signal }: CallOptions = {}): Promise<void> {
+    checkKey(key)
+    await this.#caller.call({ verb: 'delete', key, signal }, async (deadline) => {
+      try {
+        const command = new DeleteObjectCommand(this.#place(key))
+        await this.#client.send(command, { abortSignal: deadline.signal })
+      } catch (error) {
+        // Amazon does not mind; Google's store, for one, says that it is not there.
+        if (s3Reason(error, this.#options)?.code !== 'ENOENT') throw error
+      }
+    })
+  }
+
+  async exists(key: string, options: CallOptions = {}): Promise<boolean> {
+    try {
+      await this.size(key, options)
+      return true
+    } catch (error) {
+      if (error instanceof FsError && error.code === 'ENOENT') return false
+      throw error
+    }
+  }
+
+  async size(key: string, { signal }: CallOptions = {}): Promise<number> {
+    checkKey(key)
+    return await this.#caller.call({ verb: 'look at', key, signal }, async (deadline) => {
+      try {
+        const command = new HeadObjectCommand(this.#place(key))
+        const { ContentLength } = await this.#client.send(command, {
+          abortSignal: deadline.signal,
+        })
+        this.#isBucketSeen = true
+        return announcedSize(ContentLength)
+      } catch (error) {
+        if (statusOf(error) === 404) await this.#seeBucket(deadline)
+        throw error
+      }
+    })
+  }
+
+  async *list(prefix: string, { signal }: CallOptions = {}): AsyncIterable<ListedObject> {
+    checkListPrefix(prefix)
+    let token: string | undefined
+    do {
+      const page = await this.#caller.call({ verb: 'list', signal }, (deadline) => {
+        const command = new ListObjectsV2Command({
+          Bucket: this.#bucket,
+          Prefix: this.#folder + prefix,
+          MaxKeys: limits.cloudListPage,
+          ContinuationToken: token,
+        })
+        return this.#client.send(command, { abortSignal: deadline.signal })
+      })
+      for (const { Key = '', Size } of page.Contents ?? []) {
+        const key = Key.slice(this.#folder.length)
+        if (isKey(key)) yield { key, size: announcedSize(Size) }
+      }
+      token = page.IsTruncated ? page.NextContinuationToken : undefined
+    } while (token !== undefined)
+  }
+
+  async check({ signal }: CallOptions = {}): Promise<void> {
+    const what = { verb: 'use', signal, callMs: limits.cloudCheckMs }
+    await this.#caller.call(what, async (deadline) => {
+      // Not HeadBucket: the answer to a HEAD has no body, so none says why it was refused.
+      const command = new ListObjectsV2Command({
+        Bucket: this.#bucket,
+        Prefix: this.#folder,
+        MaxKeys: 1,
+      })
+      await this.#client.send(command, { abortSignal: deadline.signal })
+      this.#isBucketSeen = true
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#client.destroy()
+  }
+
+  #place(key: string): { Bucket: string; Key: string } {
+    return { Bucket: this.#bucket, Key: this.#folder + key }
+  }
+
+  async #get(key: string, range: ObjectRange, deadline: CallDeadline): Promise<Buffer> {
+    const command = new GetObjectCommand({ ...this.#place(key), Range: range.header })
+    const answer = await this.#client.send(command, { abortSignal: deadline.signal })
+    const body = answer.Body as (AsyncIterable<Uint8Array> & { destroy(): void }) | undefined
+    try {
+      const size = range.isWhole
+        ? announcedSize(answer.ContentLength)
+        : sizeInRange(answer.ContentRange)
+      const length = range.lengthWithin(size)
+      deadline.allow(length)
+      const data = body === undefined ? Buffer.alloc(0) : await collect(body, length)
+      if (range.isWhole) checkCrc32(data, storedCrc32(answer.Metadata))
+      return data
+    } finally {
+      // A body left unread would hold its socket.
+      body?.destroy()
+    }
+  }
+
+  async #put(
+    key: string,
+    data: Uint8Array,
+    digest: ObjectDigest,
+    deadline: CallDeadline,
+  ): Promise<PutObjectCommandOutput> {
+    const command = new PutObjectCommand({
+      ...this.#place(key),
+      Body: data,
+      ContentLength: data.length,
+      ChecksumCRC32: digest.crc32Base64,
+      // S3 Express refuses Content-MD5; it verifies the CRC.
+      ContentMD5: this.#bucket.endsWith('--x-s3') ? undefined : digest.md5Base64,
+      Metadata: { [CRC32_METADATA]: digest.crc32Hex },
+    })
+    return await this.#client.send(command, { abortSignal: deadline.signal })
+  }
+
+  /** Throws what a missing bucket is: the object's absence is told only of a bucket that is there. */
+  async #seeBucket(deadline: CallDeadline): Promise<void> {
+    if (this.#isBucketSeen) return
+    try {
+      const command = new HeadBucketCommand({ Bucket: this.#bucket })
+      await this.#client.send(command, { abortSignal: deadline.signal })
+      this.#isBucketSeen = true
+    } catch (error) {
+      if (statusOf(error) !== 404) return
+      throw Object.assign(new Error('the bucket was not found'), { name: 'NoSuchBucket' })
+    }
+  }
+}
+
+function clientConfig(options: S3TierOptions): S3ClientConfig {
+  const { region, endpoint, accessKeyId, secretAccessKey } = options
+  if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
+    throw new FsError('EINVAL', 'S3 needs both access keys, or neither')
+  }
+  const sockets = { keepAlive: true, maxSockets: limits.cloudCallsAtOnce }
+  return {
+    region,
+    ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
+    ...(accessKeyId === undefined || secretAccessKey === undefined
+      ? {}
+      : { credentials: { accessKeyId, secretAccessKey } }),
+    maxAttempts: 1,
+    // Checksums are ours to send: the SDK's would come as trailers that older servers store as data.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    // It costs a round trip for every chunk, to save a body that is never refused.
+    expectContinueHeader: false,
+    requestHandler: {
+      connectionTimeout: limits.cloudConnectMs,
+      socketTimeout: limits.cloudIdleMs,
+      httpAgent: new HttpAgent(sockets),
+      httpsAgent: new HttpsAgent(sockets),
+    },
+  }
+}
+
+/** Whether the answer shows that the store holds what was sent. */
+function confirms(answer: PutObjectCommandOutput, digest: ObjectDigest): boolean {
+  if (answer.ChecksumCRC32 === digest.crc32Base64) return true
+  return answer.ETag?.replaceAll('"', '').toLowerCase() === digest.md5Hex
+}
+
+function hostOf(endpoint: string): string {
+  if (!URL.canParse(endpoint) || !/^https?:/.test(endpoint)) {
+    throw new FsError('EINVAL', `the S3 endpoint is no URL such as http://127.0.0.1:9000`)
+  }
+  const { hostname, port, protocol } = new URL(endpoint)
+  return `${hostname}:${port === '' ? (protocol === 'https:' ? 443 : 80) : port}`
+}
