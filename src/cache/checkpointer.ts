@@ -26,6 +26,7 @@ export class Checkpointer {
 
   /** After a last checkpoint. */
   async close(): Promise<void> {
+    this.#worker.ref()
     this.#worker.postMessage('close')
     await this.#ended
   }

@@ -296,7 +296,10 @@ export class SharedState {
   /** Resolves when there were commits since `seen`, or after `timeoutMs`. */
   async nextCommit(seen: number, timeoutMs: number): Promise<void> {
     const wait = Atomics.waitAsync(this.#commits, 0, seen, timeoutMs)
+    // A wait on shared memory alone does not keep the process alive: it would end in the middle.
+    const alive = setTimeout(() => undefined, timeoutMs)
     if (wait.async) await wait.value
+    clearTimeout(alive)
   }
 
   #takeFree(): number {

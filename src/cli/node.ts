@@ -1,12 +1,152 @@
-/** One node in this process: puts names, bytes, mount and API together. */
-import type { Logger } from '../base/logger.ts'
-import type { NodeOptions } from './node-options.ts'
+/**
+ * One node in this process: puts cloud, volume, API and mount together, in this order, and takes
+ * them down in the reverse. A start that fails half-way leaves nothing running.
+ */
+import { existsSync, mkdirSync, statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { FsError } from '../base/fs-error.ts'
+import { loggerOf, type Logger } from '../base/logger.ts'
+import { siblingModule } from '../base/sibling-module.ts'
+import { FuseServer } from '../fuse/fuse-server.ts'
+import { limits } from '../limits.ts'
+import { openCloudTier, type CloudTierOptions } from '../tiers/cloud/open-cloud-tier.ts'
+import { VolumeFiles, type Changes } from '../volume/volume-files.ts'
+import { VolumeNode } from '../volume/volume-node.ts'
+import type { CloudOptions, NodeOptions } from './node-options.ts'
 import type { RunningNode } from './running-node.ts'
 
 export async function startNode(
   options: NodeOptions,
   { logger }: { logger: Logger },
 ): Promise<RunningNode> {
-  logger.debug({ options }, 'asked to start')
-  throw new Error('this version of CacheFS cannot start a node yet')
+  const failed = Promise.withResolvers<never>()
+  // The caller races it; before that a failure must not count as a lost promise.
+  failed.promise.catch(() => undefined)
+  const node = await openVolume(options)
+  const changes = new KernelChanges(logger)
+  let server: FuseServer | undefined
+  try {
+    const files = new VolumeFiles({
+      volume: node.thread.volume,
+      satisfy: (need, how) => node.satisfy(need, how),
+      changes,
+    })
+    void files
+    server = await mount(options, node, failed.reject)
+    changes.server = server
+  } catch (error) {
+    await node.close()
+    throw error
+  }
+  const mounted = server
+  void mounted.closed.then(() => {
+    failed.reject(new FsError('ENODEV', `${mounted.mountPoint} was unmounted from outside`))
+  })
+  const stop = async (): Promise<void> => {
+    changes.server = undefined
+    await mounted.close()
+    await node.drain(AbortSignal.timeout(limits.drainMs))
+    await node.close()
+  }
+  let stopping: Promise<void> | undefined
+  return {
+    mountPoint: mounted.mountPoint,
+    apiUrl: '',
+    stop: () => (stopping ??= stop()),
+    failed: failed.promise,
+  }
+}
+
+async function openVolume(options: NodeOptions): Promise<VolumeNode> {
+  const { cloud: where, nvmeDir } = options
+  const cloud = await openCloudTier(tierOptions(where))
+  try {
+    return await VolumeNode.open({
+      cloud,
+      directory: nvmeDir,
+      spaceDirectory: where.provider === 'file' ? where.dir : nvmeDir,
+      chunkSize: options.chunkSizeBytes,
+      capacityBytes: options.nvmeCapacityBytes,
+      freeFloorBytes: freeFloorBytes(options),
+      maxUnsyncedBytes: options.maxUnsyncedBytes ?? Infinity,
+      maxUnsyncedSeconds: (options.maxUnsyncedMs ?? 0) / 1000,
+      durableClose: options.durability === 'cloud',
+      logger: loggerOf('CACHE'),
+    })
+  } catch (error) {
+    await cloud.close()
+    throw error
+  }
+}
+
+function tierOptions(cloud: CloudOptions): CloudTierOptions {
+  return cloud.provider === 'file' ? { provider: 'file', directory: cloud.dir } : cloud
+}
+
+/** The floor in bytes; a share is of the disk that the directory is (or will be) on. */
+function freeFloorBytes({ nvmeDir, nvmeFreeFloor }: NodeOptions): number {
+  if ('bytes' in nvmeFreeFloor) return nvmeFreeFloor.bytes
+  let there = nvmeDir
+  while (!existsSync(there)) there = dirname(there)
+  const { blocks, bsize } = statfsSync(there)
+  return Math.floor(blocks * bsize * nvmeFreeFloor.fraction)
+}
+
+function mount(
+  options: NodeOptions,
+  node: VolumeNode,
+  onFatal: (error: Error) => void,
+): Promise<FuseServer> {
+  const logger = loggerOf('FUSE')
+  makeMountPoint(options.mountPoint)
+  return FuseServer.open({
+    mountPoint: options.mountPoint,
+    source: 'cachefs',
+    fileSystem: node.thread.volume,
+    worker: {
+      module: siblingModule(import.meta.resolve('../volume/volume.ts'), 'volume-thread'),
+      data: node.threadSettings,
+      count: options.fuseThreads,
+    },
+    satisfy: (need, how) => node.satisfy(need, how),
+    onHint: (message) => {
+      node.hint(message)
+    },
+    onFatal,
+    log: (line) => {
+      logger.warn(line)
+    },
+    ...(options.trace ? { traceFd: 2 } : {}),
+  })
+}
+
+/** Where it is there already, in whatever state, the mount itself says what is wrong with it. */
+function makeMountPoint(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true })
+  } catch (error) {
+    if (!['EEXIST', 'ENOTCONN'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
+}
+
+/** Tells the kernel what changed behind its back; while nothing is mounted, nobody. */
+class KernelChanges implements Changes {
+  readonly #logger: Logger
+  server: FuseServer | undefined
+
+  constructor(logger: Logger) {
+    this.#logger = logger
+  }
+
+  entry(parent: number, name: Uint8Array): void {
+    this.server?.invalidateEntry(parent, name).catch(this.#report)
+  }
+
+  inode(ino: number): void {
+    this.server?.invalidateInode(ino).catch(this.#report)
+  }
+
+  readonly #report = (error: unknown): void => {
+    this.#logger.warn({ err: error }, 'the kernel could not be told of a change')
+  }
 }

@@ -10,7 +10,7 @@
 import { Worker } from 'node:worker_threads'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
-import { siblingModule } from './sibling-module.ts'
+import { siblingModule } from '../base/sibling-module.ts'
 import { entryInvalidation, inodeInvalidation } from './notification.ts'
 import type { NotificationResult } from './notifier-worker.ts'
 
@@ -29,12 +29,12 @@ export class KernelNotifier {
   }
 
   /** Pages from `offset` on (`length` 0: to the end) and attributes; `offset` -1: attributes only. */
-  invalidateInode(ino: number, offset: number, length: number): Promise<void> {
-    return this.#send(inodeInvalidation(ino, offset, length))
+  async invalidateInode(ino: number, offset: number, length: number): Promise<void> {
+    await this.#send(inodeInvalidation(ino, offset, length))
   }
 
-  invalidateEntry(parent: number, name: Uint8Array): Promise<void> {
-    return this.#send(entryInvalidation(parent, name))
+  async invalidateEntry(parent: number, name: Uint8Array): Promise<void> {
+    await this.#send(entryInvalidation(parent, name))
   }
 
   /** To be called when the mount has gone: a thread that waits for its locks is free then. */

@@ -6,7 +6,7 @@
 import { Worker } from 'node:worker_threads'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
-import { siblingModule } from './sibling-module.ts'
+import { siblingModule } from '../base/sibling-module.ts'
 import type { WorkerMessage, WorkerSetup } from './worker-protocol.ts'
 
 export interface WorkerPoolOptions {

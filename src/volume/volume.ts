@@ -240,6 +240,15 @@ export class Volume implements InodeFileSystem {
     }
   }
 
+  /** A nameless inode that was not published: it goes with its last user. */
+  abandon(ino: number): void {
+    const { shared } = this.#parts.cache
+    shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      if (open) open.unlinked = true
+    })
+  }
+
   #find({ parent, name }: Place): InodeRow | undefined {
     try {
       return this.#read(lookup(parent, name))

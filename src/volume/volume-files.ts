@@ -1,0 +1,382 @@
+/**
+ * The volume by path, for what does not come through the kernel: the HTTP API and the tools. Acts on
+ * the same inodes as the mount; every change is announced, so that the kernel forgets what it cached.
+ * Symbolic links are followed inside the volume only. Runs on the main thread, where it may wait.
+ */
+import { Readable } from 'node:stream'
+import { Blocked } from '../base/blocked.ts'
+import { throwIfAborted } from '../base/abort.ts'
+import { FsError, codeOf } from '../base/fs-error.ts'
+import type {
+  CallOptions,
+  DirectoryEntry,
+  FileStat,
+  FileSystem,
+} from '../filesystem/file-system.ts'
+import { ROOT_INODE, type Attributes, type Caller } from '../filesystem/inode-file-system.ts'
+import { limits } from '../limits.ts'
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
+import type { Volume } from './volume.ts'
+
+const O_RDONLY = 0
+
+/** What the kernel may have cached and has to forget. */
+export interface Changes {
+  /** The name now means something else, or nothing. */
+  entry(parent: number, name: Uint8Array): void
+  /** The attributes or the content of an inode changed. */
+  inode(ino: number): void
+}
+
+export interface VolumeFilesOptions {
+  volume: Volume
+  satisfy(need: unknown, how: { signal?: AbortSignal }): Promise<void>
+  changes: Changes
+}
+
+/** An inode, and under which name it was found. */
+interface Found {
+  attributes: Attributes
+  parent: number
+  name: Uint8Array
+}
+
+export class VolumeFiles implements FileSystem {
+  readonly #volume: Volume
+  readonly #satisfy: VolumeFilesOptions['satisfy']
+  readonly #changes: Changes
+  readonly #caller: Caller = {
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    pid: process.pid,
+  }
+
+  constructor(options: VolumeFilesOptions) {
+    this.#volume = options.volume
+    this.#satisfy = options.satisfy
+    this.#changes = options.changes
+  }
+
+  async stat(path: string, _options?: CallOptions): Promise<FileStat> {
+    return statOf(this.#resolve(path, true).attributes)
+  }
+
+  async lstat(path: string, _options?: CallOptions): Promise<FileStat> {
+    return statOf(this.#resolve(path, false).attributes)
+  }
+
+  /** The inode at a path, links not followed. */
+  inode(path: string): Attributes {
+    return this.#resolve(path, false).attributes
+  }
+
+  async *readdir(path: string, options?: CallOptions): AsyncIterable<DirectoryEntry> {
+    const { ino } = this.#directory(path)
+    this.#volume.opendir(this.#caller, ino)
+    try {
+      for (let after = 2; ;) {
+        throwIfAborted(options?.signal)
+        const page: { name: string; type: number; next: number }[] = []
+        this.#volume.readdir(this.#caller, ino, 0, after, {
+          plus: false,
+          add: (name, _ino, type, next) => {
+            page.push({ name: Buffer.from(name).toString(), type, next })
+            return page.length < limits.directoryPage
+          },
+        })
+        const last = page.at(-1)
+        if (last === undefined) return
+        for (const { name, type } of page) yield { name, ...kindOf(type) }
+        after = last.next
+      }
+    } finally {
+      this.#volume.releasedir(this.#caller, ino)
+    }
+  }
+
+  async mkdir(
+    path: string,
+    { recursive = false, mode = 0o755 }: CallOptions & { recursive?: boolean; mode?: number } = {},
+  ): Promise<void> {
+    if (recursive) this.#makeParents(`${path}/x`, mode)
+    else {
+      const { parent, name } = this.#place(path)
+      this.#volume.mkdir(this.#caller, parent, name, mode)
+      this.#changed(parent, name)
+    }
+  }
+
+  async remove(path: string, _options?: CallOptions): Promise<void> {
+    const { attributes, parent, name } = this.#resolve(path, false)
+    if (attributes.ino === ROOT_INODE) throw new FsError('EBUSY', 'the root stays', { path })
+    const isDirectory = (attributes.mode & S_IFMT) === S_IFDIR
+    at(path, () => {
+      if (isDirectory) this.#volume.rmdir(this.#caller, parent, name)
+      else this.#volume.unlink(this.#caller, parent, name)
+    })
+    this.#changed(parent, name)
+    this.#changes.inode(attributes.ino)
+  }
+
+  async rename(from: string, to: string, _options?: CallOptions): Promise<void> {
+    const source = this.#place(from)
+    const target = this.#place(to)
+    at(from, () => {
+      const { parent, name } = source
+      this.#volume.rename(this.#caller, parent, name, target.parent, target.name, 0)
+    })
+    this.#changed(source.parent, source.name)
+    this.#changed(target.parent, target.name)
+  }
+
+  async createReadStream(
+    path: string,
+    options: CallOptions & { start?: number; end?: number } = {},
+  ): Promise<Readable> {
+    const { attributes } = this.#resolve(path, true)
+    requireFile(attributes, path)
+    this.#volume.open(this.#caller, attributes.ino, O_RDONLY, false)
+    const content = this.#content(path, attributes, options)
+    const stream = Readable.from(content, { objectMode: false })
+    // A generator that was never started does not run its finally.
+    let isReleased = false
+    stream.once('close', () => {
+      if (!isReleased) this.#volume.release(this.#caller, attributes.ino)
+      isReleased = true
+    })
+    return stream
+  }
+
+  async *#content(
+    path: string,
+    { ino, size, ctimeSec, ctimeNsec }: Attributes,
+    { start = 0, end = size - 1, signal }: CallOptions & { start?: number; end?: number },
+  ): AsyncGenerator<Buffer> {
+    for (let offset = start; offset <= end;) {
+      const block = Buffer.allocUnsafe(Math.min(limits.copyBlockBytes, end + 1 - offset))
+      const read = await this.#run(() => {
+        return this.#volume.read(this.#caller, ino, 0, offset, block)
+      }, signal)
+      const now = this.#volume.getattr(this.#caller, ino)
+      if (now.ctimeSec !== ctimeSec || now.ctimeNsec !== ctimeNsec || read === 0) {
+        throw new FsError('ESTALE', 'the file was changed while it was read: try again', { path })
+      }
+      yield block.subarray(0, read)
+      offset += read
+    }
+  }
+
+  async writeFile(
+    path: string,
+    source: AsyncIterable<Uint8Array> | Uint8Array,
+    options: CallOptions & { mode?: number; parents?: boolean; maxBytes?: number } = {},
+  ): Promise<FileStat> {
+    if (options.parents) this.#makeParents(path, 0o755)
+    const { parent, name } = this.#writeTarget(path)
+    const ino = this.#volume.createNameless(this.#caller, options.mode ?? 0o644)
+    let isPublished = false
+    try {
+      await this.#fill(path, ino, source, options)
+      at(path, () => {
+        this.#volume.publish(ino, parent, name)
+      })
+      isPublished = true
+      this.#changed(parent, name)
+      await this.#run(() => {
+        this.#volume.flush(this.#caller, ino)
+      }, options.signal)
+      return statOf(this.#volume.getattr(this.#caller, ino))
+    } finally {
+      if (!isPublished) this.#volume.abandon(ino)
+      this.#volume.release(this.#caller, ino)
+    }
+  }
+
+  /** Where a file is to be replaced; through a symbolic link, what it points to. */
+  #writeTarget(path: string): { parent: number; name: Uint8Array } {
+    try {
+      const { attributes, parent, name } = this.#resolve(path, true)
+      requireFile(attributes, path)
+      return { parent, name }
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+      return this.#place(path)
+    }
+  }
+
+  async #fill(
+    path: string,
+    ino: number,
+    source: AsyncIterable<Uint8Array> | Uint8Array,
+    { signal, maxBytes = limits.fileBytes }: CallOptions & { maxBytes?: number },
+  ): Promise<void> {
+    let offset = 0
+    const how = { append: false, killSetId: false }
+    const blocks = source instanceof Uint8Array ? [source] : source
+    for await (const block of blocks) {
+      if (offset + block.length > maxBytes) {
+        throw new FsError('EFBIG', `more than the ${maxBytes} bytes allowed`, { path })
+      }
+      const position = offset
+      await this.#run(() => {
+        return this.#volume.write(this.#caller, ino, 0, position, block, how)
+      }, signal)
+      offset += block.length
+    }
+  }
+
+  /** Runs an operation, bringing about what it waits for, until it completes. */
+  async #run<T>(operation: () => T, signal?: AbortSignal): Promise<T> {
+    for (;;) {
+      throwIfAborted(signal)
+      try {
+        return operation()
+      } catch (error) {
+        if (!(error instanceof Blocked)) throw error
+        await this.#satisfy(error.need, signal ? { signal } : {})
+      }
+    }
+  }
+
+  #makeParents(path: string, mode: number): void {
+    let parent = ROOT_INODE
+    for (const name of split(path).slice(0, -1)) {
+      parent = at(path, () => this.#enter(parent, name, mode))
+    }
+  }
+
+  #enter(parent: number, name: Uint8Array, mode: number): number {
+    let found: Attributes
+    try {
+      found = this.#volume.lookup(this.#caller, parent, name)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+      found = this.#volume.mkdir(this.#caller, parent, name, mode)
+      this.#changed(parent, name)
+    }
+    if ((found.mode & S_IFMT) !== S_IFDIR) {
+      throw new FsError('ENOTDIR', `${Buffer.from(name).toString()} is no directory`)
+    }
+    return found.ino
+  }
+
+  #changed(parent: number, name: Uint8Array): void {
+    this.#changes.entry(parent, name)
+    this.#changes.inode(parent)
+  }
+
+  #directory(path: string): Attributes {
+    const { attributes } = this.#resolve(path, true)
+    if ((attributes.mode & S_IFMT) !== S_IFDIR) {
+      throw new FsError('ENOTDIR', `${path} is no directory`, { path })
+    }
+    return attributes
+  }
+
+  /** The directory that has (or would have) a path's last name. */
+  #place(path: string): { parent: number; name: Uint8Array } {
+    const names = split(path)
+    const name = names.pop()
+    if (name === undefined) throw new FsError('EISDIR', 'the root is a directory', { path })
+    const parent = this.#walk(path, names, true).attributes.ino
+    return { parent, name }
+  }
+
+  #resolve(path: string, follow: boolean): Found {
+    return this.#walk(path, split(path), follow)
+  }
+
+  /** Walks names from the root; `..` of links goes up inside the volume, never out of it. */
+  #walk(path: string, names: Uint8Array[], follow: boolean): Found {
+    const pending = [...names]
+    const stack = [this.#root()]
+    let links = 0
+    for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
+      const step = Buffer.from(name).toString('latin1')
+      if (step === '.') continue
+      if (step === '..') {
+        if (stack.length > 1) stack.pop()
+        continue
+      }
+      const parent = stack.at(-1)?.attributes.ino ?? ROOT_INODE
+      const wanted = name
+      const attributes = at(path, () => this.#volume.lookup(this.#caller, parent, wanted))
+      const isLink = (attributes.mode & S_IFMT) === S_IFLNK
+      if (!isLink || (!follow && pending.length === 0)) {
+        stack.push({ attributes, parent, name })
+        continue
+      }
+      if (++links > limits.linksFollowed) throw new FsError('ELOOP', 'too many links', { path })
+      const target = this.#volume.readlink(this.#caller, attributes.ino)
+      if (target[0] === 0x2f) stack.length = 1
+      pending.unshift(...splitBytes(target))
+    }
+    return stack.at(-1) ?? this.#root()
+  }
+
+  #root(): Found {
+    const attributes = this.#volume.getattr(this.#caller, ROOT_INODE)
+    return { attributes, parent: ROOT_INODE, name: new Uint8Array(0) }
+  }
+}
+
+/** Names of a path; `.` and `..` have no meaning in it. */
+function split(path: string): Uint8Array[] {
+  if (!path.startsWith('/') || path.includes('\0')) {
+    throw new FsError('EINVAL', 'a path begins with a slash and has no NUL byte', { path })
+  }
+  const names = splitBytes(Buffer.from(path))
+  if (names.some((name) => /^\.\.?$/.test(Buffer.from(name).toString('latin1')))) {
+    throw new FsError('EINVAL', 'a path has no "." or ".." parts', { path })
+  }
+  return names
+}
+
+function splitBytes(path: Uint8Array): Uint8Array[] {
+  const parts = Buffer.from(path).toString('latin1').split('/')
+  return parts.filter((part) => part !== '').map((part) => Buffer.from(part, 'latin1'))
+}
+
+/** Adds the path to an error that knows only inodes. */
+function at<T>(path: string, operation: () => T): T {
+  try {
+    return operation()
+  } catch (error) {
+    if (!(error instanceof FsError) || error.path !== undefined) throw error
+    const message = `${path}: ${error.message.replace(/^[A-Z]+: /, '')}`
+    throw new FsError(error.code, message, { path, syscall: error.syscall, cause: error.cause })
+  }
+}
+
+function requireFile(attributes: Attributes, path: string): void {
+  const type = attributes.mode & S_IFMT
+  if (type === S_IFDIR) throw new FsError('EISDIR', `${path} is a directory`, { path })
+  if (type !== S_IFREG) throw new FsError('EINVAL', `${path} is no regular file`, { path })
+}
+
+function kindOf(mode: number): Omit<DirectoryEntry, 'name'> {
+  const type = mode & S_IFMT
+  return {
+    isFile: () => type === S_IFREG,
+    isDirectory: () => type === S_IFDIR,
+    isSymbolicLink: () => type === S_IFLNK,
+  }
+}
+
+function statOf(a: Attributes): FileStat {
+  const version = [a.ino, a.size, a.ctimeSec, a.ctimeNsec].map((part) => part.toString(36))
+  return {
+    ino: a.ino,
+    mode: a.mode,
+    nlink: a.nlink,
+    uid: a.uid,
+    gid: a.gid,
+    size: a.size,
+    blocks: a.blocks,
+    atimeMs: a.atimeSec * 1000 + a.atimeNsec / 1e6,
+    mtimeMs: a.mtimeSec * 1000 + a.mtimeNsec / 1e6,
+    ctimeMs: a.ctimeSec * 1000 + a.ctimeNsec / 1e6,
+    etag: version.join('-'),
+    ...kindOf(a.mode),
+  }
+}
