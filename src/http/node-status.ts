@@ -1,0 +1,46 @@
+/**
+ * What a node tells of itself and does on request: what the API serves beside files. The node
+ * implements it (cli/node-operations.ts); `http/` only translates. Answers are plain JSON objects.
+ * Paths are absolute within the volume; a path that is not there rejects with ENOENT.
+ */
+export interface Health {
+  status: 'ok' | 'degraded'
+  /** What does not work at present, since when, one sentence each. */
+  problems: string[]
+}
+
+/** One line of a long-running answer; the last one has `done` set. */
+export interface ProgressLine {
+  doneBytes: number
+  totalBytes: number
+  /** Files finished so far, and known of so far. */
+  doneFiles: number
+  totalFiles: number
+  done?: true
+}
+
+export interface CallOptions {
+  signal?: AbortSignal | undefined
+}
+
+export interface NodeStatus {
+  health(): Health
+  /** Volume, mount point, uptime, capacity, backlog (bytes, chunks, age), tiers. */
+  status(): Record<string, unknown>
+  /** Other nodes that are known; none with the embedded coordinator. */
+  peers(): Record<string, unknown>[]
+  /** Capacity and use of the NVMe. */
+  cache(): Record<string, unknown>
+  /** Counters since the start: hits, misses, fetched, uploaded, evicted. */
+  cacheStats(): Record<string, number>
+  /** Where a file's bytes are. */
+  receipt(path: string): Promise<Record<string, unknown>>
+  /** Chunk by chunk: on which tiers, under which key. Streamed: files may be large. */
+  explain(path: string): Promise<Record<string, unknown>>
+  /** Until everything at and below the paths is durable. */
+  wait(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine>
+  /** Brings everything at and below the paths to this node. */
+  warm(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine>
+  /** Takes away what is durable at and below the paths. */
+  evict(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine>
+}
