@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander'
 import { packageVersion, runCommandLine } from './command-line.ts'
+import { ENVIRONMENT_HELP } from './flag.ts'
 import { runInForeground } from './foreground.ts'
 import { addNodeFlags, readNodeOptions } from './node-options.ts'
 
@@ -12,6 +13,7 @@ const program = new Command('client')
   .version(packageVersion())
   .allowExcessArguments(false)
 addNodeFlags(program)
+program.addHelpText('after', ENVIRONMENT_HELP)
 program.action(async () => {
   await runInForeground(readNodeOptions(program, process.env), (node) => {
     console.log(`ready mount=${node.mountPoint} api=${node.apiUrl}`)

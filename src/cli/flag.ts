@@ -64,10 +64,10 @@ export function addFlags<F extends Table>(
   defaults: Defaults<F> = {},
 ): void {
   for (const [name, { about, value, initial, environment }] of Object.entries(flags)) {
-    const known = [variableOf(name), ...environment].join(', ')
     const preset = value === '' ? undefined : (defaults[name] ?? initial)
-    const notes = preset === undefined ? known : `default ${preset}; ${known}`
-    command.addOption(new Option(`--${name} ${value}`.trim(), `${about} (${notes})`))
+    const notes = [preset === undefined ? [] : [`default ${preset}`], environment].flat()
+    const text = notes.length === 0 ? about : `${about} (${notes.join('; ')})`
+    command.addOption(new Option(`--${name} ${value}`.trim(), text))
   }
 }
 
@@ -110,6 +110,11 @@ function find(
 function variableOf(name: string): string {
   return `CACHEFS_${name.toUpperCase().replaceAll('-', '_')}`
 }
+
+/** Said once under the help, rather than beside every flag. */
+export const ENVIRONMENT_HELP = `
+Every flag may have one dash or two, and is an environment variable too:
+--nvme-capacity is CACHEFS_NVME_CAPACITY.`
 
 /** As commander names the value of an option. */
 function camelCase(name: string): string {

@@ -14,6 +14,8 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const SAME_SIGNAL_MS = 300
 /** What is still open after a clean stop does not keep the process; ms. */
 const LINGER_MS = 3000
+/** Longest delay that a timer takes; ms. */
+const ALWAYS_MS = 2 ** 31 - 1
 
 export async function runInForeground(
   options: NodeOptions,
@@ -27,14 +29,20 @@ export async function runInForeground(
   const ended = Promise.race([stopAsked(options.mountPoint), uncaughtException(logger)])
   // Handled below; until then a failure must not count as a lost promise.
   ended.catch(() => undefined)
-  const { startNode } = await import('./node.ts')
-  const node = await startNode(options, { logger })
+  // What a node waits for may be all unreferenced; the process lives until it has stopped.
+  const alive = setInterval(() => undefined, ALWAYS_MS)
   try {
-    await announce(node)
-    const signal = await Promise.race([ended, node.failed])
-    logger.info(`${signal}: stopping (a second signal does not wait)`)
+    const { startNode } = await import('./node.ts')
+    const node = await startNode(options, { logger })
+    try {
+      await announce(node)
+      const signal = await Promise.race([ended, node.failed])
+      logger.info(`${signal}: stopping (a second signal does not wait)`)
+    } finally {
+      await node.stop()
+    }
   } finally {
-    await node.stop()
+    clearInterval(alive)
     endSoon()
   }
 }

@@ -1,11 +1,12 @@
 /** What `doctor` looks at for a node that would be started with these options. */
 import { access, constants, stat, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { dirname } from 'node:path'
 import { describe } from '../base/fs-error.ts'
 import { findMount } from '../fuse/mount-table.ts'
+import { checkCloud } from './cloud-check.ts'
 import { found, lacking } from './doctor-check.ts'
 import type { Finding } from './doctor-check.ts'
+import { nearestFolder } from './nearest-folder.ts'
 import type { NodeOptions } from './node-options.ts'
 import { formatSize } from './size.ts'
 
@@ -14,7 +15,12 @@ const ROOM_MIN_BYTES = 1024 ** 3
 const HEALTH_TIMEOUT_MS = 2000
 
 export async function checkNode(options: NodeOptions): Promise<Finding[]> {
-  return [await checkRoom(options), await checkMountPoint(options), await checkPort(options)]
+  return [
+    await checkRoom(options),
+    await checkMountPoint(options),
+    await checkPort(options),
+    await checkCloud(options.cloud),
+  ]
 }
 
 async function checkRoom(options: NodeOptions): Promise<Finding> {
@@ -34,17 +40,6 @@ async function checkRoom(options: NodeOptions): Promise<Finding> {
   )
   if (!writable) return lacking('space', `${folder} is not writable`, 'choose one with --nvme')
   return found('space', detail)
-}
-
-/** The folder itself, or the nearest one above it that exists. */
-async function nearestFolder(path: string): Promise<string> {
-  for (let folder = path; ; folder = dirname(folder)) {
-    const exists = await stat(folder).then(
-      (stats) => stats.isDirectory(),
-      () => false,
-    )
-    if (exists || folder === '/') return folder
-  }
 }
 
 async function checkMountPoint({ mountPoint }: NodeOptions): Promise<Finding> {

@@ -1,0 +1,14 @@
+/** Where a folder that may not exist yet would be made. */
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** The folder itself, or the nearest one above it that exists. */
+export async function nearestFolder(path: string): Promise<string> {
+  for (let folder = path; ; folder = dirname(folder)) {
+    const exists = await stat(folder).then(
+      (stats) => stats.isDirectory(),
+      () => false,
+    )
+    if (exists || folder === '/') return folder
+  }
+}

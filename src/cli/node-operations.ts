@@ -1,0 +1,220 @@
+/**
+ * What a node tells of itself and does on request (http/node-status.ts), over its volume. Trees are
+ * walked a page at a time, so that memory does not grow with them.
+ */
+import { describe } from '../base/fs-error.ts'
+import { CLEAN, DIRTY } from '../cache/node-database.ts'
+import { chunkKey } from '../cache/object-key.ts'
+import type { CallOptions, Health, NodeStatus, ProgressLine } from '../http/node-status.ts'
+import { limits } from '../limits.ts'
+import { listChunks } from '../metadata/chunk-rules.ts'
+import { receiptOf } from '../volume/receipt.ts'
+import type { VolumeFiles } from '../volume/volume-files.ts'
+import type { VolumeNode } from '../volume/volume-node.ts'
+
+export interface NodeFacts {
+  mountPoint: string
+  /** Address under which the API answers. */
+  apiUrl: string
+}
+
+/** A regular file met on a walk. */
+interface WalkedFile {
+  path: string
+  ino: number
+  size: number
+}
+
+export class NodeOperations implements NodeStatus {
+  readonly #node: VolumeNode
+  readonly #files: VolumeFiles
+  readonly #facts: NodeFacts
+  readonly #startedMs = Date.now()
+
+  constructor(node: VolumeNode, files: VolumeFiles, facts: NodeFacts) {
+    this.#node = node
+    this.#files = files
+    this.#facts = facts
+  }
+
+  health(): Health {
+    const { failure } = this.#node.uploader
+    if (failure === undefined) return { status: 'ok', problems: [] }
+    const since = failure.since.toISOString()
+    const problem = `${this.#node.cloud.name} takes no uploads since ${since}: ${failure.reason}`
+    return { status: 'degraded', problems: [problem] }
+  }
+
+  status(): Record<string, unknown> {
+    const { identity, cloud, thread } = this.#node
+    const { database, shared } = thread.cache
+    const { count, bytes, oldestMs } = database.backlog()
+    return {
+      volume: identity.volume,
+      chunkSizeBytes: identity.chunkSize,
+      mountPoint: this.#facts.mountPoint,
+      api: this.#facts.apiUrl,
+      pid: process.pid,
+      uptimeSeconds: Math.round((Date.now() - this.#startedMs) / 1000),
+      ...this.health(),
+      files: shared.counter('volumeFiles'),
+      bytes: shared.counter('volumeBytes'),
+      cache: this.cache(),
+      backlog: {
+        chunks: count,
+        bytes,
+        uncommittedBytes: Math.max(0, shared.counter('unsyncedBytes') - bytes),
+        oldestSeconds: oldestMs === null ? 0 : Math.round((Date.now() - oldestMs) / 1000),
+      },
+      cloud: cloud.name,
+    }
+  }
+
+  peers(): Record<string, unknown>[] {
+    return []
+  }
+
+  cache(): Record<string, unknown> {
+    const { shared, settings } = this.#node.thread.cache
+    return {
+      directory: settings.directory,
+      capacityBytes: settings.capacityBytes,
+      usedBytes: shared.counter('usedBytes'),
+      unsyncedBytes: shared.counter('unsyncedBytes'),
+      diskFreeBytes: shared.counter('freeBytes'),
+      freeFloorBytes: settings.freeFloorBytes,
+    }
+  }
+
+  cacheStats(): Record<string, number> {
+    const { uploader, fetcher, evictor, trash, thread } = this.#node
+    return {
+      hits: thread.cache.shared.counter('hits'),
+      misses: thread.cache.shared.counter('misses'),
+      fetchedChunks: fetcher.fetchedChunks,
+      fetchedBytes: fetcher.fetchedBytes,
+      uploadedChunks: uploader.uploadedChunks,
+      uploadedBytes: uploader.uploadedBytes,
+      evictedChunks: evictor.evictedChunks,
+      evictedBytes: evictor.evictedBytes,
+      deletedObjects: trash.deleted,
+    }
+  }
+
+  async receipt(path: string): Promise<Record<string, unknown>> {
+    const { ino } = this.#files.inode(path)
+    const { engine, cache } = this.#node.thread
+    return { path, ...receiptOf({ engine, cache, cloudName: this.#node.cloud.name }, ino) }
+  }
+
+  async explain(path: string): Promise<Record<string, unknown>> {
+    const receipt = await this.receipt(path)
+    const { ino } = this.#files.inode(path)
+    const { engine, cache } = this.#node.thread
+    const rows = engine.read(listChunks(ino, 0, limits.explainedChunks))
+    const chunks = rows.map((row) => {
+      const here = cache.database.chunk(ino, row.index)
+      return {
+        index: row.index,
+        bytes: row.length,
+        local: here ? stateName(here.state) : 'absent',
+        cloud: row.durable === 1 ? chunkKey(ino, row.index, row.id) : 'not yet',
+        crc32: row.crc,
+      }
+    })
+    return { ...receipt, backingFile: cache.files.path(ino), listedChunks: chunks }
+  }
+
+  async *wait(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine> {
+    const { thread, pressure } = this.#node
+    yield* this.#each(paths, options, async ({ ino, size }) => {
+      thread.committer.commit(ino)
+      await pressure.durable(ino, options?.signal)
+      return size
+    })
+  }
+
+  async *warm(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine> {
+    const { fetcher, thread } = this.#node
+    const { chunkSize } = thread.cache.settings
+    yield* this.#each(paths, options, async ({ ino, size }) => {
+      for (let index = 0; index * chunkSize < size; index += limits.readaheadChunks) {
+        const last = Math.min(index + limits.readaheadChunks, Math.ceil(size / chunkSize)) - 1
+        await fetcher.fetch(ino, index, last, options?.signal)
+      }
+      return size
+    })
+  }
+
+  async *evict(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine> {
+    yield* this.#each(paths, options, ({ ino }) => {
+      return Promise.resolve(this.#node.evictor.evictInode(ino))
+    })
+  }
+
+  /** Does something to every file at and below the paths; a line every so often, and at the end. */
+  async *#each(
+    paths: readonly string[],
+    options: CallOptions | undefined,
+    action: (file: WalkedFile) => Promise<number>,
+  ): AsyncGenerator<ProgressLine> {
+    const line: ProgressLine = { doneBytes: 0, totalBytes: 0, doneFiles: 0, totalFiles: 0 }
+    for (const path of paths) this.#files.inode(path)
+    let saidMs = Date.now()
+    for (const path of paths) {
+      for await (const batch of this.#batches(path, options)) {
+        line.totalFiles += batch.length
+        for (const { size } of batch) line.totalBytes += size
+        await Promise.all(
+          batch.map(async (file) => {
+            line.doneBytes += await action(file)
+            line.doneFiles += 1
+          }),
+        )
+        if (Date.now() - saidMs < limits.progressLookMs) continue
+        saidMs = Date.now()
+        yield { ...line }
+      }
+    }
+    yield { ...line, done: true }
+  }
+
+  async *#batches(path: string, options?: CallOptions): AsyncGenerator<WalkedFile[]> {
+    let batch: WalkedFile[] = []
+    for await (const file of this.#walk(path, options)) {
+      batch.push(file)
+      if (batch.length < limits.walkBatch) continue
+      yield batch
+      batch = []
+    }
+    if (batch.length > 0) yield batch
+  }
+
+  async *#walk(path: string, options?: CallOptions): AsyncGenerator<WalkedFile> {
+    const pending = [path]
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      options?.signal?.throwIfAborted()
+      const found = await this.#files.lstat(next).catch(gone)
+      if (found?.isFile()) yield { path: next, ino: found.ino, size: found.size }
+      if (!found?.isDirectory()) continue
+      const base = next === '/' ? '' : next
+      for await (const entry of this.#files.readdir(next, options)) {
+        const below = `${base}/${entry.name}`
+        if (entry.isDirectory()) pending.push(below)
+        const file = entry.isFile() ? await this.#files.lstat(below).catch(gone) : undefined
+        if (file) yield { path: below, ino: file.ino, size: file.size }
+      }
+    }
+  }
+}
+
+/** Removed while the tree was walked: nothing to do. */
+function gone(error: unknown): undefined {
+  if ((error as { code?: unknown }).code === 'ENOENT') return undefined
+  throw new Error(describe(error), { cause: error })
+}
+
+function stateName(state: number): string {
+  if (state === CLEAN) return 'present'
+  return state === DIRTY ? 'written' : 'waiting for upload'
+}

@@ -1,0 +1,83 @@
+/** The verbs that talk to a node: what they ask, what they print, what they exit with. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { Program, run } from './program.ts'
+import type { Ended } from './program.ts'
+
+describe('bin/cachefs', () => {
+  let node: Program
+  let env: Record<string, string>
+  const cachefs = (...args: string[]): Promise<Ended> => run('cachefs', args, env)
+
+  before(async () => {
+    const args = ['-port', '0', '-mount', '/tmp/none', '-cloud-dir', '/tmp/c', '-api-key', 'k']
+    node = new Program('client', args, { STAND_IN: 'works' })
+    const [, api = ''] = await node.says(/api=(\S+)/)
+    env = { CACHEFS_API: api, CACHEFS_API_KEY: 'k', CACHEFS_DIR: '/tmp/none-here' }
+  })
+
+  after(() => node[Symbol.asyncDispose]())
+
+  test('status, for people and as JSON', async () => {
+    const people = await cachefs('status')
+    assert.match(people.stdout, /^mountPoint +\/tmp\/none\n/)
+    assert.match(people.stdout, /^cache\.usedBytes +5\.0 MB$/m)
+    const { status, stdout } = await cachefs('status', '--json')
+    assert.equal(status, 0)
+    const { pid } = JSON.parse(stdout) as { pid: number }
+    assert.equal(pid, node.child.pid)
+  })
+
+  test('receipt and explain ask about the path in the volume', async () => {
+    for (const verb of ['receipt', 'explain']) {
+      const { stdout } = await cachefs(verb, '/tmp/none/a b/ü?', '-json')
+      const { url } = JSON.parse(stdout) as { url: string }
+      assert.equal(url, `/api/${verb}/a%20b/%C3%BC%3F`)
+    }
+    const none = await cachefs('receipt', '/none')
+    assert.deepEqual([none.status, none.stderr], [1, 'cachefs: ENOENT: no such file: /none\n'])
+  })
+
+  test('wait, warm and evict report as they get on', async () => {
+    for (const verb of ['wait', 'warm', 'evict']) {
+      const { status, stdout } = await cachefs(verb, '--json', '/tmp/none/x', '/y')
+      const lines = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as object)
+      assert.equal(status, 0)
+      assert.deepEqual(lines, [
+        { doneBytes: 0, totalBytes: 1024 },
+        { doneBytes: 1024, totalBytes: 1024, paths: ['/x', '/y'] },
+      ])
+      const failed = await cachefs(verb, '/fails')
+      assert.deepEqual([failed.status, failed.stderr], [1, 'cachefs: the cloud is away\n'])
+      assert.equal((await cachefs(verb)).status, 2)
+    }
+  })
+
+  test('says what to do without a node, and without the key', async () => {
+    const nobody = await cachefs('status', '--api', 'http://127.0.0.1:9')
+    assert.equal(nobody.status, 1)
+    assert.match(nobody.stderr, /no node answers at http:\/\/127\.0\.0\.1:9 .*`cachefs up`/)
+    const stranger = await run('cachefs', ['status'], { ...env, CACHEFS_API_KEY: '' })
+    assert.equal(stranger.status, 1)
+    assert.match(stranger.stderr, /wants a key: give --api-key, or set CACHEFS_API_KEY/)
+    const wrong = await cachefs('status', '--api-key', 'other')
+    assert.match(wrong.stderr, /does not accept this key/)
+  })
+
+  test('usage: status 2 and a hint; help: status 0', async () => {
+    assert.deepEqual((await cachefs('stauts')).stderr.split('\n').slice(0, 2), [
+      "error: unknown command 'stauts'",
+      '(Did you mean status?)',
+    ])
+    assert.equal((await cachefs('stauts')).status, 2)
+    assert.equal((await cachefs('status', '--nope')).status, 2)
+    assert.equal((await cachefs('receipt')).status, 2)
+    assert.equal((await cachefs('status', '--api', 'localhost')).status, 2)
+    assert.equal((await cachefs()).status, 2)
+    assert.equal((await cachefs('--help')).status, 0)
+    assert.equal((await cachefs('wait', '--help')).status, 0)
+  })
+})

@@ -1,0 +1,53 @@
+/** A mount whose node is gone ("Transport endpoint is not connected") is found and cleaned up. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { accessSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { run } from './program.ts'
+
+function whyNot(): string | false {
+  if (process.getuid?.() !== 0) return 'mounting needs root'
+  try {
+    accessSync('/dev/fuse')
+    return false
+  } catch {
+    return 'there is no /dev/fuse here'
+  }
+}
+
+/** Mounted by a descriptor that is closed at once: as if the node had been killed. */
+function leaveStaleMount(mountPoint: string): void {
+  const fd = openSync('/dev/fuse', 'r+')
+  const options = 'fd=3,rootmode=40000,user_id=0,group_id=0'
+  const args = ['-i', '-c', '-t', 'fuse.stale', '-o', options, 'stale', mountPoint]
+  const stdio = ['ignore', 'inherit', 'inherit', fd] as const
+  const { status } = spawnSync('mount', args, { stdio: [...stdio], timeout: 10_000 })
+  closeSync(fd)
+  assert.equal(status, 0)
+}
+
+test('doctor finds a stale mount, umount cleans it up', { skip: whyNot() }, async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'cachefs-stale-'))
+  const mountPoint = join(dir, 'mount')
+  mkdirSync(mountPoint)
+  try {
+    leaveStaleMount(mountPoint)
+    assert.throws(() => statSync(mountPoint), { code: 'ENOTCONN' })
+    const doctor = await run('cachefs', ['doctor', '--dir', dir, '--port', '0'])
+    assert.match(doctor.stdout, /missing {2}mount point: .*left over.*\n.*cachefs umount/)
+    const args = ['umount', mountPoint, '--dir', dir, '--json', '--api', 'http://127.0.0.1:9']
+    const { status, stdout, stderr } = await run('cachefs', args)
+    assert.equal(status, 0, stderr)
+    assert.deepEqual(JSON.parse(stdout), {
+      mountPoint,
+      stoppedProcess: null,
+      cleanedStaleMount: true,
+    })
+    assert.ok(statSync(mountPoint).isDirectory())
+  } finally {
+    spawnSync('umount', ['-l', mountPoint], { stdio: 'ignore' })
+    rmSync(dir, { recursive: true })
+  }
+})

@@ -1,0 +1,66 @@
+/**
+ * Stands where a node would in tests of the command lines: it serves the API that they talk to and
+ * mounts nothing, so that signals, failures and output can be tested on any machine, quickly. It
+ * does what the variable STAND_IN says.
+ */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { NodeOptions } from '../../src/cli/node-options.ts'
+import type { RunningNode } from '../../src/cli/running-node.ts'
+
+const BEHAVIOUR = process.env['STAND_IN'] ?? ''
+
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  if (BEHAVIOUR === 'fails-to-start') throw new Error('the bucket is not there: make it first')
+  const failed = Promise.withResolvers<never>()
+  // Nobody waits for it where a node ends well.
+  failed.promise.catch(() => undefined)
+  const server = createServer((request, response) => {
+    void answer(options, request, response)
+  })
+  server.listen(options.port, options.host)
+  await once(server, 'listening')
+  if (BEHAVIOUR === 'fails-later')
+    setTimeout(() => failed.reject(new Error('the disk is gone')), 50)
+  if (BEHAVIOUR === 'loses-a-promise') void Promise.reject(new Error('a lost one'))
+  return {
+    mountPoint: options.mountPoint,
+    apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    failed: failed.promise,
+    async stop() {
+      if (BEHAVIOUR === 'hangs-at-stop') await sleep(60_000)
+      server.close()
+      server.closeAllConnections()
+    },
+  }
+}
+
+async function answer(
+  { mountPoint, apiKey }: NodeOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { method = '', url = '' } = request
+  const send = (status: number, ...lines: object[]) => {
+    response.writeHead(status).end(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
+  }
+  if (apiKey !== undefined && request.headers['x-api-key'] !== apiKey) {
+    send(401, { statusCode: 401, message: 'an API key is needed' })
+  } else if (url === '/api/status') {
+    send(200, { mountPoint, pid: process.pid, cache: { usedBytes: 5 * 2 ** 20 } })
+  } else if (url.endsWith('/none')) {
+    send(404, { statusCode: 404, message: 'ENOENT: no such file: /none' })
+  } else if (method === 'GET') {
+    send(200, { url, chunks: [1, 2] })
+  } else {
+    const { paths } = JSON.parse(await text(request)) as { paths: string[] }
+    const total = { totalBytes: 1024 }
+    if (paths.includes('/fails'))
+      send(200, { error: { code: 'EIO', message: 'the cloud is away' } })
+    else send(200, { doneBytes: 0, ...total }, { doneBytes: 1024, ...total, paths })
+  }
+}

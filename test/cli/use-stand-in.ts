@@ -1,0 +1,13 @@
+/** Loaded before a program (node --import): its node is the stand-in. */
+import { registerHooks } from 'node:module'
+
+const STAND_IN = new URL('stand-in-node.ts', import.meta.url).href
+
+registerHooks({
+  resolve(specifier, context, next) {
+    const isNode = specifier === './node.ts' && context.parentURL?.includes('/src/cli/') === true
+    return isNode
+      ? { url: STAND_IN, format: 'module-typescript', shortCircuit: true }
+      : next(specifier, context)
+  },
+})
