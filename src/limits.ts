@@ -19,6 +19,8 @@ export const limits = {
   xattrListBytes: 64 * KIB,
   /** Backing files that one thread keeps open: three threads stay far below 20,000 a process. */
   backingDescriptors: 1024,
+  /** Chunks that explain lists of one file. */
+  explainedChunks: 1000,
   /** Symbolic links followed in one path: as Linux. */
   linksFollowed: 40,
   /** Bytes read or written in one step by the API: flat memory, few steps. */

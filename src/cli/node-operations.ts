@@ -2,27 +2,19 @@
  * What a node tells of itself and does on request (http/node-status.ts), over its volume. Trees are
  * walked a page at a time, so that memory does not grow with them.
  */
-import { describe } from '../base/fs-error.ts'
 import { CLEAN, DIRTY } from '../cache/node-database.ts'
 import { chunkKey } from '../cache/object-key.ts'
 import type { CallOptions, Health, NodeStatus, ProgressLine } from '../http/node-status.ts'
 import { limits } from '../limits.ts'
 import { listChunks } from '../metadata/chunk-rules.ts'
 import { receiptOf } from '../volume/receipt.ts'
-import type { VolumeFiles } from '../volume/volume-files.ts'
+import type { VolumeFiles, WalkedFile } from '../volume/volume-files.ts'
 import type { VolumeNode } from '../volume/volume-node.ts'
 
 export interface NodeFacts {
   mountPoint: string
   /** Address under which the API answers. */
   apiUrl: string
-}
-
-/** A regular file met on a walk. */
-interface WalkedFile {
-  path: string
-  ino: number
-  size: number
 }
 
 export class NodeOperations implements NodeStatus {
@@ -162,7 +154,7 @@ export class NodeOperations implements NodeStatus {
     for (const path of paths) this.#files.inode(path)
     let saidMs = Date.now()
     for (const path of paths) {
-      for await (const batch of this.#batches(path, options)) {
+      for await (const batch of this.#files.walk(path, options)) {
         line.totalFiles += batch.length
         for (const { size } of batch) line.totalBytes += size
         await Promise.all(
@@ -178,40 +170,6 @@ export class NodeOperations implements NodeStatus {
     }
     yield { ...line, done: true }
   }
-
-  async *#batches(path: string, options?: CallOptions): AsyncGenerator<WalkedFile[]> {
-    let batch: WalkedFile[] = []
-    for await (const file of this.#walk(path, options)) {
-      batch.push(file)
-      if (batch.length < limits.walkBatch) continue
-      yield batch
-      batch = []
-    }
-    if (batch.length > 0) yield batch
-  }
-
-  async *#walk(path: string, options?: CallOptions): AsyncGenerator<WalkedFile> {
-    const pending = [path]
-    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-      options?.signal?.throwIfAborted()
-      const found = await this.#files.lstat(next).catch(gone)
-      if (found?.isFile()) yield { path: next, ino: found.ino, size: found.size }
-      if (!found?.isDirectory()) continue
-      const base = next === '/' ? '' : next
-      for await (const entry of this.#files.readdir(next, options)) {
-        const below = `${base}/${entry.name}`
-        if (entry.isDirectory()) pending.push(below)
-        const file = entry.isFile() ? await this.#files.lstat(below).catch(gone) : undefined
-        if (file) yield { path: below, ino: file.ino, size: file.size }
-      }
-    }
-  }
-}
-
-/** Removed while the tree was walked: nothing to do. */
-function gone(error: unknown): undefined {
-  if ((error as { code?: unknown }).code === 'ENOENT') return undefined
-  throw new Error(describe(error), { cause: error })
 }
 
 function stateName(state: number): string {
