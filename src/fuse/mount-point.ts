@@ -4,13 +4,16 @@
  * never touched. The mount table is asked before the path is, and the path only in a way that can
  * be given up: a mount with a stuck daemon must not make us hang too.
  */
-import { readdir, realpath, stat } from 'node:fs/promises'
+import { readdir, realpath, statfs } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import { findMount, type MountEntry } from './mount-table.ts'
 import { runCommand } from './run-command.ts'
+
+/** What a mount answers whose daemon has gone. */
+const DEAD = new Set<unknown>(['ENOTCONN', 'ECONNABORTED'])
 
 /** The absolute path to mount on, without symlinks, fit and free of dead mounts. */
 export async function prepareMountPoint(path: string): Promise<string> {
@@ -50,11 +53,14 @@ async function canonicalMountPoint(path: string): Promise<string> {
   }
 }
 
-/** Asks a mounted path for a sign of life; no answer in time counts as one. */
+/**
+ * Asks a mounted path for a sign of life; no answer in time counts as one. By statfs(2), which is
+ * never answered from the kernel's cache: attributes may be, long after the daemon has died.
+ */
 async function probe(mountPoint: string): Promise<'alive' | 'dead'> {
-  const look = stat(mountPoint).then(
+  const look = statfs(mountPoint).then(
     () => 'alive' as const,
-    (error: unknown) => ((error as { code?: unknown }).code === 'ENOTCONN' ? 'dead' : 'alive'),
+    (error: unknown) => (DEAD.has((error as { code?: unknown }).code) ? 'dead' : 'alive'),
   )
   return Promise.race([look, delay(limits.fuseProbeMs, 'alive' as const, { ref: false })])
 }

@@ -34,7 +34,7 @@ export function handleMkdir(x: Exchange): number {
 export function handleSymlink(x: Exchange): number {
   const { request } = x
   const name = request.name(0)
-  const target = request.name(name.length + 1)
+  const target = request.text(name.length + 1)
   const made = x.fs.symlink(x.caller, request.nodeid, name, target)
   return x.reply.putEntry(made, x.entryValidity, x.attributesValidity)
 }

@@ -9,7 +9,7 @@ import { FOPEN } from './wire-flags.ts'
 
 export const REPLY_HEADER_BYTES = 16
 export const ENTRY_BYTES = 128
-export const ATTRIBUTES_BYTES = 88
+const ATTRIBUTES_BYTES = 88
 
 const TWO_32 = 4294967296
 const HEADER_WORDS = REPLY_HEADER_BYTES / 4

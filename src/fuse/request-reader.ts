@@ -10,6 +10,7 @@
  */
 import { endianness } from 'node:os'
 import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
 
 export const REQUEST_HEADER_BYTES = 40
 
@@ -97,8 +98,17 @@ export class RequestReader {
     return this.#words[word]! + ((this.#words[word + 1]! & ~RESEND_BIT) >>> 0) * TWO_32
   }
 
-  /** The name at byte `at` of the body, without the NUL that ends it. */
+  /** The name at byte `at` of the body; the kernel lets pass longer ones than can be answered. */
   name(at: number): Buffer {
+    const name = this.text(at)
+    if (name.length > limits.nameBytes) {
+      throw new FsError('ENAMETOOLONG', `a name has ${limits.nameBytes} bytes at most`)
+    }
+    return name
+  }
+
+  /** The bytes at byte `at` of the body, without the NUL that ends them. */
+  text(at: number): Buffer {
     const start = REQUEST_HEADER_BYTES + at
     const limit = this.end
     let stop = start

@@ -1,0 +1,61 @@
+/** INIT against kernels old, new and odd. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { limits } from '../limits.ts'
+import { negotiate } from './handshake.ts'
+import { OPCODE } from './opcode.ts'
+import { REPLY_HEADER_BYTES, ReplyWriter } from './reply-writer.ts'
+import { RequestReader } from './request-reader.ts'
+import { INIT, INIT2 } from './wire-flags.ts'
+
+const EVERYTHING = 0xffffffff
+
+function initOf(major: number, minor: number, flags = EVERYTHING, flags2 = EVERYTHING) {
+  const words = new Uint32Array(26)
+  words.set([104, OPCODE.INIT, 2])
+  words.set([major, minor, 128 * 1024, flags, flags2], 10)
+  const request = new RequestReader(4096)
+  request.load(new Uint8Array(words.buffer))
+  const reply = new ReplyWriter(64)
+  reply.bytes.fill(0xee)
+  const result = negotiate(request, reply)
+  return { ...result, payload: reply.bytes.subarray(REPLY_HEADER_BYTES) }
+}
+
+test('a new kernel gets what we want and nothing else', () => {
+  const { negotiated, payload, payloadBytes } = initOf(7, 46)
+  assert.ok(negotiated)
+  assert.deepEqual([negotiated.minor, negotiated.kernelMinor], [45, 46])
+  assert.equal(negotiated.maxWriteBytes, 1 << 20)
+  assert.equal(payloadBytes, 64)
+  assert.deepEqual([payload.readUInt32LE(0), payload.readUInt32LE(4)], [7, 45])
+  const flags = payload.readUInt32LE(12)
+  assert.equal(flags, negotiated.flags)
+  for (const unwanted of [1, 2, 10, 12, 16, 20, 24, 29, 31])
+    assert.equal((flags >>> unwanted) & 1, 0)
+  assert.ok(flags & INIT.EXPLICIT_INVAL_DATA)
+  assert.equal(payload.readUInt32LE(32), INIT2.HAS_RESEND)
+  assert.equal(payload.readUInt16LE(16), limits.fuseMaxBackground)
+  assert.equal(payload.readUInt16LE(18), limits.fuseCongestionThreshold)
+  assert.equal(payload.readUInt32LE(20), 1 << 20)
+  assert.equal(payload.readUInt32LE(24), 1)
+  assert.equal(payload.readUInt16LE(28), 256)
+})
+
+test('nothing is agreed that the kernel does not offer', () => {
+  const { negotiated } = initOf(7, 31, INIT.ASYNC_READ | INIT.BIG_WRITES)
+  assert.equal(negotiated?.flags, INIT.ASYNC_READ | INIT.BIG_WRITES)
+  assert.equal(negotiated.flags2, 0)
+  assert.equal(negotiated.maxWriteBytes, 128 * 1024)
+})
+
+test('a kernel that is too old is refused in words', () => {
+  assert.throws(() => initOf(7, 30), { code: 'EOPNOTSUPP', message: /7\.30; 7\.31 \(Linux 5\.4\)/ })
+  assert.throws(() => initOf(6, 99), { code: 'EOPNOTSUPP' })
+})
+
+test('a newer major version is told ours, and asks again', () => {
+  const { negotiated, payload } = initOf(8, 1)
+  assert.equal(negotiated, undefined)
+  assert.equal(payload.readUInt32LE(0), 7)
+})

@@ -1,0 +1,78 @@
+/** Interrupts that come too early, too late and for nobody. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import { RequestReader } from './request-reader.ts'
+import { WaitingRequests } from './waiting-requests.ts'
+
+/** What of a dispatcher is used: completes every request, and notes its failures. */
+function waitingOf(satisfy: (signal: AbortSignal) => Promise<void>) {
+  const failures: unknown[] = []
+  const request = new RequestReader(64)
+  let dispatched = 0
+  let doneBytes = 0
+  const dispatcher = {
+    request,
+    dispatch: () => {
+      dispatched++
+    },
+    fail: (error: unknown) => failures.push(error),
+  }
+  const waiting = new WaitingRequests({
+    dispatcher: dispatcher as unknown as Dispatcher,
+    satisfy: (_need, { signal }) => satisfy(signal),
+    done: (sizeBytes) => (doneBytes += sizeBytes),
+  })
+  const counts = () => ({ dispatched, doneBytes, size: waiting.size })
+  return { waiting, failures, counts }
+}
+
+function requestOf(unique: number): Uint8Array {
+  const words = new Uint32Array(10)
+  words.set([40, 14, unique])
+  return new Uint8Array(words.buffer)
+}
+
+const never = (): Promise<void> => new Promise(() => undefined)
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+test('an interrupt that overtakes its request ends it', async () => {
+  const { waiting, failures, counts } = waitingOf(never)
+  waiting.interrupt(8)
+  waiting.add(requestOf(8), {})
+  await settled()
+  assert.ok(failures[0] instanceof FsError && failures[0].code === 'EINTR')
+  assert.deepEqual(counts(), { dispatched: 0, doneBytes: 40, size: 0 })
+})
+
+test('early interrupts are remembered for a while only', async () => {
+  const { waiting, failures, counts } = waitingOf(() => Promise.resolve())
+  waiting.interrupt(8)
+  for (let n = 0; n < limits.fuseEarlyInterrupts; n++) waiting.interrupt(1000 + n)
+  waiting.add(requestOf(8), {})
+  await settled()
+  assert.deepEqual([failures.length, counts().dispatched], [0, 1])
+})
+
+test('an interrupt ends the wait even if the satisfier does not care', async () => {
+  const { waiting, failures } = waitingOf(never)
+  waiting.add(requestOf(8), {})
+  await settled()
+  waiting.interrupt(8)
+  waiting.interrupt(8)
+  await settled()
+  assert.equal(failures.length, 1)
+})
+
+test('closing answers all that wait, and all that come later', async () => {
+  const { waiting, failures, counts } = waitingOf(never)
+  waiting.add(requestOf(8), {})
+  waiting.add(requestOf(10), {})
+  await waiting.close()
+  waiting.add(requestOf(12), {})
+  await settled()
+  assert.equal(failures.length, 3)
+  assert.equal(counts().size, 0)
+})

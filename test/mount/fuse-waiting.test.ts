@@ -1,0 +1,136 @@
+/** Operations that have to wait: handed to the main thread, satisfied, interrupted, refused. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import * as fs from 'node:fs/promises'
+import { describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { FsError } from '../../src/base/fs-error.ts'
+import { CONTENT, SLOW_TREE } from './fuse-slow-tree.ts'
+import { mountSlowTree, run, withFuse } from './fuse-scratch.ts'
+
+interface Need {
+  ino: number
+}
+
+/** A promise for the next call of a function, and the function. */
+function nextCall<T>() {
+  const { promise, resolve } = Promise.withResolvers<T>()
+  return { called: promise, call: resolve }
+}
+
+const never = (): Promise<never> => new Promise(() => undefined)
+
+describe('operations that wait', withFuse, () => {
+  test('an open and a read complete when what they need is there', async (t) => {
+    const needs: unknown[] = []
+    const release: { now?: () => void } = {}
+    const mounted = await mountSlowTree(t, {
+      satisfy: async (need) => {
+        needs.push(need)
+        await delay(50)
+        release.now?.()
+      },
+    })
+    release.now = mounted.release
+    assert.ok(CONTENT.equals(await fs.readFile(mounted.path('slow-open'))))
+    assert.deepEqual(needs, [{ ino: SLOW_TREE['slow-open'] }])
+    assert.ok(CONTENT.equals(await fs.readFile(mounted.path('slow-read'))))
+  })
+
+  test('an operation that still misses something is satisfied again', async (t) => {
+    let rounds = 0
+    const release: { now?: () => void } = {}
+    const mounted = await mountSlowTree(t, {
+      satisfy: async () => {
+        if (++rounds === 3) release.now?.()
+      },
+    })
+    release.now = mounted.release
+    assert.ok(CONTENT.equals(await fs.readFile(mounted.path('slow-read'))))
+    assert.equal(rounds, 3)
+  })
+
+  test('one that never ends is given up with EIO', async (t) => {
+    const { path, logged } = await mountSlowTree(t)
+    await assert.rejects(fs.readFile(path('slow-open')), { code: 'EIO' })
+    assert.match(logged.join(), /still waits/)
+  })
+
+  test('others are served while one waits', async (t) => {
+    const { path } = await mountSlowTree(t, { satisfy: never })
+    const waiting = execFile('cat', [path('never-ready')])
+    await delay(100)
+    for (let n = 0; n < 100; n++) await fs.stat(path(`f${n}`))
+    waiting.kill('SIGKILL')
+  })
+
+  test('an error of the satisfier is the answer', async (t) => {
+    const { path } = await mountSlowTree(t, {
+      satisfy: () => Promise.reject(new FsError('ENOSPC', 'full')),
+    })
+    await assert.rejects(fs.readFile(path('no-space')), { code: 'ENOSPC' })
+    const { path: other, logged } = await mountSlowTree(t, {
+      satisfy: () => Promise.reject(new RangeError('a mistake')),
+    })
+    await assert.rejects(fs.readFile(other('no-space')), { code: 'EIO' })
+    assert.match(logged.join(), /OPEN of inode 13 failed: RangeError: a mistake/)
+  })
+
+  test('a signal ends the wait with EINTR, and the satisfier learns of it', async (t) => {
+    const { called, call } = nextCall<AbortSignal>()
+    const { server, path } = await mountSlowTree(t, {
+      satisfy: (_need, { signal }) => {
+        call(signal)
+        return never()
+      },
+    })
+    const script = '$SIG{ALRM} = sub {}; alarm 1; exit(sysopen(F, $ARGV[0], 0) ? 99 : $!+0)'
+    const { status } = await run('perl', '-e', script, path('never-ready'))
+    assert.equal(status, 4)
+    assert.ok((await called).aborted)
+    assert.equal(server.waitingRequests, 0)
+  })
+
+  test('a killed program goes at once', async (t) => {
+    const aborted = nextCall<Need>()
+    const { path } = await mountSlowTree(t, {
+      satisfy: (need, { signal }) => {
+        signal.addEventListener('abort', () => aborted.call(need as Need))
+        return never()
+      },
+    })
+    const start = performance.now()
+    const { status } = await run('timeout', '-s', 'KILL', '0.3', 'cat', path('never-ready'))
+    assert.notEqual(status, 0)
+    assert.equal((await aborted.called).ino, SLOW_TREE['never-ready'])
+    assert.ok(performance.now() - start < 5000)
+    // Cached reads are the kernel's own: nobody is told, but nobody hangs.
+    await run('timeout', '-s', 'KILL', '0.3', 'cat', path('slow-read'))
+    assert.ok(performance.now() - start < 8000)
+  })
+
+  test('more requests wait than there are workers', async (t) => {
+    const gate = nextCall<undefined>()
+    const mounted = await mountSlowTree(t, { satisfy: () => gate.called })
+    const all = Array.from({ length: 20 }, () => run('cat', mounted.path('slow-open')))
+    while (mounted.server.waitingRequests < 20) await delay(5)
+    mounted.release()
+    gate.call(undefined)
+    for (const { stdout } of await Promise.all(all)) assert.equal(stdout, CONTENT.toString())
+  })
+
+  test('a mistake of the file system is EIO and is logged, and the mount lives', async (t) => {
+    const { path, logged } = await mountSlowTree(t)
+    await assert.rejects(fs.stat(path('broken')), { code: 'EIO' })
+    await fs.stat(path('f1'))
+    await delay(50)
+    assert.match(logged.join(), /LOOKUP of inode 1 failed: TypeError: a mistake/)
+  })
+
+  test('workers send hints', async (t) => {
+    const { path, hints } = await mountSlowTree(t)
+    await fs.stat(path('hint'))
+    for (let n = 0; n < 100 && hints.length === 0; n++) await delay(10)
+    assert.deepEqual(hints, [{ looked: 'up' }])
+  })
+})
