@@ -13,7 +13,12 @@ import type {
   FileStat,
   FileSystem,
 } from '../filesystem/file-system.ts'
-import { ROOT_INODE, type Attributes, type Caller } from '../filesystem/inode-file-system.ts'
+import {
+  ROOT_INODE,
+  type Attributes,
+  type Caller,
+  type DirectorySink,
+} from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
 import type { Volume } from './volume.ts'
@@ -32,6 +37,21 @@ export interface VolumeFilesOptions {
   volume: Volume
   satisfy(need: unknown, how: { signal?: AbortSignal }): Promise<void>
   changes: Changes
+}
+
+/** A regular file met on a walk. */
+export interface WalkedFile {
+  ino: number
+  /** Bytes. */
+  size: number
+}
+
+interface Entry {
+  name: Buffer
+  ino: number
+  type: number
+  next: number
+  attributes: Attributes | undefined
 }
 
 /** An inode, and under which name it was found. */
@@ -72,22 +92,52 @@ export class VolumeFiles implements FileSystem {
 
   async *readdir(path: string, options?: CallOptions): AsyncIterable<DirectoryEntry> {
     const { ino } = this.#directory(path)
+    for await (const page of this.#pages(ino, false)) {
+      throwIfAborted(options?.signal)
+      for (const { name, type } of page) yield { name: name.toString(), ...kindOf(type) }
+    }
+  }
+
+  /** Regular files at and below a path, by inode: names may be any bytes. A page at a time. */
+  async *walk(path: string, options?: CallOptions): AsyncGenerator<WalkedFile[]> {
+    const start = this.inode(path)
+    if ((start.mode & S_IFMT) === S_IFREG) yield [{ ino: start.ino, size: start.size }]
+    const pending = (start.mode & S_IFMT) === S_IFDIR ? [start.ino] : []
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      for await (const page of this.#pages(next, true)) {
+        throwIfAborted(options?.signal)
+        const files: WalkedFile[] = []
+        for (const { ino, type, attributes } of page) {
+          if (type === S_IFDIR) pending.push(ino)
+          if (type === S_IFREG && attributes) files.push({ ino, size: attributes.size })
+        }
+        if (files.length > 0) yield files
+      }
+    }
+  }
+
+  /** Entries of a directory, a page in memory at a time. */
+  async *#pages(ino: number, plus: boolean): AsyncGenerator<Entry[]> {
+    const page: Entry[] = []
+    const sink: DirectorySink = {
+      plus,
+      add(name, entryIno, type, next, attributes) {
+        if (page.length === limits.directoryPage) return false
+        page.push({ name: Buffer.from(name), ino: entryIno, type, next, attributes })
+        return true
+      },
+    }
     this.#volume.opendir(this.#caller, ino)
     try {
       for (let after = 2; ;) {
-        throwIfAborted(options?.signal)
-        const page: { name: string; type: number; next: number }[] = []
-        this.#volume.readdir(this.#caller, ino, 0, after, {
-          plus: false,
-          add: (name, _ino, type, next) => {
-            page.push({ name: Buffer.from(name).toString(), type, next })
-            return page.length < limits.directoryPage
-          },
-        })
+        page.length = 0
+        this.#volume.readdir(this.#caller, ino, 0, after, sink)
         const last = page.at(-1)
         if (last === undefined) return
-        for (const { name, type } of page) yield { name, ...kindOf(type) }
         after = last.next
+        yield [...page]
+        // Thousands of pages in a row would hold up everything else on this thread.
+        await new Promise(setImmediate)
       }
     } finally {
       this.#volume.releasedir(this.#caller, ino)
