@@ -2,12 +2,13 @@
  * The API of a node, as the verbs use it. What goes wrong is said so that the user knows what to do:
  * no node there, a key that is missing or wrong, or the node's own sentence.
  *
- * Long-running calls answer in lines of JSON (NDJSON) as they get on: `{ doneBytes, totalBytes }`
- * and more beside it; a line with `error` is the last one, and the call has failed.
+ * Long-running calls answer in lines of JSON (NDJSON) as they get on. Only a line with `done` ends
+ * them well: one with `error`, or an answer that just stops, is a failure.
  */
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { describe } from '../base/fs-error.ts'
+import type { ProgressLine } from '../http/node-status.ts'
 
 /** A short question that takes longer than this has no answer. */
 const ANSWER_TIMEOUT_MS = 30_000
@@ -19,6 +20,7 @@ export interface NodeStatus {
 }
 
 export type Answer = Record<string, unknown>
+type AnswerLine = ProgressLine & { error?: unknown }
 
 interface ErrorBody {
   message?: string
@@ -43,18 +45,37 @@ export class NodeApi {
     return await this.#ask(`/api/${question}${path.split('/').map(encodeURIComponent).join('/')}`)
   }
 
-  /** Lines as they come; throws the error that the node reports. */
-  async *run(action: 'wait' | 'warm' | 'evict', paths: readonly string[]): AsyncGenerator<Answer> {
+  /** Lines as they come; throws what the node reports, and when it stops before it is done. */
+  async *run(
+    action: 'wait' | 'warm' | 'evict',
+    paths: readonly string[],
+  ): AsyncGenerator<ProgressLine> {
     const body = JSON.stringify({ paths })
     const response = await this.#fetch(`/api/${action}`, { method: 'POST', body })
-    if (response.body === null) return
-    const lines = createInterface({ input: Readable.fromWeb(response.body), crlfDelay: Infinity })
-    for await (const line of lines) {
-      if (line.trim() === '') continue
-      const answer = JSON.parse(line) as Answer
-      if (answer['error'] !== undefined) throw errorOf(answer['error'], action)
+    let isDone = false
+    for await (const answer of this.#answers(response, action)) {
+      if (answer.error !== undefined) throw errorOf(answer.error, action)
+      isDone = answer.done === true
       yield answer
     }
+    if (!isDone) throw this.#endedEarly(action)
+  }
+
+  async *#answers({ body }: Response, action: string): AsyncGenerator<AnswerLine> {
+    if (body === null) return
+    const lines = createInterface({ input: Readable.fromWeb(body), crlfDelay: Infinity })
+    try {
+      for await (const line of lines) {
+        if (line.trim() !== '') yield JSON.parse(line) as AnswerLine
+      }
+    } catch (error) {
+      throw this.#endedEarly(action, error)
+    }
+  }
+
+  #endedEarly(action: string, cause?: unknown): Error {
+    const message = `the node at ${this.url} stopped answering before it was done: ${action} again`
+    return new Error(message, { cause })
   }
 
   async #ask(path: string): Promise<Answer> {

@@ -1,10 +1,10 @@
 /** What verbs print: JSON for programs, `name value` lines and progress bars for people. */
 import { Presets, SingleBar } from 'cli-progress'
-import type { Answer } from './node-api.ts'
+import type { ProgressLine } from '../http/node-status.ts'
 import { formatSize } from './size.ts'
 
 /** One answer: as JSON on one line, or its fields, one a line. */
-export function print(answer: Answer, json: boolean): void {
+export function print(answer: object, json: boolean): void {
   if (json) console.log(JSON.stringify(answer))
   else printFields(fieldsOf(answer))
 }
@@ -36,13 +36,13 @@ export class Progress implements Disposable {
 
   constructor(quiet: boolean) {
     if (quiet || !process.stderr.isTTY) return
-    const format = '{bar} {percentage}% | {done} of {total} | {eta_formatted}'
+    const format = '{bar} {percentage}% | {done} of {total} | {files} | {eta_formatted}'
     this.#bar = new SingleBar({ format, hideCursor: true }, Presets.shades_classic)
   }
 
-  show({ doneBytes, totalBytes }: Answer): void {
-    if (typeof doneBytes !== 'number' || typeof totalBytes !== 'number') return
-    const payload = { done: formatSize(doneBytes), total: formatSize(totalBytes) }
+  show({ doneBytes, totalBytes, doneFiles, totalFiles }: ProgressLine): void {
+    const files = `${doneFiles} of ${totalFiles} files`
+    const payload = { done: formatSize(doneBytes), total: formatSize(totalBytes), files }
     if (this.#bar?.isActive !== true) this.#bar?.start(totalBytes, doneBytes, payload)
     this.#bar?.setTotal(totalBytes)
     this.#bar?.update(doneBytes, payload)

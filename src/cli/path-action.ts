@@ -3,8 +3,8 @@
  * Every line of the answer is a line of JSON with `--json`; people see a bar, then the last line.
  */
 import type { Command } from 'commander'
+import type { ProgressLine } from '../http/node-status.ts'
 import { addApiFlags, connect } from './api-flags.ts'
-import type { Answer } from './node-api.ts'
 import { print, Progress } from './output.ts'
 import { volumePath } from './volume-path.ts'
 
@@ -22,13 +22,17 @@ export function addPathAction(
     const { mountPoint } = await api.status()
     const paths = await Promise.all(texts.map((text) => volumePath(text, mountPoint)))
     const last = await follow(api.run(action, paths), json)
-    if (last !== undefined && !json) print(last, json)
+    if (last !== undefined && !json)
+      print({ files: last.doneFiles, sizeBytes: last.doneBytes }, json)
   })
 }
 
-async function follow(answers: AsyncIterable<Answer>, json: boolean): Promise<Answer | undefined> {
+async function follow(
+  answers: AsyncIterable<ProgressLine>,
+  json: boolean,
+): Promise<ProgressLine | undefined> {
   using progress = new Progress(json)
-  let last: Answer | undefined
+  let last: ProgressLine | undefined
   for await (const answer of answers) {
     if (json) print(answer, json)
     progress.show(answer)

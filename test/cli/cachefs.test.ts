@@ -45,11 +45,17 @@ describe('bin/cachefs', () => {
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line) as object)
+      const paths = ['/x', '/y']
       assert.equal(status, 0)
       assert.deepEqual(lines, [
-        { doneBytes: 0, totalBytes: 1024 },
-        { doneBytes: 1024, totalBytes: 1024, paths: ['/x', '/y'] },
+        { doneBytes: 0, totalBytes: 1024, doneFiles: 0, totalFiles: 2 },
+        { doneBytes: 1024, totalBytes: 1024, doneFiles: 2, totalFiles: 2, done: true, paths },
       ])
+      for (const path of ['/stops', '/cut']) {
+        const stopped = await cachefs(verb, path)
+        assert.equal(stopped.status, 1)
+        assert.match(stopped.stderr, /stopped answering before it was done/)
+      }
       const failed = await cachefs(verb, '/fails')
       assert.deepEqual([failed.status, failed.stderr], [1, 'cachefs: the cloud is away\n'])
       assert.equal((await cachefs(verb)).status, 2)

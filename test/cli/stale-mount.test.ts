@@ -1,21 +1,12 @@
 /** A mount whose node is gone ("Transport endpoint is not connected") is found and cleaned up. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { accessSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { withFuse } from '../mount/fuse-scratch.ts'
 import { run } from './program.ts'
-
-function whyNot(): string | false {
-  if (process.getuid?.() !== 0) return 'mounting needs root'
-  try {
-    accessSync('/dev/fuse')
-    return false
-  } catch {
-    return 'there is no /dev/fuse here'
-  }
-}
 
 /** Mounted by a descriptor that is closed at once: as if the node had been killed. */
 function leaveStaleMount(mountPoint: string): void {
@@ -28,7 +19,7 @@ function leaveStaleMount(mountPoint: string): void {
   assert.equal(status, 0)
 }
 
-test('doctor finds a stale mount, umount cleans it up', { skip: whyNot() }, async () => {
+test('doctor finds a stale mount, umount cleans it up', withFuse, async () => {
   const dir = mkdtempSync(join(tmpdir(), 'cachefs-stale-'))
   const mountPoint = join(dir, 'mount')
   mkdirSync(mountPoint)

@@ -58,9 +58,12 @@ async function answer(
     send(200, { url, chunks: [1, 2] })
   } else {
     const { paths } = JSON.parse(await text(request)) as { paths: string[] }
-    const total = { totalBytes: 1024 }
-    if (paths.includes('/fails'))
+    const start = { doneBytes: 0, totalBytes: 1024, doneFiles: 0, totalFiles: paths.length }
+    const end = { ...start, doneBytes: 1024, doneFiles: paths.length, done: true, paths }
+    if (paths.includes('/cut')) {
+      response.write(`${JSON.stringify(start)}\n`, () => response.destroy())
+    } else if (paths.includes('/fails'))
       send(200, { error: { code: 'EIO', message: 'the cloud is away' } })
-    else send(200, { doneBytes: 0, ...total }, { doneBytes: 1024, ...total, paths })
+    else send(200, start, ...(paths.includes('/stops') ? [] : [end]))
   }
 }
