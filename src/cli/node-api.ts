@@ -5,6 +5,10 @@
  * Long-running calls answer in lines of JSON (NDJSON) as they get on. Only a line with `done` ends
  * them well: one with `error`, or an answer that just stops, is a failure.
  */
+import { once } from 'node:events'
+import http from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import https from 'node:https'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { describe } from '../base/fs-error.ts'
@@ -21,6 +25,13 @@ export interface NodeStatus {
 
 export type Answer = Record<string, unknown>
 type AnswerLine = ProgressLine & { error?: unknown }
+
+interface RequestOptions {
+  method?: string
+  headers?: Record<string, string>
+  body?: string
+  signal?: AbortSignal
+}
 
 interface ErrorBody {
   message?: string
@@ -83,12 +94,14 @@ export class NodeApi {
     return (await response.json()) as Answer
   }
 
-  async #fetch(path: string, init: RequestInit): Promise<Response> {
-    const headers = new Headers(init.body ? { 'content-type': 'application/json' } : {})
-    if (this.#key !== undefined) headers.set('x-api-key', this.#key)
+  async #fetch(path: string, init: RequestOptions): Promise<Response> {
+    const headers = {
+      ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(this.#key === undefined ? {} : { 'x-api-key': this.#key }),
+    }
     let response: Response
     try {
-      response = await fetch(`${this.url}${path}`, { ...init, headers })
+      response = await request(new URL(`${this.url}${path}`), { ...init, headers })
     } catch (error) {
       throw this.#unreachable(error)
     }
@@ -109,6 +122,16 @@ export class NodeApi {
     const text = await response.text()
     return errorOf(parseBody(text) ?? text, `${this.url} answered ${response.status}`)
   }
+}
+
+/** Not fetch(): that gives up on an answer which says nothing for five minutes. */
+async function request(url: URL, { body, ...options }: RequestOptions): Promise<Response> {
+  const start = url.protocol === 'https:' ? https.request : http.request
+  const outgoing = start(url, options)
+  outgoing.end(body)
+  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
+  const stream = Readable.toWeb(incoming) as ReadableStream<Uint8Array>
+  return new Response(stream, { status: incoming.statusCode ?? 0 })
 }
 
 function parseBody(text: string): unknown {
