@@ -7,7 +7,7 @@
  * mount and no thread; if a worker dies the connection is aborted, so that programs get errors
  * rather than hang. A process that exits in any orderly way takes its mount with it.
  */
-import { closeSync, writeSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
@@ -23,6 +23,7 @@ import {
   unmountFuse,
   type FuseMount,
 } from './mount.ts'
+import { traceTo } from './request-trace.ts'
 import { WaitingRequests } from './waiting-requests.ts'
 import { WorkerPool } from './worker-pool.ts'
 import { SharedCounters, type WorkerMessage } from './worker-protocol.ts'
@@ -70,6 +71,7 @@ export class FuseServer {
   readonly #notifier: KernelNotifier
   readonly #closed: PromiseWithResolvers<void> = Promise.withResolvers()
   #closing: Promise<void> | undefined
+  #gone = false
   readonly #onExit = (): void => abortMountSync(this.#mount.mountPoint, this.#device)
 
   private constructor(options: FuseServerOptions, parts: ServerParts) {
@@ -168,8 +170,10 @@ export class FuseServer {
     // Detached by someone else while in use: the connection outlived the mount.
     await abortConnection(this.#device)
     if (await this.#endsWithin(limits.fuseThreadEndMs)) return
-    void this.#pool.terminate() // resolves only when a blocked read returns: not to be awaited
-    await this.#finish()
+    // Threads that still read the descriptor: it stays open, and they end when their read does.
+    void this.#pool.terminate()
+    await Promise.race([this.#finish(), delay(limits.fuseThreadEndMs, undefined, { ref: false })])
+    this.#closed.resolve()
   }
 
   #endsWithin(ms: number): Promise<boolean> {
@@ -180,19 +184,26 @@ export class FuseServer {
   #start(): void {
     process.on('exit', this.#onExit)
     this.#pool.start(this.#mount.fd)
-    void this.#pool.ended.then(() => this.#finish())
+    void this.#pool.ended.then(() => this.#ended())
   }
 
   /** The mount has gone, and every thread that read from it. */
-  async #finish(): Promise<void> {
-    process.off('exit', this.#onExit)
-    await this.#waiting.close()
-    await this.#notifier.close()
+  async #ended(): Promise<void> {
+    await this.#finish()
+    this.#gone = true
     closeSync(this.#mount.fd)
     this.#closed.resolve()
   }
 
+  async #finish(): Promise<void> {
+    process.off('exit', this.#onExit)
+    await this.#waiting.close()
+    await this.#notifier.close()
+  }
+
   #take(message: WorkerMessage): void {
+    // The descriptor's number may belong to something else by now.
+    if (this.#gone) return
     if (message.kind === 'blocked') this.#waiting.add(message.request, message.need)
     else if (message.kind === 'interrupt') this.#waiting.interrupt(message.unique)
     else if (message.kind === 'log') this.#log(message.line)
@@ -216,14 +227,13 @@ export class FuseServer {
   }
 
   #newDispatcher(): Dispatcher {
-    const { traceFd } = this.#options
     return new Dispatcher({
       fd: this.#mount.fd,
       fileSystem: this.#options.fileSystem,
       timeouts: timeoutsOf(this.#options),
       interrupt: (unique) => this.#waiting.interrupt(unique),
       log: (line) => this.#log(line),
-      trace: traceFd === undefined ? undefined : (line) => writeSync(traceFd, `[FUSE] ${line}\n`),
+      trace: traceTo(this.#options.traceFd),
     })
   }
 

@@ -7,12 +7,13 @@
  * The loop does not return to the event loop: in a worker, a file system's timers, promises and
  * incoming messages stand still.
  */
-import { readSync, writeSync } from 'node:fs'
+import { readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { FsError } from '../base/fs-error.ts'
 import type { Blocked } from '../base/blocked.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { ServedFileSystem } from './exchange.ts'
+import { traceTo } from './request-trace.ts'
 import { SharedCounters, type WorkerMessage, type WorkerSetup } from './worker-protocol.ts'
 
 /** What the thread offers the file system that it opens. */
@@ -97,14 +98,13 @@ function handOn(dispatcher: Dispatcher, { need }: Blocked): void {
 const fileSystem = await openFileSystem()
 
 function run(fd: number): void {
-  const { traceFd, timeouts } = setup
   const dispatcher = new Dispatcher({
     fd,
     fileSystem,
-    timeouts,
+    timeouts: setup.timeouts,
     interrupt: (unique) => post({ kind: 'interrupt', unique }),
     log: (line) => post({ kind: 'log', line }),
-    trace: traceFd === undefined ? undefined : (line) => writeSync(traceFd, `[FUSE] ${line}\n`),
+    trace: traceTo(setup.traceFd),
   })
   serve(dispatcher, fd)
   fileSystem.close?.()

@@ -13,10 +13,10 @@ import type { ReplyWriter } from './reply-writer.ts'
 import type { RequestReader } from './request-reader.ts'
 import { INIT, INIT2 } from './wire-flags.ts'
 
-export const PROTOCOL_MAJOR = 7
+const PROTOCOL_MAJOR = 7
 /** Newest minor version that this server knows, and the oldest it accepts (Linux 5.4). */
-export const PROTOCOL_MINOR = 45
-export const OLDEST_MINOR = 31
+const PROTOCOL_MINOR = 45
+const OLDEST_MINOR = 31
 
 const INIT_REPLY_BYTES = 64
 const PAGE_BYTES = 4096

@@ -28,7 +28,7 @@ export class KernelNotifier {
     this.#fd = fd
   }
 
-  /** Pages from `offset` on (`length` 0: to the end) and attributes; `offset` -1: attributes only. */
+  /** Pages from `offset` on (`length` 0: to the end) and attributes; `offset` -1: only those. */
   async invalidateInode(ino: number, offset: number, length: number): Promise<void> {
     await this.#send(inodeInvalidation(ino, offset, length))
   }

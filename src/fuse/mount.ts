@@ -80,8 +80,8 @@ export async function unmountFuse(
 
 /**
  * Ends a mount at once and from any state: `-f` has the kernel abort the connection, so that every
- * waiting program gets an error and every thread that reads the descriptor gets ENODEV. Synchronous:
- * it is also what runs while a process exits.
+ * waiting program gets an error and every thread that reads the descriptor gets ENODEV. It is
+ * synchronous, because it also runs while a process exits.
  */
 export function abortMountSync(mountPoint: string, device?: string): void {
   if (!isMounted(mountPoint, device)) return
@@ -216,7 +216,8 @@ function answerInit(fd: number, request: RequestReader): Negotiated | undefined 
 
 /**
  * The kernel only ever lowers a mount's readahead to what INIT says: from 128 KiB, too little for a
- * fast disk and far too little for a network. Where sysfs cannot be written, reads are slower, nothing else.
+ * fast disk and far too little for a network. Where sysfs cannot be written, reads are
+ * slower, nothing else.
  */
 function setReadahead(mountPoint: string, maxReadaheadBytes: number): void {
   const device = findMount(mountPoint)?.device

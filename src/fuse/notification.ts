@@ -34,11 +34,6 @@ export function entryInvalidation(parent: number, name: Uint8Array): Uint8Array 
   return seal(message, NOTIFY.INVAL_ENTRY, sizeBytes)
 }
 
-/** Send me again every request that a predecessor on this descriptor left unanswered. */
-export function resendRequest(): Uint8Array {
-  return seal(new ReplyWriter(0), NOTIFY.RESEND, 0)
-}
-
 function seal(message: ReplyWriter, code: number, payloadBytes: number): Uint8Array {
   const length = REPLY_HEADER_BYTES + payloadBytes
   message.header(length, code, 0, 0)

@@ -3,6 +3,7 @@
  * `#42 LOOKUP ino=1 "a\nb" -> 128 bytes 37us`. Names are escaped as JSON strings (bytes that are no
  * UTF-8 show as U+FFFD), so that a name can neither break a line nor move a cursor.
  */
+import { writeSync } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
 import { noReply } from './exchange.ts'
 import { opcodeName, type OpcodeName } from './opcode.ts'
@@ -27,6 +28,18 @@ const NAMES: Partial<Record<OpcodeName, readonly [at: number, count: number]>> =
 
 /** Requests that start with handle, offset and size. */
 const RANGES = new Set(['READ', 'WRITE', 'READDIR', 'READDIRPLUS'])
+
+/** A sink of lines: a trace that cannot be written must not disturb what it traces. */
+export function traceTo(fd: number | undefined): ((line: string) => void) | undefined {
+  if (fd === undefined) return undefined
+  return (line) => {
+    try {
+      writeSync(fd, `[FUSE] ${line}\n`)
+    } catch {
+      // A full pipe or a closed terminal: this line is lost.
+    }
+  }
+}
 
 /** The request, without its outcome. */
 export function describeRequest(request: RequestReader): string {

@@ -1,8 +1,8 @@
 /**
  * Requests that a worker could not finish because something slow has to happen first. Each has its
  * need satisfied and is then dispatched again on the main thread, until it completes. It ends with
- * exactly one reply: its own, the error that satisfying failed with, or EINTR as soon as its process
- * is interrupted, whether or not the one who satisfies notices.
+ * exactly one reply: its own, the error that satisfying failed with, or EINTR as soon as its
+ * process is interrupted, whether or not the one who satisfies notices.
  *
  * The kernel's INTERRUPT travels through any worker and may overtake its request: those are
  * remembered for a while (bounded; most are for requests that were answered meanwhile).

@@ -68,7 +68,6 @@ export const FSYNC_FDATASYNC = 1 << 0
 export const NOTIFY = {
   INVAL_INODE: 2,
   INVAL_ENTRY: 3,
-  RESEND: 7,
 } as const
 
 /** O_APPEND of open(2): the same on every Linux architecture that Node runs on. */

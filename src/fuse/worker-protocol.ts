@@ -71,10 +71,6 @@ export class SharedCounters {
     Atomics.sub(this.#counts, HINTS, 1)
   }
 
-  get waitingRequests(): number {
-    return Atomics.load(this.#counts, WAITING_REQUESTS)
-  }
-
   #tryWaiting(kib: number): boolean {
     const requests = Atomics.add(this.#counts, WAITING_REQUESTS, 1)
     const total = Atomics.add(this.#counts, WAITING_KIB, kib)

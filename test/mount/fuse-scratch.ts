@@ -1,6 +1,6 @@
 /**
- * Mounts for tests: in a folder of their own, gone when the test is. Without FUSE on the machine the
- * tests fail and say so; CACHEFS_NO_FUSE=1 is the one way to leave them out.
+ * Mounts for tests: in a folder of their own, gone when the test is. Without FUSE on the machine
+ * the tests fail and say so; CACHEFS_NO_FUSE=1 is the one way to leave them out.
  */
 import { execFile } from 'node:child_process'
 import { accessSync, constants, mkdtempSync } from 'node:fs'
