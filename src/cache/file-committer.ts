@@ -5,7 +5,7 @@
  */
 import { now } from '../base/clock.ts'
 import { removeAsides } from './aside-files.ts'
-import { DIRTY, PENDING, CLEAN, type LocalChunk } from './node-database.ts'
+import { CLEAN, DIRTY, JOURNALED, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './shared-state.ts'
 
@@ -85,7 +85,7 @@ export class FileCommitter {
         ino,
         floor: open.floor,
         size: open.size,
-        journaled: 1,
+        stage: JOURNALED,
         mtimeSec: open.mtime.sec,
         mtimeNsec: open.mtime.nsec,
       })
@@ -103,7 +103,7 @@ export class FileCommitter {
         database.putChunk(ino, { ...row, state: DIRTY, id: 0 })
       }
       const { floor, size } = open
-      database.putUncommitted({ ino, floor, size, journaled: 0, mtimeSec: 0, mtimeNsec: 0 })
+      database.putUncommitted({ ino, floor, size, stage: WRITTEN, mtimeSec: 0, mtimeNsec: 0 })
     })
   }
 

@@ -19,7 +19,7 @@ import {
 import type { FileCommitter } from './file-committer.ts'
 import { validReference } from './file-reader.ts'
 import type { Need } from './need.ts'
-import { CLEAN, DIRTY, PENDING, type LocalChunk } from './node-database.ts'
+import { CLEAN, CUTTING, DIRTY, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './shared-state.ts'
 
@@ -85,12 +85,12 @@ export class FileWriter {
 
   #resize(ino: number, open: OpenInode, before: number, size: number): void {
     const { database, files, shared } = this.#cache
-    if (size < before) this.#cut(ino, size)
-    files.truncate(ino, size)
     open.size = size
     open.floor = Math.min(open.floor, size)
+    if (size < before) this.#cut(ino, open)
+    files.truncate(ino, size)
     database.transaction(() => {
-      this.#journalSize(ino, open)
+      this.#journalSize(ino, open, WRITTEN)
     })
     shared.bumpChunks(ino)
   }
@@ -201,17 +201,17 @@ export class FileWriter {
     open.growth = 0
     this.#touch(open)
     this.#cache.database.transaction(() => {
-      this.#journalSize(ino, open)
+      this.#journalSize(ino, open, WRITTEN)
     })
     open.dirty = true
   }
 
-  #journalSize(ino: number, open: OpenInode): void {
+  #journalSize(ino: number, open: OpenInode, stage: number): void {
     this.#cache.database.putUncommitted({
       ino,
       floor: open.floor,
       size: open.size,
-      journaled: 0,
+      stage,
       mtimeSec: 0,
       mtimeNsec: 0,
     })
@@ -248,9 +248,10 @@ export class FileWriter {
     })
   }
 
-  /** Takes away what lies beyond `size`, keeping what its uploads still need. */
-  #cut(ino: number, size: number): void {
+  /** Takes away what lies beyond the new size, keeping what its uploads still need. */
+  #cut(ino: number, open: OpenInode): void {
     const { database, shared, settings } = this.#cache
+    const { size } = open
     const first = Math.ceil(size / settings.chunkSize)
     const waiting = database.uploadsOf(ino, first).filter((upload) => upload.source === null)
     if (size === 0 && waiting.length > 0) this.#setAsideWhole(ino)
@@ -262,6 +263,8 @@ export class FileWriter {
     database.transaction(() => {
       if (gone.length > 0) database.deleteChunksFrom(ino, first)
       if (tail) this.#trimTail(ino, tail, rest)
+      // Until the backing file is cut as well, its length says nothing to recovery.
+      this.#journalSize(ino, open, CUTTING)
     })
     for (const chunk of gone) {
       shared.add('usedBytes', -chunk.length)

@@ -15,6 +15,13 @@ export const DIRTY = 2
 /** Committed; the journal has it for upload. */
 export const PENDING = 3
 
+/** Content is not committed; the backing file tells how far it was written. */
+export const WRITTEN = 0
+/** The commit is in the journal, with its times; only the metadata may lack it. */
+export const JOURNALED = 1
+/** A truncate is under way: the backing file may be longer than the content. */
+export const CUTTING = 2
+
 export interface LocalChunk {
   index: number
   state: number
@@ -44,8 +51,8 @@ export interface Uncommitted {
   ino: number
   floor: number
   size: number
-  /** 1: the commit is in the journal, with these times; only the metadata may lack it. */
-  journaled: number
+  /** WRITTEN, CUTTING or JOURNALED. */
+  stage: number
   mtimeSec: number
   mtimeNsec: number
 }
@@ -65,13 +72,13 @@ const SCHEMA = `
   CREATE UNIQUE INDEX IF NOT EXISTS upload_chunk ON upload (ino, idx);
   CREATE TABLE IF NOT EXISTS uncommitted (
     ino INTEGER PRIMARY KEY, floor INTEGER NOT NULL, size INTEGER NOT NULL,
-    journaled INTEGER NOT NULL, mtime_sec INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL
+    stage INTEGER NOT NULL, mtime_sec INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL
   );`
 
 const CHUNK = 'idx AS "index", state, id, length, accessed'
 const UPLOAD = `seq, ino, idx AS "index", id, length, committed_ms AS committedMs, source,
   source_offset AS sourceOffset`
-const UNCOMMITTED = `ino, floor, size, journaled, mtime_sec AS mtimeSec, mtime_nsec AS mtimeNsec`
+const UNCOMMITTED = `ino, floor, size, stage, mtime_sec AS mtimeSec, mtime_nsec AS mtimeNsec`
 
 export class NodeDatabase {
   readonly #path: string
@@ -270,12 +277,12 @@ export class NodeDatabase {
 
   putUncommitted(row: Uncommitted): void {
     this.#run(
-      `INSERT OR REPLACE INTO uncommitted (ino, floor, size, journaled, mtime_sec, mtime_nsec)
+      `INSERT OR REPLACE INTO uncommitted (ino, floor, size, stage, mtime_sec, mtime_nsec)
        VALUES (?, ?, ?, ?, ?, ?)`,
       row.ino,
       row.floor,
       row.size,
-      row.journaled,
+      row.stage,
       row.mtimeSec,
       row.mtimeNsec,
     )
@@ -287,7 +294,7 @@ export class NodeDatabase {
 
   /** Forgets a commit that is in the metadata by now. */
   deleteJournaled(ino: number): void {
-    this.#run('DELETE FROM uncommitted WHERE ino = ? AND journaled = 1', ino)
+    this.#run(`DELETE FROM uncommitted WHERE ino = ? AND stage = ${JOURNALED}`, ino)
   }
 
   #statement(sql: string): StatementSync {

@@ -11,7 +11,7 @@ import { readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from '../base/logger.ts'
 import type { FileCommitter } from './file-committer.ts'
-import { CLEAN, PENDING, type Uncommitted } from './node-database.ts'
+import { CLEAN, CUTTING, JOURNALED, PENDING, type Uncommitted } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 
 const PAGE = 1000
@@ -113,7 +113,7 @@ export class Recovery {
     const { database, index, shared } = this.#cache
     shared.withInode(row.ino, () => {
       if (!index.exists(row.ino)) this.#committer.forgetLocked(row.ino)
-      else if (row.journaled === 0) this.#commitWritten(row)
+      else if (row.stage !== JOURNALED) this.#commitWritten(row)
       else if (this.#isMissing(row.ino)) this.#repeatCommit(row)
       else database.transaction(() => database.deleteJournaled(row.ino))
     })
@@ -122,6 +122,7 @@ export class Recovery {
   /** Commits a file that was open: its backing file tells how far it was written, and when. */
   #commitWritten(row: Uncommitted): void {
     const { shared, files } = this.#cache
+    if (row.stage === CUTTING) files.truncate(row.ino, row.size)
     const stat = files.stat(row.ino)
     const open = shared.addOpen(row.ino)
     open.size = Math.max(row.size, stat?.size ?? 0)
