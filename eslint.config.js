@@ -12,7 +12,8 @@ export default defineConfig(
     },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: {
-      eqeqeq: 'error',
+      // `== null` asks for null and undefined at once.
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
       'no-console': 'error',
       'no-restricted-syntax': [
         'error',
@@ -37,8 +38,14 @@ export default defineConfig(
       '@typescript-eslint/consistent-type-imports': 'error',
       // Numbers in messages are what messages are for.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
-      // `() => emit(x)` is the shortest way to say it, and its type says void.
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      // `() => emit(x)` and `return this.#next()` are the shortest way to say it, and the type of
+      // the function says void.
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
+      // `Promise.withResolvers<void>()` has no other name.
+      '@typescript-eslint/no-invalid-void-type': 'off',
       // `while (true)` reads best for a loop that ends by return.
       '@typescript-eslint/no-unnecessary-condition': [
         'error',
@@ -48,8 +55,11 @@ export default defineConfig(
       '@typescript-eslint/require-await': 'off',
       // Bytes at an offset that was just checked: the check is on the line above, `!` says so.
       '@typescript-eslint/no-non-null-assertion': 'off',
-      // An argument that a contract names and this implementation ignores.
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      // An argument that a contract names and this implementation ignores; `using _permit`.
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_' },
+      ],
     },
   },
   // Programs that people start talk to them.

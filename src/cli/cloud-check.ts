@@ -1,4 +1,4 @@
-/** Whether the cloud of a node answers, and takes these keys; for a folder, whether it can be used. */
+/** Whether the cloud of a node answers and takes these keys; a folder, whether it can be used. */
 import { access, constants } from 'node:fs/promises'
 import { describe } from '../base/fs-error.ts'
 import { openCloudTier } from '../tiers/cloud/open-cloud-tier.ts'

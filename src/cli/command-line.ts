@@ -25,7 +25,7 @@ export async function runCommandLine(program: Command, args: readonly string[]):
   }
 }
 
-/** `-mount DIR` as `--mount DIR`: how Go programs write it, and how this one is called by scripts. */
+/** `-mount DIR` as `--mount DIR`: both are the contract. */
 export function withTwoDashes(args: readonly string[], flags: ReadonlySet<string>): string[] {
   const end = args.indexOf('--')
   return args.map((arg, index) => {
@@ -47,7 +47,7 @@ function report(name: string, error: unknown): number {
   return error instanceof UsageError ? USAGE : FAILED
 }
 
-/** The version of this package: `package.json` is two folders up, in a checkout and when installed. */
+/** `package.json` is two folders up, from src/cli and from dist/cli. */
 export function packageVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
   return (JSON.parse(text) as { version: string }).version

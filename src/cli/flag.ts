@@ -47,7 +47,7 @@ export function optionalFlag<T>(spec: FlagText<T>): Flag<T | undefined> {
   return { environment: [], ...spec, initial: undefined, parse }
 }
 
-/** A flag without a value: present or not; in the environment 1, true, yes or on, or their opposites. */
+/** A flag without a value; in the environment it is 1, true, yes or on, or their opposites. */
 export function switchFlag(about: string): Flag<boolean> {
   return flag('false', { about, value: '', parse: parseSwitch })
 }

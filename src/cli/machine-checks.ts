@@ -1,4 +1,7 @@
-/** What `doctor` looks at in the machine itself: kernel, rights, programs, limits. */
+/**
+ * What `doctor` looks at in the machine itself: kernel, rights, programs, limits. Every check says
+ * what it found, and for what is missing how to get it; none of them changes anything.
+ */
 import { access, constants, open, readFile } from 'node:fs/promises'
 import { release } from 'node:os'
 import { delimiter, join } from 'node:path'

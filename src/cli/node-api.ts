@@ -1,6 +1,6 @@
 /**
- * The API of a node, as the verbs use it. What goes wrong is said so that the user knows what to do:
- * no node there, a key that is missing or wrong, or the node's own sentence.
+ * The API of a node, as the verbs use it. What goes wrong is said so that the user knows what to
+ * do: no node there, a key that is missing or wrong, or the node's own sentence.
  *
  * Long-running calls answer in lines of JSON (NDJSON) as they get on. Only a line with `done` ends
  * them well: one with `error`, or an answer that just stops, is a failure.

@@ -1,4 +1,7 @@
-/** What `doctor` looks at for a node that would be started with these options. */
+/**
+ * What `doctor` looks at for a node that would be started with these options: room, mount point,
+ * port, cloud. A node that runs already is no reason to complain.
+ */
 import { access, constants, stat, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { describe } from '../base/fs-error.ts'

@@ -1,4 +1,7 @@
-/** What verbs print: JSON for programs, `name value` lines and progress bars for people. */
+/**
+ * What verbs print: one line of JSON for programs, `name  value` lines for people, with sizes that
+ * can be read; and a progress bar while a person waits.
+ */
 import { Presets, SingleBar } from 'cli-progress'
 import type { ProgressLine } from '../http/node-status.ts'
 import { formatSize } from './size.ts'

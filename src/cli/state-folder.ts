@@ -1,8 +1,8 @@
 /**
  * The folder of a node that `cachefs up` started (`~/.cachefs`): its mount point, its NVMe folder,
- * the folder that is its cloud, its log, and `node.json`, which says which process runs it and where
- * its API is. A process id alone would name any process that got the number later, so the time at
- * which it started is kept beside it.
+ * the folder that is its cloud, its log, and `node.json`: which process runs it, where its API is.
+ * A process id alone would name any process that got the number later, so the time at which the
+ * process started is kept beside it.
  */
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
