@@ -21,6 +21,8 @@ export const limits = {
   backingDescriptors: 1024,
   /** Chunks that explain lists of one file. */
   explainedChunks: 1000,
+  /** The kernel keeps names and attributes so long, ms, unless it is told of a change. */
+  kernelCacheMs: 3_600_000,
   /** Symbolic links followed in one path: as Linux. */
   linksFollowed: 40,
   /** Bytes read or written in one step by the API: flat memory, few steps. */

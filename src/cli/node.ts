@@ -108,6 +108,12 @@ function mount(
       data: node.threadSettings,
       count: options.fuseThreads,
     },
+    // Every change comes through this mount or is announced to it: nothing goes stale by itself.
+    timeouts: {
+      entryMs: limits.kernelCacheMs,
+      attributesMs: limits.kernelCacheMs,
+      negativeMs: limits.kernelCacheMs,
+    },
     satisfy: (need, how) => node.satisfy(need, how),
     onHint: (message) => {
       node.hint(message)

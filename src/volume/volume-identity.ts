@@ -47,14 +47,19 @@ export async function writeIdentity(cloud: TierStorage, identity: VolumeIdentity
   await cloud.write(VOLUME_KEY, Buffer.from(`${JSON.stringify(identity, null, 2)}\n`))
 }
 
-/** Throws where the directory's volume and the bucket's are not the same. */
+/**
+ * Throws where the directory's volume and the bucket's are not the same. A volume that was being
+ * made when the process ended may be in the directory only (`isNew`).
+ */
 export function checkIdentity(
   directory: string,
   local: string | undefined,
   cloud: TierStorage,
   remote: VolumeIdentity | undefined,
+  isNew: boolean,
 ): void {
   if (local === remote?.volume) return
+  if (isNew && remote === undefined) return
   if (local !== undefined) {
     const found = remote ? `has volume ${remote.volume}` : 'has no volume'
     const message =

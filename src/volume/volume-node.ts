@@ -4,7 +4,7 @@
  *
  * Invariant: until `open` has resolved nothing was changed that a failed start would have to undo.
  */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { FsError, codeOf, describe } from '../base/fs-error.ts'
 import { now } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
@@ -106,6 +106,11 @@ export class VolumeNode {
   }
 
   static async open(options: VolumeNodeOptions): Promise<VolumeNode> {
+    const { cloud, directory } = options
+    if (!existsSync(metadataPath(directory))) {
+      // A first start changes nothing on this node unless the cloud can be used.
+      checkIdentity(directory, undefined, cloud, await inspectCloud(cloud), true)
+    }
     const lock = DirectoryLock.take(options.directory)
     try {
       return new VolumeNode(options, await openVolume(options, lock))
@@ -243,21 +248,25 @@ async function agreeOnIdentity(
   engine: SqliteEngine,
 ): Promise<VolumeIdentity> {
   const known = engine.read(getSetting('identity'))
-  const local = known === undefined ? undefined : (JSON.parse(known) as VolumeIdentity)
+  const isNew = engine.read(getSetting('established')) === undefined
+  const identity = known ? (JSON.parse(known) as VolumeIdentity) : newIdentity(chunkSize)
   try {
-    await cloud.check()
-    const remote = await readIdentity(cloud)
-    checkIdentity(directory, local?.volume, cloud, remote)
+    const remote = await inspectCloud(cloud)
+    checkIdentity(directory, known && identity.volume, cloud, remote, isNew)
+    if (known === undefined) engine.write(setSetting('identity', JSON.stringify(identity)))
+    if (remote === undefined) await writeIdentity(cloud, identity)
+    if (isNew) engine.write(setSetting('established', '1'))
   } catch (error) {
     const isAway = codeOf(error) === 'EIO' || codeOf(error) === 'ETIMEDOUT'
-    if (local === undefined || !isAway) throw error
+    if (isNew || !isAway) throw error
     logger.warn(`starting without the cloud: ${describe(error)}`)
   }
-  if (local) return local
-  const identity = newIdentity(chunkSize)
-  await writeIdentity(cloud, identity)
-  engine.write(setSetting('identity', JSON.stringify(identity)))
   return identity
+}
+
+async function inspectCloud(cloud: TierStorage): Promise<VolumeIdentity | undefined> {
+  await cloud.check()
+  return await readIdentity(cloud)
 }
 
 /** Files without a name that were open when the process ended. */
