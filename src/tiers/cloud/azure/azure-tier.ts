@@ -131,9 +131,10 @@ export class AzureTier implements TierStorage {
     let token: string | undefined
     do {
       const page = await this.#caller.call({ verb: 'list', signal }, async (deadline) => {
+        const start = token === undefined ? {} : { continuationToken: token }
         const pages = this.#container
           .listBlobsFlat({ prefix: this.#folder + prefix, abortSignal: deadline.signal })
-          .byPage({ maxPageSize: limits.cloudListPage, continuationToken: token ?? '' })
+          .byPage({ maxPageSize: limits.cloudListPage, ...start })
         for await (const first of pages) return first
         return undefined
       })

@@ -9,7 +9,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { mkdir, open, opendir, realpath, rename, rmdir, stat, unlink } from 'node:fs/promises'
+import { open, opendir, realpath, rename, rmdir, stat, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -28,6 +28,7 @@ import { checkCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, isKey } from '../object-key.ts'
 import { ObjectRange, checkSize } from '../object-range.ts'
 import { fileTierError, isAbsence } from './file-tier-error.ts'
+import { makeFolders } from './make-folders.ts'
 
 export interface FileTierOptions {
   /** Made if it is not there. */
@@ -50,7 +51,7 @@ export class FileTier implements TierStorage {
     if (directory === '') throw new FsError('EINVAL', 'the directory has no name: set --cloud-dir')
     const path = resolve(directory)
     try {
-      await mkdir(join(path, TEMPORARY), { recursive: true })
+      await makeFolders(join(path, TEMPORARY))
       const tier = new FileTier(await realpath(path))
       await tier.#sweep()
       return tier
@@ -203,7 +204,7 @@ export class FileTier implements TierStorage {
     const folder = dirname(path)
     for (let attempt = 1; ; attempt++) {
       try {
-        const firstMade = await mkdir(folder, { recursive: true })
+        const firstMade = await makeFolders(folder)
         await this.#checkInside(folder)
         await rename(temporary, path)
         await this.#syncFolder(folder, firstMade)
@@ -217,7 +218,7 @@ export class FileTier implements TierStorage {
 
   /** A rename is on disk when its folder is, and so is a folder that was made. */
   async #syncFolder(folder: string, firstMade?: string): Promise<void> {
-    const top = firstMade === undefined ? folder : dirname(resolve(firstMade))
+    const top = firstMade === undefined ? folder : dirname(firstMade)
     for (let path = folder; path.length >= top.length; path = dirname(path)) {
       try {
         await using handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
