@@ -20,7 +20,7 @@ export interface NodeRecord {
 export class StateFolder {
   readonly path: string
 
-  constructor(path: string = process.env['CACHEFS_DIR'] ?? join(homedir(), '.cachefs')) {
+  constructor(path: string = join(homedir(), '.cachefs')) {
     this.path = resolve(path)
   }
 

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
+import { withFuse } from '../mount/fuse-scratch.ts'
 
 const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '../..')
@@ -77,6 +78,20 @@ describe('the published package', () => {
     assert.match(version, /^\d+\.\d+\.\d+\n$/)
     const { stdout: client } = await run(program('cachefs-client'), ['--help'])
     assert.match(client, /--mount/)
+  })
+
+  test('runs a node: mounts, keeps a file, stops', withFuse, async () => {
+    const dir = join(folder, 'node')
+    const cachefs = join(user, 'node_modules/.bin/cachefs')
+    const up = await run(cachefs, ['up', '--detach', '--dir', dir, '--port', '0', '--json'])
+    const { mountPoint } = JSON.parse(up.stdout) as { mountPoint: string }
+    try {
+      await writeFile(join(mountPoint, 'file'), 'kept')
+      assert.equal(await readFile(join(mountPoint, 'file'), 'utf8'), 'kept')
+    } finally {
+      await run(cachefs, ['umount', '--dir', dir])
+    }
+    await assert.rejects(readFile(join(mountPoint, 'file')), { code: 'ENOENT' })
   })
 
   test('is imported with its types', async () => {

@@ -63,8 +63,8 @@ test('no file imports the command line or the tests', () => {
 
 test('a file beside this one is named so that dist/ has it too', () => {
   // The compiler rewrites the extension in imports, not in URLs (of workers, for instance).
-  const url = /new URL\(\s*['"`][^'"`]*\.ts['"`]/
+  const url = /(new URL|import\.meta\.resolve)\(\s*['"`][^'"`]*\.ts['"`]/
   const wrong = productFiles.filter((file) => url.test(file.text))
-  const instead = 'new URL(`./worker${extname(import.meta.filename)}`, import.meta.url)'
-  assertNone(wrong.map((file) => `${file.path}: write ${instead}`))
+  const instead = "siblingModule(import.meta.url, 'worker') of base/sibling-module.ts"
+  assertNone(wrong.map((file) => `${file.path}: use ${instead}`))
 })
