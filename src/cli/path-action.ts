@@ -1,7 +1,7 @@
 /**
  * A verb that has the node do something to paths and reports as it gets on: `wait`, `warm` and
- * `evict`. Every line of the answer is a line of JSON with `--json`; people see a bar, then what was
- * done.
+ * `evict`. Every line of the answer is a line of JSON with `--json`; people see a bar while it
+ * lasts, then what was done.
  */
 import type { Command } from 'commander'
 import type { ProgressLine } from '../http/node-status.ts'

@@ -2,6 +2,7 @@
  * What is exported is used somewhere else: by the product or by a test. Types are free (they name
  * the parts of a signature), and so are the entry points.
  */
+import { basename } from 'node:path'
 import { test } from 'node:test'
 import ts from 'typescript'
 import { importsOf } from './imports.ts'
@@ -25,6 +26,13 @@ function namesTaken(): Map<string, Set<string>> {
     for (const name of namesIn(node)) names.add(name)
   }
   return taken
+}
+
+/** Modules that threads are started from are named in a string: they are entry points as well. */
+function threadModules(): string[] {
+  const call = /siblingModule\([^)]*['"]([^'"]+)['"],?\s*\)/g
+  const names = productFiles.flatMap(({ text }) => [...text.matchAll(call)].map(([, it]) => it))
+  return names.map((name) => `/${basename(name ?? '')}.ts`)
 }
 
 function namesIn(node: ts.Node): string[] {
@@ -57,9 +65,10 @@ function valuesExported(file: SourceFile): NamedNode[] {
 
 test('every exported function, class and constant is used in another file', () => {
   const taken = namesTaken()
+  const entries = ['src/index.ts', ...threadModules()]
   const unused = productFiles.flatMap((file) => {
     const names = taken.get(file.path)
-    if (file.path === 'src/index.ts' || names?.has(EVERYTHING)) return []
+    if (entries.some((it) => file.path.endsWith(it)) || names?.has(EVERYTHING)) return []
     return valuesExported(file).filter((it) => !names?.has(it.name))
   })
   assertNone(unused.map((it) => `${place(it.node)}: ${it.name} is used nowhere else`))
