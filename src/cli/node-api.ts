@@ -115,7 +115,7 @@ export class NodeApi {
   }
 
   async #refused(response: Response): Promise<Error> {
-    if (response.status === 401 || response.status === 403) {
+    if (response.status === 401) {
       const key = this.#key === undefined ? 'wants a key' : 'does not accept this key'
       return new Error(`the node at ${this.url} ${key}: give --api-key, or set CACHEFS_API_KEY`)
     }

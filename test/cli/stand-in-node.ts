@@ -49,11 +49,11 @@ async function answer(
     response.writeHead(status).end(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
   }
   if (apiKey !== undefined && request.headers['x-api-key'] !== apiKey) {
-    send(401, { statusCode: 401, message: 'an API key is needed' })
+    send(401, { error: { code: 'EACCES', message: 'an API key is needed' } })
   } else if (url === '/api/status') {
     send(200, { mountPoint, pid: process.pid, cache: { usedBytes: 5 * 2 ** 20 } })
   } else if (url.endsWith('/none')) {
-    send(404, { statusCode: 404, message: 'ENOENT: no such file: /none' })
+    send(404, { error: { code: 'ENOENT', message: 'ENOENT: no such file: /none' } })
   } else if (method === 'GET') {
     send(200, { url, chunks: [1, 2] })
   } else {
