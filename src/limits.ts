@@ -23,6 +23,20 @@ export const limits = {
   explainedChunks: 1000,
   /** The kernel keeps names and attributes so long, ms, unless it is told of a change. */
   kernelCacheMs: 3_600_000,
+  /** Ranges in one request; more are answered with the whole file. */
+  rangesPerRequest: 64,
+  /** Paths in one request of wait, warm or evict. */
+  pathsPerRequest: 1000,
+  /** Bodies of the API other than files, bytes: a thousand long paths. */
+  apiJsonBytes: 8 * MIB,
+  /** Headers with the request line, bytes: a path of 4095 bytes, all escaped, fits. */
+  apiHeaderBytes: 16 * KIB,
+  /** Headers have to arrive in this time, ms. */
+  apiHeadersMs: 30_000,
+  /** Idle connections are kept so long, ms. */
+  apiKeepAliveMs: 65_000,
+  /** Requests under way may end in this time when the node stops, ms. */
+  apiCloseMs: 5_000,
   /** Symbolic links followed in one path: as Linux. */
   linksFollowed: 40,
   /** Bytes read or written in one step by the API: flat memory, few steps. */

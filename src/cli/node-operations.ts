@@ -13,8 +13,6 @@ import type { VolumeNode } from '../volume/volume-node.ts'
 
 export interface NodeFacts {
   mountPoint: string
-  /** Address under which the API answers. */
-  apiUrl: string
 }
 
 export class NodeOperations implements NodeStatus {
@@ -45,7 +43,6 @@ export class NodeOperations implements NodeStatus {
       volume: identity.volume,
       chunkSizeBytes: identity.chunkSize,
       mountPoint: this.#facts.mountPoint,
-      api: this.#facts.apiUrl,
       pid: process.pid,
       uptimeSeconds: Math.round((Date.now() - this.#startedMs) / 1000),
       ...this.health(),

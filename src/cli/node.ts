@@ -8,10 +8,13 @@ import { FsError } from '../base/fs-error.ts'
 import { loggerOf, type Logger } from '../base/logger.ts'
 import { siblingModule } from '../base/sibling-module.ts'
 import { FuseServer } from '../fuse/fuse-server.ts'
+import { NodeApi } from '../http/node-api.ts'
 import { limits } from '../limits.ts'
 import { openCloudTier, type CloudTierOptions } from '../tiers/cloud/open-cloud-tier.ts'
 import { VolumeFiles, type Changes } from '../volume/volume-files.ts'
 import { VolumeNode } from '../volume/volume-node.ts'
+import { packageVersion } from './command-line.ts'
+import { NodeOperations } from './node-operations.ts'
 import type { CloudOptions, NodeOptions } from './node-options.ts'
 import type { RunningNode } from './running-node.ts'
 
@@ -24,37 +27,68 @@ export async function startNode(
   failed.promise.catch(() => undefined)
   const node = await openVolume(options)
   const changes = new KernelChanges(logger)
-  let server: FuseServer | undefined
+  let api: NodeApi | undefined
   try {
-    const files = new VolumeFiles({
-      volume: node.thread.volume,
-      satisfy: (need, how) => node.satisfy(need, how),
-      changes,
-    })
-    void files
-    server = await mount(options, node, failed.reject)
+    api = await serveApi(options, node, changes)
+    const server = await mount(options, node, failed.reject)
     changes.server = server
+    void server.closed.then(() => {
+      failed.reject(new FsError('ENODEV', `${server.mountPoint} was unmounted from outside`))
+    })
+    return running({ node, api, server, changes, failed: failed.promise })
   } catch (error) {
+    await api?.close()
     await node.close()
     throw error
   }
-  const mounted = server
-  void mounted.closed.then(() => {
-    failed.reject(new FsError('ENODEV', `${mounted.mountPoint} was unmounted from outside`))
-  })
+}
+
+interface Parts {
+  node: VolumeNode
+  api: NodeApi
+  server: FuseServer
+  changes: KernelChanges
+  failed: Promise<never>
+}
+
+function running({ node, api, server, changes, failed }: Parts): RunningNode {
   const stop = async (): Promise<void> => {
     changes.server = undefined
-    await mounted.close()
+    await api.close()
+    await server.close()
     await node.drain(AbortSignal.timeout(limits.drainMs))
     await node.close()
   }
   let stopping: Promise<void> | undefined
   return {
-    mountPoint: mounted.mountPoint,
-    apiUrl: '',
+    mountPoint: server.mountPoint,
+    apiUrl: api.url,
     stop: () => (stopping ??= stop()),
-    failed: failed.promise,
+    failed,
   }
+}
+
+async function serveApi(
+  options: NodeOptions,
+  node: VolumeNode,
+  changes: Changes,
+): Promise<NodeApi> {
+  const files = new VolumeFiles({
+    volume: node.thread.volume,
+    satisfy: (need, how) => node.satisfy(need, how),
+    changes,
+  })
+  return await NodeApi.listen(
+    {
+      files,
+      node: new NodeOperations(node, files, { mountPoint: options.mountPoint }),
+      apiKey: options.apiKey,
+      maxUploadBytes: options.uploadLimitBytes,
+      version: packageVersion(),
+      logger: loggerOf('API'),
+    },
+    { host: options.host, port: options.port },
+  )
 }
 
 async function openVolume(options: NodeOptions): Promise<VolumeNode> {

@@ -251,8 +251,8 @@ test('kill -9 loses nothing that was acknowledged', { timeout: 600_000 }, async 
     await restarted.kill()
   }
   const client = await ClientProcess.start(home, { flags })
-  //await client.act('wait', '/')
-  //await client.act('evict', '/')
+  await client.act('wait', '/')
+  await client.act('evict', '/')
   verify(home.mount, model, undefined)
   assert.equal(await client.stop(), 0)
 })

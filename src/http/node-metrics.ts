@@ -1,0 +1,34 @@
+/** `/metrics` in Prometheus' format: the node's counters, and those of the Node process. */
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import type { NodeStatus } from './node-status.ts'
+
+export function nodeMetrics(node: NodeStatus): Registry {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  for (const name of Object.keys(node.cacheStats())) {
+    const counter: Counter = new Counter({
+      name: `cachefs_${snake(name)}_total`,
+      help: `${name} since the start`,
+      registers: [registry],
+      collect() {
+        counter.reset()
+        counter.inc(node.cacheStats()[name] ?? 0)
+      },
+    })
+  }
+  for (const name of ['usedBytes', 'capacityBytes', 'unsyncedBytes', 'diskFreeBytes']) {
+    const gauge: Gauge = new Gauge({
+      name: `cachefs_${snake(name)}`,
+      help: `${name} of the NVMe cache`,
+      registers: [registry],
+      collect() {
+        gauge.set(Number(node.cache()[name] ?? 0))
+      },
+    })
+  }
+  return registry
+}
+
+function snake(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
