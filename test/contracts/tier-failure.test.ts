@@ -199,6 +199,17 @@ test('S3 itself refuses a body that is not what Content-MD5 says', async () => {
   assert.equal((await put('XUFAKrxLKna5cZ2REBfFkg==')).status, 200)
 })
 
+test('a store that takes damaged data is found out, and keeps nothing of it', async () => {
+  await using server = await startS3Server({ lenient: true })
+  await using proxy = await startFaultProxy(server.options.endpoint)
+  const options = { ...server.options, provider: 's3' } as const
+  const tier = await openCloudTier({ ...options, endpoint: proxy.endpoint })
+  proxy.fault = 'damage-request'
+  await assert.rejects(tier.write('taken', randomBytes(1000)), { code: 'EIO', message: /CRC-32/ })
+  assert.equal(await tier.exists('taken'), false)
+  await tier.close()
+})
+
 test('Azure itself refuses a body that is not what Content-MD5 says', async () => {
   await using server = await startAzureServer()
   const blob = server.container().getBlockBlobClient('by-hand')

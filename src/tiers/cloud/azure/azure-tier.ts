@@ -93,8 +93,7 @@ export class AzureTier implements TierStorage {
       const blob = this.#blob(key).getBlockBlobClient()
       const { contentMD5 } = await blob.upload(data, data.length, upload)
       if (contentMD5 !== undefined && digest.md5.equals(contentMD5)) return
-      const stored = await this.#get(key, new ObjectRange({}), deadline)
-      checkCrc32(stored, digest.crc32)
+      await this.#readBack(key, digest, deadline)
     })
   }
 
@@ -162,6 +161,18 @@ export class AzureTier implements TierStorage {
 
   #blob(key: string): BlobClient {
     return this.#container.getBlobClient(this.#folder + key)
+  }
+
+  /** A damaged blob does not stay: a range of it would be believed. */
+  async #readBack(key: string, digest: ObjectDigest, deadline: CallDeadline): Promise<void> {
+    try {
+      checkCrc32(await this.#get(key, new ObjectRange({}), deadline), digest.crc32)
+    } catch (error) {
+      await this.#blob(key)
+        .deleteIfExists({ abortSignal: AbortSignal.timeout(limits.cloudCheckMs) })
+        .catch(() => undefined)
+      throw error
+    }
   }
 
   async #get(key: string, range: ObjectRange, deadline: CallDeadline): Promise<Buffer> {

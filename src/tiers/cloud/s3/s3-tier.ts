@@ -98,8 +98,7 @@ export class S3Tier implements TierStorage {
       const answer = await this.#put(key, data, digest, deadline)
       this.#isBucketSeen = true
       if (confirms(answer, digest)) return
-      const stored = await this.#get(key, new ObjectRange({}), deadline)
-      checkCrc32(stored, digest.crc32)
+      await this.#readBack(key, digest, deadline)
     })
   }
 
@@ -221,6 +220,18 @@ export class S3Tier implements TierStorage {
       Metadata: { [CRC32_METADATA]: digest.crc32Hex },
     })
     return await this.#client.send(command, { abortSignal: deadline.signal })
+  }
+
+  /** A damaged object does not stay: a range of it would be believed. */
+  async #readBack(key: string, digest: ObjectDigest, deadline: CallDeadline): Promise<void> {
+    try {
+      checkCrc32(await this.#get(key, new ObjectRange({}), deadline), digest.crc32)
+    } catch (error) {
+      const command = new DeleteObjectCommand(this.#place(key))
+      const abortSignal = AbortSignal.timeout(limits.cloudCheckMs)
+      await this.#client.send(command, { abortSignal }).catch(() => undefined)
+      throw error
+    }
   }
 
   /** Throws what a missing bucket is: the object's absence is told only of a bucket that is there. */
