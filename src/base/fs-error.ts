@@ -78,7 +78,7 @@ export function codeOf(error: unknown): FsErrorCode {
 export function describe(error: unknown): string {
   const parts: string[] = []
   for (let e = error, depth = 0; e !== undefined && e !== null && depth < 5; depth++) {
-    parts.push(e instanceof Error ? e.message : String(e))
+    parts.push(e instanceof Error ? e.message : typeof e === 'string' ? e : JSON.stringify(e))
     e = e instanceof Error ? e.cause : undefined
   }
   return parts.join(': ')

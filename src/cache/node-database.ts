@@ -310,6 +310,7 @@ export class NodeDatabase {
     this.#statement(sql).run(...args)
   }
 
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the row's type
   #one<R>(sql: string, ...args: SQLInputValue[]): R | undefined {
     return this.#statement(sql).get(...args) as R | undefined
   }

@@ -36,13 +36,16 @@ export class Pressure {
   async satisfy(need: Need, signal?: AbortSignal): Promise<void> {
     switch (need.kind) {
       case 'chunks':
-        return await this.#fetch(need, signal)
+        await this.#fetch(need, signal)
+        break
       case 'space':
-        return await this.#space(need.bytes, signal)
+        await this.#space(need.bytes, signal)
+        break
       case 'unsynced':
-        return await this.#unsynced(need.bytes, signal)
+        await this.#unsynced(need.bytes, signal)
+        break
       case 'durable':
-        return await this.durable(need.ino, signal)
+        await this.durable(need.ino, signal)
     }
   }
 

@@ -54,13 +54,17 @@ export class Uploader {
     await this.#running
   }
 
+  get #isStopping(): boolean {
+    return this.#stop.signal.aborted
+  }
+
   async #run(): Promise<void> {
     const { signal } = this.#stop
-    while (!signal.aborted) {
+    while (!this.#isStopping) {
       try {
         await this.#takeBatch(signal)
       } catch (error) {
-        if (signal.aborted) break
+        if (this.#isStopping) break
         this.#logger.error({ err: error }, 'the upload journal cannot be read; trying again')
         await delay(limits.retryBaseMs)
       }
@@ -157,8 +161,8 @@ export class Uploader {
         if (!database.hasUploads(upload.ino)) database.deleteJournaled(upload.ino)
       })
       if (isClean) shared.add('unsyncedBytes', -row.length)
-      const source = current?.source
-      if (source != null) removeAsides(database, files, [source])
+      const { source } = current
+      if (source !== null) removeAsides(database, files, [source])
     })
   }
 

@@ -85,7 +85,7 @@ class FileRoutes {
       reply.header('connection', 'close')
       return await reply.code(412).send(errorBody('EEXIST', 'a precondition does not hold', path))
     }
-    const stat = await this.#files.writeFile(path, (request.body ?? []) as Readable, {
+    const stat = await this.#files.writeFile(path, request.raw, {
       parents: true,
       maxBytes: this.#maxUploadBytes,
       signal: signalOf(request, reply),

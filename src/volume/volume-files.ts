@@ -35,7 +35,7 @@ export interface Changes {
 
 export interface VolumeFilesOptions {
   volume: Volume
-  satisfy(need: unknown, how: { signal?: AbortSignal }): Promise<void>
+  satisfy: (need: unknown, how: { signal?: AbortSignal }) => Promise<void>
   changes: Changes
 }
 

@@ -61,7 +61,7 @@ export function openVolumeThread(
 /** What the mount's workers call. */
 export function openFileSystem(
   data: unknown,
-  { hint }: { hint(message: unknown): boolean },
+  { hint }: { hint: (message: unknown) => boolean },
 ): Volume {
   return openVolumeThread(data as ThreadSettings, hint).volume
 }
