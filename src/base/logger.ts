@@ -32,7 +32,11 @@ const SECRET_HEADERS = ['x-api-key', 'authorization', 'cookie']
 const OWN_FIELDS = new Set(['level', 'time', 'msg', 'pid', 'hostname', 'err'])
 
 const loggers = new Map<Subsystem, Logger>()
-const settings: Required<Omit<LoggingOptions, 'write'>> & Pick<LoggingOptions, 'write'> = {
+const settings: {
+  level: LogLevel
+  format: LogFormat
+  write?: LoggingOptions['write']
+} = {
   level: 'info',
   format: 'line',
 }
@@ -59,7 +63,7 @@ function createLogger(subsystem: Subsystem): Logger {
   return pino(
     {
       level: settings.level,
-      base: undefined,
+      base: null,
       msgPrefix: `[${subsystem}] `,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },

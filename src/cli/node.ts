@@ -138,7 +138,7 @@ function mount(
     source: 'cachefs',
     fileSystem: node.thread.volume,
     worker: {
-      module: siblingModule(import.meta.resolve('../volume/volume.ts'), 'volume-thread'),
+      module: siblingModule(import.meta.url, '../volume/volume-thread'),
       data: node.threadSettings,
       count: options.fuseThreads,
     },

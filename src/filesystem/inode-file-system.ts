@@ -154,13 +154,7 @@ export interface InodeFileSystem {
   fsyncdir(caller: Caller, ino: number, handle: number, dataOnly: boolean): void
   statfs(caller: Caller): FileSystemStatistics
   /** `flags`: XATTR_CREATE (1), XATTR_REPLACE (2). */
-  setxattr(
-    caller: Caller,
-    ino: number,
-    name: Uint8Array,
-    value: Uint8Array,
-    flags: number,
-  ): void
+  setxattr(caller: Caller, ino: number, name: Uint8Array, value: Uint8Array, flags: number): void
   getxattr(caller: Caller, ino: number, name: Uint8Array): Uint8Array
   /** Names, each ended by a NUL byte. */
   listxattr(caller: Caller, ino: number): Uint8Array
