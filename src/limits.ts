@@ -11,7 +11,9 @@ export const limits = {
   nameBytes: 255,
   /** Longest path or symlink target, bytes, including the final NUL (PATH_MAX). */
   pathBytes: 4096,
-  /** Largest file, bytes: 16 TiB, as ext4 with 4 KiB blocks; keeps every offset exact in a double. */
+  /**
+   * Largest file, bytes: 16 TiB, as ext4 with 4 KiB blocks; keeps every offset exact in a double.
+   */
   fileBytes: 16 * 1024 * 1024 * MIB,
   /** Largest extended attribute value, bytes (XATTR_SIZE_MAX). */
   xattrValueBytes: 64 * KIB,

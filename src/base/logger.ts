@@ -51,7 +51,9 @@ export function loggerOf(subsystem: Subsystem): Logger {
   return logger
 }
 
-/** For all loggers, those in use included: `--log-level` is read after the first line is written. */
+/**
+ * For all loggers, those in use included: `--log-level` is read after the first line is written.
+ */
 export function configureLogging({ level, format, write }: LoggingOptions): void {
   if (level !== undefined) settings.level = level
   if (format !== undefined) settings.format = format

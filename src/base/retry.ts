@@ -1,7 +1,8 @@
 /**
  * Trying again: exponential backoff with full jitter, so that clients which failed together do not
- * come back together (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
- * Bounded by attempts, or for ever (uploads, registrations) where only the signal ends it.
+ * come back together (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-
+ * jitter/). Bounded by attempts, or for ever (uploads, registrations) where only the signal ends
+ * it.
  *
  * Invariants: an abort ends the wait at once; what is thrown at the end is the last failure
  * itself. `AttemptRate` caps how often something may be tried at all, however many ask.

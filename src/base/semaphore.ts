@@ -10,7 +10,9 @@ import { abortError, throwIfAborted } from './abort.ts'
 import { FsError } from './fs-error.ts'
 
 export interface SemaphoreOptions {
-  /** Waiters beyond which `acquire` fails with EAGAIN at once; Infinity where callers are bounded. */
+  /**
+   * Waiters beyond which `acquire` fails with EAGAIN at once; Infinity where callers are bounded.
+   */
   maxWaiting?: number | undefined
 }
 

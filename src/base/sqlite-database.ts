@@ -1,6 +1,6 @@
 /**
- * How every database file of a node is opened, and how SQLite's failures are told. Write-ahead mode:
- * a commit survives the process at once, and the loss of power after the log was synced.
+ * How every database file of a node is opened, and how SQLite's failures are told. Write-ahead
+ * mode: a commit survives the process at once, and the loss of power after the log was synced.
  * Checkpoints are run by one thread (see cache/checkpointer.ts), never inside a request.
  */
 import { DatabaseSync } from 'node:sqlite'

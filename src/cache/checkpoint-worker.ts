@@ -1,4 +1,7 @@
-/** The thread behind checkpointer.ts. */
+/**
+ * The thread behind checkpointer.ts: looks at both databases every so often, and moves what their
+ * logs have into them. Ends, after a last checkpoint, with the first message it gets.
+ */
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'

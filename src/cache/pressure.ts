@@ -1,8 +1,8 @@
 /**
  * What a blocked operation waits for, brought about: chunks fetched, space freed, older writes made
  * durable. Under pressure, files that are still being written are committed early, so that their
- * chunks can be uploaded and evicted: a file may be larger than the cache, or than the bound on what
- * is not durable. Runs on the main thread.
+ * chunks can be uploaded and evicted: a file may be larger than the cache, or than the bound on
+ * what is not durable. Runs on the main thread.
  */
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'

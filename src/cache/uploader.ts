@@ -1,8 +1,9 @@
 /**
  * Write-back: takes committed chunks from the journal, oldest first, and puts them into the cloud.
- * A chunk is read once into memory, its CRC-32 taken, and that buffer sent; if the chunk was written
- * again meanwhile, the set-aside copy is sent, and if it was committed again, nothing. Failures are
- * tried again for ever, ever more slowly; the journal is on disk, so nothing is lost by a restart.
+ * A chunk is read once into memory, its CRC-32 taken, and that buffer sent; if the chunk was
+ * written again meanwhile, the set-aside copy is sent, and if it was committed again, nothing.
+ * Failures are tried again for ever, ever more slowly; the journal is on disk, so nothing is lost
+ * by a restart.
  *
  * Runs on the main thread. In memory: a bounded number of chunks, whatever the backlog.
  */
@@ -54,17 +55,17 @@ export class Uploader {
     await this.#running
   }
 
-  get #isStopping(): boolean {
+  #isStopping(): boolean {
     return this.#stop.signal.aborted
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#stop
-    while (!this.#isStopping) {
+    while (!this.#isStopping()) {
       try {
         await this.#takeBatch(signal)
       } catch (error) {
-        if (this.#isStopping) break
+        if (this.#isStopping()) break
         this.#logger.error({ err: error }, 'the upload journal cannot be read; trying again')
         await delay(limits.retryBaseMs)
       }
@@ -132,7 +133,8 @@ export class Uploader {
     for (let at: Upload | undefined = upload; at?.seq === upload.seq; at = this.#current(upload)) {
       const path = at.source === null ? files.path(at.ino) : files.asidePath(at.source)
       const data = await readIfThere(() => files.readDetached(path, at.sourceOffset, at.length))
-      // Valid only if the source is still the same: a writer moves the chunk aside before it writes.
+      // Valid only if the source is still the same: a writer moves the chunk aside before it
+      // writes.
       const after = this.#current(upload)
       if (after?.seq !== upload.seq) return undefined
       if (after.source !== at.source) continue

@@ -121,7 +121,9 @@ export interface InodeFileSystem {
     mode: number,
     flags: number,
   ): { attributes: Attributes; opened: Opened }
-  /** Reads into `target` (its length is what is asked), returns bytes read; fewer only at the end. */
+  /**
+   * Reads into `target` (its length is what is asked), returns bytes read; fewer only at the end.
+   */
   read(caller: Caller, ino: number, handle: number, offset: number, target: Uint8Array): number
   /** `append`: to the end of the file, whatever `offset` says. Returns bytes written. */
   write(

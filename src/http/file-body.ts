@@ -1,4 +1,7 @@
-/** Bodies of answers that carry files: whole, one range, or several as multipart/byteranges. */
+/**
+ * Bodies of answers that carry files: whole, one range, or several as multipart/byteranges (RFC
+ * 9110, section 14.6). Streams: a block of the file is in memory, never the file.
+ */
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { FileSystem } from '../filesystem/file-system.ts'
@@ -30,7 +33,8 @@ export function multipartBody(
 ): Body {
   const boundary = randomBytes(16).toString('hex')
   const head = (range: ByteRange): string =>
-    `\r\n--${boundary}\r\nContent-Type: ${type}\r\nContent-Range: ${contentRange(range, size)}\r\n\r\n`
+    `\r\n--${boundary}\r\nContent-Type: ${type}\r\n` +
+    `Content-Range: ${contentRange(range, size)}\r\n\r\n`
   const tail = `\r\n--${boundary}--\r\n`
   async function* parts(): AsyncGenerator<Buffer> {
     for (const range of ranges) {

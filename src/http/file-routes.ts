@@ -1,7 +1,7 @@
 /**
- * `/api/files/{path}`: read, replace, remove, ask. Bodies are streams both ways. A directory answers
- * GET with its entries. `/api/files/{path}/size` is the size of the file at {path}, unless a file of
- * that very path (named `size`) exists: then it is that file.
+ * `/api/files/{path}`: read, replace, remove, ask. Bodies are streams both ways. A directory
+ * answers GET with its entries. `/api/files/{path}/size` is the size of the file at {path}, unless
+ * a file of that very path (named `size`) exists: then it is that file.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Readable } from 'node:stream'

@@ -65,7 +65,7 @@ export class NodeApi {
   }
 }
 
-export async function createNodeApi(options: NodeApiOptions): Promise<FastifyInstance> {
+async function createNodeApi(options: NodeApiOptions): Promise<FastifyInstance> {
   const app = fastify({
     bodyLimit: limits.apiJsonBytes,
     requestTimeout: 0,

@@ -1,4 +1,7 @@
-/** What a node tells of itself and does on request; long answers are lines of JSON (NDJSON). */
+/**
+ * What a node tells of itself and does on request. Long answers are lines of JSON (NDJSON), written
+ * as the work gets on; a failure after the first line is a last line with `error`.
+ */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Readable } from 'node:stream'
 import { codeOf, describe } from '../base/fs-error.ts'

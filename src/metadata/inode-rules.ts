@@ -1,6 +1,6 @@
 /**
- * The rules of single inodes: attributes, set-id bits, extended attributes. Like all rules, they are
- * generators over statements (statement.ts) that run inside one transaction of any engine.
+ * The rules of single inodes: attributes, set-id bits, extended attributes. Like all rules, they
+ * are generators over statements (statement.ts) that run inside one transaction of any engine.
  */
 import type { Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
@@ -86,7 +86,7 @@ export interface InodeChange {
 }
 
 /** The mode after the content or the owner changed: an executable is no longer set-id. */
-export function withoutSetId(mode: number): number {
+function withoutSetId(mode: number): number {
   if ((mode & S_IFMT) === S_IFDIR) return mode
   const kept = mode & ~S_ISUID
   return (kept & S_IXGRP) === 0 ? kept : kept & ~S_ISGID

@@ -57,9 +57,9 @@ export const listEntries = selectEntriesAfter
 export const listEntriesWithInodes = selectEntriesPlusAfter
 
 /** What a directory says of its own size, as on ext4: one block. */
-export const DIRECTORY_BYTES = 4096
+const DIRECTORY_BYTES = 4096
 
-export function checkName(name: Uint8Array): void {
+function checkName(name: Uint8Array): void {
   if (name.length > limits.nameBytes) {
     throw new FsError('ENAMETOOLONG', `a name has at most ${limits.nameBytes} bytes`)
   }

@@ -3,8 +3,6 @@
  * directory entry's `seq` is its place in readdir order: it never changes while the entry lives, so
  * that a listing can go on after any entry however the directory changed meanwhile.
  */
-export const FORMAT_VERSION = 1
-
 export const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL)`,
   `CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value BIGINT NOT NULL)`,

@@ -4,7 +4,8 @@
  * content (writing it again replaces it whole, never a mix).
  *
  * - `write` returns only when the store has taken the whole object and has checked it against a
- *   checksum that was sent along; a failed or aborted write leaves no object that `read` would give.
+ *   checksum that was sent along; a failed or aborted write leaves no object that `read` would
+ *   give.
  * - `read` answers exactly the object's bytes (or the range), or throws. ENOENT: no such object.
  * - `delete` of what is not there succeeds.
  * - Every error is an `FsError`: ENOENT (no such object), EACCES (credentials or rights), EINVAL

@@ -1,4 +1,7 @@
-/** The cache's view of the metadata (cache/chunk-index.ts), over the metadata engine. */
+/**
+ * The cache's view of the metadata (cache/chunk-index.ts), over the metadata engine: sizes and
+ * chunk references by inode, nothing of names.
+ */
 import { FsError } from '../base/fs-error.ts'
 import type { ChunkIndex, CommittedChunk, Content } from '../cache/chunk-index.ts'
 import {

@@ -1,4 +1,7 @@
-/** Where a file's bytes are: what the cloud has, and what only this node has yet. */
+/**
+ * Where a file's bytes are: what the cloud has, and what only this node has yet. The same receipt
+ * is given by the API and, as JSON, by the extended attribute `user.cachefs.receipt` of any path.
+ */
 import { FsError } from '../base/fs-error.ts'
 import type { NodeCache } from '../cache/node-cache.ts'
 import { countChunks, countUndurable } from '../metadata/chunk-rules.ts'

@@ -1,7 +1,8 @@
 /**
- * The volume by path, for what does not come through the kernel: the HTTP API and the tools. Acts on
- * the same inodes as the mount; every change is announced, so that the kernel forgets what it cached.
- * Symbolic links are followed inside the volume only. Runs on the main thread, where it may wait.
+ * The volume by path, for what does not come through the kernel: the HTTP API and the tools. Acts
+ * on the same inodes as the mount; every change is announced, so that the kernel forgets what it
+ * cached. Symbolic links are followed inside the volume only. Runs on the main thread, where it may
+ * wait.
  */
 import { Readable } from 'node:stream'
 import { Blocked } from '../base/blocked.ts'
@@ -21,6 +22,7 @@ import {
 } from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
+import { PathResolver, at, split } from './path-resolver.ts'
 import type { Volume } from './volume.ts'
 
 const O_RDONLY = 0
@@ -54,17 +56,11 @@ interface Entry {
   attributes: Attributes | undefined
 }
 
-/** An inode, and under which name it was found. */
-interface Found {
-  attributes: Attributes
-  parent: number
-  name: Uint8Array
-}
-
 export class VolumeFiles implements FileSystem {
   readonly #volume: Volume
   readonly #satisfy: VolumeFilesOptions['satisfy']
   readonly #changes: Changes
+  readonly #paths: PathResolver
   readonly #caller: Caller = {
     uid: process.getuid?.() ?? 0,
     gid: process.getgid?.() ?? 0,
@@ -75,19 +71,20 @@ export class VolumeFiles implements FileSystem {
     this.#volume = options.volume
     this.#satisfy = options.satisfy
     this.#changes = options.changes
+    this.#paths = new PathResolver(options.volume, this.#caller)
   }
 
   async stat(path: string, _options?: CallOptions): Promise<FileStat> {
-    return statOf(this.#resolve(path, true).attributes)
+    return statOf(this.#paths.resolve(path, true).attributes)
   }
 
   async lstat(path: string, _options?: CallOptions): Promise<FileStat> {
-    return statOf(this.#resolve(path, false).attributes)
+    return statOf(this.#paths.resolve(path, false).attributes)
   }
 
   /** The inode at a path, links not followed. */
   inode(path: string): Attributes {
-    return this.#resolve(path, false).attributes
+    return this.#paths.resolve(path, false).attributes
   }
 
   async *readdir(path: string, options?: CallOptions): AsyncIterable<DirectoryEntry> {
@@ -150,14 +147,14 @@ export class VolumeFiles implements FileSystem {
   ): Promise<void> {
     if (recursive) this.#makeParents(`${path}/x`, mode)
     else {
-      const { parent, name } = this.#place(path)
+      const { parent, name } = this.#paths.place(path)
       this.#volume.mkdir(this.#caller, parent, name, mode)
       this.#changed(parent, name)
     }
   }
 
   async remove(path: string, _options?: CallOptions): Promise<void> {
-    const { attributes, parent, name } = this.#resolve(path, false)
+    const { attributes, parent, name } = this.#paths.resolve(path, false)
     if (attributes.ino === ROOT_INODE) throw new FsError('EBUSY', 'the root stays', { path })
     const isDirectory = (attributes.mode & S_IFMT) === S_IFDIR
     at(path, () => {
@@ -169,8 +166,8 @@ export class VolumeFiles implements FileSystem {
   }
 
   async rename(from: string, to: string, _options?: CallOptions): Promise<void> {
-    const source = this.#place(from)
-    const target = this.#place(to)
+    const source = this.#paths.place(from)
+    const target = this.#paths.place(to)
     at(from, () => {
       const { parent, name } = source
       this.#volume.rename(this.#caller, parent, name, target.parent, target.name, 0)
@@ -183,7 +180,7 @@ export class VolumeFiles implements FileSystem {
     path: string,
     options: CallOptions & { start?: number; end?: number } = {},
   ): Promise<Readable> {
-    const { attributes } = this.#resolve(path, true)
+    const { attributes } = this.#paths.resolve(path, true)
     requireFile(attributes, path)
     this.#volume.open(this.#caller, attributes.ino, O_RDONLY, false)
     const content = this.#content(path, attributes, options)
@@ -223,12 +220,12 @@ export class VolumeFiles implements FileSystem {
   ): Promise<FileStat> {
     if (options.parents) this.#makeParents(path, 0o755)
     const { parent, name } = this.#writeTarget(path)
-    const ino = this.#volume.createNameless(this.#caller, options.mode ?? 0o644)
+    const ino = this.#volume.names.createNameless(this.#caller, options.mode ?? 0o644)
     let isPublished = false
     try {
       await this.#fill(path, ino, source, options)
       at(path, () => {
-        this.#volume.publish(ino, parent, name)
+        this.#volume.names.publish(ino, parent, name)
       })
       isPublished = true
       this.#changed(parent, name)
@@ -237,7 +234,7 @@ export class VolumeFiles implements FileSystem {
       }, options.signal)
       return statOf(this.#volume.getattr(this.#caller, ino))
     } finally {
-      if (!isPublished) this.#volume.abandon(ino)
+      if (!isPublished) this.#volume.names.abandon(ino)
       this.#volume.release(this.#caller, ino)
     }
   }
@@ -245,12 +242,12 @@ export class VolumeFiles implements FileSystem {
   /** Where a file is to be replaced; through a symbolic link, what it points to. */
   #writeTarget(path: string): { parent: number; name: Uint8Array } {
     try {
-      const { attributes, parent, name } = this.#resolve(path, true)
+      const { attributes, parent, name } = this.#paths.resolve(path, true)
       requireFile(attributes, path)
       return { parent, name }
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
-      return this.#place(path)
+      return this.#paths.place(path)
     }
   }
 
@@ -316,85 +313,11 @@ export class VolumeFiles implements FileSystem {
   }
 
   #directory(path: string): Attributes {
-    const { attributes } = this.#resolve(path, true)
+    const { attributes } = this.#paths.resolve(path, true)
     if ((attributes.mode & S_IFMT) !== S_IFDIR) {
       throw new FsError('ENOTDIR', `${path} is no directory`, { path })
     }
     return attributes
-  }
-
-  /** The directory that has (or would have) a path's last name. */
-  #place(path: string): { parent: number; name: Uint8Array } {
-    const names = split(path)
-    const name = names.pop()
-    if (name === undefined) throw new FsError('EISDIR', 'the root is a directory', { path })
-    const parent = this.#walk(path, names, true).attributes.ino
-    return { parent, name }
-  }
-
-  #resolve(path: string, follow: boolean): Found {
-    return this.#walk(path, split(path), follow)
-  }
-
-  /** Walks names from the root; `..` of links goes up inside the volume, never out of it. */
-  #walk(path: string, names: Uint8Array[], follow: boolean): Found {
-    const pending = [...names]
-    const stack = [this.#root()]
-    let links = 0
-    for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
-      const step = Buffer.from(name).toString('latin1')
-      if (step === '.') continue
-      if (step === '..') {
-        if (stack.length > 1) stack.pop()
-        continue
-      }
-      const parent = stack.at(-1)?.attributes.ino ?? ROOT_INODE
-      const wanted = name
-      const attributes = at(path, () => this.#volume.lookup(this.#caller, parent, wanted))
-      const isLink = (attributes.mode & S_IFMT) === S_IFLNK
-      if (!isLink || (!follow && pending.length === 0)) {
-        stack.push({ attributes, parent, name })
-        continue
-      }
-      if (++links > limits.linksFollowed) throw new FsError('ELOOP', 'too many links', { path })
-      const target = this.#volume.readlink(this.#caller, attributes.ino)
-      if (target[0] === 0x2f) stack.length = 1
-      pending.unshift(...splitBytes(target))
-    }
-    return stack.at(-1) ?? this.#root()
-  }
-
-  #root(): Found {
-    const attributes = this.#volume.getattr(this.#caller, ROOT_INODE)
-    return { attributes, parent: ROOT_INODE, name: new Uint8Array(0) }
-  }
-}
-
-/** Names of a path; `.` and `..` have no meaning in it. */
-function split(path: string): Uint8Array[] {
-  if (!path.startsWith('/') || path.includes('\0')) {
-    throw new FsError('EINVAL', 'a path begins with a slash and has no NUL byte', { path })
-  }
-  const names = splitBytes(Buffer.from(path))
-  if (names.some((name) => /^\.\.?$/.test(Buffer.from(name).toString('latin1')))) {
-    throw new FsError('EINVAL', 'a path has no "." or ".." parts', { path })
-  }
-  return names
-}
-
-function splitBytes(path: Uint8Array): Uint8Array[] {
-  const parts = Buffer.from(path).toString('latin1').split('/')
-  return parts.filter((part) => part !== '').map((part) => Buffer.from(part, 'latin1'))
-}
-
-/** Adds the path to an error that knows only inodes. */
-function at<T>(path: string, operation: () => T): T {
-  try {
-    return operation()
-  } catch (error) {
-    if (!(error instanceof FsError) || error.path !== undefined) throw error
-    const message = `${path}: ${error.message.replace(/^[A-Z]+: /, '')}`
-    throw new FsError(error.code, message, { path, syscall: error.syscall, cause: error.cause })
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * One node's volume, opened: identity checked, databases recovered, background work running (upload,
- * eviction, checkpoints, deletion). What the mount, the API and the tools act on. Main thread.
+ * One node's volume, opened: identity checked, databases recovered, background work running
+ * (upload, eviction, checkpoints, deletion). What the mount, the API and the tools act on. Main
+ * thread.
  *
  * Invariant: until `open` has resolved nothing was changed that a failed start would have to undo.
  */
@@ -237,7 +238,8 @@ function openMetadata(directory: string, shared: SharedState): SqliteEngine {
     for (const statement of SCHEMA) engine.execute(statement)
     return engine
   } catch (cause) {
-    const message = `the database ${path} cannot be used (${describe(cause)}): restore it, or start with another -nvme directory`
+    const remedy = 'restore it, or start with another -nvme directory'
+    const message = `the database ${path} cannot be used (${describe(cause)}): ${remedy}`
     throw new FsError(codeOf(cause), message, { path, cause })
   }
 }

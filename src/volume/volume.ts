@@ -9,11 +9,9 @@ import { statfsSync } from 'node:fs'
 import { Blocked } from '../base/blocked.ts'
 import { now, type Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
-import type { FileCommitter } from '../cache/file-committer.ts'
 import type { FileReader } from '../cache/file-reader.ts'
 import type { FileWriter } from '../cache/file-writer.ts'
 import type { Need } from '../cache/need.ts'
-import type { NodeCache } from '../cache/node-cache.ts'
 import {
   ROOT_INODE,
   type AttributeChange,
@@ -40,24 +38,17 @@ import {
   setXattr,
   type InodeRow,
 } from '../metadata/inode-rules.ts'
-import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import {
-  create,
-  createNameless,
   exchange,
   link,
   listEntries,
   listEntriesWithInodes,
   lookup,
-  rename,
   rmdir,
   unlink,
-  type Removed,
-  type RenameOutcome,
 } from '../metadata/namespace-rules.ts'
-import { purgeInode } from '../metadata/chunk-rules.ts'
 import type { Rule } from '../metadata/statement.ts'
-import type { NumberSource } from './number-source.ts'
+import { Names, type NamesParts } from './names.ts'
 import { RECEIPT_XATTR, receiptOf, receiptXattr } from './receipt.ts'
 
 const O_ACCMODE = 3
@@ -68,13 +59,9 @@ const NO_NAME = new Uint8Array(0)
 const DOT = Buffer.from('.')
 const DOTDOT = Buffer.from('..')
 
-export interface VolumeParts {
-  engine: MetadataEngine
-  cache: NodeCache
-  numbers: NumberSource
+export interface VolumeParts extends NamesParts {
   reader: FileReader
   writer: FileWriter
-  committer: FileCommitter
   /** Directory whose file system tells how much room there is. */
   spaceDirectory: string
   /** Where durable bytes are, for receipts. */
@@ -83,9 +70,16 @@ export interface VolumeParts {
 
 export class Volume implements InodeFileSystem {
   readonly #parts: VolumeParts
+  readonly #names: Names
 
   constructor(parts: VolumeParts) {
     this.#parts = parts
+    this.#names = new Names(parts)
+  }
+
+  /** Names of a volume: for files that are filled first and named then. */
+  get names(): Names {
+    return this.#names
   }
 
   lookup(_caller: Caller, parent: number, name: Uint8Array): Attributes {
@@ -126,44 +120,16 @@ export class Volume implements InodeFileSystem {
   }
 
   mknod(caller: Caller, parent: number, name: Uint8Array, mode: number, rdev: number): Attributes {
-    return this.#create(caller, parent, name, mode, rdev, null)
+    return this.#names.create(caller, parent, name, mode, rdev, null)
   }
 
   mkdir(caller: Caller, parent: number, name: Uint8Array, mode: number): Attributes {
-    return this.#create(caller, parent, name, S_IFDIR | (mode & ~S_IFMT), 0, null)
+    return this.#names.create(caller, parent, name, S_IFDIR | (mode & ~S_IFMT), 0, null)
   }
 
   symlink(caller: Caller, parent: number, name: Uint8Array, target: Uint8Array): Attributes {
     if (target.length >= limits.pathBytes) throw new FsError('ENAMETOOLONG', 'target too long')
-    return this.#create(caller, parent, name, S_IFLNK | 0o777, 0, target)
-  }
-
-  #create(
-    caller: Caller,
-    parent: number,
-    name: Uint8Array,
-    mode: number,
-    rdev: number,
-    target: Uint8Array | null,
-  ): InodeRow {
-    const { numbers, cache } = this.#parts
-    const ino = numbers.next('inode')
-    const seq = numbers.next('entry')
-    const wanted = { ino, seq, mode, uid: caller.uid, gid: caller.gid, rdev, target }
-    const row = this.#write(create(parent, name, wanted, now()))
-    cache.shared.add('volumeFiles', 1)
-    return row
-  }
-
-  /** A regular file without a name, opened: fill it, then give it one with `publish`. */
-  createNameless(caller: Caller, mode: number): number {
-    const { numbers, committer } = this.#parts
-    const ino = numbers.next('inode')
-    const { uid, gid } = caller
-    const wanted = { ino, seq: 0, mode: S_IFREG | mode, uid, gid, rdev: 0, target: null }
-    this.#write(createNameless(wanted, now()))
-    committer.open(ino)
-    return ino
+    return this.#names.create(caller, parent, name, S_IFLNK | 0o777, 0, target)
   }
 
   link(_caller: Caller, ino: number, parent: number, name: Uint8Array): Attributes {
@@ -172,22 +138,11 @@ export class Volume implements InodeFileSystem {
   }
 
   unlink(_caller: Caller, parent: number, name: Uint8Array): void {
-    this.#remove(parent, name, unlink)
+    this.#names.remove(parent, name, unlink)
   }
 
   rmdir(_caller: Caller, parent: number, name: Uint8Array): void {
-    this.#remove(parent, name, rmdir)
-  }
-
-  #remove(parent: number, name: Uint8Array, rule: typeof unlink): void {
-    for (;;) {
-      const { ino } = this.#read(lookup(parent, name))
-      const done = this.#losing(ino, (purge) => {
-        const removed = this.#write(rule(parent, name, ino, purge, now()))
-        return removed && [removed, removed]
-      })
-      if (done) return
-    }
+    this.#names.remove(parent, name, rmdir)
   }
 
   rename(
@@ -203,85 +158,10 @@ export class Volume implements InodeFileSystem {
     if (flags === RENAME_EXCHANGE) {
       this.#write(exchange(from, to, now()))
     } else if (flags === 0 || flags === RENAME_NOREPLACE) {
-      this.#rename(from, to, flags === RENAME_NOREPLACE)
+      this.#names.rename(from, to, flags === RENAME_NOREPLACE)
     } else {
       throw new FsError('EINVAL', `rename flags ${flags} are unknown`)
     }
-  }
-
-  #rename(from: Place, to: Place, noReplace: boolean): void {
-    const seq = this.#parts.numbers.next('entry')
-    for (;;) {
-      const expectedTarget = this.#find(to)?.ino ?? 0
-      const outcome = this.#losing(expectedTarget, (purge) => {
-        const options = { noReplace, expectedTarget, purge, seq }
-        const done: RenameOutcome = this.#write(rename(from, to, options, now()))
-        return done === 'changed' ? undefined : [done.removed, done]
-      })
-      if (outcome) return
-    }
-  }
-
-  /** Puts a nameless inode in the place of whatever file is at a name; it stays open. */
-  publish(ino: number, parent: number, name: Uint8Array): void {
-    const temporary = Buffer.from(`.cachefs-${ino}`)
-    const seq = this.#parts.numbers.next('entry')
-    this.#parts.cache.shared.withInode(ino, () => {
-      const open = this.#parts.cache.shared.findOpen(ino)
-      if (open) this.#parts.committer.commitLocked(ino, open)
-      this.#write(link(ino, parent, temporary, seq, now()))
-    })
-    this.#parts.cache.shared.add('volumeFiles', 1)
-    try {
-      this.#rename({ parent, name: temporary }, { parent, name }, false)
-    } catch (error) {
-      this.#remove(parent, temporary, unlink)
-      throw error
-    }
-  }
-
-  /** A nameless inode that was not published: it goes with its last user. */
-  abandon(ino: number): void {
-    const { shared } = this.#parts.cache
-    shared.withInode(ino, () => {
-      const open = shared.findOpen(ino)
-      if (open) open.unlinked = true
-    })
-  }
-
-  #find({ parent, name }: Place): InodeRow | undefined {
-    try {
-      return this.#read(lookup(parent, name))
-    } catch (error) {
-      if (error instanceof FsError && error.code === 'ENOENT') return undefined
-      throw error
-    }
-  }
-
-  /**
-   * Runs a change that takes a name from inode `ino` (0: from none) under its lock, and does what
-   * follows when that was its last. `change` is told whether the inode may be purged at once.
-   */
-  #losing<T>(
-    ino: number,
-    change: (purge: boolean) => [Removed | undefined, T] | undefined,
-  ): T | undefined {
-    if (ino === 0) return change(false)?.[1]
-    const { cache, committer } = this.#parts
-    return cache.shared.withInode(ino, () => {
-      const open = cache.shared.findOpen(ino)
-      const done = change(open === undefined)
-      if (done === undefined) return undefined
-      const [removed, result] = done
-      if (removed?.nlink === 0) {
-        cache.shared.add('volumeFiles', -1)
-        if (removed.purged) {
-          cache.shared.add('volumeBytes', -removed.size)
-          committer.forgetLocked(ino)
-        } else if (open) open.unlinked = true
-      }
-      return result
-    })
   }
 
   open(_caller: Caller, ino: number, flags: number, killSetId: boolean): Opened {
@@ -293,7 +173,7 @@ export class Volume implements InodeFileSystem {
         if (killSetId) this.#write(dropSetId(ino, now()))
       }
     } catch (error) {
-      this.#release(ino)
+      this.#names.release(ino)
       throw error
     }
     return { handle: 0, keepCache: true }
@@ -306,7 +186,7 @@ export class Volume implements InodeFileSystem {
     mode: number,
     _flags: number,
   ): { attributes: Attributes; opened: Opened } {
-    const attributes = this.#create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null)
+    const attributes = this.#names.create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null)
     this.#parts.committer.open(attributes.ino)
     return { attributes, opened: { handle: 0, keepCache: true } }
   }
@@ -341,17 +221,7 @@ export class Volume implements InodeFileSystem {
   }
 
   release(_caller: Caller, ino: number): void {
-    this.#release(ino)
-  }
-
-  #release(ino: number): void {
-    const { cache, committer } = this.#parts
-    if (!committer.release(ino)) return
-    cache.shared.withInode(ino, () => {
-      if (cache.shared.findOpen(ino)) return
-      this.#write(purgeInode(ino))
-      committer.forgetLocked(ino)
-    })
+    this.#names.release(ino)
   }
 
   fsync(_caller: Caller, ino: number): void {
@@ -419,7 +289,7 @@ export class Volume implements InodeFileSystem {
   }
 
   releasedir(_caller: Caller, ino: number): void {
-    this.#release(ino)
+    this.#names.release(ino)
   }
 
   fsyncdir(): void {
@@ -501,11 +371,6 @@ export class Volume implements InodeFileSystem {
   #write<T>(rule: Rule<T>): T {
     return this.#parts.engine.write(rule)
   }
-}
-
-interface Place {
-  parent: number
-  name: Uint8Array
 }
 
 const NUL = Buffer.alloc(1)

@@ -1,7 +1,7 @@
 /**
  * kill -9 of the node in the middle of random work, again and again: after every restart, what was
- * acknowledged is there byte for byte, what was under way is there as far as it went, and at the end
- * everything comes back from the cloud alone. Prints its seed; CACHEFS_SEED repeats a run.
+ * acknowledged is there byte for byte, what was under way is there as far as it went, and at the
+ * end everything comes back from the cloud alone. Prints its seed; CACHEFS_SEED repeats a run.
  */
 import assert from 'node:assert/strict'
 import { closeSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs'

@@ -1,7 +1,7 @@
 /**
  * The embedded metadata engine: drives rules over one SQLite database, synchronously. Every thread
- * opens its own; they share the file (WAL) and a mutex that orders their write transactions, so that
- * SQLite's own busy polling never runs. A transaction is in the write-ahead log when `write`
+ * opens its own; they share the file (WAL) and a mutex that orders their write transactions, so
+ * that SQLite's own busy polling never runs. A transaction is in the write-ahead log when `write`
  * returns: it survives the death of the process at once, and that of the machine after `sync`.
  */
 import { closeSync, fdatasyncSync, openSync } from 'node:fs'

@@ -1,7 +1,7 @@
 /**
  * What Azure's answers mean:
- * https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes. A missing container
- * is no missing object, as with buckets.
+ * https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes. A missing
+ * container is no missing object, as with buckets.
  */
 import type { Reason } from '../cloud-caller.ts'
 

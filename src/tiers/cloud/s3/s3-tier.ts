@@ -43,7 +43,9 @@ export interface S3TierOptions {
   /** Of a server that is not Amazon's: `http://127.0.0.1:9000`. */
   endpoint?: string | undefined
   prefix?: string | undefined
-  /** Both keys, or neither: then the SDK's own chain (environment, profile, role of the machine). */
+  /**
+   * Both keys, or neither: then the SDK's own chain (environment, profile, role of the machine).
+   */
   accessKeyId?: string | undefined
   secretAccessKey?: string | undefined
 }
@@ -234,7 +236,9 @@ export class S3Tier implements TierStorage {
     }
   }
 
-  /** Throws what a missing bucket is: the object's absence is told only of a bucket that is there. */
+  /**
+   * Throws what a missing bucket is: the object's absence is told only of a bucket that is there.
+   */
   async #seeBucket(deadline: CallDeadline): Promise<void> {
     if (this.#isBucketSeen) return
     try {
@@ -261,7 +265,8 @@ function clientConfig(options: S3TierOptions): S3ClientConfig {
       ? {}
       : { credentials: { accessKeyId, secretAccessKey } }),
     maxAttempts: 1,
-    // Checksums are ours to send: the SDK's would come as trailers that older servers store as data.
+    // Checksums are ours to send: the SDK's would come as trailers that older servers store as
+    // data.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     // It costs a round trip for every chunk, to save a body that is never refused.

@@ -1,0 +1,173 @@
+/**
+ * Names that come and go, and the inodes that come and go with them: what the rules of the metadata
+ * and the bytes of this node have to do together, under the inode's lock.
+ */
+import { now } from '../base/clock.ts'
+import { FsError } from '../base/fs-error.ts'
+import type { FileCommitter } from '../cache/file-committer.ts'
+import type { NodeCache } from '../cache/node-cache.ts'
+import type { Caller } from '../filesystem/inode-file-system.ts'
+import { purgeInode } from '../metadata/chunk-rules.ts'
+import { S_IFREG, type InodeRow } from '../metadata/inode-rules.ts'
+import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import {
+  create,
+  createNameless,
+  link,
+  lookup,
+  rename,
+  unlink,
+  type Place,
+  type Removed,
+  type RenameOutcome,
+} from '../metadata/namespace-rules.ts'
+import type { Rule } from '../metadata/statement.ts'
+import type { NumberSource } from './number-source.ts'
+
+export interface NamesParts {
+  engine: MetadataEngine
+  cache: NodeCache
+  numbers: NumberSource
+  committer: FileCommitter
+}
+
+export class Names {
+  readonly #parts: NamesParts
+
+  constructor(parts: NamesParts) {
+    this.#parts = parts
+  }
+
+  create(
+    caller: Caller,
+    parent: number,
+    name: Uint8Array,
+    mode: number,
+    rdev: number,
+    target: Uint8Array | null,
+  ): InodeRow {
+    const { numbers, cache } = this.#parts
+    const ino = numbers.next('inode')
+    const seq = numbers.next('entry')
+    const wanted = { ino, seq, mode, uid: caller.uid, gid: caller.gid, rdev, target }
+    const row = this.#write(create(parent, name, wanted, now()))
+    cache.shared.add('volumeFiles', 1)
+    return row
+  }
+
+  /** A regular file without a name, opened: fill it, then give it one with `publish`. */
+  createNameless(caller: Caller, mode: number): number {
+    const { numbers, committer } = this.#parts
+    const ino = numbers.next('inode')
+    const { uid, gid } = caller
+    const wanted = { ino, seq: 0, mode: S_IFREG | mode, uid, gid, rdev: 0, target: null }
+    this.#write(createNameless(wanted, now()))
+    committer.open(ino)
+    return ino
+  }
+
+  remove(parent: number, name: Uint8Array, rule: typeof unlink): void {
+    for (;;) {
+      const { ino } = this.#read(lookup(parent, name))
+      const done = this.#losing(ino, (purge) => {
+        const removed = this.#write(rule(parent, name, ino, purge, now()))
+        return removed && [removed, removed]
+      })
+      if (done) return
+    }
+  }
+
+  rename(from: Place, to: Place, noReplace: boolean): void {
+    const seq = this.#parts.numbers.next('entry')
+    for (;;) {
+      const expectedTarget = this.#find(to)?.ino ?? 0
+      const outcome = this.#losing(expectedTarget, (purge) => {
+        const options = { noReplace, expectedTarget, purge, seq }
+        const done: RenameOutcome = this.#write(rename(from, to, options, now()))
+        return done === 'changed' ? undefined : [done.removed, done]
+      })
+      if (outcome) return
+    }
+  }
+
+  /** Puts a nameless inode in the place of whatever file is at a name; it stays open. */
+  publish(ino: number, parent: number, name: Uint8Array): void {
+    const temporary = Buffer.from(`.cachefs-${ino}`)
+    const seq = this.#parts.numbers.next('entry')
+    this.#parts.cache.shared.withInode(ino, () => {
+      const open = this.#parts.cache.shared.findOpen(ino)
+      if (open) this.#parts.committer.commitLocked(ino, open)
+      this.#write(link(ino, parent, temporary, seq, now()))
+    })
+    this.#parts.cache.shared.add('volumeFiles', 1)
+    try {
+      this.rename({ parent, name: temporary }, { parent, name }, false)
+    } catch (error) {
+      this.remove(parent, temporary, unlink)
+      throw error
+    }
+  }
+
+  /** A nameless inode that was not published: it goes with its last user. */
+  abandon(ino: number): void {
+    const { shared } = this.#parts.cache
+    shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      if (open) open.unlinked = true
+    })
+  }
+
+  #find({ parent, name }: Place): InodeRow | undefined {
+    try {
+      return this.#read(lookup(parent, name))
+    } catch (error) {
+      if (error instanceof FsError && error.code === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  /**
+   * Runs a change that takes a name from inode `ino` (0: from none) under its lock, and does what
+   * follows when that was its last. `change` is told whether the inode may be purged at once.
+   */
+  #losing<T>(
+    ino: number,
+    change: (purge: boolean) => [Removed | undefined, T] | undefined,
+  ): T | undefined {
+    if (ino === 0) return change(false)?.[1]
+    const { cache, committer } = this.#parts
+    return cache.shared.withInode(ino, () => {
+      const open = cache.shared.findOpen(ino)
+      const done = change(open === undefined)
+      if (done === undefined) return undefined
+      const [removed, result] = done
+      if (removed?.nlink === 0) {
+        cache.shared.add('volumeFiles', -1)
+        if (removed.purged) {
+          cache.shared.add('volumeBytes', -removed.size)
+          committer.forgetLocked(ino)
+        } else if (open) open.unlinked = true
+      }
+      return result
+    })
+  }
+
+  /** One user less of an inode; the last one of a nameless inode takes it along. */
+  release(ino: number): void {
+    const { cache, committer } = this.#parts
+    if (!committer.release(ino)) return
+    cache.shared.withInode(ino, () => {
+      if (cache.shared.findOpen(ino)) return
+      this.#write(purgeInode(ino))
+      committer.forgetLocked(ino)
+    })
+  }
+
+  #read<T>(rule: Rule<T>): T {
+    return this.#parts.engine.read(rule)
+  }
+
+  #write<T>(rule: Rule<T>): T {
+    return this.#parts.engine.write(rule)
+  }
+}
