@@ -51,8 +51,8 @@ export const limits = {
   /** Inodes whose chunk states a thread remembers, and chunks it remembers of each. */
   rememberedInodes: 4096,
   rememberedChunks: 8192,
-  /** A use of a chunk is noted at most so often, seconds: LRU needs no better, writes cost. */
-  accessGranularitySeconds: 60,
+  /** A use of a chunk is noted at most so often, ms: LRU needs no better, writes cost. */
+  accessGranularityMs: 60_000,
   /** Optimistic reads before one is done under the inode's lock. */
   optimisticReads: 100,
   /** Numbers (inodes, chunk ids) that a thread reserves at once: one transaction in so many. */
@@ -110,8 +110,11 @@ export const limits = {
   fuseWaitingKib: 256 * KIB,
   /** How long a worker is held back by the two bounds above before it answers EAGAIN, ms. */
   fuseHoldBackMs: 10_000,
-  /** Times one request may be satisfied and still find something missing: then it is a livelock. */
-  fuseSatisfyRounds: 100,
+  /**
+   * Times one request may be satisfied and still find something missing: then it is a livelock.
+   * More than may wait at once, for each of which another may take the room it waited for.
+   */
+  fuseSatisfyRounds: 10_000,
   /** Interrupts remembered for requests that did not arrive yet; most never will. */
   fuseEarlyInterrupts: 1024,
   /** Hints of workers that the main thread did not take yet; further ones are dropped. */

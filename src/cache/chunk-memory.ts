@@ -8,6 +8,8 @@ import type { SharedState } from './shared-state.ts'
 
 export interface RememberedInode {
   generation: number
+  /** Since when, ms: looked up again from time to time, so that uses are noted. */
+  sinceMs: number
   present: Set<number>
   dirty: Set<number>
   /** Size of the committed content; undefined until asked. */
@@ -26,9 +28,11 @@ export class ChunkMemory {
   of(ino: number): RememberedInode {
     const generation = this.#shared.chunkGeneration(ino)
     const known = this.#inodes.get(ino)
-    if (known?.generation === generation && this.#fits(known)) return known
+    const nowMs = Date.now()
+    if (known?.generation === generation && this.#fits(known, nowMs)) return known
     const fresh = {
       generation,
+      sinceMs: nowMs,
       present: new Set<number>(),
       dirty: new Set<number>(),
       size: undefined,
@@ -39,9 +43,11 @@ export class ChunkMemory {
     return fresh
   }
 
-  #fits(known: RememberedInode): boolean {
+  #fits(known: RememberedInode, nowMs: number): boolean {
     return (
-      known.present.size < limits.rememberedChunks && known.dirty.size < limits.rememberedChunks
+      nowMs - known.sinceMs < limits.accessGranularityMs &&
+      known.present.size < limits.rememberedChunks &&
+      known.dirty.size < limits.rememberedChunks
     )
   }
 

@@ -39,21 +39,30 @@ export class Evictor {
     const { settings, shared } = this.#cache
     const target = settings.capacityBytes * limits.evictTo
     const spare = settings.capacityBytes * (1 - limits.evictTo)
-    while (
+    const wantsMore = (): boolean =>
       shared.counter('usedBytes') + bytes > target ||
       shared.counter('freeBytes') - bytes < settings.freeFloorBytes + spare
-    ) {
-      if (!this.#evictBatch()) break
+    while (wantsMore()) {
+      if (!this.#evictBatch(wantsMore)) break
       this.measure()
       await new Promise(setImmediate)
     }
     return this.hasRoom(bytes)
   }
 
-  #evictBatch(): boolean {
+  /**
+   * Evicts the oldest chunks while there is reason to: the youngest may have been fetched a moment
+   * ago for an operation that is about to be tried again. False where none of them could go.
+   */
+  #evictBatch(wantsMore: () => boolean): boolean {
     const oldest = this.#cache.database.leastRecentlyUsed(limits.evictBatch)
     let evicted = 0
-    for (const { ino, index } of oldest) if (this.evictChunk(ino, index)) evicted += 1
+    for (const { ino, index } of oldest) {
+      if (!wantsMore()) break
+      const freed = this.evictChunk(ino, index)
+      this.#cache.shared.add('freeBytes', freed)
+      if (freed > 0) evicted += 1
+    }
     return evicted > 0
   }
 

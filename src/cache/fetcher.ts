@@ -106,7 +106,7 @@ export class Fetcher {
       const current = validReference(this.#cache, ino, index)
       if (current?.id !== reference.id) return
       files.write(ino, data.subarray(0, current.length), index * settings.chunkSize)
-      const accessed = ahead ? 0 : Math.floor(Date.now() / 1000)
+      const accessed = ahead ? 0 : Date.now()
       const row = { index, state: CLEAN, id: current.id, length: current.length, accessed }
       database.transaction(() => {
         database.putChunk(ino, row)

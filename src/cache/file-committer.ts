@@ -68,7 +68,6 @@ export class FileCommitter {
     const voidFrom = Math.ceil(Math.min(open.floor, open.size) / settings.chunkSize)
     const superseded = new Set(rows.map((row) => row.index))
     const committedMs = Date.now()
-    const accessed = Math.floor(committedMs / 1000)
     const dropped: string[] = []
     database.transaction(() => {
       for (const upload of database.uploadsOf(ino, 0)) {
@@ -79,7 +78,7 @@ export class FileCommitter {
       for (const { index, id, length } of chunks) {
         const sourceOffset = index * settings.chunkSize
         database.addUpload({ ino, index, id, length, committedMs, sourceOffset })
-        database.putChunk(ino, { index, state: PENDING, id, length, accessed })
+        database.putChunk(ino, { index, state: PENDING, id, length, accessed: committedMs })
       }
       database.putUncommitted({
         ino,

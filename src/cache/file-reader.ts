@@ -75,10 +75,10 @@ export class FileReader {
   #use(ino: number, index: number, accessed: number): void {
     const { database, shared } = this.#cache
     shared.add('hits', 1)
-    const seconds = Math.floor(Date.now() / 1000)
-    if (seconds - accessed < limits.accessGranularitySeconds) return
+    const nowMs = Date.now()
+    if (nowMs - accessed < limits.accessGranularityMs) return
     database.transaction(() => {
-      database.touchChunk(ino, index, seconds)
+      database.touchChunk(ino, index, nowMs)
     })
     if (accessed === 0) this.#onFirstUse(ino, index)
   }

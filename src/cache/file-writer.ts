@@ -224,7 +224,7 @@ export class FileWriter {
     database.transaction(() => {
       for (const { index, row } of marks) {
         const length = row?.length ?? this.#cache.extent(index, open.size)
-        database.putChunk(ino, { index, state: DIRTY, id: 0, length, accessed: nowSeconds() })
+        database.putChunk(ino, { index, state: DIRTY, id: 0, length, accessed: Date.now() })
         if (row === undefined) shared.add('usedBytes', length)
         if (row === undefined || row.state === CLEAN) shared.add('unsyncedBytes', length)
       }
@@ -318,8 +318,4 @@ const NOTHING: Plan = { before: [], after: [] }
 
 function rowOf(length: number): LocalChunk {
   return { index: 0, state: PENDING, id: 0, length, accessed: 0 }
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000)
 }

@@ -29,7 +29,7 @@ export interface LocalChunk {
   id: number
   /** Bytes accounted for. */
   length: number
-  /** Seconds since the epoch of the last use; 0: fetched ahead, not used yet. */
+  /** Milliseconds since the epoch of the last use; 0: fetched ahead, not used yet. */
   accessed: number
 }
 
