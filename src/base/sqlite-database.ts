@@ -11,6 +11,9 @@ const SQLITE_CORRUPT = 11
 const SQLITE_FULL = 13
 const SQLITE_NOTADB = 26
 
+const REMEDY =
+  'restore it from a backup, or begin a new volume with another -nvme directory and an empty bucket'
+
 /** A database in write-ahead mode; commits survive the process without a sync each. */
 export function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 10_000 })
@@ -28,6 +31,6 @@ export function asFsError(error: unknown, path: string): unknown {
     return new FsError('ENOSPC', `no room for the database ${path}`, { path, cause: error })
   }
   const damaged = primary === SQLITE_CORRUPT || primary === SQLITE_NOTADB
-  const what = damaged ? 'is damaged' : `failed: ${describe(error)}`
+  const what = damaged ? `is damaged: ${REMEDY}` : `failed: ${describe(error)}`
   return new FsError('EIO', `the database ${path} ${what}`, { path, cause: error })
 }

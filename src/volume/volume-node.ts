@@ -6,8 +6,9 @@
  * Invariant: until `open` has resolved nothing was changed that a failed start would have to undo.
  */
 import { existsSync, mkdirSync } from 'node:fs'
-import { FsError, codeOf, describe } from '../base/fs-error.ts'
+import { codeOf, describe } from '../base/fs-error.ts'
 import { now } from '../base/clock.ts'
+import { asFsError } from '../base/sqlite-database.ts'
 import type { Logger } from '../base/logger.ts'
 import { Checkpointer } from '../cache/checkpointer.ts'
 import { Evictor } from '../cache/evictor.ts'
@@ -238,9 +239,7 @@ function openMetadata(directory: string, shared: SharedState): SqliteEngine {
     for (const statement of SCHEMA) engine.execute(statement)
     return engine
   } catch (cause) {
-    const remedy = 'restore it, or start with another -nvme directory'
-    const message = `the database ${path} cannot be used (${describe(cause)}): ${remedy}`
-    throw new FsError(codeOf(cause), message, { path, cause })
+    throw asFsError(cause, path)
   }
 }
 
