@@ -54,8 +54,7 @@ export class FileWriter {
       if (end > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
       const plan = this.#plan(ino, at, end, size)
       this.#requireRoom(plan, Math.max(0, end - Math.max(size, at)))
-      this.#begin(ino, open, size)
-      this.#mark(ino, plan.before, open)
+      this.#begin(ino, open, size, plan.before)
       this.#cache.files.write(ino, source, at)
       this.#mark(ino, plan.after, open)
       this.#grow(open, size, at, end)
@@ -73,7 +72,7 @@ export class FileWriter {
       const before = this.#cache.sizeOf(ino)
       const open = shared.addOpen(ino)
       try {
-        this.#begin(ino, open, before)
+        this.#begin(ino, open, before, [])
         this.#resize(ino, open, before, size)
         this.#touch(open)
         if (!wasOpen) this.#committer.commitLocked(ino, open)
@@ -110,8 +109,7 @@ export class FileWriter {
       const erases = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0
       const plan = erases ? this.#planErase(ino, offset, Math.min(end, size), size) : NOTHING
       this.#requireRoom(plan, erases ? 0 : Math.max(0, end - offset))
-      this.#begin(ino, open, size)
-      this.#mark(ino, plan.before, open)
+      this.#begin(ino, open, size, plan.before)
       this.#cache.files.allocate(ino, mode, offset, length)
       this.#mark(ino, plan.after, open)
       if (!keepsSize) this.#grow(open, size, end, end)
@@ -193,16 +191,16 @@ export class FileWriter {
     }
   }
 
-  /** From here on the content differs from what is committed. */
-  #begin(ino: number, open: OpenInode, size: number): void {
-    if (open.dirty) return
-    open.size = size
-    open.floor = size
-    open.growth = 0
-    this.#touch(open)
-    this.#cache.database.transaction(() => {
-      this.#journalSize(ino, open, WRITTEN)
-    })
+  /** From here on the content differs from what is committed, in the chunks given. */
+  #begin(ino: number, open: OpenInode, size: number, marks: readonly Mark[]): void {
+    const begins = !open.dirty
+    if (begins) {
+      open.size = size
+      open.floor = size
+      open.growth = 0
+      this.#touch(open)
+    }
+    if (begins || marks.length > 0) this.#mark(ino, marks, open, begins)
     open.dirty = true
   }
 
@@ -217,11 +215,12 @@ export class FileWriter {
     })
   }
 
-  #mark(ino: number, marks: readonly Mark[], open: OpenInode): void {
-    if (marks.length === 0) return
+  #mark(ino: number, marks: readonly Mark[], open: OpenInode, begins = false): void {
+    if (marks.length === 0 && !begins) return
     const { database, shared, memory } = this.#cache
     for (const { index, row } of marks) if (row?.state === PENDING) this.#setAside(ino, index, row)
     database.transaction(() => {
+      if (begins) this.#journalSize(ino, open, WRITTEN)
       for (const { index, row } of marks) {
         const length = row?.length ?? this.#cache.extent(index, open.size)
         database.putChunk(ino, { index, state: DIRTY, id: 0, length, accessed: Date.now() })

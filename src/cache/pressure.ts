@@ -34,15 +34,16 @@ export class Pressure {
 
   /** Resolves when the operation may be tried again. */
   async satisfy(need: Need, signal?: AbortSignal): Promise<void> {
+    const { uploader } = this.#parts
     switch (need.kind) {
       case 'chunks':
         await this.#fetch(need, signal)
         break
       case 'space':
-        await this.#space(need.bytes, signal)
+        await uploader.hurried(() => this.#space(need.bytes, signal))
         break
       case 'unsynced':
-        await this.#unsynced(need.bytes, signal)
+        await uploader.hurried(() => this.#unsynced(need.bytes, signal))
         break
       case 'durable':
         await this.durable(need.ino, signal)
@@ -95,8 +96,9 @@ export class Pressure {
 
   /** Until the cloud has the committed content of an inode. */
   async durable(ino: number, signal?: AbortSignal): Promise<void> {
-    const { cache, progress } = this.#parts
-    await progress.until(() => !cache.database.hasUploads(ino), signal)
+    const { cache, progress, uploader } = this.#parts
+    const isDurable = (): boolean => !cache.database.hasUploads(ino)
+    await uploader.hurried(() => progress.until(isDurable, signal))
   }
 
   #commitEarly(): void {

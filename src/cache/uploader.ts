@@ -31,6 +31,7 @@ export class Uploader {
   readonly #rate = new AttemptRate(limits.failedUploadsPerMinute)
   readonly #stop = new AbortController()
   #cursor = 0
+  #hurried = 0
   #running: Promise<void> | undefined
   /** Since when the cloud fails, and why; undefined while it works. */
   failure: { since: Date; reason: string } | undefined
@@ -77,12 +78,29 @@ export class Uploader {
   async #takeBatch(signal: AbortSignal): Promise<void> {
     const { shared, database } = this.#cache
     const seen = shared.commits
-    const batch = database.uploadsAfter(this.#cursor, limits.uploadBatch)
-    if (batch.length === 0) await shared.nextCommit(seen, limits.progressLookMs)
+    const waiting = database.uploadsAfter(this.#cursor, limits.uploadBatch)
+    if (waiting.length === 0) await shared.nextCommit(seen, limits.progressLookMs)
+    const batch = waiting.filter((upload) => this.#isSettled(upload))
+    if (waiting.length > 0 && batch.length === 0) await delay(limits.uploadLookMs)
     for (const upload of batch) {
       const place = await this.#places.acquire(1, { signal })
       this.#cursor = upload.seq
       void this.#upload(upload, place, signal)
+    }
+  }
+
+  /** Not overwritten or removed right after it was written, as so many files are. */
+  #isSettled(upload: Upload): boolean {
+    return this.#hurried > 0 || Date.now() - upload.committedMs >= limits.uploadSettleMs
+  }
+
+  /** While `work` lasts, somebody waits for uploads: none is put off. */
+  async hurried(work: () => Promise<void>): Promise<void> {
+    this.#hurried += 1
+    try {
+      await work()
+    } finally {
+      this.#hurried -= 1
     }
   }
 

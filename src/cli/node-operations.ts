@@ -156,7 +156,8 @@ export class NodeOperations implements NodeStatus {
         for (const { size } of batch) line.totalBytes += size
         await Promise.all(
           batch.map(async (file) => {
-            line.doneBytes += await action(file)
+            const bytes = await action(file)
+            line.doneBytes += bytes
             line.doneFiles += 1
           }),
         )

@@ -138,10 +138,9 @@ export class VolumeNode {
     const { database, shared } = this.thread.cache
     for (const ino of shared.dirtyInodes()) this.thread.committer.commit(ino)
     try {
-      await this.progress.until(
-        () => database.oldestUploadMs() === null || this.uploader.failure !== undefined,
-        signal,
-      )
+      const isDone = (): boolean =>
+        database.oldestUploadMs() === null || this.uploader.failure !== undefined
+      await this.uploader.hurried(() => this.progress.until(isDone, signal))
     } catch {
       // Bounded: what is left goes on at the next start.
     }

@@ -1,6 +1,6 @@
 /**
- * Starts that cannot work: each ends with status 1 and one sentence that says what is wrong and what
- * to do, and leaves no mount behind. Real processes, real folders, real servers.
+ * Starts that cannot work: each ends with status 1 and one sentence that says what is wrong and
+ * what to do, and leaves no mount behind. Real processes, real folders, real servers.
  */
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
