@@ -1,0 +1,46 @@
+/**
+ * The process that does the workloads, the same one for every target, so that its own cost is equal
+ * for all. It knows nothing of mounts: it gets a directory and the name of a workload over its
+ * channel, works with synchronous calls, and answers with what it measured.
+ */
+import { mkdirSync, rmSync } from 'node:fs'
+import { allWorkloads, workloadKey } from './workloads/all-workloads.ts'
+import type { Measured, Scale } from './workloads/workload.ts'
+
+export type DriverTask =
+  | { kind: 'run'; directory: string; workload: string; scale: Scale }
+  | { kind: 'make'; directory: string }
+  | { kind: 'remove'; directory: string }
+
+export type DriverAnswer = { measured: Measured } | { error: string }
+
+/** Names of the small files, by directory. */
+const namesIn = new Map<string, string[]>()
+
+function perform(task: DriverTask): Measured {
+  if (task.kind === 'run') return run(task.directory, task.workload, task.scale)
+  namesIn.delete(task.directory)
+  if (task.kind === 'make') mkdirSync(task.directory)
+  else rmSync(task.directory, { recursive: true, force: true })
+  return { amount: 0, seconds: 0 }
+}
+
+function run(directory: string, key: string, scale: Scale): Measured {
+  const workload = allWorkloads.find((it) => workloadKey(it) === key)
+  if (workload === undefined) throw new Error(`there is no workload ${key}`)
+  const names = namesIn.get(directory) ?? []
+  namesIn.set(directory, names)
+  return workload.run({ ...scale, directory, names })
+}
+
+function answer(task: DriverTask): DriverAnswer {
+  try {
+    return { measured: perform(task) }
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+process.on('message', (task) => {
+  process.send?.(answer(task as DriverTask))
+})

@@ -1,0 +1,70 @@
+/**
+ * What was measured, by workload and target. A ratio is taken within one round, where both figures
+ * stem from the same minute of the machine, and the median of the rounds' ratios is what counts: on
+ * a machine with other work, absolute figures wander while ratios stay.
+ */
+import { NotMeasured } from './not-measured.ts'
+import { workloadKey } from './workloads/all-workloads.ts'
+import type { Measured, Workload } from './workloads/workload.ts'
+import type { Target } from './targets/target.ts'
+
+export type Cell =
+  /** Median rate, and median ratio to the baseline where that was measured as well. */
+  | { rate: number; ratio: number | undefined }
+  /** Why there is no rate. */
+  | { reason: string; isFailure: boolean }
+
+interface Column {
+  rates: (number | undefined)[]
+  error?: Error
+}
+
+const MEGA = 1_000_000
+
+export class Results {
+  readonly #baseline: Target
+  readonly #columns = new Map<string, Column>()
+
+  constructor(baseline: Target) {
+    this.#baseline = baseline
+  }
+
+  add(workload: Workload, target: Target, round: number, measured: Measured): number {
+    const rate = measured.amount / measured.seconds / (workload.unit === 'MB/s' ? MEGA : 1)
+    this.#column(workload, target).rates[round] = rate
+    return rate
+  }
+
+  addError(workload: Workload, target: Target, error: Error): void {
+    this.#column(workload, target).error ??= error
+  }
+
+  cell(workload: Workload, target: Target): Cell | undefined {
+    const { rates, error } = this.#column(workload, target)
+    const rate = median(rates)
+    // One round of several that failed is a failure of the whole.
+    if (error !== undefined) {
+      return { reason: error.message, isFailure: !(error instanceof NotMeasured) }
+    }
+    if (rate === undefined) return undefined
+    const baseline = this.#column(workload, this.#baseline).rates
+    const ratios = rates.map((it, round) => {
+      const base = baseline[round]
+      return it === undefined || base === undefined ? undefined : it / base
+    })
+    return { rate, ratio: median(ratios) }
+  }
+
+  #column(workload: Workload, target: Target): Column {
+    const key = `${workloadKey(workload)} / ${target.name}`
+    let column = this.#columns.get(key)
+    if (column === undefined) this.#columns.set(key, (column = { rates: [] }))
+    return column
+  }
+}
+
+function median(values: readonly (number | undefined)[]): number | undefined {
+  const sorted = values.filter((it) => it !== undefined).sort((a, b) => a - b)
+  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]]
+  return low === undefined || high === undefined ? undefined : (low + high) / 2
+}
