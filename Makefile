@@ -44,6 +44,10 @@ ok: install ## Types, lint, format, tidy, tests: what CI runs
 	@$(NPM) run --silent tidy
 	@$(NPM) test --silent
 
+.PHONY: bench
+bench: install ## Compare with the disk below and other FUSE file systems (ARGS=--help)
+	@$(WITH) node benchmarks/bench.ts $(ARGS)
+
 .PHONY: clean
 clean: ## Remove everything that make put here
 	rm -rf dist node_modules .tools

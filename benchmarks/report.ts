@@ -57,9 +57,10 @@ export class Report {
     return [line(heads), line(rule), ...rows.map(line), '', ...notes].join('\n')
   }
 
-  /** Workloads and targets that did not do what they should; empty when all is well. */
+  /** What our own mount or the baseline failed at; of the others it is only told. */
   failures(): string[] {
-    return this.#gaps().flatMap(({ text, isFailure }) => (isFailure ? [text] : []))
+    const ours = this.#parts.targets.filter((it) => it.isNeeded)
+    return this.#gaps(ours).flatMap(({ text, isFailure }) => (isFailure ? [text] : []))
   }
 
   /** A row of one cell is a heading. */
@@ -87,14 +88,14 @@ export class Report {
         `a workload of many steps ends after ${budgetMs / 1000} s.`,
       ...targets.map((it) => `${it.name}: ${it.detail}.`),
       ...missing.map((it) => `Not here: ${it.name} ${it.reason}.`),
-      ...this.#gaps().map((it) => it.text),
+      ...this.#gaps(targets).map((it) => it.text),
       `${new Date().toISOString().slice(0, 10)}, ${machine()}, commit ${commit()}.`,
       `Command: ${this.#command()}`,
     ]
   }
 
-  #gaps(): { text: string; isFailure: boolean }[] {
-    const { workloads, targets, results } = this.#parts
+  #gaps(targets: readonly Target[]): { text: string; isFailure: boolean }[] {
+    const { workloads, results } = this.#parts
     return workloads.flatMap((workload) =>
       targets.flatMap((target) => {
         const cell = results.cell(workload, target)

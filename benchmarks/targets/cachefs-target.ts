@@ -22,6 +22,7 @@ export async function openCacheFsTarget(setting: TargetSetting): Promise<Target>
   const api = new NodeApi(/^ready .*api=(\S*)/m.exec(program.output)?.[1] ?? '', signal)
   return {
     name: 'CacheFS',
+    isNeeded: true,
     detail: 'bin/client with its defaults, a directory as cloud',
     directory: mountPoint,
     settle: () => program.idle(signal),

@@ -10,6 +10,7 @@ export async function openNativeTarget({ directory }: TargetSetting): Promise<Ta
   const type = await fileSystemType(path)
   return {
     name: `native ${type}`,
+    isNeeded: true,
     detail: `a plain directory on ${type}; its "cold from the cloud" is cold from the disk`,
     directory: path,
     settle: () => Promise.resolve(),

@@ -19,7 +19,7 @@ const OPENERS = {
 export type TargetName = keyof typeof OPENERS
 export const targetNames = Object.keys(OPENERS) as TargetName[]
 
-/** Without these there is nothing to compare: that they do not start is a failure. */
+/** Without these there is nothing to compare: that one does not start is a failure. */
 const NEEDED: readonly TargetName[] = ['native', 'cachefs']
 
 export interface MissingTarget {

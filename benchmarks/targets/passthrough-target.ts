@@ -29,6 +29,7 @@ export async function openPassthroughTarget({ directory, signal }: TargetSetting
   })
   return {
     name: 'C libfuse',
+    isNeeded: false,
     detail: `passthrough_ll of libfuse ${version}, gcc -O2, cache=always`,
     directory: mountPoint,
     settle: () => program.idle(signal),

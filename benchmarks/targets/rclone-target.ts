@@ -28,6 +28,7 @@ export async function openRcloneTarget({ directory, signal }: TargetSetting): Pr
   }
   return {
     name: 'rclone mount',
+    isNeeded: false,
     detail: `${version}, ${writeBack.join(' ')}, over a directory`,
     directory: mountPoint!,
     settle,

@@ -37,6 +37,7 @@ export async function openS3fsTarget({ directory, signal }: TargetSetting): Prom
   const all = started.move()
   return {
     name: 's3fs',
+    isNeeded: false,
     detail: `s3fs ${version} over s3rver, nomultipart, use_cache, stat_cache_expire=3600`,
     directory: mountPoint,
     settle: () => program.idle(signal),

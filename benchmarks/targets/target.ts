@@ -6,6 +6,8 @@
 export interface Target extends AsyncDisposable {
   /** Heads its column. */
   readonly name: string
+  /** Without it there is nothing to compare: its failure is the benchmark's. */
+  readonly isNeeded: boolean
   /** Says exactly what it is: version, options that matter. */
   readonly detail: string
   /** Where workloads make their folders. */
