@@ -5,7 +5,7 @@
  */
 import { now } from '../base/clock.ts'
 import { removeAsides } from './aside-files.ts'
-import { CLEAN, DIRTY, JOURNALED, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
+import { DIRTY, JOURNALED, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './shared-state.ts'
 
@@ -66,12 +66,11 @@ export class FileCommitter {
   ): string[] {
     const { database, settings } = this.#cache
     const voidFrom = Math.ceil(Math.min(open.floor, open.size) / settings.chunkSize)
-    const superseded = new Set(rows.map((row) => row.index))
     const committedMs = Date.now()
     const dropped: string[] = []
     database.transaction(() => {
-      for (const upload of database.uploadsOf(ino, 0)) {
-        if (upload.index < voidFrom && !superseded.has(upload.index)) continue
+      const overwritten = rows.flatMap((row) => database.upload(ino, row.index) ?? [])
+      for (const upload of [...overwritten, ...database.uploadsOf(ino, voidFrom)]) {
         database.deleteUpload(upload.seq)
         if (upload.source !== null) dropped.push(upload.source)
       }
@@ -154,20 +153,18 @@ export class FileCommitter {
   /** The inode is gone: so are its bytes here, and its uploads. Under the lock. */
   forgetLocked(ino: number): void {
     const { database, files, shared } = this.#cache
-    const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+    const held = database.sumFrom(ino, 0)
     const uploads = database.uploadsOf(ino, 0)
     const growth = shared.findOpen(ino)?.growth ?? 0
-    if (rows.length > 0 || uploads.length > 0 || database.uncommitted(ino)) {
+    if (held.chunks > 0 || uploads.length > 0 || database.uncommitted(ino)) {
       database.transaction(() => {
         database.deleteChunksFrom(ino, 0)
         for (const upload of uploads) database.deleteUpload(upload.seq)
         database.deleteUncommitted(ino)
       })
     }
-    const used = rows.reduce((sum, row) => sum + row.length, growth)
-    const unsynced = rows.reduce((sum, row) => sum + (row.state === CLEAN ? 0 : row.length), growth)
-    shared.add('usedBytes', -used)
-    shared.add('unsyncedBytes', -unsynced)
+    shared.add('usedBytes', -held.used - growth)
+    shared.add('unsyncedBytes', -held.unsynced - growth)
     shared.bumpChunks(ino)
     shared.bumpFile(ino)
     files.remove(ino)

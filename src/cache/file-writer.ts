@@ -258,17 +258,15 @@ export class FileWriter {
     const rest = size % settings.chunkSize
     const tail = rest === 0 ? undefined : database.chunk(ino, first - 1)
     if (tail?.state === PENDING) this.#setAside(ino, first - 1, tail)
-    const gone = database.chunksFrom(ino, first, Number.MAX_SAFE_INTEGER)
+    const gone = database.sumFrom(ino, first)
     database.transaction(() => {
-      if (gone.length > 0) database.deleteChunksFrom(ino, first)
+      if (gone.chunks > 0) database.deleteChunksFrom(ino, first)
       if (tail) this.#trimTail(ino, tail, rest)
       // Until the backing file is cut as well, its length says nothing to recovery.
       this.#journalSize(ino, open, CUTTING)
     })
-    for (const chunk of gone) {
-      shared.add('usedBytes', -chunk.length)
-      if (chunk.state !== CLEAN) shared.add('unsyncedBytes', -chunk.length)
-    }
+    shared.add('usedBytes', -gone.used)
+    shared.add('unsyncedBytes', -gone.unsynced)
     shared.bumpChunks(ino)
   }
 

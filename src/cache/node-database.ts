@@ -200,6 +200,14 @@ export class NodeDatabase {
     return this.#all<{ ino: number }>(sql, ino, limit).map((row) => row.ino)
   }
 
+  /** What the chunks of an inode from an index on add up to. */
+  sumFrom(ino: number, index: number): { chunks: number; used: number; unsynced: number } {
+    const sql = `SELECT COUNT(*) AS chunks, COALESCE(SUM(length), 0) AS used,
+      COALESCE(SUM(CASE WHEN state = ${CLEAN} THEN 0 ELSE length END), 0) AS unsynced
+      FROM local_chunk WHERE ino = ? AND idx >= ?`
+    return this.#one(sql, ino, index) ?? { chunks: 0, used: 0, unsynced: 0 }
+  }
+
   totals(): { used: number; unsynced: number } {
     const sql = `SELECT COALESCE(SUM(length), 0) AS used,
       COALESCE(SUM(CASE WHEN state = ${CLEAN} THEN 0 ELSE length END), 0) AS unsynced
