@@ -7,7 +7,7 @@
  */
 import { statfsSync } from 'node:fs'
 import { Blocked } from '../base/blocked.ts'
-import { now, type Timestamp } from '../base/clock.ts'
+import { now } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { FileReader } from '../cache/file-reader.ts'
 import type { FileWriter } from '../cache/file-writer.ts'
@@ -36,7 +36,6 @@ import {
   readLink,
   removeXattr,
   setXattr,
-  type InodeRow,
 } from '../metadata/inode-rules.ts'
 import {
   exchange,
@@ -48,6 +47,7 @@ import {
   unlink,
 } from '../metadata/namespace-rules.ts'
 import type { Rule } from '../metadata/statement.ts'
+import { LiveAttributes } from './live-attributes.ts'
 import { Names, type NamesParts } from './names.ts'
 import { RECEIPT_XATTR, receiptOf, receiptXattr } from './receipt.ts'
 
@@ -71,9 +71,11 @@ export interface VolumeParts extends NamesParts {
 export class Volume implements InodeFileSystem {
   readonly #parts: VolumeParts
   readonly #names: Names
+  readonly #attributes: LiveAttributes
 
   constructor(parts: VolumeParts) {
     this.#parts = parts
+    this.#attributes = new LiveAttributes(parts)
     this.#names = new Names(parts)
   }
 
@@ -83,11 +85,11 @@ export class Volume implements InodeFileSystem {
   }
 
   lookup(_caller: Caller, parent: number, name: Uint8Array): Attributes {
-    return this.#overlay(this.#read(lookup(parent, name)))
+    return this.#attributes.read(lookup(parent, name))
   }
 
   getattr(_caller: Caller, ino: number): Attributes {
-    return this.#overlay(this.#read(getInode(ino)))
+    return this.#attributes.read(getInode(ino))
   }
 
   setattr(_caller: Caller, ino: number, change: AttributeChange): Attributes {
@@ -106,7 +108,7 @@ export class Volume implements InodeFileSystem {
       this.#write(changeInode(ino, others, change.ctime ?? time))
       committer.setTimes(ino, mtime)
     }
-    return this.#overlay(this.#read(getInode(ino)))
+    return this.#attributes.read(getInode(ino))
   }
 
   #requireRegular(ino: number): void {
@@ -134,7 +136,7 @@ export class Volume implements InodeFileSystem {
 
   link(_caller: Caller, ino: number, parent: number, name: Uint8Array): Attributes {
     const seq = this.#parts.numbers.next('entry')
-    return this.#overlay(this.#write(link(ino, parent, name, seq, now())))
+    return this.#attributes.write(link(ino, parent, name, seq, now()))
   }
 
   unlink(_caller: Caller, parent: number, name: Uint8Array): void {
@@ -275,8 +277,9 @@ export class Volume implements InodeFileSystem {
     const count = sink.plus ? limits.directoryPagePlus : limits.directoryPage
     let last: number | undefined
     if (sink.plus) {
-      for (const row of this.#read(listEntriesWithInodes(ino, after, count))) {
-        if (!sink.add(row.name, row.ino, row.type, row.seq, this.#overlay(row))) return undefined
+      const page = this.#attributes.readAll(listEntriesWithInodes(ino, after, count))
+      for (const { row, attributes } of page) {
+        if (!sink.add(row.name, row.ino, row.type, row.seq, attributes)) return undefined
         last = row.seq
       }
     } else {
@@ -346,24 +349,6 @@ export class Volume implements InodeFileSystem {
     this.#parts.engine.close()
   }
 
-  /** Attributes with what was written and is not committed. */
-  #overlay(row: InodeRow): Attributes {
-    const { shared, files } = this.#parts.cache
-    if ((row.mode & S_IFMT) !== S_IFREG || !shared.mayBeOpen(row.ino)) return row
-    return shared.withInode(row.ino, () => {
-      const open = shared.findOpen(row.ino)
-      if (open?.dirty !== true) return row
-      const { mtime, ctime } = open
-      const blocks = open.floor === 0 ? 0 : row.blocks
-      row.size = open.size
-      row.blocks = Math.max(blocks, files.stat(row.ino)?.blocks ?? 0)
-      row.mtimeSec = mtime.sec
-      row.mtimeNsec = mtime.nsec
-      if (isLater(ctime, row)) ({ sec: row.ctimeSec, nsec: row.ctimeNsec } = ctime)
-      return row
-    })
-  }
-
   #read<T>(rule: Rule<T>): T {
     return this.#parts.engine.read(rule)
   }
@@ -374,10 +359,6 @@ export class Volume implements InodeFileSystem {
 }
 
 const NUL = Buffer.alloc(1)
-
-function isLater(time: Timestamp, row: InodeRow): boolean {
-  return time.sec > row.ctimeSec || (time.sec === row.ctimeSec && time.nsec > row.ctimeNsec)
-}
 
 function isReceipt(name: Uint8Array): boolean {
   return Buffer.compare(name, RECEIPT_XATTR) === 0

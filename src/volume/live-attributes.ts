@@ -1,0 +1,64 @@
+/**
+ * Attributes as they are at this moment: what the metadata has, with what was written and is not
+ * committed. The kernel believes them until it is told otherwise, so they must never be older than
+ * the question: a row that was read before a commit, and looked at after it, is read again.
+ */
+import type { Timestamp } from '../base/clock.ts'
+import type { NodeCache } from '../cache/node-cache.ts'
+import type { Attributes } from '../filesystem/inode-file-system.ts'
+import { S_IFMT, S_IFREG, findInode, type InodeRow } from '../metadata/inode-rules.ts'
+import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import type { Rule } from '../metadata/statement.ts'
+
+export class LiveAttributes {
+  readonly #engine: MetadataEngine
+  readonly #cache: NodeCache
+
+  constructor({ engine, cache }: { engine: MetadataEngine; cache: NodeCache }) {
+    this.#engine = engine
+    this.#cache = cache
+  }
+
+  /** Attributes of the inode that a rule finds. */
+  read(rule: Rule<InodeRow>): Attributes {
+    const { commits } = this.#cache.shared
+    return this.#overlay(this.#engine.read(rule), commits)
+  }
+
+  /** As `read`, of many at once. */
+  readAll<R extends InodeRow>(rule: Rule<R[]>): { row: R; attributes: Attributes }[] {
+    const { commits } = this.#cache.shared
+    const rows = this.#engine.read(rule)
+    return rows.map((row) => ({ row, attributes: this.#overlay(row, commits) }))
+  }
+
+  /** As `read`, of an inode that a rule changes. */
+  write(rule: Rule<InodeRow>): Attributes {
+    const { commits } = this.#cache.shared
+    return this.#overlay(this.#engine.write(rule), commits)
+  }
+
+  /** `commits`: how many there had been before the row was read. */
+  #overlay(row: InodeRow, commits: number): Attributes {
+    const { shared, files } = this.#cache
+    if ((row.mode & S_IFMT) !== S_IFREG) return row
+    // In this order: an inode that is not open any more was committed before.
+    if (!shared.mayBeOpen(row.ino) && shared.commits === commits) return row
+    return shared.withInode(row.ino, () => {
+      const open = shared.findOpen(row.ino)
+      if (open?.dirty !== true) return this.#engine.read(findInode(row.ino)) ?? row
+      const { mtime, ctime } = open
+      const blocks = open.floor === 0 ? 0 : row.blocks
+      row.size = open.size
+      row.blocks = Math.max(blocks, files.stat(row.ino)?.blocks ?? 0)
+      row.mtimeSec = mtime.sec
+      row.mtimeNsec = mtime.nsec
+      if (isLater(ctime, row)) ({ sec: row.ctimeSec, nsec: row.ctimeNsec } = ctime)
+      return row
+    })
+  }
+}
+
+function isLater(time: Timestamp, row: InodeRow): boolean {
+  return time.sec > row.ctimeSec || (time.sec === row.ctimeSec && time.nsec > row.ctimeNsec)
+}
