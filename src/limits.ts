@@ -37,6 +37,20 @@ export const limits = {
   apiHeadersMs: 30_000,
   /** Idle connections are kept so long, ms. */
   apiKeepAliveMs: 65_000,
+  /** Silence on a connection with a request under way, ms: longer than any call to the cloud. */
+  apiIdleMs: 180_000,
+  /** A whole request, ms, besides the time that the largest upload may take at the slowest. */
+  apiRequestMs: 300_000,
+  /** What a refused client still sends is taken in so long, ms: it reads the answer after that. */
+  apiLingerMs: 2_000,
+  /** Connections at once; further ones are closed. */
+  apiConnections: 1024,
+  /** Long-running calls (wait, warm, evict) at once; further ones are told to come back. */
+  apiLongCalls: 64,
+  /** A long-running call repeats its last line so often, ms: proxies give up after a minute. */
+  apiHeartbeatMs: 15_000,
+  /** Versions of a file that is being replaced that are tried for one that stays. */
+  apiVersionAttempts: 8,
   /** Requests under way may end in this time when the node stops, ms. */
   apiCloseMs: 5_000,
   /** Symbolic links followed in one path: as Linux. */

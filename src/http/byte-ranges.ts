@@ -24,7 +24,28 @@ export function parseRanges(header: string | undefined, size: number): ByteRange
     if (range === 'malformed') return undefined
     if (range) ranges.push(range)
   }
-  return ranges
+  return merged(ranges)
+}
+
+/**
+ * In the order asked for; ranges that overlap or touch become one (section 15.3.7.2), so that no
+ * request is answered with more bytes than the file has.
+ */
+function merged(ranges: readonly ByteRange[]): ByteRange[] {
+  const result: ByteRange[] = []
+  for (const range of ranges) {
+    let { start, end } = range
+    for (let i = result.length - 1; i >= 0; i--) {
+      const other = result[i]!
+      if (other.start > end + 1 || start > other.end + 1) continue
+      start = Math.min(start, other.start)
+      end = Math.max(end, other.end)
+      result.splice(i, 1)
+      i = result.length
+    }
+    result.push({ start, end })
+  }
+  return result
 }
 
 function resolve(first: string, last: string, size: number): ByteRange | 'malformed' | undefined {

@@ -35,6 +35,6 @@ export const HTTP_STATUS: Record<FsErrorCode, number> = {
   EOVERFLOW: 400,
   EOPNOTSUPP: 501,
   ETIMEDOUT: 504,
-  ESTALE: 409,
+  ESTALE: 503,
   ECANCELED: 499,
 }

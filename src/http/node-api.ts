@@ -1,22 +1,24 @@
 /**
- * The HTTP API of one node: fastify, the key, errors as JSON, the routes. It only translates: the
- * work is the file system's and the node's.
+ * The HTTP API of one node: its routes on an HTTP server, and their description. It only
+ * translates: the work is the file system's and the node's.
  */
 import swagger from '@fastify/swagger'
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify'
-import { FsError, codeOf, describe } from '../base/fs-error.ts'
+import type { FastifyInstance } from 'fastify'
+import { Registry } from 'prom-client'
+import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import type { FileSystem } from '../filesystem/file-system.ts'
 import { limits } from '../limits.ts'
-import { ApiKey } from './api-key.ts'
-import { errorBody, fileRoutes } from './file-routes.ts'
-import { HTTP_STATUS } from './http-status.ts'
+import { fileRoutes } from './file-routes.ts'
+import { createHttpServer } from './http-server.ts'
 import { nodeMetrics } from './node-metrics.ts'
 import { nodeRoutes } from './node-routes.ts'
 import type { NodeStatus } from './node-status.ts'
+import { describeApi } from './open-api.ts'
+import { countRequests } from './request-metrics.ts'
 
 /** Answered without a key: probes have none. */
-const OPEN_PATH = '/api/health'
+const OPEN_PATHS = ['/api/health']
 
 export interface NodeApiOptions {
   files: FileSystem
@@ -25,14 +27,18 @@ export interface NodeApiOptions {
   maxUploadBytes: number
   version: string
   logger: Logger
+  /** What `/metrics` serves; what others registered in it comes along. */
+  registry?: Registry | undefined
 }
 
 export class NodeApi {
   readonly #app: FastifyInstance
+  readonly #stopping: AbortController
   readonly url: string
 
-  private constructor(app: FastifyInstance, url: string) {
+  private constructor(app: FastifyInstance, stopping: AbortController, url: string) {
     this.#app = app
+    this.#stopping = stopping
     this.url = url
   }
 
@@ -41,9 +47,10 @@ export class NodeApi {
     options: NodeApiOptions,
     address: { host: string; port: number },
   ): Promise<NodeApi> {
-    const app = await createNodeApi(options)
+    const stopping = new AbortController()
+    const app = await createNodeApi(options, stopping.signal)
     try {
-      return new NodeApi(app, await app.listen(address))
+      return new NodeApi(app, stopping, await app.listen(address))
     } catch (cause) {
       await app.close()
       const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
@@ -55,91 +62,42 @@ export class NodeApi {
     }
   }
 
-  /** Takes no new requests and ends those under way. */
+  /**
+   * Takes no new requests; long-running calls are told to end, files under way have a while to
+   * arrive.
+   */
   async close(): Promise<void> {
-    const grace = setTimeout(() => {
-      this.#app.server.closeAllConnections()
-    }, limits.apiCloseMs)
+    this.#stopping.abort()
+    const grace = setTimeout(() => this.#app.server.closeAllConnections(), limits.apiCloseMs)
     await this.#app.close()
     clearTimeout(grace)
   }
 }
 
-async function createNodeApi(options: NodeApiOptions): Promise<FastifyInstance> {
-  const app = fastify({
-    bodyLimit: limits.apiJsonBytes,
-    requestTimeout: 0,
-    keepAliveTimeout: limits.apiKeepAliveMs,
-    http: { maxHeaderSize: limits.apiHeaderBytes, headersTimeout: limits.apiHeadersMs },
-    routerOptions: { maxParamLength: limits.apiHeaderBytes },
-    exposeHeadRoutes: false,
-    forceCloseConnections: 'idle',
+async function createNodeApi(
+  options: NodeApiOptions,
+  stopping: AbortSignal,
+): Promise<FastifyInstance> {
+  const registry = options.registry ?? new Registry()
+  const app = createHttpServer({ ...options, openPaths: OPEN_PATHS })
+  app.setNotFoundHandler(({ method, url }) => {
+    throw new FsError('ENOENT', `there is no ${method} ${url.split('?', 1)[0] ?? ''}`)
   })
-  app.setErrorHandler((error: FastifyError, request, reply) => {
-    const { status, code, message, path } = answerTo(error)
-    if (status >= 500) options.logger.warn(`${request.method} ${request.url}: ${describe(error)}`)
-    return reply
-      .code(status)
-      .type('application/json')
-      .send(errorBody(code, message, path))
-  })
-  app.setNotFoundHandler((request, reply) => {
-    const message = `there is no ${request.method} ${request.url.split('?', 1)[0] ?? ''}`
-    return reply.code(404).send(errorBody('ENOENT', message))
-  })
-  requireKey(app, options.apiKey)
-  await app.register(swagger, {
-    openapi: { info: { title: 'CacheFS node', version: options.version } },
-  })
-  await addRoutes(app, options)
-  return app
-}
-
-async function addRoutes(app: FastifyInstance, options: NodeApiOptions): Promise<void> {
-  const metrics = nodeMetrics(options.node)
+  countRequests(app, registry)
+  nodeMetrics(options.node, registry)
+  await app.register(swagger, describeApi('CacheFS node', options.version))
   await app.register((scope, _options, done) => {
     fileRoutes(scope, options)
     done()
   })
   await app.register((scope, _options, done) => {
-    nodeRoutes(scope, options.node)
-    scope.get(
-      '/metrics',
-      { schema: { summary: 'For Prometheus', tags: ['node'] } },
-      async (_, reply) => {
-        return await reply.type(metrics.contentType).send(await metrics.metrics())
-      },
-    )
+    nodeRoutes(scope, options.node, stopping)
+    const metrics = { schema: { summary: 'For Prometheus', tags: ['node'] } }
+    scope.get('/metrics', metrics, async (_request, reply) => {
+      return await reply.type(registry.contentType).send(await registry.metrics())
+    })
     scope.get('/api/openapi.json', { schema: { hide: true } }, () => app.swagger())
     done()
   })
-}
-
-function requireKey(app: FastifyInstance, apiKey: string | undefined): void {
-  if (apiKey === undefined || apiKey === '') return
-  const key = new ApiKey(apiKey)
-  app.addHook('onRequest', async (request, reply) => {
-    if (request.url.split('?', 1)[0] === OPEN_PATH) return
-    if (key.matches(request.headers['x-api-key'])) return
-    reply.header('connection', 'close')
-    await reply.code(401).send(errorBody('EACCES', 'send the API key in the header X-API-Key'))
-  })
-}
-
-interface Answer {
-  status: number
-  code: string
-  message: string
-  path: string | undefined
-}
-
-function answerTo(error: FastifyError | FsError): Answer {
-  if (error instanceof FsError) {
-    const { code, message, path } = error
-    return { status: HTTP_STATUS[code], code, message, path }
-  }
-  const status = error.statusCode ?? 500
-  if (status < 500) return { status, code: 'EINVAL', message: error.message, path: undefined }
-  const code = codeOf(error)
-  return { status: HTTP_STATUS[code], code, message: describe(error), path: undefined }
+  return app
 }

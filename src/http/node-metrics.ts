@@ -1,9 +1,9 @@
 /** `/metrics` in Prometheus' format: the node's counters, and those of the Node process. */
-import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import { Counter, Gauge, collectDefaultMetrics } from 'prom-client'
+import type { Registry } from 'prom-client'
 import type { NodeStatus } from './node-status.ts'
 
-export function nodeMetrics(node: NodeStatus): Registry {
-  const registry = new Registry()
+export function nodeMetrics(node: NodeStatus, registry: Registry): void {
   collectDefaultMetrics({ register: registry })
   for (const name of Object.keys(node.cacheStats())) {
     const counter: Counter = new Counter({
@@ -26,7 +26,6 @@ export function nodeMetrics(node: NodeStatus): Registry {
       },
     })
   }
-  return registry
 }
 
 function snake(name: string): string {

@@ -1,14 +1,15 @@
 /**
- * What a node tells of itself and does on request. Long answers are lines of JSON (NDJSON), written
- * as the work gets on; a failure after the first line is a last line with `error`.
+ * What a node tells of itself and does on request. Long answers are lines of JSON
+ * (progress-lines.ts); they end with the client that asked, and with the node.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { Readable } from 'node:stream'
-import { codeOf, describe } from '../base/fs-error.ts'
+import { FsError } from '../base/fs-error.ts'
+import { Semaphore } from '../base/semaphore.ts'
 import { limits } from '../limits.ts'
-import { filePath } from './file-path.ts'
-import { errorBody, signalOf } from './file-routes.ts'
+import { clientSignal } from './client-signal.ts'
+import { checkPath, filePath } from './file-path.ts'
 import type { CallOptions, NodeStatus, ProgressLine } from './node-status.ts'
+import { progressLines } from './progress-lines.ts'
 
 const PATHS_BODY = {
   type: 'object',
@@ -19,14 +20,16 @@ const PATHS_BODY = {
       type: 'array',
       minItems: 1,
       maxItems: limits.pathsPerRequest,
-      items: { type: 'string', pattern: '^/', maxLength: limits.pathBytes },
+      items: { type: 'string', pattern: '^/' },
     },
   },
 } as const
 
 type Action = (paths: readonly string[], options?: CallOptions) => AsyncIterable<ProgressLine>
 
-export function nodeRoutes(app: FastifyInstance, node: NodeStatus): void {
+export function nodeRoutes(app: FastifyInstance, node: NodeStatus, stopping: AbortSignal): void {
+  // JSON only: a form on some web page cannot send that without asking first.
+  app.removeContentTypeParser('text/plain')
   const about = (summary: string): { schema: object } => ({ schema: { summary, tags: ['node'] } })
   app.get('/api/health', about('Whether the node works'), () => node.health())
   app.get('/api/status', about('What the node holds, does and owes the cloud'), () => node.status())
@@ -44,30 +47,32 @@ export function nodeRoutes(app: FastifyInstance, node: NodeStatus): void {
     warm: ['Brings files to this node', (paths, options) => node.warm(paths, options)],
     evict: ['Takes durable files off this node', (paths, options) => node.evict(paths, options)],
   }
+  const places = new Semaphore(limits.apiLongCalls)
   for (const [name, [summary, action]] of Object.entries(actions)) {
     const schema = { summary, tags: ['node'], body: PATHS_BODY }
-    app.post(`/api/${name}`, { schema }, (request, reply) => progress(action, request, reply))
+    app.post(`/api/${name}`, { schema }, (request, reply) =>
+      progress({ action, places, stopping }, request, reply),
+    )
   }
 }
 
-/** The first line decides the status: a path that is not there is a plain error. */
+interface LongCall {
+  action: Action
+  places: Semaphore
+  stopping: AbortSignal
+}
+
 async function progress(
-  action: Action,
+  { action, places, stopping }: LongCall,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
-  const { paths } = request.body as { paths: string[] }
-  const lines = action(paths, { signal: signalOf(request, reply) })[Symbol.asyncIterator]()
-  const first = await lines.next()
-  async function* ndjson(): AsyncGenerator<string> {
-    try {
-      for (let line = first; line.done !== true; line = await lines.next()) {
-        yield `${JSON.stringify(line.value)}\n`
-      }
-    } catch (error) {
-      yield `${JSON.stringify(errorBody(codeOf(error), describe(error)))}\n`
-    }
+  const paths = (request.body as { paths: string[] }).paths.map(checkPath)
+  const place = places.tryAcquire()
+  if (place === undefined) {
+    throw new FsError('EAGAIN', `${limits.apiLongCalls} such calls are under way: try again later`)
   }
-  reply.type('application/x-ndjson; charset=utf-8')
-  return await reply.send(Readable.from(ndjson(), { objectMode: false }))
+  reply.raw.once('close', () => place.release())
+  const stream = await progressLines(action(paths, { signal: clientSignal(reply, stopping) }))
+  return await reply.type('application/x-ndjson; charset=utf-8').send(stream)
 }

@@ -37,14 +37,16 @@ export function rangesApply(header: string | undefined, stat: FileStat): boolean
   return !Number.isNaN(date) && Math.floor(stat.mtimeMs / 1000) === Math.floor(date / 1000)
 }
 
-export function quoted(stat: FileStat): string {
-  return `"${stat.etag}"`
+/** As an entity tag is written: what a tag cannot have is escaped. */
+export function quoted({ etag }: FileStat): string {
+  return `"${etag.replaceAll(/[^\x21\x23-\x7e]/g, encodeURIComponent)}"`
 }
 
 function lists(header: string, stat: FileStat | undefined, how: 'strong' | 'weak'): boolean {
   if (stat === undefined) return false
   if (header.trim() === '*') return true
-  const tags = header.split(',').map((tag) => tag.trim())
+  // Tags may have commas in them: not split, but searched for.
+  const tags = header.match(/(?:W\/)?"[^"]*"/g) ?? []
   return tags.some((tag) => (how === 'weak' ? tag.replace(/^W\//, '') : tag) === quoted(stat))
 }
 

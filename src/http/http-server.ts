@@ -1,0 +1,141 @@
+/**
+ * The HTTP server beneath an API: bounds on everything that a client can send or hold on to, errors
+ * as JSON whatever the layer they come from, and the key.
+ *
+ * Invariants: a request without the right key reaches no route but the open ones; a refused client
+ * gets to read why, though it may still be sending; nobody holds a connection for ever.
+ */
+import fastify from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { describe } from '../base/fs-error.ts'
+import type { Logger } from '../base/logger.ts'
+import { limits } from '../limits.ts'
+import { ApiKey } from './api-key.ts'
+import { HttpError, answerTo, errorBody } from './http-error.ts'
+
+export interface HttpServerOptions {
+  apiKey: string | undefined
+  /** Paths that are answered without the key, exactly as they stand in the request. */
+  openPaths: readonly string[]
+  maxUploadBytes: number
+  logger: Logger
+}
+
+export function createHttpServer(options: HttpServerOptions): FastifyInstance {
+  const { logger, maxUploadBytes } = options
+  const app = fastify({
+    bodyLimit: limits.apiJsonBytes,
+    connectionTimeout: limits.apiIdleMs,
+    requestTimeout: limits.apiRequestMs + Math.ceil(maxUploadBytes / limits.cloudBytesPerMsMin),
+    keepAliveTimeout: limits.apiKeepAliveMs,
+    http: { maxHeaderSize: limits.apiHeaderBytes, headersTimeout: limits.apiHeadersMs },
+    routerOptions: { maxParamLength: limits.apiHeaderBytes },
+    exposeHeadRoutes: false,
+    // What is wrong is refused, not put right: "/a" is no list of paths.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    forceCloseConnections: 'idle',
+    frameworkErrors: (_error, _request, reply) => {
+      void sendError(reply, new HttpError(400, 'EINVAL', 'the URL has malformed escapes'))
+    },
+    clientErrorHandler: refuseConnection,
+  })
+  app.server.maxConnections = limits.apiConnections
+  app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    // Uploads are told to go on when they have been looked at (file-writer.ts).
+    if (request.method !== 'PUT') response.writeContinue()
+    app.server.emit('request', request, response)
+  })
+  // What was meant as plain JSON goes out as it is: schemas are there to document it.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data))
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const { status } = answerTo(error)
+    if (status >= 500) logger.warn(`${request.method} ${request.url}: ${describe(error)}`)
+    return sendError(reply, error)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, url } = request
+    logger.debug({ method, url, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, '')
+    if (!request.raw.complete) linger(request.raw)
+  })
+  requireKey(app, options)
+  return app
+}
+
+function sendError(reply: FastifyReply, error: unknown): FastifyReply {
+  const { status, headers, body } = answerTo(error)
+  for (const name of ['content-length', 'content-disposition']) reply.removeHeader(name)
+  return reply.code(status).headers(headers).type('application/json; charset=utf-8').send(body)
+}
+
+/**
+ * Closing at once would reset the connection, and the client would lose the answer that it has
+ * not read while it was sending. So what comes is taken in and thrown away, for a while.
+ */
+function linger(request: IncomingMessage): void {
+  const { socket } = request
+  request.resume()
+  const timer = setTimeout(() => {
+    if (!request.complete) socket.destroy()
+  }, limits.apiLingerMs)
+  timer.unref()
+  socket.once('close', () => clearTimeout(timer))
+}
+
+function requireKey(app: FastifyInstance, { apiKey, openPaths }: HttpServerOptions): void {
+  if (apiKey === undefined || apiKey === '') return
+  const key = new ApiKey(apiKey)
+  const open = new Set(openPaths)
+  app.addHook('onRequest', async (request) => {
+    if (open.has(request.url.split('?', 1)[0] ?? '')) return
+    if (!key.matches(givenKey(request))) {
+      throw new HttpError(401, 'EACCES', 'send the API key in the header X-API-Key')
+    }
+  })
+}
+
+/** Prometheus, for one, can send a bearer token and no header of its own. */
+function givenKey({ headers }: FastifyRequest): unknown {
+  return headers['x-api-key'] ?? /^Bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1]
+}
+
+/** What is no HTTP request at all, or too much or too slow to be one. */
+function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
+  // As Node itself looks whether an answer is under way: this one would end up in the middle of it.
+  const { _httpMessage: answer } = socket as { _httpMessage?: ServerResponse }
+  if (error.code === 'ECONNRESET' || !socket.writable || answer?.headersSent) {
+    socket.destroy()
+    return
+  }
+  const [status, code, message] = refusalOf(error)
+  const body = JSON.stringify(errorBody(code, `${code}: ${message}`))
+  const lines = [
+    `HTTP/1.1 ${status}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ]
+  // Who has ended its side sends no more, and its request need not wait to be given up.
+  const lingerMs = error.code === 'HPE_INVALID_EOF_STATE' ? 0 : limits.apiLingerMs
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => {
+    setTimeout(() => socket.destroy(), lingerMs).unref()
+  })
+}
+
+function refusalOf({ code }: Error & { code?: string }): [string, string, string] {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return [
+        '431 Request Header Fields Too Large',
+        'E2BIG',
+        `URL and headers have at most ${limits.apiHeaderBytes} bytes`,
+      ]
+    case 'HPE_INVALID_URL':
+      return ['400 Bad Request', 'EINVAL', 'escape what is not ASCII in a URL: %C3%BC for ü']
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return ['408 Request Timeout', 'ETIMEDOUT', 'the request did not arrive in time']
+    default:
+      return ['400 Bad Request', 'EINVAL', `this is no HTTP request (${code ?? 'malformed'})`]
+  }
+}
