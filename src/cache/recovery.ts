@@ -5,13 +5,23 @@
  * - content that was written and not committed is committed as far as it was written;
  * - a commit that is in the journal and not in the metadata is finished;
  * - what belongs to inodes that are gone is removed; so are set-aside files that nothing reads;
- * - after an unclean end, chunks whose file is missing or too short are no longer called present.
+ * - after an unclean end, chunks whose file is missing or too short are no longer called present;
+ * - when the machine itself went down, every clean chunk is read and compared with its CRC-32: what
+ *   had not reached the disk comes from the cloud again.
  */
-import { readdirSync, renameSync } from 'node:fs'
+import { readFileSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import type { Logger } from '../base/logger.ts'
 import type { FileCommitter } from './file-committer.ts'
-import { CLEAN, CUTTING, JOURNALED, PENDING, type Uncommitted } from './node-database.ts'
+import {
+  CLEAN,
+  CUTTING,
+  JOURNALED,
+  PENDING,
+  type LocalChunk,
+  type Uncommitted,
+} from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 
 const PAGE = 1000
@@ -21,6 +31,7 @@ export class Recovery {
   readonly #committer: FileCommitter
   readonly #logger: Logger
   #recovered = 0
+  #machineDied = false
 
   constructor(cache: NodeCache, committer: FileCommitter, logger: Logger) {
     this.#cache = cache
@@ -31,8 +42,12 @@ export class Recovery {
   run(): void {
     const { database, shared } = this.#cache
     const wasClean = database.setting('clean') === '1'
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    const before = database.setting('boot')
+    this.#machineDied = !wasClean && before !== undefined && before !== boot
     database.transaction(() => {
       database.setSetting('clean', '0')
+      database.setSetting('boot', boot)
     })
     this.#restoreRenamed()
     if (!wasClean) this.#verify()
@@ -89,13 +104,23 @@ export class Recovery {
     const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
     const short = rows.filter((row) => {
       const misses = row.index * settings.chunkSize + row.length > size
-      return row.state === CLEAN && misses
+      return row.state === CLEAN && (misses || (this.#machineDied && !this.#isIntact(ino, row)))
     })
     if (short.length === 0) return
-    this.#logger.warn(`${files.path(ino)} lacks ${short.length} chunks: they come from the cloud`)
+    const what = `${short.length} chunks of ${files.path(ino)}`
+    this.#logger.warn(`${what} did not survive: they come from the cloud again`)
     database.transaction(() => {
       for (const row of short) database.deleteChunk(ino, row.index)
     })
+  }
+
+  #isIntact(ino: number, row: LocalChunk): boolean {
+    const { files, index, settings } = this.#cache
+    const wanted = index.find(ino, row.index)
+    if (wanted?.id !== row.id || wanted.length !== wanted.objectLength) return false
+    const data = Buffer.alloc(wanted.length)
+    files.read(ino, data, row.index * settings.chunkSize)
+    return crc32(data) === wanted.crc
   }
 
   #finishCommits(): void {
