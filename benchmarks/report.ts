@@ -4,10 +4,10 @@
  * there.
  */
 import { execFileSync } from 'node:child_process'
-import { cpus, release, totalmem } from 'node:os'
+import { cpus, loadavg, release, totalmem } from 'node:os'
 import { formatSize } from '../src/cli/size.ts'
 import type { BenchOptions } from './bench-options.ts'
-import type { Cell, Results } from './results.ts'
+import { UNSTEADY, type Cell, type Results } from './results.ts'
 import type { MissingTarget } from './targets/open-targets.ts'
 import type { Target } from './targets/target.ts'
 import { workloadKey } from './workloads/all-workloads.ts'
@@ -83,7 +83,7 @@ export class Report {
     const { sizeBytes, files, operations, budgetMs } = options.scale
     return [
       `Ratios are to ${targets[0]?.name ?? ''} in the same round, medians of ${options.rounds}: ` +
-        `1.00 is as fast as the disk below.`,
+        `1.00 is as fast as the disk below, ~ that the rounds differ by more than ${UNSTEADY} times.`,
       `${formatSize(sizeBytes)} file, ${files} small files, ${operations} random operations; ` +
         `a workload of many steps ends after ${budgetMs / 1000} s.`,
       ...targets.map((it) => `${it.name}: ${it.detail}.`),
@@ -119,7 +119,7 @@ function cellText(cell: Cell | undefined, { unit }: Workload, isBaseline: boolea
   if ('reason' in cell) return cell.isFailure ? 'failed' : 'n/a'
   const rate = `${formatNumber(cell.rate)} ${unit}`
   if (isBaseline || cell.ratio === undefined) return rate
-  return `${formatRatio(cell.ratio)} (${rate})`
+  return `${cell.isUnsteady ? '~' : ''}${formatRatio(cell.ratio)} (${rate})`
 }
 
 function formatNumber(value: number): string {
@@ -134,7 +134,9 @@ function machine(): string {
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`
   const [cpu] = cpus()
   const cores = `${cpus().length} cores (${cpu?.model ?? 'unknown'})`
-  return `${cores}, ${memory} memory, Linux ${release()}, Node ${process.version}`
+  // What else runs takes part in every figure: the last 15 minutes' load tells.
+  const load = loadavg()[2]?.toFixed(1) ?? '?'
+  return `${cores}, load ${load}, ${memory} memory, Linux ${release()}, Node ${process.version}`
 }
 
 function commit(): string {

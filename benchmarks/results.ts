@@ -9,8 +9,11 @@ import type { Measured, Workload } from './workloads/workload.ts'
 import type { Target } from './targets/target.ts'
 
 export type Cell =
-  /** Median rate, and median ratio to the baseline where that was measured as well. */
-  | { rate: number; ratio: number | undefined }
+  /**
+   * Median rate, and median ratio to the baseline where that was measured as well. Unsteady: the
+   * rounds' ratios are more than a factor of `UNSTEADY` apart.
+   */
+  | { rate: number; ratio: number | undefined; isUnsteady: boolean }
   /** Why there is no rate. */
   | { reason: string; isFailure: boolean }
 
@@ -20,6 +23,7 @@ interface Column {
 }
 
 const MEGA = 1_000_000
+export const UNSTEADY = 2
 
 export class Results {
   readonly #baseline: Target
@@ -52,7 +56,9 @@ export class Results {
       const base = baseline[round]
       return it === undefined || base === undefined ? undefined : it / base
     })
-    return { rate, ratio: median(ratios) }
+    const known = ratios.filter((it) => it !== undefined)
+    const isUnsteady = Math.max(...known) > UNSTEADY * Math.min(...known)
+    return { rate, ratio: median(ratios), isUnsteady }
   }
 
   #column(workload: Workload, target: Target): Column {
