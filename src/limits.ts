@@ -53,6 +53,8 @@ export const limits = {
   apiVersionAttempts: 8,
   /** Requests under way may end in this time when the node stops, ms. */
   apiCloseMs: 5_000,
+  /** A change through the API is answered after so long, ms, though the kernel did not note it. */
+  kernelNotifyMs: 5_000,
   /** Symbolic links followed in one path: as Linux. */
   linksFollowed: 40,
   /** Bytes read or written in one step by the API: flat memory, few steps. */

@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { FsError } from '../base/fs-error.ts'
 import { loggerOf, type Logger } from '../base/logger.ts'
 import { siblingModule } from '../base/sibling-module.ts'
@@ -178,15 +179,22 @@ class KernelChanges implements Changes {
     this.#logger = logger
   }
 
-  entry(parent: number, name: Uint8Array): void {
-    this.server?.invalidateEntry(parent, name).catch(this.#report)
+  entry(parent: number, name: Uint8Array): Promise<void> {
+    return this.#bounded(this.server?.invalidateEntry(parent, name))
   }
 
-  inode(ino: number): void {
-    this.server?.invalidateInode(ino).catch(this.#report)
+  inode(ino: number): Promise<void> {
+    return this.#bounded(this.server?.invalidateInode(ino))
   }
 
-  readonly #report = (error: unknown): void => {
-    this.#logger.warn({ err: error }, 'the kernel could not be told of a change')
+  /** The kernel takes a notification when whoever works on the inode lets go of it. */
+  async #bounded(told: Promise<void> | undefined): Promise<void> {
+    const late = delay(limits.kernelNotifyMs, 'late', { ref: false })
+    try {
+      const outcome = await Promise.race([told, late])
+      if (outcome === 'late') this.#logger.warn('the kernel takes its time to note a change')
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'the kernel could not be told of a change')
+    }
   }
 }

@@ -30,9 +30,9 @@ const O_RDONLY = 0
 /** What the kernel may have cached and has to forget. */
 export interface Changes {
   /** The name now means something else, or nothing. */
-  entry(parent: number, name: Uint8Array): void
+  entry(parent: number, name: Uint8Array): Promise<void>
   /** The attributes or the content of an inode changed. */
-  inode(ino: number): void
+  inode(ino: number): Promise<void>
 }
 
 export interface VolumeFilesOptions {
@@ -145,11 +145,11 @@ export class VolumeFiles implements FileSystem {
     path: string,
     { recursive = false, mode = 0o755 }: CallOptions & { recursive?: boolean; mode?: number } = {},
   ): Promise<void> {
-    if (recursive) this.#makeParents(`${path}/x`, mode)
+    if (recursive) await this.#makeParents(`${path}/x`, mode)
     else {
       const { parent, name } = this.#paths.place(path)
       this.#volume.mkdir(this.#caller, parent, name, mode)
-      this.#changed(parent, name)
+      await this.#changed(parent, name)
     }
   }
 
@@ -161,8 +161,7 @@ export class VolumeFiles implements FileSystem {
       if (isDirectory) this.#volume.rmdir(this.#caller, parent, name)
       else this.#volume.unlink(this.#caller, parent, name)
     })
-    this.#changed(parent, name)
-    this.#changes.inode(attributes.ino)
+    await Promise.all([this.#changed(parent, name), this.#changes.inode(attributes.ino)])
   }
 
   async rename(from: string, to: string, _options?: CallOptions): Promise<void> {
@@ -172,8 +171,8 @@ export class VolumeFiles implements FileSystem {
       const { parent, name } = source
       this.#volume.rename(this.#caller, parent, name, target.parent, target.name, 0)
     })
-    this.#changed(source.parent, source.name)
-    this.#changed(target.parent, target.name)
+    await this.#changed(source.parent, source.name)
+    await this.#changed(target.parent, target.name)
   }
 
   async createReadStream(
@@ -218,8 +217,8 @@ export class VolumeFiles implements FileSystem {
     source: AsyncIterable<Uint8Array> | Uint8Array,
     options: CallOptions & { mode?: number; parents?: boolean; maxBytes?: number } = {},
   ): Promise<FileStat> {
-    if (options.parents) this.#makeParents(path, 0o755)
-    const { parent, name } = this.#writeTarget(path)
+    if (options.parents) await this.#makeParents(path, 0o755)
+    const { parent, name, replaced } = this.#writeTarget(path)
     const ino = this.#volume.names.createNameless(this.#caller, options.mode ?? 0o644)
     let isPublished = false
     try {
@@ -228,7 +227,8 @@ export class VolumeFiles implements FileSystem {
         this.#volume.names.publish(ino, parent, name)
       })
       isPublished = true
-      this.#changed(parent, name)
+      await this.#changed(parent, name)
+      if (replaced !== undefined) await this.#changes.inode(replaced)
       await this.#run(() => {
         this.#volume.flush(this.#caller, ino)
       }, options.signal)
@@ -240,11 +240,11 @@ export class VolumeFiles implements FileSystem {
   }
 
   /** Where a file is to be replaced; through a symbolic link, what it points to. */
-  #writeTarget(path: string): { parent: number; name: Uint8Array } {
+  #writeTarget(path: string): { parent: number; name: Uint8Array; replaced?: number } {
     try {
       const { attributes, parent, name } = this.#paths.resolve(path, true)
       requireFile(attributes, path)
-      return { parent, name }
+      return { parent, name, replaced: attributes.ino }
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
       return this.#paths.place(path)
@@ -285,31 +285,34 @@ export class VolumeFiles implements FileSystem {
     }
   }
 
-  #makeParents(path: string, mode: number): void {
+  async #makeParents(path: string, mode: number): Promise<void> {
     let parent = ROOT_INODE
     for (const name of split(path).slice(0, -1)) {
-      parent = at(path, () => this.#enter(parent, name, mode))
+      parent = await this.#enter(path, parent, name, mode)
     }
   }
 
-  #enter(parent: number, name: Uint8Array, mode: number): number {
+  /** The directory of a name, made where there is none. */
+  async #enter(path: string, parent: number, name: Uint8Array, mode: number): Promise<number> {
     let found: Attributes
     try {
-      found = this.#volume.lookup(this.#caller, parent, name)
+      found = at(path, () => this.#volume.lookup(this.#caller, parent, name))
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
-      found = this.#volume.mkdir(this.#caller, parent, name, mode)
-      this.#changed(parent, name)
+      found = at(path, () => this.#volume.mkdir(this.#caller, parent, name, mode))
+      await this.#changed(parent, name)
     }
     if ((found.mode & S_IFMT) !== S_IFDIR) {
-      throw new FsError('ENOTDIR', `${Buffer.from(name).toString()} is no directory`)
+      throw new FsError('ENOTDIR', `${path}: ${Buffer.from(name).toString()} is no directory`, {
+        path,
+      })
     }
     return found.ino
   }
 
-  #changed(parent: number, name: Uint8Array): void {
-    this.#changes.entry(parent, name)
-    this.#changes.inode(parent)
+  /** Resolves when the kernel knows: whoever is answered then finds the change in the mount. */
+  async #changed(parent: number, name: Uint8Array): Promise<void> {
+    await Promise.all([this.#changes.entry(parent, name), this.#changes.inode(parent)])
   }
 
   #directory(path: string): Attributes {
