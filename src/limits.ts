@@ -53,6 +53,8 @@ export const limits = {
   apiVersionAttempts: 8,
   /** Requests under way may end in this time when the node stops, ms. */
   apiCloseMs: 5_000,
+  /** Looking for connections that have become idle while the node stops, ms. */
+  apiClosePollMs: 50,
   /** A change through the API is answered after so long, ms, though the kernel did not note it. */
   kernelNotifyMs: 5_000,
   /** Symbolic links followed in one path: as Linux. */

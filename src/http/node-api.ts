@@ -68,9 +68,13 @@ export class NodeApi {
    */
   async close(): Promise<void> {
     this.#stopping.abort()
-    const grace = setTimeout(() => this.#app.server.closeAllConnections(), limits.apiCloseMs)
+    const { server } = this.#app
+    const grace = setTimeout(() => server.closeAllConnections(), limits.apiCloseMs)
+    // Connections that are kept alive are idle once their last answer has arrived, not before.
+    const idle = setInterval(() => server.closeIdleConnections(), limits.apiClosePollMs)
     await this.#app.close()
     clearTimeout(grace)
+    clearInterval(idle)
   }
 }
 
