@@ -37,11 +37,12 @@ export class Evictor {
     this.measure()
     if (this.hasRoom(bytes)) return true
     const { settings, shared } = this.#cache
-    const target = settings.capacityBytes * limits.evictTo
-    const spare = settings.capacityBytes * (1 - limits.evictTo)
-    const wantsMore = (): boolean =>
-      shared.counter('usedBytes') + bytes > target ||
-      shared.counter('freeBytes') - bytes < settings.freeFloorBytes + spare
+    const wantsMore = (): boolean => {
+      const used = shared.counter('usedBytes')
+      // What the disk allows may be less than the capacity; evicting does not change it.
+      const reach = used + shared.counter('freeBytes') - settings.freeFloorBytes
+      return used + bytes > Math.min(settings.capacityBytes, reach) * limits.evictTo
+    }
     while (wantsMore()) {
       if (!this.#evictBatch(wantsMore)) break
       this.measure()

@@ -111,7 +111,7 @@ export class Fetcher {
       database.transaction(() => {
         database.putChunk(ino, row)
       })
-      shared.add('usedBytes', current.length)
+      shared.occupy(current.length)
     })
     this.fetchedChunks += 1
     this.fetchedBytes += data.length

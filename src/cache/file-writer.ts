@@ -9,7 +9,7 @@
  */
 import { Blocked } from '../base/blocked.ts'
 import { now, type Timestamp } from '../base/clock.ts'
-import { FsError } from '../base/fs-error.ts'
+import { FsError, codeOf } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import {
   FALLOC_KEEP_SIZE,
@@ -55,12 +55,24 @@ export class FileWriter {
       const plan = this.#plan(ino, at, end, size)
       this.#requireRoom(plan, Math.max(0, end - Math.max(size, at)))
       this.#begin(ino, open, size, plan.before)
-      this.#cache.files.write(ino, source, at)
+      this.#put(ino, source, at, size)
       this.#mark(ino, plan.after, open)
       this.#grow(open, size, at, end)
       this.#touch(open)
       return source.length
     })
+  }
+
+  /** A disk that fills up faster than it is measured is a matter for the evictor. */
+  #put(ino: number, source: Uint8Array, at: number, size: number): void {
+    try {
+      this.#cache.files.write(ino, source, at)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOSPC') throw error
+      if (at + source.length > size) this.#cache.files.truncate(ino, size)
+      const need: Need = { kind: 'space', bytes: source.length }
+      throw new Blocked(need)
+    }
   }
 
   /** Sets the size; commits at once where nobody has the file open. */
@@ -224,7 +236,7 @@ export class FileWriter {
       for (const { index, row } of marks) {
         const length = row?.length ?? this.#cache.extent(index, open.size)
         database.putChunk(ino, { index, state: DIRTY, id: 0, length, accessed: Date.now() })
-        if (row === undefined) shared.add('usedBytes', length)
+        if (row === undefined) shared.occupy(length)
         if (row === undefined || row.state === CLEAN) shared.add('unsyncedBytes', length)
       }
     })
@@ -298,7 +310,7 @@ export class FileWriter {
   #grow(open: OpenInode, size: number, at: number, end: number): void {
     if (end <= size) return
     const grown = end - Math.max(size, at)
-    this.#cache.shared.add('usedBytes', grown)
+    this.#cache.shared.occupy(grown)
     this.#cache.shared.add('unsyncedBytes', grown)
     open.growth += grown
     open.size = end

@@ -283,6 +283,12 @@ export class SharedState {
     if (delta !== 0) Atomics.add(this.#counters, POSITION[name], BigInt(Math.round(delta)))
   }
 
+  /** So many bytes more are on the disk. What is really free is measured from time to time. */
+  occupy(bytes: number): void {
+    this.add('usedBytes', bytes)
+    this.add('freeBytes', -bytes)
+  }
+
   /** Tells the uploader that the journal grew. */
   announceCommit(): void {
     Atomics.add(this.#commits, 0, 1)
