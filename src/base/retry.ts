@@ -66,7 +66,7 @@ export function backoffMs(
   return random() * Math.min(maxMs, baseMs * 2 ** (failures - 1))
 }
 
-/** A timer that an abort ends; it keeps no process alive that has nothing else to do. */
+/** A wait that an abort ends. */
 export async function pause(delayMs: number, signal?: AbortSignal): Promise<void> {
   try {
     await sleep(delayMs, undefined, signal === undefined ? {} : { signal })
