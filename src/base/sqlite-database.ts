@@ -3,8 +3,10 @@
  * mode: a commit survives the process at once, and the loss of power after the log was synced.
  * Checkpoints are run by one thread (see cache/checkpointer.ts), never inside a request.
  */
-import { DatabaseSync } from 'node:sqlite'
+import { closeSync, fdatasyncSync, openSync } from 'node:fs'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { FsError, describe } from './fs-error.ts'
+import type { SharedMutex } from './shared-mutex.ts'
 
 /** SQLite's primary result codes that mean more than "failed" (sqlite.org/rescode.html). */
 const SQLITE_CORRUPT = 11
@@ -14,6 +16,81 @@ const SQLITE_NOTADB = 26
 const REMEDY =
   'restore it from a backup, or begin a new volume with another -nvme directory and an empty bucket'
 
+/**
+ * One thread's connection to a database that several threads share. Write transactions are ordered
+ * by the mutex, so that SQLite's own busy polling never runs.
+ */
+export class SqliteDatabase {
+  readonly #path: string
+  readonly #mutex: SharedMutex
+  readonly #database: DatabaseSync
+  readonly #prepared = new Map<string, StatementSync>()
+  #logFd = -1
+
+  constructor(path: string, mutex: SharedMutex) {
+    this.#path = path
+    this.#mutex = mutex
+    try {
+      this.#database = openDatabase(path)
+    } catch (error) {
+      throw this.failure(error)
+    }
+  }
+
+  /** Prepared once. */
+  statement(sql: string): StatementSync {
+    let prepared = this.#prepared.get(sql)
+    if (prepared === undefined) {
+      prepared = this.#database.prepare(sql)
+      this.#prepared.set(sql, prepared)
+    }
+    return prepared
+  }
+
+  /** Statements that make tables. */
+  execute(sql: string): void {
+    this.#mutex.with(0, () => {
+      try {
+        this.#database.exec(sql)
+      } catch (error) {
+        throw this.failure(error)
+      }
+    })
+  }
+
+  /** All of the section's changes, or (if it throws) none. Not nested. */
+  transaction<T>(section: () => T): T {
+    this.#mutex.lock()
+    try {
+      this.statement('BEGIN IMMEDIATE').run()
+      const result = section()
+      this.statement('COMMIT').run()
+      return result
+    } catch (error) {
+      if (this.#database.isTransaction) this.statement('ROLLBACK').run()
+      throw this.failure(error)
+    } finally {
+      this.#mutex.unlock()
+    }
+  }
+
+  /** Everything so far survives the loss of power. */
+  sync(): void {
+    if (this.#logFd < 0) this.#logFd = openSync(`${this.#path}-wal`, 'r')
+    fdatasyncSync(this.#logFd)
+  }
+
+  close(): void {
+    if (this.#logFd >= 0) closeSync(this.#logFd)
+    this.#database.close()
+  }
+
+  /** SQLite's failures in the file system's terms; any other error as it is. */
+  failure(error: unknown): unknown {
+    return asFsError(error, this.#path)
+  }
+}
+
 /** A database in write-ahead mode; commits survive the process without a sync each. */
 export function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 10_000 })
@@ -22,8 +99,7 @@ export function openDatabase(path: string): DatabaseSync {
   return database
 }
 
-/** SQLite's failures in the file system's terms; any other error as it is. */
-export function asFsError(error: unknown, path: string): unknown {
+function asFsError(error: unknown, path: string): unknown {
   const code = (error as { errcode?: unknown }).errcode
   if (typeof code !== 'number') return error
   const primary = code & 0xff

@@ -3,10 +3,9 @@
  * committed yet, and the journal of uploads. SQLite, one connection per thread; write transactions
  * are ordered by a shared mutex. Survives the process at any point: see recovery.ts.
  */
-import { closeSync, fdatasyncSync, openSync } from 'node:fs'
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type { SQLInputValue } from 'node:sqlite'
 import type { SharedMutex } from '../base/shared-mutex.ts'
-import { asFsError, openDatabase } from '../base/sqlite-database.ts'
+import { SqliteDatabase } from '../base/sqlite-database.ts'
 
 /** The cloud has the same bytes: may be evicted. */
 export const CLEAN = 1
@@ -81,52 +80,29 @@ const UPLOAD = `seq, ino, idx AS "index", id, length, committed_ms AS committedM
 const UNCOMMITTED = `ino, floor, size, stage, mtime_sec AS mtimeSec, mtime_nsec AS mtimeNsec`
 
 export class NodeDatabase {
-  readonly #path: string
-  readonly #mutex: SharedMutex
-  readonly #database: DatabaseSync
-  readonly #prepared = new Map<string, StatementSync>()
-  #logFd = -1
+  readonly #database: SqliteDatabase
 
   constructor(path: string, mutex: SharedMutex) {
-    this.#path = path
-    this.#mutex = mutex
-    this.#database = openDatabase(path)
+    this.#database = new SqliteDatabase(path, mutex)
   }
 
   /** Makes the tables; once, before other threads open the database. */
-  static prepare(path: string): void {
-    try {
-      const database = openDatabase(path)
-      database.exec(SCHEMA)
-      database.close()
-    } catch (error) {
-      throw asFsError(error, path)
-    }
+  static prepare(path: string, mutex: SharedMutex): void {
+    const database = new SqliteDatabase(path, mutex)
+    database.execute(SCHEMA)
+    database.close()
   }
 
   transaction<T>(section: () => T): T {
-    this.#mutex.lock()
-    try {
-      this.#statement('BEGIN IMMEDIATE').run()
-      const result = section()
-      this.#statement('COMMIT').run()
-      return result
-    } catch (error) {
-      if (this.#database.isTransaction) this.#statement('ROLLBACK').run()
-      throw asFsError(error, this.#path)
-    } finally {
-      this.#mutex.unlock()
-    }
+    return this.#database.transaction(section)
   }
 
   /** Everything so far survives the loss of power. */
   sync(): void {
-    if (this.#logFd < 0) this.#logFd = openSync(`${this.#path}-wal`, 'r')
-    fdatasyncSync(this.#logFd)
+    this.#database.sync()
   }
 
   close(): void {
-    if (this.#logFd >= 0) closeSync(this.#logFd)
     this.#database.close()
   }
 
@@ -305,25 +281,16 @@ export class NodeDatabase {
     this.#run(`DELETE FROM uncommitted WHERE ino = ? AND stage = ${JOURNALED}`, ino)
   }
 
-  #statement(sql: string): StatementSync {
-    let prepared = this.#prepared.get(sql)
-    if (prepared === undefined) {
-      prepared = this.#database.prepare(sql)
-      this.#prepared.set(sql, prepared)
-    }
-    return prepared
-  }
-
   #run(sql: string, ...args: SQLInputValue[]): void {
-    this.#statement(sql).run(...args)
+    this.#database.statement(sql).run(...args)
   }
 
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the row's type
   #one<R>(sql: string, ...args: SQLInputValue[]): R | undefined {
-    return this.#statement(sql).get(...args) as R | undefined
+    return this.#database.statement(sql).get(...args) as R | undefined
   }
 
   #all<R>(sql: string, ...args: SQLInputValue[]): R[] {
-    return this.#statement(sql).all(...args) as R[]
+    return this.#database.statement(sql).all(...args) as R[]
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
+import type { Attributes } from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
 import { change, many, one, type Rule } from './statement.ts'
 
@@ -17,21 +18,7 @@ const S_IXGRP = 0o010
 const PERMISSION_BITS = 0o7777
 
 /** A row of the inode table; the names are those of the mount's attributes. */
-export interface InodeRow {
-  ino: number
-  mode: number
-  nlink: number
-  uid: number
-  gid: number
-  rdev: number
-  size: number
-  blocks: number
-  atimeSec: number
-  atimeNsec: number
-  mtimeSec: number
-  mtimeNsec: number
-  ctimeSec: number
-  ctimeNsec: number
+export interface InodeRow extends Attributes {
   /** The directory that holds this directory; 0 for anything else. */
   parent: number
 }

@@ -5,10 +5,9 @@
  *
  * Invariant: until `open` has resolved nothing was changed that a failed start would have to undo.
  */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { codeOf, describe } from '../base/fs-error.ts'
 import { now } from '../base/clock.ts'
-import { asFsError } from '../base/sqlite-database.ts'
 import type { Logger } from '../base/logger.ts'
 import { Checkpointer } from '../cache/checkpointer.ts'
 import { Evictor } from '../cache/evictor.ts'
@@ -205,7 +204,8 @@ interface OpenedVolume {
 async function openVolume(options: VolumeNodeOptions, lock: DirectoryLock): Promise<OpenedVolume> {
   const { cloud, logger, spaceDirectory, ...cache } = options
   const buffers = allocateSharedBuffers()
-  const engine = openMetadata(options.directory, new SharedState(buffers))
+  const shared = new SharedState(buffers)
+  const engine = openMetadata(options.directory, shared)
   let identity: VolumeIdentity
   try {
     identity = await agreeOnIdentity(options, engine)
@@ -217,7 +217,7 @@ async function openVolume(options: VolumeNodeOptions, lock: DirectoryLock): Prom
     logger.warn(`the volume has chunks of ${identity.chunkSize} bytes; -chunk-size is ignored`)
     cache.chunkSize = identity.chunkSize
   }
-  NodeDatabase.prepare(databasePath(options.directory))
+  NodeDatabase.prepare(databasePath(options.directory), shared.nodeDatabase)
   BackingFiles.prepare(options.directory)
   const settings = { cache, buffers, spaceDirectory, cloudName: cloud.name }
   const thread = openVolumeThread(settings, () => undefined)
@@ -231,14 +231,13 @@ async function openVolume(options: VolumeNodeOptions, lock: DirectoryLock): Prom
 }
 
 function openMetadata(directory: string, shared: SharedState): SqliteEngine {
-  const path = metadataPath(directory)
+  const engine = new SqliteEngine(metadataPath(directory), shared.metadataDatabase)
   try {
-    mkdirSync(directory, { recursive: true })
-    const engine = new SqliteEngine(path, shared.metadataDatabase)
     for (const statement of SCHEMA) engine.execute(statement)
     return engine
-  } catch (cause) {
-    throw asFsError(cause, path)
+  } catch (error) {
+    engine.close()
+    throw error
   }
 }
 
