@@ -6,7 +6,7 @@ import { parseSize } from '../src/cli/size.ts'
 import { targetNames, type TargetName } from './targets/open-targets.ts'
 import type { Scale } from './workloads/workload.ts'
 
-export const HELP = `Compare CacheFS with the disk below it and with other FUSE file systems, side by side.
+export const HELP = `Compare CacheFS with the disk below it and with other FUSE file systems.
 
   --size 256M         the large file
   --files 2000        small files in one directory

@@ -83,7 +83,7 @@ export class Report {
     const { sizeBytes, files, operations, budgetMs } = options.scale
     return [
       `Ratios are to ${targets[0]?.name ?? ''} in the same round, medians of ${options.rounds}: ` +
-        `1.00 is as fast as the disk below, ~ that the rounds differ by more than ${UNSTEADY} times.`,
+        `1.00 is as fast as the disk below, ~: the rounds differ by more than ${UNSTEADY} times.`,
       `${formatSize(sizeBytes)} file, ${files} small files, ${operations} random operations; ` +
         `a workload of many steps ends after ${budgetMs / 1000} s.`,
       ...targets.map((it) => `${it.name}: ${it.detail}.`),

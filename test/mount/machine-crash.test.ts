@@ -1,7 +1,7 @@
 /**
- * The machine goes down, not only the process: bytes that the disk's cache had not written are gone,
- * though the database calls them present. Simulated where it shows: another boot id in the database,
- * other bytes in backing files.
+ * The machine goes down, not only the process: bytes that the disk's cache had not written are
+ * gone, though the database calls them present. Simulated where it shows: another boot id in the
+ * database, other bytes in backing files.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
