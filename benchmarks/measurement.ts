@@ -1,7 +1,8 @@
 /**
  * The order of things: in every round each workload runs on all targets, one directly after the
  * other and beginning with another one each round, so that what else the machine does meets all
- * alike. Before a target is measured, every target has finished its work in the background.
+ * alike. Before a target is measured, every target has finished its work in the background. What
+ * removes files comes after all rounds of everything else.
  */
 import { join } from 'node:path'
 import type { BenchOptions } from './bench-options.ts'
@@ -32,32 +33,37 @@ export class Measurement {
   }
 
   async run(): Promise<void> {
-    const { options } = this.#parts
-    for (let round = 0; round < options.rounds; round++) await this.#round(round)
+    const { options, targets, workloads, driver } = this.#parts
+    const rounds = Array.from({ length: options.rounds }, (_, round) => round)
+    const last = workloads.filter((it) => it.isLast === true)
+    for (const round of rounds) {
+      for (const target of targets) {
+        await driver.perform({ kind: 'make', directory: folderOf(target, round) })
+      }
+      await this.#round(
+        round,
+        workloads.filter((it) => it.isLast !== true),
+      )
+    }
+    for (const round of rounds) await this.#round(round, last)
   }
 
-  async #round(round: number): Promise<void> {
-    const { targets, workloads, driver } = this.#parts
-    const folder = (target: Target): string => join(target.directory, `round-${round}`)
-    for (const target of targets) {
-      await driver.perform({ kind: 'make', directory: folder(target) })
-    }
+  async #round(round: number, workloads: readonly Workload[]): Promise<void> {
+    const { targets } = this.#parts
     for (const [number, workload] of workloads.entries()) {
       const start = (round + number) % targets.length
       const rates: string[] = []
       for (const target of [...targets.slice(start), ...targets.slice(0, start)]) {
-        rates.push(await this.#cell(workload, target, round, folder(target)))
+        rates.push(await this.#cell(workload, target, round))
       }
       this.#tell(round, workload, rates)
-    }
-    for (const target of targets) {
-      await driver.perform({ kind: 'remove', directory: folder(target) })
     }
   }
 
   /** Measures one cell; returns it for the progress line. */
-  async #cell(workload: Workload, target: Target, round: number, folder: string): Promise<string> {
+  async #cell(workload: Workload, target: Target, round: number): Promise<string> {
     const { driver, options, results, signal } = this.#parts
+    const folder = folderOf(target, round)
     try {
       await this.#settle()
       await prepare(workload.before, target, folder)
@@ -84,6 +90,10 @@ export class Measurement {
     const where = `${round + 1}/${options.rounds}`
     progress(`${where} ${workloadKey(workload)} (${workload.unit}): ${rates.toSorted().join(', ')}`)
   }
+}
+
+function folderOf(target: Target, round: number): string {
+  return join(target.directory, `round-${round}`)
 }
 
 async function prepare(before: Preparation, target: Target, folder: string): Promise<void> {

@@ -44,7 +44,7 @@ export const fileWorkloads: readonly Workload[] = [
   { group, name: 'readdir, names dropped', unit: 'op/s', before: 'names', run: list },
   { group, name: 'ls -l, names dropped', unit: 'op/s', before: 'names', run: listLong },
   { group, name: 'rename', unit: 'op/s', before: 'as they are', run: rename },
-  { group, name: 'unlink', unit: 'op/s', before: 'as they are', run: unlink },
+  { group, name: 'unlink', unit: 'op/s', before: 'as they are', isLast: true, run: unlink },
 ]
 
 /** The second of two runs. */
