@@ -144,10 +144,18 @@ export class FileCommitter {
       try {
         this.commitLocked(ino, open)
       } finally {
+        if (open.unlinked) this.#forgetGrowth(open)
         if (!open.dirty || open.unlinked) shared.removeOpen(ino)
       }
       return open.unlinked
     })
+  }
+
+  /** What was counted for a file that will never be committed. */
+  #forgetGrowth(open: OpenInode): void {
+    this.#cache.shared.add('usedBytes', -open.growth)
+    this.#cache.shared.add('unsyncedBytes', -open.growth)
+    open.growth = 0
   }
 
   /** The inode is gone: so are its bytes here, and its uploads. Under the lock. */
@@ -155,7 +163,6 @@ export class FileCommitter {
     const { database, files, shared } = this.#cache
     const held = database.sumFrom(ino, 0)
     const uploads = database.uploadsOf(ino, 0)
-    const growth = shared.findOpen(ino)?.growth ?? 0
     if (held.chunks > 0 || uploads.length > 0 || database.uncommitted(ino)) {
       database.transaction(() => {
         database.deleteChunksFrom(ino, 0)
@@ -163,8 +170,8 @@ export class FileCommitter {
         database.deleteUncommitted(ino)
       })
     }
-    shared.add('usedBytes', -held.used - growth)
-    shared.add('unsyncedBytes', -held.unsynced - growth)
+    shared.add('usedBytes', -held.used)
+    shared.add('unsyncedBytes', -held.unsynced)
     shared.bumpChunks(ino)
     shared.bumpFile(ino)
     files.remove(ino)

@@ -80,7 +80,9 @@ export class Uploader {
     const seen = shared.commits
     const waiting = database.uploadsAfter(this.#cursor, limits.uploadBatch)
     if (waiting.length === 0) await shared.nextCommit(seen, limits.progressLookMs)
-    const batch = waiting.filter((upload) => this.#isSettled(upload))
+    // Up to the first that has not: the journal is taken in order, and none may be passed over.
+    const young = waiting.findIndex((upload) => !this.#isSettled(upload))
+    const batch = young < 0 ? waiting : waiting.slice(0, young)
     if (waiting.length > 0 && batch.length === 0) await delay(limits.uploadLookMs)
     for (const upload of batch) {
       const place = await this.#places.acquire(1, { signal })
