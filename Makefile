@@ -5,6 +5,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 WITH := scripts/with-node
 NPM := $(WITH) npm
+DIR ?= /tmp/cachefs
 
 .PHONY: help
 help: ## List the targets
@@ -27,6 +28,10 @@ build: install ## Compile to dist/ (bin/client and bin/cachefs run from a checko
 .PHONY: up
 up: install ## One node, everything embedded, a local directory as cloud; prints what to try
 	@bin/cachefs up $(ARGS)
+
+.PHONY: run-client-1
+run-client-1: install ## One node in the foreground with the folders of DIR (/tmp/cachefs), until Ctrl-C
+	@bin/client -mount $(DIR)/mount-1 -nvme $(DIR)/nvme-1 -cloud-dir $(DIR)/cloud -port 8081 $(ARGS)
 
 .PHONY: test
 test: install ## Every test; failures in full
