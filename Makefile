@@ -9,7 +9,7 @@ DIR ?= /tmp/cachefs
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 # Compared by content, not by time: a checkout's times say nothing about what is installed.
 .PHONY: install
