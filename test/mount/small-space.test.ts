@@ -1,0 +1,103 @@
+/**
+ * Less room than data: a cache smaller than one file, and a disk that fills up. Writes go on
+ * through the cloud, and come back whole; ENOSPC is the answer only while the cloud is away too.
+ */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { createReadStream, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
+import { Random } from '../fixtures/random.ts'
+import { BlockingWriter } from './blocking-writer.ts'
+
+const MIB = 1024 * 1024
+
+async function checksum(path: string, megabytes = Infinity): Promise<string> {
+  const hash = createHash('sha256')
+  const options = Number.isFinite(megabytes) ? { end: megabytes * MIB - 1 } : {}
+  for await (const part of createReadStream(path, options)) hash.update(part as Buffer)
+  return hash.digest('hex')
+}
+
+/** A local file of random bytes. */
+function makeSource(home: ClientHome, megabytes: number): string {
+  const path = join(home.directory, 'source')
+  writeFileSync(path, new Random(megabytes).bytes(megabytes * MIB))
+  return path
+}
+
+test('a file of 64 MB through a cache of 16 MB', { timeout: 120_000 }, async () => {
+  using home = new ClientHome()
+  const flags = ['-chunk-size', '1', '-nvme-capacity', '16M']
+  const client = await ClientProcess.start(home, { flags })
+  const source = makeSource(home, 64)
+  const target = join(home.mount, 'large')
+  assert.equal(await new BlockingWriter(source, target, 64).result(), '')
+  const wanted = await checksum(source)
+  assert.equal(await checksum(target), wanted)
+  const { usedBytes } = (await client.status())['cache'] as { usedBytes: number }
+  assert.ok(usedBytes <= 18 * MIB, `${usedBytes} bytes are in a cache of 16 MiB`)
+  await client.kill()
+  const again = await ClientProcess.start(home, { flags })
+  assert.equal(await checksum(target), wanted, 'after kill -9')
+  assert.equal(await again.stop(), 0)
+})
+
+/** A small disk: a file with ext4 in it, mounted at the node's NVMe directory. */
+class SmallDisk implements Disposable {
+  readonly #path: string
+
+  private constructor(path: string) {
+    this.#path = path
+  }
+
+  /** Undefined on a machine without loop devices. */
+  static mount(home: ClientHome, megabytes: number): SmallDisk | undefined {
+    const image = join(home.directory, 'disk')
+    const script = `truncate -s ${megabytes}M "$1" && mkfs.ext4 -q "$1" && mount -o loop "$1" "$2"`
+    const { status } = spawnSync('sh', ['-c', script, 'sh', image, home.nvme], { stdio: 'ignore' })
+    return status === 0 ? new SmallDisk(home.nvme) : undefined
+  }
+
+  [Symbol.dispose](): void {
+    spawnSync('umount', ['-l', this.#path], { stdio: 'ignore' })
+  }
+}
+
+test('a disk that fills up', { timeout: 180_000 }, async (t) => {
+  using home = new ClientHome()
+  using disk = SmallDisk.mount(home, 64)
+  if (disk === undefined) {
+    t.diagnostic('this machine mounts no loop devices: not tried')
+    return
+  }
+  mkdirSync(join(home.nvme, 'n'))
+  const flags = ['-nvme', join(home.nvme, 'n'), '-chunk-size', '1', '-nvme-capacity', '1G']
+  const client = await ClientProcess.start(home, { flags })
+  const source = makeSource(home, 96)
+  const path = (name: string): string => join(home.mount, name)
+  assert.equal(await new BlockingWriter(source, path('first'), 96).result(), '')
+  assert.equal(await checksum(path('first')), await checksum(source), 'larger than the disk')
+
+  await client.act('wait', '/')
+  renameSync(home.cloud, `${home.cloud}-away`)
+  writeFileSync(path('small'), 'written while the cloud is away')
+  const refused = await new BlockingWriter(source, path('second'), 96).result()
+  assert.match(refused, /No space left on device/)
+
+  renameSync(`${home.cloud}-away`, home.cloud)
+  assert.equal(await new BlockingWriter(source, path('third'), 96).result(), '')
+  await client.act('wait', '/')
+  await client.act('evict', '/')
+  assert.equal(await checksum(path('first')), await checksum(source))
+  assert.equal(await checksum(path('third')), await checksum(source))
+  assert.equal(
+    spawnSync('cat', [path('small')])
+      .stdout.toString()
+      .slice(0, 7),
+    'written',
+  )
+  assert.equal(await client.stop(), 0)
+})
