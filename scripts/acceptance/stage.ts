@@ -83,6 +83,8 @@ export class Stage {
   }
 
   #noteMemory(): void {
+    const { exitCode, signalCode } = this.node.child
+    if (exitCode !== null || signalCode !== null) return
     const status = readFileSync(`/proc/${this.node.child.pid}/status`, 'utf8')
     const kib = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0)
     this.#peakRssMib = Math.max(this.#peakRssMib, Math.round(kib / 1024))
