@@ -55,7 +55,7 @@ export interface FuseServerOptions {
   onFatal?(error: Error): void
   log?(line: string): void
   timeouts?: Partial<CacheTimeouts>
-  /** A line for every request goes to this descriptor (2: standard error). */
+  /** A line for every request goes to this descriptor (2: standard error), until `closed`. */
   traceFd?: number
 }
 
