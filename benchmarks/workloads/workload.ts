@@ -49,8 +49,8 @@ export interface Workload {
   readonly isNeeded?: boolean
   /**
    * Runs after everything else of all rounds. ext4 without a journal keeps away from inodes that
-   * were removed in the last minute or so and searches past them: whoever creates files after many were removed is
-   * several times slower, whatever is mounted above.
+   * were removed in the last minute or so and searches past them: whoever creates files after many
+   * were removed is several times slower, whatever is mounted above.
    */
   readonly isLast?: boolean
   run(place: Place): Measured
