@@ -30,7 +30,7 @@ up: install ## One node, everything embedded, a local directory as cloud; prints
 	@bin/cachefs up $(ARGS)
 
 .PHONY: run-client-1
-run-client-1: install ## One node in the foreground with the folders of DIR (/tmp/cachefs), until Ctrl-C
+run-client-1: install ## One node in the foreground, its folders in DIR (/tmp/cachefs)
 	@bin/client -mount $(DIR)/mount-1 -nvme $(DIR)/nvme-1 -cloud-dir $(DIR)/cloud -port 8081 $(ARGS)
 
 .PHONY: test

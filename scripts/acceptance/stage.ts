@@ -129,7 +129,8 @@ export function requireEqual(what: string, actual: string, expected: string): vo
   const first = at < 0 ? found.length : at
   throw new Error(
     `${what} differs at line ${first + 1}:\n` +
-      `  on the mount: ${found[first] ?? '(nothing)'}\n  locally:      ${wanted[first] ?? '(nothing)'}`,
+      `  on the mount: ${found[first] ?? '(nothing)'}\n` +
+        `  locally:      ${wanted[first] ?? '(nothing)'}`,
   )
 }
 

@@ -13,8 +13,8 @@ import { mountSlowTree, run, withFuse } from './fuse-scratch.ts'
 function traceFile(t: { after(fn: () => void): void }) {
   const path = join(tmpdir(), `cachefs-trace-${process.pid}-${Date.now()}`)
   const fd = openSync(path, 'a')
-  // Not closed: the mount, which ends after this, writes to it till then, and the number of a closed
-  // descriptor would soon be somebody else's.
+  // Not closed: the mount, which ends after this, writes to it till then, and the number of a
+  // closed descriptor would soon be somebody else's.
   t.after(() => unlinkSync(path))
   const lines = (): string[] => readFileSync(path, 'utf8').split('\n')
   return { fd, lines, count: (what: RegExp) => lines().filter((it) => what.test(it)).length }
