@@ -41,13 +41,15 @@ test: install ## Every test; failures in full
 test-verbose: install ## Every test, each by name
 	@$(NPM) run --silent test:verbose
 
-.PHONY: ok
-ok: install ## Types, lint, format, tidy, tests: what CI runs
+.PHONY: gates
+gates: install ## Types, lint, format, tidy rules: what takes seconds
 	@$(NPM) run --silent check
 	@$(NPM) run --silent lint
 	@$(NPM) run --silent format:check
 	@$(NPM) run --silent tidy
-	@$(NPM) test --silent
+
+.PHONY: ok
+ok: gates test ## The gates, then every test: what CI runs
 
 .PHONY: bench
 bench: install ## Compare with the disk below and other FUSE file systems (ARGS=--help)

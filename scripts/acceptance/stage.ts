@@ -130,7 +130,7 @@ export function requireEqual(what: string, actual: string, expected: string): vo
   throw new Error(
     `${what} differs at line ${first + 1}:\n` +
       `  on the mount: ${found[first] ?? '(nothing)'}\n` +
-        `  locally:      ${wanted[first] ?? '(nothing)'}`,
+      `  locally:      ${wanted[first] ?? '(nothing)'}`,
   )
 }
 

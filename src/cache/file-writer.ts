@@ -106,25 +106,32 @@ export class FileWriter {
     shared.bumpChunks(ino)
   }
 
-  /** As fallocate(2); the inode is open. */
+  /**
+   * As fallocate(2); the inode is open. Nothing is reserved: blocks that no chunk accounts for
+   * could not be evicted, and a write finds its room through the cloud. Zeroing gives the blocks
+   * back.
+   */
   allocate(ino: number, offset: number, length: number, mode: number): void {
     const known = FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE
     if ((mode & ~known) !== 0) throw new FsError('EOPNOTSUPP', 'this fallocate mode is unknown')
     if (offset < 0 || length <= 0) throw new FsError('EINVAL', 'an empty or negative range')
-    if (offset + length > limits.fileBytes)
-      throw new FsError('EFBIG', 'the file would be too large')
+    const end = offset + length
+    if (end > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
     this.#cache.shared.withInode(ino, () => {
       const open = this.#opened(ino)
       const size = this.#cache.sizeOf(ino)
-      const keepsSize = (mode & FALLOC_KEEP_SIZE) !== 0
-      const end = keepsSize ? Math.min(offset + length, size) : offset + length
       const erases = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0
-      const plan = erases ? this.#planErase(ino, offset, Math.min(end, size), size) : NOTHING
-      this.#requireRoom(plan, erases ? 0 : Math.max(0, end - offset))
+      const grows = (mode & FALLOC_KEEP_SIZE) === 0 && end > size
+      const erased = erases ? Math.min(end, size) - offset : 0
+      const plan = erased > 0 ? this.#planErase(ino, offset, offset + erased, size) : NOTHING
+      this.#requireRoom(plan, 0)
       this.#begin(ino, open, size, plan.before)
-      this.#cache.files.allocate(ino, mode, offset, length)
+      if (erased > 0) {
+        const punch = FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE
+        this.#cache.files.allocate(ino, punch, offset, erased)
+      }
       this.#mark(ino, plan.after, open)
-      if (!keepsSize) this.#grow(open, size, end, end)
+      if (grows) this.#resize(ino, open, size, end)
       this.#touch(open)
     })
   }
