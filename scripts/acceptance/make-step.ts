@@ -24,7 +24,7 @@ export function makeStep(stage: Stage, { modules }: { modules: number }): void {
 }
 
 function build(directory: string): string {
-  return run('make', ['-j1'], { cwd: directory }).stdout
+  return run('make', ['-j1', '--no-print-directory'], { cwd: directory }).stdout
 }
 
 function writeProgram(directory: string, modules: number): void {
