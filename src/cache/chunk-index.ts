@@ -14,6 +14,8 @@ export interface CommittedChunk {
   /** CRC-32 of the object; null until it is durable. */
   crc: number | null
   durable: boolean
+  /** Nodes that have the bytes, comma separated: who committed them first. Empty: this one only. */
+  holders: string
 }
 
 export interface Content {
@@ -23,7 +25,7 @@ export interface Content {
   blocks: number
   mtime: Timestamp
   ctime: Timestamp
-  chunks: readonly { index: number; id: number; length: number }[]
+  chunks: readonly { index: number; id: number; length: number; holders?: string | undefined }[]
 }
 
 export interface ChunkIndex {

@@ -20,9 +20,12 @@ export interface ChunkReference {
   crc: number | null
   /** 1: the cloud has it. */
   durable: number
+  /** Nodes that have the bytes, comma separated: who committed them first. Empty: this one only. */
+  holders: string
 }
 
-const COLUMNS = 'ino, idx AS "index", id, length, object_length AS "objectLength", crc, durable'
+const COLUMNS = `ino, idx AS "index", id, length, object_length AS "objectLength", crc, durable,
+  holders`
 
 export const findChunk = one<ChunkReference>(
   `SELECT ${COLUMNS} FROM chunk WHERE ino = ? AND idx = ?`,
@@ -42,9 +45,10 @@ const trimTail = change('UPDATE chunk SET length = ? WHERE ino = ? AND idx = ? A
 const trashOne = change(`INSERT INTO trash (id, ino, idx)
   SELECT id, ino, idx FROM chunk WHERE ino = ? AND idx = ? AND durable = 1
   ON CONFLICT (id) DO NOTHING`)
-const upsertChunk = change(`INSERT INTO chunk (ino, idx, id, length, object_length, crc, durable)
-  VALUES (?, ?, ?, ?, ?, NULL, 0) ON CONFLICT (ino, idx) DO UPDATE SET id = excluded.id,
-  length = excluded.length, object_length = excluded.object_length, crc = NULL, durable = 0`)
+const upsertChunk = change(`INSERT INTO chunk (ino, idx, id, length, object_length, crc,
+  durable, holders) VALUES (?, ?, ?, ?, ?, NULL, 0, ?) ON CONFLICT (ino, idx) DO UPDATE SET
+  id = excluded.id, length = excluded.length, object_length = excluded.object_length, crc = NULL,
+  durable = 0, holders = excluded.holders`)
 const updateSize = change(`UPDATE inode SET size = ?, blocks = ?, mtime_sec = ?, mtime_nsec = ?,
   ctime_sec = ?, ctime_nsec = ? WHERE ino = ?`)
 const setDurable = one<{ id: number }>(`UPDATE chunk SET durable = 1, crc = ?
@@ -71,14 +75,23 @@ export interface ContentCommit {
   blocks: number
   mtime: Timestamp
   ctime: Timestamp
-  chunks: readonly { index: number; id: number; length: number }[]
+  chunks: readonly CommittedPart[]
+}
+
+export interface CommittedPart {
+  index: number
+  id: number
+  length: number
+  /** As in `ChunkReference`; empty where it is not given. */
+  holders?: string | undefined
 }
 
 export function* commitContent(ino: number, commit: ContentCommit, chunkSize: number): Rule<void> {
   yield* cut(ino, Math.min(commit.floor, commit.size), chunkSize)
   for (const chunk of commit.chunks) {
     yield* trashOne(ino, chunk.index)
-    yield* upsertChunk(ino, chunk.index, chunk.id, chunk.length, chunk.length)
+    const { index, id, length, holders = '' } = chunk
+    yield* upsertChunk(ino, index, id, length, length, holders)
   }
   const { mtime, ctime } = commit
   yield* updateSize(commit.size, commit.blocks, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, ino)

@@ -48,6 +48,7 @@ export const SCHEMA = [
     object_length INTEGER NOT NULL,
     crc BIGINT,
     durable INTEGER NOT NULL,
+    holders TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (ino, idx)
   ) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS trash (
