@@ -33,7 +33,7 @@ beforeEach(() => {
   const mutex = new SharedMutex(new Int32Array(new SharedArrayBuffer(4)))
   engine = new SqliteEngine(join(directory, 'volume.db'), mutex)
   for (const statement of SCHEMA) engine.execute(statement)
-  engine.write(createRoot(TIME))
+  engine.transact(createRoot(TIME))
 })
 
 afterEach(() => {
@@ -45,7 +45,7 @@ function make(parent: number, name: string, mode: number): number {
   const wanted = { mode, uid: 1, gid: 2, rdev: 0, target: null }
   lastNumber += 1
   const numbers = { ino: lastNumber, seq: lastNumber }
-  return engine.write(create(parent, Buffer.from(name), { ...wanted, ...numbers }, TIME)).ino
+  return engine.transact(create(parent, Buffer.from(name), { ...wanted, ...numbers }, TIME)).ino
 }
 
 const file = (parent: number, name: string): number => make(parent, name, S_IFREG | 0o644)
@@ -69,7 +69,7 @@ function move(
   const options = { noReplace: false, purge: true, seq: lastNumber, expectedTarget, ...how }
   const source = { parent: from[0], name: Buffer.from(from[1]) }
   const target = { parent: to[0], name: Buffer.from(to[1]) }
-  engine.write(rename(source, target, options, LATER))
+  engine.transact(rename(source, target, options, LATER))
 }
 
 const nlink = (ino: number): number => engine.read(getInode(ino)).nlink
@@ -107,18 +107,20 @@ test('a set-group-id directory hands on its group, and to directories the bit', 
 
 test('hard links count; the inode goes with the last, unless it is open', () => {
   const ino = file(ROOT, 'a')
-  engine.write(link(ino, ROOT, Buffer.from('b'), 900, LATER))
+  engine.transact(link(ino, ROOT, Buffer.from('b'), 900, LATER))
   assert.equal(nlink(ino), 2)
-  refuses('EPERM', () => engine.write(link(folder(ROOT, 'd'), ROOT, Buffer.from('e'), 901, TIME)))
-  engine.write(unlink(ROOT, Buffer.from('a'), ino, true, LATER))
+  refuses('EPERM', () =>
+    engine.transact(link(folder(ROOT, 'd'), ROOT, Buffer.from('e'), 901, TIME)),
+  )
+  engine.transact(unlink(ROOT, Buffer.from('a'), ino, true, LATER))
   assert.equal(nlink(ino), 1)
-  engine.write(unlink(ROOT, Buffer.from('b'), ino, false, LATER))
+  engine.transact(unlink(ROOT, Buffer.from('b'), ino, false, LATER))
   assert.equal(nlink(ino), 0)
 })
 
 test('unlink of what another has replaced changes nothing', () => {
   const ino = file(ROOT, 'a')
-  assert.equal(engine.write(unlink(ROOT, Buffer.from('a'), ino + 1, true, LATER)), undefined)
+  assert.equal(engine.transact(unlink(ROOT, Buffer.from('a'), ino + 1, true, LATER)), undefined)
   assert.equal(find(ROOT, 'a'), ino)
 })
 
@@ -126,10 +128,10 @@ test('rmdir and unlink take what they are for, and only empty directories', () =
   const a = folder(ROOT, 'a')
   file(a, 'f')
   const name = Buffer.from('a')
-  refuses('EISDIR', () => engine.write(unlink(ROOT, name, a, true, TIME)))
-  refuses('ENOTEMPTY', () => engine.write(rmdir(ROOT, name, a, true, TIME)))
+  refuses('EISDIR', () => engine.transact(unlink(ROOT, name, a, true, TIME)))
+  refuses('ENOTEMPTY', () => engine.transact(rmdir(ROOT, name, a, true, TIME)))
   move([a, 'f'], [ROOT, 'f'])
-  engine.write(rmdir(ROOT, name, a, true, TIME))
+  engine.transact(rmdir(ROOT, name, a, true, TIME))
   assert.equal(nlink(ROOT), 2)
   assert.equal(engine.read(findInode(a)), undefined)
 })
@@ -162,7 +164,7 @@ test('rename of a directory moves its parent, and never into itself', () => {
 
 test('rename between two names of one inode changes nothing; NOREPLACE refuses', () => {
   const ino = file(ROOT, 'a')
-  engine.write(link(ino, ROOT, Buffer.from('b'), 900, TIME))
+  engine.transact(link(ino, ROOT, Buffer.from('b'), 900, TIME))
   move([ROOT, 'a'], [ROOT, 'b'])
   assert.deepEqual([find(ROOT, 'a'), find(ROOT, 'b')], [ino, ino])
   refuses('EEXIST', () => move([ROOT, 'a'], [ROOT, 'b'], { noReplace: true }))
@@ -175,18 +177,18 @@ test('exchange swaps whatever two names stand for', () => {
     parent,
     name: Buffer.from(name),
   })
-  engine.write(exchange(at(ROOT, 'f'), at(a, 'd'), LATER))
+  engine.transact(exchange(at(ROOT, 'f'), at(a, 'd'), LATER))
   assert.deepEqual([find(ROOT, 'f'), find(a, 'd')], [d, f])
   assert.deepEqual([nlink(ROOT), nlink(a)], [4, 2])
   assert.equal(engine.read(getInode(d)).parent, ROOT)
-  refuses('EINVAL', () => engine.write(exchange(at(ROOT, 'a'), at(a, 'd'), LATER)))
+  refuses('EINVAL', () => engine.transact(exchange(at(ROOT, 'a'), at(a, 'd'), LATER)))
 })
 
 test('a listing goes on after any entry, whatever came or went meanwhile', () => {
   for (const name of ['a', 'b', 'c', 'd']) file(ROOT, name)
   const [first, second] = engine.read(listEntries(ROOT, 0, 2))
   assert.ok(first && second)
-  engine.write(unlink(ROOT, Buffer.from(second.name), second.ino, true, LATER))
+  engine.transact(unlink(ROOT, Buffer.from(second.name), second.ino, true, LATER))
   file(ROOT, 'e')
   const rest = engine.read(listEntries(ROOT, second.seq, 10))
   const names = rest.map((row) => Buffer.from(row.name).toString())
@@ -201,7 +203,7 @@ test('a rule that throws leaves nothing behind', () => {
 })
 
 test('numbers are handed out once', () => {
-  const first = engine.write(reserveNumbers('chunk', 10))
-  assert.equal(engine.write(reserveNumbers('chunk', 5)), first + 10)
-  assert.equal(engine.write(reserveNumbers('chunk', 1)), first + 15)
+  const first = engine.transact(reserveNumbers('chunk', 10))
+  assert.equal(engine.transact(reserveNumbers('chunk', 5)), first + 10)
+  assert.equal(engine.transact(reserveNumbers('chunk', 1)), first + 15)
 })

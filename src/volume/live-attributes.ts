@@ -32,12 +32,6 @@ export class LiveAttributes {
     return rows.map((row) => ({ row, attributes: this.#overlay(row, commits) }))
   }
 
-  /** As `read`, of an inode that a rule changes. */
-  write(rule: Rule<InodeRow>): Attributes {
-    const { commits } = this.#cache.shared
-    return this.#overlay(this.#engine.write(rule), commits)
-  }
-
   /** `commits`: how many there had been before the row was read. */
   #overlay(row: InodeRow, commits: number): Attributes {
     const { shared, files } = this.#cache

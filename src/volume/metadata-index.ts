@@ -5,12 +5,9 @@
 import { FsError } from '../base/fs-error.ts'
 import type { ChunkIndex, CommittedChunk, Content } from '../cache/chunk-index.ts'
 import {
-  commitContent,
   countChunks,
-  discard,
   findChunk,
   findNextChunk,
-  markDurable,
   type ChunkReference,
 } from '../metadata/chunk-rules.ts'
 import { findInode } from '../metadata/inode-rules.ts'
@@ -51,15 +48,15 @@ export class MetadataIndex implements ChunkIndex {
   }
 
   commit(ino: number, content: Content): void {
-    this.#engine.write(commitContent(ino, content, this.#chunkSize))
+    this.#engine.write('commitContent', ino, content, this.#chunkSize)
   }
 
   markDurable(ino: number, index: number, id: number, crc: number): boolean {
-    return this.#engine.write(markDurable(ino, index, id, crc))
+    return this.#engine.write('markDurable', ino, index, id, crc)
   }
 
   discard(ino: number, index: number, id: number): void {
-    this.#engine.write(discard(ino, index, id))
+    this.#engine.write('discard', ino, index, id)
   }
 
   nextChunkId(): number {

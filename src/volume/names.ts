@@ -7,16 +7,10 @@ import { FsError } from '../base/fs-error.ts'
 import type { FileCommitter } from '../cache/file-committer.ts'
 import type { NodeCache } from '../cache/node-cache.ts'
 import type { Caller } from '../filesystem/inode-file-system.ts'
-import { purgeInode } from '../metadata/chunk-rules.ts'
 import { S_IFREG, type InodeRow } from '../metadata/inode-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import {
-  create,
-  createNameless,
-  link,
   lookup,
-  rename,
-  unlink,
   type Place,
   type Removed,
   type RenameOutcome,
@@ -50,7 +44,7 @@ export class Names {
     const ino = numbers.next('inode')
     const seq = numbers.next('entry')
     const wanted = { ino, seq, mode, uid: caller.uid, gid: caller.gid, rdev, target }
-    const row = this.#write(create(parent, name, wanted, now()))
+    const row = this.#parts.engine.write('create', parent, name, wanted, now())
     cache.shared.add('volumeFiles', 1)
     return row
   }
@@ -61,16 +55,16 @@ export class Names {
     const ino = numbers.next('inode')
     const { uid, gid } = caller
     const wanted = { ino, seq: 0, mode: S_IFREG | mode, uid, gid, rdev: 0, target: null }
-    this.#write(createNameless(wanted, now()))
+    this.#parts.engine.write('createNameless', wanted, now())
     committer.open(ino)
     return ino
   }
 
-  remove(parent: number, name: Uint8Array, rule: typeof unlink): void {
+  remove(parent: number, name: Uint8Array, operation: 'unlink' | 'rmdir'): void {
     for (;;) {
       const { ino } = this.#read(lookup(parent, name))
       const done = this.#losing(ino, (purge) => {
-        const removed = this.#write(rule(parent, name, ino, purge, now()))
+        const removed = this.#parts.engine.write(operation, parent, name, ino, purge, now())
         return removed && [removed, removed]
       })
       if (done) return
@@ -83,7 +77,7 @@ export class Names {
       const expectedTarget = this.#find(to)?.ino ?? 0
       const outcome = this.#losing(expectedTarget, (purge) => {
         const options = { noReplace, expectedTarget, purge, seq }
-        const done: RenameOutcome = this.#write(rename(from, to, options, now()))
+        const done: RenameOutcome = this.#parts.engine.write('rename', from, to, options, now())
         return done === 'changed' ? undefined : [done.removed, done]
       })
       if (outcome) return
@@ -97,13 +91,13 @@ export class Names {
     this.#parts.cache.shared.withInode(ino, () => {
       const open = this.#parts.cache.shared.findOpen(ino)
       if (open) this.#parts.committer.commitLocked(ino, open)
-      this.#write(link(ino, parent, temporary, seq, now()))
+      this.#parts.engine.write('link', ino, parent, temporary, seq, now())
     })
     this.#parts.cache.shared.add('volumeFiles', 1)
     try {
       this.rename({ parent, name: temporary }, { parent, name }, false)
     } catch (error) {
-      this.remove(parent, temporary, unlink)
+      this.remove(parent, temporary, 'unlink')
       throw error
     }
   }
@@ -158,16 +152,12 @@ export class Names {
     if (!committer.release(ino)) return
     cache.shared.withInode(ino, () => {
       if (cache.shared.findOpen(ino)) return
-      this.#write(purgeInode(ino))
+      this.#parts.engine.write('purgeInode', ino)
       committer.forgetLocked(ino)
     })
   }
 
   #read<T>(rule: Rule<T>): T {
     return this.#parts.engine.read(rule)
-  }
-
-  #write<T>(rule: Rule<T>): T {
-    return this.#parts.engine.write(rule)
   }
 }

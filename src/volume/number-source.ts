@@ -4,7 +4,7 @@
  */
 import { limits } from '../limits.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
-import { reserveNumbers, type CounterName } from '../metadata/volume-rules.ts'
+import type { CounterName } from '../metadata/volume-rules.ts'
 
 interface Block {
   next: number
@@ -22,7 +22,7 @@ export class NumberSource {
   next(name: CounterName): number {
     let block = this.#blocks.get(name)
     if (block === undefined || block.next === block.end) {
-      const first = this.#engine.write(reserveNumbers(name, limits.numberBlock))
+      const first = this.#engine.write('reserveNumbers', name, limits.numberBlock)
       block = { next: first, end: first + limits.numberBlock }
       this.#blocks.set(name, block)
     }

@@ -7,7 +7,7 @@ import type { Logger } from '../base/logger.ts'
 import { Semaphore } from '../base/semaphore.ts'
 import { chunkKey } from '../cache/object-key.ts'
 import { limits } from '../limits.ts'
-import { emptyTrash, listTrash } from '../metadata/chunk-rules.ts'
+import { listTrash } from '../metadata/chunk-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 
@@ -46,7 +46,8 @@ export class TrashCollector {
         await Promise.all(
           keys.map((key) => places.run(() => this.#cloud.delete(key, { signal }), { signal })),
         )
-        this.#engine.write(emptyTrash(batch.map(({ id }) => id)))
+        const ids = batch.map(({ id }) => id)
+        this.#engine.write('emptyTrash', ids)
         this.deleted += batch.length
       }
     } catch (error) {

@@ -22,10 +22,10 @@ import { Recovery } from '../cache/recovery.ts'
 import { allocateSharedBuffers, SharedState } from '../cache/shared-state.ts'
 import { Uploader } from '../cache/uploader.ts'
 import { limits } from '../limits.ts'
-import { listOrphans, purgeInode } from '../metadata/chunk-rules.ts'
+import { listOrphans } from '../metadata/chunk-rules.ts'
 import { SCHEMA } from '../metadata/schema.ts'
 import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
-import { createRoot, getSetting, setSetting, totals } from '../metadata/volume-rules.ts'
+import { getSetting, totals } from '../metadata/volume-rules.ts'
 import { BackingFiles } from '../tiers/nvme/backing-files.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import { DirectoryLock } from './directory-lock.ts'
@@ -209,7 +209,7 @@ async function openVolume(options: VolumeNodeOptions, lock: DirectoryLock): Prom
   let identity: VolumeIdentity
   try {
     identity = await agreeOnIdentity(options, engine)
-    engine.write(createRoot(now()))
+    engine.write('createRoot', now())
   } finally {
     engine.close()
   }
@@ -252,9 +252,9 @@ async function agreeOnIdentity(
   try {
     const remote = await inspectCloud(cloud)
     checkIdentity(directory, known && identity.volume, cloud, remote, isNew)
-    if (known === undefined) engine.write(setSetting('identity', JSON.stringify(identity)))
+    if (known === undefined) engine.write('setSetting', 'identity', JSON.stringify(identity))
     if (remote === undefined) await writeIdentity(cloud, identity)
-    if (isNew) engine.write(setSetting('established', '1'))
+    if (isNew) engine.write('setSetting', 'established', '1')
   } catch (error) {
     const isAway = codeOf(error) === 'EIO' || codeOf(error) === 'ETIMEDOUT'
     if (isNew || !isAway) throw error
@@ -275,7 +275,7 @@ function purgeOrphans({ engine, cache, committer }: VolumeThread): void {
     if (orphans.length === 0) return
     for (const ino of orphans) {
       cache.shared.withInode(ino, () => {
-        engine.write(purgeInode(ino))
+        engine.write('purgeInode', ino)
         committer.forgetLocked(ino)
       })
     }

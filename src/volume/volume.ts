@@ -28,24 +28,12 @@ import {
   S_IFLNK,
   S_IFMT,
   S_IFREG,
-  changeInode,
-  dropSetId,
   getInode,
   getXattr,
   listXattr,
   readLink,
-  removeXattr,
-  setXattr,
 } from '../metadata/inode-rules.ts'
-import {
-  exchange,
-  link,
-  listEntries,
-  listEntriesWithInodes,
-  lookup,
-  rmdir,
-  unlink,
-} from '../metadata/namespace-rules.ts'
+import { listEntries, listEntriesWithInodes, lookup } from '../metadata/namespace-rules.ts'
 import type { Rule } from '../metadata/statement.ts'
 import { LiveAttributes } from './live-attributes.ts'
 import { Names, type NamesParts } from './names.ts'
@@ -97,7 +85,7 @@ export class Volume implements InodeFileSystem {
     if (change.size !== undefined) {
       this.#requireRegular(ino)
       writer.truncate(ino, change.size)
-      if (change.killSetId) this.#write(dropSetId(ino, now()))
+      if (change.killSetId) this.#parts.engine.write('dropSetId', ino, now())
     }
     const time = now()
     const { mode, uid, gid } = change
@@ -105,7 +93,7 @@ export class Volume implements InodeFileSystem {
     const mtime = change.mtime === 'now' ? time : change.mtime
     const others = { mode, uid, gid, atime, mtime }
     if (Object.values(others).some((value) => value !== undefined) || change.size === undefined) {
-      this.#write(changeInode(ino, others, change.ctime ?? time))
+      this.#parts.engine.write('changeInode', ino, others, change.ctime ?? time)
       committer.setTimes(ino, mtime)
     }
     return this.#attributes.read(getInode(ino))
@@ -136,15 +124,16 @@ export class Volume implements InodeFileSystem {
 
   link(_caller: Caller, ino: number, parent: number, name: Uint8Array): Attributes {
     const seq = this.#parts.numbers.next('entry')
-    return this.#attributes.write(link(ino, parent, name, seq, now()))
+    this.#parts.engine.write('link', ino, parent, name, seq, now())
+    return this.#attributes.read(getInode(ino))
   }
 
   unlink(_caller: Caller, parent: number, name: Uint8Array): void {
-    this.#names.remove(parent, name, unlink)
+    this.#names.remove(parent, name, 'unlink')
   }
 
   rmdir(_caller: Caller, parent: number, name: Uint8Array): void {
-    this.#names.remove(parent, name, rmdir)
+    this.#names.remove(parent, name, 'rmdir')
   }
 
   rename(
@@ -158,7 +147,7 @@ export class Volume implements InodeFileSystem {
     const from = { parent, name }
     const to = { parent: newParent, name: newName }
     if (flags === RENAME_EXCHANGE) {
-      this.#write(exchange(from, to, now()))
+      this.#parts.engine.write('exchange', from, to, now())
     } else if (flags === 0 || flags === RENAME_NOREPLACE) {
       this.#names.rename(from, to, flags === RENAME_NOREPLACE)
     } else {
@@ -172,7 +161,7 @@ export class Volume implements InodeFileSystem {
     try {
       if ((flags & O_TRUNC) !== 0 && (flags & O_ACCMODE) !== 0) {
         writer.truncate(ino, 0)
-        if (killSetId) this.#write(dropSetId(ino, now()))
+        if (killSetId) this.#parts.engine.write('dropSetId', ino, now())
       }
     } catch (error) {
       this.#names.release(ino)
@@ -206,7 +195,7 @@ export class Volume implements InodeFileSystem {
     how: { append: boolean; killSetId: boolean },
   ): number {
     const written = this.#parts.writer.write(ino, offset, source, how.append)
-    if (how.killSetId) this.#write(dropSetId(ino, now()))
+    if (how.killSetId) this.#parts.engine.write('dropSetId', ino, now())
     return written
   }
 
@@ -325,7 +314,7 @@ export class Volume implements InodeFileSystem {
 
   setxattr(_caller: Caller, ino: number, name: Uint8Array, value: Uint8Array, flags: number): void {
     refuseReserved(name)
-    this.#write(setXattr(ino, name, value, flags, now()))
+    this.#parts.engine.write('setXattr', ino, name, value, flags, now())
   }
 
   getxattr(_caller: Caller, ino: number, name: Uint8Array): Uint8Array {
@@ -341,7 +330,7 @@ export class Volume implements InodeFileSystem {
 
   removexattr(_caller: Caller, ino: number, name: Uint8Array): void {
     refuseReserved(name)
-    this.#write(removeXattr(ino, name, now()))
+    this.#parts.engine.write('removeXattr', ino, name, now())
   }
 
   close(): void {
@@ -351,10 +340,6 @@ export class Volume implements InodeFileSystem {
 
   #read<T>(rule: Rule<T>): T {
     return this.#parts.engine.read(rule)
-  }
-
-  #write<T>(rule: Rule<T>): T {
-    return this.#parts.engine.write(rule)
   }
 }
 

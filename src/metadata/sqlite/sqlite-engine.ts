@@ -8,9 +8,16 @@ import type { StatementSync } from 'node:sqlite'
 import type { SharedMutex } from '../../base/shared-mutex.ts'
 import { SqliteDatabase } from '../../base/sqlite-database.ts'
 import type { MetadataEngine } from '../metadata-engine.ts'
+import {
+  ruleOf,
+  type OperationArgs,
+  type OperationName,
+  type OperationResult,
+} from '../operations.ts'
 import { NO_ROWS, type Call, type Row, type Rule } from '../statement.ts'
 
 export class SqliteEngine implements MetadataEngine {
+  readonly isReplica = false
   readonly #database: SqliteDatabase
   readonly #prepared: (StatementSync | undefined)[] = []
 
@@ -30,7 +37,12 @@ export class SqliteEngine implements MetadataEngine {
     }
   }
 
-  write<T>(rule: Rule<T>): T {
+  write<K extends OperationName>(name: K, ...args: OperationArgs<K>): OperationResult<K> {
+    return this.transact(ruleOf(name, args))
+  }
+
+  /** Runs any rule as one transaction. */
+  transact<T>(rule: Rule<T>): T {
     return this.#database.transaction(() => this.#drive(rule))
   }
 

@@ -1,0 +1,47 @@
+/**
+ * Every way to change a volume's names, by name: what an engine can be asked to run as one
+ * transaction. Names and arguments are plain data, so that an operation can also be sent to where
+ * the metadata is kept, and be told to others there.
+ */
+import { commitContent, discard, emptyTrash, markDurable, purgeInode } from './chunk-rules.ts'
+import { changeInode, dropSetId, removeXattr, setXattr } from './inode-rules.ts'
+import { create, createNameless, exchange, link, rename, rmdir, unlink } from './namespace-rules.ts'
+import type { Rule } from './statement.ts'
+import { createRoot, reserveNumbers, setSetting } from './volume-rules.ts'
+
+export const operations = {
+  changeInode,
+  commitContent,
+  create,
+  createNameless,
+  createRoot,
+  discard,
+  dropSetId,
+  emptyTrash,
+  exchange,
+  link,
+  markDurable,
+  purgeInode,
+  removeXattr,
+  rename,
+  reserveNumbers,
+  rmdir,
+  setSetting,
+  setXattr,
+  unlink,
+} as const
+
+type Operations = typeof operations
+export type OperationName = keyof Operations
+export type OperationArgs<K extends OperationName> = Parameters<Operations[K]>
+export type OperationResult<K extends OperationName> =
+  ReturnType<Operations[K]> extends Rule<infer T> ? T : never
+
+/** The transaction that an operation is. */
+export function ruleOf<K extends OperationName>(
+  name: K,
+  args: OperationArgs<K>,
+): Rule<OperationResult<K>> {
+  const rule = operations[name] as unknown as (...all: OperationArgs<K>) => Rule<OperationResult<K>>
+  return rule(...args)
+}
