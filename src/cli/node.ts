@@ -9,7 +9,8 @@ import { FsError } from '../base/fs-error.ts'
 import { loggerOf, type Logger } from '../base/logger.ts'
 import { siblingModule } from '../base/sibling-module.ts'
 import { FuseServer } from '../fuse/fuse-server.ts'
-import { NodeApi } from '../http/node-api.ts'
+import type { ApiServer } from '../http/api-server.ts'
+import { serveNodeApi } from '../http/node-api.ts'
 import { limits } from '../limits.ts'
 import { openCloudTier, type CloudTierOptions } from '../tiers/cloud/open-cloud-tier.ts'
 import { VolumeFiles, type Changes } from '../volume/volume-files.ts'
@@ -28,7 +29,7 @@ export async function startNode(
   failed.promise.catch(() => undefined)
   const node = await openVolume(options)
   const changes = new KernelChanges(logger)
-  let api: NodeApi | undefined
+  let api: ApiServer | undefined
   try {
     api = await serveApi(options, node, changes)
     const server = await mount(options, node, failed.reject)
@@ -46,7 +47,7 @@ export async function startNode(
 
 interface Parts {
   node: VolumeNode
-  api: NodeApi
+  api: ApiServer
   server: FuseServer
   changes: KernelChanges
   failed: Promise<never>
@@ -73,13 +74,13 @@ async function serveApi(
   options: NodeOptions,
   node: VolumeNode,
   changes: Changes,
-): Promise<NodeApi> {
+): Promise<ApiServer> {
   const files = new VolumeFiles({
     volume: node.thread.volume,
     satisfy: (need, how) => node.satisfy(need, how),
     changes,
   })
-  return await NodeApi.listen(
+  return await serveNodeApi(
     {
       files,
       node: new NodeOperations(node, files, { mountPoint: options.mountPoint }),

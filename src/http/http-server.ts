@@ -6,7 +6,7 @@
  * gets to read why, though it may still be sending; nobody holds a connection for ever.
  */
 import fastify from 'fastify'
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { describe } from '../base/fs-error.ts'
@@ -14,23 +14,30 @@ import type { Logger } from '../base/logger.ts'
 import { limits } from '../limits.ts'
 import { ApiKey } from './api-key.ts'
 import { HttpError, answerTo, errorBody } from './http-error.ts'
+import type { Upgrades } from './upgrades.ts'
 
 export interface HttpServerOptions {
   apiKey: string | undefined
   /** Paths that are answered without the key, exactly as they stand in the request. */
   openPaths: readonly string[]
+  /** Largest body of a PUT that a route takes as a stream; 0: there is no such route. */
   maxUploadBytes: number
+  upgrades: Upgrades
   logger: Logger
 }
 
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
-  const { logger, maxUploadBytes } = options
+  const { logger, maxUploadBytes, upgrades } = options
   const app = fastify({
     bodyLimit: limits.apiJsonBytes,
     connectionTimeout: limits.apiIdleMs,
     requestTimeout: limits.apiRequestMs + Math.ceil(maxUploadBytes / limits.cloudBytesPerMsMin),
     keepAliveTimeout: limits.apiKeepAliveMs,
-    http: { maxHeaderSize: limits.apiHeaderBytes, headersTimeout: limits.apiHeadersMs },
+    http: {
+      maxHeaderSize: limits.apiHeaderBytes,
+      headersTimeout: limits.apiHeadersMs,
+      shouldUpgradeCallback: (request) => upgrades.wants(request),
+    },
     routerOptions: { maxParamLength: limits.apiHeaderBytes },
     exposeHeadRoutes: false,
     // What is wrong is refused, not put right: "/a" is no list of paths.
@@ -44,7 +51,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   app.server.maxConnections = limits.apiConnections
   app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     // Uploads are told to go on when they have been looked at (file-writer.ts).
-    if (request.method !== 'PUT') response.writeContinue()
+    if (request.method !== 'PUT' || maxUploadBytes === 0) response.writeContinue()
     app.server.emit('request', request, response)
   })
   // What was meant as plain JSON goes out as it is: schemas are there to document it.
@@ -83,21 +90,16 @@ function linger(request: IncomingMessage): void {
   socket.once('close', () => clearTimeout(timer))
 }
 
-function requireKey(app: FastifyInstance, { apiKey, openPaths }: HttpServerOptions): void {
-  if (apiKey === undefined || apiKey === '') return
+function requireKey(
+  app: FastifyInstance,
+  { apiKey, openPaths, upgrades }: HttpServerOptions,
+): void {
   const key = new ApiKey(apiKey)
   const open = new Set(openPaths)
-  app.addHook('onRequest', async (request) => {
-    if (open.has(request.url.split('?', 1)[0] ?? '')) return
-    if (!key.matches(givenKey(request))) {
-      throw new HttpError(401, 'EACCES', 'send the API key in the header X-API-Key')
-    }
+  app.addHook('onRequest', async ({ url, headers }) => {
+    if (!open.has(url.split('?', 1)[0] ?? '')) key.check(headers)
   })
-}
-
-/** Prometheus, for one, can send a bearer token and no header of its own. */
-function givenKey({ headers }: FastifyRequest): unknown {
-  return headers['x-api-key'] ?? /^Bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1]
+  upgrades.attach(app.server, key)
 }
 
 /** What is no HTTP request at all, or too much or too slow to be one. */

@@ -1,0 +1,117 @@
+/** Connections that another protocol takes over: who gets one, who does not, and how they end. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { after, before, describe, test } from 'node:test'
+import { WebSocket, WebSocketServer } from 'ws'
+import type { ClientOptions } from 'ws'
+import { loggerOf } from '../../src/base/logger.ts'
+import { ApiServer } from '../../src/http/api-server.ts'
+import { rawRequest } from '../fixtures/raw-request.ts'
+
+const KEY = 'the api key'
+const PATH = '/api/link'
+
+function serve(): Promise<ApiServer> {
+  return ApiServer.listen(
+    {
+      program: 'coordinator',
+      version: '0.0.0',
+      apiKey: KEY,
+      maxUploadBytes: 0,
+      logger: loggerOf('API'),
+      metrics: () => undefined,
+      routes: [(app) => app.get('/api/health', () => ({ status: 'ok' }))],
+    },
+    { host: '127.0.0.1', port: 0 },
+  )
+}
+
+describe('a path with a handler', () => {
+  let api: ApiServer
+  let taken = 0
+  const sockets = new WebSocketServer({ noServer: true })
+  before(async () => {
+    api = await serve()
+    api.onUpgrade(PATH, (request, socket, head) => {
+      taken++
+      sockets.handleUpgrade(request, socket, head, (client) => {
+        client.on('message', (data) => client.send(data))
+      })
+    })
+  })
+  after(async () => {
+    for (const client of sockets.clients) client.terminate()
+    await api.close()
+  })
+
+  const open = (path: string, options: ClientOptions): WebSocket =>
+    new WebSocket(api.url.replace('http', 'ws') + path, options)
+  const refusal = async (path: string, options: ClientOptions): Promise<number | undefined> => {
+    const socket = open(path, options)
+    const [, answer] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
+    answer.resume()
+    // ws says that it was closed before it was open.
+    socket.on('error', () => undefined)
+    socket.terminate()
+    return answer.statusCode
+  }
+
+  test('the right key gets through, and messages both ways', async () => {
+    const socket = open(`${PATH}?node=a`, { headers: { 'x-api-key': KEY } })
+    await once(socket, 'open')
+    socket.send('hello')
+    const [data] = (await once(socket, 'message')) as [Buffer]
+    assert.equal(data.toString(), 'hello')
+    socket.close()
+    await once(socket, 'close')
+  })
+
+  test('a wrong key, or none: 401, and the handler never sees it', async () => {
+    const before = taken
+    for (const key of ['', 'x', `${KEY}x`]) {
+      assert.equal(await refusal(PATH, { headers: { 'x-api-key': key } }), 401, key)
+    }
+    assert.equal(await refusal(PATH, {}), 401)
+    assert.equal(taken, before)
+  })
+
+  test('a web page is refused, with the key as well', async () => {
+    const headers = { 'x-api-key': KEY }
+    assert.equal(await refusal(PATH, { headers, origin: 'http://elsewhere.example' }), 403)
+  })
+
+  test('anything else is an ordinary request', async () => {
+    assert.equal(await refusal('/api/other', { headers: { 'x-api-key': KEY } }), 404)
+    assert.equal(await refusal('/api/other', {}), 401)
+    const curl = 'GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\n'
+    const { port } = new URL(api.url)
+    const answer = await rawRequest(Number(port), `${curl}Upgrade: h2c\r\n\r\n`)
+    assert.match(answer, /^HTTP\/1\.1 200 OK/)
+  })
+
+  test('a client that goes away in the middle harms nobody', async () => {
+    const socket = open(PATH, { headers: { 'x-api-key': KEY } })
+    await once(socket, 'open')
+    socket.terminate()
+    const again = open(PATH, { headers: { 'x-api-key': KEY } })
+    await once(again, 'open')
+    again.terminate()
+  })
+})
+
+test('a server that stops takes no more, and ends what nobody ended', async () => {
+  const api = await serve()
+  api.onUpgrade(PATH, (_request, socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')
+  })
+  const { port } = new URL(api.url)
+  const head = `GET ${PATH} HTTP/1.1\r\nHost: x\r\nX-API-Key: ${KEY}\r\nConnection: Upgrade\r\n`
+  const held = rawRequest(Number(port), `${head}Upgrade: websocket\r\n\r\n`).catch(() => 'cut off')
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  const started = performance.now()
+  await api.close()
+  assert.ok(performance.now() - started < 8000, 'it waited for a connection that nobody ends')
+  assert.match(await held, /101 Switching|cut off/)
+  assert.throws(() => api.onUpgrade(PATH, () => undefined), /has a handler already/)
+})
