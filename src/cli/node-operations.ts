@@ -141,7 +141,11 @@ export class NodeOperations implements NodeStatus {
     })
   }
 
-  /** Does something to every file at and below the paths; a line every so often, and at the end. */
+  /**
+   * Does something to every file at and below the paths; a line at once, every so often, and at the
+   * end. The one at once has no news: the first files may take longer than a client waits for an
+   * answer to begin.
+   */
   async *#each(
     paths: readonly string[],
     options: CallOptions | undefined,
@@ -149,6 +153,7 @@ export class NodeOperations implements NodeStatus {
   ): AsyncGenerator<ProgressLine> {
     const line: ProgressLine = { doneBytes: 0, totalBytes: 0, doneFiles: 0, totalFiles: 0 }
     for (const path of paths) this.#files.inode(path)
+    yield { ...line }
     let saidMs = Date.now()
     for (const path of paths) {
       for await (const batch of this.#files.walk(path, options)) {

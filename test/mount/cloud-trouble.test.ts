@@ -83,6 +83,25 @@ test('the directory that is the cloud goes away', { timeout: 120_000 }, async ()
   )
 })
 
+test('who waits hears from the node before anything is durable', { timeout: 60_000 }, async () => {
+  using home = new ClientHome()
+  const away = `${home.cloud}-away`
+  const client = await ClientProcess.start(home)
+  renameSync(home.cloud, away)
+  await writeFile(join(home.mount, 'file'), 'x')
+  const answer = await fetch(`${client.api}/api/wait`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ paths: ['/'] }),
+    signal: AbortSignal.timeout(20_000),
+  })
+  renameSync(away, home.cloud)
+  const lines = (await answer.text()).trimEnd().split('\n')
+  assert.match(lines[0] ?? '', /"doneFiles":0,/)
+  assert.match(lines.at(-1) ?? '', /"doneFiles":1,.*"done":true/)
+  assert.equal(await client.stop(), 0)
+})
+
 test('an S3 server that answers nothing but 503', { timeout: 120_000 }, async () => {
   using home = new ClientHome()
   await using s3 = await startS3Server()
