@@ -14,3 +14,33 @@ export class Blocked extends Error {
     this.need = need
   }
 }
+
+/** What was brought about, where the operation takes something from it when it is run again. */
+export interface Outcome {
+  /** Names what was asked for. */
+  key: string
+  value?: unknown
+  /** It failed; thrown where the operation takes it. */
+  error?: unknown
+}
+
+let outcomes: Outcome[] = []
+
+/** Runs an operation again with what it was blocked by so far, in the order it asked. */
+export function resume<T>(found: readonly Outcome[], operation: () => T): T {
+  outcomes = [...found]
+  try {
+    return operation()
+  } finally {
+    outcomes = []
+  }
+}
+
+/** The first outcome of what `key` names that was not taken yet. */
+export function takeOutcome(key: string): Outcome | undefined {
+  const at = outcomes.findIndex((outcome) => outcome.key === key)
+  if (at < 0) return undefined
+  const [found] = outcomes.splice(at, 1)
+  if (found?.error !== undefined) throw found.error as Error
+  return found
+}

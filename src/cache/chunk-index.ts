@@ -26,11 +26,15 @@ export interface Content {
   mtime: Timestamp
   ctime: Timestamp
   chunks: readonly { index: number; id: number; length: number; holders?: string | undefined }[]
+  /** Version of the content that it began from; undefined where only this node commits. */
+  base?: number | undefined
 }
 
 export interface ChunkIndex {
-  /** Size and 512-byte blocks of the committed content; ESTALE where the inode is gone. */
-  file(ino: number): { size: number; blocks: number }
+  /** The metadata is elsewhere: a commit takes a while, and others commit as well. */
+  readonly isRemote: boolean
+  /** The committed content: size, 512-byte blocks, version. ESTALE where the inode is gone. */
+  file(ino: number): { size: number; blocks: number; version: number }
   exists(ino: number): boolean
   find(ino: number, index: number): CommittedChunk | undefined
   /** The first committed chunk at or after an index. */

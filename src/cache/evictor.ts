@@ -92,7 +92,7 @@ export class Evictor {
       })
       shared.bumpChunks(ino)
       const isLast = database.chunksFrom(ino, 0, 1).length === 0
-      const isWritten = shared.findOpen(ino)?.dirty === true || database.hasUploads(ino)
+      const isWritten = shared.findOpen(ino)?.ahead === true || database.hasUploads(ino)
       if (isLast && !isWritten) {
         shared.bumpFile(ino)
         files.remove(ino)

@@ -3,11 +3,23 @@
  * journal, and then makes size, times and chunks visible in the metadata together. In this order a
  * crash in between is made good by recovery: the journal says what the metadata may lack.
  */
+import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
 import { removeAsides } from './aside-files.ts'
+import type { Content } from './chunk-index.ts'
+import type { Need } from './need.ts'
 import { DIRTY, JOURNALED, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './shared-state.ts'
+
+/** A commit that is in the journal, on its way to the metadata. */
+export interface PreparedCommit {
+  content: Content
+  /** Chunks that were dirty. */
+  rows: readonly LocalChunk[]
+  /** Set-aside files that nothing needs once it is through. */
+  dropped: readonly string[]
+}
 
 export class FileCommitter {
   readonly #cache: NodeCache
@@ -17,41 +29,89 @@ export class FileCommitter {
   }
 
   /** Makes what was written to the inode visible; nothing where nothing was. */
-  commit(ino: number): void {
+  commit(ino: number, release = false): void {
     this.#cache.shared.withInode(ino, () => {
       const open = this.#cache.shared.findOpen(ino)
-      if (open) this.commitLocked(ino, open)
+      if (open) this.commitLocked(ino, open, release)
     })
   }
 
   /** As `commit`, by a caller that holds the inode's lock. */
-  commitLocked(ino: number, open: OpenInode): void {
-    if (!open.dirty) return
-    if (open.unlinked) return
-    const { database, shared, index, files } = this.#cache
-    const rows = database.dirtyChunks(ino)
-    const chunks = rows
+  commitLocked(ino: number, open: OpenInode, release = false): void {
+    if (!open.ahead || open.unlinked) return
+    const { index } = this.#cache
+    if (index.isRemote) {
+      const need: Need = { kind: 'commit', ino, release }
+      throw new Blocked(need)
+    }
+    const prepared = this.#prepareLocked(ino, open)
+    try {
+      index.commit(ino, prepared.content)
+    } catch (error) {
+      this.#unjournal(ino, open, prepared)
+      throw error
+    }
+    this.#finishLocked(ino, open, prepared)
+  }
+
+  /** Journals what is not committed, for a commit that takes a while; undefined: nothing is. */
+  prepare(ino: number): PreparedCommit | undefined {
+    return this.#cache.shared.withInode(ino, () => {
+      const open = this.#cache.shared.findOpen(ino)
+      if (open?.ahead !== true || open.unlinked) return undefined
+      return this.#prepareLocked(ino, open)
+    })
+  }
+
+  /** The metadata has the content; `version` is its version there. */
+  finish(ino: number, prepared: PreparedCommit, version: number): void {
+    this.#cache.shared.withInode(ino, () => {
+      const open = this.#cache.shared.findOpen(ino)
+      if (open === undefined) return
+      open.base = version
+      this.#finishLocked(ino, open, prepared)
+      if (open.opens === 0 && !open.ahead) this.#cache.shared.removeOpen(ino)
+    })
+  }
+
+  #prepareLocked(ino: number, open: OpenInode): PreparedCommit {
+    const { database, shared, index } = this.#cache
+    const rows = open.dirty ? database.dirtyChunks(ino) : []
+    const fresh = rows
       .filter((row) => this.#cache.extent(row.index, open.size) > 0)
       .map((row) => ({
         index: row.index,
         id: index.nextChunkId(),
         length: this.#cache.extent(row.index, open.size),
       }))
-    const previous = index.file(ino)
-    const blocks = this.#blocks(ino, open, previous.blocks)
-    const dropped = this.#journal(ino, open, rows, chunks)
-    try {
-      const { size, floor, mtime, ctime } = open
-      index.commit(ino, { size, floor, blocks, mtime, ctime, chunks })
-    } catch (error) {
-      this.#unjournal(ino, open, rows)
-      throw error
-    }
-    if (chunks.length === 0) database.transaction(() => database.deleteUncommitted(ino))
-    shared.add('volumeBytes', open.size - previous.size)
-    this.#account(open, rows, chunks)
+    const blocks = this.#blocks(ino, open, index.file(ino).blocks)
+    const floor = Math.min(open.voidFrom, open.size)
+    const dropped = open.dirty ? this.#journal(ino, open, rows, fresh) : []
+    const chunks = open.committing ? this.#journaled(ino) : fresh
+    const { size, mtime, ctime } = open
+    const base = index.isRemote ? open.base : undefined
+    if (open.dirty) this.#account(open, rows, fresh)
+    open.commitFloor = floor
     open.dirty = false
+    open.committing = true
     open.growth = 0
+    shared.bumpChunks(ino)
+    return { content: { size, floor, blocks, mtime, ctime, chunks, base }, rows, dropped }
+  }
+
+  /** Chunks that the journal has and the metadata does not. */
+  #journaled(ino: number): Content['chunks'] {
+    const { database, index } = this.#cache
+    const uploads = database.uploadsOf(ino, 0)
+    return uploads.filter((upload) => index.find(ino, upload.index)?.id !== upload.id)
+  }
+
+  #finishLocked(ino: number, open: OpenInode, { content, dropped }: PreparedCommit): void {
+    const { database, files, shared } = this.#cache
+    open.committing = false
+    if (content.chunks.length === 0 && !open.dirty) {
+      database.transaction(() => database.deleteUncommitted(ino))
+    }
     shared.bumpChunks(ino)
     shared.announceCommit()
     removeAsides(database, files, dropped)
@@ -62,7 +122,7 @@ export class FileCommitter {
     ino: number,
     open: OpenInode,
     rows: readonly LocalChunk[],
-    chunks: readonly { index: number; id: number; length: number }[],
+    chunks: Content['chunks'],
   ): string[] {
     const { database, settings } = this.#cache
     const voidFrom = Math.ceil(Math.min(open.floor, open.size) / settings.chunkSize)
@@ -81,28 +141,35 @@ export class FileCommitter {
       }
       database.putUncommitted({
         ino,
-        floor: open.floor,
+        floor: open.voidFrom,
         size: open.size,
         stage: JOURNALED,
         mtimeSec: open.mtime.sec,
         mtimeNsec: open.mtime.nsec,
+        base: open.base,
       })
     })
     return dropped
   }
 
   /** The metadata refused: the chunks are dirty still, and the next commit takes them again. */
-  #unjournal(ino: number, open: OpenInode, rows: readonly LocalChunk[]): void {
-    const { database } = this.#cache
+  #unjournal(ino: number, open: OpenInode, { rows, content }: PreparedCommit): void {
+    const { database, shared } = this.#cache
+    const { size, floor } = content
     database.transaction(() => {
       for (const row of rows) {
         const upload = database.upload(ino, row.index)
         if (upload) database.deleteUpload(upload.seq)
-        database.putChunk(ino, { ...row, state: DIRTY, id: 0 })
+        const length = this.#cache.extent(row.index, size)
+        if (length > 0) database.putChunk(ino, { ...row, state: DIRTY, id: 0, length })
       }
-      const { floor, size } = open
-      database.putUncommitted({ ino, floor, size, stage: WRITTEN, mtimeSec: 0, mtimeNsec: 0 })
+      const { base } = open
+      database.putUncommitted({ ino, floor, size, stage: WRITTEN, mtimeSec: 0, mtimeNsec: 0, base })
     })
+    open.committing = false
+    open.dirty = true
+    open.floor = floor
+    shared.bumpChunks(ino)
   }
 
   /** What was counted while writing was an estimate; the chunks' lengths are exact. */
@@ -121,7 +188,7 @@ export class FileCommitter {
   #blocks(ino: number, open: OpenInode, committed: number): number {
     const { database, index, files } = this.#cache
     const here = files.stat(ino)?.blocks ?? 0
-    if (open.floor === 0 || database.countChunks(ino) >= index.count(ino)) return here
+    if (open.voidFrom === 0 || database.countChunks(ino) >= index.count(ino)) return here
     return Math.max(here, Math.min(committed, Math.ceil(open.size / 4096) * 8))
   }
 
@@ -139,16 +206,24 @@ export class FileCommitter {
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open === undefined) return false
+      // Before it is counted: a commit that has to wait runs all of this again.
+      if (open.opens === 1 && !open.unlinked) this.#commitLast(ino, open)
       open.opens -= 1
       if (open.opens > 0) return false
-      try {
-        this.commitLocked(ino, open)
-      } finally {
-        if (open.unlinked) this.#forgetGrowth(open)
-        if (!open.dirty || open.unlinked) shared.removeOpen(ino)
-      }
+      if (open.unlinked) this.#forgetGrowth(open)
+      if (!open.ahead || open.unlinked) shared.removeOpen(ino)
       return open.unlinked
     })
+  }
+
+  /** Whatever the commit ends with, the user is gone. */
+  #commitLast(ino: number, open: OpenInode): void {
+    try {
+      this.commitLocked(ino, open, true)
+    } catch (error) {
+      if (!(error instanceof Blocked)) open.opens -= 1
+      throw error
+    }
   }
 
   /** What was counted for a file that will never be committed. */

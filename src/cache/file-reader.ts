@@ -145,8 +145,8 @@ export function validReference(
   const reference = cache.index.find(ino, index)
   if (reference === undefined) return undefined
   const open = cache.shared.mayBeOpen(ino) ? cache.shared.findOpen(ino) : undefined
-  if (open?.dirty !== true) return reference
-  const length = Math.min(reference.length, open.floor - index * cache.settings.chunkSize)
+  if (open?.ahead !== true) return reference
+  const length = Math.min(reference.length, open.voidFrom - index * cache.settings.chunkSize)
   return length > 0 ? { ...reference, length } : undefined
 }
 
@@ -154,6 +154,6 @@ function nextReference(cache: NodeCache, ino: number, index: number): number {
   const next = cache.index.findNext(ino, index)?.index
   if (next === undefined) return Infinity
   const open = cache.shared.mayBeOpen(ino) ? cache.shared.findOpen(ino) : undefined
-  const isVoid = open?.dirty === true && next * cache.settings.chunkSize >= open.floor
+  const isVoid = open?.ahead === true && next * cache.settings.chunkSize >= open.voidFrom
   return isVoid ? Infinity : next
 }

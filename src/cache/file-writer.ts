@@ -7,7 +7,7 @@
  * What cannot go on (a chunk to fetch, no room, too much that is not durable) throws `Blocked`
  * before anything changed.
  */
-import { Blocked } from '../base/blocked.ts'
+import { Blocked, takeOutcome } from '../base/blocked.ts'
 import { now, type Timestamp } from '../base/clock.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
@@ -78,18 +78,21 @@ export class FileWriter {
   /** Sets the size; commits at once where nobody has the file open. */
   truncate(ino: number, size: number): void {
     if (size > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
-    const { shared } = this.#cache
+    const { shared, index } = this.#cache
+    // Run again after the commit that it waited for: it is done.
+    if (takeOutcome(`commit ${ino}`)) return
     shared.withInode(ino, () => {
-      const wasOpen = shared.findOpen(ino) !== undefined
       const before = this.#cache.sizeOf(ino)
       const open = shared.addOpen(ino)
+      const wasOpen = open.opens > 0
       try {
         this.#begin(ino, open, before, [])
         this.#resize(ino, open, before, size)
         this.#touch(open)
         if (!wasOpen) this.#committer.commitLocked(ino, open)
       } finally {
-        if (!wasOpen) shared.removeOpen(ino)
+        const isWaiting = index.isRemote && (open.ahead || open.leased)
+        if (!wasOpen && !isWaiting) shared.removeOpen(ino)
       }
     })
   }
@@ -214,6 +217,8 @@ export class FileWriter {
   #begin(ino: number, open: OpenInode, size: number, marks: readonly Mark[]): void {
     const begins = !open.dirty
     if (begins) {
+      this.#requireLease(ino, open)
+      if (!open.committing) open.base = this.#cache.index.file(ino).version
       open.size = size
       open.floor = size
       open.growth = 0
@@ -223,14 +228,21 @@ export class FileWriter {
     open.dirty = true
   }
 
+  #requireLease(ino: number, open: OpenInode): void {
+    if (!this.#cache.index.isRemote || open.leased) return
+    const need: Need = { kind: 'lease', ino }
+    throw new Blocked(need)
+  }
+
   #journalSize(ino: number, open: OpenInode, stage: number): void {
     this.#cache.database.putUncommitted({
       ino,
-      floor: open.floor,
+      floor: Math.min(open.floor, open.voidFrom),
       size: open.size,
       stage,
       mtimeSec: 0,
       mtimeNsec: 0,
+      base: open.base,
     })
   }
 

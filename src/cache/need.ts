@@ -6,5 +6,18 @@ export type Need =
   | { kind: 'space'; bytes: number }
   /** So many bytes more may be written only when older ones are durable. */
   | { kind: 'unsynced'; bytes: number }
+  /**
+   * What was written to an inode has to be in the metadata, which is elsewhere; `release`: and
+   * others may write it then.
+   */
+  | { kind: 'commit'; ino: number; release: boolean }
+  /** Only this node may write the inode: the metadata, which is elsewhere, has to say so. */
+  | { kind: 'lease'; ino: number }
+  /** The metadata, which is elsewhere, has to be changed; only the main thread asks for it. */
+  | { kind: 'operation'; name: string; args: readonly unknown[] }
+  /** What is known here of the metadata has to be current. */
+  | { kind: 'trust' }
+  /** The operation changes the metadata, which is elsewhere: the main thread runs it. */
+  | { kind: 'main' }
   /** The committed content of an inode has to be in the cloud. */
   | { kind: 'durable'; ino: number }

@@ -51,7 +51,7 @@ export class NodeCache {
   /** Size of the content as this node sees it, with what is not committed; under the lock. */
   sizeOf(ino: number): number {
     const open = this.shared.mayBeOpen(ino) ? this.shared.findOpen(ino) : undefined
-    if (open?.dirty === true) return open.size
+    if (open?.ahead === true) return open.size
     const known = this.memory.of(ino)
     return (known.size ??= this.index.file(ino).size)
   }

@@ -54,6 +54,8 @@ export interface Uncommitted {
   stage: number
   mtimeSec: number
   mtimeNsec: number
+  /** Version of the committed content that it began from. */
+  base: number
 }
 
 const SCHEMA = `
@@ -71,13 +73,14 @@ const SCHEMA = `
   CREATE UNIQUE INDEX IF NOT EXISTS upload_chunk ON upload (ino, idx);
   CREATE TABLE IF NOT EXISTS uncommitted (
     ino INTEGER PRIMARY KEY, floor INTEGER NOT NULL, size INTEGER NOT NULL,
-    stage INTEGER NOT NULL, mtime_sec INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL
+    stage INTEGER NOT NULL, mtime_sec INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL,
+    base INTEGER NOT NULL DEFAULT 0
   );`
 
 const CHUNK = 'idx AS "index", state, id, length, accessed'
 const UPLOAD = `seq, ino, idx AS "index", id, length, committed_ms AS committedMs, source,
   source_offset AS sourceOffset`
-const UNCOMMITTED = `ino, floor, size, stage, mtime_sec AS mtimeSec, mtime_nsec AS mtimeNsec`
+const UNCOMMITTED = `ino, floor, size, stage, mtime_sec AS mtimeSec, mtime_nsec AS mtimeNsec, base`
 
 export class NodeDatabase {
   readonly #database: SqliteDatabase
@@ -261,14 +264,15 @@ export class NodeDatabase {
 
   putUncommitted(row: Uncommitted): void {
     this.#run(
-      `INSERT OR REPLACE INTO uncommitted (ino, floor, size, stage, mtime_sec, mtime_nsec)
-       VALUES (?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO uncommitted (ino, floor, size, stage, mtime_sec, mtime_nsec, base)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
       row.ino,
       row.floor,
       row.size,
       row.stage,
       row.mtimeSec,
       row.mtimeNsec,
+      row.base,
     )
   }
 

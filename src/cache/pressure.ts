@@ -4,6 +4,7 @@
  * chunks can be uploaded and evicted: a file may be larger than the cache, or than the bound on
  * what is not durable. Runs on the main thread.
  */
+import type { Outcome } from '../base/blocked.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import type { Evictor } from './evictor.ts'
@@ -23,6 +24,16 @@ export interface PressureParts {
   evictor: Evictor
   uploader: Uploader
   progress: Progress
+  /** Undefined where the metadata is here. */
+  remote: RemoteMetadata | undefined
+}
+
+/** What only the keeper of the metadata can bring about. */
+export interface RemoteMetadata {
+  lease(ino: number, signal?: AbortSignal): Promise<void>
+  commit(ino: number, release: boolean, signal?: AbortSignal): Promise<void>
+  perform(need: Need & { kind: 'operation' }, signal?: AbortSignal): Promise<Outcome>
+  trusted(signal?: AbortSignal): Promise<void>
 }
 
 export class Pressure {
@@ -33,7 +44,7 @@ export class Pressure {
   }
 
   /** Resolves when the operation may be tried again. */
-  async satisfy(need: Need, signal?: AbortSignal): Promise<void> {
+  async satisfy(need: Need, signal?: AbortSignal): Promise<Outcome | undefined> {
     const { uploader } = this.#parts
     switch (need.kind) {
       case 'chunks':
@@ -47,7 +58,21 @@ export class Pressure {
         break
       case 'durable':
         await this.durable(need.ino, signal)
+        break
+      case 'lease':
+        await this.#parts.remote?.lease(need.ino, signal)
+        break
+      case 'commit':
+        await this.#parts.remote?.commit(need.ino, need.release, signal)
+        return { key: `commit ${need.ino}` }
+      case 'operation':
+        return await this.#parts.remote?.perform(need, signal)
+      case 'trust':
+        await this.#parts.remote?.trusted(signal)
+        break
+      case 'main':
     }
+    return undefined
   }
 
   async #fetch(need: Need & { kind: 'chunks' }, signal?: AbortSignal): Promise<void> {
@@ -102,7 +127,10 @@ export class Pressure {
   }
 
   #commitEarly(): void {
-    const { cache, committer } = this.#parts
-    for (const ino of cache.shared.dirtyInodes()) committer.commit(ino)
+    const { cache, committer, remote } = this.#parts
+    for (const ino of cache.shared.dirtyInodes()) {
+      if (remote) void remote.commit(ino, false).catch(() => undefined)
+      else committer.commit(ino)
+    }
   }
 }

@@ -152,6 +152,7 @@ export class Recovery {
     const open = shared.addOpen(row.ino)
     open.size = Math.max(row.size, stat?.size ?? 0)
     open.floor = row.floor
+    open.base = row.base
     const mtimeMs = stat?.mtimeMs ?? Date.now()
     const sec = Math.floor(mtimeMs / 1000)
     open.mtime = { sec, nsec: Math.floor((mtimeMs - sec * 1000) * 1000) * 1000 }

@@ -13,12 +13,15 @@ import type { Timestamp } from '../base/clock.ts'
 import { limits } from '../limits.ts'
 
 const SLOTS = 65_536
-const FIELDS = 11
-const [INO, NEXT, OPENS, FLAGS, SIZE, FLOOR, MTIME, MTIME_NSEC, CTIME, CTIME_NSEC, GROWTH] = [
-  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+const FIELDS = 13
+const [INO, NEXT, OPENS, FLAGS, SIZE, FLOOR, MTIME, MTIME_NSEC, CTIME, CTIME_NSEC] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
 ] as const
+const [GROWTH, COMMIT_FLOOR, BASE] = [10, 11, 12] as const
 const DIRTY = 1
 const UNLINKED = 2
+const COMMITTING = 4
+const LEASED = 8
 
 /** Counters, in bytes unless said otherwise. */
 const COUNTERS = [
@@ -87,12 +90,33 @@ export class OpenInode {
     this.#entries[this.#base + OPENS] = count
   }
 
-  /** Its content differs from what is committed; the fields below hold then. */
+  /** Its content differs from what is in the journal; the fields below hold then. */
   get dirty(): boolean {
     return this.#flag(DIRTY)
   }
   set dirty(value: boolean) {
     this.#setFlag(DIRTY, value)
+  }
+
+  /** Its content is in the journal, and not known to be in the metadata. */
+  get committing(): boolean {
+    return this.#flag(COMMITTING)
+  }
+  set committing(value: boolean) {
+    this.#setFlag(COMMITTING, value)
+  }
+
+  /** The content here is newer than the metadata's. */
+  get ahead(): boolean {
+    return this.#flag(DIRTY | COMMITTING)
+  }
+
+  /** No other node may write it: see coordinator/write-leases.ts. */
+  get leased(): boolean {
+    return this.#flag(LEASED)
+  }
+  set leased(value: boolean) {
+    this.#setFlag(LEASED, value)
   }
 
   /** Its last name is gone: it goes with its last user. */
@@ -110,12 +134,34 @@ export class OpenInode {
     this.#entries[this.#base + SIZE] = bytes
   }
 
-  /** Smallest size since the last commit: committed chunks from here on are void. */
+  /** Smallest size since it became dirty. */
   get floor(): number {
     return this.#entries[this.#base + FLOOR] ?? 0
   }
   set floor(bytes: number) {
     this.#entries[this.#base + FLOOR] = bytes
+  }
+
+  /** Smallest size that the journaled commit has to cut the content to. */
+  get commitFloor(): number {
+    return this.#entries[this.#base + COMMIT_FLOOR] ?? 0
+  }
+  set commitFloor(bytes: number) {
+    this.#entries[this.#base + COMMIT_FLOOR] = bytes
+  }
+
+  /** The metadata's chunks from here on are void. */
+  get voidFrom(): number {
+    const dirty = this.dirty ? this.floor : Infinity
+    return this.committing ? Math.min(dirty, this.commitFloor) : dirty
+  }
+
+  /** Version of the committed content that this content began from. */
+  get base(): number {
+    return this.#entries[this.#base + BASE] ?? 0
+  }
+  set base(version: number) {
+    this.#entries[this.#base + BASE] = version
   }
 
   /** Bytes counted as used and unsynced for growth, beyond what the chunk rows say. */
@@ -266,7 +312,8 @@ export class SharedState {
     for (let at = 1; at <= limits.openInodes; at++) {
       const base = at * FIELDS
       const ino = this.#entries[base + INO] ?? 0
-      if (ino !== 0 && ((this.#entries[base + FLAGS] ?? 0) & DIRTY) !== 0) found.push(ino)
+      if (ino !== 0 && ((this.#entries[base + FLAGS] ?? 0) & (DIRTY | COMMITTING)) !== 0)
+        found.push(ino)
     }
     return found
   }

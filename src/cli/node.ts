@@ -79,6 +79,7 @@ async function serveApi(
     volume: node.thread.volume,
     satisfy: (need, how) => node.satisfy(need, how),
     changes,
+    onLateFailure: (error) => loggerOf('API').error({ err: error }, 'closing a file failed'),
   })
   return await serveNodeApi(
     {

@@ -9,6 +9,7 @@
  */
 import { closeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Outcome } from '../base/blocked.ts'
 import { describe } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import { defaultCacheTimeouts, Dispatcher, type CacheTimeouts } from './dispatcher.ts'
@@ -48,7 +49,7 @@ export interface FuseServerOptions {
    * Brings about what an operation was `Blocked` by; it is then run again. A rejection with an
    * FsError is the operation's answer. The signal says that nobody waits any longer.
    */
-  satisfy(need: unknown, how: { signal: AbortSignal }): Promise<void>
+  satisfy(need: unknown, how: { signal: AbortSignal }): Promise<Outcome | undefined>
   /** What a worker's file system sent with `hint`. */
   onHint?(message: unknown): void
   /** A worker died; the mount has been cut off and the server is closing. */

@@ -22,7 +22,7 @@ function waitingOf(satisfy: (signal: AbortSignal) => Promise<void>) {
   }
   const waiting = new WaitingRequests({
     dispatcher: dispatcher as unknown as Dispatcher,
-    satisfy: (_need, { signal }) => satisfy(signal),
+    satisfy: (_need, { signal }) => satisfy(signal).then(() => undefined),
     done: (sizeBytes) => (doneBytes += sizeBytes),
   })
   const counts = () => ({ dispatched, doneBytes, size: waiting.size })
@@ -62,6 +62,7 @@ test('an interrupt ends the wait even if the satisfier does not care', async () 
   await settled()
   waiting.interrupt(8)
   waiting.interrupt(8)
+  while (failures.length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
   await settled()
   assert.equal(failures.length, 1)
 })

@@ -7,13 +7,14 @@
  * The kernel's INTERRUPT travels through any worker and may overtake its request: those are
  * remembered for a while (bounded; most are for requests that were answered meanwhile).
  */
+import { resume, type Outcome } from '../base/blocked.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import type { Dispatcher } from './dispatcher.ts'
 
 export interface WaitingRequestsOptions {
   dispatcher: Dispatcher
-  satisfy: (need: unknown, how: { signal: AbortSignal }) => Promise<void>
+  satisfy: (need: unknown, how: { signal: AbortSignal }) => Promise<Outcome | undefined>
   /** A request of this size, as handed over by a worker, is done. */
   done: (sizeBytes: number) => void
 }
@@ -88,11 +89,13 @@ export class WaitingRequests {
   async #complete(request: Uint8Array, firstNeed: unknown, signal: AbortSignal): Promise<void> {
     const { dispatcher, satisfy } = this.#options
     let need = firstNeed
+    const outcomes: Outcome[] = []
     for (let round = 0; round < limits.fuseSatisfyRounds; round++) {
       signal.throwIfAborted()
-      await orAborted(satisfy(need, { signal }), signal)
+      const outcome = await orAborted(satisfy(need, { signal }), signal)
+      if (outcome) outcomes.push(outcome)
       dispatcher.request.load(request)
-      const blocked = dispatcher.dispatch(request.length)
+      const blocked = resume(outcomes, () => dispatcher.dispatch(request.length))
       if (blocked === undefined) return
       need = blocked.need
     }
@@ -100,14 +103,21 @@ export class WaitingRequests {
   }
 }
 
-/** The outcome of `work`, or the signal's reason as soon as it is aborted. */
-async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+/**
+ * The outcome of `work`, or the signal's reason soon after it is aborted: what is about to end
+ * anyway may, so that a signal does not leave in doubt whether a name was made.
+ */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>()
-  const onAbort = (): void => aborted.reject(signal.reason as Error)
+  let timer: NodeJS.Timeout | undefined
+  const onAbort = (): void => {
+    timer = setTimeout(() => aborted.reject(signal.reason as Error), limits.interruptGraceMs)
+  }
   signal.addEventListener('abort', onAbort, { once: true })
   try {
-    await Promise.race([work, aborted.promise])
+    return await Promise.race([work, aborted.promise])
   } finally {
+    clearTimeout(timer)
     signal.removeEventListener('abort', onAbort)
   }
 }

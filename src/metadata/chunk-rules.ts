@@ -4,7 +4,9 @@
  * its object in the trash, for the collector to delete from the cloud.
  */
 import type { Timestamp } from '../base/clock.ts'
-import { change, many, one, type Rule } from './statement.ts'
+import { FsError } from '../base/fs-error.ts'
+import { findInode, getInode } from './inode-rules.ts'
+import { change, changeReturning, many, one, type Rule } from './statement.ts'
 
 /** Where the bytes of one chunk of a file are. */
 export interface ChunkReference {
@@ -43,15 +45,15 @@ const trashFrom = change(`INSERT INTO trash (id, ino, idx)
 const deleteFrom = change('DELETE FROM chunk WHERE ino = ? AND idx >= ?')
 const trimTail = change('UPDATE chunk SET length = ? WHERE ino = ? AND idx = ? AND length > ?')
 const trashOne = change(`INSERT INTO trash (id, ino, idx)
-  SELECT id, ino, idx FROM chunk WHERE ino = ? AND idx = ? AND durable = 1
+  SELECT id, ino, idx FROM chunk WHERE ino = ? AND idx = ? AND durable = 1 AND id <> ?
   ON CONFLICT (id) DO NOTHING`)
 const upsertChunk = change(`INSERT INTO chunk (ino, idx, id, length, object_length, crc,
   durable, holders) VALUES (?, ?, ?, ?, ?, NULL, 0, ?) ON CONFLICT (ino, idx) DO UPDATE SET
   id = excluded.id, length = excluded.length, object_length = excluded.object_length, crc = NULL,
   durable = 0, holders = excluded.holders`)
 const updateSize = change(`UPDATE inode SET size = ?, blocks = ?, mtime_sec = ?, mtime_nsec = ?,
-  ctime_sec = ?, ctime_nsec = ? WHERE ino = ?`)
-const setDurable = one<{ id: number }>(`UPDATE chunk SET durable = 1, crc = ?
+  ctime_sec = ?, ctime_nsec = ?, version = version + 1 WHERE ino = ?`)
+const setDurable = changeReturning<{ id: number }>(`UPDATE chunk SET durable = 1, crc = ?
   WHERE ino = ? AND idx = ? AND id = ? RETURNING id`)
 const deleteInode = change('DELETE FROM inode WHERE ino = ?')
 const deleteXattrs = change('DELETE FROM xattr WHERE ino = ?')
@@ -76,6 +78,8 @@ export interface ContentCommit {
   mtime: Timestamp
   ctime: Timestamp
   chunks: readonly CommittedPart[]
+  /** Version that it began from; undefined where nobody else can have committed. */
+  base?: number | undefined
 }
 
 export interface CommittedPart {
@@ -86,15 +90,33 @@ export interface CommittedPart {
   holders?: string | undefined
 }
 
-export function* commitContent(ino: number, commit: ContentCommit, chunkSize: number): Rule<void> {
+/** What a commit brought about. */
+export interface Committed {
+  /** Bytes that the file has more than before. */
+  grown: number
+  version: number
+}
+
+/** ESTALE where the content is not the one that the commit began from. */
+export function* commitContent(
+  ino: number,
+  commit: ContentCommit,
+  chunkSize: number,
+): Rule<Committed> {
+  const before = yield* getInode(ino)
+  if (commit.base !== undefined && commit.base !== before.version) {
+    throw new FsError('ESTALE', `the content of inode ${ino} was changed elsewhere meanwhile`)
+  }
   yield* cut(ino, Math.min(commit.floor, commit.size), chunkSize)
   for (const chunk of commit.chunks) {
-    yield* trashOne(ino, chunk.index)
     const { index, id, length, holders = '' } = chunk
+    yield* trashOne(ino, index, id)
     yield* upsertChunk(ino, index, id, length, length, holders)
   }
   const { mtime, ctime } = commit
-  yield* updateSize(commit.size, commit.blocks, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, ino)
+  const { size, blocks } = commit
+  yield* updateSize(size, blocks, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, ino)
+  return { grown: size - before.size, version: before.version + 1 }
 }
 
 /** Drops references at and beyond `size`; the one that `size` falls into keeps its head. */
@@ -111,12 +133,14 @@ export function* markDurable(ino: number, index: number, id: number, crc: number
   return (yield* setDurable(crc, ino, index, id)) !== undefined
 }
 
-/** Removes an inode with all that belongs to it. */
-export function* purgeInode(ino: number): Rule<void> {
+/** Removes an inode with all that belongs to it; the bytes that it had. */
+export function* purgeInode(ino: number): Rule<number> {
+  const row = yield* findInode(ino)
   yield* trashFrom(ino, 0)
   yield* deleteFrom(ino, 0)
   yield* deleteXattrs(ino)
   yield* deleteInode(ino)
+  return row?.size ?? 0
 }
 
 /** Puts an object that nothing refers to into the trash. */

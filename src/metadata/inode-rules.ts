@@ -21,12 +21,15 @@ const PERMISSION_BITS = 0o7777
 export interface InodeRow extends Attributes {
   /** The directory that holds this directory; 0 for anything else. */
   parent: number
+  /** Commits of its content so far. */
+  version: number
 }
 
 export const INODE_COLUMNS = `inode.ino, inode.mode, inode.nlink, inode.uid, inode.gid, inode.rdev,
   inode.size, inode.blocks, inode.atime_sec AS "atimeSec", inode.atime_nsec AS "atimeNsec",
   inode.mtime_sec AS "mtimeSec", inode.mtime_nsec AS "mtimeNsec",
-  inode.ctime_sec AS "ctimeSec", inode.ctime_nsec AS "ctimeNsec", inode.parent`
+  inode.ctime_sec AS "ctimeSec", inode.ctime_nsec AS "ctimeNsec", inode.parent,
+  inode.version`
 
 const selectInode = one<InodeRow>(`SELECT ${INODE_COLUMNS} FROM inode WHERE ino = ?`)
 const updateAttributes = change(`UPDATE inode SET mode = ?, uid = ?, gid = ?, atime_sec = ?,

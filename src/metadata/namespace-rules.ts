@@ -132,6 +132,7 @@ function newRow(wanted: NewInode, mode: number, gid: number, time: Timestamp): I
     ctimeSec: time.sec,
     ctimeNsec: time.nsec,
     parent: 0,
+    version: 0,
   }
 }
 
@@ -320,11 +321,11 @@ function* checkNotInside(ancestor: number, directory: number): Rule<void> {
   }
 }
 
-/** Swaps two names, whatever they are. */
-export function* exchange(from: Place, to: Place, time: Timestamp): Rule<void> {
+/** Swaps two names, whatever they are; the inodes that swapped. */
+export function* exchange(from: Place, to: Place, time: Timestamp): Rule<readonly number[]> {
   const a = yield* lookup(from.parent, from.name)
   const b = yield* lookup(to.parent, to.name)
-  if (a.ino === b.ino) return
+  if (a.ino === b.ino) return []
   const aIsDirectory = (a.mode & S_IFMT) === S_IFDIR
   const bIsDirectory = (b.mode & S_IFMT) === S_IFDIR
   if (aIsDirectory) yield* checkNotInside(a.ino, to.parent)
@@ -337,4 +338,5 @@ export function* exchange(from: Place, to: Place, time: Timestamp): Rule<void> {
   const [moves, stays] = from.parent === to.parent ? [0, 0] : [shift, -shift]
   yield* touchDirectory(moves, time.sec, time.nsec, time.sec, time.nsec, from.parent)
   yield* touchDirectory(stays, time.sec, time.nsec, time.sec, time.nsec, to.parent)
+  return [a.ino, b.ino]
 }

@@ -9,7 +9,7 @@ import { create, createNameless, exchange, link, rename, rmdir, unlink } from '.
 import type { Rule } from './statement.ts'
 import { createRoot, reserveNumbers, setSetting } from './volume-rules.ts'
 
-export const operations = {
+const operations = {
   changeInode,
   commitContent,
   create,

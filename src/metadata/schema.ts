@@ -22,7 +22,8 @@ export const SCHEMA = [
     ctime_sec BIGINT NOT NULL,
     ctime_nsec INTEGER NOT NULL,
     parent BIGINT NOT NULL,
-    target BLOB
+    target BLOB,
+    version BIGINT NOT NULL DEFAULT 0
   )`,
   `CREATE INDEX IF NOT EXISTS inode_orphan ON inode (ino) WHERE nlink = 0`,
   `CREATE TABLE IF NOT EXISTS dentry (

@@ -4,6 +4,9 @@
  * (PostgreSQL) drive the same generator, so that the rules are written once. The SQL is the subset
  * that both speak, with `?` for parameters.
  */
+import { crc32 } from 'node:zlib'
+import { FsError } from '../base/fs-error.ts'
+
 export type Value = number | string | Uint8Array | null
 export type Row = Record<string, Value>
 
@@ -13,6 +16,10 @@ export interface Statement {
   readonly sql: string
   /** At most one row is wanted: engines may stop after the first. */
   readonly single: boolean
+  /** It changes rows. */
+  readonly changes: boolean
+  /** Names the statement among processes of the same version: a checksum of its text. */
+  readonly key: number
 }
 
 export interface Call {
@@ -25,10 +32,21 @@ export type Rule<T> = Generator<Call, T, Row[]>
 
 const statements: Statement[] = []
 
-function statement(sql: string, single: boolean): Statement {
-  const made = { id: statements.length, sql, single }
+const byKey = new Map<number, Statement>()
+
+function statement(sql: string, single: boolean, changes: boolean): Statement {
+  const made = { id: statements.length, sql, single, changes, key: crc32(sql) }
+  if (changes && byKey.has(made.key)) throw new Error(`two statements have one key: ${sql}`)
   statements.push(made)
+  if (changes) byKey.set(made.key, made)
   return made
+}
+
+/** The statement that changes rows and has a key. */
+export function statementOf(key: number): Statement {
+  const found = byKey.get(key)
+  if (found === undefined) throw new FsError('EIO', `statement ${key} is of another version`)
+  return found
 }
 
 const EMPTY: readonly Row[] = []
@@ -36,7 +54,17 @@ export const NO_ROWS = EMPTY as Row[]
 
 /** A query of at most one row; undefined where there is none. */
 export function one<R extends object>(sql: string): (...args: Value[]) => Rule<R | undefined> {
-  const text = statement(sql, true)
+  return single<R>(statement(sql, true, false))
+}
+
+/** As `one`, of a statement that changes rows and tells which. */
+export function changeReturning<R extends object>(
+  sql: string,
+): (...args: Value[]) => Rule<R | undefined> {
+  return single<R>(statement(sql, true, true))
+}
+
+function single<R extends object>(text: Statement): (...args: Value[]) => Rule<R | undefined> {
   return function* run(...args) {
     const rows: Row[] = yield { statement: text, args }
     return rows[0] as R | undefined
@@ -45,7 +73,7 @@ export function one<R extends object>(sql: string): (...args: Value[]) => Rule<R
 
 /** A query of some rows; the SQL bounds their number. */
 export function many<R extends object>(sql: string): (...args: Value[]) => Rule<R[]> {
-  const text = statement(sql, false)
+  const text = statement(sql, false, false)
   return function* run(...args) {
     return (yield { statement: text, args }) as unknown as R[]
   }
@@ -53,7 +81,7 @@ export function many<R extends object>(sql: string): (...args: Value[]) => Rule<
 
 /** A statement that changes rows and tells nothing. */
 export function change(sql: string): (...args: Value[]) => Rule<void> {
-  const text = statement(sql, true)
+  const text = statement(sql, true, true)
   return function* run(...args) {
     yield { statement: text, args }
   }

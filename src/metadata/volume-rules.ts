@@ -4,12 +4,12 @@
  */
 import type { Timestamp } from '../base/clock.ts'
 import { S_IFDIR } from './inode-rules.ts'
-import { change, one, type Rule } from './statement.ts'
+import { change, changeReturning, one, type Rule } from './statement.ts'
 
 const selectSetting = one<{ value: string }>('SELECT value FROM setting WHERE name = ?')
 const upsertSetting = change(`INSERT INTO setting (name, value) VALUES (?, ?)
   ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
-const reserve = one<{ value: number }>(`INSERT INTO counter (name, value) VALUES (?, ?)
+const reserve = changeReturning<{ value: number }>(`INSERT INTO counter (name, value) VALUES (?, ?)
   ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value`)
 const insertRoot = change(`INSERT INTO inode (ino, mode, nlink, uid, gid, rdev, size, blocks,
   atime_sec, atime_nsec, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, parent)

@@ -40,9 +40,9 @@ export class LiveAttributes {
     if (!shared.mayBeOpen(row.ino) && shared.commits === commits) return row
     return shared.withInode(row.ino, () => {
       const open = shared.findOpen(row.ino)
-      if (open?.dirty !== true) return this.#engine.read(findInode(row.ino)) ?? row
+      if (open?.ahead !== true) return this.#engine.read(findInode(row.ino)) ?? row
       const { mtime, ctime } = open
-      const blocks = open.floor === 0 ? 0 : row.blocks
+      const blocks = open.voidFrom === 0 ? 0 : row.blocks
       row.size = open.size
       row.blocks = Math.max(blocks, files.stat(row.ino)?.blocks ?? 0)
       row.mtimeSec = mtime.sec

@@ -25,7 +25,11 @@ export class MetadataIndex implements ChunkIndex {
     this.#chunkSize = chunkSize
   }
 
-  file(ino: number): { size: number; blocks: number } {
+  get isRemote(): boolean {
+    return this.#engine.isReplica
+  }
+
+  file(ino: number): { size: number; blocks: number; version: number } {
     const row = this.#engine.read(findInode(ino))
     if (row === undefined) throw new FsError('ESTALE', `inode ${ino} does not exist any more`)
     return row

@@ -37,7 +37,7 @@ export function receiptOf({ engine, cache, cloudName }: ReceiptParts, ino: numbe
   const chunks = engine.read(countChunks(ino))
   const durableChunks = chunks - engine.read(countUndurable(ino))
   const uncommitted = cache.shared.withInode(ino, () => {
-    return cache.shared.findOpen(ino)?.dirty === true
+    return cache.shared.findOpen(ino)?.ahead === true
   })
   return {
     ino,

@@ -5,7 +5,7 @@
  * wait.
  */
 import { Readable } from 'node:stream'
-import { Blocked } from '../base/blocked.ts'
+import { Blocked, resume, type Outcome } from '../base/blocked.ts'
 import { throwIfAborted } from '../base/abort.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
 import type {
@@ -22,7 +22,7 @@ import {
 } from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
-import { PathResolver, at, split } from './path-resolver.ts'
+import { PathResolver, at, split, type Found } from './path-resolver.ts'
 import type { Volume } from './volume.ts'
 
 const O_RDONLY = 0
@@ -37,8 +37,10 @@ export interface Changes {
 
 export interface VolumeFilesOptions {
   volume: Volume
-  satisfy: (need: unknown, how: { signal?: AbortSignal }) => Promise<void>
+  satisfy: (need: unknown, how: { signal?: AbortSignal }) => Promise<Outcome | undefined>
   changes: Changes
+  /** What failed after the caller was answered. */
+  onLateFailure: (error: unknown) => void
 }
 
 /** A regular file met on a walk. */
@@ -57,6 +59,7 @@ interface Entry {
 }
 
 export class VolumeFiles implements FileSystem {
+  readonly #options: VolumeFilesOptions
   readonly #volume: Volume
   readonly #satisfy: VolumeFilesOptions['satisfy']
   readonly #changes: Changes
@@ -68,18 +71,19 @@ export class VolumeFiles implements FileSystem {
   }
 
   constructor(options: VolumeFilesOptions) {
+    this.#options = options
     this.#volume = options.volume
     this.#satisfy = options.satisfy
     this.#changes = options.changes
     this.#paths = new PathResolver(options.volume, this.#caller)
   }
 
-  async stat(path: string, _options?: CallOptions): Promise<FileStat> {
-    return statOf(this.#paths.resolve(path, true).attributes)
+  async stat(path: string, { signal }: CallOptions = {}): Promise<FileStat> {
+    return statOf((await this.#resolve(path, true, signal)).attributes)
   }
 
-  async lstat(path: string, _options?: CallOptions): Promise<FileStat> {
-    return statOf(this.#paths.resolve(path, false).attributes)
+  async lstat(path: string, { signal }: CallOptions = {}): Promise<FileStat> {
+    return statOf((await this.#resolve(path, false, signal)).attributes)
   }
 
   /** The inode at a path, links not followed. */
@@ -88,7 +92,7 @@ export class VolumeFiles implements FileSystem {
   }
 
   async *readdir(path: string, options?: CallOptions): AsyncIterable<DirectoryEntry> {
-    const { ino } = this.#directory(path)
+    const { ino } = await this.#directory(path, options?.signal)
     for await (const page of this.#pages(ino, false)) {
       throwIfAborted(options?.signal)
       for (const { name, type } of page) yield { name: name.toString(), ...kindOf(type) }
@@ -124,11 +128,13 @@ export class VolumeFiles implements FileSystem {
         return true
       },
     }
-    this.#volume.opendir(this.#caller, ino)
+    await this.#run(() => this.#volume.opendir(this.#caller, ino))
     try {
       for (let after = 2; ;) {
-        page.length = 0
-        this.#volume.readdir(this.#caller, ino, 0, after, sink)
+        await this.#run(() => {
+          page.length = 0
+          this.#volume.readdir(this.#caller, ino, 0, after, sink)
+        })
         const last = page.at(-1)
         if (last === undefined) return
         after = last.next
@@ -137,7 +143,7 @@ export class VolumeFiles implements FileSystem {
         await new Promise(setImmediate)
       }
     } finally {
-      this.#volume.releasedir(this.#caller, ino)
+      await this.#run(() => this.#volume.releasedir(this.#caller, ino))
     }
   }
 
@@ -147,30 +153,34 @@ export class VolumeFiles implements FileSystem {
   ): Promise<void> {
     if (recursive) await this.#makeParents(`${path}/x`, mode)
     else {
-      const { parent, name } = this.#paths.place(path)
-      this.#volume.mkdir(this.#caller, parent, name, mode)
+      const { parent, name } = await this.#run(() => this.#paths.place(path))
+      await this.#run(() => this.#volume.mkdir(this.#caller, parent, name, mode))
       await this.#changed(parent, name)
     }
   }
 
-  async remove(path: string, _options?: CallOptions): Promise<void> {
-    const { attributes, parent, name } = this.#paths.resolve(path, false)
+  async remove(path: string, { signal }: CallOptions = {}): Promise<void> {
+    const { attributes, parent, name } = await this.#resolve(path, false, signal)
     if (attributes.ino === ROOT_INODE) throw new FsError('EBUSY', 'the root stays', { path })
     const isDirectory = (attributes.mode & S_IFMT) === S_IFDIR
-    at(path, () => {
-      if (isDirectory) this.#volume.rmdir(this.#caller, parent, name)
-      else this.#volume.unlink(this.#caller, parent, name)
-    })
+    await this.#run(() => {
+      at(path, () => {
+        if (isDirectory) this.#volume.rmdir(this.#caller, parent, name)
+        else this.#volume.unlink(this.#caller, parent, name)
+      })
+    }, signal)
     await Promise.all([this.#changed(parent, name), this.#changes.inode(attributes.ino)])
   }
 
-  async rename(from: string, to: string, _options?: CallOptions): Promise<void> {
-    const source = this.#paths.place(from)
-    const target = this.#paths.place(to)
-    at(from, () => {
-      const { parent, name } = source
-      this.#volume.rename(this.#caller, parent, name, target.parent, target.name, 0)
-    })
+  async rename(from: string, to: string, { signal }: CallOptions = {}): Promise<void> {
+    const source = await this.#run(() => this.#paths.place(from), signal)
+    const target = await this.#run(() => this.#paths.place(to), signal)
+    await this.#run(() => {
+      at(from, () => {
+        const { parent, name } = source
+        this.#volume.rename(this.#caller, parent, name, target.parent, target.name, 0)
+      })
+    }, signal)
     await this.#changed(source.parent, source.name)
     await this.#changed(target.parent, target.name)
   }
@@ -179,15 +189,15 @@ export class VolumeFiles implements FileSystem {
     path: string,
     options: CallOptions & { start?: number; end?: number } = {},
   ): Promise<Readable> {
-    const { attributes } = this.#paths.resolve(path, true)
+    const { attributes } = await this.#resolve(path, true, options.signal)
     requireFile(attributes, path)
-    this.#volume.open(this.#caller, attributes.ino, O_RDONLY, false)
+    await this.#run(() => this.#volume.open(this.#caller, attributes.ino, O_RDONLY, false))
     const content = this.#content(path, attributes, options)
     const stream = Readable.from(content, { objectMode: false })
     // A generator that was never started does not run its finally.
     let isReleased = false
     stream.once('close', () => {
-      if (!isReleased) this.#volume.release(this.#caller, attributes.ino)
+      if (!isReleased) this.#release(attributes.ino)
       isReleased = true
     })
     return stream
@@ -203,7 +213,7 @@ export class VolumeFiles implements FileSystem {
       const read = await this.#run(() => {
         return this.#volume.read(this.#caller, ino, 0, offset, block)
       }, signal)
-      const now = this.#volume.getattr(this.#caller, ino)
+      const now = await this.#run(() => this.#volume.getattr(this.#caller, ino), signal)
       if (now.ctimeSec !== ctimeSec || now.ctimeNsec !== ctimeNsec || read === 0) {
         throw new FsError('ESTALE', 'the file was changed while it was read: try again', { path })
       }
@@ -218,13 +228,17 @@ export class VolumeFiles implements FileSystem {
     options: CallOptions & { mode?: number; parents?: boolean; maxBytes?: number } = {},
   ): Promise<FileStat> {
     if (options.parents) await this.#makeParents(path, 0o755)
-    const { parent, name, replaced } = this.#writeTarget(path)
-    const ino = this.#volume.names.createNameless(this.#caller, options.mode ?? 0o644)
+    const { parent, name, replaced } = await this.#writeTarget(path)
+    const { names } = this.#volume
+    const mode = options.mode ?? 0o644
+    const ino = await this.#run(() => names.createNameless(this.#caller, mode), options.signal)
     let isPublished = false
     try {
       await this.#fill(path, ino, source, options)
-      at(path, () => {
-        this.#volume.names.publish(ino, parent, name)
+      await this.#run(() => {
+        at(path, () => {
+          names.publish(ino, parent, name)
+        })
       })
       isPublished = true
       await this.#changed(parent, name)
@@ -232,22 +246,24 @@ export class VolumeFiles implements FileSystem {
       await this.#run(() => {
         this.#volume.flush(this.#caller, ino)
       }, options.signal)
-      return statOf(this.#volume.getattr(this.#caller, ino))
+      return statOf(await this.#run(() => this.#volume.getattr(this.#caller, ino)))
     } finally {
-      if (!isPublished) this.#volume.names.abandon(ino)
-      this.#volume.release(this.#caller, ino)
+      if (!isPublished) names.abandon(ino)
+      this.#release(ino)
     }
   }
 
   /** Where a file is to be replaced; through a symbolic link, what it points to. */
-  #writeTarget(path: string): { parent: number; name: Uint8Array; replaced?: number } {
+  async #writeTarget(
+    path: string,
+  ): Promise<{ parent: number; name: Uint8Array; replaced?: number }> {
     try {
-      const { attributes, parent, name } = this.#paths.resolve(path, true)
+      const { attributes, parent, name } = await this.#resolve(path, true)
       requireFile(attributes, path)
       return { parent, name, replaced: attributes.ino }
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
-      return this.#paths.place(path)
+      return await this.#run(() => this.#paths.place(path))
     }
   }
 
@@ -272,15 +288,29 @@ export class VolumeFiles implements FileSystem {
     }
   }
 
+  #resolve(path: string, follow: boolean, signal?: AbortSignal): Promise<Found> {
+    return this.#run(() => this.#paths.resolve(path, follow), signal)
+  }
+
+  /** Whoever used the file has been answered: what is left is done in its own time. */
+  #release(ino: number): void {
+    const release = this.#run(() => {
+      this.#volume.release(this.#caller, ino)
+    })
+    release.catch(this.#options.onLateFailure)
+  }
+
   /** Runs an operation, bringing about what it waits for, until it completes. */
   async #run<T>(operation: () => T, signal?: AbortSignal): Promise<T> {
+    const outcomes: Outcome[] = []
     for (;;) {
       throwIfAborted(signal)
       try {
-        return operation()
+        return resume(outcomes, operation)
       } catch (error) {
         if (!(error instanceof Blocked)) throw error
-        await this.#satisfy(error.need, signal ? { signal } : {})
+        const outcome = await this.#satisfy(error.need, signal ? { signal } : {})
+        if (outcome) outcomes.push(outcome)
       }
     }
   }
@@ -296,10 +326,12 @@ export class VolumeFiles implements FileSystem {
   async #enter(path: string, parent: number, name: Uint8Array, mode: number): Promise<number> {
     let found: Attributes
     try {
-      found = at(path, () => this.#volume.lookup(this.#caller, parent, name))
+      found = await this.#run(() => at(path, () => this.#volume.lookup(this.#caller, parent, name)))
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
-      found = at(path, () => this.#volume.mkdir(this.#caller, parent, name, mode))
+      found = await this.#run(() => {
+        return at(path, () => this.#volume.mkdir(this.#caller, parent, name, mode))
+      })
       await this.#changed(parent, name)
     }
     if ((found.mode & S_IFMT) !== S_IFDIR) {
@@ -315,8 +347,8 @@ export class VolumeFiles implements FileSystem {
     await Promise.all([this.#changes.entry(parent, name), this.#changes.inode(parent)])
   }
 
-  #directory(path: string): Attributes {
-    const { attributes } = this.#paths.resolve(path, true)
+  async #directory(path: string, signal?: AbortSignal): Promise<Attributes> {
+    const { attributes } = await this.#resolve(path, true, signal)
     if ((attributes.mode & S_IFMT) !== S_IFDIR) {
       throw new FsError('ENOTDIR', `${path} is no directory`, { path })
     }

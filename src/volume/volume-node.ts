@@ -6,6 +6,7 @@
  * Invariant: until `open` has resolved nothing was changed that a failed start would have to undo.
  */
 import { existsSync } from 'node:fs'
+import type { Outcome } from '../base/blocked.ts'
 import { codeOf, describe } from '../base/fs-error.ts'
 import { now } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
@@ -97,6 +98,7 @@ export class VolumeNode {
       evictor: this.evictor,
       uploader: this.uploader,
       progress: this.progress,
+      remote: undefined,
     })
     this.trash = new TrashCollector(engine, cloud, logger)
     this.#checkpointer = this.#openCheckpointer()
@@ -122,7 +124,7 @@ export class VolumeNode {
   }
 
   /** Brings about what an operation is blocked by. */
-  satisfy(need: unknown, how: { signal?: AbortSignal } = {}): Promise<void> {
+  satisfy(need: unknown, how: { signal?: AbortSignal } = {}): Promise<Outcome | undefined> {
     return this.pressure.satisfy(need as Need, how.signal)
   }
 

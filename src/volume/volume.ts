@@ -200,7 +200,7 @@ export class Volume implements InodeFileSystem {
   }
 
   flush(_caller: Caller, ino: number): void {
-    this.#parts.committer.commit(ino)
+    this.#parts.committer.commit(ino, true)
     this.#awaitDurable(ino)
   }
 

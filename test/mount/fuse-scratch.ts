@@ -70,7 +70,7 @@ export async function mountSlowTree(t: TestContext, changes: Changes = {}) {
     source: 'slow',
     fileSystem: new SlowTree(memory, { hint: () => true }),
     worker: { module: new URL('./fuse-slow-tree.ts', import.meta.url), data: memory, count: 2 },
-    satisfy: () => Promise.resolve(),
+    satisfy: () => Promise.resolve(undefined),
     onHint: (hint) => hints.push(hint),
     log: (line) => logged.push(line),
     ...changes,

@@ -1,0 +1,117 @@
+/**
+ * What an operation changed, in terms of those who remember the state before it: caches of names
+ * and attributes, of contents, and the counts of the volume. Exhaustive: an operation that is not
+ * in the table does not compile.
+ */
+import type { OperationArgs, OperationName, OperationResult } from './operations.ts'
+import type { Removed } from './namespace-rules.ts'
+
+/** Plain data: it is told to other nodes. */
+export interface Effects {
+  /** More files and bytes in the volume than before. */
+  files: number
+  bytes: number
+  /** Inodes with other attributes than before. */
+  attributes: readonly number[]
+  /** Names that mean something else than before, or nothing. */
+  entries: readonly (readonly [parent: number, name: Uint8Array])[]
+  /** Files with other bytes than before. */
+  contents: readonly number[]
+  /** Inodes that lost their last name, and are there for who has them open. */
+  orphaned: readonly number[]
+  /** Inodes that are gone. */
+  purged: readonly number[]
+  /** Chunk ids that the cloud has now. */
+  durable: readonly { ino: number; index: number; id: number }[]
+}
+
+const NONE: Effects = {
+  files: 0,
+  bytes: 0,
+  attributes: [],
+  entries: [],
+  contents: [],
+  orphaned: [],
+  purged: [],
+  durable: [],
+}
+
+type EffectOf<K extends OperationName> = (
+  args: OperationArgs<K>,
+  result: OperationResult<K>,
+) => Partial<Effects>
+
+const nothing = (): Partial<Effects> => NONE
+
+const attributesOf = ([ino]: readonly [number, ...unknown[]]): Partial<Effects> => {
+  return { attributes: [ino] }
+}
+
+/** Of an inode that lost a name; `removed` is absent where it did not. */
+function removal(removed: Removed | undefined | null): Partial<Effects> {
+  if (removed == null) return NONE
+  const { ino, nlink, purged, size } = removed
+  if (nlink > 0) return { attributes: [ino] }
+  if (purged) return { files: -1, bytes: -size, purged: [ino] }
+  return { files: -1, attributes: [ino], orphaned: [ino] }
+}
+
+function losesName(
+  [parent, name]: OperationArgs<'unlink'>,
+  removed: Removed | undefined | null,
+): Partial<Effects> {
+  if (removed == null) return NONE
+  const lost = removal(removed)
+  return { ...lost, attributes: [parent, ...(lost.attributes ?? [])], entries: [[parent, name]] }
+}
+
+const table: { [K in OperationName]: EffectOf<K> } = {
+  changeInode: attributesOf,
+  commitContent: ([ino], { grown }) => ({ bytes: grown, attributes: [ino], contents: [ino] }),
+  create: ([parent, name]) => ({ files: 1, attributes: [parent], entries: [[parent, name]] }),
+  createNameless: nothing,
+  createRoot: nothing,
+  discard: nothing,
+  dropSetId: attributesOf,
+  emptyTrash: nothing,
+  exchange: ([from, to], inodes) => ({
+    attributes: [from.parent, to.parent, ...inodes],
+    entries: [
+      [from.parent, from.name],
+      [to.parent, to.name],
+    ],
+  }),
+  link: ([ino, parent, name], { nlink }) => ({
+    files: nlink === 1 ? 1 : 0,
+    attributes: [ino, parent],
+    entries: [[parent, name]],
+  }),
+  markDurable: ([ino, index, id], holds) => (holds ? { durable: [{ ino, index, id }] } : NONE),
+  purgeInode: ([ino], size) => ({ bytes: -size, purged: [ino] }),
+  removeXattr: attributesOf,
+  rename: ([from, to], outcome) => {
+    if (outcome === 'changed') return NONE
+    const lost = removal(outcome.removed)
+    return {
+      ...lost,
+      attributes: [from.parent, to.parent, outcome.moved, ...(lost.attributes ?? [])],
+      entries: [
+        [from.parent, from.name],
+        [to.parent, to.name],
+      ],
+    }
+  },
+  reserveNumbers: nothing,
+  rmdir: losesName,
+  setSetting: nothing,
+  setXattr: attributesOf,
+  unlink: losesName,
+}
+
+export function effectsOf<K extends OperationName>(
+  name: K,
+  args: OperationArgs<K>,
+  result: OperationResult<K>,
+): Effects {
+  return { ...NONE, ...(table[name] as EffectOf<K>)(args, result) }
+}
