@@ -95,6 +95,8 @@ export const limits = {
   failedUploadsPerMinute: 60,
   /** Bytes of chunks being fetched, in memory. */
   downloadBufferBytes: 64 * MIB,
+  /** Of those, chunks that come from the cloud, for readers here and for peers. */
+  cloudBufferBytes: 64 * MIB,
   /** Tries to fetch a chunk that somebody waits for, before the reader is told EIO. */
   downloadAttempts: 4,
   /** Chunks fetched ahead of one sequential reader. */
@@ -183,6 +185,45 @@ export const limits = {
   cloudBytesPerMsMin: 64,
   /** Looking whether a cloud tier can be used, ms: somebody is watching the start. */
   cloudCheckMs: 15_000,
+  /** Connections to one peer at once: enough to hide the latency of small chunks. */
+  peerConnections: 32,
+  /** Until a connection to a peer stands, ms: it is in the same network. */
+  peerConnectMs: 2_000,
+  /** One call to a peer, ms, besides the time that its bytes may take (two lines below). */
+  peerCallMs: 10_000,
+  /** The same where the peer may have to ask the cloud first: longer than one call to the cloud. */
+  peerHomeCallMs: 90_000,
+  /** Slowest transfer between peers that is waited for, bytes per ms (1 MB/s). */
+  peerBytesPerMsMin: 1024,
+  /** Answers of peers that tell what is usual, and how few of them tell nothing yet. */
+  peerLatencySamples: 256,
+  peerLatencySamplesMin: 16,
+  /** A second peer is asked no sooner than this, ms: an answer from memory takes a few. */
+  peerHedgeMinMs: 50,
+  /** The cloud is asked beside a peer no sooner than this, ms: reading twice is paid twice. */
+  peerHedgeCloudMinMs: 1_000,
+  /** While nothing is known of what is usual, a second source is asked after this, ms. */
+  peerHedgeUnknownMs: 3_000,
+  /** ... and after this, ms, however slow is usual: well before the call itself is given up. */
+  peerHedgeMaxMs: 30_000,
+  /** Peers that hold a chunk which are asked for it before its home is. */
+  peerHoldersAsked: 2,
+  /** A failing peer is put aside so long, ms: at first, and at most when it goes on failing. */
+  peerAsideBaseMs: 1_000,
+  peerAsideMaxMs: 60_000,
+  /** Times in a row that a peer may lose against a second source before it counts as failing. */
+  peerLossesInRow: 3,
+  /** Peers whose failures are remembered: as many as a large cluster has nodes. */
+  peersRemembered: 4096,
+  /** Chunks that are being given to peers, or taken from them, bytes in memory. */
+  peerServeBytes: 64 * MIB,
+  peerHoldBytes: 64 * MIB,
+  /** Share of the capacity that copies held for peers may take: the rest is for this node. */
+  heldShare: 0.5,
+  /** A copy that no reference names is kept so long, ms: its commit may still be on its way. */
+  heldGraceMs: 3_600_000,
+  /** Copies looked at in one go. */
+  heldPage: 256,
   /** Keys in one page of a listing: the most that S3 gives. */
   cloudListPage: 1000,
   /** Writes that a crash left half done in a directory that serves as cloud are swept after, ms. */

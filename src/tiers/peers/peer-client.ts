@@ -1,0 +1,178 @@
+/**
+ * Chunks from and to other nodes over HTTP: connections are kept alive and bounded in number, every
+ * call in time and size, and every byte that arrives is checked against the CRC-32 sent with it.
+ *
+ * Invariants: one call is one attempt; it ends within its deadline whatever the peer does. Errors:
+ * ENOENT (the peer does not have it), EACCES (it refuses the key), ETIMEDOUT, ECANCELED (aborted),
+ * ENOSPC (it has no room), DamagedCopy, else EIO. `node:http` and not `fetch`: an agent of its own
+ * bounds the connections, and bytes go into their buffer without a detour.
+ */
+import { once } from 'node:events'
+import * as http from 'node:http'
+import * as https from 'node:https'
+import type { Socket } from 'node:net'
+import { FsError, describe, type FsErrorCode } from '../../base/fs-error.ts'
+import { limits } from '../../limits.ts'
+import { CallDeadline } from '../cloud/call-deadline.ts'
+import type { ChunkAddress } from './chunk-address.ts'
+import { CRC_HEADER, DamagedCopy, checkCopy, chunkPath, parseCrc } from './chunk-headers.ts'
+import type { Peer } from './peer-directory.ts'
+
+export interface PeerGetOptions {
+  /** Bytes that the chunk has; anything else is refused before it is read. */
+  length: number
+  /** The peer is to get it from the cloud where it does not have it. */
+  home?: boolean | undefined
+  signal?: AbortSignal | undefined
+}
+
+export interface PeerPutOptions {
+  crc: number
+  signal?: AbortSignal | undefined
+}
+
+interface Call {
+  method: 'GET' | 'PUT'
+  path: string
+  headers: Record<string, string | number>
+  body?: Uint8Array | undefined
+  deadline: CallDeadline
+}
+
+const KEEP_ALIVE = {
+  keepAlive: true,
+  maxSockets: limits.peerConnections,
+  scheduling: 'lifo',
+} as const
+
+const STATUS_CODES: Record<number, FsErrorCode> = {
+  401: 'EACCES',
+  403: 'EACCES',
+  404: 'ENOENT',
+  507: 'ENOSPC',
+}
+
+export class PeerClient {
+  readonly #headers: Record<string, string>
+  readonly #agents = { http: new http.Agent(KEEP_ALIVE), https: new https.Agent(KEEP_ALIVE) }
+
+  constructor(apiKey: string | undefined) {
+    this.#headers = apiKey === undefined || apiKey === '' ? {} : { 'x-api-key': apiKey }
+  }
+
+  async get(peer: Peer, chunk: ChunkAddress, options: PeerGetOptions): Promise<Buffer> {
+    const { length, home = false, signal } = options
+    const callMs = home ? limits.peerHomeCallMs : limits.peerCallMs
+    using deadline = new CallDeadline(signal, callMs + length / limits.peerBytesPerMsMin)
+    const path = `${chunkPath(chunk)}${home ? '?home=1' : ''}`
+    const call: Call = { method: 'GET', path, headers: {}, deadline }
+    return await this.#call(peer, call, async (answer) => {
+      const where = `${peer.id} (${path})`
+      const crc = parseCrc(answer.headers[CRC_HEADER])
+      const sent = answer.headers['content-length']
+      if (crc === undefined || sent !== String(length)) {
+        answer.destroy()
+        const is = `${sent ?? 'unknown'} bytes with CRC-32 ${crc ?? 'unknown'}`
+        throw new DamagedCopy(`${where} sends ${is}; ${length} bytes were asked for`)
+      }
+      const data = await bodyOf(answer, length)
+      checkCopy(data, crc, where)
+      return data
+    })
+  }
+
+  /** Resolves when the peer has the bytes. */
+  async put(
+    peer: Peer,
+    chunk: ChunkAddress,
+    data: Uint8Array,
+    { crc, signal }: PeerPutOptions,
+  ): Promise<void> {
+    const callMs = limits.peerCallMs + data.length / limits.peerBytesPerMsMin
+    using deadline = new CallDeadline(signal, callMs)
+    const headers = {
+      'content-type': 'application/octet-stream',
+      'content-length': data.length,
+      [CRC_HEADER]: String(crc),
+    }
+    const path = chunkPath(chunk)
+    const call: Call = { method: 'PUT', path, headers, body: data, deadline }
+    await this.#call(peer, call, async (answer) => {
+      answer.resume()
+      await once(answer, 'end')
+    })
+  }
+
+  close(): void {
+    this.#agents.http.destroy()
+    this.#agents.https.destroy()
+  }
+
+  async #call<T>(
+    peer: Peer,
+    call: Call,
+    take: (answer: http.IncomingMessage) => Promise<T>,
+  ): Promise<T> {
+    const what = `${call.method} ${call.path} of peer ${peer.id} at ${peer.url}`
+    try {
+      const answer = await this.#send(peer, call)
+      const { statusCode = 0 } = answer
+      if (statusCode >= 200 && statusCode < 300) return await take(answer)
+      // Its body says no more than the status; reading it to its end keeps the connection.
+      answer.resume()
+      const code = STATUS_CODES[statusCode] ?? 'EIO'
+      throw new FsError(code, `${what} was answered with status ${statusCode}`)
+    } catch (error) {
+      if (error instanceof FsError) throw error
+      const { error: ended } = call.deadline
+      if (ended !== undefined) {
+        throw new FsError(ended.code, `${what}: ${ended.message}`, { cause: ended.cause })
+      }
+      throw new FsError('EIO', `${what} failed: ${describe(error)}`, { cause: error })
+    }
+  }
+
+  #send(
+    peer: Peer,
+    { method, path, headers, body, deadline }: Call,
+  ): Promise<http.IncomingMessage> {
+    const url = new URL(path, peer.url)
+    const { signal } = deadline
+    const options = { method, headers: { ...this.#headers, ...headers }, signal }
+    const request =
+      url.protocol === 'https:'
+        ? https.request(url, { ...options, agent: this.#agents.https })
+        : http.request(url, { ...options, agent: this.#agents.http })
+    return new Promise((resolve, reject) => {
+      request.on('response', resolve)
+      // Stays: what goes wrong after the answer has begun is told by the answer.
+      request.on('error', reject)
+      request.on('socket', (socket) => boundConnecting(socket))
+      request.end(body)
+    })
+  }
+}
+
+function boundConnecting(socket: Socket): void {
+  if (!socket.connecting) return
+  const timer = setTimeout(() => {
+    const { peerConnectMs } = limits
+    socket.destroy(new FsError('ETIMEDOUT', `no connection within ${peerConnectMs} ms`))
+  }, limits.peerConnectMs)
+  const clear = (): void => clearTimeout(timer)
+  socket.once('connect', clear)
+  socket.once('close', clear)
+}
+
+async function bodyOf(answer: http.IncomingMessage, length: number): Promise<Buffer> {
+  const data = Buffer.allocUnsafeSlow(length)
+  let at = 0
+  for await (const part of answer) {
+    const bytes = part as Buffer
+    // Node ends the body where Content-Length says; this keeps a mistake there from harm.
+    if (at + bytes.length > length) throw new DamagedCopy('the body is longer than announced')
+    at += bytes.copy(data, at)
+  }
+  if (at < length) throw new FsError('EIO', `the body ended after ${at} of ${length} bytes`)
+  return data
+}

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { limits } from '../../limits.ts'
+import { LatencyWindow } from './latency-window.ts'
+import { PeerHealth } from './peer-health.ts'
+
+test('a failing peer is put aside for ever longer, up to a bound, and comes back', () => {
+  let nowMs = 1000
+  const health = new PeerHealth(() => nowMs)
+  assert.equal(health.isAside('a'), false)
+  let last = 0
+  for (let at = 0; at < 12; at++) {
+    assert.equal(health.failed('a'), true)
+    const sinceMs = nowMs
+    while (health.isAside('a')) nowMs += 10
+    const asideMs = nowMs - sinceMs
+    assert.ok(asideMs >= last / 2.1 && asideMs <= limits.peerAsideMaxMs + 10)
+    last = asideMs
+  }
+  assert.ok(last >= limits.peerAsideMaxMs / 2)
+  assert.equal(health.isAside('b'), false)
+})
+
+test('calls that fail together count once; a success forgets', () => {
+  const health = new PeerHealth(() => 1000)
+  assert.deepEqual([health.failed('a'), health.failed('a')], [true, false])
+  health.succeeded('a')
+  assert.equal(health.isAside('a'), false)
+})
+
+test('a peer that always loses is put aside, one that loses now and then is not', () => {
+  const health = new PeerHealth(() => 1000)
+  for (let at = 0; at < 10; at++) {
+    assert.equal(health.lost('now and then'), false)
+    health.succeeded('now and then')
+  }
+  const outcomes = Array.from({ length: limits.peerLossesInRow }, () => health.lost('always'))
+  assert.deepEqual(outcomes.at(-1), true)
+  assert.equal(outcomes.filter(Boolean).length, 1)
+})
+
+test('what is remembered is bounded', () => {
+  const health = new PeerHealth(() => 1000)
+  for (let at = 0; at <= limits.peersRemembered; at++) health.failed(`peer-${at}`)
+  assert.deepEqual([health.isAside('peer-0'), health.isAside('peer-1')], [false, true])
+})
+
+test('what is usual is known after a few answers, and follows the last ones', () => {
+  const window = new LatencyWindow()
+  for (let at = 1; at < limits.peerLatencySamplesMin; at++) window.add(10)
+  assert.equal(window.p95(), undefined)
+  window.add(1000)
+  assert.equal(window.p95(), 1000)
+  for (let at = 0; at < limits.peerLatencySamples - 1; at++) window.add(20)
+  assert.equal(window.p95(), 20)
+  for (let at = 0; at < limits.peerLatencySamples; at++) window.add(at < 20 ? 500 : 30)
+  assert.equal(window.p95(), 500)
+})
