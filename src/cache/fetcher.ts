@@ -1,7 +1,12 @@
 /**
- * Brings chunks from the cloud to this node: once per chunk however many ask, a bounded number at
- * the same time, checked against length and CRC-32 before a byte of them can be read. A chunk that
- * was written, cut or committed anew meanwhile is left alone. Runs on the main thread.
+ * Brings chunks to this node, from the node that holds them, from their home (the peer that gets
+ * them from the cloud for all), or from the cloud: once per chunk however many ask, a bounded
+ * number at the same time, checked against length and CRC-32 before a byte of them can be read. A
+ * chunk that was written, cut or committed anew meanwhile is left alone. Runs on the main thread.
+ *
+ * Invariant: what a peer asks its home for comes from that node's cache or from the cloud, never
+ * from a third node: nodes that disagree about who is home cost a second read, not a circle. For
+ * the same reason what is read from the cloud has a bound in memory of its own.
  */
 import { crc32 } from 'node:zlib'
 import { FsError, codeOf, describe } from '../base/fs-error.ts'
@@ -10,11 +15,16 @@ import { retry } from '../base/retry.ts'
 import { Semaphore } from '../base/semaphore.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import { limits } from '../limits.ts'
+import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
+import { hedgedRead } from '../tiers/peers/hedged-read.ts'
+import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import type { CommittedChunk } from './chunk-index.ts'
+import { ChunkLoader } from './chunk-loader.ts'
+import { promoteChunk } from './chunk-promotion.ts'
+import { sourcesOf } from './chunk-sources.ts'
 import type { Evictor } from './evictor.ts'
 import { validReference } from './file-reader.ts'
-import { CLEAN } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import { chunkKey } from './object-key.ts'
 
@@ -23,16 +33,32 @@ export class Fetcher {
   readonly #cloud: TierStorage
   readonly #evictor: Evictor
   readonly #logger: Logger
+  readonly #peers: PeersTier | undefined
+  readonly #loader: ChunkLoader
   readonly #flights = new SingleFlight<string, void>()
   readonly #memory = new Semaphore(limits.downloadBufferBytes)
+  readonly #cloudFlights = new SingleFlight<string, Buffer>()
+  readonly #cloudMemory = new Semaphore(limits.cloudBufferBytes)
+  /** Since the start, from wherever, for readers here. */
   fetchedChunks = 0
   fetchedBytes = 0
+  #cloudChunks = 0
+  #cloudBytes = 0
 
-  constructor(cache: NodeCache, cloud: TierStorage, evictor: Evictor, logger: Logger) {
+  /** Without `peers` the cloud is the only source. */
+  constructor(
+    cache: NodeCache,
+    cloud: TierStorage,
+    evictor: Evictor,
+    logger: Logger,
+    peers?: PeersTier,
+  ) {
     this.#cache = cache
     this.#cloud = cloud
     this.#evictor = evictor
     this.#logger = logger
+    this.#peers = peers
+    this.#loader = new ChunkLoader(cache)
   }
 
   /** Chunks `first` to `last`, in parallel; those that are here, or holes, cost nothing. */
@@ -46,6 +72,31 @@ export class Fetcher {
     if (this.#absent(ino, index) === undefined) return Promise.resolve()
     const work = (all: AbortSignal): Promise<void> => this.#fetch(ino, index, ahead, all)
     return this.#flights.run(`${ino}/${index}`, work, { signal })
+  }
+
+  /**
+   * For a peer whose home of this chunk we are: from the cloud, once for all who ask, and kept.
+   * undefined: the metadata here knows no such content at that place, or the cloud has it not yet.
+   */
+  async fetchHome(chunk: ChunkAddress, signal?: AbortSignal): Promise<Buffer | undefined> {
+    const { ino, index, id } = chunk
+    const reference = this.#cache.index.find(ino, index)
+    if (reference?.id !== id || !reference.durable) return undefined
+    return await this.#fromCloud(ino, reference, Date.now(), signal)
+  }
+
+  /** Since the start, by tier; from the cloud: for readers here, and for peers. */
+  tierStats(): Record<string, number> {
+    const peers = this.#peers
+    return {
+      peerChunks: peers?.readChunks ?? 0,
+      peerBytes: peers?.readBytes ?? 0,
+      peerFailures: peers?.failures ?? 0,
+      damagedPeerCopies: peers?.damagedCopies ?? 0,
+      slowPeerReads: peers?.lostReads ?? 0,
+      cloudChunks: this.#cloudChunks,
+      cloudBytes: this.#cloudBytes,
+    }
   }
 
   /** The reference of a chunk that is not here. */
@@ -68,10 +119,35 @@ export class Fetcher {
     const reference = this.#absent(ino, index)
     if (reference === undefined) return
     using _memory = await this.#memory.acquire(Math.max(1, reference.objectLength), { signal })
-    const key = chunkKey(ino, index, reference.id)
-    const data = await this.#download(key, reference, signal)
-    await this.#evictor.makeRoom(reference.length)
-    this.#store(ino, index, reference, data, ahead)
+    const accessed = ahead ? 0 : Date.now()
+    const fromCloud = (all: AbortSignal): Promise<Buffer> =>
+      this.#fromCloud(ino, reference, accessed, all)
+    const sources = sourcesOf({ ino, reference, peers: this.#peers, fromCloud })
+    const data = await hedgedRead(sources, signal)
+    await this.#keep(ino, reference, data, accessed)
+    this.fetchedChunks += 1
+    this.fetchedBytes += data.length
+  }
+
+  /** Read once for all who ask at the same time, and in the cache before the next one asks. */
+  #fromCloud(
+    ino: number,
+    reference: CommittedChunk,
+    accessed: number,
+    signal?: AbortSignal,
+  ): Promise<Buffer> {
+    const { index, id } = reference
+    const key = chunkKey(ino, index, id)
+    const work = async (all: AbortSignal): Promise<Buffer> => {
+      const here = await this.#loader.load({ ino, index, id })
+      if (here !== undefined) return here
+      const weight = Math.max(1, reference.objectLength)
+      using _memory = await this.#cloudMemory.acquire(weight, { signal: all })
+      const data = await this.#download(key, reference, all)
+      await this.#keep(ino, reference, data, accessed)
+      return data
+    }
+    return this.#cloudFlights.run(key, work, { signal })
   }
 
   async #download(key: string, reference: CommittedChunk, signal: AbortSignal): Promise<Buffer> {
@@ -81,39 +157,39 @@ export class Fetcher {
     } catch (error) {
       if (signal.aborted) throw error
       this.#logger.warn(`reading ${key} from ${this.#cloud.name} failed: ${describe(error)}`)
-      throw new FsError('EIO', `chunk ${key} cannot be read from ${this.#cloud.name}`, {
-        cause: error,
-      })
+      throw this.#unreadable(key, reference, error)
     }
+    this.#cloudChunks += 1
+    this.#cloudBytes += data.length
     const crc = crc32(data)
-    if (data.length === reference.objectLength && crc === reference.crc) return data
+    // Not known yet: the object was checked when it was stored, and its name is used only once.
+    const isRight = reference.crc === null || crc === reference.crc
+    if (data.length === reference.objectLength && isRight) return data
     const found = `${data.length} bytes with CRC-32 ${crc}`
-    const wanted = `${reference.objectLength} bytes with ${reference.crc}`
+    const wanted = `${reference.objectLength} bytes with ${reference.crc ?? 'any'}`
     this.#logger.error(`${key} in ${this.#cloud.name} is damaged: ${found}, not ${wanted}`)
     throw new FsError('EIO', `chunk ${key} in ${this.#cloud.name} is damaged`)
   }
 
-  #store(
+  #unreadable(key: string, { durable, holders }: CommittedChunk, cause: unknown): FsError {
+    const where = this.#cloud.name
+    if (durable || holders === '') {
+      return new FsError('EIO', `chunk ${key} cannot be read from ${where}`, { cause })
+    }
+    const message =
+      `chunk ${key} is not in ${where} yet, and no node that has it (${holders}) answers: ` +
+      'start that node again'
+    return new FsError('EIO', message, { cause })
+  }
+
+  async #keep(
     ino: number,
-    index: number,
     reference: CommittedChunk,
     data: Buffer,
-    ahead: boolean,
-  ): void {
-    const { shared, database, files, settings } = this.#cache
-    shared.withInode(ino, () => {
-      if (database.chunk(ino, index)) return
-      const current = validReference(this.#cache, ino, index)
-      if (current?.id !== reference.id) return
-      files.write(ino, data.subarray(0, current.length), index * settings.chunkSize)
-      const accessed = ahead ? 0 : Date.now()
-      const row = { index, state: CLEAN, id: current.id, length: current.length, accessed }
-      database.transaction(() => {
-        database.putChunk(ino, row)
-      })
-      shared.occupy(current.length)
-    })
-    this.fetchedChunks += 1
-    this.fetchedBytes += data.length
+    accessed: number,
+  ): Promise<void> {
+    if (this.#cache.database.chunk(ino, reference.index)) return
+    await this.#evictor.makeRoom(reference.length)
+    promoteChunk(this.#cache, ino, reference, data, accessed)
   }
 }

@@ -32,6 +32,16 @@ export interface LocalChunk {
   accessed: number
 }
 
+/** A copy of a chunk of another node, kept until that one's cloud has it. */
+export interface HeldChunk {
+  id: number
+  ino: number
+  index: number
+  length: number
+  crc: number
+  storedMs: number
+}
+
 export interface Upload {
   /** Place in the journal: oldest first. */
   seq: number
@@ -65,6 +75,10 @@ const SCHEMA = `
     length INTEGER NOT NULL, accessed INTEGER NOT NULL, PRIMARY KEY (ino, idx)
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS local_chunk_lru ON local_chunk (accessed) WHERE state = 1;
+  CREATE TABLE IF NOT EXISTS held_chunk (
+    id INTEGER PRIMARY KEY, ino INTEGER NOT NULL, idx INTEGER NOT NULL,
+    length INTEGER NOT NULL, crc INTEGER NOT NULL, stored_ms INTEGER NOT NULL
+  );
   CREATE TABLE IF NOT EXISTS upload (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, ino INTEGER NOT NULL, idx INTEGER NOT NULL,
     id INTEGER NOT NULL, length INTEGER NOT NULL, committed_ms INTEGER NOT NULL,
@@ -77,6 +91,7 @@ const SCHEMA = `
     base INTEGER NOT NULL DEFAULT 0
   );`
 
+const HELD = 'id, ino, idx AS "index", length, crc, stored_ms AS storedMs'
 const CHUNK = 'idx AS "index", state, id, length, accessed'
 const UPLOAD = `seq, ino, idx AS "index", id, length, committed_ms AS committedMs, source,
   source_offset AS sourceOffset`
@@ -187,8 +202,10 @@ export class NodeDatabase {
     return this.#one(sql, ino, index) ?? { chunks: 0, used: 0, unsynced: 0 }
   }
 
+  /** What takes room here: chunks, and copies held for others. */
   totals(): { used: number; unsynced: number } {
-    const sql = `SELECT COALESCE(SUM(length), 0) AS used,
+    const sql = `SELECT
+      COALESCE(SUM(length), 0) + (SELECT COALESCE(SUM(length), 0) FROM held_chunk) AS used,
       COALESCE(SUM(CASE WHEN state = ${CLEAN} THEN 0 ELSE length END), 0) AS unsynced
       FROM local_chunk`
     return this.#one(sql) ?? { used: 0, unsynced: 0 }
@@ -283,6 +300,35 @@ export class NodeDatabase {
   /** Forgets a commit that is in the metadata by now. */
   deleteJournaled(ino: number): void {
     this.#run(`DELETE FROM uncommitted WHERE ino = ? AND stage = ${JOURNALED}`, ino)
+  }
+
+  heldChunk(id: number): HeldChunk | undefined {
+    return this.#one(`SELECT ${HELD} FROM held_chunk WHERE id = ?`, id)
+  }
+
+  heldAfter(id: number, limit: number): HeldChunk[] {
+    return this.#all(`SELECT ${HELD} FROM held_chunk WHERE id > ? ORDER BY id LIMIT ?`, id, limit)
+  }
+
+  heldTotals(): { chunks: number; bytes: number } {
+    const sql = 'SELECT COUNT(*) AS chunks, COALESCE(SUM(length), 0) AS bytes FROM held_chunk'
+    return this.#one(sql) ?? { chunks: 0, bytes: 0 }
+  }
+
+  addHeld(held: HeldChunk): void {
+    this.#run(
+      'INSERT INTO held_chunk (id, ino, idx, length, crc, stored_ms) VALUES (?, ?, ?, ?, ?, ?)',
+      held.id,
+      held.ino,
+      held.index,
+      held.length,
+      held.crc,
+      held.storedMs,
+    )
+  }
+
+  deleteHeld(id: number): void {
+    this.#run('DELETE FROM held_chunk WHERE id = ?', id)
   }
 
   #run(sql: string, ...args: SQLInputValue[]): void {

@@ -16,6 +16,7 @@ import { Semaphore, type Permit } from '../base/semaphore.ts'
 import { limits } from '../limits.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import { removeAsides } from './aside-files.ts'
+import { ChunkLoader } from './chunk-loader.ts'
 import { CLEAN, PENDING, type Upload } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import { chunkKey } from './object-key.ts'
@@ -24,6 +25,7 @@ import type { Progress } from './progress.ts'
 export class Uploader {
   readonly #cache: NodeCache
   readonly #cloud: TierStorage
+  readonly #loader: ChunkLoader
   readonly #logger: Logger
   readonly #progress: Progress
   readonly #places = new Semaphore(limits.uploads)
@@ -41,6 +43,7 @@ export class Uploader {
   constructor(cache: NodeCache, cloud: TierStorage, progress: Progress, logger: Logger) {
     this.#cache = cache
     this.#cloud = cloud
+    this.#loader = new ChunkLoader(cache)
     this.#progress = progress
     this.#logger = logger
   }
@@ -134,7 +137,7 @@ export class Uploader {
     const upload = this.#current(first)
     if (upload?.seq !== seq) return
     using _memory = await this.#memory.acquire(Math.max(1, upload.length), { signal })
-    const data = await this.#load(upload)
+    const data = await this.#loader.loadUpload(upload)
     if (data === undefined) return
     const crc = crc32(data)
     const key = chunkKey(upload.ino, upload.index, upload.id)
@@ -145,24 +148,6 @@ export class Uploader {
 
   #current(upload: Upload): Upload | undefined {
     return this.#cache.database.upload(upload.ino, upload.index)
-  }
-
-  /** The chunk's bytes; undefined when a later commit has replaced it. */
-  async #load(upload: Upload): Promise<Buffer | undefined> {
-    const { files, database } = this.#cache
-    for (let at: Upload | undefined = upload; at?.seq === upload.seq; at = this.#current(upload)) {
-      const path = at.source === null ? files.path(at.ino) : files.asidePath(at.source)
-      const data = await readIfThere(() => files.readDetached(path, at.sourceOffset, at.length))
-      // Valid only if the source is still the same: a writer moves the chunk aside before it
-      // writes.
-      const after = this.#current(upload)
-      if (after?.seq !== upload.seq) return undefined
-      if (after.source !== at.source) continue
-      if (at.source !== null) return data
-      const row = database.chunk(at.ino, at.index)
-      if (row?.state === PENDING && row.id === at.id) return data
-    }
-    return undefined
   }
 
   #finish(upload: Upload, crc: number): void {
@@ -204,15 +189,5 @@ export class Uploader {
     this.failure = undefined
     this.uploadedChunks += 1
     this.uploadedBytes += bytes
-  }
-}
-
-/** A source that vanished belongs to an upload that was superseded: its row tells. */
-async function readIfThere(read: () => Promise<Buffer>): Promise<Buffer | undefined> {
-  try {
-    return await read()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
   }
 }

@@ -82,6 +82,7 @@ export class NodeOperations implements NodeStatus {
       misses: thread.cache.shared.counter('misses'),
       fetchedChunks: fetcher.fetchedChunks,
       fetchedBytes: fetcher.fetchedBytes,
+      ...fetcher.tierStats(),
       uploadedChunks: uploader.uploadedChunks,
       uploadedBytes: uploader.uploadedBytes,
       evictedChunks: evictor.evictedChunks,

@@ -1,0 +1,77 @@
+/**
+ * What this node does for its peers: gives them the bytes of chunks that it has, gets them from the
+ * cloud as their home, and holds copies of what the cloud does not have yet.
+ *
+ * Invariant: bytes that do not fit the CRC-32 in the metadata are not given away; the damaged copy
+ * leaves the cache, and is healed by the next fetch.
+ */
+import { crc32 } from 'node:zlib'
+import type { Logger } from '../base/logger.ts'
+import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
+import type { ChunkLoader } from './chunk-loader.ts'
+import type { Evictor } from './evictor.ts'
+import type { Fetcher } from './fetcher.ts'
+import type { HeldChunks } from './held-chunks.ts'
+import type { NodeCache } from './node-cache.ts'
+
+export interface ChunkExchangeParts {
+  cache: NodeCache
+  loader: ChunkLoader
+  fetcher: Fetcher
+  evictor: Evictor
+  held: HeldChunks
+  logger: Logger
+}
+
+export interface SentChunk {
+  data: Buffer
+  crc: number
+}
+
+export class ChunkExchange {
+  readonly #parts: ChunkExchangeParts
+  /** Given to peers since the start. */
+  servedChunks = 0
+  servedBytes = 0
+
+  constructor(parts: ChunkExchangeParts) {
+    this.#parts = parts
+  }
+
+  /** Bytes of the largest chunk. */
+  get chunkSize(): number {
+    return this.#parts.cache.settings.chunkSize
+  }
+
+  /** `home`: from the cloud where it is not here. undefined: this node cannot give it. */
+  async read(
+    chunk: ChunkAddress,
+    { home, signal }: { home: boolean; signal?: AbortSignal | undefined },
+  ): Promise<SentChunk | undefined> {
+    const { fetcher, held } = this.#parts
+    const data = (await this.#cached(chunk)) ?? (await held.read(chunk))
+    const found = data ?? (home ? await fetcher.fetchHome(chunk, signal) : undefined)
+    if (found === undefined) return undefined
+    this.servedChunks += 1
+    this.servedBytes += found.length
+    return { data: found, crc: crc32(found) }
+  }
+
+  /** As HeldChunks.hold. */
+  async hold(chunk: ChunkAddress, data: Buffer, crc: number): Promise<void> {
+    await this.#parts.held.hold(chunk, data, crc)
+  }
+
+  async #cached(chunk: ChunkAddress): Promise<Buffer | undefined> {
+    const { cache, loader, evictor, logger } = this.#parts
+    const { ino, index, id } = chunk
+    const data = await loader.load(chunk)
+    if (data === undefined) return undefined
+    const reference = cache.index.find(ino, index)
+    const wanted = reference?.id === id ? reference.crc : null
+    if (wanted === null || crc32(data) === wanted) return data
+    logger.error(`chunk ${index} of ${cache.files.path(ino)} is damaged: it is fetched again`)
+    evictor.evictChunk(ino, index)
+    return undefined
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Reads the bytes of one content of a chunk that this node has, for the uploader and for peers,
+ * while writers, truncates and eviction go on: it reads without a lock and then looks whether what
+ * it read from was still the same. A content that is no longer here, or not whole, is undefined;
+ * never other bytes. Main thread.
+ */
+import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
+import { CLEAN, PENDING, type Upload } from './node-database.ts'
+import type { NodeCache } from './node-cache.ts'
+import { limits } from '../limits.ts'
+
+export class ChunkLoader {
+  readonly #cache: NodeCache
+
+  constructor(cache: NodeCache) {
+    this.#cache = cache
+  }
+
+  /** From the upload journal, else from the cache; undefined: it is in neither, or cut. */
+  async load({ ino, index, id }: ChunkAddress): Promise<Buffer | undefined> {
+    for (let attempt = 0; attempt < limits.optimisticReads; attempt++) {
+      const upload = this.#cache.database.upload(ino, index)
+      const pending = upload?.id === id ? await this.loadUpload(upload) : undefined
+      if (pending !== undefined) return pending
+      const clean = await this.#loadClean({ ino, index, id })
+      if (clean !== 'changed') return clean
+    }
+    return undefined
+  }
+
+  /** What an upload is to send; undefined when a later commit has replaced it. */
+  async loadUpload(upload: Upload): Promise<Buffer | undefined> {
+    const { files, database } = this.#cache
+    const { seq, ino, index } = upload
+    const current = (): Upload | undefined => database.upload(ino, index)
+    for (let at: Upload | undefined = upload; at?.seq === seq; at = current()) {
+      const path = at.source === null ? files.path(ino) : files.asidePath(at.source)
+      const data = await readIfThere(() => files.readDetached(path, at.sourceOffset, at.length))
+      // Valid only if the source is still the same: a writer moves the chunk aside before it
+      // writes.
+      const after = current()
+      if (after?.seq !== seq) return undefined
+      if (after.source !== at.source) continue
+      if (at.source !== null) return data
+      const row = database.chunk(ino, index)
+      if (row?.state === PENDING && row.id === at.id) return data
+    }
+    return undefined
+  }
+
+  async #loadClean({ ino, index, id }: ChunkAddress): Promise<Buffer | 'changed' | undefined> {
+    const { shared, database, files, settings } = this.#cache
+    const generation = shared.chunkGeneration(ino)
+    const row = database.chunk(ino, index)
+    if (row?.id !== id || row.state !== CLEAN) return undefined
+    const reference = this.#cache.index.find(ino, index)
+    // Only the object as a whole has a checksum that others can check.
+    if (reference?.id !== id || reference.objectLength !== row.length) return undefined
+    const offset = index * settings.chunkSize
+    const path = files.path(ino)
+    const data = await readIfThere(() => files.readDetached(path, offset, row.length))
+    // Eviction changes the generation before it takes bytes away, a writer the row before it
+    // writes.
+    if (shared.chunkGeneration(ino) !== generation) return 'changed'
+    const after = database.chunk(ino, index)
+    const isSame = after?.id === id && after.state === CLEAN && after.length === row.length
+    return isSame ? data : 'changed'
+  }
+}
+
+/** A source that vanished belongs to what was superseded or evicted: its row tells. */
+async function readIfThere(read: () => Promise<Buffer>): Promise<Buffer | undefined> {
+  try {
+    return await read()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
