@@ -2,11 +2,14 @@
  * The HTTP API of one node: its routes on an API server. It only translates: the work is the file
  * system's and the node's.
  */
+import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 import type { Logger } from '../base/logger.ts'
+import type { ChunkExchange } from '../cache/chunk-exchange.ts'
 import type { FileSystem } from '../filesystem/file-system.ts'
 import { ApiServer } from './api-server.ts'
 import type { Address } from './api-server.ts'
+import { chunkRoutes } from './chunk-routes.ts'
 import { fileRoutes } from './file-routes.ts'
 import { nodeMetrics } from './node-metrics.ts'
 import { nodeRoutes } from './node-routes.ts'
@@ -17,6 +20,8 @@ export interface NodeApiOptions {
   node: NodeStatus
   apiKey: string | undefined
   maxUploadBytes: number
+  /** What this node does for its peers; undefined: it has none. */
+  chunks?: ChunkExchange | undefined
   version: string
   logger: Logger
   /** What `/metrics` serves; what others registered in it comes along. */
@@ -24,7 +29,7 @@ export interface NodeApiOptions {
 }
 
 export async function serveNodeApi(options: NodeApiOptions, address: Address): Promise<ApiServer> {
-  const { node } = options
+  const { node, chunks } = options
   return await ApiServer.listen(
     {
       ...options,
@@ -32,6 +37,7 @@ export async function serveNodeApi(options: NodeApiOptions, address: Address): P
       metrics: (registry) => nodeMetrics(node, registry),
       routes: [
         (app) => fileRoutes(app, options),
+        ...(chunks === undefined ? [] : [(app: FastifyInstance) => chunkRoutes(app, chunks)]),
         (app, stopping) => nodeRoutes(app, node, stopping),
       ],
     },
