@@ -1,6 +1,7 @@
 /**
  * Where a chunk that is not here can be had, the best source first:
  *
+ * 0. the copy that this node holds for a peer;
  * 1. nodes that hold it, the only ones while the cloud does not have it;
  * 2. its home among the live nodes, which gets it from the cloud once for all, or has it already;
  * 3. the cloud: at once where this node is the home, else when the others fail or are late.
@@ -8,23 +9,32 @@
  * Without peers: the cloud. The cloud stays last also for what it need not have yet: it may have it
  * all the same, a moment before the metadata says so.
  */
+import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
 import type { Source } from '../tiers/peers/hedged-read.ts'
 import type { Peer } from '../tiers/peers/peer-directory.ts'
 import type { Asked, PeersTier, WantedChunk } from '../tiers/peers/peers-tier.ts'
-import { limits } from '../limits.ts'
 import type { CommittedChunk } from './chunk-index.ts'
+import type { HeldChunks } from './held-chunks.ts'
+
+/** What a node in a cluster has beside its cache and the cloud. */
+export interface Cluster {
+  peers: PeersTier
+  held: HeldChunks
+}
 
 export interface SourcesOptions {
   ino: number
   reference: CommittedChunk
-  peers: PeersTier | undefined
+  cluster: Cluster | undefined
   fromCloud: (signal: AbortSignal) => Promise<Buffer>
 }
 
 export function sourcesOf(options: SourcesOptions): Source<Buffer>[] {
-  const { ino, reference, peers, fromCloud } = options
+  const { ino, reference, cluster, fromCloud } = options
   const cloud = { patienceMs: Infinity, read: fromCloud }
-  if (peers === undefined) return [cloud]
+  if (cluster === undefined) return [cloud]
+  const { peers, held } = cluster
   const { index, id, objectLength, crc, durable } = reference
   const chunk = { ino, index, id, length: objectLength, crc }
   const holders = peers.among(reference.holders)
@@ -42,7 +52,16 @@ export function sourcesOf(options: SourcesOptions): Source<Buffer>[] {
     const patienceMs = !durable && next === 'cloud' ? Infinity : peers.patienceMs(how, next)
     return peerSource(peers, peer, chunk, how, patienceMs)
   })
-  return [...sources, cloud]
+  return [...(held.has(id) ? [heldSource(held, chunk)] : []), ...sources, cloud]
+}
+
+function heldSource(held: HeldChunks, chunk: WantedChunk): Source<Buffer> {
+  const read = async (): Promise<Buffer> => {
+    const data = await held.read(chunk)
+    if (data !== undefined) return data
+    throw new FsError('ENOENT', `the copy of chunk ${chunk.id} that was held here is gone`)
+  }
+  return { patienceMs: Infinity, read }
 }
 
 function peerSource(

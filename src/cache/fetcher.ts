@@ -17,12 +17,11 @@ import { SingleFlight } from '../base/single-flight.ts'
 import { limits } from '../limits.ts'
 import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
 import { hedgedRead } from '../tiers/peers/hedged-read.ts'
-import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import type { CommittedChunk } from './chunk-index.ts'
 import { ChunkLoader } from './chunk-loader.ts'
 import { promoteChunk } from './chunk-promotion.ts'
-import { sourcesOf } from './chunk-sources.ts'
+import { sourcesOf, type Cluster } from './chunk-sources.ts'
 import type { Evictor } from './evictor.ts'
 import { validReference } from './file-reader.ts'
 import type { NodeCache } from './node-cache.ts'
@@ -33,7 +32,7 @@ export class Fetcher {
   readonly #cloud: TierStorage
   readonly #evictor: Evictor
   readonly #logger: Logger
-  readonly #peers: PeersTier | undefined
+  readonly #cluster: Cluster | undefined
   readonly #loader: ChunkLoader
   readonly #flights = new SingleFlight<string, void>()
   readonly #memory = new Semaphore(limits.downloadBufferBytes)
@@ -45,19 +44,19 @@ export class Fetcher {
   #cloudChunks = 0
   #cloudBytes = 0
 
-  /** Without `peers` the cloud is the only source. */
+  /** Without a cluster the cloud is the only source. */
   constructor(
     cache: NodeCache,
     cloud: TierStorage,
     evictor: Evictor,
     logger: Logger,
-    peers?: PeersTier,
+    cluster?: Cluster,
   ) {
     this.#cache = cache
     this.#cloud = cloud
     this.#evictor = evictor
     this.#logger = logger
-    this.#peers = peers
+    this.#cluster = cluster
     this.#loader = new ChunkLoader(cache)
   }
 
@@ -87,7 +86,7 @@ export class Fetcher {
 
   /** Since the start, by tier; from the cloud: for readers here, and for peers. */
   tierStats(): Record<string, number> {
-    const peers = this.#peers
+    const peers = this.#cluster?.peers
     return {
       peerChunks: peers?.readChunks ?? 0,
       peerBytes: peers?.readBytes ?? 0,
@@ -122,7 +121,7 @@ export class Fetcher {
     const accessed = ahead ? 0 : Date.now()
     const fromCloud = (all: AbortSignal): Promise<Buffer> =>
       this.#fromCloud(ino, reference, accessed, all)
-    const sources = sourcesOf({ ino, reference, peers: this.#peers, fromCloud })
+    const sources = sourcesOf({ ino, reference, cluster: this.#cluster, fromCloud })
     const data = await hedgedRead(sources, signal)
     await this.#keep(ino, reference, data, accessed)
     this.fetchedChunks += 1

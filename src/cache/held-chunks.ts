@@ -49,6 +49,10 @@ export class HeldChunks {
     return this.#cache.database.heldTotals()
   }
 
+  has(id: number): boolean {
+    return this.#cache.database.heldChunk(id) !== undefined
+  }
+
   /**
    * Resolves when the copy is here, whole. EINVAL: the bytes are not those of the CRC; EEXIST: the
    * id stands for other bytes; ENOSPC: there is no room for it.

@@ -151,6 +151,8 @@ describe('a chunk that is not in the cloud yet', () => {
     index.change(7, 0, { holders: `${writer!.peer.id},${keeper!.peer.id}` })
     await writer!.kill()
     assert.ok((await reads(reader!, 7, 0)).equals(data))
+    await reader!.kill()
+    assert.ok((await reads(keeper!, 7, 0)).equals(data), 'its own reader as well')
   })
 
   test('comes from the cloud where its holder is gone and the cloud has it by now', async () => {

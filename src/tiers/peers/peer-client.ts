@@ -132,26 +132,42 @@ export class PeerClient {
     }
   }
 
-  #send(
+  async #send(peer: Peer, call: Call): Promise<http.IncomingMessage> {
+    try {
+      return await this.#sendOnce(peer, call, this.#agents)
+    } catch (error) {
+      // The peer closed it for being idle just when it was used again; it did not read the call.
+      if (!(error instanceof ReusedConnection)) throw error
+      return await this.#sendOnce(peer, call, { http: false, https: false })
+    }
+  }
+
+  #sendOnce(
     peer: Peer,
     { method, path, headers, body, deadline }: Call,
+    agents: { http: http.Agent | false; https: https.Agent | false },
   ): Promise<http.IncomingMessage> {
     const url = new URL(path, peer.url)
     const { signal } = deadline
     const options = { method, headers: { ...this.#headers, ...headers }, signal }
     const request =
       url.protocol === 'https:'
-        ? https.request(url, { ...options, agent: this.#agents.https })
-        : http.request(url, { ...options, agent: this.#agents.http })
+        ? https.request(url, { ...options, agent: agents.https })
+        : http.request(url, { ...options, agent: agents.http })
     return new Promise((resolve, reject) => {
       request.on('response', resolve)
       // Stays: what goes wrong after the answer has begun is told by the answer.
-      request.on('error', reject)
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        const isStale = request.reusedSocket && error.code === 'ECONNRESET'
+        reject(isStale ? new ReusedConnection(error.message, { cause: error }) : error)
+      })
       request.on('socket', (socket) => boundConnecting(socket))
       request.end(body)
     })
   }
 }
+
+class ReusedConnection extends Error {}
 
 function boundConnecting(socket: Socket): void {
   if (!socket.connecting) return

@@ -8,7 +8,7 @@
  * sender's. Main thread.
  */
 import { throwIfAborted } from '../../base/abort.ts'
-import { describe } from '../../base/fs-error.ts'
+import { codeOf, describe } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/logger.ts'
 import { limits } from '../../limits.ts'
 import type { ChunkAddress } from './chunk-address.ts'
@@ -171,7 +171,10 @@ export class PeersTier {
     try {
       await this.#client.put(peer, chunk, data, options)
     } catch (error) {
-      if (!options.signal?.aborted) this.noteFailure(peer, error)
+      // A peer that is full still gives what it has.
+      const isFull = codeOf(error) === 'ENOSPC'
+      if (isFull) this.#logger.debug(`peer ${peer.id} takes no copy: ${describe(error)}`)
+      else if (!options.signal?.aborted) this.noteFailure(peer, error)
       return false
     }
     this.sentChunks += 1
