@@ -49,12 +49,14 @@ export class ChunkExchange {
     { home, signal }: { home: boolean; signal?: AbortSignal | undefined },
   ): Promise<SentChunk | undefined> {
     const { fetcher, held } = this.#parts
-    const data = (await this.#cached(chunk)) ?? (await held.read(chunk))
-    const found = data ?? (home ? await fetcher.fetchHome(chunk, signal) : undefined)
+    const found =
+      (await this.#cached(chunk)) ??
+      withCrc(await held.read(chunk)) ??
+      (home ? withCrc(await fetcher.fetchHome(chunk, signal)) : undefined)
     if (found === undefined) return undefined
     this.servedChunks += 1
-    this.servedBytes += found.length
-    return { data: found, crc: crc32(found) }
+    this.servedBytes += found.data.length
+    return found
   }
 
   /** As HeldChunks.hold. */
@@ -62,16 +64,20 @@ export class ChunkExchange {
     await this.#parts.held.hold(chunk, data, crc)
   }
 
-  async #cached(chunk: ChunkAddress): Promise<Buffer | undefined> {
+  async #cached(chunk: ChunkAddress): Promise<SentChunk | undefined> {
     const { cache, loader, evictor, logger } = this.#parts
     const { ino, index, id } = chunk
-    const data = await loader.load(chunk)
-    if (data === undefined) return undefined
+    const found = withCrc(await loader.load(chunk))
+    if (found === undefined) return undefined
     const reference = cache.index.find(ino, index)
     const wanted = reference?.id === id ? reference.crc : null
-    if (wanted === null || crc32(data) === wanted) return data
+    if (wanted === null || found.crc === wanted) return found
     logger.error(`chunk ${index} of ${cache.files.path(ino)} is damaged: it is fetched again`)
     evictor.evictChunk(ino, index)
     return undefined
   }
+}
+
+function withCrc(data: Buffer | undefined): SentChunk | undefined {
+  return data && { data, crc: crc32(data) }
 }

@@ -2,7 +2,6 @@
  * How a chunk travels between nodes: `GET` or `PUT /api/chunks/{ino}/{index}/{id}`, the body its
  * bytes, their CRC-32 (decimal) in a header. Both sides check it, and the length.
  */
-import { crc32 } from 'node:zlib'
 import { FsError } from '../../base/fs-error.ts'
 import type { ChunkAddress } from './chunk-address.ts'
 
@@ -25,12 +24,4 @@ export class DamagedCopy extends FsError {
   constructor(what: string) {
     super('EIO', what)
   }
-}
-
-/** DamagedCopy where the bytes have another CRC-32. */
-export function checkCopy(data: Uint8Array, crc: number, where: string): void {
-  const found = crc32(data)
-  if (found === crc) return
-  const is = `${data.length} bytes with CRC-32 ${found}`
-  throw new DamagedCopy(`the copy from ${where} is damaged: ${is}, not ${crc}`)
 }

@@ -95,6 +95,9 @@ test('what is wrong in an answer is told, and nothing of it used', async () => {
     answer = (response) => how(response)
     await assert.rejects(get(), DamagedCopy, name)
   }
+  answer = (response) => send(response, DATA)
+  const another = { length: DATA.length, crc: 1 }
+  await assert.rejects(client.get(peer, CHUNK, another), DamagedCopy)
 })
 
 test('statuses become codes', async () => {

@@ -11,16 +11,19 @@ import { once } from 'node:events'
 import * as http from 'node:http'
 import * as https from 'node:https'
 import type { Socket } from 'node:net'
+import { crc32 } from 'node:zlib'
 import { FsError, describe, type FsErrorCode } from '../../base/fs-error.ts'
 import { limits } from '../../limits.ts'
 import { CallDeadline } from '../cloud/call-deadline.ts'
 import type { ChunkAddress } from './chunk-address.ts'
-import { CRC_HEADER, DamagedCopy, checkCopy, chunkPath, parseCrc } from './chunk-headers.ts'
+import { CRC_HEADER, DamagedCopy, chunkPath, parseCrc } from './chunk-headers.ts'
 import type { Peer } from './peer-directory.ts'
 
 export interface PeerGetOptions {
   /** Bytes that the chunk has; anything else is refused before it is read. */
   length: number
+  /** CRC-32 that it has to have, where that is known; the sender's own has to fit anyway. */
+  crc?: number | null | undefined
   /** The peer is to get it from the cloud where it does not have it. */
   home?: boolean | undefined
   signal?: AbortSignal | undefined
@@ -76,8 +79,11 @@ export class PeerClient {
         throw new DamagedCopy(`${where} sends ${is}; ${length} bytes were asked for`)
       }
       const data = await bodyOf(answer, length)
-      checkCopy(data, crc, where)
-      return data
+      const found = crc32(data)
+      const wanted = options.crc ?? crc
+      if (found === crc && found === wanted) return data
+      const is = `CRC-32 ${found}, sent as ${crc}`
+      throw new DamagedCopy(`the copy from ${where} is damaged: ${is}, not ${wanted}`)
     })
   }
 

@@ -12,7 +12,7 @@ import { codeOf, describe } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/logger.ts'
 import { limits } from '../../limits.ts'
 import type { ChunkAddress } from './chunk-address.ts'
-import { DamagedCopy, checkCopy, chunkPath } from './chunk-headers.ts'
+import { DamagedCopy } from './chunk-headers.ts'
 import { LatencyWindow } from './latency-window.ts'
 import type { PeerClient } from './peer-client.ts'
 import type { Peer, PeerDirectory } from './peer-directory.ts'
@@ -111,8 +111,7 @@ export class PeersTier {
     const startedMs = performance.now()
     const { length, crc } = chunk
     const home = asked === 'home'
-    const data = await this.#client.get(peer, chunk, { length, home, signal })
-    if (crc !== null) checkCopy(data, crc, `${peer.id} (${chunkPath(chunk)})`)
+    const data = await this.#client.get(peer, chunk, { length, crc, home, signal })
     this.#latencies[asked].add(performance.now() - startedMs)
     this.#health.succeeded(peer.id)
     this.readChunks += 1
