@@ -123,6 +123,8 @@ export class HeldChunks {
       const last = page.at(-1)
       if (last === undefined) return
       after = last.id
+      // Others have their turn.
+      await new Promise(setImmediate)
     }
   }
 
