@@ -27,6 +27,42 @@ export const limits = {
   kernelCacheMs: 3_600_000,
   /** What an interrupted request waits for may still come in this time, ms. */
   interruptGraceMs: 1_000,
+  /**
+   * A node believes its copy of the metadata so long after the coordinator last heard of it, ms:
+   * how long a change waits at most for a node that does not answer.
+   */
+  linkTtlMs: 10_000,
+  /** A node asks for that to be renewed so often, ms: three may be lost. */
+  linkRenewMs: 2_500,
+  /** Clocks of two machines may run apart by so much of the time above, a share. */
+  linkClockDrift: 0.05,
+  /** The kernel of a node with a coordinator keeps attributes so long, ms. */
+  linkKernelMs: 500,
+  /** Changes that a node is sent before it confirmed earlier ones. */
+  linkWindow: 1000,
+  /** One message of the link, bytes: a commit of the largest file that is open for weeks. */
+  linkMessageBytes: 64 * MIB,
+  /** What waits to be sent to one node, bytes; one that takes less is cut off and comes again. */
+  linkBufferBytes: 128 * MIB,
+  /** A connection to the coordinator has to be made in this time, ms. */
+  linkConnectMs: 5_000,
+  /** Waits between attempts to reach the coordinator begin and end with, ms. */
+  linkRetryBaseMs: 100,
+  linkRetryMaxMs: 5_000,
+  /** An operation waits so long for a coordinator that is away, ms. */
+  linkOperationMs: 30_000,
+  /** Operations of one node under way at once: further ones wait on the node. */
+  linkOperations: 4096,
+  /** Files that one node alone may write at a time; the longest held goes back first. */
+  writeLeases: 100_000,
+  /** Changes that are kept for nodes that were away; one that missed more takes a whole copy. */
+  changeLogEntries: 100_000,
+  /** The log is cut to that after so many changes. */
+  changeLogTrim: 1000,
+  /** Copies held for peers are compared with the metadata so often, ms. */
+  heldSettleMs: 60_000,
+  /** A whole copy of the metadata has to arrive in this time, ms. */
+  snapshotMs: 600_000,
   /** Ranges in one request; more are answered with the whole file. */
   rangesPerRequest: 64,
   /** Paths in one request of wait, warm or evict. */

@@ -11,6 +11,12 @@ export interface Timestamp {
 /** How far both clocks may part before the anchor moves, ms: a tick and some scheduling. */
 const DRIFT_MS = 3
 
+/** The machine's monotonic clock, ms: the same in all threads and processes of one machine. */
+export function monotonicMs(): number {
+  const [sec, nsec] = process.hrtime()
+  return sec * 1000 + nsec / 1e6
+}
+
 let anchorMs = performance.timeOrigin
 
 export function now(): Timestamp {

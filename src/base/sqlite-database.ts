@@ -47,6 +47,11 @@ export class SqliteDatabase {
     return prepared
   }
 
+  /** Drops prepared statements: those of a database that is detached must not outlive it. */
+  forget(): void {
+    this.#prepared.clear()
+  }
+
   /** Statements that make tables. */
   execute(sql: string): void {
     this.#mutex.with(0, () => {

@@ -41,10 +41,6 @@ export interface ChunkIndex {
   findNext(ino: number, index: number): CommittedChunk | undefined
   count(ino: number): number
   commit(ino: number, content: Content): void
-  /** The cloud has the chunk. False: the content is another by now. */
-  markDurable(ino: number, index: number, id: number, crc: number): boolean
-  /** An object that nothing refers to: to be deleted from the cloud. */
-  discard(ino: number, index: number, id: number): void
   nextChunkId(): number
   /** Everything so far survives the loss of power. */
   sync(): void

@@ -10,7 +10,7 @@ import type { Content } from './chunk-index.ts'
 import type { Need } from './need.ts'
 import { DIRTY, JOURNALED, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
-import type { OpenInode } from './shared-state.ts'
+import type { OpenInode } from './open-inode.ts'
 
 /** A commit that is in the journal, on its way to the metadata. */
 export interface PreparedCommit {
@@ -54,12 +54,34 @@ export class FileCommitter {
     this.#finishLocked(ino, open, prepared)
   }
 
-  /** Journals what is not committed, for a commit that takes a while; undefined: nothing is. */
-  prepare(ino: number): PreparedCommit | undefined {
-    return this.#cache.shared.withInode(ino, () => {
-      const open = this.#cache.shared.findOpen(ino)
-      if (open?.ahead !== true || open.unlinked) return undefined
-      return this.#prepareLocked(ino, open)
+  /**
+   * Journals what is not committed, for a commit that takes a while; undefined: nothing is.
+   * `release`: who writes from here on needs a new lease.
+   */
+  prepare(ino: number, release: boolean): PreparedCommit | undefined {
+    const { shared } = this.#cache
+    return shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      if (open === undefined) return undefined
+      if (release) open.leased = false
+      if (open.ahead && !open.unlinked) return this.#prepareLocked(ino, open)
+      if (open.opens === 0 && !open.leased) shared.removeOpen(ino)
+      return undefined
+    })
+  }
+
+  /** What was written and is not committed goes; the committed content is in force again. */
+  discard(ino: number): void {
+    const { shared } = this.#cache
+    shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      if (open) {
+        this.#forgetGrowth(open)
+        open.dirty = false
+        open.committing = false
+      }
+      this.forgetLocked(ino)
+      if (open?.opens === 0) shared.removeOpen(ino)
     })
   }
 
@@ -70,7 +92,8 @@ export class FileCommitter {
       if (open === undefined) return
       open.base = version
       this.#finishLocked(ino, open, prepared)
-      if (open.opens === 0 && !open.ahead) this.#cache.shared.removeOpen(ino)
+      const isUsed = open.opens > 0 || open.ahead || open.leased
+      if (!isUsed) this.#cache.shared.removeOpen(ino)
     })
   }
 
@@ -192,11 +215,13 @@ export class FileCommitter {
     return Math.max(here, Math.min(committed, Math.ceil(open.size / 4096) * 8))
   }
 
-  /** One user more of an inode that exists. */
-  open(ino: number): void {
+  /** One user more of an inode that exists; `leased`: made here, so no other node writes it. */
+  open(ino: number, leased = false): void {
     this.#cache.shared.withInode(ino, () => {
       this.#cache.index.file(ino)
-      this.#cache.shared.addOpen(ino).opens += 1
+      const open = this.#cache.shared.addOpen(ino)
+      open.opens += 1
+      if (leased) open.leased = true
     })
   }
 

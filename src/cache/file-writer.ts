@@ -21,7 +21,7 @@ import { validReference } from './file-reader.ts'
 import type { Need } from './need.ts'
 import { CLEAN, CUTTING, DIRTY, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
-import type { OpenInode } from './shared-state.ts'
+import type { OpenInode } from './open-inode.ts'
 
 interface Mark {
   index: number
@@ -89,7 +89,7 @@ export class FileWriter {
         this.#begin(ino, open, before, [])
         this.#resize(ino, open, before, size)
         this.#touch(open)
-        if (!wasOpen) this.#committer.commitLocked(ino, open)
+        if (!wasOpen) this.#committer.commitLocked(ino, open, true)
       } finally {
         const isWaiting = index.isRemote && (open.ahead || open.leased)
         if (!wasOpen && !isWaiting) shared.removeOpen(ino)

@@ -158,9 +158,11 @@ export class Recovery {
     open.mtime = { sec, nsec: Math.floor((mtimeMs - sec * 1000) * 1000) * 1000 }
     open.ctime = open.mtime
     open.dirty = true
+    this.#recovered += 1
+    // Elsewhere the commit takes a while: it is made when the node runs.
+    if (this.#cache.index.isRemote) return
     this.#committer.commitLocked(row.ino, open)
     shared.removeOpen(row.ino)
-    this.#recovered += 1
   }
 
   /** The journal has chunks (or a cut) that the metadata does not know. */
@@ -178,6 +180,10 @@ export class Recovery {
 
   #repeatCommit(row: Uncommitted): void {
     const { database, index, files } = this.#cache
+    if (index.isRemote) {
+      this.#leaveCommit(row)
+      return
+    }
     const mtime = { sec: row.mtimeSec, nsec: row.mtimeNsec }
     const blocks = files.stat(row.ino)?.blocks ?? 0
     const { size, floor } = row
@@ -192,6 +198,18 @@ export class Recovery {
     database.transaction(() => {
       database.deleteJournaled(row.ino)
     })
+    this.#recovered += 1
+  }
+
+  /** What the journal has is committed when the node runs. */
+  #leaveCommit({ ino, size, floor, base, mtimeSec, mtimeNsec }: Uncommitted): void {
+    const open = this.#cache.shared.addOpen(ino)
+    open.size = size
+    open.commitFloor = floor
+    open.base = base
+    open.mtime = { sec: mtimeSec, nsec: mtimeNsec }
+    open.ctime = open.mtime
+    open.committing = true
     this.#recovered += 1
   }
 

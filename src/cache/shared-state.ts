@@ -9,20 +9,10 @@
  */
 import { SharedMutex } from '../base/shared-mutex.ts'
 import { FsError } from '../base/fs-error.ts'
-import type { Timestamp } from '../base/clock.ts'
 import { limits } from '../limits.ts'
+import { COMMITTING, DIRTY, FIELDS, FLAGS, INO, LEASED, NEXT, OpenInode } from './open-inode.ts'
 
 const SLOTS = 65_536
-const FIELDS = 13
-const [INO, NEXT, OPENS, FLAGS, SIZE, FLOOR, MTIME, MTIME_NSEC, CTIME, CTIME_NSEC] = [
-  0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
-] as const
-const [GROWTH, COMMIT_FLOOR, BASE] = [10, 11, 12] as const
-const DIRTY = 1
-const UNLINKED = 2
-const COMMITTING = 4
-const LEASED = 8
-
 /** Counters, in bytes unless said otherwise. */
 const COUNTERS = [
   'usedBytes',
@@ -51,6 +41,8 @@ export interface SharedBuffers {
   counters: SharedArrayBuffer
   databases: SharedArrayBuffer
   commits: SharedArrayBuffer
+  stalePages: SharedArrayBuffer
+  trust: SharedArrayBuffer
 }
 
 export function allocateSharedBuffers(): SharedBuffers {
@@ -64,6 +56,8 @@ export function allocateSharedBuffers(): SharedBuffers {
     counters: new SharedArrayBuffer(COUNTERS.length * 8),
     databases: new SharedArrayBuffer(8),
     commits: new SharedArrayBuffer(4),
+    stalePages: new SharedArrayBuffer(SLOTS * 4),
+    trust: new SharedArrayBuffer(8),
   }
   const entries = new Float64Array(buffers.entries)
   for (let at = 1; at <= limits.openInodes; at++) {
@@ -71,141 +65,6 @@ export function allocateSharedBuffers(): SharedBuffers {
   }
   new Int32Array(buffers.free)[1] = 1
   return buffers
-}
-
-/** A view of one open inode's fields; use it under the inode's lock only. */
-export class OpenInode {
-  readonly #entries: Float64Array
-  readonly #base: number
-
-  constructor(entries: Float64Array, at: number) {
-    this.#entries = entries
-    this.#base = at * FIELDS
-  }
-
-  get opens(): number {
-    return this.#entries[this.#base + OPENS] ?? 0
-  }
-  set opens(count: number) {
-    this.#entries[this.#base + OPENS] = count
-  }
-
-  /** Its content differs from what is in the journal; the fields below hold then. */
-  get dirty(): boolean {
-    return this.#flag(DIRTY)
-  }
-  set dirty(value: boolean) {
-    this.#setFlag(DIRTY, value)
-  }
-
-  /** Its content is in the journal, and not known to be in the metadata. */
-  get committing(): boolean {
-    return this.#flag(COMMITTING)
-  }
-  set committing(value: boolean) {
-    this.#setFlag(COMMITTING, value)
-  }
-
-  /** The content here is newer than the metadata's. */
-  get ahead(): boolean {
-    return this.#flag(DIRTY | COMMITTING)
-  }
-
-  /** No other node may write it: see coordinator/write-leases.ts. */
-  get leased(): boolean {
-    return this.#flag(LEASED)
-  }
-  set leased(value: boolean) {
-    this.#setFlag(LEASED, value)
-  }
-
-  /** Its last name is gone: it goes with its last user. */
-  get unlinked(): boolean {
-    return this.#flag(UNLINKED)
-  }
-  set unlinked(value: boolean) {
-    this.#setFlag(UNLINKED, value)
-  }
-
-  get size(): number {
-    return this.#entries[this.#base + SIZE] ?? 0
-  }
-  set size(bytes: number) {
-    this.#entries[this.#base + SIZE] = bytes
-  }
-
-  /** Smallest size since it became dirty. */
-  get floor(): number {
-    return this.#entries[this.#base + FLOOR] ?? 0
-  }
-  set floor(bytes: number) {
-    this.#entries[this.#base + FLOOR] = bytes
-  }
-
-  /** Smallest size that the journaled commit has to cut the content to. */
-  get commitFloor(): number {
-    return this.#entries[this.#base + COMMIT_FLOOR] ?? 0
-  }
-  set commitFloor(bytes: number) {
-    this.#entries[this.#base + COMMIT_FLOOR] = bytes
-  }
-
-  /** The metadata's chunks from here on are void. */
-  get voidFrom(): number {
-    const dirty = this.dirty ? this.floor : Infinity
-    return this.committing ? Math.min(dirty, this.commitFloor) : dirty
-  }
-
-  /** Version of the committed content that this content began from. */
-  get base(): number {
-    return this.#entries[this.#base + BASE] ?? 0
-  }
-  set base(version: number) {
-    this.#entries[this.#base + BASE] = version
-  }
-
-  /** Bytes counted as used and unsynced for growth, beyond what the chunk rows say. */
-  get growth(): number {
-    return this.#entries[this.#base + GROWTH] ?? 0
-  }
-  set growth(bytes: number) {
-    this.#entries[this.#base + GROWTH] = bytes
-  }
-
-  get mtime(): Timestamp {
-    return this.#time(MTIME, MTIME_NSEC)
-  }
-  set mtime(time: Timestamp) {
-    this.#setTime(MTIME, MTIME_NSEC, time)
-  }
-
-  get ctime(): Timestamp {
-    return this.#time(CTIME, CTIME_NSEC)
-  }
-  set ctime(time: Timestamp) {
-    this.#setTime(CTIME, CTIME_NSEC, time)
-  }
-
-  #flag(bit: number): boolean {
-    return ((this.#entries[this.#base + FLAGS] ?? 0) & bit) !== 0
-  }
-
-  #setFlag(bit: number, value: boolean): void {
-    const flags = this.#entries[this.#base + FLAGS] ?? 0
-    this.#entries[this.#base + FLAGS] = value ? flags | bit : flags & ~bit
-  }
-
-  #time(sec: number, nsec: number): Timestamp {
-    return {
-      sec: this.#entries[this.#base + sec] ?? 0,
-      nsec: this.#entries[this.#base + nsec] ?? 0,
-    }
-  }
-
-  #setTime(sec: number, nsec: number, time: Timestamp): void {
-    this.#entries[this.#base + sec] = time.sec
-    this.#entries[this.#base + nsec] = time.nsec
-  }
 }
 
 export class SharedState {
@@ -221,6 +80,8 @@ export class SharedState {
   readonly #freeLock: SharedMutex
   readonly #counters: BigInt64Array
   readonly #commits: Int32Array
+  readonly #stalePages: Int32Array
+  readonly #trust: Float64Array
 
   constructor(buffers: SharedBuffers) {
     this.#locks = new SharedMutex(new Int32Array(buffers.locks))
@@ -232,6 +93,8 @@ export class SharedState {
     this.#freeLock = new SharedMutex(this.#free)
     this.#counters = new BigInt64Array(buffers.counters)
     this.#commits = new Int32Array(buffers.commits)
+    this.#stalePages = new Int32Array(buffers.stalePages)
+    this.#trust = new Float64Array(buffers.trust)
     const databases = new Int32Array(buffers.databases)
     this.nodeDatabase = new SharedMutex(databases.subarray(0, 1))
     this.metadataDatabase = new SharedMutex(databases.subarray(1, 2))
@@ -258,6 +121,24 @@ export class SharedState {
   /** The backing file was removed or replaced: open descriptors of it are void. */
   bumpFile(ino: number): void {
     Atomics.add(this.#fileGenerations, ino % SLOTS, 1)
+  }
+
+  /** The kernel may still have pages of a content that is no more: whoever opens drops them. */
+  hasStalePages(ino: number): boolean {
+    return Atomics.load(this.#stalePages, ino % SLOTS) !== 0
+  }
+
+  /** One notification more (or less) about the inode's pages is on its way to the kernel. */
+  countStalePages(ino: number, delta: number): void {
+    Atomics.add(this.#stalePages, ino % SLOTS, delta)
+  }
+
+  /** Until when this node's copy of the metadata may be believed: ms, monotonic clock. */
+  get trustedUntilMs(): number {
+    return this.#trust[0] ?? 0
+  }
+  set trustedUntilMs(ms: number) {
+    this.#trust[0] = ms
   }
 
   /** False: nobody has it open (asked without the lock: true may be another inode's). */
@@ -308,12 +189,19 @@ export class SharedState {
 
   /** Inodes with content that is not committed; asked without locks, so only a hint. */
   dirtyInodes(): number[] {
+    return this.#flagged(DIRTY | COMMITTING)
+  }
+
+  /** Inodes that only this node may write; a hint as well. */
+  leasedInodes(): number[] {
+    return this.#flagged(LEASED)
+  }
+
+  #flagged(bits: number): number[] {
     const found: number[] = []
-    for (let at = 1; at <= limits.openInodes; at++) {
-      const base = at * FIELDS
+    for (let base = FIELDS; base < this.#entries.length; base += FIELDS) {
       const ino = this.#entries[base + INO] ?? 0
-      if (ino !== 0 && ((this.#entries[base + FLAGS] ?? 0) & (DIRTY | COMMITTING)) !== 0)
-        found.push(ino)
+      if (ino !== 0 && ((this.#entries[base + FLAGS] ?? 0) & bits) !== 0) found.push(ino)
     }
     return found
   }

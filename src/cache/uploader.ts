@@ -22,12 +22,29 @@ import type { NodeCache } from './node-cache.ts'
 import { chunkKey } from './object-key.ts'
 import type { Progress } from './progress.ts'
 
+/** Where it is noted that the cloud has a chunk: the metadata, here or elsewhere. */
+export interface DurableMarks {
+  /** False where the content is another by now. */
+  durable(ino: number, index: number, id: number, crc: number): boolean | Promise<boolean>
+  /** An object that nothing refers to: to be deleted. */
+  discard(ino: number, index: number, id: number): void | Promise<void>
+}
+
+export interface UploaderParts {
+  cache: NodeCache
+  cloud: TierStorage
+  marks: DurableMarks
+  progress: Progress
+  logger: Logger
+}
+
 export class Uploader {
   readonly #cache: NodeCache
   readonly #cloud: TierStorage
   readonly #loader: ChunkLoader
   readonly #logger: Logger
   readonly #progress: Progress
+  readonly #marks: DurableMarks
   readonly #places = new Semaphore(limits.uploads)
   readonly #memory = new Semaphore(limits.uploadBufferBytes)
   readonly #rate = new AttemptRate(limits.failedUploadsPerMinute)
@@ -40,11 +57,12 @@ export class Uploader {
   uploadedChunks = 0
   uploadedBytes = 0
 
-  constructor(cache: NodeCache, cloud: TierStorage, progress: Progress, logger: Logger) {
+  constructor({ cache, cloud, marks, progress, logger }: UploaderParts) {
     this.#cache = cache
     this.#cloud = cloud
     this.#loader = new ChunkLoader(cache)
     this.#progress = progress
+    this.#marks = marks
     this.#logger = logger
   }
 
@@ -134,6 +152,7 @@ export class Uploader {
 
   async #attempt(seq: number, first: Upload, signal: AbortSignal): Promise<void> {
     if (this.failure) await this.#rate.take({ signal })
+    await this.#committed(first.ino, signal)
     const upload = this.#current(first)
     if (upload?.seq !== seq) return
     using _memory = await this.#memory.acquire(Math.max(1, upload.length), { signal })
@@ -142,24 +161,34 @@ export class Uploader {
     const crc = crc32(data)
     const key = chunkKey(upload.ino, upload.index, upload.id)
     await this.#cloud.write(key, data, { crc32: crc, signal })
-    this.#finish(upload, crc)
+    await this.#finish(upload, crc)
     this.#noteSuccess(data.length)
+  }
+
+  /** What the metadata does not have yet, it would take for superseded. */
+  async #committed(ino: number, signal: AbortSignal): Promise<void> {
+    const { shared } = this.#cache
+    const isCommitting = (): boolean => {
+      return shared.withInode(ino, () => shared.findOpen(ino)?.committing === true)
+    }
+    while (isCommitting()) await delay(limits.uploadLookMs, undefined, { signal })
   }
 
   #current(upload: Upload): Upload | undefined {
     return this.#cache.database.upload(upload.ino, upload.index)
   }
 
-  #finish(upload: Upload, crc: number): void {
-    const { shared, database, index, files } = this.#cache
-    shared.withInode(upload.ino, () => {
+  async #finish(upload: Upload, crc: number): Promise<void> {
+    const { shared, database, files } = this.#cache
+    const { ino, index, id } = upload
+    // Under the lock: a commit that is half-way is not to be seen.
+    const holds = await shared.withInode(ino, () => {
+      return this.#current(upload)?.seq === upload.seq && this.#marks.durable(ino, index, id, crc)
+    })
+    if (!holds) await this.#marks.discard(ino, index, id)
+    shared.withInode(ino, () => {
       const current = this.#current(upload)
-      const holds =
-        current?.seq === upload.seq && index.markDurable(upload.ino, upload.index, upload.id, crc)
-      if (!holds) {
-        index.discard(upload.ino, upload.index, upload.id)
-        if (current?.seq !== upload.seq) return
-      }
+      if (current?.seq !== upload.seq) return
       const row = database.chunk(upload.ino, upload.index)
       const isClean = holds && row?.state === PENDING && row.id === upload.id
       database.transaction(() => {

@@ -143,6 +143,12 @@ export function* purgeInode(ino: number): Rule<number> {
   return row?.size ?? 0
 }
 
+/** Removes an inode that has no name; the bytes that it had, or undefined where it has one. */
+export function* purgeOrphan(ino: number): Rule<number | undefined> {
+  const row = yield* findInode(ino)
+  return row?.nlink === 0 ? yield* purgeInode(ino) : undefined
+}
+
 /** Puts an object that nothing refers to into the trash. */
 export function* discard(ino: number, index: number, id: number): Rule<void> {
   yield* insertTrash(id, ino, index)

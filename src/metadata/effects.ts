@@ -67,6 +67,7 @@ function losesName(
 
 const table: { [K in OperationName]: EffectOf<K> } = {
   changeInode: attributesOf,
+  claimSetting: nothing,
   commitContent: ([ino], { grown }) => ({ bytes: grown, attributes: [ino], contents: [ino] }),
   create: ([parent, name]) => ({ files: 1, attributes: [parent], entries: [[parent, name]] }),
   createNameless: nothing,
@@ -88,6 +89,7 @@ const table: { [K in OperationName]: EffectOf<K> } = {
   }),
   markDurable: ([ino, index, id], holds) => (holds ? { durable: [{ ino, index, id }] } : NONE),
   purgeInode: ([ino], size) => ({ bytes: -size, purged: [ino] }),
+  purgeOrphan: ([ino], size) => (size == null ? NONE : { bytes: -size, purged: [ino] }),
   removeXattr: attributesOf,
   rename: ([from, to], outcome) => {
     if (outcome === 'changed') return NONE

@@ -110,6 +110,11 @@ export function* changeInode(ino: number, wanted: InodeChange, ctime: Timestamp)
   return row
 }
 
+/** Whether a write has bits to drop. */
+export function hasSetId(mode: number): boolean {
+  return withoutSetId(mode) !== mode
+}
+
 /** Drops the set-id bits, as a write by somebody without CAP_FSETID has to. */
 export function* dropSetId(ino: number, ctime: Timestamp): Rule<void> {
   const row = yield* getInode(ino)

@@ -186,6 +186,9 @@ export function* link(
   return row
 }
 
+/** For a caller that locked no inode: whatever is at the name. */
+export const ANY_INODE = -1
+
 /** What became of an inode that lost a name. */
 export interface Removed {
   ino: number
@@ -210,7 +213,7 @@ export function* unlink(
 ): Rule<Removed | undefined> {
   yield* getDirectory(parent)
   const row = yield* lookup(parent, name)
-  if (row.ino !== expected) return undefined
+  if (expected !== ANY_INODE && row.ino !== expected) return undefined
   if ((row.mode & S_IFMT) === S_IFDIR) throw new FsError('EISDIR', 'is a directory')
   yield* deleteEntry(parent, name)
   yield* touchDirectory(0, time.sec, time.nsec, time.sec, time.nsec, parent)
@@ -234,7 +237,7 @@ export function* rmdir(
   time: Timestamp,
 ): Rule<Removed | undefined> {
   const row = yield* lookup(parent, name)
-  if (row.ino !== expected) return undefined
+  if (expected !== ANY_INODE && row.ino !== expected) return undefined
   if ((row.mode & S_IFMT) !== S_IFDIR) throw new FsError('ENOTDIR', 'is no directory')
   yield* checkEmpty(row.ino)
   yield* deleteEntry(parent, name)
@@ -278,7 +281,8 @@ export function* rename(
   yield* getDirectory(to.parent)
   const target = yield* selectEntryInode(to.parent, to.name)
   if (target && options.noReplace) throw new FsError('EEXIST', 'the target exists')
-  if ((target?.ino ?? 0) !== options.expectedTarget) return 'changed'
+  const { expectedTarget } = options
+  if (expectedTarget !== ANY_INODE && (target?.ino ?? 0) !== expectedTarget) return 'changed'
   if (target?.ino === source.ino) return { moved: source.ino, removed: undefined }
   const isDirectory = (source.mode & S_IFMT) === S_IFDIR
   if (isDirectory) yield* checkNotInside(source.ino, to.parent)

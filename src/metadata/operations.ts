@@ -3,14 +3,22 @@
  * transaction. Names and arguments are plain data, so that an operation can also be sent to where
  * the metadata is kept, and be told to others there.
  */
-import { commitContent, discard, emptyTrash, markDurable, purgeInode } from './chunk-rules.ts'
+import {
+  commitContent,
+  discard,
+  emptyTrash,
+  markDurable,
+  purgeInode,
+  purgeOrphan,
+} from './chunk-rules.ts'
 import { changeInode, dropSetId, removeXattr, setXattr } from './inode-rules.ts'
 import { create, createNameless, exchange, link, rename, rmdir, unlink } from './namespace-rules.ts'
 import type { Rule } from './statement.ts'
-import { createRoot, reserveNumbers, setSetting } from './volume-rules.ts'
+import { claimSetting, createRoot, reserveNumbers, setSetting } from './volume-rules.ts'
 
 const operations = {
   changeInode,
+  claimSetting,
   commitContent,
   create,
   createNameless,
@@ -22,6 +30,7 @@ const operations = {
   link,
   markDurable,
   purgeInode,
+  purgeOrphan,
   removeXattr,
   rename,
   reserveNumbers,
@@ -44,4 +53,8 @@ export function ruleOf<K extends OperationName>(
 ): Rule<OperationResult<K>> {
   const rule = operations[name] as unknown as (...all: OperationArgs<K>) => Rule<OperationResult<K>>
   return rule(...args)
+}
+
+export function isOperation(name: string): name is OperationName {
+  return Object.hasOwn(operations, name)
 }

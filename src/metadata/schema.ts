@@ -3,6 +3,23 @@
  * directory entry's `seq` is its place in readdir order: it never changes while the entry lives, so
  * that a listing can go on after any entry however the directory changed meanwhile.
  */
+/** Tables that every copy of the metadata has, in the order in which a snapshot is taken over. */
+export const TABLES = ['setting', 'counter', 'inode', 'dentry', 'xattr', 'chunk', 'trash'] as const
+
+/** Which state of which store a copy is; one row. */
+export const REPLICA_SCHEMA = `CREATE TABLE IF NOT EXISTS replica (
+    id INTEGER PRIMARY KEY, store TEXT NOT NULL, seq BIGINT NOT NULL
+  )`
+
+/** What the keeper has beside the copy: every change, for nodes that missed some. */
+export const LOG_SCHEMA = [
+  `CREATE TABLE IF NOT EXISTS log (
+    seq BIGINT PRIMARY KEY, session TEXT NOT NULL, operation BIGINT NOT NULL, change BLOB NOT NULL
+  )`,
+  `CREATE TABLE IF NOT EXISTS session (token TEXT PRIMARY KEY) WITHOUT ROWID`,
+  `CREATE UNIQUE INDEX IF NOT EXISTS log_operation ON log (session, operation)`,
+] as const
+
 export const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL)`,
   `CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value BIGINT NOT NULL)`,

@@ -29,6 +29,13 @@ export function* setSetting(name: string, value: string): Rule<void> {
   yield* upsertSetting(name, value)
 }
 
+/** Sets what nobody has set; what is set then. */
+export function* claimSetting(name: string, value: string): Rule<string> {
+  const known = yield* getSetting(name)
+  if (known === undefined) yield* upsertSetting(name, value)
+  return known ?? value
+}
+
 /** Reserves `count` numbers; returns the first. */
 export function* reserveNumbers(name: CounterName, count: number): Rule<number> {
   const last = (yield* reserve(name, count))?.value ?? count

@@ -55,14 +55,6 @@ export class MetadataIndex implements ChunkIndex {
     this.#engine.write('commitContent', ino, content, this.#chunkSize)
   }
 
-  markDurable(ino: number, index: number, id: number, crc: number): boolean {
-    return this.#engine.write('markDurable', ino, index, id, crc)
-  }
-
-  discard(ino: number, index: number, id: number): void {
-    this.#engine.write('discard', ino, index, id)
-  }
-
   nextChunkId(): number {
     return this.#ids.next('chunk')
   }

@@ -2,6 +2,7 @@
  * Names that come and go, and the inodes that come and go with them: what the rules of the metadata
  * and the bytes of this node have to do together, under the inode's lock.
  */
+import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { FileCommitter } from '../cache/file-committer.ts'
@@ -10,6 +11,7 @@ import type { Caller } from '../filesystem/inode-file-system.ts'
 import { S_IFREG, type InodeRow } from '../metadata/inode-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import {
+  ANY_INODE,
   lookup,
   type Place,
   type Removed,
@@ -40,27 +42,38 @@ export class Names {
     rdev: number,
     target: Uint8Array | null,
   ): InodeRow {
-    const { numbers, cache } = this.#parts
+    const { numbers } = this.#parts
     const ino = numbers.next('inode')
     const seq = numbers.next('entry')
     const wanted = { ino, seq, mode, uid: caller.uid, gid: caller.gid, rdev, target }
     const row = this.#parts.engine.write('create', parent, name, wanted, now())
-    cache.shared.add('volumeFiles', 1)
     return row
   }
 
   /** A regular file without a name, opened: fill it, then give it one with `publish`. */
   createNameless(caller: Caller, mode: number): number {
     const { numbers, committer } = this.#parts
-    const ino = numbers.next('inode')
     const { uid, gid } = caller
-    const wanted = { ino, seq: 0, mode: S_IFREG | mode, uid, gid, rdev: 0, target: null }
-    this.#parts.engine.write('createNameless', wanted, now())
-    committer.open(ino)
+    const wanted = {
+      ino: numbers.next('inode'),
+      seq: 0,
+      mode: S_IFREG | mode,
+      uid,
+      gid,
+      rdev: 0,
+      target: null,
+    }
+    const { ino } = this.#parts.engine.write('createNameless', wanted, now())
+    committer.open(ino, true)
     return ino
   }
 
   remove(parent: number, name: Uint8Array, operation: 'unlink' | 'rmdir'): void {
+    const { engine } = this.#parts
+    if (engine.isReplica) {
+      engine.write(operation, parent, name, ANY_INODE, false, now())
+      return
+    }
     for (;;) {
       const { ino } = this.#read(lookup(parent, name))
       const done = this.#losing(ino, (purge) => {
@@ -73,6 +86,12 @@ export class Names {
 
   rename(from: Place, to: Place, noReplace: boolean): void {
     const seq = this.#parts.numbers.next('entry')
+    const { engine } = this.#parts
+    if (engine.isReplica) {
+      const options = { noReplace, expectedTarget: ANY_INODE, purge: false, seq }
+      engine.write('rename', from, to, options, now())
+      return
+    }
     for (;;) {
       const expectedTarget = this.#find(to)?.ino ?? 0
       const outcome = this.#losing(expectedTarget, (purge) => {
@@ -90,13 +109,13 @@ export class Names {
     const seq = this.#parts.numbers.next('entry')
     this.#parts.cache.shared.withInode(ino, () => {
       const open = this.#parts.cache.shared.findOpen(ino)
-      if (open) this.#parts.committer.commitLocked(ino, open)
+      if (open) this.#parts.committer.commitLocked(ino, open, true)
       this.#parts.engine.write('link', ino, parent, temporary, seq, now())
     })
-    this.#parts.cache.shared.add('volumeFiles', 1)
     try {
       this.rename({ parent, name: temporary }, { parent, name }, false)
     } catch (error) {
+      if (error instanceof Blocked) throw error
       this.remove(parent, temporary, 'unlink')
       throw error
     }
@@ -136,9 +155,7 @@ export class Names {
       if (done === undefined) return undefined
       const [removed, result] = done
       if (removed?.nlink === 0) {
-        cache.shared.add('volumeFiles', -1)
         if (removed.purged) {
-          cache.shared.add('volumeBytes', -removed.size)
           committer.forgetLocked(ino)
         } else if (open) open.unlinked = true
       }
@@ -148,11 +165,13 @@ export class Names {
 
   /** One user less of an inode; the last one of a nameless inode takes it along. */
   release(ino: number): void {
-    const { cache, committer } = this.#parts
+    const { cache, committer, engine } = this.#parts
     if (!committer.release(ino)) return
+    // With several nodes it goes when none has it open: the coordinator asks.
+    if (engine.isReplica) return
     cache.shared.withInode(ino, () => {
       if (cache.shared.findOpen(ino)) return
-      this.#parts.engine.write('purgeInode', ino)
+      engine.write('purgeInode', ino)
       committer.forgetLocked(ino)
     })
   }

@@ -11,18 +11,28 @@ import { listTrash } from '../metadata/chunk-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 
+/** Who has the list. */
+export interface TrashKeeper {
+  /** Forgets ids that are deleted. */
+  empty(ids: number[]): void | Promise<void>
+  /** No other node does it at present. */
+  isOurs(): boolean
+}
+
 export class TrashCollector {
   readonly #engine: MetadataEngine
   readonly #cloud: TierStorage
   readonly #logger: Logger
+  readonly #keeper: TrashKeeper
   #running: Promise<void> | undefined
   /** Objects deleted since the start. */
   deleted = 0
 
-  constructor(engine: MetadataEngine, cloud: TierStorage, logger: Logger) {
+  constructor(engine: MetadataEngine, cloud: TierStorage, logger: Logger, keeper: TrashKeeper) {
     this.#engine = engine
     this.#cloud = cloud
     this.#logger = logger
+    this.#keeper = keeper
   }
 
   /** Starts a round unless one is under way; never rejects. */
@@ -40,14 +50,14 @@ export class TrashCollector {
     try {
       for (;;) {
         const batch = this.#engine.read(listTrash(limits.trashBatch))
-        if (batch.length === 0 || signal.aborted) return
+        if (batch.length === 0 || signal.aborted || !this.#keeper.isOurs()) return
         const places = new Semaphore(limits.trashDeletes)
         const keys = batch.map(({ ino, index, id }) => chunkKey(ino, index, id))
         await Promise.all(
           keys.map((key) => places.run(() => this.#cloud.delete(key, { signal }), { signal })),
         )
         const ids = batch.map(({ id }) => id)
-        this.#engine.write('emptyTrash', ids)
+        await this.#keeper.empty(ids)
         this.deleted += batch.length
       }
     } catch (error) {

@@ -7,51 +7,43 @@
  */
 import { existsSync } from 'node:fs'
 import type { Outcome } from '../base/blocked.ts'
-import { codeOf, describe } from '../base/fs-error.ts'
-import { now } from '../base/clock.ts'
+import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { Checkpointer } from '../cache/checkpointer.ts'
+import { ChunkExchange } from '../cache/chunk-exchange.ts'
+import { ChunkLoader } from '../cache/chunk-loader.ts'
+import { HeldChunks } from '../cache/held-chunks.ts'
+import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import { Evictor } from '../cache/evictor.ts'
 import { Fetcher } from '../cache/fetcher.ts'
 import type { Need } from '../cache/need.ts'
-import { databasePath, type CacheSettings } from '../cache/node-cache.ts'
-import { NodeDatabase } from '../cache/node-database.ts'
+import { databasePath } from '../cache/node-cache.ts'
 import { Pressure } from '../cache/pressure.ts'
 import { Progress } from '../cache/progress.ts'
 import { Readahead } from '../cache/readahead.ts'
-import { Recovery } from '../cache/recovery.ts'
-import { allocateSharedBuffers, SharedState } from '../cache/shared-state.ts'
-import { Uploader } from '../cache/uploader.ts'
+import type { Recovery } from '../cache/recovery.ts'
+import { Uploader, type DurableMarks } from '../cache/uploader.ts'
 import { limits } from '../limits.ts'
-import { listOrphans } from '../metadata/chunk-rules.ts'
-import { SCHEMA } from '../metadata/schema.ts'
-import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
-import { getSetting, totals } from '../metadata/volume-rules.ts'
-import { BackingFiles } from '../tiers/nvme/backing-files.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import { DirectoryLock } from './directory-lock.ts'
-import { TrashCollector } from './trash-collector.ts'
-import {
-  checkIdentity,
-  newIdentity,
-  readIdentity,
-  writeIdentity,
-  type VolumeIdentity,
-} from './volume-identity.ts'
+import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import type { CoordinatorLink } from './coordinator-link.ts'
+import { RemoteCommits } from './remote-commits.ts'
+import type { Replica } from './replica.ts'
+import { TrashCollector, type TrashKeeper } from './trash-collector.ts'
+import { checkIdentity, type VolumeIdentity } from './volume-identity.ts'
 import {
   metadataPath,
-  openVolumeThread,
   type FirstUse,
   type ThreadSettings,
   type VolumeThread,
 } from './volume-thread.ts'
-
-export interface VolumeNodeOptions extends CacheSettings {
-  cloud: TierStorage
-  /** Directory whose file system bounds what can be stored: the bucket's, where it is one. */
-  spaceDirectory: string
-  logger: Logger
-}
+import {
+  openVolume,
+  inspectCloud,
+  type OpenedVolume,
+  type VolumeNodeOptions,
+} from './open-volume.ts'
 
 export class VolumeNode {
   readonly identity: VolumeIdentity
@@ -64,6 +56,15 @@ export class VolumeNode {
   readonly pressure: Pressure
   readonly progress: Progress
   readonly trash: TrashCollector
+  /** The copy of the metadata, where a coordinator keeps it. */
+  readonly replica: Replica | undefined
+  readonly peers: PeersTier | undefined
+  /** What this node does for its peers, where there are any. */
+  readonly exchange: ChunkExchange | undefined
+  readonly #held: HeldChunks | undefined
+  #heldSettledMs = Date.now()
+  readonly #link: CoordinatorLink | undefined
+  readonly #remote: RemoteCommits | undefined
   readonly #logger: Logger
   readonly #readahead: Readahead
   readonly #recovery: Recovery
@@ -85,11 +86,25 @@ export class VolumeNode {
     this.progress = new Progress()
     this.evictor = new Evictor(cache)
     this.evictor.measure()
-    this.fetcher = new Fetcher(cache, cloud, this.evictor, logger)
+    this.peers = options.peers
+    const held = options.peers && HeldChunks.open(cache, this.evictor, logger)
+    const cluster = options.peers && held ? { peers: options.peers, held } : undefined
+    this.fetcher = new Fetcher(cache, cloud, this.evictor, logger, cluster)
+    if (held) {
+      const loader = new ChunkLoader(cache)
+      const { fetcher, evictor } = this
+      this.exchange = new ChunkExchange({ cache, loader, fetcher, evictor, held, logger })
+    }
+    this.#held = held
     const { chunkSize, capacityBytes } = cache.settings
     const ahead = Math.min(limits.readaheadChunks, Math.floor(capacityBytes / chunkSize / 4))
     this.#readahead = new Readahead(this.fetcher, ahead, logger)
-    this.uploader = new Uploader(cache, cloud, this.progress, logger)
+    const { link, replica } = opened
+    this.replica = replica
+    this.#link = link
+    this.#remote = link && new RemoteCommits(this.thread, link, logger)
+    const marks = marksOf(engine, link)
+    this.uploader = new Uploader({ cache, cloud, marks, progress: this.progress, logger })
     this.pressure = new Pressure({
       cache,
       committer,
@@ -98,13 +113,14 @@ export class VolumeNode {
       evictor: this.evictor,
       uploader: this.uploader,
       progress: this.progress,
-      remote: undefined,
+      remote: this.#remote,
     })
-    this.trash = new TrashCollector(engine, cloud, logger)
+    this.trash = new TrashCollector(engine, cloud, logger, trashOf(engine, link))
     this.#checkpointer = this.#openCheckpointer()
     this.#housekeeping = setInterval(() => {
       this.#keepHouse()
     }, limits.housekeepingMs)
+    if (replica) this.#joinCoordinator(replica)
     this.uploader.start()
   }
 
@@ -137,7 +153,10 @@ export class VolumeNode {
   /** Uploads what is left, up to a bound; the rest stays in the journal. */
   async drain(signal: AbortSignal): Promise<void> {
     const { database, shared } = this.thread.cache
-    for (const ino of shared.dirtyInodes()) this.thread.committer.commit(ino)
+    for (const ino of shared.dirtyInodes()) {
+      if (this.#remote) await this.#remote.commit(ino, true, signal).catch(this.#report)
+      else this.thread.committer.commit(ino)
+    }
     try {
       const isDone = (): boolean =>
         database.oldestUploadMs() === null || this.uploader.failure !== undefined
@@ -155,11 +174,32 @@ export class VolumeNode {
     this.#stop.abort()
     await this.uploader.stop()
     await this.trash.settled()
+    await this.#link?.close()
+    this.peers?.close()
     this.#recovery.markClean()
     await this.#checkpointer.close()
     this.thread.volume.close()
     await this.cloud.close()
     this.#lock.release()
+  }
+
+  /** Changes of other nodes reach the cache from here on. */
+  #joinCoordinator(replica: Replica): void {
+    replica.attach(this.thread, (ino) => this.#remote?.recalled(ino))
+    replica.reconcileAll()
+    replica.onEffects = ({ durable }) => {
+      for (const { id } of durable) void this.#held?.durable(id).catch(this.#report)
+    }
+  }
+
+  /** What the coordinator has to be told from time to time, and what it has not been yet. */
+  #keepUp(): void {
+    if (!this.replica || !this.#link || !this.#remote) return
+    this.#link.closed(this.replica.takeClosed())
+    this.#remote.commitClosed().catch(this.#report)
+    if (Date.now() - this.#heldSettledMs < limits.heldSettleMs) return
+    this.#heldSettledMs = Date.now()
+    void this.#held?.settle().catch(this.#report)
   }
 
   #openCheckpointer(): Checkpointer {
@@ -184,6 +224,7 @@ export class VolumeNode {
       cache.shared.setCounter('overdue', isOverdue ? 1 : 0)
       if (!isOverdue) this.progress.announce()
       this.trash.collect(this.#stop.signal)
+      this.#keepUp()
       if (!this.evictor.hasRoom(0)) void this.evictor.makeRoom(0).catch(this.#report)
     } catch (error) {
       this.#report(error)
@@ -195,91 +236,28 @@ export class VolumeNode {
   }
 }
 
-interface OpenedVolume {
-  lock: DirectoryLock
-  identity: VolumeIdentity
-  settings: ThreadSettings
-  thread: VolumeThread
-  recovery: Recovery
-}
-
-async function openVolume(options: VolumeNodeOptions, lock: DirectoryLock): Promise<OpenedVolume> {
-  const { cloud, logger, spaceDirectory, ...cache } = options
-  const buffers = allocateSharedBuffers()
-  const shared = new SharedState(buffers)
-  const engine = openMetadata(options.directory, shared)
-  let identity: VolumeIdentity
-  try {
-    identity = await agreeOnIdentity(options, engine)
-    engine.write('createRoot', now())
-  } finally {
-    engine.close()
-  }
-  if (identity.chunkSize !== cache.chunkSize) {
-    logger.warn(`the volume has chunks of ${identity.chunkSize} bytes; -chunk-size is ignored`)
-    cache.chunkSize = identity.chunkSize
-  }
-  NodeDatabase.prepare(databasePath(options.directory), shared.nodeDatabase)
-  BackingFiles.prepare(options.directory)
-  const settings = { cache, buffers, spaceDirectory, cloudName: cloud.name }
-  const thread = openVolumeThread(settings, () => undefined)
-  const recovery = new Recovery(thread.cache, thread.committer, logger)
-  recovery.run()
-  purgeOrphans(thread)
-  const { files, bytes } = thread.engine.read(totals())
-  thread.cache.shared.setCounter('volumeFiles', files)
-  thread.cache.shared.setCounter('volumeBytes', bytes)
-  return { lock, identity, settings, thread, recovery }
-}
-
-function openMetadata(directory: string, shared: SharedState): SqliteEngine {
-  const engine = new SqliteEngine(metadataPath(directory), shared.metadataDatabase)
-  try {
-    for (const statement of SCHEMA) engine.execute(statement)
-    return engine
-  } catch (error) {
-    engine.close()
-    throw error
-  }
-}
-
-/** The volume of both the directory and the bucket; a new one where neither has one. */
-async function agreeOnIdentity(
-  { cloud, directory, chunkSize, logger }: VolumeNodeOptions,
-  engine: SqliteEngine,
-): Promise<VolumeIdentity> {
-  const known = engine.read(getSetting('identity'))
-  const isNew = engine.read(getSetting('established')) === undefined
-  const identity = known ? (JSON.parse(known) as VolumeIdentity) : newIdentity(chunkSize)
-  try {
-    const remote = await inspectCloud(cloud)
-    checkIdentity(directory, known && identity.volume, cloud, remote, isNew)
-    if (known === undefined) engine.write('setSetting', 'identity', JSON.stringify(identity))
-    if (remote === undefined) await writeIdentity(cloud, identity)
-    if (isNew) engine.write('setSetting', 'established', '1')
-  } catch (error) {
-    const isAway = codeOf(error) === 'EIO' || codeOf(error) === 'ETIMEDOUT'
-    if (isNew || !isAway) throw error
-    logger.warn(`starting without the cloud: ${describe(error)}`)
-  }
-  return identity
-}
-
-async function inspectCloud(cloud: TierStorage): Promise<VolumeIdentity | undefined> {
-  await cloud.check()
-  return await readIdentity(cloud)
-}
-
-/** Files without a name that were open when the process ended. */
-function purgeOrphans({ engine, cache, committer }: VolumeThread): void {
-  for (;;) {
-    const orphans = engine.read(listOrphans(limits.trashBatch))
-    if (orphans.length === 0) return
-    for (const ino of orphans) {
-      cache.shared.withInode(ino, () => {
-        engine.write('purgeInode', ino)
-        committer.forgetLocked(ino)
-      })
+/** Who notes that a chunk is in the cloud: the engine here, or the coordinator. */
+function marksOf(engine: MetadataEngine, link: CoordinatorLink | undefined): DurableMarks {
+  if (!link) {
+    return {
+      durable: (ino, index, id, crc) => engine.write('markDurable', ino, index, id, crc),
+      discard: (ino, index, id) => engine.write('discard', ino, index, id),
     }
+  }
+  return {
+    durable: async (...args) => (await link.perform('markDurable', args)) === true,
+    discard: async (...args) => {
+      await link.perform('discard', args)
+    },
+  }
+}
+
+function trashOf(engine: MetadataEngine, link: CoordinatorLink | undefined): TrashKeeper {
+  if (!link) return { empty: (ids) => engine.write('emptyTrash', ids), isOurs: () => true }
+  return {
+    empty: async (ids) => {
+      await link.perform('emptyTrash', [ids])
+    },
+    isOurs: () => link.isFirst,
   }
 }

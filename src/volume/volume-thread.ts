@@ -8,7 +8,9 @@ import { FileReader } from '../cache/file-reader.ts'
 import { FileWriter } from '../cache/file-writer.ts'
 import { NodeCache, type CacheSettings } from '../cache/node-cache.ts'
 import { SharedState, type SharedBuffers } from '../cache/shared-state.ts'
+import type { Effects } from '../metadata/effects.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import { ReplicaEngine } from '../metadata/replica-engine.ts'
 import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
 import { MetadataIndex } from './metadata-index.ts'
 import { NumberSource } from './number-source.ts'
@@ -20,6 +22,8 @@ export interface ThreadSettings {
   buffers: SharedBuffers
   spaceDirectory: string
   cloudName: string
+  /** A coordinator keeps the metadata; what is here is a copy. */
+  isReplica: boolean
 }
 
 /** A reader came to a chunk that was fetched ahead of it. */
@@ -42,10 +46,18 @@ export function metadataPath(directory: string): string {
 export function openVolumeThread(
   settings: ThreadSettings,
   onFirstUse: (use: FirstUse) => void,
+  isMain = true,
 ): VolumeThread {
   const { cache: cacheSettings, buffers, spaceDirectory, cloudName } = settings
-  const mutex = new SharedState(buffers).metadataDatabase
-  const engine = new SqliteEngine(metadataPath(cacheSettings.directory), mutex)
+  const shared = new SharedState(buffers)
+  const count = ({ files, bytes }: Effects): void => {
+    shared.add('volumeFiles', files)
+    shared.add('volumeBytes', bytes)
+  }
+  const path = metadataPath(cacheSettings.directory)
+  const local = new SqliteEngine(path, shared.metadataDatabase, count)
+  const trustedUntil = (): number => shared.trustedUntilMs
+  const engine = settings.isReplica ? new ReplicaEngine(local, { isMain, trustedUntil }) : local
   const numbers = new NumberSource(engine)
   const index = new MetadataIndex(engine, numbers, cacheSettings.chunkSize)
   const cache = new NodeCache(cacheSettings, buffers, index)
@@ -63,5 +75,5 @@ export function openFileSystem(
   data: unknown,
   { hint }: { hint: (message: unknown) => boolean },
 ): Volume {
-  return openVolumeThread(data as ThreadSettings, hint).volume
+  return openVolumeThread(data as ThreadSettings, hint, false).volume
 }

@@ -30,6 +30,7 @@ import {
   S_IFREG,
   getInode,
   getXattr,
+  hasSetId,
   listXattr,
   readLink,
 } from '../metadata/inode-rules.ts'
@@ -73,10 +74,12 @@ export class Volume implements InodeFileSystem {
   }
 
   lookup(_caller: Caller, parent: number, name: Uint8Array): Attributes {
+    this.#parts.engine.requireCurrent()
     return this.#attributes.read(lookup(parent, name))
   }
 
   getattr(_caller: Caller, ino: number): Attributes {
+    this.#parts.engine.requireCurrent()
     return this.#attributes.read(getInode(ino))
   }
 
@@ -84,8 +87,8 @@ export class Volume implements InodeFileSystem {
     const { writer, committer } = this.#parts
     if (change.size !== undefined) {
       this.#requireRegular(ino)
+      if (change.killSetId) this.#dropSetId(ino)
       writer.truncate(ino, change.size)
-      if (change.killSetId) this.#parts.engine.write('dropSetId', ino, now())
     }
     const time = now()
     const { mode, uid, gid } = change
@@ -106,6 +109,7 @@ export class Volume implements InodeFileSystem {
   }
 
   readlink(_caller: Caller, ino: number): Uint8Array {
+    this.#parts.engine.requireCurrent()
     return this.#read(readLink(ino))
   }
 
@@ -157,17 +161,17 @@ export class Volume implements InodeFileSystem {
 
   open(_caller: Caller, ino: number, flags: number, killSetId: boolean): Opened {
     const { committer, writer } = this.#parts
+    this.#parts.engine.requireCurrent()
+    const truncates = (flags & O_TRUNC) !== 0 && (flags & O_ACCMODE) !== 0
+    if (truncates && killSetId) this.#dropSetId(ino)
     committer.open(ino)
     try {
-      if ((flags & O_TRUNC) !== 0 && (flags & O_ACCMODE) !== 0) {
-        writer.truncate(ino, 0)
-        if (killSetId) this.#parts.engine.write('dropSetId', ino, now())
-      }
+      if (truncates) writer.truncate(ino, 0)
     } catch (error) {
       this.#names.release(ino)
       throw error
     }
-    return { handle: 0, keepCache: true }
+    return { handle: 0, keepCache: !this.#parts.cache.shared.hasStalePages(ino) }
   }
 
   create(
@@ -178,7 +182,7 @@ export class Volume implements InodeFileSystem {
     _flags: number,
   ): { attributes: Attributes; opened: Opened } {
     const attributes = this.#names.create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null)
-    this.#parts.committer.open(attributes.ino)
+    this.#parts.committer.open(attributes.ino, true)
     return { attributes, opened: { handle: 0, keepCache: true } }
   }
 
@@ -194,9 +198,14 @@ export class Volume implements InodeFileSystem {
     source: Uint8Array,
     how: { append: boolean; killSetId: boolean },
   ): number {
-    const written = this.#parts.writer.write(ino, offset, source, how.append)
-    if (how.killSetId) this.#parts.engine.write('dropSetId', ino, now())
-    return written
+    if (how.killSetId) this.#dropSetId(ino)
+    return this.#parts.writer.write(ino, offset, source, how.append)
+  }
+
+  /** First, and only where there is one: what waits is run again from the start. */
+  #dropSetId(ino: number): void {
+    const { engine } = this.#parts
+    if (hasSetId(engine.read(getInode(ino)).mode)) engine.write('dropSetId', ino, now())
   }
 
   flush(_caller: Caller, ino: number): void {
@@ -236,10 +245,12 @@ export class Volume implements InodeFileSystem {
   }
 
   opendir(_caller: Caller, ino: number): Opened {
+    this.#parts.engine.requireCurrent()
     const row = this.#read(getInode(ino))
     if ((row.mode & S_IFMT) !== S_IFDIR) throw new FsError('ENOTDIR', 'is no directory')
     this.#parts.committer.open(ino)
-    return { handle: 0, keepCache: true, cacheDirectory: true }
+    const isAlone = !this.#parts.engine.isReplica
+    return { handle: 0, keepCache: isAlone, cacheDirectory: isAlone }
   }
 
   readdir(
@@ -320,6 +331,7 @@ export class Volume implements InodeFileSystem {
   getxattr(_caller: Caller, ino: number, name: Uint8Array): Uint8Array {
     if (isReceipt(name)) return receiptXattr(receiptOf(this.#parts, ino))
     refuseAcl(name)
+    this.#parts.engine.requireCurrent()
     return this.#read(getXattr(ino, name))
   }
 

@@ -7,6 +7,7 @@
 import type { StatementSync } from 'node:sqlite'
 import type { SharedMutex } from '../../base/shared-mutex.ts'
 import { SqliteDatabase } from '../../base/sqlite-database.ts'
+import { effectsOf, type Effects } from '../effects.ts'
 import type { MetadataEngine } from '../metadata-engine.ts'
 import {
   ruleOf,
@@ -20,9 +21,12 @@ export class SqliteEngine implements MetadataEngine {
   readonly isReplica = false
   readonly #database: SqliteDatabase
   readonly #prepared: (StatementSync | undefined)[] = []
+  readonly #onEffects: ((effects: Effects) => void) | undefined
 
-  constructor(path: string, mutex: SharedMutex) {
+  /** `onEffects` is told what each operation changed. */
+  constructor(path: string, mutex: SharedMutex, onEffects?: (effects: Effects) => void) {
     this.#database = new SqliteDatabase(path, mutex)
+    this.#onEffects = onEffects
   }
 
   execute(sql: string): void {
@@ -38,12 +42,49 @@ export class SqliteEngine implements MetadataEngine {
   }
 
   write<K extends OperationName>(name: K, ...args: OperationArgs<K>): OperationResult<K> {
-    return this.transact(ruleOf(name, args))
+    const result = this.transact(ruleOf(name, args))
+    this.#onEffects?.(effectsOf(name, args, result))
+    return result
+  }
+
+  requireCurrent(): void {
+    // Nobody else changes it.
   }
 
   /** Runs any rule as one transaction. */
   transact<T>(rule: Rule<T>): T {
     return this.#database.transaction(() => this.#drive(rule))
+  }
+
+  /** As `transact`; tells the calls that changed something, in order, within the transaction. */
+  recorded<T, R>(rule: Rule<T>, then: (result: T, calls: readonly Call[]) => Rule<R>): R {
+    return this.#database.transaction(() => {
+      const calls: Call[] = []
+      const result = this.#drive(rule, calls)
+      return this.#drive(then(result, calls))
+    })
+  }
+
+  /** Takes over whole tables from another database file, as one transaction. */
+  takeOver(path: string, tables: readonly string[]): void {
+    this.#database.statement('ATTACH ? AS source').run(path)
+    try {
+      this.#database.transaction(() => {
+        for (const table of tables) {
+          this.#database.statement(`DELETE FROM main.${table}`).run()
+          const copy = `INSERT INTO main.${table} SELECT * FROM source.${table}`
+          this.#database.statement(copy).run()
+        }
+      })
+    } finally {
+      this.#database.forget()
+      this.#database.execute('DETACH source')
+    }
+  }
+
+  /** Writes a copy of the whole database to a file that does not exist yet. */
+  copyTo(path: string): void {
+    this.#database.statement('VACUUM INTO ?').run(path)
   }
 
   sync(): void {
@@ -54,9 +95,12 @@ export class SqliteEngine implements MetadataEngine {
     this.#database.close()
   }
 
-  #drive<T>(rule: Rule<T>): T {
+  #drive<T>(rule: Rule<T>, changes?: Call[]): T {
     let step = rule.next()
-    while (step.done !== true) step = rule.next(this.#run(step.value))
+    while (step.done !== true) {
+      if (changes && step.value.statement.changes) changes.push(step.value)
+      step = rule.next(this.#run(step.value))
+    }
     return step.value
   }
 

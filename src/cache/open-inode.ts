@@ -1,0 +1,150 @@
+/**
+ * What the threads of a node share about one inode that is open, or has content that is not in the
+ * metadata: a row of numbers in shared memory (shared-state.ts). All of it is read and written
+ * under the inode's lock.
+ */
+import type { Timestamp } from '../base/clock.ts'
+
+export const FIELDS = 13
+export const [INO, NEXT, FLAGS] = [0, 1, 3] as const
+const [OPENS, SIZE, FLOOR, MTIME, MTIME_NSEC, CTIME, CTIME_NSEC] = [2, 4, 5, 6, 7, 8, 9] as const
+const [GROWTH, COMMIT_FLOOR, BASE] = [10, 11, 12] as const
+export const DIRTY = 1
+const UNLINKED = 2
+export const COMMITTING = 4
+export const LEASED = 8
+
+/** A view of one open inode's fields; use it under the inode's lock only. */
+export class OpenInode {
+  readonly #entries: Float64Array
+  readonly #base: number
+
+  constructor(entries: Float64Array, at: number) {
+    this.#entries = entries
+    this.#base = at * FIELDS
+  }
+
+  get opens(): number {
+    return this.#entries[this.#base + OPENS] ?? 0
+  }
+  set opens(count: number) {
+    this.#entries[this.#base + OPENS] = count
+  }
+
+  /** Its content differs from what is in the journal; the fields below hold then. */
+  get dirty(): boolean {
+    return this.#flag(DIRTY)
+  }
+  set dirty(value: boolean) {
+    this.#setFlag(DIRTY, value)
+  }
+
+  /** Its content is in the journal, and not known to be in the metadata. */
+  get committing(): boolean {
+    return this.#flag(COMMITTING)
+  }
+  set committing(value: boolean) {
+    this.#setFlag(COMMITTING, value)
+  }
+
+  /** The content here is newer than the metadata's. */
+  get ahead(): boolean {
+    return this.#flag(DIRTY | COMMITTING)
+  }
+
+  /** No other node may write it: see coordinator/write-leases.ts. */
+  get leased(): boolean {
+    return this.#flag(LEASED)
+  }
+  set leased(value: boolean) {
+    this.#setFlag(LEASED, value)
+  }
+
+  /** Its last name is gone: it goes with its last user. */
+  get unlinked(): boolean {
+    return this.#flag(UNLINKED)
+  }
+  set unlinked(value: boolean) {
+    this.#setFlag(UNLINKED, value)
+  }
+
+  get size(): number {
+    return this.#entries[this.#base + SIZE] ?? 0
+  }
+  set size(bytes: number) {
+    this.#entries[this.#base + SIZE] = bytes
+  }
+
+  /** Smallest size since it became dirty. */
+  get floor(): number {
+    return this.#entries[this.#base + FLOOR] ?? 0
+  }
+  set floor(bytes: number) {
+    this.#entries[this.#base + FLOOR] = bytes
+  }
+
+  /** Smallest size that the journaled commit has to cut the content to. */
+  get commitFloor(): number {
+    return this.#entries[this.#base + COMMIT_FLOOR] ?? 0
+  }
+  set commitFloor(bytes: number) {
+    this.#entries[this.#base + COMMIT_FLOOR] = bytes
+  }
+
+  /** The metadata's chunks from here on are void. */
+  get voidFrom(): number {
+    const dirty = this.dirty ? this.floor : Infinity
+    return this.committing ? Math.min(dirty, this.commitFloor) : dirty
+  }
+
+  /** Version of the committed content that this content began from. */
+  get base(): number {
+    return this.#entries[this.#base + BASE] ?? 0
+  }
+  set base(version: number) {
+    this.#entries[this.#base + BASE] = version
+  }
+
+  /** Bytes counted as used and unsynced for growth, beyond what the chunk rows say. */
+  get growth(): number {
+    return this.#entries[this.#base + GROWTH] ?? 0
+  }
+  set growth(bytes: number) {
+    this.#entries[this.#base + GROWTH] = bytes
+  }
+
+  get mtime(): Timestamp {
+    return this.#time(MTIME, MTIME_NSEC)
+  }
+  set mtime(time: Timestamp) {
+    this.#setTime(MTIME, MTIME_NSEC, time)
+  }
+
+  get ctime(): Timestamp {
+    return this.#time(CTIME, CTIME_NSEC)
+  }
+  set ctime(time: Timestamp) {
+    this.#setTime(CTIME, CTIME_NSEC, time)
+  }
+
+  #flag(bit: number): boolean {
+    return ((this.#entries[this.#base + FLAGS] ?? 0) & bit) !== 0
+  }
+
+  #setFlag(bit: number, value: boolean): void {
+    const flags = this.#entries[this.#base + FLAGS] ?? 0
+    this.#entries[this.#base + FLAGS] = value ? flags | bit : flags & ~bit
+  }
+
+  #time(sec: number, nsec: number): Timestamp {
+    return {
+      sec: this.#entries[this.#base + sec] ?? 0,
+      nsec: this.#entries[this.#base + nsec] ?? 0,
+    }
+  }
+
+  #setTime(sec: number, nsec: number, time: Timestamp): void {
+    this.#entries[this.#base + sec] = time.sec
+    this.#entries[this.#base + nsec] = time.nsec
+  }
+}

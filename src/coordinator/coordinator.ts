@@ -1,0 +1,330 @@
+/**
+ * The keeper of a volume's metadata among several nodes. Each node has a copy and one connection; it
+ * sends operations, which are run here one after the other, and is sent every change of every node.
+ *
+ * The promise behind "what was closed on one node is seen by an open on any": an operation is
+ * answered only when each node that may believe its copy has applied the change. A node may believe
+ * its copy for `limits.linkTtlMs` after it was last heard of; so a node that is cut off holds up the
+ * others for no longer than that, and by then does not believe its copy itself.
+ *
+ * After a restart nothing is changed until all nodes that may believe their copies came back, or
+ * that time has passed: they claim again what only memory knew (leases, orphans that are open).
+ */
+import type { RawData, WebSocket } from 'ws'
+import { FsError, describe } from '../base/fs-error.ts'
+import type { Logger } from '../base/logger.ts'
+import { limits } from '../limits.ts'
+import type { Change } from '../metadata/change.ts'
+import { isOperation, type OperationArgs } from '../metadata/operations.ts'
+import {
+  LINK_VERSION,
+  errorToWire,
+  fromWire,
+  toWire,
+  type Hello,
+  type LinkPeer,
+  type NodeMessage,
+} from './link-protocol.ts'
+import type { MetadataStore } from './metadata-store.ts'
+import { Orphans } from './orphans.ts'
+import { Session } from './session.ts'
+import { WriteLeases } from './write-leases.ts'
+
+export interface CoordinatorOptions {
+  store: MetadataStore
+  logger: Logger
+  /** A node came, went, or told how it is. */
+  onPeer: (
+    peer: LinkPeer,
+    event: { kind: 'joined' | 'left' } | { kind: 'status'; status: unknown },
+  ) => void
+}
+
+interface Waiter {
+  seq: number
+  resolve: () => void
+}
+
+export class Coordinator {
+  readonly #options: CoordinatorOptions
+  readonly #sessions = new Map<string, Session>()
+  readonly #leases = new WriteLeases()
+  readonly #orphans: Orphans
+  #waiters: Waiter[] = []
+  readonly #sweep: NodeJS.Timeout
+  /** Processes of nodes from before a restart that may believe their copies. */
+  readonly #absent: Set<string>
+  readonly #ready = Promise.withResolvers<void>()
+  #grace: NodeJS.Timeout | undefined
+  #isClosed = false
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options
+    this.#orphans = new Orphans(options.store, (change) => {
+      this.#tell(change)
+    })
+    this.#sweep = setInterval(() => {
+      this.#sweepSessions()
+    }, limits.linkRenewMs / 5)
+    this.#absent = new Set(options.store.sessions())
+    if (this.#absent.size === 0) this.#start()
+    else this.#grace = setTimeout(() => this.#start(), limits.linkTtlMs)
+  }
+
+  /** All that may hold something have said so. */
+  #start(): void {
+    clearTimeout(this.#grace)
+    const { store } = this.#options
+    for (const token of this.#absent) store.removeSession(token)
+    this.#absent.clear()
+    this.#orphans.sweep(this.#sessions.values())
+    this.#ready.resolve()
+  }
+
+  get peers(): LinkPeer[] {
+    return [...this.#sessions.values()]
+      .filter((session) => session.isCurrent)
+      .map(({ peer }) => peer)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    clearInterval(this.#sweep)
+    clearTimeout(this.#grace)
+    for (const { socket } of this.#sessions.values()) socket?.terminate()
+  }
+
+  /** A node has connected; the key was checked. */
+  attach(socket: WebSocket): void {
+    let session: Session | undefined
+    socket.on('error', () => undefined)
+    socket.on('message', (data: RawData) => {
+      try {
+        const message = fromWire(data as Buffer) as NodeMessage
+        if (message.kind === 'hello') session = this.#greet(message, socket)
+        else if (session) this.#take(session, message)
+      } catch (error) {
+        this.#options.logger.warn(`a node is cut off: ${describe(error)}`)
+        socket.terminate()
+      }
+    })
+    socket.on('close', () => {
+      if (session?.socket === socket) session.socket = undefined
+    })
+  }
+
+  #greet(hello: Hello, socket: WebSocket): Session | undefined {
+    const { store } = this.#options
+    const { peer, seq } = hello
+    const known = this.#sessions.get(peer.id)
+    try {
+      if (hello.protocol !== LINK_VERSION) throw new FsError('EINVAL', 'another version of CacheFS')
+      if (known && known.token !== hello.session) this.#replace(known)
+    } catch (error) {
+      socket.send(toWire({ kind: 'refused', error: errorToWire(error) }))
+      return undefined
+    }
+    const snapshot = hello.store !== store.store || !store.reaches(seq)
+    const ttlMs = limits.linkTtlMs
+    socket.send(toWire({ kind: 'welcome', store: store.store, seq: store.seq, snapshot, ttlMs }))
+    if (snapshot) return undefined
+    const session = known?.token === hello.session ? known : new Session(peer, hello.session, seq)
+    this.#sessions.set(peer.id, session)
+    session.socket = socket
+    session.applied = seq
+    session.sent = seq
+    const holder = this.#holderOf(session)
+    for (const ino of hello.leases) if (!this.#leases.reclaim(ino, holder)) holder.recall(ino)
+    for (const ino of hello.held) session.held.add(ino)
+    this.#advance(session)
+    return session
+  }
+
+  /** Another process of the same node: the one before is dead, or is meant to be another node. */
+  #replace(known: Session): void {
+    if (known.socket && known.isTrusted) {
+      throw new FsError('EBUSY', `another node is connected as ${known.peer.id}: choose a -peer-id`)
+    }
+    this.#end(known)
+  }
+
+  readonly #holders = new WeakMap<Session, { recall: (ino: number) => void }>()
+
+  #holderOf(session: Session): { recall: (ino: number) => void } {
+    let holder = this.#holders.get(session)
+    holder ??= { recall: (ino) => session.send({ kind: 'recall', ino }) }
+    this.#holders.set(session, holder)
+    return holder
+  }
+
+  #take(session: Session, message: Exclude<NodeMessage, Hello>): void {
+    switch (message.kind) {
+      case 'operation':
+      case 'lease':
+      case 'sync':
+        void this.#answer(session, message)
+        break
+      case 'applied':
+        this.#orphans.hold(session, message.held)
+        session.applied = message.seq
+        this.#advance(session)
+        this.#orphans.settle(this.#sessions.values(), this.#confirmed())
+        break
+      case 'renew':
+        if (session.isCurrent && !session.isLate(this.#oldestAwaited())) {
+          session.trust()
+          session.send({ kind: 'renewed', at: message.at })
+        }
+        break
+      case 'returned':
+        for (const ino of message.inos) this.#leases.giveBack(ino, this.#holderOf(session))
+        break
+      case 'closed':
+        for (const ino of message.inos) session.held.delete(ino)
+        this.#orphans.settle(this.#sessions.values(), this.#confirmed())
+        break
+      case 'status':
+        this.#options.onPeer(session.peer, { kind: 'status', status: message.status })
+    }
+  }
+
+  async #answer(
+    session: Session,
+    message: NodeMessage & { kind: 'operation' | 'lease' | 'sync' },
+  ): Promise<void> {
+    const { id } = message
+    try {
+      await this.#ready.promise
+      const value = await this.#run(session, message)
+      session.send({ kind: 'result', id, value })
+    } catch (error) {
+      session.send({ kind: 'result', id, error: errorToWire(error) })
+    }
+  }
+
+  async #run(
+    session: Session,
+    message: NodeMessage & { kind: 'operation' | 'lease' | 'sync' },
+  ): Promise<unknown> {
+    if (session.hasEnded()) throw new FsError('ESTALE', 'the session of this node has ended')
+    if (message.kind === 'lease') {
+      await this.#leases.acquire(message.ino, this.#holderOf(session))
+      // A node that went meanwhile must not keep it.
+      if (session.hasEnded()) this.#leases.giveBack(message.ino, this.#holderOf(session))
+      return undefined
+    }
+    if (message.kind === 'sync') {
+      this.#options.store.sync()
+      return undefined
+    }
+    return await this.#operate(session, message)
+  }
+
+  async #operate(
+    session: Session,
+    { id, name, args }: NodeMessage & { kind: 'operation' },
+  ): Promise<unknown> {
+    const { store } = this.#options
+    if (!isOperation(name)) throw new FsError('EINVAL', `there is no operation ${name}`)
+    const again = store.find(session.token, id)
+    if (again) {
+      await this.#applied(again.change?.seq ?? 0)
+      return again.value
+    }
+    const asker = { peer: session.peer.id, session: session.token, operation: id }
+    const done = store.perform(asker, name, args as OperationArgs<typeof name>)
+    if (name === 'create' || name === 'createNameless') {
+      const { ino } = done.value as { ino: number }
+      this.#leases.grant(ino, this.#holderOf(session))
+      if (name === 'createNameless') this.#orphans.made(ino, session)
+    }
+    if (done.change) {
+      this.#orphans.note(done.change)
+      this.#tell(done.change)
+      await this.#applied(done.change.seq)
+    }
+    return done.value
+  }
+
+  /** Sends a change to every node that is up to date; the others get it when they are. */
+  #tell(change: Change): void {
+    for (const session of this.#sessions.values()) {
+      const follows = session.socket !== undefined && session.sent === change.seq - 1
+      if (follows && change.seq - session.applied <= limits.linkWindow)
+        session.sendChanges([change])
+    }
+  }
+
+  /** A node has confirmed changes: it gets more, and others may go on. */
+  #advance(session: Session): void {
+    const { store, logger } = this.#options
+    if (session.sent < store.seq && session.sent - session.applied < limits.linkWindow / 2) {
+      session.sendChanges(store.changesAfter(session.sent))
+    }
+    if (!session.isCurrent && session.applied === store.seq) {
+      session.isCurrent = true
+      session.trust()
+      store.addSession(session.token)
+      if (this.#absent.delete(session.token) && this.#absent.size === 0) this.#start()
+      logger.info(`${session.peer.id} (${session.peer.url}) is here`)
+      this.#options.onPeer(session.peer, { kind: 'joined' })
+      this.#tellPeers()
+    }
+    this.#wake()
+  }
+
+  #tellPeers(): void {
+    const { peers } = this
+    for (const session of this.#sessions.values()) session.send({ kind: 'peers', peers })
+  }
+
+  /** Resolves when every node that may believe its copy has applied a change. */
+  #applied(seq: number): Promise<void> {
+    if (this.#confirmed() >= seq) return Promise.resolve()
+    return new Promise((resolve) => this.#waiters.push({ seq, resolve }))
+  }
+
+  /** The last change that all of them have. */
+  #confirmed(): number {
+    let least = this.#options.store.seq
+    for (const session of this.#sessions.values()) {
+      if (session.isCurrent && session.isTrusted) least = Math.min(least, session.applied)
+    }
+    return least
+  }
+
+  #oldestAwaited(): number {
+    return this.#waiters[0]?.seq ?? 0
+  }
+
+  #wake(): void {
+    const confirmed = this.#confirmed()
+    const woken = this.#waiters.filter((waiter) => waiter.seq <= confirmed)
+    if (woken.length === 0) return
+    this.#waiters = this.#waiters.filter((waiter) => waiter.seq > confirmed)
+    for (const { resolve } of woken) resolve()
+  }
+
+  /** Nodes that do not believe their copies any more have left. */
+  #sweepSessions(): void {
+    if (this.#isClosed) return
+    for (const session of this.#sessions.values()) {
+      const isComing = !session.isCurrent && session.socket !== undefined
+      if (!session.isTrusted && !isComing) this.#end(session)
+    }
+    this.#wake()
+  }
+
+  #end(session: Session): void {
+    session.end()
+    this.#options.store.removeSession(session.token)
+    if (this.#sessions.get(session.peer.id) === session) this.#sessions.delete(session.peer.id)
+    this.#leases.drop(this.#holderOf(session))
+    session.held.clear()
+    this.#options.logger.warn(`${session.peer.id} (${session.peer.url}) has left`)
+    this.#options.onPeer(session.peer, { kind: 'left' })
+    this.#tellPeers()
+    this.#orphans.settle(this.#sessions.values(), this.#confirmed())
+    this.#wake()
+  }
+}

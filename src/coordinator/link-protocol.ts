@@ -1,0 +1,88 @@
+/**
+ * What a node and the coordinator say to each other: messages in MessagePack over one WebSocket,
+ * many requests under way at once, answered by number. Plain data in both directions; what arrives
+ * is decoded within bounds and never trusted further than the key that opened the connection.
+ */
+import { decode, encode } from '@msgpack/msgpack'
+import type { Change } from '../metadata/change.ts'
+import { FsError, codeOf } from '../base/fs-error.ts'
+
+/** Path of the WebSocket on the coordinator's API. */
+export const LINK_PATH = '/api/link'
+/** Path of a whole copy of the metadata there. */
+export const SNAPSHOT_PATH = '/api/metadata/snapshot'
+/** Both sides have to speak the same. */
+export const LINK_VERSION = 1
+
+/** A node as others know it. */
+export interface LinkPeer {
+  id: string
+  url: string
+  capacityBytes: number
+  version: string
+}
+
+export interface Hello {
+  kind: 'hello'
+  protocol: number
+  peer: LinkPeer
+  /** Names this process of the node. */
+  session: string
+  store: string
+  /** Last change that the node's copy has. */
+  seq: number
+  /** Inodes that only this node may write. */
+  leases: number[]
+  /** Inodes without a name that it has open. */
+  held: number[]
+}
+
+/** From a node; `id` is answered by a `result`. */
+export type NodeMessage =
+  | Hello
+  | { kind: 'operation'; id: number; name: string; args: unknown[] }
+  | { kind: 'sync'; id: number }
+  | { kind: 'lease'; id: number; ino: number }
+  /** Everything up to `seq` is applied; `held`: inodes orphaned by it that are open here. */
+  | { kind: 'applied'; seq: number; held: number[] }
+  /** `at`: the node's clock, given back. */
+  | { kind: 'renew'; at: number }
+  /** Others may write these. */
+  | { kind: 'returned'; inos: number[] }
+  /** Nobody here has these orphans open any more. */
+  | { kind: 'closed'; inos: number[] }
+  | { kind: 'status'; status: unknown }
+
+export type CoordinatorMessage =
+  /** `snapshot`: the node's copy is of no use; it takes a whole one and says hello again. */
+  | { kind: 'welcome'; store: string; seq: number; snapshot: boolean; ttlMs: number }
+  | { kind: 'refused'; error: WireError }
+  | { kind: 'changes'; changes: Change[] }
+  | { kind: 'result'; id: number; value?: unknown; error?: WireError }
+  | { kind: 'renewed'; at: number }
+  | { kind: 'recall'; ino: number }
+  | { kind: 'peers'; peers: LinkPeer[] }
+
+export interface WireError {
+  code: string
+  message: string
+}
+
+export function toWire(message: NodeMessage | CoordinatorMessage): Uint8Array {
+  return encode(message, { ignoreUndefined: true })
+}
+
+export function fromWire(data: Uint8Array): unknown {
+  const message: unknown = decode(data)
+  if (typeof message === 'object' && message !== null && 'kind' in message) return message
+  throw new FsError('EINVAL', 'a message of the link has a kind')
+}
+
+export function errorToWire(error: unknown): WireError {
+  const message = error instanceof Error ? error.message : String(error)
+  return { code: codeOf(error), message }
+}
+
+export function errorFromWire({ code, message }: WireError): FsError {
+  return new FsError(codeOf({ code }), message.replace(/^[A-Z0-9]+: /, ''))
+}

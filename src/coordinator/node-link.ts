@@ -1,0 +1,349 @@
+/**
+ * A node's connection to its coordinator: one WebSocket, made again for ever, with pauses that grow
+ * and differ between nodes. Requests are numbered; those that were not answered when the connection
+ * broke are sent again on the next, and run once (metadata-store.ts).
+ *
+ * What the coordinator says is acted on strictly in order: so a change is applied before the answer
+ * that depends on it is given, and before the node's trust in its copy is renewed.
+ */
+import { createWriteStream } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { WebSocket, type RawData } from 'ws'
+import { monotonicMs } from '../base/clock.ts'
+import { FsError, describe } from '../base/fs-error.ts'
+import type { Logger } from '../base/logger.ts'
+import { retry } from '../base/retry.ts'
+import { limits } from '../limits.ts'
+import type { CoordinatorLink, LinkedNode } from '../volume/coordinator-link.ts'
+import {
+  LINK_PATH,
+  LINK_VERSION,
+  SNAPSHOT_PATH,
+  errorFromWire,
+  fromWire,
+  toWire,
+  type CoordinatorMessage,
+  type LinkPeer,
+  type NodeMessage,
+} from './link-protocol.ts'
+import { PendingRequests, type LinkRequest } from './pending-requests.ts'
+
+export interface NodeLinkOptions {
+  /** `host:port` of the coordinator. */
+  address: string
+  apiKey: string
+  peer: LinkPeer
+  /** File that a whole copy is received in. */
+  snapshotFile: string
+  logger: Logger
+}
+
+export class NodeLink implements CoordinatorLink {
+  readonly #options: NodeLinkOptions
+  readonly #session = randomUUID()
+  readonly #pending = new PendingRequests()
+  readonly #stop = new AbortController()
+  readonly #first = Promise.withResolvers<void>()
+  #node: LinkedNode | undefined
+  #socket: WebSocket | undefined
+  #isWelcome = false
+  #store = ''
+  #ttlMs = 0
+  #trustedUntil = 0
+  #trustWaiters: (() => void)[] = []
+  #running: Promise<void> | undefined
+  #renewals: NodeJS.Timeout | undefined
+  /** Live nodes, this one included. */
+  peers: readonly LinkPeer[] = []
+  /** Since when the coordinator is connected, or away. */
+  since = new Date()
+
+  constructor(options: NodeLinkOptions) {
+    this.#options = options
+    this.#first.promise.catch(() => undefined)
+  }
+
+  get peerId(): string {
+    return this.#options.peer.id
+  }
+
+  get isConnected(): boolean {
+    return this.#isWelcome
+  }
+
+  get url(): string {
+    return `http://${this.#options.address}`
+  }
+
+  get isFirst(): boolean {
+    const ids = this.peers.map(({ id }) => id).sort()
+    return this.#isWelcome && ids[0] === this.peerId
+  }
+
+  async open(node: LinkedNode): Promise<void> {
+    this.#node = node
+    this.#running = this.#run()
+    this.#renewals = setInterval(() => {
+      this.#renew()
+    }, limits.linkRenewMs)
+    await this.#first.promise
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#renewals)
+    this.#stop.abort()
+    this.#socket?.terminate()
+    this.#pending.failAll(new FsError('ECANCELED', 'the node is stopping'))
+    await this.#running
+  }
+
+  async perform(name: string, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
+    return await this.#ask({ kind: 'operation', name, args: [...args] }, signal)
+  }
+
+  async sync(signal?: AbortSignal): Promise<void> {
+    await this.#ask({ kind: 'sync' }, signal)
+  }
+
+  async lease(ino: number, signal?: AbortSignal): Promise<void> {
+    await this.#ask({ kind: 'lease', ino }, signal, () => this.#node?.leased(ino))
+  }
+
+  giveBack(inos: readonly number[]): void {
+    this.#send({ kind: 'returned', inos: [...inos] })
+  }
+
+  closed(inos: readonly number[]): void {
+    if (inos.length > 0) this.#send({ kind: 'closed', inos: [...inos] })
+  }
+
+  status(status: unknown): void {
+    this.#send({ kind: 'status', status })
+  }
+
+  async trusted(signal?: AbortSignal): Promise<void> {
+    if (monotonicMs() < this.#trustedUntil) return
+    const renewed = Promise.withResolvers<void>()
+    this.#trustWaiters.push(renewed.resolve)
+    this.#renew()
+    const bounds = [AbortSignal.timeout(limits.linkOperationMs), ...(signal ? [signal] : [])]
+    const late = new FsError('ETIMEDOUT', `the coordinator ${this.#options.address} is away`)
+    await orAborted(renewed.promise, AbortSignal.any(bounds), late)
+  }
+
+  #ask(
+    request: LinkRequest,
+    signal: AbortSignal | undefined,
+    onValue?: () => void,
+  ): Promise<unknown> {
+    const late = `the coordinator ${this.#options.address} has not answered`
+    const { message, answer } = this.#pending.add(request, { signal, late, onValue })
+    if (this.#isWelcome) this.#send(message)
+    return answer
+  }
+
+  #isStopping(): boolean {
+    return this.#stop.signal.aborted
+  }
+
+  /** Connects, serves, and connects again. */
+  async #run(): Promise<void> {
+    const { signal } = this.#stop
+    while (!this.#isStopping()) {
+      try {
+        await retry(() => this.#connect(), {
+          attempts: Infinity,
+          baseMs: limits.linkRetryBaseMs,
+          maxMs: limits.linkRetryMaxMs,
+          signal,
+          retryable: (error) => !(error instanceof FsError && error.code === 'EACCES'),
+          onRetry: ({ error, attempt }) => {
+            if (attempt === 1 || attempt % 10 === 0) this.#options.logger.warn(describe(error))
+          },
+        })
+      } catch (error) {
+        this.#first.reject(error)
+        if (this.#isStopping()) return
+        this.#options.logger.error(describe(error))
+        await delay(limits.linkRetryMaxMs, undefined, { signal }).catch(() => undefined)
+      }
+    }
+  }
+
+  /** One connection from its beginning to its end; rejects where it never came about. */
+  async #connect(): Promise<void> {
+    const { address, apiKey } = this.#options
+    const socket = new WebSocket(`ws://${address}${LINK_PATH}`, {
+      headers: apiKey === '' ? {} : { 'x-api-key': apiKey },
+      handshakeTimeout: limits.linkConnectMs,
+      maxPayload: limits.linkMessageBytes,
+      perMessageDeflate: false,
+    })
+    const ended = Promise.withResolvers<void>()
+    let queue = Promise.resolve()
+    let wasWelcome = false
+    socket.on('open', () => {
+      this.#socket = socket
+      this.#hello()
+    })
+    socket.on('message', (data: RawData) => {
+      queue = queue.then(async () => {
+        try {
+          await this.#take(fromWire(data as Buffer) as CoordinatorMessage)
+          wasWelcome ||= this.#isWelcome
+        } catch (error) {
+          this.#options.logger.error(`the coordinator's word: ${describe(error)}`)
+          socket.terminate()
+        }
+      })
+    })
+    socket.on('unexpected-response', (_request, response) => {
+      const refused = response.statusCode === 401 || response.statusCode === 403
+      const why = refused ? 'it refuses this -api-key' : `it answered ${response.statusCode}`
+      ended.reject(new FsError(refused ? 'EACCES' : 'EIO', `the coordinator ${address}: ${why}`))
+      socket.terminate()
+    })
+    socket.on('error', (error) => {
+      ended.reject(
+        new FsError('EIO', `the coordinator ${address} cannot be reached`, { cause: error }),
+      )
+    })
+    socket.on('close', () => {
+      void queue.then(() => {
+        if (this.#socket === socket) this.#lose()
+        if (wasWelcome) ended.resolve()
+        else ended.reject(new FsError('EIO', `the coordinator ${address} hung up`))
+      })
+    })
+    await ended.promise
+  }
+
+  #lose(): void {
+    if (this.#isWelcome) {
+      this.since = new Date()
+      if (!this.#stop.signal.aborted)
+        this.#options.logger.warn(`the coordinator ${this.url} is away`)
+    }
+    this.#isWelcome = false
+    this.#socket = undefined
+  }
+
+  #hello(): void {
+    const node = this.#node!
+    const { store, seq } = node.state()
+    const { peer } = this.#options
+    const [leases, held] = [node.leases(), node.held()]
+    const session = this.#session
+    this.#send({ kind: 'hello', protocol: LINK_VERSION, peer, session, store, seq, leases, held })
+  }
+
+  async #take(message: CoordinatorMessage): Promise<void> {
+    const node = this.#node!
+    switch (message.kind) {
+      case 'welcome':
+        await this.#welcome(message)
+        break
+      case 'refused':
+        throw errorFromWire(message.error)
+      case 'changes':
+        await this.#apply(message.changes)
+        break
+      case 'result':
+        this.#pending.settle(message)
+        break
+      case 'renewed':
+        this.#trust(message.at)
+        break
+      case 'recall':
+        node.recalled(message.ino)
+        break
+      case 'peers':
+        this.peers = message.peers
+    }
+  }
+
+  async #welcome({
+    store,
+    snapshot,
+    ttlMs,
+  }: CoordinatorMessage & { kind: 'welcome' }): Promise<void> {
+    this.#store = store
+    this.#ttlMs = ttlMs
+    if (snapshot) {
+      await this.#takeSnapshot()
+      this.#hello()
+      return
+    }
+    this.#isWelcome = true
+    this.since = new Date()
+    this.#options.logger.info(`the coordinator ${this.url} is connected`)
+    for (const request of this.#pending.all()) this.#send(request)
+    this.#renew()
+  }
+
+  async #apply(changes: (CoordinatorMessage & { kind: 'changes' })['changes']): Promise<void> {
+    const last = changes.at(-1)
+    if (last === undefined) return
+    const node = this.#node!
+    const { seq } = node.state()
+    const fresh = changes.filter((change) => change.seq > seq)
+    if (fresh[0] && fresh[0].seq !== seq + 1) throw new FsError('EIO', 'a change is missing')
+    await node.apply(this.#store, fresh)
+    this.#send({ kind: 'applied', seq: last.seq, held: node.heldOf(fresh) })
+  }
+
+  /** A whole copy of the metadata instead of the changes since. */
+  async #takeSnapshot(): Promise<void> {
+    const { snapshotFile, apiKey, logger } = this.#options
+    logger.info('taking a whole copy of the metadata')
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(limits.snapshotMs)])
+    const headers: Record<string, string> = apiKey === '' ? {} : { 'x-api-key': apiKey }
+    const response = await fetch(`${this.url}${SNAPSHOT_PATH}`, { headers, signal })
+    if (!response.ok || response.body === null) {
+      throw new FsError('EIO', `a copy of the metadata: ${this.url} answered ${response.status}`)
+    }
+    try {
+      await pipeline(Readable.fromWeb(response.body), createWriteStream(snapshotFile), { signal })
+      this.#node!.takeOver(snapshotFile)
+    } finally {
+      await rm(snapshotFile, { force: true })
+    }
+  }
+
+  #renew(): void {
+    if (this.#isWelcome) this.#send({ kind: 'renew', at: monotonicMs() })
+  }
+
+  /** From when it was asked: the coordinator counts from when it heard, which is later. */
+  #trust(at: number): void {
+    const ms = this.#ttlMs * (1 - limits.linkClockDrift) - limits.linkKernelMs
+    this.#trustedUntil = at + ms
+    this.#node!.trust(this.#trustedUntil)
+    this.#first.resolve()
+    const waiters = this.#trustWaiters
+    this.#trustWaiters = []
+    for (const wake of waiters) wake()
+  }
+
+  #send(message: NodeMessage): void {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(toWire(message))
+  }
+}
+
+async function orAborted(work: Promise<void>, signal: AbortSignal, late: FsError): Promise<void> {
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = (): void => {
+    const isLate = (signal.reason as { name?: unknown } | undefined)?.name === 'TimeoutError'
+    aborted.reject(isLate ? late : (signal.reason as Error))
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Inodes that lost their last name: they stay as long as a node has them open. Every node says so
+ * when it confirms the change that took the name; who holds none is not asked again.
+ */
+import { limits } from '../limits.ts'
+import type { Change } from '../metadata/change.ts'
+import type { MetadataStore } from './metadata-store.ts'
+import type { Session } from './session.ts'
+
+export class Orphans {
+  readonly #store: MetadataStore
+  readonly #onPurge: (change: Change) => void
+  /** Inode -> the change that took its last name. */
+  readonly #waiting = new Map<number, number>()
+
+  constructor(store: MetadataStore, onPurge: (change: Change) => void) {
+    this.#store = store
+    this.#onPurge = onPurge
+  }
+
+  note({ seq, effects }: Change): void {
+    for (const ino of effects.orphaned) this.#waiting.set(ino, seq)
+  }
+
+  /** An inode that was made without a name, by a node that has it open. */
+  made(ino: number, session: Session): void {
+    session.held.add(ino)
+    this.#waiting.set(ino, 0)
+  }
+
+  /** A node says that it has orphans open. */
+  hold(session: Session, inos: readonly number[]): void {
+    for (const ino of inos) session.held.add(ino)
+  }
+
+  /** Takes away what nobody holds; `confirmed`: every node has said so up to this change. */
+  settle(sessions: Iterable<Session>, confirmed: number): void {
+    if (this.#waiting.size === 0) return
+    const all = [...sessions]
+    for (const [ino, seq] of this.#waiting) {
+      if (seq > confirmed || all.some((session) => session.held.has(ino))) continue
+      this.#waiting.delete(ino)
+      this.#purge(ino)
+    }
+  }
+
+  /** What was left by an earlier run of the coordinator. */
+  sweep(sessions: Iterable<Session>): void {
+    const all = [...sessions]
+    for (const ino of this.#store.orphans().slice(0, limits.trashBatch)) {
+      if (all.some((session) => session.held.has(ino))) this.#waiting.set(ino, 0)
+      else this.#purge(ino)
+    }
+  }
+
+  #purge(ino: number): void {
+    const { change } = this.#store.performOwn('purgeOrphan', [ino])
+    if (change) this.#onPurge(change)
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Requests of a node to its coordinator that wait for an answer, by number. They outlive a
+ * connection; each waits for a bounded time, and only so many at once.
+ */
+import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
+import { errorFromWire, type CoordinatorMessage, type NodeMessage } from './link-protocol.ts'
+
+type Request = NodeMessage & { id: number }
+/** A request without its number. */
+export type LinkRequest = Request extends infer R
+  ? R extends Request
+    ? Omit<R, 'id'>
+    : never
+  : never
+
+interface Pending {
+  message: Request
+  resolve: (value: unknown) => void
+  reject: (error: unknown) => void
+  /** Called with the answer itself, before anything that came after it. */
+  onValue: (() => void) | undefined
+  timer: NodeJS.Timeout
+}
+
+export class PendingRequests {
+  readonly #pending = new Map<number, Pending>()
+  #last = 0
+
+  add(
+    request: LinkRequest,
+    how: { signal: AbortSignal | undefined; late: string; onValue: (() => void) | undefined },
+  ): { message: Request; answer: Promise<unknown> } {
+    if (this.#pending.size >= limits.linkOperations) {
+      throw new FsError('EAGAIN', 'too many requests wait for the coordinator')
+    }
+    const id = ++this.#last
+    const message: Request = { ...request, id }
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const onAbort = (): void => this.#fail(id, how.signal?.reason)
+    const timer = setTimeout(() => {
+      this.#fail(id, new FsError('ETIMEDOUT', how.late))
+    }, limits.linkOperationMs)
+    how.signal?.addEventListener('abort', onAbort, { once: true })
+    this.#pending.set(id, { message, resolve, reject, onValue: how.onValue, timer })
+    const answer = promise.finally(() => {
+      clearTimeout(timer)
+      how.signal?.removeEventListener('abort', onAbort)
+    })
+    return { message, answer }
+  }
+
+  /** In the order in which they were made. */
+  all(): Request[] {
+    return [...this.#pending.values()].map(({ message }) => message)
+  }
+
+  settle({ id, value, error }: CoordinatorMessage & { kind: 'result' }): void {
+    const pending = this.#pending.get(id)
+    if (pending === undefined) return
+    this.#pending.delete(id)
+    if (error) {
+      pending.reject(errorFromWire(error))
+      return
+    }
+    pending.onValue?.()
+    pending.resolve(value ?? undefined)
+  }
+
+  failAll(error: Error): void {
+    for (const id of this.#pending.keys()) this.#fail(id, error)
+  }
+
+  #fail(id: number, error: unknown): void {
+    const pending = this.#pending.get(id)
+    this.#pending.delete(id)
+    pending?.reject(error)
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * One node as the coordinator sees it: which changes it was sent and has applied, and until when it
+ * may believe its copy of the metadata. Outlives its connection for that long: a node that comes
+ * back in time has lost nothing.
+ *
+ * Invariant: a node that may believe its copy is waited for with every change (coordinator.ts).
+ */
+import type { WebSocket } from 'ws'
+import { monotonicMs } from '../base/clock.ts'
+import { limits } from '../limits.ts'
+import type { Change } from '../metadata/change.ts'
+import { toWire, type CoordinatorMessage, type LinkPeer } from './link-protocol.ts'
+
+export class Session {
+  readonly peer: LinkPeer
+  /** Names the process of the node. */
+  readonly token: string
+  /** Undefined while it is not connected. */
+  socket: WebSocket | undefined
+  /** Last change that it has applied, and last that it was sent. */
+  applied: number
+  sent: number
+  /** It has every change, and is waited for from then on. */
+  isCurrent = false
+  #isEnded = false
+  /** Orphans that it has open. */
+  readonly held = new Set<number>()
+  #trustedUntil = 0
+  #lateSince: number | undefined
+
+  constructor(peer: LinkPeer, token: string, applied: number) {
+    this.peer = peer
+    this.token = token
+    this.applied = applied
+    this.sent = applied
+  }
+
+  /** It may believe its copy for a while more. */
+  trust(): void {
+    this.#trustedUntil = monotonicMs() + limits.linkTtlMs
+  }
+
+  hasEnded(): boolean {
+    return this.#isEnded
+  }
+
+  end(): void {
+    this.#isEnded = true
+    this.isCurrent = false
+    this.socket?.terminate()
+  }
+
+  get isTrusted(): boolean {
+    return monotonicMs() < this.#trustedUntil
+  }
+
+  /** Changes that it was sent long ago are not applied: it is not trusted any longer. */
+  isLate(seq: number): boolean {
+    if (this.applied >= seq) this.#lateSince = undefined
+    else this.#lateSince ??= monotonicMs()
+    return this.#lateSince !== undefined && monotonicMs() - this.#lateSince > limits.linkTtlMs
+  }
+
+  send(message: CoordinatorMessage): void {
+    const { socket } = this
+    if (socket === undefined) return
+    if (socket.bufferedAmount > limits.linkBufferBytes) socket.terminate()
+    else socket.send(toWire(message))
+  }
+
+  sendChanges(changes: readonly Change[]): void {
+    const last = changes.at(-1)
+    if (last === undefined) return
+    this.sent = last.seq
+    this.send({ kind: 'changes', changes: [...changes] })
+  }
+}

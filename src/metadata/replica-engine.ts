@@ -1,0 +1,61 @@
+/**
+ * The metadata engine of a node whose volume is kept by a coordinator. What is read is a copy on
+ * this node's disk, kept current by the coordinator's feed of changes; so a read takes no round
+ * trip. An operation that changes something throws `Blocked`: the main thread has the coordinator
+ * run it, applies what it changed to the copy, and runs the operation again, which then takes the
+ * outcome.
+ *
+ * What is read may be believed only while the coordinator waits for this node with every change:
+ * until the time that `trustedUntil` tells, on the clock that all threads share.
+ */
+import { Blocked, takeOutcome } from '../base/blocked.ts'
+import { monotonicMs } from '../base/clock.ts'
+import type { MetadataEngine } from './metadata-engine.ts'
+import type { OperationArgs, OperationName, OperationResult } from './operations.ts'
+import type { SqliteEngine } from './sqlite/sqlite-engine.ts'
+import type { Rule } from './statement.ts'
+
+export interface ReplicaEngineOptions {
+  /** Only the main thread can ask the coordinator. */
+  isMain: boolean
+  /** Milliseconds of the monotonic clock. */
+  trustedUntil: () => number
+}
+
+export class ReplicaEngine implements MetadataEngine {
+  readonly isReplica = true
+  readonly #copy: SqliteEngine
+  readonly #options: ReplicaEngineOptions
+
+  constructor(copy: SqliteEngine, options: ReplicaEngineOptions) {
+    this.#copy = copy
+    this.#options = options
+  }
+
+  read<T>(rule: Rule<T>): T {
+    return this.#copy.read(rule)
+  }
+
+  write<K extends OperationName>(name: K, ...args: OperationArgs<K>): OperationResult<K> {
+    return this.#ask(name, args) as OperationResult<K>
+  }
+
+  requireCurrent(): void {
+    if (monotonicMs() > this.#options.trustedUntil()) throw new Blocked({ kind: 'trust' })
+  }
+
+  sync(): void {
+    this.#ask('sync', [])
+  }
+
+  close(): void {
+    this.#copy.close()
+  }
+
+  #ask(name: string, args: readonly unknown[]): unknown {
+    if (!this.#options.isMain) throw new Blocked({ kind: 'main' })
+    const outcome = takeOutcome(name)
+    if (outcome === undefined) throw new Blocked({ kind: 'operation', name, args })
+    return outcome.value
+  }
+}

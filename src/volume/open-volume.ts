@@ -1,0 +1,179 @@
+/**
+ * Opening a volume on this node: who it is agreed with the bucket (and the coordinator, where one
+ * keeps the metadata), databases made, what an earlier process left recovered. Nothing runs yet.
+ *
+ * Invariant: a start that fails changed nothing that would have to be undone.
+ */
+import { codeOf, describe } from '../base/fs-error.ts'
+import { now } from '../base/clock.ts'
+import type { Logger } from '../base/logger.ts'
+import { databasePath, type CacheSettings } from '../cache/node-cache.ts'
+import { NodeDatabase } from '../cache/node-database.ts'
+import { Recovery } from '../cache/recovery.ts'
+import { allocateSharedBuffers, SharedState } from '../cache/shared-state.ts'
+import { limits } from '../limits.ts'
+import { listOrphans } from '../metadata/chunk-rules.ts'
+import { REPLICA_SCHEMA, SCHEMA } from '../metadata/schema.ts'
+import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
+import { getSetting, totals } from '../metadata/volume-rules.ts'
+import { BackingFiles } from '../tiers/nvme/backing-files.ts'
+import type { TierStorage } from '../tiers/tier-storage.ts'
+import type { DirectoryLock } from './directory-lock.ts'
+import type { PeersTier } from '../tiers/peers/peers-tier.ts'
+import type { CoordinatorLink } from './coordinator-link.ts'
+import { Replica } from './replica.ts'
+import {
+  checkIdentity,
+  newIdentity,
+  readIdentity,
+  writeIdentity,
+  type VolumeIdentity,
+} from './volume-identity.ts'
+import {
+  metadataPath,
+  openVolumeThread,
+  type ThreadSettings,
+  type VolumeThread,
+} from './volume-thread.ts'
+
+export interface VolumeNodeOptions extends CacheSettings {
+  cloud: TierStorage
+  /** Directory whose file system bounds what can be stored: the bucket's, where it is one. */
+  spaceDirectory: string
+  logger: Logger
+  /** Where the metadata is kept; undefined: here. */
+  link?: CoordinatorLink | undefined
+  /** Other nodes to get chunks from. */
+  peers?: PeersTier | undefined
+}
+
+export interface OpenedVolume {
+  lock: DirectoryLock
+  identity: VolumeIdentity
+  settings: ThreadSettings
+  thread: VolumeThread
+  recovery: Recovery
+  link: CoordinatorLink | undefined
+  replica: Replica | undefined
+}
+
+export async function openVolume(
+  options: VolumeNodeOptions,
+  lock: DirectoryLock,
+): Promise<OpenedVolume> {
+  const { cloud, logger, spaceDirectory, link, peers: _peers, ...cache } = options
+  const buffers = allocateSharedBuffers()
+  const shared = new SharedState(buffers)
+  const engine = openMetadata(options.directory, shared)
+  let identity: VolumeIdentity
+  let replica: Replica | undefined
+  try {
+    if (link) {
+      replica = new Replica(engine, shared, link.peerId, logger)
+      await link.open(replica)
+      identity = await joinVolume(options, engine, link)
+    } else {
+      identity = await agreeOnIdentity(options, engine)
+      engine.write('createRoot', now())
+    }
+  } catch (error) {
+    await link?.close()
+    engine.close()
+    throw error
+  }
+  if (!link) engine.close()
+  if (identity.chunkSize !== cache.chunkSize) {
+    logger.warn(`the volume has chunks of ${identity.chunkSize} bytes; -chunk-size is ignored`)
+    cache.chunkSize = identity.chunkSize
+  }
+  NodeDatabase.prepare(databasePath(options.directory), shared.nodeDatabase)
+  BackingFiles.prepare(options.directory)
+  const settings = {
+    cache,
+    buffers,
+    spaceDirectory,
+    cloudName: cloud.name,
+    isReplica: link !== undefined,
+  }
+  const thread = openVolumeThread(settings, () => undefined)
+  const recovery = new Recovery(thread.cache, thread.committer, logger)
+  recovery.run()
+  if (!link) purgeOrphans(thread)
+  const { files, bytes } = thread.engine.read(totals())
+  thread.cache.shared.setCounter('volumeFiles', files)
+  thread.cache.shared.setCounter('volumeBytes', bytes)
+  return { lock, identity, settings, thread, recovery, link, replica }
+}
+
+function openMetadata(directory: string, shared: SharedState): SqliteEngine {
+  const engine = new SqliteEngine(metadataPath(directory), shared.metadataDatabase)
+  try {
+    for (const statement of [...SCHEMA, REPLICA_SCHEMA]) engine.execute(statement)
+    return engine
+  } catch (error) {
+    engine.close()
+    throw error
+  }
+}
+
+/** The volume of both the directory and the bucket; a new one where neither has one. */
+async function agreeOnIdentity(
+  { cloud, directory, chunkSize, logger }: VolumeNodeOptions,
+  engine: SqliteEngine,
+): Promise<VolumeIdentity> {
+  const known = engine.read(getSetting('identity'))
+  const isNew = engine.read(getSetting('established')) === undefined
+  const identity = known ? (JSON.parse(known) as VolumeIdentity) : newIdentity(chunkSize)
+  try {
+    const remote = await inspectCloud(cloud)
+    checkIdentity(directory, known && identity.volume, cloud, remote, isNew)
+    if (known === undefined) engine.write('setSetting', 'identity', JSON.stringify(identity))
+    if (remote === undefined) await writeIdentity(cloud, identity)
+    if (isNew) engine.write('setSetting', 'established', '1')
+  } catch (error) {
+    const isAway = codeOf(error) === 'EIO' || codeOf(error) === 'ETIMEDOUT'
+    if (isNew || !isAway) throw error
+    logger.warn(`starting without the cloud: ${describe(error)}`)
+  }
+  return identity
+}
+
+/** The volume of the coordinator, which has to be the bucket's; a new one where neither has one. */
+async function joinVolume(
+  { cloud, directory, chunkSize, logger }: VolumeNodeOptions,
+  engine: SqliteEngine,
+  link: CoordinatorLink,
+): Promise<VolumeIdentity> {
+  const claim = JSON.stringify(newIdentity(chunkSize))
+  const known = engine.read(getSetting('identity'))
+  const agreed = known ?? ((await link.perform('claimSetting', ['identity', claim])) as string)
+  const identity = JSON.parse(agreed) as VolumeIdentity
+  try {
+    const remote = await inspectCloud(cloud)
+    checkIdentity(directory, identity.volume, cloud, remote, known === undefined)
+    if (remote === undefined) await writeIdentity(cloud, identity)
+  } catch (error) {
+    if (codeOf(error) !== 'EIO' && codeOf(error) !== 'ETIMEDOUT') throw error
+    logger.warn(`starting without the cloud: ${describe(error)}`)
+  }
+  return identity
+}
+
+export async function inspectCloud(cloud: TierStorage): Promise<VolumeIdentity | undefined> {
+  await cloud.check()
+  return await readIdentity(cloud)
+}
+
+/** Files without a name that were open when the process ended. */
+function purgeOrphans({ engine, cache, committer }: VolumeThread): void {
+  for (;;) {
+    const orphans = engine.read(listOrphans(limits.trashBatch))
+    if (orphans.length === 0) return
+    for (const ino of orphans) {
+      cache.shared.withInode(ino, () => {
+        engine.write('purgeInode', ino)
+        committer.forgetLocked(ino)
+      })
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * What operations on this node wait for when a coordinator keeps the metadata: write leases,
+ * commits, changes of names. A commit and the return of a lease for one inode happen one after the
+ * other, so that a lease that is on its way back is not taken for one that is held. Main thread.
+ */
+import type { Outcome } from '../base/blocked.ts'
+import { codeOf, describe } from '../base/fs-error.ts'
+import { KeyedMutex } from '../base/keyed-mutex.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Need } from '../cache/need.ts'
+import type { RemoteMetadata } from '../cache/pressure.ts'
+import type { Committed } from '../metadata/chunk-rules.ts'
+import type { CoordinatorLink } from './coordinator-link.ts'
+import type { VolumeThread } from './volume-thread.ts'
+
+export class RemoteCommits implements RemoteMetadata {
+  readonly #thread: VolumeThread
+  readonly #link: CoordinatorLink
+  readonly #logger: Logger
+  readonly #turns = new KeyedMutex<number>()
+
+  constructor(thread: VolumeThread, link: CoordinatorLink, logger: Logger) {
+    this.#thread = thread
+    this.#link = link
+    this.#logger = logger
+  }
+
+  async lease(ino: number, signal?: AbortSignal): Promise<void> {
+    using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
+    await this.#link.lease(ino, signal)
+  }
+
+  async commit(ino: number, release: boolean, signal?: AbortSignal): Promise<void> {
+    using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
+    const { committer, cache } = this.#thread
+    const prepared = committer.prepare(ino, release)
+    if (prepared) {
+      const chunks = prepared.content.chunks.map((chunk) => {
+        return { ...chunk, holders: this.#link.peerId }
+      })
+      const content = { ...prepared.content, chunks }
+      try {
+        const args = [ino, content, cache.settings.chunkSize]
+        const done = (await this.#link.perform('commitContent', args, signal)) as Committed
+        committer.finish(ino, prepared, done.version)
+      } catch (error) {
+        if (codeOf(error) === 'ESTALE') this.#giveUp(ino, error)
+        throw error
+      }
+    }
+    if (release) this.#link.giveBack([ino])
+  }
+
+  /** Another node wants to write the inode. */
+  recalled(ino: number): void {
+    this.commit(ino, true).catch((error: unknown) => {
+      this.#logger.warn(`inode ${ino}, wanted by another node: ${describe(error)}`)
+    })
+  }
+
+  /** Commits what is left of files that nobody has open any more. */
+  async commitClosed(): Promise<void> {
+    const { shared } = this.#thread.cache
+    for (const ino of shared.dirtyInodes()) {
+      const isClosed = shared.withInode(ino, () => shared.findOpen(ino)?.opens === 0)
+      if (isClosed) await this.commit(ino, true)
+    }
+  }
+
+  async perform({ name, args }: Need & { kind: 'operation' }): Promise<Outcome> {
+    try {
+      // Not given up half-way: whether the name was made would be in doubt.
+      if (name !== 'sync') return { key: name, value: await this.#link.perform(name, args) }
+      await this.#link.sync()
+      return { key: name }
+    } catch (error) {
+      return { key: name, error }
+    }
+  }
+
+  trusted(signal?: AbortSignal): Promise<void> {
+    return this.#link.trusted(signal)
+  }
+
+  /** The file was committed elsewhere, or removed: what was written here has no place any more. */
+  #giveUp(ino: number, error: unknown): void {
+    const { committer } = this.#thread
+    this.#logger.error(`what was written to inode ${ino} here is lost: ${describe(error)}`)
+    committer.discard(ino)
+  }
+}

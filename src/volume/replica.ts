@@ -1,0 +1,217 @@
+/**
+ * This node's copy of the metadata, kept current: applies the changes that the coordinator tells,
+ * and makes everything on this node forget what it remembers of the state before them: the cache's
+ * chunks, what threads remember, the kernel. Main thread.
+ *
+ * Invariant: when `apply` has resolved, whoever asks this node sees the state after the change.
+ */
+import type { Logger } from '../base/logger.ts'
+import { describe } from '../base/fs-error.ts'
+import { removeAsides } from '../cache/aside-files.ts'
+import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../cache/node-database.ts'
+import { limits } from '../limits.ts'
+import { applyChanges, copyState, setCopyState, type Change } from '../metadata/change.ts'
+import type { CopyState } from '../metadata/change.ts'
+import { TABLES } from '../metadata/schema.ts'
+import type { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
+import type { SharedState } from '../cache/shared-state.ts'
+import type { LinkedNode } from './coordinator-link.ts'
+import type { VolumeThread } from './volume-thread.ts'
+
+/** What the kernel remembers; undefined members: nothing is mounted. */
+export interface KernelMemory {
+  /** Forgets the attributes of an inode, at once. */
+  forgetAttributes(ino: number): void
+  /** Forgets its pages, when whoever works on them lets go. */
+  forgetPages(ino: number): Promise<void>
+}
+
+export class Replica implements LinkedNode {
+  readonly #engine: SqliteEngine
+  readonly #shared: SharedState
+  readonly #self: string
+  readonly #logger: Logger
+  #thread: VolumeThread | undefined
+  #onRecall: (ino: number) => void = () => undefined
+  /** Orphans that the coordinator believes are open here. */
+  readonly #held = new Set<number>()
+  kernel: KernelMemory | undefined
+  /** Told of chunks that became durable, and of inodes that are gone. */
+  onEffects: ((effects: Change['effects']) => void) | undefined
+
+  constructor(engine: SqliteEngine, shared: SharedState, self: string, logger: Logger) {
+    this.#engine = engine
+    this.#shared = shared
+    this.#self = self
+    this.#logger = logger
+  }
+
+  /** From here on changes reach the cache as well; what was missed is made good by recovery. */
+  attach(thread: VolumeThread, onRecall: (ino: number) => void): void {
+    this.#thread = thread
+    this.#onRecall = onRecall
+  }
+
+  state(): CopyState {
+    return this.#engine.read(copyState())
+  }
+
+  takeOver(path: string): void {
+    this.#engine.takeOver(path, [...TABLES, 'replica'])
+    const { store, seq } = this.state()
+    this.#engine.transact(setCopyState({ store, seq }))
+    if (this.#thread) this.reconcileAll()
+  }
+
+  async apply(store: string, changes: readonly Change[]): Promise<void> {
+    this.#engine.transact(applyChanges(store, changes))
+    for (const { effects, origin } of changes) {
+      this.#shared.add('volumeFiles', effects.files)
+      this.#shared.add('volumeBytes', effects.bytes)
+      if (!this.#thread) continue
+      const isOwn = origin === this.#self
+      for (const ino of effects.orphaned) this.#orphan(ino)
+      for (const ino of effects.purged) this.#purge(ino)
+      if (!isOwn) for (const ino of effects.contents) this.#changeContent(ino)
+      if (!isOwn) for (const ino of effects.attributes) this.kernel?.forgetAttributes(ino)
+      this.onEffects?.(effects)
+    }
+    this.#shared.announceCommit()
+    await Promise.resolve()
+  }
+
+  heldOf(changes: readonly Change[]): number[] {
+    const found = changes
+      .flatMap(({ effects }) => effects.orphaned)
+      .filter((ino) => this.#isOpen(ino))
+    for (const ino of found) this.#held.add(ino)
+    return found
+  }
+
+  trust(untilMs: number): void {
+    this.#shared.trustedUntilMs = untilMs
+  }
+
+  leased(ino: number): void {
+    this.#shared.withInode(ino, () => {
+      this.#shared.addOpen(ino).leased = true
+    })
+  }
+
+  recalled(ino: number): void {
+    this.#onRecall(ino)
+  }
+
+  leases(): number[] {
+    return this.#shared.leasedInodes()
+  }
+
+  held(): number[] {
+    return [...this.#held]
+  }
+
+  /** Orphans that were closed since. */
+  takeClosed(): number[] {
+    const closed = [...this.#held].filter((ino) => !this.#isOpen(ino))
+    for (const ino of closed) this.#held.delete(ino)
+    return closed
+  }
+
+  /** A nameless file that is being made here: the coordinator knows. */
+  hold(ino: number): void {
+    this.#held.add(ino)
+  }
+
+  /** Compares all that the cache has with the metadata: nothing told what changed. */
+  reconcileAll(): void {
+    const { database, index } = this.#thread!.cache
+    let after = 0
+    for (;;) {
+      const page = database.inodesAfter(after, limits.trashBatch)
+      for (const ino of page) {
+        if (index.exists(ino)) this.#reconcile(ino)
+        else this.#purge(ino)
+      }
+      const last = page.at(-1)
+      if (last === undefined) return
+      after = last
+    }
+  }
+
+  #isOpen(ino: number): boolean {
+    return this.#shared.withInode(ino, () => (this.#shared.findOpen(ino)?.opens ?? 0) > 0)
+  }
+
+  #orphan(ino: number): void {
+    this.#shared.withInode(ino, () => {
+      const open = this.#shared.findOpen(ino)
+      if (open) open.unlinked = true
+    })
+  }
+
+  #purge(ino: number): void {
+    this.#shared.withInode(ino, () => {
+      this.#thread!.committer.forgetLocked(ino)
+      const open = this.#shared.findOpen(ino)
+      if (open?.opens === 0) this.#shared.removeOpen(ino)
+    })
+  }
+
+  #changeContent(ino: number): void {
+    this.#reconcile(ino)
+    const told = this.kernel?.forgetPages(ino)
+    if (told === undefined) return
+    // Not waited for: who works on a page may wait for the coordinator. Who opens drops them.
+    this.#shared.countStalePages(ino, 1)
+    told
+      .catch((error: unknown) => {
+        this.#logger.warn(`pages of inode ${ino}: ${describe(error)}`)
+      })
+      .finally(() => {
+        this.#shared.countStalePages(ino, -1)
+      })
+  }
+
+  /** Drops what the cache has of other contents than the committed one. */
+  #reconcile(ino: number): void {
+    const { database, files } = this.#thread!.cache
+    this.#shared.withInode(ino, () => {
+      this.#shared.bumpChunks(ino)
+      const dropped: string[] = []
+      for (const row of database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)) {
+        if (row.state !== DIRTY) this.#reconcileChunk(ino, row, dropped)
+      }
+      removeAsides(database, files, dropped)
+      this.#shared.bumpChunks(ino)
+    })
+  }
+
+  #reconcileChunk(ino: number, row: LocalChunk, dropped: string[]): void {
+    const { database, files, index, settings } = this.#thread!.cache
+    const reference = index.find(ino, row.index)
+    const upload = row.state === PENDING ? database.upload(ino, row.index) : undefined
+    // A commit that is under way: the metadata will have it.
+    const isAhead = this.#shared.findOpen(ino)?.committing === true && upload?.id === row.id
+    if (isAhead) return
+    const start = row.index * settings.chunkSize
+    if (reference?.id === row.id) {
+      if (row.length <= reference.length) return
+      files.punch(ino, start + reference.length, settings.chunkSize - reference.length)
+      this.#account(row, reference.length - row.length)
+      database.transaction(() => database.putChunk(ino, { ...row, length: reference.length }))
+      return
+    }
+    database.transaction(() => {
+      if (upload) database.deleteUpload(upload.seq)
+      database.deleteChunk(ino, row.index)
+    })
+    if (upload?.source != null) dropped.push(upload.source)
+    files.punch(ino, start, settings.chunkSize)
+    this.#account(row, -row.length)
+  }
+
+  #account(row: LocalChunk, bytes: number): void {
+    this.#shared.add('usedBytes', bytes)
+    if (row.state !== CLEAN) this.#shared.add('unsyncedBytes', bytes)
+  }
+}
