@@ -59,6 +59,8 @@ export const limits = {
   apiClosePollMs: 50,
   /** Nodes of one coordinator: what a list that is sent to each of them may hold. */
   peers: 4096,
+  /** A node says how it is doing so often, ms. */
+  peerReportMs: 5_000,
   /** A node that was not heard of for so long is called silent, ms: it missed several reports. */
   peerSilentMs: 15_000,
   /** And after so long it is not listed any more, ms. */
@@ -67,6 +69,9 @@ export const limits = {
   peerSweepMs: 5_000,
   /** Longest URL of a node, bytes. */
   peerUrlBytes: 512,
+  /** Files whose announcements a coordinator remembers, and nodes of each: some tens of MiB. */
+  announcedFiles: 100_000,
+  announcedPeers: 64,
   /** A change through the API is answered after so long, ms, though the kernel did not note it. */
   kernelNotifyMs: 5_000,
   /** Symbolic links followed in one path: as Linux. */
