@@ -3,9 +3,9 @@
  * silent for a minute is dropped. REST API and links of nodes share one registry.
  *
  * Invariants: time is monotonic, so that a clock that is set drops nobody. A registration is in the
- * store before `register` returns; what comes later reaches it with `save`. After a restart every node
- * of the store is listed again, and has a minute to be heard of: that nobody listened is not its
- * silence. A listener hears of every change of who is where and how, not of every report.
+ * store before `register` returns; what comes later reaches it with `save`. After a restart every
+ * node of the store is listed again, and has a minute to be heard of: that nobody listened is not
+ * its silence. A listener hears of every change of who is where and how, not of every report.
  */
 import { randomInt } from 'node:crypto'
 import { FsError } from '../base/fs-error.ts'

@@ -1,6 +1,6 @@
 /**
- * Which nodes have chunks of a file, as far as anybody said so. An answer is a hint: a node may have
- * evicted what it announced, and who asks it then goes on to the next.
+ * Which nodes have chunks of a file, as far as anybody said so. An answer is a hint: a node may
+ * have evicted what it announced, and who asks it then goes on to the next.
  */
 export type FileReference = { path: string } | { ino: number }
 
