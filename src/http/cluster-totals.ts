@@ -1,4 +1,6 @@
-/** What all nodes are together: for statistics and metrics. Silent ones count as they last were. */
+/**
+ * What all nodes are together: for statistics and metrics. Silent ones count as they last were.
+ */
 import type { PeerStatus } from '../tiers/peers/peer-status.ts'
 
 export interface ClusterTotals {
