@@ -166,6 +166,8 @@ test('what cannot be is refused, and changes nothing', (t) => {
   assert.deepEqual(it.ids(), [])
   it.registry.register(good)
   assert.throws(() => it.registry.status('a', { usedBytes: 5, hits: -1 }), { code: 'EINVAL' })
+  const odd = { usedBytes: 5, health: 'fine' } as object
+  assert.throws(() => it.registry.status('a', odd), { code: 'EINVAL' })
   assert.equal(it.registry.get('a')?.usedBytes, 0)
 })
 

@@ -7,10 +7,10 @@
  * node of the store is listed again, and has a minute to be heard of: that nobody listened is not
  * its silence. A listener hears of every change of who is where and how, not of every report.
  */
-import { randomInt } from 'node:crypto'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
+import { shuffled } from '../tiers/peers/shuffle.ts'
 import type { PeerStore, StoredPeer } from './peer-store.ts'
 
 export interface PeerChange {
@@ -130,7 +130,7 @@ export class PeerRegistry {
   /** Some that are not silent, in an order that nobody can foresee. */
   any(count: number, except?: string): PeerStatus[] {
     const able = this.list().filter(({ id, state }) => state !== 'silent' && id !== except)
-    return shuffle(able).slice(0, count)
+    return shuffled(able).slice(0, count)
   }
 
   /** Until the function that is returned is called. A listener must not throw. */
@@ -217,14 +217,16 @@ function checkRegistration({ id, url, capacityBytes, version }: PeerRegistration
 
 /** Only what a report has: what a newer node says beyond it is not kept. */
 function merge(old: PeerReport, news: Partial<PeerReport>): PeerReport {
-  const { health, ...numbers } = old
+  const { health: before, ...numbers } = old
+  const health = news.health ?? before
+  if (!['ok', 'degraded'].includes(health)) throw invalid('health is ok or degraded')
   for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
     const value = news[name]
     if (value === undefined) continue
     checkNumber(name, value)
     numbers[name] = value
   }
-  return { ...numbers, health: news.health ?? health }
+  return { ...numbers, health }
 }
 
 function checkNumber(name: string, value: number): void {
@@ -235,15 +237,4 @@ function checkNumber(name: string, value: number): void {
 
 function invalid(message: string): FsError {
   return new FsError('EINVAL', message)
-}
-
-/** Fisher and Yates'. */
-function shuffle<T>(items: T[]): T[] {
-  for (let last = items.length - 1; last > 0; last--) {
-    const other = randomInt(last + 1)
-    const item = items[last]!
-    items[last] = items[other]!
-    items[other] = item
-  }
-  return items
 }

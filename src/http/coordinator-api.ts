@@ -5,7 +5,7 @@
 import type { Registry } from 'prom-client'
 import type { Logger } from '../base/logger.ts'
 import { ApiServer } from './api-server.ts'
-import type { Address } from './api-server.ts'
+import type { Address, Routes } from './api-server.ts'
 import { coordinatorMetrics } from './coordinator-metrics.ts'
 import { coordinatorRoutes } from './coordinator-routes.ts'
 import type { CoordinatorStatus } from './coordinator-status.ts'
@@ -19,6 +19,8 @@ export interface CoordinatorApiOptions {
   logger: Logger
   /** What `/metrics` serves; what others registered in it comes along. */
   registry?: Registry | undefined
+  /** Beside those of this file. */
+  routes?: readonly Routes[]
 }
 
 export async function serveCoordinatorApi(
@@ -36,6 +38,7 @@ export async function serveCoordinatorApi(
         (app) => coordinatorRoutes(app, coordinator),
         (app) => peerRoutes(app, coordinator.peers),
         (app) => locationRoutes(app, coordinator),
+        ...(options.routes ?? []),
       ],
     },
     address,

@@ -7,7 +7,7 @@ import type { FileLocations } from '../tiers/peers/file-locations.ts'
 import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import type { Health } from './node-status.ts'
 
-export interface PeerDirectory {
+export interface PeerList {
   /** EINVAL: it cannot be so. */
   register(registration: PeerRegistration): PeerStatus
   /** ENOENT: the node has to register first. */
@@ -20,7 +20,7 @@ export interface PeerDirectory {
 }
 
 export interface CoordinatorStatus {
-  readonly peers: PeerDirectory
+  readonly peers: PeerList
   readonly locations: FileLocations
   health(): Health
   /** Beside the totals of all nodes. */

@@ -5,7 +5,7 @@
 import type { FastifyInstance } from 'fastify'
 import { limits } from '../limits.ts'
 import type { PeerRegistration, PeerReport } from '../tiers/peers/peer-status.ts'
-import type { PeerDirectory } from './coordinator-status.ts'
+import type { PeerList } from './coordinator-status.ts'
 
 const TEXT = { type: 'string', maxLength: limits.peerUrlBytes } as const
 const AMOUNT = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const
@@ -44,7 +44,7 @@ const LIST_QUERY = {
   },
 } as const
 
-export function peerRoutes(app: FastifyInstance, peers: PeerDirectory): void {
+export function peerRoutes(app: FastifyInstance, peers: PeerList): void {
   // JSON only: a form on some web page cannot send that without asking first.
   app.removeContentTypeParser('text/plain')
   const about = (summary: string, parts: object): { schema: object } => ({
