@@ -93,6 +93,21 @@ export const limits = {
   apiCloseMs: 5_000,
   /** Looking for connections that have become idle while the node stops, ms. */
   apiClosePollMs: 50,
+  /** Nodes of one coordinator: what a list that is sent to each of them may hold. */
+  peers: 4096,
+  /** A node says how it is doing so often, ms. */
+  peerReportMs: 5_000,
+  /** A node that was not heard of for so long is called silent, ms: it missed several reports. */
+  peerSilentMs: 15_000,
+  /** And after so long it is not listed any more, ms. */
+  peerStaleMs: 60_000,
+  /** Between two looks for silent nodes, each of which also saves reports, ms. */
+  peerSweepMs: 5_000,
+  /** Longest URL of a node, bytes. */
+  peerUrlBytes: 512,
+  /** Files whose announcements a coordinator remembers, and nodes of each: some tens of MiB. */
+  announcedFiles: 100_000,
+  announcedPeers: 64,
   /** A change through the API is answered after so long, ms, though the kernel did not note it. */
   kernelNotifyMs: 5_000,
   /** Symbolic links followed in one path: as Linux. */

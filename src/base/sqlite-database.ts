@@ -13,6 +13,7 @@ const SQLITE_CORRUPT = 11
 const SQLITE_FULL = 13
 const SQLITE_NOTADB = 26
 
+/** Of a node's databases. */
 const REMEDY =
   'restore it from a backup, or begin a new volume with another -nvme directory and an empty bucket'
 
@@ -23,12 +24,15 @@ const REMEDY =
 export class SqliteDatabase {
   readonly #path: string
   readonly #mutex: SharedMutex
+  readonly #remedy: string
   readonly #database: DatabaseSync
   readonly #prepared = new Map<string, StatementSync>()
   #logFd = -1
 
-  constructor(path: string, mutex: SharedMutex) {
+  /** `remedy`: what to do about a damaged file. */
+  constructor(path: string, mutex: SharedMutex, remedy = REMEDY) {
     this.#path = path
+    this.#remedy = remedy
     this.#mutex = mutex
     try {
       this.#database = openDatabase(path)
@@ -92,7 +96,7 @@ export class SqliteDatabase {
 
   /** SQLite's failures in the file system's terms; any other error as it is. */
   failure(error: unknown): unknown {
-    return asFsError(error, this.#path)
+    return asFsError(error, this.#path, this.#remedy)
   }
 }
 
@@ -104,7 +108,7 @@ export function openDatabase(path: string): DatabaseSync {
   return database
 }
 
-function asFsError(error: unknown, path: string): unknown {
+function asFsError(error: unknown, path: string, remedy: string): unknown {
   const code = (error as { errcode?: unknown }).errcode
   if (typeof code !== 'number') return error
   const primary = code & 0xff
@@ -112,6 +116,6 @@ function asFsError(error: unknown, path: string): unknown {
     return new FsError('ENOSPC', `no room for the database ${path}`, { path, cause: error })
   }
   const damaged = primary === SQLITE_CORRUPT || primary === SQLITE_NOTADB
-  const what = damaged ? `is damaged: ${REMEDY}` : `failed: ${describe(error)}`
+  const what = damaged ? `is damaged: ${remedy}` : `failed: ${describe(error)}`
   return new FsError('EIO', `the database ${path} ${what}`, { path, cause: error })
 }

@@ -7,7 +7,7 @@ import { packageVersion, runCommandLine } from './command-line.ts'
 import { addDoctor } from './doctor.ts'
 import { addEvict } from './evict.ts'
 import { addExplain } from './explain.ts'
-import { ENVIRONMENT_HELP } from './flag.ts'
+import { environmentHelp } from './flag.ts'
 import { addReceipt } from './receipt.ts'
 import { addStatus } from './status.ts'
 import { addUmount } from './umount.ts'
@@ -31,5 +31,5 @@ for (const add of [
 ]) {
   add(program)
 }
-program.addHelpText('afterAll', ENVIRONMENT_HELP)
+program.addHelpText('afterAll', environmentHelp())
 await runCommandLine(program, process.argv.slice(2))

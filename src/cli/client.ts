@@ -4,18 +4,18 @@
  */
 import { Command } from 'commander'
 import { packageVersion, runCommandLine } from './command-line.ts'
-import { ENVIRONMENT_HELP } from './flag.ts'
-import { runInForeground } from './foreground.ts'
+import { environmentHelp } from './flag.ts'
 import { addNodeFlags, readNodeOptions } from './node-options.ts'
+import { runNode } from './run-node.ts'
 
 const program = new Command('client')
   .description('Run one CacheFS node: mounts the volume, serves the API, until it is stopped.')
   .version(packageVersion())
   .allowExcessArguments(false)
 addNodeFlags(program)
-program.addHelpText('after', ENVIRONMENT_HELP)
+program.addHelpText('after', environmentHelp())
 program.action(async () => {
-  await runInForeground(readNodeOptions(program, process.env), (node) => {
+  await runNode(readNodeOptions(program, process.env), (node) => {
     console.log(`ready mount=${node.mountPoint} api=${node.apiUrl}`)
   })
 })

@@ -112,9 +112,11 @@ function variableOf(name: string): string {
 }
 
 /** Said once under the help, rather than beside every flag. */
-export const ENVIRONMENT_HELP = `
+export function environmentHelp(example = 'nvme-capacity'): string {
+  return `
 Every flag may have one dash or two, and is an environment variable too:
---nvme-capacity is CACHEFS_NVME_CAPACITY.`
+--${example} is ${variableOf(example)}.`
+}
 
 /** As commander names the value of an option. */
 function camelCase(name: string): string {

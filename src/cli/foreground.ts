@@ -1,13 +1,10 @@
 /**
- * One node in this process, from start to a clean end. SIGINT, SIGTERM or SIGHUP stop it and the
- * process ends with status 0; a second signal does not wait any longer. Nothing that goes wrong is
- * silent: a lost promise is logged, an exception that nobody caught stops the node.
+ * A node or a coordinator in this process, from start to a clean end. SIGINT, SIGTERM or SIGHUP
+ * stop it and the process ends with status 0; a second signal does not wait any longer. Nothing
+ * that goes wrong is silent: a lost promise is logged, an exception that nobody caught stops it.
  */
 import { configureLogging, loggerOf } from '../base/logger.ts'
-import type { Logger } from '../base/logger.ts'
-import { abortMountSync } from '../fuse/mount.ts'
-import type { NodeOptions } from './node-options.ts'
-import type { RunningNode } from './running-node.ts'
+import type { LogFormat, LogLevel, Logger, Subsystem } from '../base/logger.ts'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** The terminal and a wrapper (npm, a shell) may both deliver one Ctrl-C; ms. */
@@ -17,29 +14,45 @@ const LINGER_MS = 3000
 /** Longest delay that a timer takes; ms. */
 const ALWAYS_MS = 2 ** 31 - 1
 
-export async function runInForeground(
-  options: NodeOptions,
-  announce: (node: RunningNode) => void | Promise<void>,
+export interface RunningProgram {
+  /** Stops accepting, finishes what has to be finished (bounded). Safe to call again. */
+  stop(): Promise<void>
+  /** Rejects when it cannot go on; never resolves. */
+  readonly failed: Promise<never>
+}
+
+export interface ForegroundProgram<T extends RunningProgram> {
+  subsystem: Subsystem
+  options: { logLevel: LogLevel; logFormat: LogFormat }
+  start: (logger: Logger) => Promise<T>
+  /** It runs: said once. */
+  announce: (running: T) => void | Promise<void>
+  /** What must not be left behind when the process ends on the spot. */
+  abandon?: () => void
+}
+
+export async function runInForeground<T extends RunningProgram>(
+  program: ForegroundProgram<T>,
 ): Promise<void> {
-  configureLogging({ level: options.logLevel, format: options.logFormat })
-  const logger = loggerOf('CLIENT')
+  const { logLevel: level, logFormat: format } = program.options
+  configureLogging({ level, format })
+  const logger = loggerOf(program.subsystem)
   process.on('unhandledRejection', (error) => {
     logger.error({ err: error }, 'a promise failed that nobody waited for')
   })
-  const ended = Promise.race([stopAsked(options.mountPoint), uncaughtException(logger)])
+  const ended = Promise.race([stopAsked(program.abandon), uncaughtException(logger)])
   // Handled below; until then a failure must not count as a lost promise.
   ended.catch(() => undefined)
-  // What a node waits for may be all unreferenced; the process lives until it has stopped.
+  // What a program waits for may be all unreferenced; the process lives until it has stopped.
   const alive = setInterval(() => undefined, ALWAYS_MS)
   try {
-    const { startNode } = await import('./node.ts')
-    const node = await startNode(options, { logger })
+    const running = await program.start(logger)
     try {
-      await announce(node)
-      const signal = await Promise.race([ended, node.failed])
+      await program.announce(running)
+      const signal = await Promise.race([ended, running.failed])
       logger.info(`${signal}: stopping (a second signal does not wait)`)
     } finally {
-      await node.stop()
+      await running.stop()
     }
   } finally {
     clearInterval(alive)
@@ -48,12 +61,12 @@ export async function runInForeground(
 }
 
 /** Resolves with the first signal; the next one ends the process on the spot. */
-function stopAsked(mountPoint: string): Promise<NodeJS.Signals> {
+function stopAsked(abandon?: () => void): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()
   let firstMs: number | undefined
   for (const signal of SIGNALS) {
     process.on(signal, () => {
-      if (firstMs !== undefined && performance.now() - firstMs > SAME_SIGNAL_MS) quit(mountPoint)
+      if (firstMs !== undefined && performance.now() - firstMs > SAME_SIGNAL_MS) quit(abandon)
       firstMs ??= performance.now()
       resolve(signal)
     })
@@ -61,9 +74,9 @@ function stopAsked(mountPoint: string): Promise<NodeJS.Signals> {
   return promise
 }
 
-/** Leaves no dead mount behind. SIGKILL: a worker that is reading /dev/fuse holds up an exit. */
-function quit(mountPoint: string): void {
-  abortMountSync(mountPoint)
+/** SIGKILL: a worker that is reading /dev/fuse holds up an exit. */
+function quit(abandon?: () => void): void {
+  abandon?.()
   process.kill(process.pid, 'SIGKILL')
 }
 

@@ -49,7 +49,7 @@ export const NODE_FLAGS = {
   port: flag('8081', {
     value: '<port>',
     about: "the API's port; 0: any that is free",
-    parse: (text) => parseInteger(text, 0, 65_535),
+    parse: parsePort,
   }),
   'advertised-host': optionalFlag({
     value: '<address>',
@@ -164,6 +164,10 @@ export type NodeFlagValues = FlagValues<typeof NODE_FLAGS>
 export function parsePath(text: string): string {
   if (text.includes('\0')) throw new UsageError('a path has no NUL byte')
   return resolve(text)
+}
+
+export function parsePort(text: string): number {
+  return parseInteger(text, 0, 65_535)
 }
 
 function parseInteger(text: string, least: number, most: number): number {

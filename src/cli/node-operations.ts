@@ -4,15 +4,20 @@
  */
 import { CLEAN, DIRTY } from '../cache/node-database.ts'
 import { chunkKey } from '../cache/object-key.ts'
+import { clusterProblem } from '../http/cluster-view.ts'
+import type { ClusterView } from '../http/cluster-view.ts'
 import type { CallOptions, Health, NodeStatus, ProgressLine } from '../http/node-status.ts'
 import { limits } from '../limits.ts'
 import { listChunks } from '../metadata/chunk-rules.ts'
+import type { PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import { receiptOf } from '../volume/receipt.ts'
 import type { VolumeFiles, WalkedFile } from '../volume/volume-files.ts'
 import type { VolumeNode } from '../volume/volume-node.ts'
 
 export interface NodeFacts {
   mountPoint: string
+  /** Undefined: the coordinator is embedded, and there are no other nodes. */
+  cluster?: ClusterView | undefined
 }
 
 export class NodeOperations implements NodeStatus {
@@ -29,14 +34,20 @@ export class NodeOperations implements NodeStatus {
 
   health(): Health {
     const { failure } = this.#node.uploader
-    if (failure === undefined) return { status: 'ok', problems: [] }
-    const since = failure.since.toISOString()
-    const problem = `${this.#node.cloud.name} takes no uploads since ${since}: ${failure.reason}`
-    return { status: 'degraded', problems: [problem] }
+    const { cluster } = this.#facts
+    const problems: string[] = []
+    if (failure !== undefined) {
+      const since = failure.since.toISOString()
+      problems.push(`${this.#node.cloud.name} takes no uploads since ${since}: ${failure.reason}`)
+    }
+    const problem = cluster && clusterProblem(cluster)
+    if (problem !== undefined) problems.push(problem)
+    return { status: problems.length === 0 ? 'ok' : 'degraded', problems }
   }
 
   status(): Record<string, unknown> {
     const { identity, cloud, thread } = this.#node
+    const { cluster } = this.#facts
     const { database, shared } = thread.cache
     const { count, bytes, oldestMs } = database.backlog()
     return {
@@ -56,11 +67,35 @@ export class NodeOperations implements NodeStatus {
         oldestSeconds: oldestMs === null ? 0 : Math.round((Date.now() - oldestMs) / 1000),
       },
       cloud: cloud.name,
+      ...(cluster && {
+        cluster: { self: cluster.self, coordinator: cluster.coordinator, peers: cluster.peers() },
+      }),
     }
   }
 
-  peers(): Record<string, unknown>[] {
-    return []
+  peers(): PeerStatus[] {
+    return this.#facts.cluster?.peers() ?? []
+  }
+
+  /** What the coordinator is told every so often. */
+  report(): PeerReport {
+    const { thread } = this.#node
+    const { shared, settings, database } = thread.cache
+    const { bytes, oldestMs } = database.backlog()
+    const stats = this.cacheStats()
+    return {
+      health: this.health().status,
+      usedBytes: shared.counter('usedBytes'),
+      capacityBytes: settings.capacityBytes,
+      hits: stats['hits'] ?? 0,
+      misses: stats['misses'] ?? 0,
+      peerHits: stats['peerChunks'] ?? 0,
+      peerBytes: stats['peerBytes'] ?? 0,
+      cloudReads: stats['cloudChunks'] ?? 0,
+      cloudBytes: stats['cloudBytes'] ?? 0,
+      backlogBytes: bytes,
+      backlogAgeMs: oldestMs === null ? 0 : Math.max(0, Date.now() - oldestMs),
+    }
   }
 
   cache(): Record<string, unknown> {

@@ -1,9 +1,7 @@
 /** A node that has been started in this process, as the command line sees it. */
-export interface RunningNode {
+import type { RunningProgram } from './foreground.ts'
+
+export interface RunningNode extends RunningProgram {
   readonly mountPoint: string
   readonly apiUrl: string
-  /** Stops accepting, flushes, drains (bounded), unmounts. Safe to call again. */
-  stop(): Promise<void>
-  /** Rejects when the node cannot go on; never resolves. */
-  readonly failed: Promise<never>
 }

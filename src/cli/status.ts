@@ -1,14 +1,27 @@
-/** `cachefs status`: what a node holds, does, and still has to bring to the cloud. */
+/**
+ * `cachefs status`: what a node holds, does, and still has to bring to the cloud; and the cluster
+ * that it is part of.
+ */
 import type { Command } from 'commander'
 import { addApiFlags, connect } from './api-flags.ts'
+import { clusterLines } from './cluster-table.ts'
+import type { ClusterAnswer } from './cluster-table.ts'
 import { print } from './output.ts'
 
 export function addStatus(program: Command): void {
   const command = program
     .command('status')
-    .description('Show what a node holds, does, and still has to bring to the cloud')
+    .description('Show what a node holds, does, and still has to bring to the cloud; and its peers')
   addApiFlags(command).action(async () => {
     const { api, json } = await connect(command)
-    print(await api.status(), json)
+    const status = await api.status()
+    if (json) {
+      print(status, json)
+      return
+    }
+    const { cluster, ...node } = status
+    print(node, json)
+    if (cluster === undefined) return
+    console.log(`\n${clusterLines(cluster as ClusterAnswer).join('\n')}`)
   })
 }

@@ -7,9 +7,9 @@ import type { Command } from 'commander'
 import { DIR_FLAG, JSON_FLAG } from './api-flags.ts'
 import { startDetached } from './detached.ts'
 import { addFlags, readFlags, switchFlag } from './flag.ts'
-import { runInForeground } from './foreground.ts'
 import { addNodeFlags, readNodeOptions } from './node-options.ts'
 import type { NodeOptions } from './node-options.ts'
+import { runNode } from './run-node.ts'
 import type { RunningNode } from './running-node.ts'
 import { StateFolder } from './state-folder.ts'
 
@@ -65,7 +65,7 @@ function placesOf({ mountPoint, nvmeDir, cloud }: NodeOptions): string[] {
 
 async function runHere(folder: StateFolder, options: NodeOptions, json: boolean): Promise<void> {
   try {
-    await runInForeground(options, async (node) => {
+    await runNode(options, async (node) => {
       await folder.record(node)
       introduce(introductionOf(node, options, folder), json)
       // To the process that started this one in the background, and passed on --detach.

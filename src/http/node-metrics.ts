@@ -7,7 +7,7 @@ export function nodeMetrics(node: NodeStatus, registry: Registry): void {
   collectDefaultMetrics({ register: registry })
   for (const name of Object.keys(node.cacheStats())) {
     const counter: Counter = new Counter({
-      name: `cachefs_${snake(name)}_total`,
+      name: `cachefs_${snakeCase(name)}_total`,
       help: `${name} since the start`,
       registers: [registry],
       collect() {
@@ -18,7 +18,7 @@ export function nodeMetrics(node: NodeStatus, registry: Registry): void {
   }
   for (const name of ['usedBytes', 'capacityBytes', 'unsyncedBytes', 'diskFreeBytes']) {
     const gauge: Gauge = new Gauge({
-      name: `cachefs_${snake(name)}`,
+      name: `cachefs_${snakeCase(name)}`,
       help: `${name} of the NVMe cache`,
       registers: [registry],
       collect() {
@@ -28,6 +28,6 @@ export function nodeMetrics(node: NodeStatus, registry: Registry): void {
   }
 }
 
-function snake(name: string): string {
+export function snakeCase(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }

@@ -33,7 +33,9 @@ export function nodeRoutes(app: FastifyInstance, node: NodeStatus, stopping: Abo
   const about = (summary: string): { schema: object } => ({ schema: { summary, tags: ['node'] } })
   app.get('/api/health', about('Whether the node works'), () => node.health())
   app.get('/api/status', about('What the node holds, does and owes the cloud'), () => node.status())
-  app.get('/api/peers', about('Other nodes that are known'), () => node.peers())
+  app.get('/api/peers', about('The nodes of the cluster; none with an embedded coordinator'), () =>
+    node.peers(),
+  )
   app.get('/api/cache', about('Capacity and use of the NVMe'), () => node.cache())
   app.get('/api/cache/stats', about('Counters since the start'), () => node.cacheStats())
   app.get('/api/receipt/*', about('Where the bytes of a file are'), (request) =>

@@ -3,6 +3,8 @@
  * implements it (cli/node-operations.ts); `http/` only translates. Answers are plain JSON objects.
  * Paths are absolute within the volume; a path that is not there rejects with ENOENT.
  */
+import type { PeerStatus } from '../tiers/peers/peer-status.ts'
+
 export interface Health {
   status: 'ok' | 'degraded'
   /** What does not work at present, since when, one sentence each. */
@@ -27,8 +29,8 @@ export interface NodeStatus {
   health(): Health
   /** Volume, mount point, uptime, capacity, backlog (bytes, chunks, age), tiers. */
   status(): Record<string, unknown>
-  /** Other nodes that are known; none with the embedded coordinator. */
-  peers(): Record<string, unknown>[]
+  /** The nodes of the cluster, this one among them; none with the embedded coordinator. */
+  peers(): PeerStatus[]
   /** Capacity and use of the NVMe. */
   cache(): Record<string, unknown>
   /** Counters since the start: hits, misses, fetched, uploaded, evicted. */

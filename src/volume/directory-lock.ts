@@ -1,11 +1,22 @@
 /**
- * One process per NVMe directory: an exclusive transaction on a small database, held while the
+ * One process per data directory: an exclusive transaction on a small database, held while the
  * process lives. The kernel gives the lock back when the process dies, however it dies.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { FsError } from '../base/fs-error.ts'
+
+/** SQLite's result code for what somebody else has locked (sqlite.org/rescode.html). */
+const SQLITE_BUSY = 5
+
+/** What the directory is for, and the flag that names it. */
+export interface DirectoryUse {
+  name: string
+  flag: string
+}
+
+const NVME: DirectoryUse = { name: 'NVMe directory', flag: '-nvme' }
 
 export class DirectoryLock {
   readonly #database: DatabaseSync
@@ -14,9 +25,9 @@ export class DirectoryLock {
     this.#database = database
   }
 
-  /** EBUSY: another process has it. */
-  static take(directory: string): DirectoryLock {
-    makeDirectory(directory)
+  /** EBUSY: another process has it. EACCES: it cannot be used. */
+  static take(directory: string, use: DirectoryUse = NVME): DirectoryLock {
+    makeDirectory(directory, use)
     let database: DatabaseSync | undefined
     try {
       database = new DatabaseSync(join(directory, 'lock.db'), { timeout: 0 })
@@ -24,8 +35,7 @@ export class DirectoryLock {
       return new DirectoryLock(database)
     } catch (cause) {
       database?.close()
-      const message = `${directory} is in use by another process: stop it, or use another -nvme`
-      throw new FsError('EBUSY', message, { path: directory, cause })
+      throw failure(directory, use, cause)
     }
   }
 
@@ -34,11 +44,20 @@ export class DirectoryLock {
   }
 }
 
-function makeDirectory(path: string): void {
+function failure(path: string, { name, flag }: DirectoryUse, cause: unknown): FsError {
+  if (((cause as { errcode?: number }).errcode ?? 0) % 256 === SQLITE_BUSY) {
+    const message = `${path} is in use by another process: stop it, or use another ${flag}`
+    return new FsError('EBUSY', message, { path, cause })
+  }
+  const message = `the ${name} ${path} cannot be written to: name another with ${flag}`
+  return new FsError('EACCES', message, { path, cause })
+}
+
+function makeDirectory(path: string, { name, flag }: DirectoryUse): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
   } catch (cause) {
-    const message = `the NVMe directory ${path} cannot be made: name a writable directory`
+    const message = `the ${name} ${path} cannot be made: name a writable one with ${flag}`
     throw new FsError('EACCES', message, { path, cause })
   }
 }

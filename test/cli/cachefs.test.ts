@@ -28,6 +28,17 @@ describe('bin/cachefs', () => {
     assert.equal(pid, node.child.pid)
   })
 
+  test('status of a node in a cluster ends with the nodes', async () => {
+    const args = ['-port', '0', '-mount', '/tmp/none', '-cloud-dir', '/tmp/c']
+    await using member = new Program('client', args, { STAND_IN: 'has-peers' })
+    const [, api = ''] = await member.says(/api=(\S+)/)
+    const { stdout } = await cachefs('status', '--api', api)
+    assert.match(stdout, /usedBytes .*\n\ncoordinator http:\/\/c:8080: connected .*\nnode +state /)
+    assert.doesNotMatch(stdout, /cluster\./)
+    const json = JSON.parse((await cachefs('status', '--api', api, '--json')).stdout) as object
+    assert.ok('cluster' in json)
+  })
+
   test('receipt and explain ask about the path in the volume', async () => {
     for (const verb of ['receipt', 'explain']) {
       const { stdout } = await cachefs(verb, '/tmp/none/a b/ü?', '-json')

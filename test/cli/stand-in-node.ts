@@ -13,6 +13,11 @@ import type { NodeOptions } from '../../src/cli/node-options.ts'
 import type { RunningNode } from '../../src/cli/running-node.ts'
 
 const BEHAVIOUR = process.env['STAND_IN'] ?? ''
+const CLUSTER = {
+  self: 'a',
+  coordinator: { url: 'http://c:8080', connected: true, since: 'noon' },
+  peers: [],
+}
 
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   if (BEHAVIOUR === 'fails-to-start') throw new Error('the bucket is not there: make it first')
@@ -51,7 +56,8 @@ async function answer(
   if (apiKey !== undefined && request.headers['x-api-key'] !== apiKey) {
     send(401, { error: { code: 'EACCES', message: 'an API key is needed' } })
   } else if (url === '/api/status') {
-    send(200, { mountPoint, pid: process.pid, cache: { usedBytes: 5 * 2 ** 20 } })
+    const cluster = BEHAVIOUR === 'has-peers' ? { cluster: CLUSTER } : {}
+    send(200, { mountPoint, pid: process.pid, cache: { usedBytes: 5 * 2 ** 20 }, ...cluster })
   } else if (url.endsWith('/none')) {
     send(404, { error: { code: 'ENOENT', message: 'ENOENT: no such file: /none' } })
   } else if (method === 'GET') {

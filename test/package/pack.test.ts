@@ -78,6 +78,8 @@ describe('the published package', () => {
     assert.match(version, /^\d+\.\d+\.\d+\n$/)
     const { stdout: client } = await run(program('cachefs-client'), ['--help'])
     assert.match(client, /--mount/)
+    const { stdout: coordinator } = await run(program('cachefs-coordinator'), ['--help'])
+    assert.match(coordinator, /--data/)
   })
 
   test('runs a node: mounts, keeps a file, stops', withFuse, async () => {

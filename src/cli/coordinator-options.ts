@@ -1,0 +1,85 @@
+/**
+ * Everything that a coordinator can be told, parsed and checked. Without a key it listens to this
+ * machine only, unless it is told otherwise: who reaches it can read and change every name.
+ */
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import type { LogFormat, LogLevel } from '../base/logger.ts'
+import { addFlags, flag, optionalFlag, readFlags } from './flag.ts'
+import type { Environment } from './flag.ts'
+import { NODE_FLAGS, parsePath, parsePort } from './node-flags.ts'
+import { UsageError } from './usage-error.ts'
+
+export interface CoordinatorOptions {
+  host: string
+  /** 0: any that is free. */
+  port: number
+  /** Absolute. */
+  dataDir: string
+  apiKey: string | undefined
+  logLevel: LogLevel
+  logFormat: LogFormat
+}
+
+const COORDINATOR_FLAGS = {
+  host: optionalFlag({
+    value: '<address>',
+    about: 'where it listens: all addresses with an API key or POD_IP, else 127.0.0.1',
+    parse: String,
+  }),
+  port: flag('8080', {
+    value: '<port>',
+    about: 'of the API and of the nodes; 0: any that is free',
+    parse: parsePort,
+  }),
+  data: optionalFlag({
+    value: '<dir>',
+    about: 'where the names are kept, ~/.cachefs/coordinator unless given',
+    parse: parsePath,
+  }),
+  store: flag('sqlite', {
+    value: '<store>',
+    about: 'what keeps them: sqlite, in the data directory',
+    parse: String,
+  }),
+  'api-key': optionalFlag({
+    value: '<key>',
+    about: 'what nodes and requests must carry in X-API-Key',
+    parse: String,
+  }),
+  'log-level': NODE_FLAGS['log-level'],
+  'log-format': NODE_FLAGS['log-format'],
+}
+
+export function addCoordinatorFlags(command: Command): void {
+  addFlags(command, COORDINATOR_FLAGS)
+}
+
+/** The options of a command that was parsed; a UsageError says what to change. */
+export function readCoordinatorOptions(
+  command: Command,
+  environment: Environment,
+): CoordinatorOptions {
+  const values = readFlags(command, COORDINATOR_FLAGS, environment)
+  checkStore(values.store)
+  const apiKey = values['api-key']
+  const isForOthers = apiKey !== undefined || (environment['POD_IP'] ?? '') !== ''
+  return {
+    host: values.host ?? (isForOthers ? '0.0.0.0' : '127.0.0.1'),
+    port: values.port,
+    dataDir: values.data ?? join(homedir(), '.cachefs/coordinator'),
+    apiKey,
+    logLevel: values['log-level'],
+    logFormat: values['log-format'],
+  }
+}
+
+/** Not while the flag is parsed: that would repeat the URL, and with it a password. */
+function checkStore(store: string): void {
+  if (store === 'sqlite') return
+  if (/^postgres(ql)?:/i.test(store)) {
+    throw new UsageError('--store: this version keeps names in SQLite only: give sqlite')
+  }
+  throw new UsageError('--store: give sqlite')
+}

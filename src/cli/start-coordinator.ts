@@ -1,0 +1,68 @@
+/**
+ * One coordinator in this process: takes its data directory, opens what it kept, then listens; and
+ * takes it down in the reverse. A start that fails half-way leaves nothing running.
+ */
+import type { Logger } from '../base/logger.ts'
+import { AnnouncedLocations } from '../coordinator/announced-locations.ts'
+import { CoordinatorDatabase } from '../coordinator/coordinator-database.ts'
+import { PeerKeeper } from '../coordinator/peer-keeper.ts'
+import type { ApiServer } from '../http/api-server.ts'
+import { serveCoordinatorApi } from '../http/coordinator-api.ts'
+import { DirectoryLock } from '../volume/directory-lock.ts'
+import { packageVersion } from './command-line.ts'
+import type { CoordinatorOptions } from './coordinator-options.ts'
+import type { RunningProgram } from './foreground.ts'
+
+export interface RunningCoordinator extends RunningProgram {
+  readonly apiUrl: string
+}
+
+const DATA = { name: 'data directory', flag: '-data' }
+
+export async function startCoordinator(
+  options: CoordinatorOptions,
+  { logger }: { logger: Logger },
+): Promise<RunningCoordinator> {
+  await using parts = new AsyncDisposableStack()
+  const lock = DirectoryLock.take(options.dataDir, DATA)
+  parts.defer(() => lock.release())
+  const database = CoordinatorDatabase.open(options.dataDir)
+  parts.defer(() => database.close())
+  const keeper = new PeerKeeper(database, logger)
+  parts.defer(() => keeper.stop())
+  const api = await serve(options, keeper, logger)
+  parts.defer(() => api.close())
+  warnOfStrangers(options, logger)
+  const running = parts.move()
+  let stopping: Promise<void> | undefined
+  return {
+    apiUrl: api.url,
+    stop: () => (stopping ??= running.disposeAsync()),
+    failed: Promise.withResolvers<never>().promise,
+  }
+}
+
+async function serve(
+  { host, port, apiKey }: CoordinatorOptions,
+  keeper: PeerKeeper,
+  logger: Logger,
+): Promise<ApiServer> {
+  const locations = new AnnouncedLocations()
+  keeper.registry.onChange(({ kind, peer }) => {
+    if (kind === 'left') locations.forgetPeer(peer.id)
+  })
+  const coordinator = {
+    peers: keeper.registry,
+    locations,
+    health: () => keeper.health(),
+    stats: () => ({ version: packageVersion() }),
+  }
+  const version = packageVersion()
+  return await serveCoordinatorApi({ coordinator, apiKey, version, logger }, { host, port })
+}
+
+function warnOfStrangers({ host, apiKey }: CoordinatorOptions, logger: Logger): void {
+  const isLocal = ['localhost', '::1'].includes(host) || host.startsWith('127.')
+  if (isLocal || (apiKey ?? '') !== '') return
+  logger.warn(`whoever reaches ${host} can read and change every name: set -api-key`)
+}

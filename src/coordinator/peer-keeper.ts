@@ -1,0 +1,51 @@
+/**
+ * The registry of nodes with its life around it: every few seconds silent nodes are dropped and
+ * what changed is saved. A disk that takes nothing stops neither; it is told as a problem, and
+ * what was not saved is saved later.
+ */
+import { describe } from '../base/fs-error.ts'
+import type { Logger } from '../base/logger.ts'
+import { limits } from '../limits.ts'
+import type { CoordinatorDatabase } from './coordinator-database.ts'
+import { PeerRegistry } from './peer-registry.ts'
+
+export class PeerKeeper {
+  readonly registry: PeerRegistry
+  readonly #database: CoordinatorDatabase
+  readonly #logger: Logger
+  readonly #timer: NodeJS.Timeout
+  #failure: string | undefined
+
+  constructor(database: CoordinatorDatabase, logger: Logger) {
+    this.#database = database
+    this.#logger = logger
+    this.registry = new PeerRegistry({ store: database.peers })
+    this.registry.onChange(({ kind, peer: { id, url, state } }) => {
+      logger.info(`node ${id} ${kind === 'state' ? `is ${state}` : kind}: ${url}`)
+    })
+    this.#timer = setInterval(() => this.#keepHouse(), limits.peerSweepMs)
+    this.#timer.unref()
+  }
+
+  health(): { status: 'ok' | 'degraded'; problems: string[] } {
+    if (this.#failure === undefined) return { status: 'ok', problems: [] }
+    return { status: 'degraded', problems: [`nodes cannot be saved: ${this.#failure}`] }
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#keepHouse()
+  }
+
+  #keepHouse(): void {
+    try {
+      this.registry.sweep()
+      this.registry.save()
+      this.#database.checkpoint()
+      this.#failure = undefined
+    } catch (error) {
+      if (this.#failure === undefined) this.#logger.error({ err: error }, 'nodes cannot be saved')
+      this.#failure = describe(error)
+    }
+  }
+}

@@ -1,0 +1,18 @@
+/** How the coordinator is doing, and the cluster with it. */
+import type { FastifyInstance } from 'fastify'
+import { clusterTotals, hitRatio } from './cluster-totals.ts'
+import type { CoordinatorStatus } from './coordinator-status.ts'
+
+export function coordinatorRoutes(app: FastifyInstance, coordinator: CoordinatorStatus): void {
+  const tags = ['coordinator']
+  const startedMs = performance.now()
+  app.get('/api/health', { schema: { summary: 'Whether the coordinator works', tags } }, () =>
+    coordinator.health(),
+  )
+  const summary = 'All nodes together: space, hits and misses, what is not in the cloud yet'
+  app.get('/api/stats', { schema: { summary, tags } }, () => {
+    const totals = clusterTotals(coordinator.peers.list())
+    const uptimeSeconds = Math.round((performance.now() - startedMs) / 1000)
+    return { uptimeSeconds, ...totals, hitRatio: hitRatio(totals), ...coordinator.stats() }
+  })
+}

@@ -1,0 +1,28 @@
+/**
+ * What the coordinator's API serves, as it needs it: the registry of nodes
+ * (coordinator/peer-registry.ts), where files are, and how the coordinator itself is doing. `http/`
+ * only translates.
+ */
+import type { FileLocations } from '../tiers/peers/file-locations.ts'
+import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
+import type { Health } from './node-status.ts'
+
+export interface PeerList {
+  /** EINVAL: it cannot be so. */
+  register(registration: PeerRegistration): PeerStatus
+  /** ENOENT: the node has to register first. */
+  status(id: string, report: Partial<PeerReport>): PeerStatus
+  get(id: string): PeerStatus | undefined
+  /** Ordered by id. */
+  list(): PeerStatus[]
+  /** Some that are not silent, in random order. */
+  any(count: number, except?: string): PeerStatus[]
+}
+
+export interface CoordinatorStatus {
+  readonly peers: PeerList
+  readonly locations: FileLocations
+  health(): Health
+  /** Beside the totals of all nodes. */
+  stats(): Record<string, unknown>
+}
