@@ -9,6 +9,7 @@ import { limits } from '../limits.ts'
 import { SEEK_DATA, SEEK_HOLE } from '../tiers/nvme/native-calls.ts'
 import type { CommittedChunk } from './chunk-index.ts'
 import type { Need } from './need.ts'
+import type { LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { RememberedInode } from './chunk-memory.ts'
 
@@ -67,14 +68,15 @@ export class FileReader {
       shared.add('misses', 1)
       return false
     }
-    if (row) this.#use(ino, index, row.accessed)
+    if (row) this.#use(ino, row)
     known.present.add(index)
     return true
   }
 
-  #use(ino: number, index: number, accessed: number): void {
+  #use(ino: number, { index, accessed, length }: LocalChunk): void {
     const { database, shared } = this.#cache
     shared.add('hits', 1)
+    shared.add('hitBytes', length)
     const nowMs = Date.now()
     if (nowMs - accessed < limits.accessGranularityMs) return
     database.transaction(() => {

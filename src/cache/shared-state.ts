@@ -21,6 +21,7 @@ const COUNTERS = [
   'volumeBytes',
   'volumeFiles',
   'hits',
+  'hitBytes',
   'misses',
   /** 1 while the oldest write that is not durable is older than its bound. */
   'overdue',

@@ -114,6 +114,7 @@ export class NodeOperations implements NodeStatus {
     const { uploader, fetcher, evictor, trash, thread } = this.#node
     return {
       hits: thread.cache.shared.counter('hits'),
+      hitBytes: thread.cache.shared.counter('hitBytes'),
       misses: thread.cache.shared.counter('misses'),
       fetchedChunks: fetcher.fetchedChunks,
       fetchedBytes: fetcher.fetchedBytes,
