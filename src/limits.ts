@@ -158,6 +158,11 @@ export const limits = {
   progressLookMs: 1000,
   /** Share of the capacity that eviction goes down to. */
   evictTo: 0.9,
+  /**
+   * Chunks of the cache that should not be waiting for the cloud (half of a smaller cache): twice
+   * what the requests that a kernel has under way by default, 12, touch at their worst.
+   */
+  looseChunks: 48,
   /** Chunks evicted between two looks at the disk. */
   evictBatch: 64,
   /** Writers wait so long for space that only the cloud can give, ms, then ENOSPC. */

@@ -32,6 +32,18 @@ export class Evictor {
     )
   }
 
+  /**
+   * So little of the cache can be evicted that a request would lose one chunk while it waits for
+   * the next, or to another request, over and over.
+   */
+  isTight(): boolean {
+    const { shared, settings } = this.#cache
+    const free = shared.counter('freeBytes') - settings.freeFloorBytes
+    const reach = Math.min(settings.capacityBytes, shared.counter('usedBytes') + free)
+    const loose = reach - shared.counter('unsyncedBytes')
+    return loose < Math.min(reach / 2, limits.looseChunks * settings.chunkSize)
+  }
+
   /** Evicts until there is room; false where nothing more can go. */
   async makeRoom(bytes: number): Promise<boolean> {
     this.measure()

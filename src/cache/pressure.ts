@@ -78,11 +78,26 @@ export class Pressure {
   async #fetch(need: Need & { kind: 'chunks' }, signal?: AbortSignal): Promise<void> {
     const { fetcher, readahead } = this.#parts
     if (need.reading) readahead.seen(need.ino, need.last)
+    await this.#loosen(signal)
     await fetcher.fetch(need.ino, need.first, need.last, signal)
+  }
+
+  /** Until enough of the cache can be evicted, as long as the cloud takes what cannot. */
+  async #loosen(signal?: AbortSignal): Promise<void> {
+    const { evictor, uploader, progress, cache } = this.#parts
+    if (!evictor.isTight()) return
+    const mayHelp = (): boolean => {
+      this.#commitEarly()
+      return uploader.failure === undefined && cache.database.oldestUploadMs() !== null
+    }
+    await uploader.hurried(async () => {
+      while (evictor.isTight() && mayHelp()) await progress.next(signal)
+    })
   }
 
   async #space(bytes: number, signal?: AbortSignal): Promise<void> {
     const { evictor, progress, uploader, cache } = this.#parts
+    await this.#loosen(signal)
     let seen = uploader.uploadedChunks
     let until = Date.now() + limits.spaceWaitMs
     while (!(await evictor.makeRoom(bytes))) {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
@@ -43,6 +44,34 @@ test('a file of 64 MB through a cache of 16 MB', { timeout: 120_000 }, async () 
   const again = await ClientProcess.start(home, { flags })
   assert.equal(await checksum(target), wanted, 'after kill -9')
   assert.equal(await again.stop(), 0)
+})
+
+test('a cache full of what is not closed yet', { timeout: 120_000 }, async (t) => {
+  using home = new ClientHome()
+  const flags = ['-chunk-size', '1', '-nvme-capacity', '16M']
+  const client = await ClientProcess.start(home, { flags })
+  const [old, fresh] = [join(home.mount, 'old'), join(home.mount, 'fresh')]
+  const data = new Random(5).bytes(4 * MIB)
+  writeFileSync(old, data)
+  await client.act('wait', '/')
+  await client.act('evict', '/')
+  const filling = await open(fresh, 'w')
+  await filling.write(new Random(6).bytes(15.5 * MIB))
+  await t.test('a write that needs two chunks of the cloud', async () => {
+    await using handle = await open(old, 'r+')
+    data.fill(7, MIB / 2, (3 * MIB) / 2)
+    await handle.write(data, MIB / 2, MIB, MIB / 2)
+  })
+  await t.test('a read that needs two others', async () => {
+    await filling.write(new Random(8).bytes(MIB), 0, MIB, 0)
+    await using handle = await open(old)
+    const part = Buffer.alloc(MIB)
+    await handle.read(part, 0, MIB, (5 * MIB) / 2)
+    assert.deepEqual(part, data.subarray((5 * MIB) / 2, (7 * MIB) / 2))
+  })
+  await filling.close()
+  assert.equal(await checksum(old), createHash('sha256').update(data).digest('hex'))
+  assert.equal(await client.stop(), 0)
 })
 
 /** A small disk: a file with ext4 in it, mounted at the node's NVMe directory. */
