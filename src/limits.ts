@@ -59,6 +59,8 @@ export const limits = {
   changeLogEntries: 100_000,
   /** The log is cut to that after so many changes. */
   changeLogTrim: 1000,
+  /** The coordinator's log of names goes into its database so often, ms. */
+  coordinatorCheckpointMs: 5_000,
   /** Copies held for peers are compared with the metadata so often, ms. */
   heldSettleMs: 60_000,
   /** A whole copy of the metadata has to arrive in this time, ms. */

@@ -38,7 +38,7 @@ export const NODE_FLAGS = {
   }),
   coordinator: flag('embedded', {
     value: '<where>',
-    about: 'who keeps the names: embedded, in this node',
+    about: 'who keeps the names: host:port, or embedded for this node alone',
     parse: parseCoordinator,
   }),
   host: optionalFlag({
@@ -198,9 +198,11 @@ function parseFreeFloor(text: string): { bytes: number } | { fraction: number } 
   return { fraction: Number(percent) / 100 }
 }
 
-function parseCoordinator(text: string): 'embedded' {
+function parseCoordinator(text: string): string {
   if (text === 'embedded') return text
-  throw new UsageError('this version has no coordinator on other machines yet: use embedded')
+  const address = text.replace(/^http:\/\//, '').replace(/\/$/, '')
+  if (/^(\[[0-9a-f:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/i.test(address)) return address
+  throw new UsageError('give host:port of the coordinator, or embedded')
 }
 
 function parsePeerId(text: string): string | undefined {

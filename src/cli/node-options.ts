@@ -34,7 +34,8 @@ export interface NodeOptions {
   nvmeCapacityBytes: number
   /** Space of the NVMe's file system that is left to others. */
   nvmeFreeFloor: { bytes: number } | { fraction: number }
-  coordinator: 'embedded'
+  /** `host:port`, or embedded. */
+  coordinator: string
   /** Address the API listens on. */
   host: string
   /** 0: any that is free. */

@@ -16,6 +16,7 @@ import { openCloudTier, type CloudTierOptions } from '../tiers/cloud/open-cloud-
 import { VolumeFiles, type Changes } from '../volume/volume-files.ts'
 import { VolumeNode } from '../volume/volume-node.ts'
 import { packageVersion } from './command-line.ts'
+import { NodeCluster } from './node-cluster.ts'
 import { NodeOperations } from './node-operations.ts'
 import type { CloudOptions, NodeOptions } from './node-options.ts'
 import type { RunningNode } from './running-node.ts'
@@ -27,17 +28,22 @@ export async function startNode(
   const failed = Promise.withResolvers<never>()
   // The caller races it; before that a failure must not count as a lost promise.
   failed.promise.catch(() => undefined)
-  const node = await openVolume(options)
+  const cluster =
+    options.coordinator === 'embedded' ? undefined : new NodeCluster(options, options.coordinator)
+  const node = await openVolume(options, cluster)
   const changes = new KernelChanges(logger)
   let api: ApiServer | undefined
   try {
-    api = await serveApi(options, node, changes)
+    const served = await serveApi(options, { node, changes, cluster })
+    api = served.api
     const server = await mount(options, node, failed.reject)
     changes.server = server
+    if (node.replica) node.replica.kernel = server
+    cluster?.announce(advertisedUrl(options, api.url), () => served.operations.report())
     void server.closed.then(() => {
       failed.reject(new FsError('ENODEV', `${server.mountPoint} was unmounted from outside`))
     })
-    return running({ node, api, server, changes, failed: failed.promise })
+    return running({ node, api, server, changes, cluster, failed: failed.promise })
   } catch (error) {
     await api?.close()
     await node.close()
@@ -50,12 +56,14 @@ interface Parts {
   api: ApiServer
   server: FuseServer
   changes: KernelChanges
+  cluster: NodeCluster | undefined
   failed: Promise<never>
 }
 
-function running({ node, api, server, changes, failed }: Parts): RunningNode {
+function running({ node, api, server, changes, cluster, failed }: Parts): RunningNode {
   const stop = async (): Promise<void> => {
     changes.server = undefined
+    cluster?.stop()
     await api.close()
     await server.close()
     await node.drain(AbortSignal.timeout(limits.drainMs))
@@ -72,19 +80,25 @@ function running({ node, api, server, changes, failed }: Parts): RunningNode {
 
 async function serveApi(
   options: NodeOptions,
-  node: VolumeNode,
-  changes: Changes,
-): Promise<ApiServer> {
+  {
+    node,
+    changes,
+    cluster,
+  }: { node: VolumeNode; changes: Changes; cluster: NodeCluster | undefined },
+): Promise<{ api: ApiServer; operations: NodeOperations }> {
   const files = new VolumeFiles({
     volume: node.thread.volume,
     satisfy: (need, how) => node.satisfy(need, how),
     changes,
     onLateFailure: (error) => loggerOf('API').error({ err: error }, 'closing a file failed'),
   })
-  return await serveNodeApi(
+  const facts = { mountPoint: options.mountPoint, cluster: cluster?.view }
+  const operations = new NodeOperations(node, files, facts)
+  const api = await serveNodeApi(
     {
       files,
-      node: new NodeOperations(node, files, { mountPoint: options.mountPoint }),
+      node: operations,
+      chunks: node.exchange,
       apiKey: options.apiKey,
       maxUploadBytes: options.uploadLimitBytes,
       version: packageVersion(),
@@ -92,9 +106,20 @@ async function serveApi(
     },
     { host: options.host, port: options.port },
   )
+  return { api, operations }
 }
 
-async function openVolume(options: NodeOptions): Promise<VolumeNode> {
+/** Where other nodes reach this one. */
+function advertisedUrl({ advertisedHost }: NodeOptions, url: string): string {
+  if (advertisedHost === undefined) return url
+  const host = advertisedHost.includes(':') ? `[${advertisedHost}]` : advertisedHost
+  return `http://${host}:${new URL(url).port}`
+}
+
+async function openVolume(
+  options: NodeOptions,
+  cluster: NodeCluster | undefined,
+): Promise<VolumeNode> {
   const { cloud: where, nvmeDir } = options
   const cloud = await openCloudTier(tierOptions(where))
   try {
@@ -109,6 +134,8 @@ async function openVolume(options: NodeOptions): Promise<VolumeNode> {
       maxUnsyncedSeconds: (options.maxUnsyncedMs ?? 0) / 1000,
       durableClose: options.durability === 'cloud',
       logger: loggerOf('CACHE'),
+      link: cluster?.link,
+      peers: cluster?.peers,
     })
   } catch (error) {
     await cloud.close()
@@ -145,12 +172,7 @@ function mount(
       data: node.threadSettings,
       count: options.fuseThreads,
     },
-    // Every change comes through this mount or is announced to it: nothing goes stale by itself.
-    timeouts: {
-      entryMs: limits.kernelCacheMs,
-      attributesMs: limits.kernelCacheMs,
-      negativeMs: limits.kernelCacheMs,
-    },
+    timeouts: node.replica ? SHARED_TIMEOUTS : OWN_TIMEOUTS,
     satisfy: (need, how) => node.satisfy(need, how),
     onHint: (message) => {
       node.hint(message)
@@ -162,6 +184,19 @@ function mount(
     ...(options.trace ? { traceFd: 2 } : {}),
   })
 }
+
+/** Every change comes through this mount or is announced to it: nothing goes stale by itself. */
+const OWN_TIMEOUTS = {
+  entryMs: limits.kernelCacheMs,
+  attributesMs: limits.kernelCacheMs,
+  negativeMs: limits.kernelCacheMs,
+}
+
+/**
+ * Other nodes change names: the kernel asks for each, and is answered from the copy here. It
+ * forgets attributes when it is told to (volume/replica.ts), and soon enough when it is not.
+ */
+const SHARED_TIMEOUTS = { entryMs: 0, attributesMs: limits.linkKernelMs, negativeMs: 0 }
 
 /** Where it is there already, in whatever state, the mount itself says what is wrong with it. */
 function makeMountPoint(path: string): void {

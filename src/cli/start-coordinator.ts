@@ -2,9 +2,17 @@
  * One coordinator in this process: takes its data directory, opens what it kept, then listens; and
  * takes it down in the reverse. A start that fails half-way leaves nothing running.
  */
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { WebSocketServer } from 'ws'
 import type { Logger } from '../base/logger.ts'
 import { AnnouncedLocations } from '../coordinator/announced-locations.ts'
 import { CoordinatorDatabase } from '../coordinator/coordinator-database.ts'
+import { Coordinator } from '../coordinator/coordinator.ts'
+import { LINK_PATH, SNAPSHOT_PATH } from '../coordinator/link-protocol.ts'
+import { MetadataStore } from '../coordinator/metadata-store.ts'
+import { metadataRoutes } from '../http/metadata-routes.ts'
+import { limits } from '../limits.ts'
 import { PeerKeeper } from '../coordinator/peer-keeper.ts'
 import type { ApiServer } from '../http/api-server.ts'
 import { serveCoordinatorApi } from '../http/coordinator-api.ts'
@@ -30,7 +38,13 @@ export async function startCoordinator(
   parts.defer(() => database.close())
   const keeper = new PeerKeeper(database, logger)
   parts.defer(() => keeper.stop())
-  const api = await serve(options, keeper, logger)
+  const store = MetadataStore.open(join(options.dataDir, 'volume.db'))
+  parts.defer(() => store.close())
+  const coordinator = new Coordinator({ store, registry: keeper.registry, logger })
+  parts.defer(() => coordinator.close())
+  const checkpoints = setInterval(() => store.checkpoint(), limits.coordinatorCheckpointMs)
+  parts.defer(() => clearInterval(checkpoints))
+  const api = await serve(options, { keeper, store, coordinator }, logger)
   parts.defer(() => api.close())
   warnOfStrangers(options, logger)
   const running = parts.move()
@@ -43,22 +57,36 @@ export async function startCoordinator(
 }
 
 async function serve(
-  { host, port, apiKey }: CoordinatorOptions,
-  keeper: PeerKeeper,
+  { host, port, apiKey, dataDir }: CoordinatorOptions,
+  { keeper, store, coordinator }: Parts,
   logger: Logger,
 ): Promise<ApiServer> {
   const locations = new AnnouncedLocations()
   keeper.registry.onChange(({ kind, peer }) => {
     if (kind === 'left') locations.forgetPeer(peer.id)
   })
-  const coordinator = {
+  const status = {
     peers: keeper.registry,
     locations,
     health: () => keeper.health(),
-    stats: () => ({ version: packageVersion() }),
+    stats: () => ({ version: packageVersion(), ...store.totals(), changes: store.seq }),
   }
   const version = packageVersion()
-  return await serveCoordinatorApi({ coordinator, apiKey, version, logger }, { host, port })
+  const snapshots = { path: join(dataDir, 'snapshot'), make: (path: string) => store.copyTo(path) }
+  const routes = [(app: FastifyInstance) => metadataRoutes(app, SNAPSHOT_PATH, snapshots)]
+  const parts = { coordinator: status, apiKey, version, logger, routes }
+  const api = await serveCoordinatorApi(parts, { host, port })
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: limits.linkMessageBytes })
+  api.onUpgrade(LINK_PATH, (request, socket, head) => {
+    sockets.handleUpgrade(request, socket, head, (link) => coordinator.attach(link))
+  })
+  return api
+}
+
+interface Parts {
+  keeper: PeerKeeper
+  store: MetadataStore
+  coordinator: Coordinator
 }
 
 function warnOfStrangers({ host, apiKey }: CoordinatorOptions, logger: Logger): void {

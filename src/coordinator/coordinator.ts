@@ -11,10 +11,12 @@
  * that time has passed: they claim again what only memory knew (leases, orphans that are open).
  */
 import type { RawData, WebSocket } from 'ws'
+import { monotonicMs } from '../base/clock.ts'
 import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { limits } from '../limits.ts'
 import type { Change } from '../metadata/change.ts'
+import type { PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import { isOperation, type OperationArgs } from '../metadata/operations.ts'
 import {
   LINK_VERSION,
@@ -22,22 +24,19 @@ import {
   fromWire,
   toWire,
   type Hello,
-  type LinkPeer,
   type NodeMessage,
 } from './link-protocol.ts'
 import type { MetadataStore } from './metadata-store.ts'
 import { Orphans } from './orphans.ts'
+import type { PeerRegistry } from './peer-registry.ts'
 import { Session } from './session.ts'
 import { WriteLeases } from './write-leases.ts'
 
 export interface CoordinatorOptions {
   store: MetadataStore
   logger: Logger
-  /** A node came, went, or told how it is. */
-  onPeer: (
-    peer: LinkPeer,
-    event: { kind: 'joined' | 'left' } | { kind: 'status'; status: unknown },
-  ) => void
+  /** Who is there, for nodes and people. */
+  registry: PeerRegistry
 }
 
 interface Waiter {
@@ -57,6 +56,7 @@ export class Coordinator {
   readonly #ready = Promise.withResolvers<void>()
   #grace: NodeJS.Timeout | undefined
   #isClosed = false
+  #toldMs = 0
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
@@ -81,10 +81,9 @@ export class Coordinator {
     this.#ready.resolve()
   }
 
-  get peers(): LinkPeer[] {
-    return [...this.#sessions.values()]
-      .filter((session) => session.isCurrent)
-      .map(({ peer }) => peer)
+  /** Live nodes, as others are told of them. */
+  get #peers(): PeerStatus[] {
+    return this.#options.registry.list().filter(({ id }) => this.#sessions.get(id)?.isCurrent)
   }
 
   close(): void {
@@ -184,7 +183,11 @@ export class Coordinator {
         this.#orphans.settle(this.#sessions.values(), this.#confirmed())
         break
       case 'status':
-        this.#options.onPeer(session.peer, { kind: 'status', status: message.status })
+        this.#report(session, message.report)
+        break
+      case 'reachable':
+        session.peer.url = message.url
+        this.#register(session)
     }
   }
 
@@ -267,14 +270,35 @@ export class Coordinator {
       store.addSession(session.token)
       if (this.#absent.delete(session.token) && this.#absent.size === 0) this.#start()
       logger.info(`${session.peer.id} (${session.peer.url}) is here`)
-      this.#options.onPeer(session.peer, { kind: 'joined' })
-      this.#tellPeers()
+      this.#register(session)
     }
     this.#wake()
   }
 
+  /** Once others can reach it. */
+  #register({ peer, isCurrent }: Session): void {
+    if (!isCurrent || peer.url === '') return
+    try {
+      this.#options.registry.register(peer)
+    } catch (error) {
+      this.#options.logger.warn(`${peer.id}: ${describe(error)}`)
+    }
+    this.#tellPeers()
+  }
+
+  #report({ peer }: Session, report: Partial<PeerReport>): void {
+    const { registry, logger } = this.#options
+    if (registry.get(peer.id) === undefined) return
+    try {
+      registry.status(peer.id, report)
+    } catch (error) {
+      logger.warn(`${peer.id}: ${describe(error)}`)
+    }
+  }
+
   #tellPeers(): void {
-    const { peers } = this
+    this.#toldMs = monotonicMs()
+    const peers = this.#peers
     for (const session of this.#sessions.values()) session.send({ kind: 'peers', peers })
   }
 
@@ -313,6 +337,7 @@ export class Coordinator {
       if (!session.isTrusted && !isComing) this.#end(session)
     }
     this.#wake()
+    if (monotonicMs() - this.#toldMs > limits.peerReportMs) this.#tellPeers()
   }
 
   #end(session: Session): void {
@@ -322,7 +347,6 @@ export class Coordinator {
     this.#leases.drop(this.#holderOf(session))
     session.held.clear()
     this.#options.logger.warn(`${session.peer.id} (${session.peer.url}) has left`)
-    this.#options.onPeer(session.peer, { kind: 'left' })
     this.#tellPeers()
     this.#orphans.settle(this.#sessions.values(), this.#confirmed())
     this.#wake()

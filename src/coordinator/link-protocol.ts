@@ -4,6 +4,7 @@
  * is decoded within bounds and never trusted further than the key that opened the connection.
  */
 import { decode, encode } from '@msgpack/msgpack'
+import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import type { Change } from '../metadata/change.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
 
@@ -14,18 +15,11 @@ export const SNAPSHOT_PATH = '/api/metadata/snapshot'
 /** Both sides have to speak the same. */
 export const LINK_VERSION = 1
 
-/** A node as others know it. */
-export interface LinkPeer {
-  id: string
-  url: string
-  capacityBytes: number
-  version: string
-}
-
 export interface Hello {
   kind: 'hello'
   protocol: number
-  peer: LinkPeer
+  /** Its URL is empty while it cannot serve yet. */
+  peer: PeerRegistration
   /** Names this process of the node. */
   session: string
   store: string
@@ -51,7 +45,9 @@ export type NodeMessage =
   | { kind: 'returned'; inos: number[] }
   /** Nobody here has these orphans open any more. */
   | { kind: 'closed'; inos: number[] }
-  | { kind: 'status'; status: unknown }
+  /** Others can reach it there from now on. */
+  | { kind: 'reachable'; url: string }
+  | { kind: 'status'; report: Partial<PeerReport> }
 
 export type CoordinatorMessage =
   /** `snapshot`: the node's copy is of no use; it takes a whole one and says hello again. */
@@ -61,7 +57,7 @@ export type CoordinatorMessage =
   | { kind: 'result'; id: number; value?: unknown; error?: WireError }
   | { kind: 'renewed'; at: number }
   | { kind: 'recall'; ino: number }
-  | { kind: 'peers'; peers: LinkPeer[] }
+  | { kind: 'peers'; peers: PeerStatus[] }
 
 export interface WireError {
   code: string

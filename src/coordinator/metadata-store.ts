@@ -184,6 +184,11 @@ export class MetadataStore {
     this.#engine.sync()
   }
 
+  /** What the log has goes into the database. */
+  checkpoint(): void {
+    this.#engine.execute('PRAGMA wal_checkpoint(PASSIVE)')
+  }
+
   close(): void {
     this.#engine.close()
   }

@@ -18,6 +18,7 @@ import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { retry } from '../base/retry.ts'
 import { limits } from '../limits.ts'
+import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import type { CoordinatorLink, LinkedNode } from '../volume/coordinator-link.ts'
 import {
   LINK_PATH,
@@ -27,7 +28,6 @@ import {
   fromWire,
   toWire,
   type CoordinatorMessage,
-  type LinkPeer,
   type NodeMessage,
 } from './link-protocol.ts'
 import { PendingRequests, type LinkRequest } from './pending-requests.ts'
@@ -36,7 +36,7 @@ export interface NodeLinkOptions {
   /** `host:port` of the coordinator. */
   address: string
   apiKey: string
-  peer: LinkPeer
+  peer: PeerRegistration
   /** File that a whole copy is received in. */
   snapshotFile: string
   logger: Logger
@@ -52,13 +52,14 @@ export class NodeLink implements CoordinatorLink {
   #socket: WebSocket | undefined
   #isWelcome = false
   #store = ''
+  #url = ''
   #ttlMs = 0
   #trustedUntil = 0
   #trustWaiters: (() => void)[] = []
   #running: Promise<void> | undefined
   #renewals: NodeJS.Timeout | undefined
   /** Live nodes, this one included. */
-  peers: readonly LinkPeer[] = []
+  peers: readonly PeerStatus[] = []
   /** Since when the coordinator is connected, or away. */
   since = new Date()
 
@@ -80,8 +81,8 @@ export class NodeLink implements CoordinatorLink {
   }
 
   get isFirst(): boolean {
-    const ids = this.peers.map(({ id }) => id).sort()
-    return this.#isWelcome && ids[0] === this.peerId
+    const ids = this.peers.filter(({ state }) => state !== 'silent').map(({ id }) => id)
+    return this.#isWelcome && ids.sort()[0] === this.peerId
   }
 
   async open(node: LinkedNode): Promise<void> {
@@ -121,8 +122,14 @@ export class NodeLink implements CoordinatorLink {
     if (inos.length > 0) this.#send({ kind: 'closed', inos: [...inos] })
   }
 
-  status(status: unknown): void {
-    this.#send({ kind: 'status', status })
+  /** Others can reach this node there from now on. */
+  announce(url: string): void {
+    this.#url = url
+    this.#send({ kind: 'reachable', url })
+  }
+
+  status(report: PeerReport): void {
+    this.#send({ kind: 'status', report })
   }
 
   async trusted(signal?: AbortSignal): Promise<void> {
@@ -235,7 +242,7 @@ export class NodeLink implements CoordinatorLink {
   #hello(): void {
     const node = this.#node!
     const { store, seq } = node.state()
-    const { peer } = this.#options
+    const peer = { ...this.#options.peer, url: this.#url }
     const [leases, held] = [node.leases(), node.held()]
     const session = this.#session
     this.#send({ kind: 'hello', protocol: LINK_VERSION, peer, session, store, seq, leases, held })

@@ -9,10 +9,11 @@ import type { WebSocket } from 'ws'
 import { monotonicMs } from '../base/clock.ts'
 import { limits } from '../limits.ts'
 import type { Change } from '../metadata/change.ts'
-import { toWire, type CoordinatorMessage, type LinkPeer } from './link-protocol.ts'
+import type { PeerRegistration } from '../tiers/peers/peer-status.ts'
+import { toWire, type CoordinatorMessage } from './link-protocol.ts'
 
 export class Session {
-  readonly peer: LinkPeer
+  readonly peer: PeerRegistration
   /** Names the process of the node. */
   readonly token: string
   /** Undefined while it is not connected. */
@@ -28,7 +29,7 @@ export class Session {
   #trustedUntil = 0
   #lateSince: number | undefined
 
-  constructor(peer: LinkPeer, token: string, applied: number) {
+  constructor(peer: PeerRegistration, token: string, applied: number) {
     this.peer = peer
     this.token = token
     this.applied = applied

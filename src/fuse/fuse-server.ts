@@ -149,6 +149,16 @@ export class FuseServer {
     return this.#notifier.invalidateInode(ino, offset, length)
   }
 
+  /** The kernel forgets the attributes of an inode, before this returns: it waits for no lock. */
+  forgetAttributes(ino: number): void {
+    if (!this.#gone) this.#notifier.forgetAttributes(ino)
+  }
+
+  /** The kernel forgets the pages of an inode, as soon as nobody works on them. */
+  forgetPages(ino: number): Promise<void> {
+    return this.invalidateInode(ino, 0, 0)
+  }
+
   /** The kernel forgets what it knows about a name, present or absent. */
   invalidateEntry(parent: number, name: Uint8Array): Promise<void> {
     return this.#notifier.invalidateEntry(parent, name)

@@ -7,6 +7,7 @@
  * For callers: a returned promise resolves when the kernel has forgotten, which may take as long as
  * a request on the same inode takes. Never await it as a part of satisfying such a request.
  */
+import { writeSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
@@ -31,6 +32,16 @@ export class KernelNotifier {
   /** Pages from `offset` on (`length` 0: to the end) and attributes; `offset` -1: only those. */
   async invalidateInode(ino: number, offset: number, length: number): Promise<void> {
     await this.#send(inodeInvalidation(ino, offset, length))
+  }
+
+  /** Attributes alone take no lock that a request holds: any thread may say so, at once. */
+  forgetAttributes(ino: number): void {
+    if (this.#closed) return
+    try {
+      writeSync(this.#fd, inodeInvalidation(ino, -1, 0))
+    } catch (error) {
+      if (!FINE.has((error as NodeJS.ErrnoException).code ?? '')) throw error
+    }
   }
 
   async invalidateEntry(parent: number, name: Uint8Array): Promise<void> {

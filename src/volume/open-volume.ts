@@ -150,7 +150,9 @@ async function joinVolume(
   const identity = JSON.parse(agreed) as VolumeIdentity
   try {
     const remote = await inspectCloud(cloud)
-    checkIdentity(directory, identity.volume, cloud, remote, known === undefined)
+    // Until something was stored, the bucket may be one that nobody wrote to yet.
+    const isNew = engine.read(totals()).files <= 1
+    checkIdentity(directory, identity.volume, cloud, remote, isNew)
     if (remote === undefined) await writeIdentity(cloud, identity)
   } catch (error) {
     if (codeOf(error) !== 'EIO' && codeOf(error) !== 'ETIMEDOUT') throw error

@@ -3,7 +3,7 @@
  * commits, changes of names. A commit and the return of a lease for one inode happen one after the
  * other, so that a lease that is on its way back is not taken for one that is held. Main thread.
  */
-import type { Outcome } from '../base/blocked.ts'
+import { Blocked, resume, type Outcome } from '../base/blocked.ts'
 import { codeOf, describe } from '../base/fs-error.ts'
 import { KeyedMutex } from '../base/keyed-mutex.ts'
 import type { Logger } from '../base/logger.ts'
@@ -33,7 +33,7 @@ export class RemoteCommits implements RemoteMetadata {
   async commit(ino: number, release: boolean, signal?: AbortSignal): Promise<void> {
     using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
     const { committer, cache } = this.#thread
-    const prepared = committer.prepare(ino, release)
+    const prepared = await this.#run(() => committer.prepare(ino, release))
     if (prepared) {
       const chunks = prepared.content.chunks.map((chunk) => {
         return { ...chunk, holders: this.#link.peerId }
@@ -75,6 +75,19 @@ export class RemoteCommits implements RemoteMetadata {
       return { key: name }
     } catch (error) {
       return { key: name, error }
+    }
+  }
+
+  /** Runs what may need numbers that are to be reserved first. */
+  async #run<T>(operation: () => T): Promise<T> {
+    const outcomes: Outcome[] = []
+    for (;;) {
+      try {
+        return resume(outcomes, operation)
+      } catch (error) {
+        if (!(error instanceof Blocked)) throw error
+        outcomes.push(await this.perform(error.need as Need & { kind: 'operation' }))
+      }
     }
   }
 

@@ -163,13 +163,11 @@ export class Replica implements LinkedNode {
     if (told === undefined) return
     // Not waited for: who works on a page may wait for the coordinator. Who opens drops them.
     this.#shared.countStalePages(ino, 1)
-    told
-      .catch((error: unknown) => {
-        this.#logger.warn(`pages of inode ${ino}: ${describe(error)}`)
-      })
-      .finally(() => {
-        this.#shared.countStalePages(ino, -1)
-      })
+    told.then(
+      () => this.#shared.countStalePages(ino, -1),
+      // It stays counted: who opens the file drops the pages.
+      (error: unknown) => this.#logger.warn(`pages of inode ${ino}: ${describe(error)}`),
+    )
   }
 
   /** Drops what the cache has of other contents than the committed one. */

@@ -126,7 +126,7 @@ export class VolumeNode {
 
   static async open(options: VolumeNodeOptions): Promise<VolumeNode> {
     const { cloud, directory } = options
-    if (!existsSync(metadataPath(directory))) {
+    if (!options.link && !existsSync(metadataPath(directory))) {
       // A first start changes nothing on this node unless the cloud can be used.
       checkIdentity(directory, undefined, cloud, await inspectCloud(cloud), true)
     }
