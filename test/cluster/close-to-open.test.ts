@@ -1,0 +1,127 @@
+/**
+ * What was closed on one node is what an open on any other sees, whole: writers and readers take
+ * turns at random on three nodes, through mounts and APIs, in every way that a content or a name
+ * can change. Prints its seed; CACHEFS_SEED repeats, CACHEFS_ROUNDS makes it longer.
+ */
+import assert from 'node:assert/strict'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Cluster } from '../fixtures/cluster.ts'
+import { Random } from '../fixtures/random.ts'
+
+const ROUNDS = Number(process.env['CACHEFS_ROUNDS'] ?? 1500)
+const NODES = 3
+const FILES = 6
+/** Three chunks of the size that the nodes are given. */
+const BYTES = 200_000
+
+class Model {
+  readonly contents = new Map<string, Buffer>()
+  readonly cluster: Cluster
+  readonly random: Random
+
+  constructor(cluster: Cluster, random: Random) {
+    this.cluster = cluster
+    this.random = random
+  }
+
+  path(node: number, name: string): string {
+    return join(this.cluster.mount(node), 'work', name)
+  }
+
+  url(node: number, name: string): string {
+    return `${this.cluster.nodes[node]!.api}/api/files/work/${name}`
+  }
+
+  /** One change on one node, acknowledged when this returns; says what it was. */
+  async change(node: number): Promise<string> {
+    const { random, contents } = this
+    const name = `f${random.below(FILES)}`
+    const path = this.path(node, name)
+    const known = contents.get(name)
+    const how = random.below(7)
+    if (known === undefined || how < 2) {
+      const content = random.bytes(1 + random.below(BYTES))
+      writeFileSync(path, content)
+      contents.set(name, content)
+      return `write ${name}`
+    }
+    if (how === 2) {
+      const more = random.bytes(1 + random.below(5000))
+      appendFileSync(path, more)
+      contents.set(name, Buffer.concat([known, more]))
+      return `append ${name}`
+    }
+    if (how === 3) {
+      const size = random.below(known.length + 1)
+      truncateSync(path, size)
+      contents.set(name, known.subarray(0, size))
+      return `truncate ${name} to ${size}`
+    }
+    if (how === 4) {
+      const other = `f${random.below(FILES)}`
+      renameSync(path, this.path(node, other))
+      contents.delete(name)
+      contents.set(other, known)
+      return `rename ${name} to ${other}`
+    }
+    if (how === 5) {
+      rmSync(path)
+      contents.delete(name)
+      return `remove ${name}`
+    }
+    const content = random.bytes(1 + random.below(BYTES))
+    const response = await fetch(this.url(node, name), { method: 'PUT', body: content })
+    assert.ok(response.ok, `PUT ${name}: ${response.status} ${await response.text()}`)
+    contents.set(name, content)
+    return `PUT ${name}`
+  }
+
+  /** What a node says of every file, through its mount or its API. */
+  async check(node: number, what: string): Promise<void> {
+    const { contents } = this
+    const viaApi = this.random.below(4) === 0
+    const said = `after "${what}", node ${node}${viaApi ? ' by API' : ''}`
+    assert.deepEqual(readdirSync(this.path(node, '')).sort(), [...contents.keys()].sort(), said)
+    for (const [name, content] of contents) {
+      const seen = viaApi
+        ? Buffer.from(await (await fetch(this.url(node, name))).arrayBuffer())
+        : readFileSync(this.path(node, name))
+      assert.equal(statSync(this.path(node, name)).size, content.length, `size of ${name}, ${said}`)
+      assert.ok(seen.equals(content), `${name}: ${difference(seen, content)}, ${said}`)
+    }
+    const absent = `f${this.random.below(FILES)}`
+    assert.equal(existsSync(this.path(node, absent)), contents.has(absent), `${absent}, ${said}`)
+  }
+}
+
+function difference(seen: Buffer, wanted: Buffer): string {
+  const at = wanted.findIndex((byte, index) => seen[index] !== byte)
+  return `${seen.length} bytes of ${wanted.length}, different from byte ${at}`
+}
+
+test('what one node closed, every other sees at its next open', { timeout: 900_000 }, async (t) => {
+  const random = Random.fromEnvironment()
+  t.diagnostic(`CACHEFS_SEED=${random.seed}, ${ROUNDS} rounds`)
+  const flags = ['-chunk-size', '64K', '-nvme-capacity', '20M']
+  await using cluster = await Cluster.start({ nodes: NODES, flags })
+  mkdirSync(join(cluster.mount(0), 'work'))
+  const model = new Model(cluster, random)
+  for (let round = 0; round < ROUNDS; round++) {
+    const writer = random.below(NODES)
+    const what = `${round}: ${await model.change(writer)} on node ${writer}`
+    await model.check(random.below(NODES), what)
+  }
+})
