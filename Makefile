@@ -9,7 +9,7 @@ DIR ?= /tmp/cachefs
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 # Compared by content, not by time: a checkout's times say nothing about what is installed.
 .PHONY: install
@@ -29,9 +29,25 @@ build: install ## Compile to dist/ (bin/client and bin/cachefs run from a checko
 up: install ## One node, everything embedded, a local directory as cloud; prints what to try
 	@bin/cachefs up $(ARGS)
 
-.PHONY: run-client-1
-run-client-1: install ## One node in the foreground, its folders in DIR (/tmp/cachefs)
-	@bin/client -mount $(DIR)/mount-1 -nvme $(DIR)/nvme-1 -cloud-dir $(DIR)/cloud -port 8081 $(ARGS)
+.PHONY: run-coordinator
+run-coordinator: install ## The coordinator in the foreground, for run-client-1, -2, -3
+	@bin/coordinator -port 8080 -data $(DIR)/coordinator $(ARGS)
+
+# Each in a terminal of its own.
+CLIENTS := run-client-1 run-client-2 run-client-3
+.PHONY: $(CLIENTS)
+run-client-1: ## One node in the foreground, its folders in DIR (/tmp/cachefs); also -2, -3
+$(CLIENTS): run-client-%: install
+	@bin/client -mount $(DIR)/mount-$* -nvme $(DIR)/nvme-$* -cloud-dir $(DIR)/cloud \
+	  -port $$((8080 + $*)) -peer-id node-$* -coordinator localhost:8080 $(ARGS)
+
+.PHONY: dev-start
+dev-start: install ## A coordinator and three nodes in the background; prints what to try
+	@$(WITH) node scripts/dev-cluster/dev-cluster.ts start --dir $(DIR) $(ARGS)
+
+.PHONY: dev-stop
+dev-stop: install ## Stop what dev-start started
+	@$(WITH) node scripts/dev-cluster/dev-cluster.ts stop --dir $(DIR) $(ARGS)
 
 .PHONY: test
 test: install ## Every test; failures in full

@@ -1,4 +1,6 @@
-/** The cluster as `cachefs status` shows it to people: the coordinator, and a line for each node. */
+/**
+ * The cluster as `cachefs status` shows it to people: the coordinator, and a line for each node.
+ */
 import { hitRatio } from '../http/cluster-totals.ts'
 import type { PeerStatus } from '../tiers/peers/peer-status.ts'
 import { formatSize } from './size.ts'
