@@ -6,7 +6,9 @@
 import type { Timestamp } from '../base/clock.ts'
 
 export const FIELDS = 13
-export const [INO, NEXT, FLAGS] = [0, 1, 3] as const
+export const INO = 0
+export const NEXT = 1
+export const FLAGS = 3
 const [OPENS, SIZE, FLOOR, MTIME, MTIME_NSEC, CTIME, CTIME_NSEC] = [2, 4, 5, 6, 7, 8, 9] as const
 const [GROWTH, COMMIT_FLOOR, BASE] = [10, 11, 12] as const
 export const DIRTY = 1

@@ -1,11 +1,12 @@
 /**
- * The keeper of a volume's metadata among several nodes. Each node has a copy and one connection; it
- * sends operations, which are run here one after the other, and is sent every change of every node.
+ * The keeper of a volume's metadata among several nodes. Each node has a copy and one connection;
+ * it sends operations, which are run here one after the other, and is sent every change of every
+ * node.
  *
  * The promise behind "what was closed on one node is seen by an open on any": an operation is
  * answered only when each node that may believe its copy has applied the change. A node may believe
- * its copy for `limits.linkTtlMs` after it was last heard of; so a node that is cut off holds up the
- * others for no longer than that, and by then does not believe its copy itself.
+ * its copy for `limits.linkTtlMs` after it was last heard of; so a node that is cut off holds up
+ * the others for no longer than that, and by then does not believe its copy itself.
  *
  * After a restart nothing is changed until all nodes that may believe their copies came back, or
  * that time has passed: they claim again what only memory knew (leases, orphans that are open).
