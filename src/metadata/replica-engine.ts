@@ -54,8 +54,16 @@ export class ReplicaEngine implements MetadataEngine {
 
   #ask(name: string, args: readonly unknown[]): unknown {
     if (!this.#options.isMain) throw new Blocked({ kind: 'main' })
-    const outcome = takeOutcome(name)
+    const outcome = takeOutcome(outcomeKey(name, args))
     if (outcome === undefined) throw new Blocked({ kind: 'operation', name, args })
     return outcome.value
   }
+}
+
+/**
+ * Under what an operation's outcome is found when what asked for it runs again. Of two numbers that
+ * were reserved for it, it may need only the second by then: the first came from what it reserved.
+ */
+export function outcomeKey(name: string, args: readonly unknown[]): string {
+  return name === 'reserveNumbers' ? `${name} ${String(args[0])}` : name
 }

@@ -10,6 +10,7 @@ import type { Logger } from '../base/logger.ts'
 import type { Need } from '../cache/need.ts'
 import type { RemoteMetadata } from '../cache/pressure.ts'
 import type { Committed } from '../metadata/chunk-rules.ts'
+import { outcomeKey } from '../metadata/replica-engine.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
 import type { VolumeThread } from './volume-thread.ts'
 
@@ -68,13 +69,14 @@ export class RemoteCommits implements RemoteMetadata {
   }
 
   async perform({ name, args }: Need & { kind: 'operation' }): Promise<Outcome> {
+    const key = outcomeKey(name, args)
     try {
       // Not given up half-way: whether the name was made would be in doubt.
-      if (name !== 'sync') return { key: name, value: await this.#link.perform(name, args) }
+      if (name !== 'sync') return { key, value: await this.#link.perform(name, args) }
       await this.#link.sync()
-      return { key: name }
+      return { key }
     } catch (error) {
-      return { key: name, error }
+      return { key, error }
     }
   }
 

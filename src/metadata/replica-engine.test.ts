@@ -1,0 +1,29 @@
+/** Operations of a node whose metadata a coordinator keeps: run again until they have all answers. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Blocked, resume } from '../base/blocked.ts'
+import type { Outcome } from '../base/blocked.ts'
+import { NumberSource } from '../volume/number-source.ts'
+import { ReplicaEngine, outcomeKey } from './replica-engine.ts'
+import type { SqliteEngine } from './sqlite/sqlite-engine.ts'
+
+test('numbers of two kinds that one operation reserves are not mixed up', () => {
+  const engine = new ReplicaEngine({} as SqliteEngine, { isMain: true, trustedUntil: () => 0 })
+  const numbers = new NumberSource(engine)
+  const first: Record<string, number> = { inode: 2, entry: 50_003 }
+  const outcomes: Outcome[] = []
+  const both = (): unknown => {
+    try {
+      return resume(outcomes, () => [numbers.next('inode'), numbers.next('entry')])
+    } catch (error) {
+      if (!(error instanceof Blocked)) throw error
+      const { name, args } = error.need as { name: string; args: [string] }
+      outcomes.push({ key: outcomeKey(name, args), value: first[args[0]] })
+      return undefined
+    }
+  }
+  assert.deepEqual([both(), both(), outcomes.length], [undefined, undefined, 2])
+  const [ino, seq] = both() as number[]
+  assert.ok(ino! >= 2 && ino! < 1002, `inode ${ino}`)
+  assert.ok(seq! >= 50_003, `place ${seq} is a number of inodes`)
+})
