@@ -1,14 +1,18 @@
-/** Operations of a node whose metadata a coordinator keeps: run again until they have all answers. */
+/** Operations of a node whose metadata a coordinator keeps: run again until all is answered. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Blocked, resume } from '../base/blocked.ts'
 import type { Outcome } from '../base/blocked.ts'
+import { SharedMutex } from '../base/shared-mutex.ts'
 import { NumberSource } from '../volume/number-source.ts'
 import { ReplicaEngine, outcomeKey } from './replica-engine.ts'
-import type { SqliteEngine } from './sqlite/sqlite-engine.ts'
+import { SqliteEngine } from './sqlite/sqlite-engine.ts'
 
-test('numbers of two kinds that one operation reserves are not mixed up', () => {
-  const engine = new ReplicaEngine({} as SqliteEngine, { isMain: true, trustedUntil: () => 0 })
+test('numbers of two kinds that one operation reserves are not mixed up', (t) => {
+  const mutex = new SharedMutex(new Int32Array(new SharedArrayBuffer(4)))
+  const copy = new SqliteEngine(':memory:', mutex)
+  t.after(() => copy.close())
+  const engine = new ReplicaEngine(copy, { isMain: true, trustedUntil: () => 0 })
   const numbers = new NumberSource(engine)
   const first: Record<string, number> = { inode: 2, entry: 50_003 }
   const outcomes: Outcome[] = []
