@@ -221,6 +221,16 @@ export const limits = {
   fuseThreadEndMs: 5_000,
   /** Dead mounts stacked on one mount point that are taken away at start. */
   fuseStaleMounts: 16,
+  /** File locks (ranges) of one node at once, in memory on the coordinator: some 200 bytes each. */
+  locksPerSession: 65_536,
+  /** Requests of all nodes that wait for a file lock. */
+  lockWaiters: 65_536,
+  /** Requests of one node that wait for a file lock: half of all that may wait for something. */
+  lockWaitersPerNode: 512,
+  /** Counters by which threads know that no lock is held on an inode: 4 bytes each. */
+  lockMarks: 4096,
+  /** Lock owners looked at for one deadlock; the kernel itself looks at 10. */
+  lockDeadlockOwners: 1024,
   /** First wait before trying again, ms: above a round trip, below what a person notices. */
   retryBaseMs: 100,
   /** Longest wait between two tries, ms: a store that is back is noticed within half a minute. */

@@ -166,6 +166,7 @@ function mount(
   return FuseServer.open({
     mountPoint: options.mountPoint,
     source: 'cachefs',
+    remoteLocks: node.locks !== undefined,
     fileSystem: node.thread.volume,
     worker: {
       module: siblingModule(import.meta.url, '../volume/volume-thread'),

@@ -9,6 +9,8 @@
  * kernel leaves to the file system are the implementation's.
  */
 
+import type { FileLock, LockKind } from '../base/file-lock.ts'
+
 /** Who asks: of the process behind the request. */
 export interface Caller {
   readonly uid: number
@@ -161,4 +163,10 @@ export interface InodeFileSystem {
   /** Names, each ended by a NUL byte. */
   listxattr(caller: Caller, ino: number): Uint8Array
   removexattr(caller: Caller, ino: number, name: Uint8Array): void
+  /** A lock that stands in the way of this one. Absent: the kernel keeps locks, for this mount. */
+  getLock?(caller: Caller, ino: number, owner: string, lock: FileLock): FileLock | undefined
+  /** Takes a lock, or gives it back; a conflict is EAGAIN unless the caller wants to `wait`. */
+  setLock?(caller: Caller, ino: number, owner: string, lock: FileLock, wait: boolean): void
+  /** The owner has closed the file: what it still holds of that kind is given back. */
+  releaseLocks?(caller: Caller, ino: number, owner: string, kind: LockKind): void
 }

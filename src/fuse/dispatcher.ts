@@ -10,7 +10,7 @@ import { ERRNO, FsError, codeOf, describe } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import { DirectoryWriter } from './directory-writer.ts'
 import { noReply, type Exchange, type ServedFileSystem } from './exchange.ts'
-import { handlers, unknownHandler } from './handlers.ts'
+import { cleanUps, handlers, unknownHandler } from './handlers.ts'
 import { opcodeName } from './opcode.ts'
 import { REPLY_HEADER_BYTES, ReplyWriter, validityOf } from './reply-writer.ts'
 import { REQUEST_HEADER_BYTES, RequestReader } from './request-reader.ts'
@@ -91,6 +91,35 @@ export class Dispatcher {
     this.#answer(this.#errnoOf(error))
   }
 
+  /**
+   * What is left to do for the request in `request`, which was answered with an error before it
+   * ended; without a reply. Returns what that has to wait for.
+   */
+  abandon(): Blocked | undefined {
+    const { request } = this
+    this.#setCaller()
+    try {
+      cleanUps[request.opcode]?.(this.#exchange)
+      return undefined
+    } catch (error) {
+      if (error instanceof Blocked) return error
+      this.report(error)
+      return undefined
+    }
+  }
+
+  /** Nobody is told of an error that has an errno of its own. */
+  report(error: unknown): void {
+    this.#errnoOf(error)
+  }
+
+  #setCaller(): void {
+    const caller = this.#caller
+    caller.uid = this.request.uid
+    caller.gid = this.request.gid
+    caller.pid = this.request.pid
+  }
+
   #traced(length: number, trace: (line: string) => void): Blocked | undefined {
     const line = describeRequest(this.request)
     const start = performance.now()
@@ -106,10 +135,7 @@ export class Dispatcher {
   /** Payload bytes, a negative errno, `noReply`, or what has to happen first. */
   #serve(length: number): number | Blocked {
     const { request } = this
-    const caller = this.#caller
-    caller.uid = request.uid
-    caller.gid = request.gid
-    caller.pid = request.pid
+    this.#setCaller()
     try {
       if (length < REQUEST_HEADER_BYTES || request.length !== length) {
         throw new FsError('EIO', `a request of ${length} bytes claims ${request.length}`)

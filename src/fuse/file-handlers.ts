@@ -2,8 +2,10 @@
  * Requests about open files and directories: their bytes, entries, safety and end. Reads go into
  * the reply itself, writes come straight out of the request: neither is copied here.
  */
+import { Blocked } from '../base/blocked.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { Exchange } from './exchange.ts'
+import { releaseFlock, releaseRecordLocks } from './lock-handlers.ts'
 import { FSYNC_FDATASYNC, OPEN_KILL_SUIDGID, O_APPEND, WRITE } from './wire-flags.ts'
 
 export function handleOpen(x: Exchange): number {
@@ -42,12 +44,22 @@ export function handleWrite(x: Exchange): number {
   return x.reply.putU32(written)
 }
 
+/** Every close of a descriptor; by POSIX it gives back all locks of the process on the file. */
 export function handleFlush(x: Exchange): number {
-  x.fs.flush(x.caller, x.request.nodeid, x.request.u64(0))
+  try {
+    x.fs.flush(x.caller, x.request.nodeid, x.request.u64(0))
+  } catch (error) {
+    if (!(error instanceof Blocked)) releaseRecordLocks(x)
+    throw error
+  }
+  // Last: whoever gets a lock then finds what was written under it.
+  releaseRecordLocks(x)
   return 0
 }
 
 export function handleRelease(x: Exchange): number {
+  // First: this may have to wait, and the handle can be released only once.
+  releaseFlock(x)
   x.fs.release(x.caller, x.request.nodeid, x.request.u64(0))
   return 0
 }

@@ -35,6 +35,8 @@ export interface FuseServerOptions {
   source: string
   /** Further options of mount(8), e.g. `ro`, `nosuid`. */
   mountOptions?: readonly string[]
+  /** The file system keeps the locks of fcntl(2) and flock(2), not the kernel for this mount. */
+  remoteLocks?: boolean
   /** The main thread's instance; closed by whoever made it. */
   fileSystem: ServedFileSystem
   worker: {

@@ -1,8 +1,8 @@
 /**
  * The one table of what happens with each request: its handler, or a deliberate refusal. It is
  * exhaustive over `OpcodeName`. Refusing with ENOSYS tells the kernel never to ask again and to
- * fall back: to its own locks, checks (`default_permissions`), polling, and copying by read and
- * write. A request that is newer than this table is refused in the same way.
+ * fall back: to its own checks (`default_permissions`), polling, and copying by read and write. A
+ * request that is newer than this table is refused in the same way.
  */
 import {
   handleGetattr,
@@ -12,7 +12,7 @@ import {
   handleSetattr,
   handleSetxattr,
 } from './attribute-handlers.ts'
-import { noReply, refuse, type Handler } from './exchange.ts'
+import { noReply, refuse, type Exchange, type Handler } from './exchange.ts'
 import {
   handleFallocate,
   handleFlush,
@@ -43,6 +43,13 @@ import {
   handleSymlink,
   handleUnlink,
 } from './name-handlers.ts'
+import {
+  handleGetlk,
+  handleSetlk,
+  handleSetlkw,
+  releaseRecordLocks,
+  unlockAnyway,
+} from './lock-handlers.ts'
 import { OPCODE, type OpcodeName } from './opcode.ts'
 
 const unsupported = refuse('ENOSYS')
@@ -83,10 +90,9 @@ const table: Record<OpcodeName, Handler> = {
   READDIRPLUS: handleReaddirplus,
   RELEASEDIR: handleReleasedir,
   FSYNCDIR: handleFsyncdir,
-  // Locks are not negotiated: the kernel keeps them itself.
-  GETLK: unsupported,
-  SETLK: unsupported,
-  SETLKW: unsupported,
+  GETLK: handleGetlk,
+  SETLK: handleSetlk,
+  SETLKW: handleSetlkw,
   // `default_permissions`: the kernel checks.
   ACCESS: unsupported,
   CREATE: handleCreate,
@@ -118,6 +124,14 @@ const table: Record<OpcodeName, Handler> = {
 
 /** Handlers by opcode. */
 export const handlers: readonly (Handler | undefined)[] = byOpcode()
+
+/** What is done with a request that was given up, by opcode: its process must not leave locks. */
+export const cleanUps: Readonly<Record<number, (x: Exchange) => void>> = {
+  [OPCODE.FLUSH]: releaseRecordLocks,
+  [OPCODE.RELEASE]: (x) => x.fs.release(x.caller, x.request.nodeid, x.request.u64(0)),
+  [OPCODE.SETLK]: unlockAnyway,
+  [OPCODE.SETLKW]: unlockAnyway,
+}
 
 /** What is done with an opcode that is not in the table. */
 export const unknownHandler: Handler = unsupported

@@ -10,7 +10,13 @@ import { INIT, INIT2 } from './wire-flags.ts'
 
 const EVERYTHING = 0xffffffff
 
-function initOf(major: number, minor: number, flags = EVERYTHING, flags2 = EVERYTHING) {
+function initOf(
+  major: number,
+  minor: number,
+  flags = EVERYTHING,
+  flags2 = EVERYTHING,
+  options: { remoteLocks?: boolean } = {},
+) {
   const words = new Uint32Array(26)
   words.set([104, OPCODE.INIT, 2])
   words.set([major, minor, 128 * 1024, flags, flags2], 10)
@@ -18,7 +24,7 @@ function initOf(major: number, minor: number, flags = EVERYTHING, flags2 = EVERY
   request.load(new Uint8Array(words.buffer))
   const reply = new ReplyWriter(64)
   reply.bytes.fill(0xee)
-  const result = negotiate(request, reply)
+  const result = negotiate(request, reply, options)
   return { ...result, payload: reply.bytes.subarray(REPLY_HEADER_BYTES) }
 }
 
@@ -58,4 +64,12 @@ test('a newer major version is told ours, and asks again', () => {
   const { negotiated, payload } = initOf(8, 1)
   assert.equal(negotiated, undefined)
   assert.equal(payload.readUInt32LE(0), 7)
+})
+
+test('file locks are kept by the kernel unless others share the file system', () => {
+  const { negotiated } = initOf(7, 45, EVERYTHING, EVERYTHING, { remoteLocks: true })
+  const own = initOf(7, 45).negotiated
+  assert.equal(negotiated!.flags & ~own!.flags, INIT.POSIX_LOCKS | INIT.FLOCK_LOCKS)
+  const old = initOf(7, 45, INIT.ASYNC_READ, 0, { remoteLocks: true })
+  assert.equal(old.negotiated?.flags, INIT.ASYNC_READ)
 })

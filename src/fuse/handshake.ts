@@ -5,7 +5,8 @@
  * Chosen: 1 MiB requests, READDIRPLUS, parallel lookups, symlink targets in the page cache, and
  * explicit invalidation (changes made elsewhere are announced by notifications, so the kernel need
  * not guess from mtimes). Left out on purpose: the write-back cache (it would hide sizes from other
- * nodes and rules out passthrough), POSIX ACLs, remote locks, SETXATTR_EXT.
+ * nodes and rules out passthrough), POSIX ACLs, SETXATTR_EXT. File locks are asked for only where
+ * others share the file system: the kernel's own are faster, but only of this mount.
  */
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
@@ -36,6 +37,7 @@ const WANTED =
   INIT.EXPLICIT_INVAL_DATA |
   INIT.HANDLE_KILLPRIV_V2 |
   INIT.INIT_EXT
+const LOCKS = INIT.POSIX_LOCKS | INIT.FLOCK_LOCKS
 const WANTED2 = INIT2.HAS_RESEND
 
 /** What kernel and server agreed on. */
@@ -61,6 +63,7 @@ export interface Negotiated {
 export function negotiate(
   request: RequestReader,
   reply: ReplyWriter,
+  { remoteLocks = false }: { remoteLocks?: boolean | undefined } = {},
 ): { payloadBytes: number; negotiated: Negotiated | undefined } {
   const major = request.u32(0)
   const kernelMinor = request.u32(4)
@@ -75,7 +78,7 @@ export function negotiate(
     )
   }
   const offered = request.u32(12)
-  const flags = offered & WANTED
+  const flags = offered & (remoteLocks ? WANTED | LOCKS : WANTED)
   const pages = flags & INIT.MAX_PAGES ? limits.fuseRequestBytes / PAGE_BYTES : DEFAULT_MAX_PAGES
   const negotiated: Negotiated = {
     minor: Math.min(kernelMinor, PROTOCOL_MINOR),

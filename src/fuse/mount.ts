@@ -25,6 +25,8 @@ export interface MountOptions {
   source: string
   /** Further options of mount(8), e.g. `ro`, `nosuid`. */
   options?: readonly string[] | undefined
+  /** The file system keeps the locks of fcntl(2) and flock(2), not the kernel for this mount. */
+  remoteLocks?: boolean | undefined
 }
 
 export interface FuseMount {
@@ -45,7 +47,7 @@ export async function mountFuse(options: MountOptions): Promise<FuseMount> {
   const fd = openDevice()
   try {
     const command = startMount(fd, mountPoint, options)
-    const negotiated = await shakeHands(fd, command)
+    const negotiated = await shakeHands(fd, command, options)
     setReadahead(mountPoint, negotiated.maxReadaheadBytes)
     return { mountPoint, fd, negotiated }
   } catch (error) {
@@ -165,7 +167,11 @@ async function startMount(fd: number, mountPoint: string, options: MountOptions)
 }
 
 /** Answers INIT as soon as it is there, and waits for the mount command to end. */
-async function shakeHands(fd: number, command: Promise<void>): Promise<Negotiated> {
+async function shakeHands(
+  fd: number,
+  command: Promise<void>,
+  options: MountOptions,
+): Promise<Negotiated> {
   const state = { ended: false }
   const end = command.finally(() => (state.ended = true))
   end.catch(() => undefined) // reported by the await below
@@ -175,7 +181,7 @@ async function shakeHands(fd: number, command: Promise<void>): Promise<Negotiate
   while (negotiated === undefined) {
     if (state.ended) await end // fails where the command did
     const length = readRequest(fd, request)
-    if (length > 0) negotiated = answerInit(fd, request)
+    if (length > 0) negotiated = answerInit(fd, request, options)
     else if (Date.now() > until) throw new FsError('ETIMEDOUT', 'the kernel sent no INIT')
     else await delay(POLL_MS)
   }
@@ -194,7 +200,11 @@ function readRequest(fd: number, request: RequestReader): number {
   }
 }
 
-function answerInit(fd: number, request: RequestReader): Negotiated | undefined {
+function answerInit(
+  fd: number,
+  request: RequestReader,
+  options: MountOptions,
+): Negotiated | undefined {
   if (request.opcode !== OPCODE.INIT) {
     throw new FsError('EIO', `the kernel began with ${opcodeName(request.opcode)}, not with INIT`)
   }
@@ -205,7 +215,7 @@ function answerInit(fd: number, request: RequestReader): Negotiated | undefined 
     writeSync(fd, reply.bytes, 0, length)
   }
   try {
-    const { payloadBytes, negotiated } = negotiate(request, reply)
+    const { payloadBytes, negotiated } = negotiate(request, reply, options)
     answer(payloadBytes, 0)
     return negotiated
   } catch (error) {

@@ -4,8 +4,9 @@
  * leaves with one write and no copy. Every `put...` returns the number of payload bytes.
  * Seconds are signed 64-bit: both words are taken modulo 2^32, which is exact to +-2^53.
  */
+import { LOCK_END, type FileLock } from '../base/file-lock.ts'
 import type { Attributes, FileSystemStatistics, Opened } from '../filesystem/inode-file-system.ts'
-import { FOPEN } from './wire-flags.ts'
+import { FOPEN, LOCK_TYPES } from './wire-flags.ts'
 
 export const REPLY_HEADER_BYTES = 16
 export const ENTRY_BYTES = 128
@@ -15,6 +16,8 @@ const TWO_32 = 4294967296
 const HEADER_WORDS = REPLY_HEADER_BYTES / 4
 const OPENED_BYTES = 16
 const STATISTICS_BYTES = 80
+const LOCK_BYTES = 24
+const OFFSET_MAX = 2n ** 63n - 1n
 const ATTRIBUTES_REPLY_BYTES = 16 + ATTRIBUTES_BYTES
 /** Preferred size of I/O that stat(2) shows: also the unit of the kernel's cache. */
 const BLOCK_BYTES = 4096
@@ -173,6 +176,19 @@ export class ReplyWriter {
     this.u32(0, value)
     this.u32(4, 0)
     return 8
+  }
+
+  /** `fuse_lk_out`: a lock that stands in the way, or that there is none. */
+  putLock(lock: FileLock | undefined): number {
+    this.zero(0, LOCK_BYTES)
+    this.u32(16, LOCK_TYPES.indexOf(lock?.type ?? 'unlock'))
+    if (lock === undefined) return LOCK_BYTES
+    this.u64(0, lock.start)
+    this.u64(8, lock.end)
+    // To the end is OFFSET_MAX, which no double is.
+    if (lock.end === LOCK_END) this.bytes.writeBigInt64LE(OFFSET_MAX, REPLY_HEADER_BYTES + 8)
+    this.u32(20, lock.pid)
+    return LOCK_BYTES
   }
 
   putU64(value: number): number {

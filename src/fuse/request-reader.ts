@@ -86,6 +86,12 @@ export class RequestReader {
     return this.#words[word]! + this.#words[word + 1]! * TWO_32
   }
 
+  /** 64 bits at byte `at` of the body that are no number: all of them, as 16 digits. */
+  hex64(at: number): string {
+    const word = HEADER_WORDS + (at >> 2)
+    return hex32(this.#words[word + 1]!) + hex32(this.#words[word]!)
+  }
+
   /** Signed 64 bits at byte `at` of the body: seconds before 1970, offsets before the start. */
   i64(at: number): number {
     const word = HEADER_WORDS + (at >> 2)
@@ -135,4 +141,8 @@ export class RequestReader {
   load(request: Uint8Array): void {
     this.bytes.set(request)
   }
+}
+
+function hex32(value: number): string {
+  return value.toString(16).padStart(8, '0')
 }

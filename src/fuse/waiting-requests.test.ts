@@ -1,6 +1,7 @@
 /** Interrupts that come too early, too late and for nobody. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Blocked } from '../base/blocked.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -10,6 +11,8 @@ import { WaitingRequests } from './waiting-requests.ts'
 /** What of a dispatcher is used: completes every request, and notes its failures. */
 function waitingOf(satisfy: (signal: AbortSignal) => Promise<void>) {
   const failures: unknown[] = []
+  const reported: unknown[] = []
+  const left: Blocked[] = []
   const request = new RequestReader(64)
   let dispatched = 0
   let doneBytes = 0
@@ -19,6 +22,8 @@ function waitingOf(satisfy: (signal: AbortSignal) => Promise<void>) {
       dispatched++
     },
     fail: (error: unknown) => failures.push(error),
+    abandon: () => left.shift(),
+    report: (error: unknown) => reported.push(error),
   }
   const waiting = new WaitingRequests({
     dispatcher: dispatcher as unknown as Dispatcher,
@@ -26,7 +31,7 @@ function waitingOf(satisfy: (signal: AbortSignal) => Promise<void>) {
     done: (sizeBytes) => (doneBytes += sizeBytes),
   })
   const counts = () => ({ dispatched, doneBytes, size: waiting.size })
-  return { waiting, failures, counts }
+  return { waiting, failures, counts, reported, left }
 }
 
 function requestOf(unique: number): Uint8Array {
@@ -76,4 +81,28 @@ test('closing answers all that wait, and all that come later', async () => {
   await settled()
   assert.equal(failures.length, 3)
   assert.equal(counts().size, 0)
+})
+
+test('what a request must not leave undone is done after its answer', async () => {
+  const asked: AbortSignal[] = []
+  const { waiting, failures, counts, left } = waitingOf(async (signal) => {
+    asked.push(signal)
+  })
+  left.push(new Blocked('one'), new Blocked('another'))
+  waiting.interrupt(8)
+  waiting.add(requestOf(8), {})
+  assert.deepEqual([failures.length, counts().size], [0, 1])
+  await settled()
+  assert.deepEqual([failures.length, asked.length, left.length], [1, 2, 0])
+  assert.ok(asked.every((signal) => !signal.aborted))
+  assert.deepEqual(counts(), { dispatched: 0, doneBytes: 40, size: 0 })
+})
+
+test('what cannot be done after the answer is told, and is the end of it', async () => {
+  const why = new FsError('EIO', 'away')
+  const { waiting, failures, reported, left } = waitingOf(() => Promise.reject(why))
+  left.push(new Blocked('one'))
+  waiting.add(requestOf(8), {})
+  await settled()
+  assert.deepEqual([failures, reported], [[why], [why]])
 })

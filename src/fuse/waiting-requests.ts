@@ -2,12 +2,13 @@
  * Requests that a worker could not finish because something slow has to happen first. Each has its
  * need satisfied and is then dispatched again on the main thread, until it completes. It ends with
  * exactly one reply: its own, the error that satisfying failed with, or EINTR as soon as its
- * process is interrupted, whether or not the one who satisfies notices.
+ * process is interrupted, whether or not the one who satisfies notices. What an operation must not
+ * leave undone (locks given back) is done after such a reply.
  *
  * The kernel's INTERRUPT travels through any worker and may overtake its request: those are
  * remembered for a while (bounded; most are for requests that were answered meanwhile).
  */
-import { resume, type Outcome } from '../base/blocked.ts'
+import { resume, type Blocked, type Outcome } from '../base/blocked.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -81,12 +82,36 @@ export class WaitingRequests {
       // Others were dispatched meanwhile: the dispatcher has one buffer for all.
       dispatcher.request.load(request)
       dispatcher.fail(error)
+      await this.#cleanUp(request)
     } finally {
       this.#waiting.delete(unique)
     }
   }
 
-  async #complete(request: Uint8Array, firstNeed: unknown, signal: AbortSignal): Promise<void> {
+  async #cleanUp(request: Uint8Array): Promise<void> {
+    const { dispatcher } = this.#options
+    const blocked = dispatcher.abandon()
+    if (blocked === undefined) return
+    try {
+      const { signal } = new AbortController()
+      await this.#rounds(request, blocked.need, signal, () => dispatcher.abandon())
+    } catch (error) {
+      dispatcher.request.load(request)
+      dispatcher.report(error)
+    }
+  }
+
+  #complete(request: Uint8Array, need: unknown, signal: AbortSignal): Promise<void> {
+    const { dispatcher } = this.#options
+    return this.#rounds(request, need, signal, () => dispatcher.dispatch(request.length))
+  }
+
+  async #rounds(
+    request: Uint8Array,
+    firstNeed: unknown,
+    signal: AbortSignal,
+    run: () => Blocked | undefined,
+  ): Promise<void> {
     const { dispatcher, satisfy } = this.#options
     let need = firstNeed
     const outcomes: Outcome[] = []
@@ -95,7 +120,7 @@ export class WaitingRequests {
       const outcome = await orAborted(satisfy(need, { signal }), signal)
       if (outcome) outcomes.push(outcome)
       dispatcher.request.load(request)
-      const blocked = resume(outcomes, () => dispatcher.dispatch(request.length))
+      const blocked = resume(outcomes, run)
       if (blocked === undefined) return
       need = blocked.need
     }

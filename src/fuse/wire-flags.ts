@@ -7,8 +7,10 @@
 /** `flags` of INIT. */
 export const INIT = {
   ASYNC_READ: 1 << 0,
+  POSIX_LOCKS: 1 << 1,
   ATOMIC_O_TRUNC: 1 << 3,
   BIG_WRITES: 1 << 5,
+  FLOCK_LOCKS: 1 << 10,
   DO_READDIRPLUS: 1 << 13,
   READDIRPLUS_AUTO: 1 << 14,
   ASYNC_DIO: 1 << 15,
@@ -63,6 +65,15 @@ export const WRITE = {
 
 /** `fsync_flags`: data only. */
 export const FSYNC_FDATASYNC = 1 << 0
+
+/** `release_flags` of RELEASE: the open file held a flock, or may have. */
+export const RELEASE_FLOCK_UNLOCK = 1 << 1
+
+/** `lk_flags` of GETLK, SETLK and SETLKW: the whole file, as flock(2) does. */
+export const LK_FLOCK = 1 << 0
+
+/** Types of a lock, F_RDLCK, F_WRLCK and F_UNLCK: the same on every architecture Node runs on. */
+export const LOCK_TYPES = ['read', 'write', 'unlock'] as const
 
 /** Codes of messages that the server sends unasked. */
 export const NOTIFY = {

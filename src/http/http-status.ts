@@ -1,4 +1,7 @@
-/** The status of every error code: one table, exhaustive by its type. */
+/**
+ * The status of every error code: one table, exhaustive by its type. A code that a client can do
+ * nothing about but come back is 503.
+ */
 import type { FsErrorCode } from '../base/fs-error.ts'
 
 export const HTTP_STATUS: Record<FsErrorCode, number> = {
@@ -27,7 +30,9 @@ export const HTTP_STATUS: Record<FsErrorCode, number> = {
   EROFS: 403,
   EMLINK: 409,
   ERANGE: 400,
+  EDEADLK: 409,
   ENAMETOOLONG: 414,
+  ENOLCK: 503,
   ENOSYS: 501,
   ENOTEMPTY: 409,
   ELOOP: 409,

@@ -21,6 +21,8 @@ import type { TierStorage } from '../tiers/tier-storage.ts'
 import type { DirectoryLock } from './directory-lock.ts'
 import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
+import type { LockService } from './lock-service.ts'
+import { NodeLocks } from './node-locks.ts'
 import { Replica } from './replica.ts'
 import {
   checkIdentity,
@@ -43,6 +45,8 @@ export interface VolumeNodeOptions extends CacheSettings {
   logger: Logger
   /** Where the metadata is kept; undefined: here. */
   link?: CoordinatorLink | undefined
+  /** Keeps the file locks of all nodes; undefined: the kernel keeps them, for this node. */
+  locks?: LockService | undefined
   /** Other nodes to get chunks from. */
   peers?: PeersTier | undefined
 }
@@ -55,13 +59,14 @@ export interface OpenedVolume {
   recovery: Recovery
   link: CoordinatorLink | undefined
   replica: Replica | undefined
+  locks: NodeLocks | undefined
 }
 
 export async function openVolume(
   options: VolumeNodeOptions,
   lock: DirectoryLock,
 ): Promise<OpenedVolume> {
-  const { cloud, logger, spaceDirectory, link, peers: _peers, ...cache } = options
+  const { cloud, logger, spaceDirectory, link, peers: _peers, locks: service, ...cache } = options
   const buffers = allocateSharedBuffers()
   const shared = new SharedState(buffers)
   const engine = openMetadata(options.directory, shared)
@@ -88,9 +93,12 @@ export async function openVolume(
   }
   NodeDatabase.prepare(databasePath(options.directory), shared.nodeDatabase)
   BackingFiles.prepare(options.directory)
+  const locks =
+    service && new NodeLocks(service, (error) => logger.warn(`file locks: ${describe(error)}`))
   const settings = {
     cache,
     buffers,
+    lockMarks: locks?.marks,
     spaceDirectory,
     cloudName: cloud.name,
     isReplica: link !== undefined,
@@ -102,7 +110,7 @@ export async function openVolume(
   const { files, bytes } = thread.engine.read(totals())
   thread.cache.shared.setCounter('volumeFiles', files)
   thread.cache.shared.setCounter('volumeBytes', bytes)
-  return { lock, identity, settings, thread, recovery, link, replica }
+  return { lock, identity, settings, thread, recovery, link, replica, locks }
 }
 
 function openMetadata(directory: string, shared: SharedState): SqliteEngine {

@@ -28,6 +28,8 @@ import type { TierStorage } from '../tiers/tier-storage.ts'
 import { DirectoryLock } from './directory-lock.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
+import type { LockNeed } from './lock-service.ts'
+import type { NodeLocks } from './node-locks.ts'
 import { RemoteCommits } from './remote-commits.ts'
 import type { Replica } from './replica.ts'
 import { TrashCollector, type TrashKeeper } from './trash-collector.ts'
@@ -61,6 +63,8 @@ export class VolumeNode {
   readonly peers: PeersTier | undefined
   /** What this node does for its peers, where there are any. */
   readonly exchange: ChunkExchange | undefined
+  /** Absent where the kernel keeps file locks. */
+  readonly locks: NodeLocks | undefined
   readonly #held: HeldChunks | undefined
   #heldSettledMs = Date.now()
   readonly #link: CoordinatorLink | undefined
@@ -81,6 +85,7 @@ export class VolumeNode {
     this.cloud = cloud
     this.threadSettings = opened.settings
     this.thread = opened.thread
+    this.locks = opened.locks
     const { cache, committer, engine } = this.thread
     this.#recovery = opened.recovery
     this.progress = new Progress()
@@ -141,7 +146,9 @@ export class VolumeNode {
 
   /** Brings about what an operation is blocked by. */
   satisfy(need: unknown, how: { signal?: AbortSignal } = {}): Promise<Outcome | undefined> {
-    return this.pressure.satisfy(need as Need, how.signal)
+    const wanted = need as Need | LockNeed
+    if (wanted.kind === 'lock') return this.locks!.satisfy(wanted, how.signal)
+    return this.pressure.satisfy(wanted, how.signal)
   }
 
   /** A word from a worker of the mount. */

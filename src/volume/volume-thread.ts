@@ -15,6 +15,7 @@ import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
 import { MetadataIndex } from './metadata-index.ts'
 import { NumberSource } from './number-source.ts'
 import { Volume } from './volume.ts'
+import { VolumeLocks } from './volume-locks.ts'
 
 /** Plain data: crosses to worker threads. */
 export interface ThreadSettings {
@@ -22,6 +23,8 @@ export interface ThreadSettings {
   buffers: SharedBuffers
   spaceDirectory: string
   cloudName: string
+  /** Memory of the node's lock marks; absent where the kernel keeps file locks. */
+  lockMarks: SharedArrayBuffer | undefined
   /** A coordinator keeps the metadata; what is here is a copy. */
   isReplica: boolean
 }
@@ -49,6 +52,7 @@ export function openVolumeThread(
   isMain = true,
 ): VolumeThread {
   const { cache: cacheSettings, buffers, spaceDirectory, cloudName } = settings
+  const locks = new VolumeLocks(settings.lockMarks)
   const shared = new SharedState(buffers)
   const count = ({ files, bytes }: Effects): void => {
     shared.add('volumeFiles', files)
@@ -66,7 +70,8 @@ export function openVolumeThread(
   const reader = new FileReader(cache, (ino, at) => {
     onFirstUse({ ino, index: at })
   })
-  const parts = { engine, cache, numbers, reader, writer, committer, spaceDirectory, cloudName }
+  const places = { spaceDirectory, cloudName }
+  const parts = { engine, cache, numbers, reader, writer, committer, locks, ...places }
   return { volume: new Volume(parts), engine, cache, committer }
 }
 

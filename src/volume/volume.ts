@@ -8,6 +8,7 @@
 import { statfsSync } from 'node:fs'
 import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
+import type { FileLock, LockKind } from '../base/file-lock.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { FileReader } from '../cache/file-reader.ts'
 import type { FileWriter } from '../cache/file-writer.ts'
@@ -39,6 +40,7 @@ import type { Rule } from '../metadata/statement.ts'
 import { LiveAttributes } from './live-attributes.ts'
 import { Names, type NamesParts } from './names.ts'
 import { RECEIPT_XATTR, receiptOf, receiptXattr } from './receipt.ts'
+import type { VolumeLocks } from './volume-locks.ts'
 
 const O_ACCMODE = 3
 const O_TRUNC = 0o1000
@@ -55,6 +57,7 @@ export interface VolumeParts extends NamesParts {
   spaceDirectory: string
   /** Where durable bytes are, for receipts. */
   cloudName: string
+  locks: VolumeLocks
 }
 
 export class Volume implements InodeFileSystem {
@@ -343,6 +346,18 @@ export class Volume implements InodeFileSystem {
   removexattr(_caller: Caller, ino: number, name: Uint8Array): void {
     refuseReserved(name)
     this.#parts.engine.write('removeXattr', ino, name, now())
+  }
+
+  getLock(_caller: Caller, ino: number, owner: string, lock: FileLock): FileLock | undefined {
+    return this.#parts.locks.get(ino, owner, lock)
+  }
+
+  setLock(_caller: Caller, ino: number, owner: string, lock: FileLock, wait: boolean): void {
+    this.#parts.locks.set(ino, owner, lock, wait)
+  }
+
+  releaseLocks(_caller: Caller, ino: number, owner: string, kind: LockKind): void {
+    this.#parts.locks.release(ino, owner, kind)
   }
 
   close(): void {

@@ -1,0 +1,122 @@
+/** Requests about locks, byte for byte: `fuse_lk_in` and `fuse_lk_out` of linux/fuse.h. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Blocked } from '../base/blocked.ts'
+import { LOCK_END, type FileLock } from '../base/file-lock.ts'
+import { FsError } from '../base/fs-error.ts'
+import type { Exchange, ServedFileSystem } from './exchange.ts'
+import { cleanUps, handlers } from './handlers.ts'
+import { OPCODE, type OpcodeName } from './opcode.ts'
+import { REPLY_HEADER_BYTES, ReplyWriter } from './reply-writer.ts'
+import { RequestReader } from './request-reader.ts'
+
+const OWNER = 'fedcba9876543210'
+const OFFSET_MAX = 2n ** 63n - 1n
+
+/** Runs a handler on a body of 48 bytes; `given`: 64-bit words by offset, and 32-bit words. */
+function serve(
+  fs: Partial<ServedFileSystem>,
+  name: OpcodeName,
+  given: { u64?: Record<number, bigint>; u32?: Record<number, number> },
+  table: typeof handlers | typeof cleanUps = handlers,
+) {
+  const request = new RequestReader(4096)
+  const body = Buffer.alloc(40 + 48)
+  body.writeUInt32LE(body.length)
+  body.writeUInt32LE(7, 16)
+  for (const [at, value] of Object.entries(given.u64 ?? {})) {
+    body.writeBigUInt64LE(value, 40 + Number(at))
+  }
+  for (const [at, value] of Object.entries(given.u32 ?? {})) {
+    body.writeUInt32LE(value, 40 + Number(at))
+  }
+  request.load(body)
+  const reply = new ReplyWriter(64)
+  reply.bytes.fill(0xee)
+  const exchange = { fs, caller: { uid: 1, gid: 2, pid: 3 }, request, reply }
+  const result = table[OPCODE[name]]?.(exchange as unknown as Exchange)
+  return { result, payload: reply.bytes.subarray(REPLY_HEADER_BYTES) }
+}
+
+const lockBody = (type: number, start: bigint, end: bigint, flags = 0) => ({
+  u64: { 8: 0xfedcba9876543210n, 16: start, 24: end },
+  u32: { 32: type, 36: 4321, 40: flags },
+})
+
+test('a lock is taken: its range, type, owner and process', () => {
+  const seen: unknown[] = []
+  const fs: Partial<ServedFileSystem> = {
+    setLock: (_caller, ...rest) => void seen.push(rest),
+  }
+  assert.equal(serve(fs, 'SETLK', lockBody(1, 5n, 9n)).result, 0)
+  assert.equal(serve(fs, 'SETLKW', lockBody(0, 0n, OFFSET_MAX, 1)).result, 0)
+  assert.deepEqual(seen, [
+    [7, OWNER, { kind: 'posix', type: 'write', start: 5, end: 9, pid: 4321 }, false],
+    [7, OWNER, { kind: 'flock', type: 'read', start: 0, end: LOCK_END, pid: 4321 }, true],
+  ])
+  assert.throws(() => serve(fs, 'SETLK', lockBody(3, 0n, 1n)), { code: 'EINVAL' })
+  assert.throws(() => serve(fs, 'SETLK', lockBody(1, 2n ** 60n, OFFSET_MAX)), { code: 'EOVERFLOW' })
+  assert.throws(() => serve({}, 'SETLK', lockBody(1, 0n, 1n)), { code: 'ENOSYS' })
+})
+
+test('who stands in the way, up to the end of the file, or nobody', () => {
+  const lock: FileLock = { kind: 'posix', type: 'write', start: 2 ** 33, end: LOCK_END, pid: 99 }
+  const ask = (found: FileLock | undefined) => {
+    const { result, payload } = serve({ getLock: () => found }, 'GETLK', lockBody(0, 0n, 1n))
+    return payload.toString('hex', 0, Number(result))
+  }
+  assert.equal(ask(lock), '0000000002000000' + 'ffffffffffffff7f' + '01000000' + '63000000')
+  const read: FileLock = { ...lock, type: 'read', start: 1, end: 2 }
+  assert.equal(ask(read), '0100000000000000' + '0200000000000000' + '00000000' + '63000000')
+  assert.equal(ask(undefined), '00'.repeat(16) + '02000000' + '00000000')
+})
+
+test('a close gives locks back, after the content is safe and even if that fails', () => {
+  const seen: string[] = []
+  const fs: Partial<ServedFileSystem> = {
+    flush: () => void seen.push('flush'),
+    releaseLocks: (_caller, ino, owner, kind) => void seen.push(`${ino} ${owner} ${kind}`),
+  }
+  const body = { u64: { 16: 0xfedcba9876543210n } }
+  serve(fs, 'FLUSH', body)
+  assert.deepEqual(seen.splice(0), ['flush', `7 ${OWNER} posix`])
+  fs.flush = () => {
+    throw new FsError('ENOSPC', 'full')
+  }
+  assert.throws(() => serve(fs, 'FLUSH', body), { code: 'ENOSPC' })
+  assert.deepEqual(seen.splice(0), [`7 ${OWNER} posix`])
+  fs.flush = () => {
+    throw new Blocked('later')
+  }
+  assert.throws(() => serve(fs, 'FLUSH', body), Blocked)
+  assert.deepEqual(seen.splice(0), [])
+  serve(fs, 'FLUSH', body, cleanUps)
+  assert.deepEqual(seen.splice(0), [`7 ${OWNER} posix`])
+})
+
+test('the last close gives a flock back where there was one, and then the handle', () => {
+  const seen: string[] = []
+  const fs: Partial<ServedFileSystem> = {
+    release: (_caller, ino, handle) => void seen.push(`${ino} ${handle}`),
+    releaseLocks: (_caller, _ino, owner, kind) => void seen.push(`${owner} ${kind}`),
+  }
+  const body = (flags: number) => ({
+    u64: { 0: 55n, 16: 0xfedcba9876543210n },
+    u32: { 12: flags },
+  })
+  serve(fs, 'RELEASE', body(2))
+  serve(fs, 'RELEASE', body(1))
+  serve(fs, 'RELEASE', body(2), cleanUps)
+  assert.deepEqual(seen, [`${OWNER} flock`, '7 55', '7 55', '7 55'])
+})
+
+test('of requests that were given up only what gives back is carried out', () => {
+  const seen: unknown[] = []
+  const fs: Partial<ServedFileSystem> = {
+    setLock: (_caller, _ino, _owner, { type }, wait) => void seen.push([type, wait]),
+  }
+  serve(fs, 'SETLKW', lockBody(1, 0n, 9n), cleanUps)
+  serve(fs, 'SETLKW', lockBody(2, 0n, 9n), cleanUps)
+  serve(fs, 'GETLK', lockBody(2, 0n, 9n), cleanUps)
+  assert.deepEqual(seen, [['unlock', false]])
+})

@@ -1,0 +1,67 @@
+/**
+ * Requests about file locks, of fcntl(2) and flock(2): asked only where `remoteLocks` was agreed
+ * with the kernel, which then keeps none itself. `owner` stands for a process (or, of a flock, for
+ * an open file); it ends with FLUSH, which names the owner of the descriptor that is closed, and of
+ * a flock with RELEASE. The kernel forgets a lock with its process only by those two.
+ */
+import { LOCK_END, type FileLock } from '../base/file-lock.ts'
+import { FsError } from '../base/fs-error.ts'
+import type { Exchange } from './exchange.ts'
+import type { RequestReader } from './request-reader.ts'
+import { LK_FLOCK, LOCK_TYPES, RELEASE_FLOCK_UNLOCK } from './wire-flags.ts'
+
+export function handleGetlk(x: Exchange): number {
+  const { request } = x
+  if (x.fs.getLock === undefined) throw notKept()
+  const found = x.fs.getLock(x.caller, request.nodeid, request.hex64(8), lockOf(request))
+  return x.reply.putLock(found)
+}
+
+export function handleSetlk(x: Exchange): number {
+  return setLock(x, false)
+}
+
+export function handleSetlkw(x: Exchange): number {
+  return setLock(x, true)
+}
+
+/** A lock that a process gives back is gone, even if it does not wait for the answer. */
+export function unlockAnyway(x: Exchange): void {
+  if (LOCK_TYPES[x.request.u32(32)] === 'unlock') setLock(x, false)
+}
+
+export function releaseRecordLocks({ fs, caller, request }: Exchange): void {
+  fs.releaseLocks?.(caller, request.nodeid, request.hex64(16), 'posix')
+}
+
+export function releaseFlock({ fs, caller, request }: Exchange): void {
+  if ((request.u32(12) & RELEASE_FLOCK_UNLOCK) === 0) return
+  fs.releaseLocks?.(caller, request.nodeid, request.hex64(16), 'flock')
+}
+
+function setLock(x: Exchange, wait: boolean): number {
+  const { request } = x
+  if (x.fs.setLock === undefined) throw notKept()
+  x.fs.setLock(x.caller, request.nodeid, request.hex64(8), lockOf(request), wait)
+  return 0
+}
+
+/** `fuse_lk_in`. */
+function lockOf(request: RequestReader): FileLock {
+  const type = LOCK_TYPES[request.u32(32)]
+  if (type === undefined) throw new FsError('EINVAL', `no type of lock: ${request.u32(32)}`)
+  const start = request.u64(16)
+  // Offsets are doubles here: a lock that only begins where no file reaches has no place.
+  if (start >= LOCK_END) throw new FsError('EOVERFLOW', 'a lock behind the largest file')
+  return {
+    kind: (request.u32(40) & LK_FLOCK) !== 0 ? 'flock' : 'posix',
+    type,
+    start,
+    end: Math.min(request.u64(24), LOCK_END),
+    pid: request.u32(36),
+  }
+}
+
+function notKept(): FsError {
+  return new FsError('ENOSYS', 'this file system keeps no locks')
+}

@@ -1,0 +1,175 @@
+/**
+ * The file locks that processes on this node hold and ask for, on the main thread: asks the service
+ * that keeps those of all nodes, and remembers what was granted, so that it can be claimed again
+ * when the service was away.
+ *
+ * Invariants: a process that is interrupted holds what it held before, also if the lock was granted
+ * in that instant: it is given back before anything else is asked for the same owner. A release
+ * never fails: what the service was not told, it learns when the node claims its locks.
+ */
+import { abortError, throwIfAborted } from '../base/abort.ts'
+import type { Outcome } from '../base/blocked.ts'
+import type { FileLock, HeldLock, LockKind } from '../base/file-lock.ts'
+import { FsError } from '../base/fs-error.ts'
+import { LockRanges } from '../base/lock-ranges.ts'
+import { limits } from '../limits.ts'
+import { LockMarks } from './lock-marks.ts'
+import { LOCK_OUTCOME, type LockNeed, type LockService } from './lock-service.ts'
+
+/** One owner on one inode. */
+interface Holder {
+  readonly ino: number
+  readonly owner: string
+  readonly kind: LockKind
+  readonly ranges: LockRanges
+  /** Calls under way. */
+  calls: number
+  /** Calls that were given up and have not ended: those that follow wait for them. */
+  ending: Promise<unknown> | undefined
+}
+
+type SetNeed = LockNeed & { op: 'set' }
+
+export class NodeLocks {
+  readonly #service: LockService
+  readonly #onFailure: (error: unknown) => void
+  readonly #holders = new Map<string, Holder>()
+  readonly #marks = new LockMarks()
+  #waiting = 0
+
+  /** `onFailure`: what went wrong after the process was answered. */
+  constructor(service: LockService, onFailure: (error: unknown) => void) {
+    this.#service = service
+    this.#onFailure = onFailure
+  }
+
+  /** For the threads' `VolumeLocks`. */
+  get marks(): SharedArrayBuffer {
+    return this.#marks.memory
+  }
+
+  async satisfy(need: LockNeed, signal?: AbortSignal): Promise<Outcome> {
+    const key = LOCK_OUTCOME[need.op]
+    const { ino, owner } = need
+    if (need.op === 'get') {
+      return { key, value: await this.#service.get(ino, owner, need.lock, { signal }) }
+    }
+    const kind = need.op === 'set' ? need.lock.kind : need.of
+    // Closed by a process that has no locks, while another one has.
+    if (need.op === 'release' && !this.#holders.has(keyOf(ino, owner, kind))) return { key }
+    const holder = this.#enter(ino, owner, kind)
+    try {
+      if (holder.ending !== undefined) await holder.ending
+      if (need.op === 'release') await this.#release(holder)
+      else if (need.lock.type === 'unlock') await this.#unlock(holder, need.lock)
+      else await this.#set(holder, need, signal)
+    } finally {
+      this.#leave(holder)
+    }
+    return { key }
+  }
+
+  /** All that this node holds: what it claims when the service was away. */
+  held(): HeldLock[] {
+    return [...this.#holders.values()].flatMap(({ ino, owner, kind, ranges }) =>
+      ranges.of(owner).map((range) => ({ ino, owner, kind, ...range })),
+    )
+  }
+
+  /** What was claimed and belongs to others by now. */
+  lose(locks: readonly HeldLock[]): void {
+    for (const { ino, owner, kind, ...range } of locks) {
+      const holder = this.#enter(ino, owner, kind)
+      holder.ranges.set(owner, { ...range, type: 'unlock' })
+      this.#leave(holder)
+    }
+  }
+
+  async #set(holder: Holder, need: SetNeed, signal: AbortSignal | undefined): Promise<void> {
+    throwIfAborted(signal, 'waiting for a lock')
+    if (need.wait && this.#waiting >= limits.lockWaitersPerNode) {
+      throw new FsError('ENOLCK', `${this.#waiting} processes wait for a lock already`)
+    }
+    const call = this.#ask(holder, need, signal)
+    const onAbort = (): void => {
+      const ending = Promise.allSettled([holder.ending, call]).then(() => {
+        if (holder.ending === ending) holder.ending = undefined
+      })
+      holder.ending = ending
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+    if (need.wait) this.#waiting++
+    try {
+      await call
+    } finally {
+      if (need.wait) this.#waiting--
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  async #ask(holder: Holder, need: SetNeed, signal: AbortSignal | undefined): Promise<void> {
+    const { ino, owner, ranges } = holder
+    const { lock, wait } = need
+    // Another type on the same open file: the old one is given up first, whatever comes.
+    if (lock.kind === 'flock' && !ranges.covers(owner, lock)) ranges.remove(owner)
+    await this.#service.set(ino, owner, lock, { wait, signal })
+    if (signal?.aborted) {
+      await this.#undo(holder, lock)
+      throw abortError(signal, 'waiting for a lock')
+    }
+    ranges.set(owner, lock)
+  }
+
+  /** Nobody waited any longer when the lock was granted: back to what was held before. */
+  async #undo({ ino, owner, kind, ranges }: Holder, granted: FileLock): Promise<void> {
+    for (const piece of ranges.pieces(owner, granted.start, granted.end)) {
+      if (piece.type === granted.type) continue
+      try {
+        await this.#service.set(ino, owner, { kind, ...piece }, { wait: false })
+      } catch (error) {
+        // A reader came between and holds what was held for writing.
+        if (piece.type === 'write') ranges.set(owner, { ...piece, type: granted.type })
+        this.#onFailure(error)
+      }
+    }
+  }
+
+  async #unlock({ ino, owner, ranges }: Holder, lock: FileLock): Promise<void> {
+    await this.#service.set(ino, owner, lock, { wait: false })
+    ranges.set(owner, lock)
+  }
+
+  async #release({ ino, owner, kind, ranges }: Holder): Promise<void> {
+    try {
+      await this.#service.release(ino, owner, kind)
+    } catch (error) {
+      this.#onFailure(error)
+    } finally {
+      ranges.remove(owner)
+    }
+  }
+
+  #enter(ino: number, owner: string, kind: LockKind): Holder {
+    const key = keyOf(ino, owner, kind)
+    const known = this.#holders.get(key)
+    const ranges = new LockRanges()
+    const holder = known ?? { ino, owner, kind, ranges, calls: 0, ending: undefined }
+    if (known === undefined) {
+      this.#holders.set(key, holder)
+      if (kind === 'posix') this.#marks.add(ino)
+    }
+    holder.calls++
+    return holder
+  }
+
+  #leave(holder: Holder): void {
+    const { ino, owner, kind, ranges } = holder
+    if (--holder.calls > 0 || !ranges.isEmpty) return
+    this.#holders.delete(keyOf(ino, owner, kind))
+    if (kind === 'posix') this.#marks.remove(ino)
+  }
+}
+
+function keyOf(ino: number, owner: string, kind: LockKind): string {
+  return `${kind} ${ino} ${owner}`
+}

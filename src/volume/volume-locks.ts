@@ -1,0 +1,45 @@
+/**
+ * The lock operations of one thread's volume: nothing is decided here, all that locks ask for is
+ * asked of the main thread (node-locks.ts), except where nothing is held.
+ */
+import { Blocked, takeOutcome } from '../base/blocked.ts'
+import type { FileLock, LockKind } from '../base/file-lock.ts'
+import { FsError } from '../base/fs-error.ts'
+import { LockMarks } from './lock-marks.ts'
+import { LOCK_OUTCOME, type LockNeed } from './lock-service.ts'
+
+export class VolumeLocks {
+  readonly #marks: LockMarks | undefined
+
+  /** `marks`: the memory of the node's; absent where the kernel keeps file locks. */
+  constructor(marks: SharedArrayBuffer | undefined) {
+    this.#marks = marks && new LockMarks(marks)
+  }
+
+  get(ino: number, owner: string, lock: FileLock): FileLock | undefined {
+    this.#requireShared()
+    return ask({ kind: 'lock', op: 'get', ino, owner, lock }) as FileLock | undefined
+  }
+
+  set(ino: number, owner: string, lock: FileLock, wait: boolean): void {
+    this.#requireShared()
+    ask({ kind: 'lock', op: 'set', ino, owner, lock, wait })
+  }
+
+  release(ino: number, owner: string, of: LockKind): void {
+    // The kernel says itself where a flock was taken.
+    const mayHold = of === 'flock' ? this.#marks : this.#marks?.mayHold(ino)
+    if (!mayHold) return
+    ask({ kind: 'lock', op: 'release', ino, owner, of })
+  }
+
+  #requireShared(): void {
+    if (!this.#marks) throw new FsError('ENOSYS', 'the kernel keeps the locks of this file system')
+  }
+}
+
+function ask(need: LockNeed): unknown {
+  const outcome = takeOutcome(LOCK_OUTCOME[need.op])
+  if (outcome === undefined) throw new Blocked(need)
+  return outcome.value
+}

@@ -1,0 +1,51 @@
+/**
+ * A tree in memory whose file locks are kept elsewhere, as the volume's are; and its mount, with a
+ * table of locks that other mounts may share.
+ */
+import type { TestContext } from 'node:test'
+import type { FileLock, LockKind } from '../../src/base/file-lock.ts'
+import type { FileLocks } from '../../src/coordinator/file-locks.ts'
+import type { Caller } from '../../src/filesystem/inode-file-system.ts'
+import type { LockNeed } from '../../src/volume/lock-service.ts'
+import { NodeLocks } from '../../src/volume/node-locks.ts'
+import { VolumeLocks } from '../../src/volume/volume-locks.ts'
+import { lockSession } from '../fixtures/lock-session.ts'
+import { MemoryTree } from './fuse-memory-tree.ts'
+import { mountMemoryTree } from './fuse-scratch.ts'
+
+class LockTree extends MemoryTree {
+  readonly #locks: VolumeLocks
+
+  constructor(marks: SharedArrayBuffer) {
+    super()
+    this.#locks = new VolumeLocks(marks)
+  }
+
+  getLock(_: Caller, ino: number, owner: string, lock: FileLock): FileLock | undefined {
+    return this.#locks.get(ino, owner, lock)
+  }
+
+  setLock(_: Caller, ino: number, owner: string, lock: FileLock, wait: boolean): void {
+    this.#locks.set(ino, owner, lock, wait)
+  }
+
+  releaseLocks(_: Caller, ino: number, owner: string, kind: LockKind): void {
+    this.#locks.release(ino, owner, kind)
+  }
+}
+
+export async function mountLockTree(t: TestContext, table: FileLocks, session: string) {
+  const failures: unknown[] = []
+  const locks = new NodeLocks(lockSession(table, session), (error) => failures.push(error))
+  const server = await mountMemoryTree(t, {
+    remoteLocks: true,
+    fileSystem: new LockTree(locks.marks),
+    worker: { module: new URL(import.meta.url), data: locks.marks, count: 1 },
+    satisfy: (need, { signal }) => locks.satisfy(need as LockNeed, signal),
+  })
+  return { server, locks, failures }
+}
+
+export function openFileSystem(marks: unknown): LockTree {
+  return new LockTree(marks as SharedArrayBuffer)
+}
