@@ -107,6 +107,8 @@ export const limits = {
   peerSweepMs: 5_000,
   /** Longest URL of a node, bytes. */
   peerUrlBytes: 512,
+  /** Chunks of a file that are looked at for the nodes that hold it. */
+  locatedChunks: 10_000,
   /** Files whose announcements a coordinator remembers, and nodes of each: some tens of MiB. */
   announcedFiles: 100_000,
   announcedPeers: 64,

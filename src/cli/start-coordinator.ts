@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { WebSocketServer } from 'ws'
 import type { Logger } from '../base/logger.ts'
-import { AnnouncedLocations } from '../coordinator/announced-locations.ts'
 import { CoordinatorDatabase } from '../coordinator/coordinator-database.ts'
+import { FileHolders } from '../coordinator/file-holders.ts'
 import { Coordinator } from '../coordinator/coordinator.ts'
 import { LINK_PATH, SNAPSHOT_PATH } from '../coordinator/link-protocol.ts'
 import { MetadataStore } from '../coordinator/metadata-store.ts'
@@ -45,7 +45,12 @@ export async function startCoordinator(
   const checkpoints = setInterval(() => store.checkpoint(), limits.coordinatorCheckpointMs)
   parts.defer(() => clearInterval(checkpoints))
   const api = await serve(options, { keeper, store, coordinator }, logger)
-  parts.defer(() => api.close())
+  parts.defer(async () => {
+    const closed = api.close()
+    // Otherwise the server waits for links that nobody ends.
+    coordinator.close()
+    await closed
+  })
   warnOfStrangers(options, logger)
   const running = parts.move()
   let stopping: Promise<void> | undefined
@@ -61,7 +66,7 @@ async function serve(
   { keeper, store, coordinator }: Parts,
   logger: Logger,
 ): Promise<ApiServer> {
-  const locations = new AnnouncedLocations()
+  const locations = new FileHolders(store)
   keeper.registry.onChange(({ kind, peer }) => {
     if (kind === 'left') locations.forgetPeer(peer.id)
   })

@@ -170,6 +170,10 @@ export class MetadataStore {
     this.#engine.transact(deleteSession(token))
   }
 
+  read<T>(rule: Rule<T>): T {
+    return this.#engine.read(rule)
+  }
+
   totals(): { files: number; bytes: number } {
     return this.#engine.read(totals())
   }
