@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { FsError } from '../base/fs-error.ts'
 import { loggerOf, type Logger } from '../base/logger.ts'
 import { siblingModule } from '../base/sibling-module.ts'
+import { LinkLocks } from '../coordinator/link-locks.ts'
 import { FuseServer } from '../fuse/fuse-server.ts'
 import type { ApiServer } from '../http/api-server.ts'
 import { serveNodeApi } from '../http/node-api.ts'
@@ -31,6 +32,7 @@ export async function startNode(
   const cluster =
     options.coordinator === 'embedded' ? undefined : new NodeCluster(options, options.coordinator)
   const node = await openVolume(options, cluster)
+  if (cluster) cluster.link.lockHolder = node.locks
   const changes = new KernelChanges(logger)
   let api: ApiServer | undefined
   try {
@@ -136,6 +138,7 @@ async function openVolume(
       logger: loggerOf('CACHE'),
       link: cluster?.link,
       peers: cluster?.peers,
+      locks: cluster && new LinkLocks(cluster.link),
     })
   } catch (error) {
     await cloud.close()

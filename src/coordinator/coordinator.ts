@@ -31,6 +31,7 @@ import type { MetadataStore } from './metadata-store.ts'
 import { Orphans } from './orphans.ts'
 import type { PeerRegistry } from './peer-registry.ts'
 import { Session } from './session.ts'
+import { SessionLocks } from './session-locks.ts'
 import { WriteLeases } from './write-leases.ts'
 
 export interface CoordinatorOptions {
@@ -39,6 +40,8 @@ export interface CoordinatorOptions {
   /** Who is there, for nodes and people. */
   registry: PeerRegistry
 }
+
+type Request = NodeMessage & { kind: 'operation' | 'lease' | 'sync' | 'lock' }
 
 interface Waiter {
   seq: number
@@ -49,6 +52,7 @@ export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #sessions = new Map<string, Session>()
   readonly #leases = new WriteLeases()
+  readonly #locks = new SessionLocks()
   readonly #orphans: Orphans
   #waiters: Waiter[] = []
   readonly #sweep: NodeJS.Timeout
@@ -136,6 +140,8 @@ export class Coordinator {
     const holder = this.#holderOf(session)
     for (const ino of hello.leases) if (!this.#leases.reclaim(ino, holder)) holder.recall(ino)
     for (const ino of hello.held) session.held.add(ino)
+    const lost = this.#locks.restore(session, hello.locks)
+    if (lost.length > 0) session.send({ kind: 'lost', locks: lost })
     this.#advance(session)
     return session
   }
@@ -162,6 +168,7 @@ export class Coordinator {
       case 'operation':
       case 'lease':
       case 'sync':
+      case 'lock':
         void this.#answer(session, message)
         break
       case 'applied':
@@ -169,6 +176,9 @@ export class Coordinator {
         session.applied = message.seq
         this.#advance(session)
         this.#orphans.settle(this.#sessions.values(), this.#confirmed())
+        break
+      case 'cancel':
+        this.#locks.cancel(session, message.id)
         break
       case 'renew':
         if (session.isCurrent && !session.isLate(this.#oldestAwaited())) {
@@ -192,10 +202,7 @@ export class Coordinator {
     }
   }
 
-  async #answer(
-    session: Session,
-    message: NodeMessage & { kind: 'operation' | 'lease' | 'sync' },
-  ): Promise<void> {
+  async #answer(session: Session, message: Request): Promise<void> {
     const { id } = message
     try {
       await this.#ready.promise
@@ -206,10 +213,7 @@ export class Coordinator {
     }
   }
 
-  async #run(
-    session: Session,
-    message: NodeMessage & { kind: 'operation' | 'lease' | 'sync' },
-  ): Promise<unknown> {
+  async #run(session: Session, message: Request): Promise<unknown> {
     if (session.hasEnded()) throw new FsError('ESTALE', 'the session of this node has ended')
     if (message.kind === 'lease') {
       await this.#leases.acquire(message.ino, this.#holderOf(session))
@@ -217,6 +221,7 @@ export class Coordinator {
       if (session.hasEnded()) this.#leases.giveBack(message.ino, this.#holderOf(session))
       return undefined
     }
+    if (message.kind === 'lock') return await this.#locks.run(session, message)
     if (message.kind === 'sync') {
       this.#options.store.sync()
       return undefined
@@ -346,6 +351,7 @@ export class Coordinator {
     this.#options.store.removeSession(session.token)
     if (this.#sessions.get(session.peer.id) === session) this.#sessions.delete(session.peer.id)
     this.#leases.drop(this.#holderOf(session))
+    this.#locks.drop(session)
     session.held.clear()
     this.#options.logger.warn(`${session.peer.id} (${session.peer.url}) has left`)
     this.#tellPeers()

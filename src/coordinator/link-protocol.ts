@@ -4,8 +4,10 @@
  * is decoded within bounds and never trusted further than the key that opened the connection.
  */
 import { decode, encode } from '@msgpack/msgpack'
+import type { LockNeed } from '../volume/lock-service.ts'
 import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import type { Change } from '../metadata/change.ts'
+import type { HeldLock } from '../base/file-lock.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
 
 /** Path of the WebSocket on the coordinator's API. */
@@ -29,6 +31,8 @@ export interface Hello {
   leases: number[]
   /** Inodes without a name that it has open. */
   held: number[]
+  /** File locks that its processes hold. */
+  locks: HeldLock[]
 }
 
 /** From a node; `id` is answered by a `result`. */
@@ -37,6 +41,9 @@ export type NodeMessage =
   | { kind: 'operation'; id: number; name: string; args: unknown[] }
   | { kind: 'sync'; id: number }
   | { kind: 'lease'; id: number; ino: number }
+  | { kind: 'lock'; id: number; need: LockNeed }
+  /** The request of that number need not wait any longer; it is answered all the same. */
+  | { kind: 'cancel'; id: number }
   /** Everything up to `seq` is applied; `held`: inodes orphaned by it that are open here. */
   | { kind: 'applied'; seq: number; held: number[] }
   /** `at`: the node's clock, given back. */
@@ -57,6 +64,8 @@ export type CoordinatorMessage =
   | { kind: 'result'; id: number; value?: unknown; error?: WireError }
   | { kind: 'renewed'; at: number }
   | { kind: 'recall'; ino: number }
+  /** Locks that the node claimed, and that others have by now. */
+  | { kind: 'lost'; locks: HeldLock[] }
   | { kind: 'peers'; peers: PeerStatus[] }
 
 export interface WireError {

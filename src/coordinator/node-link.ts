@@ -14,11 +14,13 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { WebSocket, type RawData } from 'ws'
 import { monotonicMs } from '../base/clock.ts'
+import type { HeldLock } from '../base/file-lock.ts'
 import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { retry } from '../base/retry.ts'
 import { limits } from '../limits.ts'
 import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
+import type { LockNeed } from '../volume/lock-service.ts'
 import type { CoordinatorLink, LinkedNode } from '../volume/coordinator-link.ts'
 import {
   LINK_PATH,
@@ -30,7 +32,14 @@ import {
   type CoordinatorMessage,
   type NodeMessage,
 } from './link-protocol.ts'
+import type { LockChannel } from './link-locks.ts'
 import { PendingRequests, type LinkRequest } from './pending-requests.ts'
+
+/** Locks that processes of this node hold: volume/node-locks.ts. */
+export interface LockHolder {
+  held(): HeldLock[]
+  lose(locks: readonly HeldLock[]): void
+}
 
 export interface NodeLinkOptions {
   /** `host:port` of the coordinator. */
@@ -42,7 +51,7 @@ export interface NodeLinkOptions {
   logger: Logger
 }
 
-export class NodeLink implements CoordinatorLink {
+export class NodeLink implements CoordinatorLink, LockChannel {
   readonly #options: NodeLinkOptions
   readonly #session = randomUUID()
   readonly #pending = new PendingRequests()
@@ -58,6 +67,8 @@ export class NodeLink implements CoordinatorLink {
   #trustWaiters: (() => void)[] = []
   #running: Promise<void> | undefined
   #renewals: NodeJS.Timeout | undefined
+  /** Who knows what processes here hold; set before any can. */
+  lockHolder: LockHolder | undefined
   /** Live nodes, this one included. */
   peers: readonly PeerStatus[] = []
   /** Since when the coordinator is connected, or away. */
@@ -140,6 +151,16 @@ export class NodeLink implements CoordinatorLink {
     const bounds = [AbortSignal.timeout(limits.linkOperationMs), ...(signal ? [signal] : [])]
     const late = new FsError('ETIMEDOUT', `the coordinator ${this.#options.address} is away`)
     await orAborted(renewed.promise, AbortSignal.any(bounds), late)
+  }
+
+  askLock(need: LockNeed, signal: AbortSignal | undefined, isEndless: boolean): Promise<unknown> {
+    if (!isEndless) return this.#ask({ kind: 'lock', need }, signal)
+    const { message, answer } = this.#pending.addEndless({ kind: 'lock', need }, signal, (id) => {
+      if (this.#isWelcome) this.#send({ kind: 'cancel', id })
+      return this.#isWelcome
+    })
+    if (this.#isWelcome) this.#send(message)
+    return answer
   }
 
   #ask(
@@ -244,8 +265,19 @@ export class NodeLink implements CoordinatorLink {
     const { store, seq } = node.state()
     const peer = { ...this.#options.peer, url: this.#url }
     const [leases, held] = [node.leases(), node.held()]
+    const locks = this.lockHolder?.held() ?? []
     const session = this.#session
-    this.#send({ kind: 'hello', protocol: LINK_VERSION, peer, session, store, seq, leases, held })
+    this.#send({
+      kind: 'hello',
+      protocol: LINK_VERSION,
+      peer,
+      session,
+      store,
+      seq,
+      leases,
+      held,
+      locks,
+    })
   }
 
   async #take(message: CoordinatorMessage): Promise<void> {
@@ -267,6 +299,9 @@ export class NodeLink implements CoordinatorLink {
         break
       case 'recall':
         node.recalled(message.ino)
+        break
+      case 'lost':
+        this.lockHolder?.lose(message.locks)
         break
       case 'peers':
         this.peers = message.peers

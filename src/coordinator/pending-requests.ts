@@ -20,7 +20,8 @@ interface Pending {
   reject: (error: unknown) => void
   /** Called with the answer itself, before anything that came after it. */
   onValue: (() => void) | undefined
-  timer: NodeJS.Timeout
+  /** Why it was called off. */
+  reason: unknown
 }
 
 export class PendingRequests {
@@ -31,9 +32,7 @@ export class PendingRequests {
     request: LinkRequest,
     how: { signal: AbortSignal | undefined; late: string; onValue: (() => void) | undefined },
   ): { message: Request; answer: Promise<unknown> } {
-    if (this.#pending.size >= limits.linkOperations) {
-      throw new FsError('EAGAIN', 'too many requests wait for the coordinator')
-    }
+    this.#requirePlace()
     const id = ++this.#last
     const message: Request = { ...request, id }
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
@@ -42,7 +41,7 @@ export class PendingRequests {
       this.#fail(id, new FsError('ETIMEDOUT', how.late))
     }, limits.linkOperationMs)
     how.signal?.addEventListener('abort', onAbort, { once: true })
-    this.#pending.set(id, { message, resolve, reject, onValue: how.onValue, timer })
+    this.#pending.set(id, { message, resolve, reject, onValue: how.onValue, reason: undefined })
     const answer = promise.finally(() => {
       clearTimeout(timer)
       how.signal?.removeEventListener('abort', onAbort)
@@ -50,9 +49,39 @@ export class PendingRequests {
     return { message, answer }
   }
 
-  /** In the order in which they were made. */
+  /**
+   * A request that may wait for ever. `cancel` is called when the signal aborts; where it answers
+   * false, nobody can be told, and the request ends here.
+   */
+  addEndless(
+    request: LinkRequest,
+    signal: AbortSignal | undefined,
+    cancel: (id: number) => boolean,
+  ): { message: Request; answer: Promise<unknown> } {
+    this.#requirePlace()
+    const id = ++this.#last
+    const message: Request = { ...request, id }
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const pending: Pending = { message, resolve, reject, onValue: undefined, reason: undefined }
+    const onAbort = (): void => {
+      pending.reason = signal?.reason
+      if (!cancel(id)) this.#fail(id, signal?.reason)
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+    this.#pending.set(id, pending)
+    const answer = promise.finally(() => signal?.removeEventListener('abort', onAbort))
+    return { message, answer }
+  }
+
+  /** In the order in which they were made; those that were called off are not made again. */
   all(): Request[] {
+    for (const [id, { reason }] of this.#pending) if (reason !== undefined) this.#fail(id, reason)
     return [...this.#pending.values()].map(({ message }) => message)
+  }
+
+  #requirePlace(): void {
+    if (this.#pending.size < limits.linkOperations) return
+    throw new FsError('EAGAIN', 'too many requests wait for the coordinator')
   }
 
   settle({ id, value, error }: CoordinatorMessage & { kind: 'result' }): void {

@@ -1,0 +1,44 @@
+/**
+ * The locks of all nodes as one node asks for them, over its link to the coordinator. A wait for a
+ * lock has no bound; who is interrupted calls it off, and is answered when that is done.
+ */
+import type { FileLock, LockKind } from '../base/file-lock.ts'
+import type { LockNeed, LockService } from '../volume/lock-service.ts'
+
+export interface LockChannel {
+  /** `isEndless`: the answer may take any time; an abort calls the request off. */
+  askLock(need: LockNeed, signal: AbortSignal | undefined, isEndless: boolean): Promise<unknown>
+}
+
+export class LinkLocks implements LockService {
+  readonly #channel: LockChannel
+
+  constructor(channel: LockChannel) {
+    this.#channel = channel
+  }
+
+  async get(
+    ino: number,
+    owner: string,
+    lock: FileLock,
+    { signal }: { signal?: AbortSignal | undefined },
+  ): Promise<FileLock | undefined> {
+    const need: LockNeed = { kind: 'lock', op: 'get', ino, owner, lock }
+    return (await this.#channel.askLock(need, signal, false)) as FileLock | undefined
+  }
+
+  async set(
+    ino: number,
+    owner: string,
+    lock: FileLock,
+    { wait, signal }: { wait: boolean; signal?: AbortSignal | undefined },
+  ): Promise<void> {
+    const need: LockNeed = { kind: 'lock', op: 'set', ino, owner, lock, wait }
+    await this.#channel.askLock(need, signal, wait)
+  }
+
+  async release(ino: number, owner: string, of: LockKind): Promise<void> {
+    const need: LockNeed = { kind: 'lock', op: 'release', ino, owner, of }
+    await this.#channel.askLock(need, undefined, false)
+  }
+}

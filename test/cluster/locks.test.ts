@@ -1,0 +1,35 @@
+/** Locks that processes on different nodes take: they conflict, wait, and go with their node. */
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Cluster } from '../fixtures/cluster.ts'
+import { LockProcess } from '../fixtures/lock-process.ts'
+
+test('locks hold across nodes, and go with their node', { timeout: 120_000 }, async () => {
+  await using cluster = await Cluster.start({ nodes: 2 })
+  const [here, there] = [join(cluster.mount(0), 'file'), join(cluster.mount(1), 'file')]
+  writeFileSync(here, 'x')
+  const one = await LockProcess.start(here)
+  const two = await LockProcess.start(there)
+  try {
+    assert.equal(await one.tell('set w 0 10'), 'ok')
+    assert.equal(await two.tell('set w 5 10'), `errno ${constants.errno.EAGAIN}`)
+    assert.equal(await two.tell('set w 100 10'), 'ok')
+    const waits = two.tell('wait w 5 10')
+    assert.equal(await one.tell('set u 0 10'), 'ok')
+    assert.equal(await waits, 'ok')
+    assert.equal(await one.tell('set w 0 10'), `errno ${constants.errno.EAGAIN}`)
+    const outlives = one.tell('wait w 0 10')
+    await two.kill()
+    assert.equal(await outlives, 'ok')
+    const third = await LockProcess.start(there)
+    const survives = third.tell('wait w 0 10')
+    await cluster.nodes[0]!.kill()
+    assert.equal(await survives, 'ok')
+    await third.kill()
+  } finally {
+    await Promise.all([one.kill(), two.kill()])
+  }
+})
