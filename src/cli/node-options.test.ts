@@ -109,7 +109,7 @@ describe('the flags of a node', () => {
     [['-mount', '/'], /name a folder of its own/],
     [['-mount', '/m', '-nvme', '/m/nvme'], /must not be inside the mount point/],
     [['-mount', '/m', '-cloud-dir', '/m'], /must not be inside the mount point/],
-    [['-coordinator', 'host:8080'], /use embedded/],
+    [['-coordinator', 'host'], /give host:port of the coordinator, or embedded/],
     [['-durability', 'peers=2'], /no peers yet/],
     [['-durability', 'tape'], /give one of local, cloud/],
     [['-max-unsynced-seconds', '0'], /above 0/],
