@@ -38,6 +38,8 @@ export interface RemoteMetadata {
 
 export class Pressure {
   readonly #parts: PressureParts
+  /** Inodes that are being committed elsewhere, before they are closed. */
+  readonly #early = new Set<number>()
 
   constructor(parts: PressureParts) {
     this.#parts = parts
@@ -141,11 +143,21 @@ export class Pressure {
     await uploader.hurried(() => progress.until(isDurable, signal))
   }
 
+  /** One at a time for each file; one that fails is tried again while room is wanted. */
+  #commitElsewhere(remote: RemoteMetadata, ino: number): void {
+    this.#early.add(ino)
+    const done = (): void => {
+      this.#early.delete(ino)
+      this.#parts.progress.announce()
+    }
+    remote.commit(ino, false).then(done, done)
+  }
+
   #commitEarly(): void {
     const { cache, committer, remote } = this.#parts
     for (const ino of cache.shared.dirtyInodes()) {
-      if (remote) void remote.commit(ino, false).catch(() => undefined)
-      else committer.commit(ino)
+      if (!remote) committer.commit(ino)
+      else if (!this.#early.has(ino)) this.#commitElsewhere(remote, ino)
     }
   }
 }

@@ -135,6 +135,7 @@ export class Coordinator {
     const session = known?.token === hello.session ? known : new Session(peer, hello.session, seq)
     this.#sessions.set(peer.id, session)
     session.socket = socket
+    session.isCurrent &&= session.isTrusted
     session.applied = seq
     session.sent = seq
     const holder = this.#holderOf(session)
@@ -181,10 +182,10 @@ export class Coordinator {
         this.#locks.cancel(session, message.id)
         break
       case 'renew':
-        if (session.isCurrent && !session.isLate(this.#oldestAwaited())) {
-          session.trust()
-          session.send({ kind: 'renewed', at: message.at })
-        }
+        this.#renew(session, message.at)
+        break
+      case 'bye':
+        this.#end(session)
         break
       case 'returned':
         for (const ino of message.inos) this.#leases.giveBack(ino, this.#holderOf(session))
@@ -200,6 +201,15 @@ export class Coordinator {
         session.peer.url = message.url
         this.#register(session)
     }
+  }
+
+  #renew(session: Session, at: number): void {
+    // Nobody waited for it any more: it has to have everything first.
+    if (!session.isTrusted) session.isCurrent = false
+    this.#advance(session)
+    if (!session.isCurrent || session.isLate(this.#oldestAwaited())) return
+    session.trust()
+    session.send({ kind: 'renewed', at })
   }
 
   async #answer(session: Session, message: Request): Promise<void> {

@@ -54,6 +54,8 @@ export type NodeMessage =
   | { kind: 'closed'; inos: number[] }
   /** Others can reach it there from now on. */
   | { kind: 'reachable'; url: string }
+  /** The node has stopped: nobody need wait for it. */
+  | { kind: 'bye' }
   | { kind: 'status'; report: Partial<PeerReport> }
 
 export type CoordinatorMessage =

@@ -108,7 +108,8 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   async close(): Promise<void> {
     clearInterval(this.#renewals)
     this.#stop.abort()
-    this.#socket?.terminate()
+    this.#send({ kind: 'bye' })
+    this.#socket?.close()
     this.#pending.failAll(new FsError('ECANCELED', 'the node is stopping'))
     await this.#running
   }
