@@ -71,6 +71,10 @@ ok: gates test ## The gates, then every test: what CI runs
 bench: install ## Compare with the disk below and other FUSE file systems (ARGS=--help)
 	@$(WITH) node benchmarks/bench.ts $(ARGS)
 
+.PHONY: bench-cluster
+bench-cluster: install ## What a coordinator and peers cost and bring, beside one node alone
+	@$(WITH) node benchmarks/cluster/cluster-bench.ts
+
 .PHONY: clean
 clean: ## Remove everything that make put here
 	rm -rf dist node_modules .tools
