@@ -294,6 +294,28 @@ export const limits = {
   heldGraceMs: 3_600_000,
   /** Copies looked at in one go. */
   heldPage: 256,
+  /** Nodes that a directory may ask for besides the writer: more would only slow every close. */
+  durabilityPeers: 16,
+  /** Chunks that one node gives to peers at once before a commit, and their bytes in memory. */
+  copies: 16,
+  copyBufferBytes: 64 * MIB,
+  /**
+   * A close waits so long for nodes that take its copies, ms, counted from the last one taken: a
+   * node that restarts is back by then, and a node that waits for this file does not give up.
+   */
+  copiesWaitMs: 10_000,
+  /** Between two looks whether more nodes are there, ms. */
+  copiesLookMs: 500,
+  /** Then for the cloud instead, while it takes nothing, ms; then close fails. */
+  copiesCloudWaitMs: 20_000,
+  /** A holder that is away for so long is replaced, and what it wrote is uploaded by others, ms. */
+  holderGoneMs: 10_000,
+  /** Between two looks who is there, ms. */
+  holderLookMs: 2_500,
+  /** Chunks of which all is done again when a holder went, at once. */
+  holderRepairs: 8,
+  /** Different lists of holders that a receipt of one file reads. */
+  receiptHolders: 256,
   /** Keys in one page of a listing: the most that S3 gives. */
   cloudListPage: 1000,
   /** Writes that a crash left half done in a directory that serves as cloud are swept after, ms. */

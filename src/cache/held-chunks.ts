@@ -27,6 +27,8 @@ export class HeldChunks {
   readonly #logger: Logger
   readonly #directory: string
   readonly #turns = new KeyedMutex<number>()
+  /** Copies that a reference named already: when another takes its place they are of no use. */
+  readonly #named = new Set<number>()
   /** Bytes that are being stored, beside those that the rows tell. */
   #arrivingBytes = 0
 
@@ -114,6 +116,15 @@ export class HeldChunks {
     await this.release(id)
   }
 
+  /** A file has other content than before, or is gone: so may be the use of its copies. */
+  async changed(ino: number): Promise<void> {
+    const { database, index } = this.#cache
+    for (const held of database.heldOf(ino)) {
+      if (index.exists(ino)) await this.#settleOne(held, Date.now())
+      else await this.release(held.id)
+    }
+  }
+
   /** Looks through all copies for those that the metadata says are not needed any more. */
   async settle(nowMs = Date.now()): Promise<void> {
     const { database } = this.#cache
@@ -130,11 +141,13 @@ export class HeldChunks {
 
   async #settleOne({ id, ino, index, storedMs }: HeldChunk, nowMs: number): Promise<void> {
     const reference = this.#cache.index.find(ino, index)
-    if (reference?.id !== id) {
-      if (nowMs - storedMs >= limits.heldGraceMs) await this.release(id)
-    } else if (reference.durable) {
-      await this.durable(id)
+    if (reference?.id === id) {
+      this.#named.add(id)
+      if (reference.durable) await this.durable(id)
+      return
     }
+    const isOver = this.#named.has(id) || nowMs - storedMs >= limits.heldGraceMs
+    if (isOver) await this.release(id)
   }
 
   async #requireRoom(id: number, length: number): Promise<void> {
@@ -164,6 +177,7 @@ export class HeldChunks {
     database.transaction(() => {
       database.deleteHeld(id)
     })
+    this.#named.delete(id)
     shared.occupy(-length)
     await this.#remove(String(id))
   }

@@ -19,5 +19,7 @@ export type Need =
   | { kind: 'trust' }
   /** The operation changes the metadata, which is elsewhere: the main thread runs it. */
   | { kind: 'main' }
+  /** What was committed of an inode has to be on so many other nodes, or in the cloud. */
+  | { kind: 'copies'; ino: number; copies: number }
   /** The committed content of an inode has to be in the cloud. */
   | { kind: 'durable'; ino: number }

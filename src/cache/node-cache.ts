@@ -21,8 +21,6 @@ export interface CacheSettings {
   maxUnsyncedBytes: number
   /** Age of the oldest write not in the cloud before writers wait, seconds; 0: no bound. */
   maxUnsyncedSeconds: number
-  /** close and fsync return only when the cloud has the content. */
-  durableClose: boolean
 }
 
 export class NodeCache {

@@ -79,6 +79,7 @@ const SCHEMA = `
     id INTEGER PRIMARY KEY, ino INTEGER NOT NULL, idx INTEGER NOT NULL,
     length INTEGER NOT NULL, crc INTEGER NOT NULL, stored_ms INTEGER NOT NULL
   );
+  CREATE INDEX IF NOT EXISTS held_chunk_ino ON held_chunk (ino);
   CREATE TABLE IF NOT EXISTS upload (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, ino INTEGER NOT NULL, idx INTEGER NOT NULL,
     id INTEGER NOT NULL, length INTEGER NOT NULL, committed_ms INTEGER NOT NULL,
@@ -308,6 +309,10 @@ export class NodeDatabase {
 
   heldAfter(id: number, limit: number): HeldChunk[] {
     return this.#all(`SELECT ${HELD} FROM held_chunk WHERE id > ? ORDER BY id LIMIT ?`, id, limit)
+  }
+
+  heldOf(ino: number): HeldChunk[] {
+    return this.#all(`SELECT ${HELD} FROM held_chunk WHERE ino = ?`, ino)
   }
 
   heldTotals(): { chunks: number; bytes: number } {

@@ -28,10 +28,18 @@ export interface PressureParts {
   remote: RemoteMetadata | undefined
 }
 
+interface RemoteOptions {
+  /** Somebody waits for what the directory promises. */
+  patient?: boolean
+  signal?: AbortSignal | undefined
+}
+
 /** What only the keeper of the metadata can bring about. */
 export interface RemoteMetadata {
   lease(ino: number, signal?: AbortSignal): Promise<void>
-  commit(ino: number, release: boolean, signal?: AbortSignal): Promise<void>
+  commit(ino: number, release: boolean, options?: RemoteOptions): Promise<void>
+  /** False: too few nodes took a copy of what was committed. */
+  copy(ino: number, copies: number, options?: RemoteOptions): Promise<boolean>
   perform(need: Need & { kind: 'operation' }, signal?: AbortSignal): Promise<Outcome>
   trusted(signal?: AbortSignal): Promise<void>
 }
@@ -61,11 +69,14 @@ export class Pressure {
       case 'durable':
         await this.durable(need.ino, signal)
         break
+      case 'copies':
+        await this.#copies(need, signal)
+        break
       case 'lease':
         await this.#parts.remote?.lease(need.ino, signal)
         break
       case 'commit':
-        await this.#parts.remote?.commit(need.ino, need.release, signal)
+        await this.#parts.remote?.commit(need.ino, need.release, { patient: true, signal })
         return { key: `commit ${need.ino}` }
       case 'operation':
         return await this.#parts.remote?.perform(need, signal)
@@ -153,6 +164,20 @@ export class Pressure {
     remote.commit(ino, false).then(done, done)
   }
 
+  /** Until other nodes have what was committed of an inode, or else the cloud. */
+  async #copies({ ino, copies }: Need & { kind: 'copies' }, signal?: AbortSignal): Promise<void> {
+    const { remote, cache, uploader, progress } = this.#parts
+    if (await remote?.copy(ino, copies, { patient: true, signal })) return
+    let until = Date.now() + limits.copiesCloudWaitMs
+    await uploader.hurried(async () => {
+      while (cache.database.hasUploads(ino)) {
+        if (uploader.failure === undefined) until = Date.now() + limits.copiesCloudWaitMs
+        else if (Date.now() > until) throw tooFewCopies(copies, uploader.failure.reason)
+        await progress.next(signal)
+      }
+    })
+  }
+
   #commitEarly(): void {
     const { cache, committer, remote } = this.#parts
     for (const ino of cache.shared.dirtyInodes()) {
@@ -160,4 +185,10 @@ export class Pressure {
       else if (!this.#early.has(ino)) this.#commitElsewhere(remote, ino)
     }
   }
+}
+
+function tooFewCopies(copies: number, reason: string): FsError {
+  const wanted = copies === 1 ? 'no other node' : `fewer than ${copies} other nodes`
+  const kept = 'it stays on this node, which goes on trying'
+  return new FsError('EIO', `${wanted} took a copy, and the cloud takes none (${reason}): ${kept}`)
 }

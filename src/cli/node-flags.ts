@@ -4,7 +4,9 @@
  */
 import { resolve } from 'node:path'
 import { LOG_LEVELS } from '../base/logger.ts'
+import { codeOf } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
+import { parseDurability as parsePolicy, type Durability } from '../metadata/durability.ts'
 import { flag, optionalFlag, switchFlag } from './flag.ts'
 import type { FlagValues } from './flag.ts'
 import { parseSize } from './size.ts'
@@ -123,7 +125,7 @@ export const NODE_FLAGS = {
   }),
   durability: flag('local', {
     value: '<where>',
-    about: 'where bytes are when close() returns: local or cloud',
+    about: 'where bytes are when close() returns: local, peers=N, cloud',
     parse: parseDurability,
   }),
   'max-unsynced-bytes': optionalFlag({
@@ -218,9 +220,13 @@ function parseChunkSize(text: string): number {
   throw new UsageError('give a power of two from 64K to 64M')
 }
 
-function parseDurability(text: string): 'local' | 'cloud' {
-  if (!/^peers=/.test(text)) return parseOneOf(text, ['local', 'cloud'])
-  throw new UsageError('this version has no peers yet: use local or cloud')
+function parseDurability(text: string): Durability {
+  try {
+    return parsePolicy(text.toLowerCase())
+  } catch (error) {
+    if (codeOf(error) !== 'EINVAL') throw error
+    throw new UsageError(`give local, cloud, or peers=N with N from 1 to ${limits.durabilityPeers}`)
+  }
 }
 
 export function parseUrl(text: string): string {

@@ -130,7 +130,13 @@ export class NodeOperations implements NodeStatus {
   async receipt(path: string): Promise<Record<string, unknown>> {
     const { ino } = this.#files.inode(path)
     const { engine, cache } = this.#node.thread
-    return { path, ...receiptOf({ engine, cache, cloudName: this.#node.cloud.name }, ino) }
+    const { cloudName, durability } = this.#node.threadSettings
+    const receipt = receiptOf({ engine, cache, cloudName, durability }, ino)
+    const { peers } = this.#node
+    if (peers === undefined) return { path, ...receipt }
+    const { self } = peers.directory
+    const there = new Set([self, ...peers.directory.peers().map(({ id }) => id)])
+    return { path, ...receipt, away: receipt.holders.filter((id) => !there.has(id)) }
   }
 
   async explain(path: string): Promise<Record<string, unknown>> {
@@ -146,6 +152,7 @@ export class NodeOperations implements NodeStatus {
         local: here ? stateName(here.state) : 'absent',
         cloud: row.durable === 1 ? chunkKey(ino, row.index, row.id) : 'not yet',
         crc32: row.crc,
+        holders: row.holders,
       }
     })
     return { ...receipt, backingFile: cache.files.path(ino), listedChunks: chunks }

@@ -6,6 +6,7 @@
 import { sep } from 'node:path'
 import type { Command } from 'commander'
 import type { LogFormat, LogLevel } from '../base/logger.ts'
+import { copiesOf, type Durability } from '../metadata/durability.ts'
 import { addFlags, readFlags } from './flag.ts'
 import type { Defaults, Environment } from './flag.ts'
 import { NODE_FLAGS } from './node-flags.ts'
@@ -47,7 +48,7 @@ export interface NodeOptions {
   chunkSizeBytes: number
   apiKey: string | undefined
   cloud: CloudOptions
-  durability: 'local' | 'cloud'
+  durability: Durability
   maxUnsyncedBytes: number | undefined
   maxUnsyncedMs: number | undefined
   fuseThreads: number
@@ -74,6 +75,7 @@ export function readNodeOptions(
   const values = readFlags(command, NODE_FLAGS, environment, defaults)
   const options = assemble(values)
   checkPlaces(options)
+  checkDurability(options)
   return options
 }
 
@@ -135,6 +137,13 @@ function azureAccount(values: NodeFlagValues): { account: string; key: string; c
     throw new UsageError(`--cloud-provider azure: set ${variable} (or give --azure-${missing})`)
   }
   return { account, key, container: values['azure-container'] }
+}
+
+function checkDurability({ durability, coordinator }: NodeOptions): void {
+  if (copiesOf(durability) === 0 || coordinator !== 'embedded') return
+  throw new UsageError(
+    `--durability ${durability}: a node alone has no peers, so name their --coordinator host:port`,
+  )
 }
 
 /** A node that kept its own bytes in its own mount would wait for itself. */

@@ -134,7 +134,7 @@ async function openVolume(
       freeFloorBytes: freeFloorBytes(options),
       maxUnsyncedBytes: options.maxUnsyncedBytes ?? Infinity,
       maxUnsyncedSeconds: (options.maxUnsyncedMs ?? 0) / 1000,
-      durableClose: options.durability === 'cloud',
+      durability: options.durability,
       logger: loggerOf('CACHE'),
       link: cluster?.link,
       peers: cluster?.peers,

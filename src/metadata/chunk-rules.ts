@@ -55,6 +55,8 @@ const updateSize = change(`UPDATE inode SET size = ?, blocks = ?, mtime_sec = ?,
   ctime_sec = ?, ctime_nsec = ?, version = version + 1 WHERE ino = ?`)
 const setDurable = changeReturning<{ id: number }>(`UPDATE chunk SET durable = 1, crc = ?
   WHERE ino = ? AND idx = ? AND id = ? RETURNING id`)
+const updateHolders = changeReturning<{ id: number }>(`UPDATE chunk SET holders = ?
+  WHERE ino = ? AND idx = ? AND id = ? AND durable = 0 RETURNING id`)
 const deleteInode = change('DELETE FROM inode WHERE ino = ?')
 const deleteXattrs = change('DELETE FROM xattr WHERE ino = ?')
 const insertTrash = change(
@@ -133,6 +135,16 @@ export function* markDurable(ino: number, index: number, id: number, crc: number
   return (yield* setDurable(crc, ino, index, id)) !== undefined
 }
 
+/** Which nodes have a chunk that the cloud does not have yet; false where that is over. */
+export function* setHolders(
+  ino: number,
+  index: number,
+  id: number,
+  holders: string,
+): Rule<boolean> {
+  return (yield* updateHolders(holders, ino, index, id)) !== undefined
+}
+
 /** Removes an inode with all that belongs to it; the bytes that it had. */
 export function* purgeInode(ino: number): Rule<number> {
   const row = yield* findInode(ino)
@@ -162,6 +174,11 @@ export function* emptyTrash(ids: readonly number[]): Rule<void> {
 export function* listOrphans(limit: number): Rule<number[]> {
   return (yield* selectOrphans(limit)).map((row) => row.ino)
 }
+
+/** The different lists of holders of what the cloud does not have yet. */
+export const listHolders = many<{ holders: string }>(
+  'SELECT DISTINCT holders FROM chunk WHERE ino = ? AND durable = 0 LIMIT ?',
+)
 
 /** How many chunks the committed content has. */
 export function* countChunks(ino: number): Rule<number> {

@@ -105,6 +105,7 @@ const table: { [K in OperationName]: EffectOf<K> } = {
   },
   reserveNumbers: nothing,
   rmdir: losesName,
+  setHolders: nothing,
   setSetting: nothing,
   setXattr: attributesOf,
   unlink: losesName,

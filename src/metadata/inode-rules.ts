@@ -19,7 +19,10 @@ const PERMISSION_BITS = 0o7777
 
 /** A row of the inode table; the names are those of the mount's attributes. */
 export interface InodeRow extends Attributes {
-  /** The directory that holds this directory; 0 for anything else. */
+  /**
+   * The directory that holds this directory; of anything else the one in which it was made, or into
+   * which it was renamed last: that need not exist any more.
+   */
   parent: number
   /** Commits of its content so far. */
   version: number

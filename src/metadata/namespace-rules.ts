@@ -107,7 +107,7 @@ export function* create(
   }
   const row = newRow(wanted, mode, inherits ? directory.gid : wanted.gid, time)
   row.nlink = isDirectory ? 2 : 1
-  row.parent = isDirectory ? parent : 0
+  row.parent = parent
   yield* storeInode(row, wanted.target)
   yield* insertEntry(parent, name, wanted.seq, row.ino, type)
   yield* touchDirectory(isDirectory ? 1 : 0, time.sec, time.nsec, time.sec, time.nsec, parent)
@@ -157,9 +157,13 @@ function* storeInode(row: InodeRow, target: Uint8Array | null): Rule<void> {
   )
 }
 
-/** An inode without a name, to be filled and then linked: the file that a streaming PUT fills. */
-export function* createNameless(wanted: NewInode, time: Timestamp): Rule<InodeRow> {
+/**
+ * An inode without a name, to be filled and then linked: the file that a streaming PUT fills. It
+ * belongs to `parent` from the beginning: what is promised there holds for its first commit.
+ */
+export function* createNameless(parent: number, wanted: NewInode, time: Timestamp): Rule<InodeRow> {
   const row = newRow(wanted, wanted.mode, wanted.gid, time)
+  row.parent = parent
   yield* storeInode(row, wanted.target)
   return row
 }
@@ -291,7 +295,7 @@ export function* rename(
   if (target) yield* deleteEntry(to.parent, to.name)
   yield* insertEntry(to.parent, to.name, options.seq, source.ino, source.mode & S_IFMT)
   yield* moveLinks(isDirectory, from.parent, to.parent, target !== undefined, time)
-  yield* setParent(isDirectory ? to.parent : 0, time.sec, time.nsec, source.ino)
+  yield* setParent(to.parent, time.sec, time.nsec, source.ino)
   const removed = target ? yield* dropName(target, options.purge, time) : undefined
   return { moved: source.ino, removed }
 }
@@ -336,8 +340,8 @@ export function* exchange(from: Place, to: Place, time: Timestamp): Rule<readonl
   if (bIsDirectory) yield* checkNotInside(b.ino, from.parent)
   yield* repointEntry(b.ino, b.mode & S_IFMT, from.parent, from.name)
   yield* repointEntry(a.ino, a.mode & S_IFMT, to.parent, to.name)
-  yield* setParent(aIsDirectory ? to.parent : 0, time.sec, time.nsec, a.ino)
-  yield* setParent(bIsDirectory ? from.parent : 0, time.sec, time.nsec, b.ino)
+  yield* setParent(to.parent, time.sec, time.nsec, a.ino)
+  yield* setParent(from.parent, time.sec, time.nsec, b.ino)
   const shift = Number(bIsDirectory) - Number(aIsDirectory)
   const [moves, stays] = from.parent === to.parent ? [0, 0] : [shift, -shift]
   yield* touchDirectory(moves, time.sec, time.nsec, time.sec, time.nsec, from.parent)

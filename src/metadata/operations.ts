@@ -10,6 +10,7 @@ import {
   markDurable,
   purgeInode,
   purgeOrphan,
+  setHolders,
 } from './chunk-rules.ts'
 import { changeInode, dropSetId, removeXattr, setXattr } from './inode-rules.ts'
 import { create, createNameless, exchange, link, rename, rmdir, unlink } from './namespace-rules.ts'
@@ -35,6 +36,7 @@ const operations = {
   rename,
   reserveNumbers,
   rmdir,
+  setHolders,
   setSetting,
   setXattr,
   unlink,

@@ -51,7 +51,7 @@ export class Names {
   }
 
   /** A regular file without a name, opened: fill it, then give it one with `publish`. */
-  createNameless(caller: Caller, mode: number): number {
+  createNameless(caller: Caller, parent: number, mode: number): number {
     const { numbers, committer } = this.#parts
     const { uid, gid } = caller
     const wanted = {
@@ -63,7 +63,7 @@ export class Names {
       rdev: 0,
       target: null,
     }
-    const { ino } = this.#parts.engine.write('createNameless', wanted, now())
+    const { ino } = this.#parts.engine.write('createNameless', parent, wanted, now())
     committer.open(ino, true)
     return ino
   }

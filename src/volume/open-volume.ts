@@ -13,6 +13,7 @@ import { Recovery } from '../cache/recovery.ts'
 import { allocateSharedBuffers, SharedState } from '../cache/shared-state.ts'
 import { limits } from '../limits.ts'
 import { listOrphans } from '../metadata/chunk-rules.ts'
+import type { Durability } from '../metadata/durability.ts'
 import { REPLICA_SCHEMA, SCHEMA } from '../metadata/schema.ts'
 import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
 import { getSetting, totals } from '../metadata/volume-rules.ts'
@@ -42,6 +43,8 @@ export interface VolumeNodeOptions extends CacheSettings {
   cloud: TierStorage
   /** Directory whose file system bounds what can be stored: the bucket's, where it is one. */
   spaceDirectory: string
+  /** Where bytes have to be when close returns, where no directory says it. */
+  durability: Durability
   logger: Logger
   /** Where the metadata is kept; undefined: here. */
   link?: CoordinatorLink | undefined
@@ -66,7 +69,8 @@ export async function openVolume(
   options: VolumeNodeOptions,
   lock: DirectoryLock,
 ): Promise<OpenedVolume> {
-  const { cloud, logger, spaceDirectory, link, peers: _peers, locks: service, ...cache } = options
+  const { cloud, logger, spaceDirectory, durability, link, ...others } = options
+  const { peers: _peers, locks: service, ...cache } = others
   const buffers = allocateSharedBuffers()
   const shared = new SharedState(buffers)
   const engine = openMetadata(options.directory, shared)
@@ -101,6 +105,7 @@ export async function openVolume(
     lockMarks: locks?.marks,
     spaceDirectory,
     cloudName: cloud.name,
+    durability,
     isReplica: link !== undefined,
   }
   const thread = openVolumeThread(settings, () => undefined)

@@ -4,9 +4,12 @@
  */
 import { FsError } from '../base/fs-error.ts'
 import type { NodeCache } from '../cache/node-cache.ts'
-import { countChunks, countUndurable } from '../metadata/chunk-rules.ts'
+import { limits } from '../limits.ts'
+import { countChunks, countUndurable, listHolders } from '../metadata/chunk-rules.ts'
+import { copiesOf, type Durability } from '../metadata/durability.ts'
 import { S_IFMT, S_IFREG, getInode } from '../metadata/inode-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import { DurabilityGate, holdersOf } from './durability-gate.ts'
 
 export const RECEIPT_XATTR = Buffer.from('user.cachefs.receipt')
 
@@ -21,6 +24,12 @@ export interface Receipt {
   localChunks: number
   /** Written and neither closed nor synced yet. */
   uncommitted: boolean
+  /** Where the bytes have to be when close returns, as the directory asks. */
+  durability: Durability
+  /** They are there. */
+  kept: boolean
+  /** Nodes that have what the cloud does not have yet; none: this one, or nothing is left. */
+  holders: string[]
   /** Where durable chunks are. */
   cloud: string
 }
@@ -29,24 +38,34 @@ export interface ReceiptParts {
   engine: MetadataEngine
   cache: NodeCache
   cloudName: string
+  durability: Durability
 }
 
 /** The receipt of any inode: what is no regular file is durable with the metadata. */
-export function receiptOf({ engine, cache, cloudName }: ReceiptParts, ino: number): Receipt {
+export function receiptOf(parts: ReceiptParts, ino: number): Receipt {
+  const { engine, cache, cloudName } = parts
   const row = engine.read(getInode(ino))
   const chunks = engine.read(countChunks(ino))
   const durableChunks = chunks - engine.read(countUndurable(ino))
   const uncommitted = cache.shared.withInode(ino, () => {
     return cache.shared.findOpen(ino)?.ahead === true
   })
+  const durable = durableChunks === chunks && !uncommitted
+  const durability = new DurabilityGate(parts).of(ino)
+  const lists = engine.read(listHolders(ino, limits.receiptHolders)).map(holdersOf)
+  const copies = copiesOf(durability)
+  const hasCopies = copies > 0 && lists.every((holders) => holders.length > copies)
   return {
     ino,
     size: row.size,
-    durable: durableChunks === chunks && !uncommitted,
+    durable,
     chunks,
     durableChunks,
     localChunks: (row.mode & S_IFMT) === S_IFREG ? cache.database.countChunks(ino) : 0,
     uncommitted,
+    durability,
+    kept: !uncommitted && (durable || durability === 'local' || hasCopies),
+    holders: [...new Set(lists.flat())].sort(),
     cloud: cloudName,
   }
 }

@@ -7,23 +7,42 @@ import { Blocked, resume, type Outcome } from '../base/blocked.ts'
 import { codeOf, describe } from '../base/fs-error.ts'
 import { KeyedMutex } from '../base/keyed-mutex.ts'
 import type { Logger } from '../base/logger.ts'
+import type { PreparedCommit } from '../cache/file-committer.ts'
 import type { Need } from '../cache/need.ts'
 import type { RemoteMetadata } from '../cache/pressure.ts'
-import type { Committed } from '../metadata/chunk-rules.ts'
+import type { CommittedPart, Committed } from '../metadata/chunk-rules.ts'
+import { copiesOf } from '../metadata/durability.ts'
 import { outcomeKey } from '../metadata/replica-engine.ts'
+import type { ChunkCopies } from './chunk-copies.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
 import type { VolumeThread } from './volume-thread.ts'
+
+export interface RemoteCommitsParts {
+  thread: VolumeThread
+  link: CoordinatorLink
+  logger: Logger
+  /** Undefined: there are no peers to give any. */
+  copies: ChunkCopies | undefined
+}
+
+/** `patient`: somebody waits for the promise of the directory, not only for the commit. */
+interface CommitOptions {
+  patient?: boolean
+  signal?: AbortSignal | undefined
+}
 
 export class RemoteCommits implements RemoteMetadata {
   readonly #thread: VolumeThread
   readonly #link: CoordinatorLink
   readonly #logger: Logger
+  readonly #copies: ChunkCopies | undefined
   readonly #turns = new KeyedMutex<number>()
 
-  constructor(thread: VolumeThread, link: CoordinatorLink, logger: Logger) {
+  constructor({ thread, link, logger, copies }: RemoteCommitsParts) {
     this.#thread = thread
     this.#link = link
     this.#logger = logger
+    this.#copies = copies
   }
 
   async lease(ino: number, signal?: AbortSignal): Promise<void> {
@@ -31,14 +50,13 @@ export class RemoteCommits implements RemoteMetadata {
     await this.#link.lease(ino, signal)
   }
 
-  async commit(ino: number, release: boolean, signal?: AbortSignal): Promise<void> {
+  async commit(ino: number, release: boolean, options: CommitOptions = {}): Promise<void> {
+    const { signal } = options
     using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
     const { committer, cache } = this.#thread
     const prepared = await this.#run(() => committer.prepare(ino, release))
     if (prepared) {
-      const chunks = prepared.content.chunks.map((chunk) => {
-        return { ...chunk, holders: this.#link.peerId }
-      })
+      const chunks = await this.#place(ino, prepared.content.chunks, options)
       const content = { ...prepared.content, chunks }
       try {
         const args = [ino, content, cache.settings.chunkSize]
@@ -50,6 +68,26 @@ export class RemoteCommits implements RemoteMetadata {
       }
     }
     if (release) this.#link.giveBack([ino])
+  }
+
+  /** Before others can see them, chunks are where their directory wants them, if that can be. */
+  async #place(
+    ino: number,
+    chunks: PreparedCommit['content']['chunks'],
+    { patient = false, signal }: CommitOptions,
+  ): Promise<CommittedPart[]> {
+    const copies = copiesOf(this.#thread.volume.durability.of(ino))
+    if (copies > 0 && this.#copies) {
+      return await this.#copies.place(ino, chunks, { copies, patient, signal })
+    }
+    return chunks.map((chunk) => ({ ...chunk, holders: this.#link.peerId }))
+  }
+
+  /** Copies of what is committed; false where too few nodes took them. */
+  async copy(ino: number, copies: number, options: CommitOptions = {}): Promise<boolean> {
+    const { patient = false, signal } = options
+    using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
+    return (await this.#copies?.ensure(ino, { copies, patient, signal })) ?? false
   }
 
   /** Another node wants to write the inode. */

@@ -231,7 +231,8 @@ export class VolumeFiles implements FileSystem {
     const { parent, name, replaced } = await this.#writeTarget(path)
     const { names } = this.#volume
     const mode = options.mode ?? 0o644
-    const ino = await this.#run(() => names.createNameless(this.#caller, mode), options.signal)
+    const make = (): number => names.createNameless(this.#caller, parent, mode)
+    const ino = await this.#run(make, options.signal)
     let isPublished = false
     try {
       await this.#fill(path, ino, source, options)

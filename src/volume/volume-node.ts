@@ -7,6 +7,7 @@
  */
 import { existsSync } from 'node:fs'
 import type { Outcome } from '../base/blocked.ts'
+import { monotonicMs } from '../base/clock.ts'
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { Checkpointer } from '../cache/checkpointer.ts'
@@ -27,7 +28,9 @@ import { limits } from '../limits.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import { DirectoryLock } from './directory-lock.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import { ChunkCopies } from './chunk-copies.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
+import { HolderWatch } from './holder-watch.ts'
 import type { LockNeed } from './lock-service.ts'
 import type { NodeLocks } from './node-locks.ts'
 import { RemoteCommits } from './remote-commits.ts'
@@ -69,6 +72,7 @@ export class VolumeNode {
   #heldSettledMs = Date.now()
   readonly #link: CoordinatorLink | undefined
   readonly #remote: RemoteCommits | undefined
+  readonly #holders: HolderWatch | undefined
   readonly #logger: Logger
   readonly #readahead: Readahead
   readonly #recovery: Recovery
@@ -107,8 +111,10 @@ export class VolumeNode {
     const { link, replica } = opened
     this.replica = replica
     this.#link = link
-    this.#remote = link && new RemoteCommits(this.thread, link, logger)
+    const copies = link && this.peers && new ChunkCopies({ cache, link, peers: this.peers })
+    this.#remote = link && new RemoteCommits({ thread: this.thread, link, logger, copies })
     const marks = marksOf(engine, link)
+    this.#holders = this.#watchHolders(marks)
     this.uploader = new Uploader({ cache, cloud, marks, progress: this.progress, logger })
     this.pressure = new Pressure({
       cache,
@@ -127,6 +133,7 @@ export class VolumeNode {
     }, limits.housekeepingMs)
     if (replica) this.#joinCoordinator(replica)
     this.uploader.start()
+    this.#holders?.start()
   }
 
   static async open(options: VolumeNodeOptions): Promise<VolumeNode> {
@@ -161,7 +168,7 @@ export class VolumeNode {
   async drain(signal: AbortSignal): Promise<void> {
     const { database, shared } = this.thread.cache
     for (const ino of shared.dirtyInodes()) {
-      if (this.#remote) await this.#remote.commit(ino, true, signal).catch(this.#report)
+      if (this.#remote) await this.#remote.commit(ino, true, { signal }).catch(this.#report)
       else this.thread.committer.commit(ino)
     }
     try {
@@ -179,6 +186,7 @@ export class VolumeNode {
   async close(): Promise<void> {
     clearInterval(this.#housekeeping)
     this.#stop.abort()
+    await this.#holders?.stop()
     await this.uploader.stop()
     await this.trash.settled()
     await this.#link?.close()
@@ -190,12 +198,29 @@ export class VolumeNode {
     this.#lock.release()
   }
 
+  /** Of what it takes there is all, or (without a coordinator) nothing. */
+  #watchHolders(marks: DurableMarks): HolderWatch | undefined {
+    const { cloud, peers } = this
+    const [link, remote, held] = [this.#link, this.#remote, this.#held]
+    if (!link || !remote || !held || !peers) return undefined
+    const { cache, volume } = this.thread
+    const isTrusted = (): boolean => monotonicMs() < cache.shared.trustedUntilMs
+    return new HolderWatch({
+      ...{ cache, cloud, held, peers, link, remote, marks, isTrusted },
+      durability: volume.durability,
+      logger: this.#logger,
+    })
+  }
+
   /** Changes of other nodes reach the cache from here on. */
   #joinCoordinator(replica: Replica): void {
     replica.attach(this.thread, (ino) => this.#remote?.recalled(ino))
     replica.reconcileAll()
-    replica.onEffects = ({ durable }) => {
+    replica.onEffects = ({ durable, contents, purged }) => {
       for (const { id } of durable) void this.#held?.durable(id).catch(this.#report)
+      for (const ino of [...contents, ...purged]) {
+        void this.#held?.changed(ino).catch(this.#report)
+      }
     }
   }
 

@@ -8,6 +8,7 @@ import { FileReader } from '../cache/file-reader.ts'
 import { FileWriter } from '../cache/file-writer.ts'
 import { NodeCache, type CacheSettings } from '../cache/node-cache.ts'
 import { SharedState, type SharedBuffers } from '../cache/shared-state.ts'
+import type { Durability } from '../metadata/durability.ts'
 import type { Effects } from '../metadata/effects.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import { ReplicaEngine } from '../metadata/replica-engine.ts'
@@ -25,6 +26,8 @@ export interface ThreadSettings {
   cloudName: string
   /** Memory of the node's lock marks; absent where the kernel keeps file locks. */
   lockMarks: SharedArrayBuffer | undefined
+  /** Where no directory says anything. */
+  durability: Durability
   /** A coordinator keeps the metadata; what is here is a copy. */
   isReplica: boolean
 }
@@ -51,7 +54,7 @@ export function openVolumeThread(
   onFirstUse: (use: FirstUse) => void,
   isMain = true,
 ): VolumeThread {
-  const { cache: cacheSettings, buffers, spaceDirectory, cloudName } = settings
+  const { cache: cacheSettings, buffers, spaceDirectory, cloudName, durability } = settings
   const locks = new VolumeLocks(settings.lockMarks)
   const shared = new SharedState(buffers)
   const count = ({ files, bytes }: Effects): void => {
@@ -70,7 +73,7 @@ export function openVolumeThread(
   const reader = new FileReader(cache, (ino, at) => {
     onFirstUse({ ino, index: at })
   })
-  const places = { spaceDirectory, cloudName }
+  const places = { spaceDirectory, cloudName, durability }
   const parts = { engine, cache, numbers, reader, writer, committer, locks, ...places }
   return { volume: new Volume(parts), engine, cache, committer }
 }

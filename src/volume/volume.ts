@@ -6,13 +6,11 @@
  * Lock order: an inode's lock, then a database's; never two inodes at once.
  */
 import { statfsSync } from 'node:fs'
-import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { FileReader } from '../cache/file-reader.ts'
 import type { FileWriter } from '../cache/file-writer.ts'
-import type { Need } from '../cache/need.ts'
 import {
   ROOT_INODE,
   type AttributeChange,
@@ -24,6 +22,7 @@ import {
   type Opened,
 } from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
+import { DURABILITY_XATTR, type Durability } from '../metadata/durability.ts'
 import {
   S_IFDIR,
   S_IFLNK,
@@ -37,6 +36,7 @@ import {
 } from '../metadata/inode-rules.ts'
 import { listEntries, listEntriesWithInodes, lookup } from '../metadata/namespace-rules.ts'
 import type { Rule } from '../metadata/statement.ts'
+import { DurabilityGate } from './durability-gate.ts'
 import { LiveAttributes } from './live-attributes.ts'
 import { Names, type NamesParts } from './names.ts'
 import { RECEIPT_XATTR, receiptOf, receiptXattr } from './receipt.ts'
@@ -58,22 +58,30 @@ export interface VolumeParts extends NamesParts {
   /** Where durable bytes are, for receipts. */
   cloudName: string
   locks: VolumeLocks
+  /** Where bytes have to be, where no directory says it. */
+  durability: Durability
 }
 
 export class Volume implements InodeFileSystem {
   readonly #parts: VolumeParts
   readonly #names: Names
   readonly #attributes: LiveAttributes
+  readonly #durability: DurabilityGate
 
   constructor(parts: VolumeParts) {
     this.#parts = parts
     this.#attributes = new LiveAttributes(parts)
     this.#names = new Names(parts)
+    this.#durability = new DurabilityGate(parts)
   }
 
   /** Names of a volume: for files that are filled first and named then. */
   get names(): Names {
     return this.#names
+  }
+
+  get durability(): DurabilityGate {
+    return this.#durability
   }
 
   lookup(_caller: Caller, parent: number, name: Uint8Array): Attributes {
@@ -213,14 +221,7 @@ export class Volume implements InodeFileSystem {
 
   flush(_caller: Caller, ino: number): void {
     this.#parts.committer.commit(ino, true)
-    this.#awaitDurable(ino)
-  }
-
-  #awaitDurable(ino: number): void {
-    const { cache } = this.#parts
-    if (!cache.settings.durableClose || !cache.database.hasUploads(ino)) return
-    const need: Need = { kind: 'durable', ino }
-    throw new Blocked(need)
+    this.#durability.require(ino)
   }
 
   release(_caller: Caller, ino: number): void {
@@ -229,7 +230,7 @@ export class Volume implements InodeFileSystem {
 
   fsync(_caller: Caller, ino: number): void {
     this.#parts.committer.sync(ino)
-    this.#awaitDurable(ino)
+    this.#durability.require(ino)
   }
 
   fallocate(
@@ -328,7 +329,9 @@ export class Volume implements InodeFileSystem {
 
   setxattr(_caller: Caller, ino: number, name: Uint8Array, value: Uint8Array, flags: number): void {
     refuseReserved(name)
-    this.#parts.engine.write('setXattr', ino, name, value, flags, now())
+    const isPolicy = Buffer.compare(name, DURABILITY_XATTR) === 0
+    const kept = isPolicy ? this.#durability.check(ino, value) : value
+    this.#parts.engine.write('setXattr', ino, name, kept, flags, now())
   }
 
   getxattr(_caller: Caller, ino: number, name: Uint8Array): Uint8Array {

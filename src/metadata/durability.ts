@@ -1,0 +1,46 @@
+/**
+ * Where bytes have to be before `close` and `fsync` return: an extended attribute of a directory,
+ * which everything below inherits; the nearest one counts, else the mount's default. A file asks
+ * the directory in which it was made or into which it was renamed last (docs/decisions/0010).
+ */
+import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
+import { many, type Rule } from './statement.ts'
+
+/** On this node; on so many others as well; in the cloud. */
+export type Durability = 'local' | 'cloud' | `peers=${number}`
+
+export const DURABILITY_XATTR = Buffer.from('user.cachefs.durability')
+
+const MOST = limits.durabilityPeers
+
+export function parseDurability(text: string): Durability {
+  if (text === 'local' || text === 'cloud') return text
+  const peers = Number(/^peers=(\d{1,3})$/.exec(text)?.[1])
+  if (peers >= 1 && peers <= MOST) return `peers=${peers}`
+  throw new FsError('EINVAL', `durability is local, cloud, or peers=N with N from 1 to ${MOST}`)
+}
+
+/** How many other nodes have to have the bytes. */
+export function copiesOf(durability: Durability): number {
+  return Number(/^peers=(\d+)$/.exec(durability)?.[1] ?? 0)
+}
+
+const selectPolicies = many<{ ino: number; value: Uint8Array }>(`WITH RECURSIVE
+  above (ino, parent, depth) AS (
+    SELECT ino, parent, 0 FROM inode WHERE ino = ?
+    UNION ALL
+    SELECT inode.ino, inode.parent, above.depth + 1 FROM above
+    JOIN inode ON inode.ino = above.parent
+  )
+  SELECT above.ino, xattr.value FROM above
+  JOIN xattr ON xattr.ino = above.ino AND xattr.name = ? ORDER BY above.depth LIMIT 1`)
+
+/** What holds for an inode, and which directory says so; undefined: none does. */
+export function* durabilityOf(
+  ino: number,
+): Rule<{ ino: number; durability: Durability } | undefined> {
+  const [found] = yield* selectPolicies(ino, DURABILITY_XATTR)
+  if (found === undefined) return undefined
+  return { ino: found.ino, durability: parseDurability(Buffer.from(found.value).toString()) }
+}

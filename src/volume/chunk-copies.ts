@@ -1,0 +1,152 @@
+/**
+ * Gives other nodes copies of chunks that this node committed, or is about to: what `peers=N` is
+ * made of. Chunks go in parallel, bounded in number and bytes; each to peers of its own.
+ *
+ * Where too few take it, somebody who closes a file waits for more of them, for a while; who waited
+ * in vain is the last to wait until a node comes or a copy is taken again. Main thread.
+ */
+import { crc32 } from 'node:zlib'
+import { pause } from '../base/retry.ts'
+import { Semaphore } from '../base/semaphore.ts'
+import { ChunkLoader } from '../cache/chunk-loader.ts'
+import type { NodeCache } from '../cache/node-cache.ts'
+import { limits } from '../limits.ts'
+import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
+import type { PeersTier } from '../tiers/peers/peers-tier.ts'
+import type { CoordinatorLink } from './coordinator-link.ts'
+import { holdersOf } from './durability-gate.ts'
+
+export interface ChunkCopiesParts {
+  cache: NodeCache
+  peers: PeersTier
+  link: CoordinatorLink
+}
+
+export interface CopyWish {
+  /** How many other nodes are to have each chunk. */
+  copies: number
+  /** Somebody waits for it: worth waiting for nodes that are not there. */
+  patient: boolean
+  signal?: AbortSignal | undefined
+}
+
+interface PlacedChunk extends ChunkAddress {
+  length: number
+  /** Nodes that have it, as the metadata says. */
+  holders: readonly string[]
+  /** Those of them that are there, without this one. */
+  others: readonly string[]
+}
+
+export class ChunkCopies {
+  readonly #parts: ChunkCopiesParts
+  readonly #loader: ChunkLoader
+  readonly #places = new Semaphore(limits.copies)
+  readonly #memory = new Semaphore(limits.copyBufferBytes)
+  /** Live nodes when somebody last waited in vain. */
+  #short: number | undefined
+
+  constructor(parts: ChunkCopiesParts) {
+    this.#parts = parts
+    this.#loader = new ChunkLoader(parts.cache)
+  }
+
+  /** For chunks that are in the journal: which nodes have each of them, this one first. */
+  async place<C extends { index: number; id: number; length: number }>(
+    ino: number,
+    chunks: readonly C[],
+    wish: CopyWish,
+  ): Promise<(C & { holders: string })[]> {
+    const self = this.#parts.link.peerId
+    const run = { newsMs: performance.now() }
+    return await Promise.all(
+      chunks.map(async (chunk) => {
+        const others = await this.#place({ ...chunk, ino, holders: [], others: [] }, wish, run)
+        return { ...chunk, holders: [self, ...others].join(',') }
+      }),
+    )
+  }
+
+  /** As `place`, for what is committed and waits for the cloud; whether all of it is placed. */
+  async ensure(ino: number, wish: CopyWish): Promise<boolean> {
+    const run = { newsMs: performance.now() }
+    const lacking = this.#lacking(ino, wish.copies)
+    const done = await Promise.all(
+      lacking.map(async (chunk) => {
+        const others = await this.#place(chunk, wish, run)
+        await this.#note(chunk, others, wish)
+        return others.length >= wish.copies
+      }),
+    )
+    return done.every(Boolean)
+  }
+
+  async #note(
+    { ino, index, id, holders: before }: PlacedChunk,
+    others: readonly string[],
+    { copies, signal }: CopyWish,
+  ): Promise<void> {
+    const { link } = this.#parts
+    const self = link.peerId
+    // Who is away may come back with its copy: it is struck off when others make up for it.
+    const away = before.filter((id) => id !== self && !others.includes(id))
+    const listed = [self, ...others, ...(others.length >= copies ? [] : away)].join(',')
+    if (listed === before.join(',')) return
+    await link.perform('setHolders', [ino, index, id, listed], signal)
+  }
+
+  /** Committed chunks whose list of holders is too short, counting live ones only. */
+  #lacking(ino: number, copies: number): PlacedChunk[] {
+    const { cache, link, peers } = this.#parts
+    const live = new Set(peers.directory.peers().map(({ id }) => id))
+    return cache.database.uploadsOf(ino, 0).flatMap(({ index, id, length }) => {
+      const reference = cache.index.find(ino, index)
+      if (reference?.id !== id || reference.durable) return []
+      const holders = holdersOf(reference)
+      const others = holders.filter((holder) => live.has(holder))
+      const isListed = holders.includes(link.peerId)
+      if (isListed && others.length >= copies) return []
+      return [{ ino, index, id, length, holders, others }]
+    })
+  }
+
+  /** The nodes that have a chunk then. */
+  async #place(
+    chunk: PlacedChunk,
+    wish: CopyWish,
+    run: { newsMs: number },
+  ): Promise<readonly string[]> {
+    const { copies, signal } = wish
+    const taken = [...chunk.others]
+    if (taken.length >= copies) return taken
+    using _place = await this.#places.acquire(1, { signal })
+    using _memory = await this.#memory.acquire(Math.max(1, chunk.length), { signal })
+    const data = await this.#loader.load(chunk)
+    if (data === undefined) return taken
+    const how = { crc: crc32(data), signal }
+    for (;;) {
+      const missing = copies - taken.length
+      const more = await this.#parts.peers.copy(chunk, data, {
+        ...how,
+        copies: missing,
+        except: taken,
+      })
+      taken.push(...more)
+      if (more.length > 0) run.newsMs = performance.now()
+      if (more.length === missing) {
+        this.#short = undefined
+        return taken
+      }
+      if (!wish.patient || !this.#isWorthWaiting(run.newsMs)) return taken
+      await pause(limits.copiesLookMs, signal)
+    }
+  }
+
+  #isWorthWaiting(newsMs: number): boolean {
+    const live = this.#parts.peers.directory.peers().length
+    if (this.#short !== undefined && live <= this.#short) return false
+    if (performance.now() - newsMs < limits.copiesWaitMs) return true
+    this.#short = live
+    return false
+  }
+}
