@@ -307,13 +307,17 @@ export const limits = {
   /** Between two looks whether more nodes are there, ms. */
   copiesLookMs: 500,
   /** Then for the cloud instead, while it takes nothing, ms; then close fails. */
-  copiesCloudWaitMs: 20_000,
+  copiesCloudWaitMs: 10_000,
   /** A holder that is away for so long is replaced, and what it wrote is uploaded by others, ms. */
   holderGoneMs: 10_000,
   /** Between two looks who is there, ms. */
   holderLookMs: 2_500,
+  /** Who holds what is looked through so often, ms, also where nobody came or went. */
+  holderPassMs: 10_000,
   /** Chunks of which all is done again when a holder went, at once. */
   holderRepairs: 8,
+  /** Files that are listed as missing: the first tell which node to bring back. */
+  missingFiles: 1000,
   /** Different lists of holders that a receipt of one file reads. */
   receiptHolders: 256,
   /** Keys in one page of a listing: the most that S3 gives. */

@@ -5,9 +5,11 @@
 import { Command } from 'commander'
 import { packageVersion, runCommandLine } from './command-line.ts'
 import { addDoctor } from './doctor.ts'
+import { addDurability } from './durability.ts'
 import { addEvict } from './evict.ts'
 import { addExplain } from './explain.ts'
 import { environmentHelp } from './flag.ts'
+import { addMissing } from './missing.ts'
 import { addReceipt } from './receipt.ts'
 import { addStatus } from './status.ts'
 import { addUmount } from './umount.ts'
@@ -24,6 +26,8 @@ for (const add of [
   addStatus,
   addWait,
   addReceipt,
+  addDurability,
+  addMissing,
   addWarm,
   addEvict,
   addExplain,

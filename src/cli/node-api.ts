@@ -13,6 +13,7 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { describe } from '../base/fs-error.ts'
 import type { ProgressLine } from '../http/node-status.ts'
+import type { MissingFiles } from '../volume/missing-files.ts'
 
 /** A short question that takes longer than this has no answer. */
 const ANSWER_TIMEOUT_MS = 30_000
@@ -51,9 +52,19 @@ export class NodeApi {
     return (await this.#ask('/api/status')) as NodeStatus & Answer
   }
 
-  /** About one file: 'receipt' or 'explain'. */
-  async about(question: 'receipt' | 'explain', path: string): Promise<Answer> {
-    return await this.#ask(`/api/${question}${path.split('/').map(encodeURIComponent).join('/')}`)
+  /** About one path. */
+  async about(question: 'receipt' | 'explain' | 'durability', path: string): Promise<Answer> {
+    return await this.#ask(`/api/${question}${encoded(path)}`)
+  }
+
+  /** null: what the folder above says holds again. */
+  async setDurability(path: string, durability: string | null): Promise<Answer> {
+    const body = JSON.stringify({ durability })
+    return await this.#ask(`/api/durability${encoded(path)}`, { method: 'PUT', body })
+  }
+
+  async missing(): Promise<MissingFiles> {
+    return (await this.#ask('/api/missing')) as unknown as MissingFiles
   }
 
   /** Lines as they come; throws what the node reports, and when it stops before it is done. */
@@ -89,8 +100,9 @@ export class NodeApi {
     return new Error(message, { cause })
   }
 
-  async #ask(path: string): Promise<Answer> {
-    const response = await this.#fetch(path, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) })
+  async #ask(path: string, init: RequestOptions = {}): Promise<Answer> {
+    const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
+    const response = await this.#fetch(path, { ...init, signal })
     return (await response.json()) as Answer
   }
 
@@ -122,6 +134,10 @@ export class NodeApi {
     const text = await response.text()
     return errorOf(parseBody(text) ?? text, `${this.url} answered ${response.status}`)
   }
+}
+
+function encoded(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/')
 }
 
 /** Not fetch(): that gives up on an answer which says nothing for five minutes. */

@@ -220,7 +220,7 @@ function parseChunkSize(text: string): number {
   throw new UsageError('give a power of two from 64K to 64M')
 }
 
-function parseDurability(text: string): Durability {
+export function parseDurability(text: string): Durability {
   try {
     return parsePolicy(text.toLowerCase())
   } catch (error) {

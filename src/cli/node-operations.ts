@@ -2,6 +2,7 @@
  * What a node tells of itself and does on request (http/node-status.ts), over its volume. Trees are
  * walked a page at a time, so that memory does not grow with them.
  */
+import { codeOf } from '../base/fs-error.ts'
 import { CLEAN, DIRTY } from '../cache/node-database.ts'
 import { chunkKey } from '../cache/object-key.ts'
 import { clusterProblem } from '../http/cluster-view.ts'
@@ -9,7 +10,10 @@ import type { ClusterView } from '../http/cluster-view.ts'
 import type { CallOptions, Health, NodeStatus, ProgressLine } from '../http/node-status.ts'
 import { limits } from '../limits.ts'
 import { listChunks } from '../metadata/chunk-rules.ts'
+import { DURABILITY_XATTR, durabilityOf } from '../metadata/durability.ts'
+import { pathOf } from '../metadata/undurable-rules.ts'
 import type { PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
+import { missingFiles, type MissingFiles } from '../volume/missing-files.ts'
 import { receiptOf } from '../volume/receipt.ts'
 import type { VolumeFiles, WalkedFile } from '../volume/volume-files.ts'
 import type { VolumeNode } from '../volume/volume-node.ts'
@@ -66,6 +70,7 @@ export class NodeOperations implements NodeStatus {
         uncommittedBytes: Math.max(0, shared.counter('unsyncedBytes') - bytes),
         oldestSeconds: oldestMs === null ? 0 : Math.round((Date.now() - oldestMs) / 1000),
       },
+      held: this.#node.held(),
       cloud: cloud.name,
       ...(cluster && {
         cluster: { self: cluster.self, coordinator: cluster.coordinator, peers: cluster.peers() },
@@ -128,20 +133,49 @@ export class NodeOperations implements NodeStatus {
   }
 
   async receipt(path: string): Promise<Record<string, unknown>> {
-    const { ino } = this.#files.inode(path)
+    const { ino } = await this.#files.inode(path)
     const { engine, cache } = this.#node.thread
     const { cloudName, durability } = this.#node.threadSettings
     const receipt = receiptOf({ engine, cache, cloudName, durability }, ino)
+    const isThere = this.#presence()
+    return { path, ...receipt, away: receipt.holders.filter((id) => !isThere(id)) }
+  }
+
+  async durability(path: string): Promise<Record<string, unknown>> {
+    const { ino } = await this.#files.inode(path)
+    const { thread, threadSettings } = this.#node
+    const found = thread.engine.read(durabilityOf(ino))
+    if (found === undefined) return { path, durability: threadSettings.durability, from: null }
+    return { path, durability: found.durability, from: thread.engine.read(pathOf(found.ino)) }
+  }
+
+  async setDurability(path: string, durability: string | null): Promise<Record<string, unknown>> {
+    try {
+      const value = durability === null ? undefined : Buffer.from(durability)
+      await this.#files.setXattr(path, DURABILITY_XATTR, value)
+    } catch (error) {
+      // It said nothing of its own before either.
+      if (durability !== null || codeOf(error) !== 'ENODATA') throw error
+    }
+    return await this.durability(path)
+  }
+
+  missing(): Promise<MissingFiles> {
+    return missingFiles(this.#node.thread.engine, this.#presence())
+  }
+
+  /** Whether the node of an id is there; one without peers has everything itself. */
+  #presence(): (id: string) => boolean {
     const { peers } = this.#node
-    if (peers === undefined) return { path, ...receipt }
+    if (peers === undefined) return () => true
     const { self } = peers.directory
     const there = new Set([self, ...peers.directory.peers().map(({ id }) => id)])
-    return { path, ...receipt, away: receipt.holders.filter((id) => !there.has(id)) }
+    return (id) => there.has(id)
   }
 
   async explain(path: string): Promise<Record<string, unknown>> {
     const receipt = await this.receipt(path)
-    const { ino } = this.#files.inode(path)
+    const { ino } = await this.#files.inode(path)
     const { engine, cache } = this.#node.thread
     const rows = engine.read(listChunks(ino, 0, limits.explainedChunks))
     const chunks = rows.map((row) => {
@@ -159,10 +193,8 @@ export class NodeOperations implements NodeStatus {
   }
 
   async *wait(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine> {
-    const { thread, pressure } = this.#node
     yield* this.#each(paths, options, async ({ ino, size }) => {
-      thread.committer.commit(ino)
-      await pressure.durable(ino, options?.signal)
+      await this.#node.durable(ino, options?.signal)
       return size
     })
   }
@@ -196,7 +228,7 @@ export class NodeOperations implements NodeStatus {
     action: (file: WalkedFile) => Promise<number>,
   ): AsyncGenerator<ProgressLine> {
     const line: ProgressLine = { doneBytes: 0, totalBytes: 0, doneFiles: 0, totalFiles: 0 }
-    for (const path of paths) this.#files.inode(path)
+    for (const path of paths) await this.#files.inode(path)
     yield { ...line }
     let saidMs = Date.now()
     for (const path of paths) {

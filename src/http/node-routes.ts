@@ -25,6 +25,15 @@ const PATHS_BODY = {
   },
 } as const
 
+const DURABILITY_BODY = {
+  type: 'object',
+  required: ['durability'],
+  additionalProperties: false,
+  properties: {
+    durability: { type: 'string', nullable: true, description: 'local, peers=N, cloud; or null' },
+  },
+} as const
+
 type Action = (paths: readonly string[], options?: CallOptions) => AsyncIterable<ProgressLine>
 
 export function nodeRoutes(app: FastifyInstance, node: NodeStatus, stopping: AbortSignal): void {
@@ -44,6 +53,10 @@ export function nodeRoutes(app: FastifyInstance, node: NodeStatus, stopping: Abo
   app.get('/api/explain/*', about('Chunk by chunk, where a file is'), (request) =>
     node.explain(filePath(request.raw.url ?? '', '/api/explain/')),
   )
+  durabilityRoutes(app, node)
+  app.get('/api/missing', about('Files with bytes that only nodes have that are away'), () =>
+    node.missing(),
+  )
   const actions: Record<'wait' | 'warm' | 'evict', [string, Action]> = {
     wait: ['Until all is in the cloud', (paths, options) => node.wait(paths, options)],
     warm: ['Brings files to this node', (paths, options) => node.warm(paths, options)],
@@ -56,6 +69,17 @@ export function nodeRoutes(app: FastifyInstance, node: NodeStatus, stopping: Abo
       progress({ action, places, stopping }, request, reply),
     )
   }
+}
+
+function durabilityRoutes(app: FastifyInstance, node: NodeStatus): void {
+  const pathOf = ({ raw }: FastifyRequest): string => filePath(raw.url ?? '', '/api/durability/')
+  const get = { summary: 'Where bytes are when close returns, by directory', tags: ['node'] }
+  app.get('/api/durability/*', { schema: get }, (request) => node.durability(pathOf(request)))
+  const put = { ...get, summary: 'Where bytes are from now on', body: DURABILITY_BODY }
+  app.put('/api/durability/*', { schema: put }, (request) => {
+    const { durability } = request.body as { durability: string | null }
+    return node.setDurability(pathOf(request), durability)
+  })
 }
 
 interface LongCall {

@@ -39,6 +39,12 @@ export interface NodeStatus {
   receipt(path: string): Promise<Record<string, unknown>>
   /** Chunk by chunk: on which tiers, under which key. Streamed: files may be large. */
   explain(path: string): Promise<Record<string, unknown>>
+  /** Where the bytes of a path are when close returns, and which directory says so. */
+  durability(path: string): Promise<Record<string, unknown>>
+  /** null: the directory says nothing of its own. EINVAL: no directory, or no such durability. */
+  setDurability(path: string, durability: string | null): Promise<Record<string, unknown>>
+  /** Files with bytes that only nodes have that are away. */
+  missing(): Promise<object>
   /** Until everything at and below the paths is durable. */
   wait(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine>
   /** Brings everything at and below the paths to this node. */

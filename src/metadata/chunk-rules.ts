@@ -26,18 +26,19 @@ export interface ChunkReference {
   holders: string
 }
 
-const COLUMNS = `ino, idx AS "index", id, length, object_length AS "objectLength", crc, durable,
-  holders`
+/** In the order of `ChunkReference`. */
+export const CHUNK_COLUMNS = `ino, idx AS "index", id, length,
+  object_length AS "objectLength", crc, durable, holders`
 
 export const findChunk = one<ChunkReference>(
-  `SELECT ${COLUMNS} FROM chunk WHERE ino = ? AND idx = ?`,
+  `SELECT ${CHUNK_COLUMNS} FROM chunk WHERE ino = ? AND idx = ?`,
 )
 /** References from an index on, in order, a page at a time. */
 export const listChunks = many<ChunkReference>(
-  `SELECT ${COLUMNS} FROM chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?`,
+  `SELECT ${CHUNK_COLUMNS} FROM chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?`,
 )
 export const findNextChunk = one<ChunkReference>(
-  `SELECT ${COLUMNS} FROM chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT 1`,
+  `SELECT ${CHUNK_COLUMNS} FROM chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT 1`,
 )
 const trashFrom = change(`INSERT INTO trash (id, ino, idx)
   SELECT id, ino, idx FROM chunk WHERE ino = ? AND idx >= ? AND durable = 1

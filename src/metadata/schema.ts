@@ -69,6 +69,7 @@ export const SCHEMA = [
     holders TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (ino, idx)
   ) WITHOUT ROWID`,
+  `CREATE INDEX IF NOT EXISTS chunk_undurable ON chunk (ino, idx) WHERE durable = 0`,
   `CREATE TABLE IF NOT EXISTS trash (
     id BIGINT PRIMARY KEY,
     ino BIGINT NOT NULL,

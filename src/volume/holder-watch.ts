@@ -20,14 +20,18 @@ import type { NodeCache } from '../cache/node-cache.ts'
 import { chunkKey } from '../cache/object-key.ts'
 import type { DurableMarks } from '../cache/uploader.ts'
 import { limits } from '../limits.ts'
+import type { ChunkReference } from '../metadata/chunk-rules.ts'
 import { copiesOf } from '../metadata/durability.ts'
 import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
+import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import { listUndurable } from '../metadata/undurable-rules.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
 import { holdersOf, type DurabilityGate } from './durability-gate.ts'
 import type { RemoteCommits } from './remote-commits.ts'
 
 export interface HolderWatchParts {
+  engine: MetadataEngine
   cache: NodeCache
   cloud: TierStorage
   held: HeldChunks
@@ -94,7 +98,7 @@ export class HolderWatch {
     if (there !== this.#there) this.#changedMs = now
     this.#there = there
     const isUnsettled = now - this.#changedMs < limits.holderGoneMs + 2 * limits.holderLookMs
-    const isOld = now - this.#passedMs > limits.heldSettleMs
+    const isOld = now - this.#passedMs >= limits.holderPassMs
     if (this.#running || !(isUnsettled || isOld || now >= this.#againMs)) return
     this.#passedMs = now
     this.#running = this.#pass()
@@ -110,6 +114,7 @@ export class HolderWatch {
     const { signal } = this.#stop
     this.#isCloudAway = false
     this.#againMs = Infinity
+    await this.#disown(signal)
     const isDone = (await this.#repairHeld(signal)) && (await this.#repairOwn(signal))
     if (isDone) this.#failures = 0
     else this.#noteFailure('not all of it could be made safe again')
@@ -122,6 +127,34 @@ export class HolderWatch {
     this.#againMs = this.#nowMs() + delayMs
     const level = this.#failures === 1 || this.#failures % 10 === 0 ? 'warn' : 'debug'
     this.#parts.logger[level](`chunks of nodes that are gone: ${reason}; tried again`)
+  }
+
+  /**
+   * What this node is said to have, and has not: it lost its disk and kept its name. Else all would
+   * leave it to this node to bring that to the cloud.
+   */
+  async #disown(signal: AbortSignal): Promise<void> {
+    const { engine, link } = this.#parts
+    for (let [ino, index] = [0, -1]; !signal.aborted;) {
+      const page = engine.read(listUndurable(ino, index, limits.heldPage))
+      for (const chunk of page) {
+        const holders = holdersOf(chunk)
+        if (!holders.includes(link.peerId) || this.#has(chunk)) continue
+        const others = holders.filter((id) => id !== link.peerId).join(',')
+        await link.perform('setHolders', [chunk.ino, chunk.index, chunk.id, others], signal)
+      }
+      const last = page.at(-1)
+      if (last === undefined) return
+      ;({ ino, index } = last)
+      await new Promise(setImmediate)
+    }
+  }
+
+  #has({ ino, index, id }: ChunkReference): boolean {
+    const { cache, held } = this.#parts
+    const { database } = cache
+    const isOwn = database.upload(ino, index)?.id === id || database.chunk(ino, index)?.id === id
+    return isOwn || held.has(id)
   }
 
   /** Copies held here that this node has become answerable for. */

@@ -21,7 +21,8 @@ import {
   type DirectorySink,
 } from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
-import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
+import { S_IFDIR, S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
+import { kindOf, statOf } from './file-stat.ts'
 import { PathResolver, at, split, type Found } from './path-resolver.ts'
 import type { Volume } from './volume.ts'
 
@@ -87,8 +88,18 @@ export class VolumeFiles implements FileSystem {
   }
 
   /** The inode at a path, links not followed. */
-  inode(path: string): Attributes {
-    return this.#paths.resolve(path, false).attributes
+  async inode(path: string): Promise<Attributes> {
+    return (await this.#resolve(path, false)).attributes
+  }
+
+  /** undefined: it has the attribute no more. */
+  async setXattr(path: string, name: Uint8Array, value: Uint8Array | undefined): Promise<void> {
+    const { ino } = await this.inode(path)
+    await this.#run(() => {
+      if (value) this.#volume.setxattr(this.#caller, ino, name, value, 0)
+      else this.#volume.removexattr(this.#caller, ino, name)
+    })
+    await this.#changes.inode(ino)
   }
 
   async *readdir(path: string, options?: CallOptions): AsyncIterable<DirectoryEntry> {
@@ -101,7 +112,7 @@ export class VolumeFiles implements FileSystem {
 
   /** Regular files at and below a path, by inode: names may be any bytes. A page at a time. */
   async *walk(path: string, options?: CallOptions): AsyncGenerator<WalkedFile[]> {
-    const start = this.inode(path)
+    const start = await this.inode(path)
     if ((start.mode & S_IFMT) === S_IFREG) yield [{ ino: start.ino, size: start.size }]
     const pending = (start.mode & S_IFMT) === S_IFDIR ? [start.ino] : []
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
@@ -361,31 +372,4 @@ function requireFile(attributes: Attributes, path: string): void {
   const type = attributes.mode & S_IFMT
   if (type === S_IFDIR) throw new FsError('EISDIR', `${path} is a directory`, { path })
   if (type !== S_IFREG) throw new FsError('EINVAL', `${path} is no regular file`, { path })
-}
-
-function kindOf(mode: number): Omit<DirectoryEntry, 'name'> {
-  const type = mode & S_IFMT
-  return {
-    isFile: () => type === S_IFREG,
-    isDirectory: () => type === S_IFDIR,
-    isSymbolicLink: () => type === S_IFLNK,
-  }
-}
-
-function statOf(a: Attributes): FileStat {
-  const version = [a.ino, a.size, a.ctimeSec, a.ctimeNsec].map((part) => part.toString(36))
-  return {
-    ino: a.ino,
-    mode: a.mode,
-    nlink: a.nlink,
-    uid: a.uid,
-    gid: a.gid,
-    size: a.size,
-    blocks: a.blocks,
-    atimeMs: a.atimeSec * 1000 + a.atimeNsec / 1e6,
-    mtimeMs: a.mtimeSec * 1000 + a.mtimeNsec / 1e6,
-    ctimeMs: a.ctimeSec * 1000 + a.ctimeNsec / 1e6,
-    etag: version.join('-'),
-    ...kindOf(a.mode),
-  }
 }

@@ -27,6 +27,7 @@ import { Uploader, type DurableMarks } from '../cache/uploader.ts'
 import { limits } from '../limits.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import { DirectoryLock } from './directory-lock.ts'
+import { countUndurable } from '../metadata/chunk-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import { ChunkCopies } from './chunk-copies.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
@@ -183,6 +184,20 @@ export class VolumeNode {
       this.#logger.warn(`${count} chunks (${bytes} bytes) go to the cloud at the next start`)
   }
 
+  /** Until the cloud has all that was written to a file, here and on other nodes. */
+  async durable(ino: number, signal?: AbortSignal): Promise<void> {
+    const { committer, engine } = this.thread
+    if (this.#remote) await this.#remote.commit(ino, false, { signal })
+    else committer.commit(ino)
+    await this.pressure.durable(ino, signal)
+    await this.progress.until(() => engine.read(countUndurable(ino)) === 0, signal)
+  }
+
+  /** Copies kept for other nodes until the cloud has them. */
+  held(): { chunks: number; bytes: number } {
+    return this.#held?.totals() ?? { chunks: 0, bytes: 0 }
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#housekeeping)
     this.#stop.abort()
@@ -203,10 +218,10 @@ export class VolumeNode {
     const { cloud, peers } = this
     const [link, remote, held] = [this.#link, this.#remote, this.#held]
     if (!link || !remote || !held || !peers) return undefined
-    const { cache, volume } = this.thread
+    const { cache, engine, volume } = this.thread
     const isTrusted = (): boolean => monotonicMs() < cache.shared.trustedUntilMs
     return new HolderWatch({
-      ...{ cache, cloud, held, peers, link, remote, marks, isTrusted },
+      ...{ cache, cloud, engine, held, peers, link, remote, marks, isTrusted },
       durability: volume.durability,
       logger: this.#logger,
     })

@@ -3,25 +3,18 @@
  * killed and lose their disks, and a cloud that is away.
  */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster } from '../fixtures/cluster.ts'
 import { Random } from '../fixtures/random.ts'
 
+const CACHEFS = new URL('../../src/cli/cachefs.ts', import.meta.url).pathname
 const FLAGS = ['-chunk-size', '64K', '-nvme-capacity', '40M']
 /** Some chunks, the last one short. */
 const BYTES = 300_000
@@ -70,62 +63,154 @@ function takeCloudAway(cluster: Cluster): Disposable {
   }
 }
 
-for (const copies of [1, 2]) {
-  test(`peers=${copies}: the writer dies with its disk`, { timeout: 180_000 }, async () => {
-    await using cluster = await Cluster.start({ nodes: 3, flags: FLAGS })
-    const directory = join(cluster.mount(0), 'safe')
-    mkdirSync(directory)
-    assert.equal(setDurability(directory, `peers=${copies}`), '')
-    const random = new Random(copies)
-    const sums = new Map<string, string>()
-    {
-      using _away = takeCloudAway(cluster)
-      for (let at = 0; at < 5; at++) {
-        const data = random.bytes(BYTES + at)
-        writeFileSync(join(directory, `f${at}`), data)
-        sums.set(`f${at}`, sum(data))
-      }
-      for (const name of sums.keys()) {
-        const { durability, durable, holders, kept } = await receiptOf(cluster, 1, `safe/${name}`)
+/** The program for people, against a node. */
+function cachefs(cluster: Cluster, node: number, ...args: string[]): [number | null, string] {
+  const given = [CACHEFS, ...args, '--api', cluster.nodes[node]!.api]
+  const { status, stdout, stderr } = spawnSync(process.execPath, given, { encoding: 'utf8' })
+  return [status, stdout + stderr]
+}
+
+async function loseNode(cluster: Cluster, at: number): Promise<void> {
+  await cluster.nodes[at]!.kill()
+  rmSync(cluster.homes[at]!.nvme, { recursive: true })
+}
+
+/** Files of a directory, by what they hold. */
+function writeFiles(directory: string, seed: number): Map<string, string> {
+  const random = new Random(seed)
+  const sums = new Map<string, string>()
+  for (let at = 0; at < 4; at++) {
+    const data = random.bytes(BYTES + at)
+    writeFileSync(join(directory, `f${at}`), data)
+    sums.set(`f${at}`, sum(data))
+  }
+  return sums
+}
+
+function checkFiles(directory: string, sums: ReadonlyMap<string, string>): void {
+  for (const [name, wanted] of sums) {
+    assert.equal(sum(readFileSync(join(directory, name))), wanted, join(directory, name))
+  }
+}
+
+async function heldChunks(cluster: Cluster, node: number): Promise<number> {
+  const { held } = (await cluster.nodes[node]!.status()) as { held: { chunks: number } }
+  return held.chunks
+}
+
+test('what peers have outlives the writer and its disk', { timeout: 180_000 }, async () => {
+  await using cluster = await Cluster.start({ nodes: 3, flags: FLAGS })
+  const sums = new Map<number, Map<string, string>>()
+  {
+    using _away = takeCloudAway(cluster)
+    for (const copies of [1, 2]) {
+      const directory = join(cluster.mount(0), `p${copies}`)
+      mkdirSync(directory)
+      assert.equal(setDurability(directory, `peers=${copies}`), '')
+      sums.set(copies, writeFiles(directory, copies))
+      for (const name of sums.get(copies)!.keys()) {
+        const { durability, durable, holders, kept } = await receiptOf(
+          cluster,
+          1,
+          `p${copies}/${name}`,
+        )
         assert.deepEqual([durability, durable, kept], [`peers=${copies}`, false, true])
         assert.ok(holders.includes('n0') && holders.length > copies, holders.join())
       }
-      await cluster.nodes[0]!.kill()
-      rmSync(cluster.homes[0]!.nvme, { recursive: true })
-      for (const node of [1, 2]) {
-        for (const [name, wanted] of sums) {
-          const seen = readFileSync(join(cluster.mount(node), 'safe', name))
-          assert.equal(sum(seen), wanted, `${name} on node ${node}`)
-        }
-      }
     }
-    for (const name of sums.keys()) {
-      await until(`${name} is in the cloud`, async () => {
-        return (await receiptOf(cluster, 2, `safe/${name}`)).durable
-      })
+    writeFileSync(join(cluster.mount(0), 'only here'), 'local')
+    assert.deepEqual(cachefs(cluster, 1, 'missing'), [0, ''])
+    await loseNode(cluster, 0)
+    for (const node of [1, 2]) {
+      for (const copies of [1, 2])
+        checkFiles(join(cluster.mount(node), `p${copies}`), sums.get(copies)!)
     }
-  })
-}
+    assert.throws(() => readFileSync(join(cluster.mount(1), 'only here')), { code: 'EIO' })
+    await until('its absence is noticed', async () => {
+      return (await receiptOf(cluster, 1, 'only here')).away?.join() === 'n0'
+    })
+    const [status, said] = cachefs(cluster, 1, 'missing')
+    assert.deepEqual([status, said], [1, '/only here  5 B: only n0 has it\n'])
+  }
+  // A machine of that name comes in its place, with nothing: others have to know.
+  mkdirSync(cluster.homes[0]!.nvme)
+  await cluster.restart(0)
+  await cluster.nodes[1]!.act('wait', '/p1', '/p2')
+  for (const name of ['p1/f0', 'p2/f3']) {
+    assert.ok((await receiptOf(cluster, 2, name)).durable, name)
+  }
+  for (const node of [1, 2]) {
+    await until('copies are given back', async () => (await heldChunks(cluster, node)) === 0)
+  }
+  assert.deepEqual(cachefs(cluster, 2, 'missing'), [1, '/only here  5 B: no node has it\n'])
+  for (const copies of [1, 2]) checkFiles(join(cluster.mount(0), `p${copies}`), sums.get(copies)!)
+})
 
-test('without nodes that take copies the cloud stands in', { timeout: 180_000 }, async () => {
-  const flags = [...FLAGS, '-durability', 'peers=1']
-  await using cluster = await Cluster.start({ nodes: 1, flags })
-  const path = join(cluster.mount(0), 'alone')
-  writeFileSync(path, Random.fromEnvironment().bytes(BYTES))
-  const { durability, durable, kept } = await receiptOf(cluster, 0, 'alone')
-  assert.deepEqual([durability, durable, kept], ['peers=1', true, true])
+test('a holder dies, and there are too few of them', { timeout: 180_000 }, async () => {
+  await using cluster = await Cluster.start({ nodes: 3, flags: FLAGS })
+  for (const copies of [1, 2]) {
+    const directory = join(cluster.mount(0), `p${copies}`)
+    mkdirSync(directory)
+    assert.equal(setDurability(directory, `peers=${copies}`), '')
+  }
+  let alone: number
   {
     using _away = takeCloudAway(cluster)
-    const fd = openSync(path, 'r+')
-    writeSync(fd, 'new')
-    assert.throws(() => fsyncSync(fd), { code: 'EIO' })
-    assert.throws(() => closeSync(fd), { code: 'EIO' })
-    assert.equal((await receiptOf(cluster, 0, 'alone')).kept, false)
+    const sums = writeFiles(join(cluster.mount(0), 'p1'), 3)
+    const short = openSync(join(cluster.mount(0), 'p2/short'), 'w')
+    await loseNode(cluster, 1)
+    writeSync(short, 'one peer')
+    assert.throws(() => closeSync(short), { code: 'EIO' })
+    assert.equal((await receiptOf(cluster, 0, 'p2/short')).kept, false)
+    for (const name of sums.keys()) {
+      await until('there are as many copies as before', async () => {
+        const { holders, kept } = await receiptOf(cluster, 0, `p1/${name}`)
+        return kept && holders.join() === 'n0,n2'
+      })
+    }
+    alone = openSync(join(cluster.mount(2), 'p2/alone'), 'w')
+    await loseNode(cluster, 0)
+    checkFiles(join(cluster.mount(2), 'p1'), sums)
+    assert.equal(readFileSync(join(cluster.mount(2), 'p2/short'), 'latin1'), 'one peer')
   }
-  assert.equal(readFileSync(path, 'latin1').slice(0, 3), 'new')
-  await until('the journal is in the cloud', async () => {
-    return (await receiptOf(cluster, 0, 'alone')).durable
-  })
+  // Nobody takes a copy: the cloud stands in.
+  writeSync(alone, 'no peer')
+  closeSync(alone)
+  const { durable, kept } = await receiptOf(cluster, 2, 'p2/alone')
+  assert.deepEqual([durable, kept], [true, true])
+})
+
+test('with cloud a close waits for the cloud, or a signal', { timeout: 180_000 }, async () => {
+  await using cluster = await Cluster.start({ nodes: 2, flags: FLAGS })
+  const directory = join(cluster.mount(0), 'a')
+  mkdirSync(directory)
+  assert.equal(setDurability(directory, 'cloud'), '')
+  const copy = (name: string): ChildProcess => spawn('cp', [CACHEFS, join(directory, name)])
+  const away = takeCloudAway(cluster)
+  const [waits, interrupted] = [copy('waits'), copy('interrupted')]
+  await delay(2000)
+  assert.deepEqual([waits.exitCode, interrupted.exitCode], [null, null])
+  const ended = once(interrupted, 'exit')
+  interrupted.kill('SIGINT')
+  assert.deepEqual(await ended, [null, 'SIGINT'])
+  const abort = new AbortController()
+  const url = `${cluster.nodes[1]!.api}/api/files/a/put`
+  const put = fetch(url, { method: 'PUT', body: 'x', signal: abort.signal })
+  await assert.rejects(
+    Promise.race([
+      put,
+      delay(1000)
+        .then(() => abort.abort())
+        .then(() => put),
+    ]),
+  )
+  assert.equal(waits.exitCode, null)
+  const done = once(waits, 'exit')
+  away[Symbol.dispose]()
+  assert.deepEqual(await done, [0, null])
+  assert.equal((await receiptOf(cluster, 1, 'a/waits')).durable, true)
+  assert.ok((await fetch(url, { method: 'PUT', body: 'x' })).ok)
+  assert.equal((await receiptOf(cluster, 0, 'a/put')).durable, true)
 })
 
 test('a directory says what holds below it', { timeout: 180_000 }, async () => {
@@ -141,40 +226,22 @@ test('a directory says what holds below it', { timeout: 180_000 }, async () => {
     return (await receiptOf(cluster, 1, path)).durability
   }
   assert.equal(await policyOf('a/b/c'), 'local')
-  assert.equal(setDurability(join(root, 'a'), 'cloud'), '')
+  const [set, answer] = cachefs(cluster, 0, 'durability', join(root, 'a'), 'cloud', '--json')
+  assert.deepEqual([set, answer], [0, '{"path":"/a","durability":"cloud","from":"/a"}\n'])
   assert.equal(setDurability(join(root, 'a/b'), 'peers=1'), '')
   assert.deepEqual(await Promise.all(['a/file', 'a/b/c', 'a'].map(policyOf)), [
     'cloud',
     'peers=1',
     'cloud',
   ])
-  writeFileSync(join(root, 'a/now'), 'safe when closed')
-  assert.equal((await receiptOf(cluster, 1, 'a/now')).durable, true)
-  const put = await fetch(`${cluster.nodes[1]!.api}/api/files/a/b/put`, {
-    method: 'PUT',
-    body: 'x',
-  })
-  assert.ok(put.ok)
-  const receipt = await receiptOf(cluster, 0, 'a/b/put')
-  assert.ok(receipt.durable || receipt.holders.join() === 'n0,n1', JSON.stringify(receipt))
-  renameSync(join(root, 'a/b/put'), join(root, 'put'))
-  assert.equal(await policyOf('put'), 'local')
-  const removed = spawnSync('setfattr', ['-x', 'user.cachefs.durability', join(root, 'a/b')])
-  assert.equal(removed.status, 0)
+  assert.match(cachefs(cluster, 1, 'durability', '/a/b/c')[1], /peers=1\nfrom +\/a\/b\n/)
+  assert.equal(cachefs(cluster, 1, 'durability', '/a/file', 'cloud')[0], 1)
+  assert.equal(cachefs(cluster, 1, 'durability', '/a', 'tape')[0], 2)
+  writeFileSync(join(root, 'a/b/moved'), 'x')
+  const { durable, holders } = await receiptOf(cluster, 1, 'a/b/moved')
+  assert.ok(durable || holders.join() === 'n0,n1', holders.join())
+  renameSync(join(root, 'a/b/moved'), join(root, 'moved'))
+  assert.equal(await policyOf('moved'), 'local')
+  assert.equal(cachefs(cluster, 1, 'durability', '/a/b', 'inherit')[0], 0)
   assert.equal(await policyOf('a/b/c'), 'cloud')
-})
-
-test('what only a node had that is gone is said by its name', { timeout: 180_000 }, async () => {
-  await using cluster = await Cluster.start({ nodes: 2, flags: FLAGS })
-  using _away = takeCloudAway(cluster)
-  writeFileSync(join(cluster.mount(0), 'lost'), 'only here')
-  await cluster.nodes[0]!.kill()
-  assert.throws(() => readFileSync(join(cluster.mount(1), 'lost')), { code: 'EIO' })
-  await until('its absence is noticed', async () => {
-    const { holders, away, kept } = await receiptOf(cluster, 1, 'lost')
-    assert.deepEqual([holders, kept], [['n0'], true])
-    return away?.join() === 'n0'
-  })
-  const answer = await fetch(`${cluster.nodes[1]!.api}/api/files/lost`)
-  assert.match(answer.ok ? await answer.text().catch(String) : await answer.text(), /n0|terminated/)
 })

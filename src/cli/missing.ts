@@ -1,0 +1,29 @@
+/**
+ * `cachefs missing`: files with bytes that only nodes have that are away. Exit status 1 where there
+ * are any, for scripts.
+ */
+import type { Command } from 'commander'
+import { addApiFlags, connect } from './api-flags.ts'
+import { print } from './output.ts'
+import { formatSize } from './size.ts'
+
+export function addMissing(program: Command): void {
+  const command = program
+    .command('missing')
+    .description(
+      'List files with bytes that only nodes have that are away; exit 1 if there are any',
+    )
+  addApiFlags(command).action(async () => {
+    const { api, json } = await connect(command)
+    const answer = await api.missing()
+    if (json) print(answer, json)
+    else {
+      for (const { path, missingBytes, holders } of answer.files) {
+        const who = holders.length === 0 ? 'no node' : `only ${holders.join(', ')}`
+        console.log(`${path}  ${formatSize(missingBytes)}: ${who} has it`)
+      }
+      if (answer.more) console.log('and more')
+    }
+    if (answer.files.length > 0) process.exitCode = 1
+  })
+}

@@ -1,0 +1,56 @@
+/**
+ * Files with bytes that only nodes have that are away, by name: what is not to be had until one of
+ * them is back, or never, when it is gone for good. Any node can tell: it knows who has what.
+ */
+import { limits } from '../limits.ts'
+import { findInode } from '../metadata/inode-rules.ts'
+import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import { listUndurable, pathOf } from '../metadata/undurable-rules.ts'
+import { holdersOf } from './durability-gate.ts'
+
+export interface MissingFile {
+  path: string
+  size: number
+  missingBytes: number
+  /** Who has them, as far as anybody does. */
+  holders: string[]
+}
+
+export interface MissingFiles {
+  files: MissingFile[]
+  /** There are more than are listed. */
+  more: boolean
+}
+
+/** `isThere`: the node of an id answers. */
+export async function missingFiles(
+  engine: MetadataEngine,
+  isThere: (id: string) => boolean,
+): Promise<MissingFiles> {
+  const found = new Map<number, { bytes: number; holders: Set<string> }>()
+  for (let [ino, index] = [0, -1]; found.size <= limits.missingFiles;) {
+    const page = engine.read(listUndurable(ino, index, limits.heldPage))
+    for (const row of page) {
+      const holders = holdersOf(row)
+      if (holders.some(isThere)) continue
+      const file = found.get(row.ino) ?? { bytes: 0, holders: new Set() }
+      file.bytes += row.length
+      for (const id of holders) file.holders.add(id)
+      found.set(row.ino, file)
+    }
+    const last = page.at(-1)
+    if (last === undefined) break
+    ;({ ino, index } = last)
+    // Others have their turn.
+    await new Promise(setImmediate)
+  }
+  const files: MissingFile[] = []
+  for (const [ino, { bytes, holders }] of [...found].slice(0, limits.missingFiles)) {
+    const path = engine.read(pathOf(ino))
+    const size = engine.read(findInode(ino))?.size
+    if (path === undefined || size === undefined) continue
+    files.push({ path, size, missingBytes: bytes, holders: [...holders].sort() })
+    await new Promise(setImmediate)
+  }
+  return { files, more: found.size > limits.missingFiles }
+}
