@@ -11,6 +11,7 @@ import { addExplain } from './explain.ts'
 import { environmentHelp } from './flag.ts'
 import { addMissing } from './missing.ts'
 import { addReceipt } from './receipt.ts'
+import { addRestore } from './restore.ts'
 import { addStatus } from './status.ts'
 import { addUmount } from './umount.ts'
 import { addUp } from './up.ts'
@@ -28,6 +29,7 @@ for (const add of [
   addReceipt,
   addDurability,
   addMissing,
+  addRestore,
   addWarm,
   addEvict,
   addExplain,

@@ -18,9 +18,11 @@ export function addMissing(program: Command): void {
     const answer = await api.missing()
     if (json) print(answer, json)
     else {
-      for (const { path, missingBytes, holders } of answer.files) {
+      for (const { path, missingBytes, holders, durableSize } of answer.files) {
         const who = holders.length === 0 ? 'no node' : `only ${holders.join(', ')}`
-        console.log(`${path}  ${formatSize(missingBytes)}: ${who} has it`)
+        const past =
+          durableSize === null ? '' : `; the cloud has ${formatSize(durableSize)} of before`
+        console.log(`${path}  ${formatSize(missingBytes)}: ${who} has it${past}`)
       }
       if (answer.more) console.log('and more')
     }

@@ -63,6 +63,10 @@ export class NodeApi {
     return await this.#ask(`/api/durability${encoded(path)}`, { method: 'PUT', body })
   }
 
+  async restore(path: string): Promise<Answer> {
+    return await this.#ask(`/api/restore${encoded(path)}`, { method: 'POST' })
+  }
+
   async missing(): Promise<MissingFiles> {
     return (await this.#ask('/api/missing')) as unknown as MissingFiles
   }

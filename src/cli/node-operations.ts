@@ -2,7 +2,7 @@
  * What a node tells of itself and does on request (http/node-status.ts), over its volume. Trees are
  * walked a page at a time, so that memory does not grow with them.
  */
-import { codeOf } from '../base/fs-error.ts'
+import { FsError, codeOf } from '../base/fs-error.ts'
 import { CLEAN, DIRTY } from '../cache/node-database.ts'
 import { chunkKey } from '../cache/object-key.ts'
 import { clusterProblem } from '../http/cluster-view.ts'
@@ -11,9 +11,10 @@ import type { CallOptions, Health, NodeStatus, ProgressLine } from '../http/node
 import { limits } from '../limits.ts'
 import { listChunks } from '../metadata/chunk-rules.ts'
 import { DURABILITY_XATTR, durabilityOf } from '../metadata/durability.ts'
+import { S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
 import { pathOf } from '../metadata/undurable-rules.ts'
 import type { PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
-import { missingFiles, type MissingFiles } from '../volume/missing-files.ts'
+import { isMissing, missingFiles, type MissingFiles } from '../volume/missing-files.ts'
 import { receiptOf } from '../volume/receipt.ts'
 import type { VolumeFiles, WalkedFile } from '../volume/volume-files.ts'
 import type { VolumeNode } from '../volume/volume-node.ts'
@@ -162,6 +163,17 @@ export class NodeOperations implements NodeStatus {
 
   missing(): Promise<MissingFiles> {
     return missingFiles(this.#node.thread.engine, this.#presence())
+  }
+
+  async restore(path: string): Promise<Record<string, unknown>> {
+    const { ino, mode } = await this.#files.inode(path)
+    if ((mode & S_IFMT) !== S_IFREG) throw new FsError('EINVAL', `${path} is no regular file`)
+    const { engine } = this.#node.thread
+    if (!(await isMissing(engine, ino, this.#presence()))) {
+      throw new FsError('EBUSY', `${path} is all there: nothing has to be restored`, { path })
+    }
+    await this.#node.restore(ino)
+    return await this.receipt(path)
   }
 
   /** Whether the node of an id is there; one without peers has everything itself. */

@@ -57,6 +57,9 @@ export function nodeRoutes(app: FastifyInstance, node: NodeStatus, stopping: Abo
   app.get('/api/missing', about('Files with bytes that only nodes have that are away'), () =>
     node.missing(),
   )
+  app.post('/api/restore/*', about('A missing file as the cloud last had it whole'), (request) =>
+    node.restore(filePath(request.raw.url ?? '', '/api/restore/')),
+  )
   const actions: Record<'wait' | 'warm' | 'evict', [string, Action]> = {
     wait: ['Until all is in the cloud', (paths, options) => node.wait(paths, options)],
     warm: ['Brings files to this node', (paths, options) => node.warm(paths, options)],

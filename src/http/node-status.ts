@@ -45,6 +45,8 @@ export interface NodeStatus {
   setDurability(path: string, durability: string | null): Promise<Record<string, unknown>>
   /** Files with bytes that only nodes have that are away. */
   missing(): Promise<object>
+  /** Such a file as the cloud last had it whole. EBUSY: it is all there; ENODATA: it never was. */
+  restore(path: string): Promise<Record<string, unknown>>
   /** Until everything at and below the paths is durable. */
   wait(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine>
   /** Brings everything at and below the paths to this node. */

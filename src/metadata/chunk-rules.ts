@@ -5,7 +5,8 @@
  */
 import type { Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
-import { findInode, getInode } from './inode-rules.ts'
+import { findInode, getInode, updateSize } from './inode-rules.ts'
+import { beginPast, endPast, letGoFrom, letGoOne, settlePast, trashFrom } from './past-rules.ts'
 import { change, changeReturning, many, one, type Rule } from './statement.ts'
 
 /** Where the bytes of one chunk of a file are. */
@@ -40,20 +41,12 @@ export const listChunks = many<ChunkReference>(
 export const findNextChunk = one<ChunkReference>(
   `SELECT ${CHUNK_COLUMNS} FROM chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT 1`,
 )
-const trashFrom = change(`INSERT INTO trash (id, ino, idx)
-  SELECT id, ino, idx FROM chunk WHERE ino = ? AND idx >= ? AND durable = 1
-  ON CONFLICT (id) DO NOTHING`)
 const deleteFrom = change('DELETE FROM chunk WHERE ino = ? AND idx >= ?')
 const trimTail = change('UPDATE chunk SET length = ? WHERE ino = ? AND idx = ? AND length > ?')
-const trashOne = change(`INSERT INTO trash (id, ino, idx)
-  SELECT id, ino, idx FROM chunk WHERE ino = ? AND idx = ? AND durable = 1 AND id <> ?
-  ON CONFLICT (id) DO NOTHING`)
 const upsertChunk = change(`INSERT INTO chunk (ino, idx, id, length, object_length, crc,
   durable, holders) VALUES (?, ?, ?, ?, ?, NULL, 0, ?) ON CONFLICT (ino, idx) DO UPDATE SET
   id = excluded.id, length = excluded.length, object_length = excluded.object_length, crc = NULL,
   durable = 0, holders = excluded.holders`)
-const updateSize = change(`UPDATE inode SET size = ?, blocks = ?, mtime_sec = ?, mtime_nsec = ?,
-  ctime_sec = ?, ctime_nsec = ?, version = version + 1 WHERE ino = ?`)
 const setDurable = changeReturning<{ id: number }>(`UPDATE chunk SET durable = 1, crc = ?
   WHERE ino = ? AND idx = ? AND id = ? RETURNING id`)
 const updateHolders = changeReturning<{ id: number }>(`UPDATE chunk SET holders = ?
@@ -110,22 +103,24 @@ export function* commitContent(
   if (commit.base !== undefined && commit.base !== before.version) {
     throw new FsError('ESTALE', `the content of inode ${ino} was changed elsewhere meanwhile`)
   }
+  if (commit.chunks.length > 0) yield* beginPast(ino, before.size)
   yield* cut(ino, Math.min(commit.floor, commit.size), chunkSize)
   for (const chunk of commit.chunks) {
     const { index, id, length, holders = '' } = chunk
-    yield* trashOne(ino, index, id)
+    yield* letGoOne(ino, index, id, chunkSize)
     yield* upsertChunk(ino, index, id, length, length, holders)
   }
   const { mtime, ctime } = commit
   const { size, blocks } = commit
   yield* updateSize(size, blocks, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, ino)
+  if (commit.chunks.length === 0) yield* settlePast(ino)
   return { grown: size - before.size, version: before.version + 1 }
 }
 
 /** Drops references at and beyond `size`; the one that `size` falls into keeps its head. */
 function* cut(ino: number, size: number, chunkSize: number): Rule<void> {
   const first = Math.ceil(size / chunkSize)
-  yield* trashFrom(ino, first)
+  yield* letGoFrom(ino, first, chunkSize)
   yield* deleteFrom(ino, first)
   const rest = size % chunkSize
   if (rest !== 0) yield* trimTail(rest, ino, first - 1, rest)
@@ -133,7 +128,9 @@ function* cut(ino: number, size: number, chunkSize: number): Rule<void> {
 
 /** False where the reference is another by now (its object is then the caller's to discard). */
 export function* markDurable(ino: number, index: number, id: number, crc: number): Rule<boolean> {
-  return (yield* setDurable(crc, ino, index, id)) !== undefined
+  if ((yield* setDurable(crc, ino, index, id)) === undefined) return false
+  yield* settlePast(ino)
+  return true
 }
 
 /** Which nodes have a chunk that the cloud does not have yet; false where that is over. */
@@ -149,6 +146,7 @@ export function* setHolders(
 /** Removes an inode with all that belongs to it; the bytes that it had. */
 export function* purgeInode(ino: number): Rule<number> {
   const row = yield* findInode(ino)
+  yield* endPast(ino)
   yield* trashFrom(ino, 0)
   yield* deleteFrom(ino, 0)
   yield* deleteXattrs(ino)

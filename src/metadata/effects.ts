@@ -104,6 +104,7 @@ const table: { [K in OperationName]: EffectOf<K> } = {
     }
   },
   reserveNumbers: nothing,
+  restorePast: ([ino], { grown }) => ({ bytes: grown, attributes: [ino], contents: [ino] }),
   rmdir: losesName,
   setHolders: nothing,
   setSetting: nothing,

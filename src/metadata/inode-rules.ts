@@ -58,6 +58,9 @@ export function* getInode(ino: number): Rule<InodeRow> {
   return row
 }
 
+/** Another content than before. */
+export const updateSize = change(`UPDATE inode SET size = ?, blocks = ?, mtime_sec = ?,
+  mtime_nsec = ?, ctime_sec = ?, ctime_nsec = ?, version = version + 1 WHERE ino = ?`)
 export const findInode = selectInode
 
 export function* getDirectory(ino: number): Rule<InodeRow> {

@@ -13,6 +13,7 @@ import {
   setHolders,
 } from './chunk-rules.ts'
 import { changeInode, dropSetId, removeXattr, setXattr } from './inode-rules.ts'
+import { restorePast } from './past-rules.ts'
 import { create, createNameless, exchange, link, rename, rmdir, unlink } from './namespace-rules.ts'
 import type { Rule } from './statement.ts'
 import { claimSetting, createRoot, reserveNumbers, setSetting } from './volume-rules.ts'
@@ -35,6 +36,7 @@ const operations = {
   removeXattr,
   rename,
   reserveNumbers,
+  restorePast,
   rmdir,
   setHolders,
   setSetting,

@@ -4,7 +4,17 @@
  * that a listing can go on after any entry however the directory changed meanwhile.
  */
 /** Tables that every copy of the metadata has, in the order in which a snapshot is taken over. */
-export const TABLES = ['setting', 'counter', 'inode', 'dentry', 'xattr', 'chunk', 'trash'] as const
+export const TABLES = [
+  'setting',
+  'counter',
+  'inode',
+  'dentry',
+  'xattr',
+  'chunk',
+  'past_file',
+  'past',
+  'trash',
+] as const
 
 /** Which state of which store a copy is; one row. */
 export const REPLICA_SCHEMA = `CREATE TABLE IF NOT EXISTS replica (
@@ -70,6 +80,22 @@ export const SCHEMA = [
     PRIMARY KEY (ino, idx)
   ) WITHOUT ROWID`,
   `CREATE INDEX IF NOT EXISTS chunk_undurable ON chunk (ino, idx) WHERE durable = 0`,
+  `CREATE TABLE IF NOT EXISTS past_file (
+    ino BIGINT PRIMARY KEY,
+    size BIGINT NOT NULL,
+    blocks BIGINT NOT NULL,
+    mtime_sec BIGINT NOT NULL,
+    mtime_nsec INTEGER NOT NULL
+  )`,
+  `CREATE TABLE IF NOT EXISTS past (
+    ino BIGINT NOT NULL,
+    idx BIGINT NOT NULL,
+    id BIGINT NOT NULL,
+    length INTEGER NOT NULL,
+    object_length INTEGER NOT NULL,
+    crc BIGINT,
+    PRIMARY KEY (ino, idx)
+  ) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS trash (
     id BIGINT PRIMARY KEY,
     ino BIGINT NOT NULL,

@@ -5,6 +5,7 @@
 import { limits } from '../limits.ts'
 import { findInode } from '../metadata/inode-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import { findPast } from '../metadata/past-rules.ts'
 import { listUndurable, pathOf } from '../metadata/undurable-rules.ts'
 import { holdersOf } from './durability-gate.ts'
 
@@ -14,6 +15,8 @@ export interface MissingFile {
   missingBytes: number
   /** Who has them, as far as anybody does. */
   holders: string[]
+  /** Size of the last version that the cloud has whole; null: it never had one. */
+  durableSize: number | null
 }
 
 export interface MissingFiles {
@@ -49,8 +52,25 @@ export async function missingFiles(
     const path = engine.read(pathOf(ino))
     const size = engine.read(findInode(ino))?.size
     if (path === undefined || size === undefined) continue
-    files.push({ path, size, missingBytes: bytes, holders: [...holders].sort() })
+    const durableSize = engine.read(findPast(ino))?.size ?? null
+    files.push({ path, size, missingBytes: bytes, holders: [...holders].sort(), durableSize })
     await new Promise(setImmediate)
   }
   return { files, more: found.size > limits.missingFiles }
+}
+
+/** Some of a file's bytes are only on nodes that are away. */
+export async function isMissing(
+  engine: MetadataEngine,
+  ino: number,
+  isThere: (id: string) => boolean,
+): Promise<boolean> {
+  for (let index = -1; ;) {
+    const page = engine.read(listUndurable(ino, index, limits.heldPage))
+    const own = page.filter((row) => row.ino === ino)
+    if (own.some((row) => !holdersOf(row).some(isThere))) return true
+    if (own.length < limits.heldPage) return false
+    index = own.at(-1)!.index
+    await new Promise(setImmediate)
+  }
 }

@@ -157,6 +157,12 @@ export class Replica implements LinkedNode {
     })
   }
 
+  /** A file has another content, by this node's own doing and not by its commit. */
+  restored(ino: number): void {
+    this.#changeContent(ino)
+    this.kernel?.forgetAttributes(ino)
+  }
+
   #changeContent(ino: number): void {
     this.#reconcile(ino)
     const told = this.kernel?.forgetPages(ino)

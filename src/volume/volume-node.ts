@@ -7,7 +7,7 @@
  */
 import { existsSync } from 'node:fs'
 import type { Outcome } from '../base/blocked.ts'
-import { monotonicMs } from '../base/clock.ts'
+import { monotonicMs, now } from '../base/clock.ts'
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { Checkpointer } from '../cache/checkpointer.ts'
@@ -191,6 +191,13 @@ export class VolumeNode {
     else committer.commit(ino)
     await this.pressure.durable(ino, signal)
     await this.progress.until(() => engine.read(countUndurable(ino)) === 0, signal)
+  }
+
+  /** The last version that the cloud has whole is the file's content again. ENODATA: none is. */
+  async restore(ino: number): Promise<void> {
+    const { chunkSize } = this.thread.cache.settings
+    await this.#link?.perform('restorePast', [ino, chunkSize, now()])
+    this.replica?.restored(ino)
   }
 
   /** Copies kept for other nodes until the cloud has them. */

@@ -1,0 +1,116 @@
+/**
+ * The last version of a file that the cloud has whole, kept until it has a later one: what is left
+ * when the later one went with a node. `past_file` says how long it was; `past` has the references
+ * that later commits took away or cut, and a row without an id where they filled a hole. What no
+ * later commit touched is where it always was.
+ *
+ * Invariants: a file has a past exactly while chunks are not durable that were committed after it
+ * was durable; an object is in the trash only when neither `chunk` nor `past` refers to it.
+ */
+import type { Timestamp } from '../base/clock.ts'
+import { FsError } from '../base/fs-error.ts'
+import { getInode, updateSize } from './inode-rules.ts'
+import { change, one, type Rule } from './statement.ts'
+
+const PAST = 'past (ino, idx, id, length, object_length, crc)'
+const FROM_CHUNK = 'SELECT ino, idx, id, length, object_length, crc FROM chunk'
+const IS_PAST = `EXISTS (SELECT 1 FROM past
+  WHERE past.ino = chunk.ino AND past.idx = chunk.idx AND past.id = chunk.id)`
+const IS_TOUCHED = 'EXISTS (SELECT 1 FROM past WHERE past.ino = chunk.ino AND past.idx = chunk.idx)'
+
+interface PastFile {
+  size: number
+  blocks: number
+  mtimeSec: number
+  mtimeNsec: number
+}
+
+export const findPast = one<PastFile>(`SELECT size, blocks, mtime_sec AS "mtimeSec",
+  mtime_nsec AS "mtimeNsec" FROM past_file WHERE ino = ?`)
+const selectUndurable = one<{ id: number }>(
+  'SELECT id FROM chunk WHERE ino = ? AND durable = 0 LIMIT 1',
+)
+const insertFile = change(`INSERT INTO past_file (ino, size, blocks, mtime_sec, mtime_nsec)
+  SELECT ino, size, blocks, mtime_sec, mtime_nsec FROM inode WHERE ino = ?`)
+const keepOne = change(
+  `INSERT INTO ${PAST} ${FROM_CHUNK} WHERE ino = ? AND idx = ? ON CONFLICT (ino, idx) DO NOTHING`,
+)
+const keepRange = change(`INSERT INTO ${PAST} ${FROM_CHUNK}
+  WHERE ino = ? AND idx >= ? AND idx < ? ON CONFLICT (ino, idx) DO NOTHING`)
+const keepHole = change(
+  `INSERT INTO ${PAST} VALUES (?, ?, 0, 0, 0, NULL) ON CONFLICT (ino, idx) DO NOTHING`,
+)
+export const trashFrom = change(`INSERT INTO trash (id, ino, idx)
+  SELECT id, ino, idx FROM chunk WHERE ino = ? AND idx >= ? AND durable = 1 AND NOT ${IS_PAST}
+  ON CONFLICT (id) DO NOTHING`)
+const trashOne = change(`INSERT INTO trash (id, ino, idx)
+  SELECT id, ino, idx FROM chunk
+  WHERE ino = ? AND idx = ? AND durable = 1 AND id <> ? AND NOT ${IS_PAST}
+  ON CONFLICT (id) DO NOTHING`)
+const trashPast = change(`INSERT INTO trash (id, ino, idx) SELECT id, ino, idx FROM past
+  WHERE ino = ? AND id <> 0 AND NOT EXISTS (SELECT 1 FROM chunk
+    WHERE chunk.ino = past.ino AND chunk.idx = past.idx AND chunk.id = past.id)
+  ON CONFLICT (id) DO NOTHING`)
+const trashLater = change(`INSERT INTO trash (id, ino, idx) SELECT id, ino, idx FROM chunk
+  WHERE ino = ? AND durable = 1 AND (idx >= ? OR ${IS_TOUCHED}) AND NOT ${IS_PAST}
+  ON CONFLICT (id) DO NOTHING`)
+const deleteLater = change(`DELETE FROM chunk WHERE ino = ? AND (idx >= ? OR ${IS_TOUCHED})`)
+const restoreChunks = change(`INSERT INTO chunk (ino, idx, id, length, object_length, crc, durable,
+  holders) SELECT ino, idx, id, length, object_length, crc, 1, '' FROM past
+  WHERE ino = ? AND id <> 0`)
+const deletePast = change('DELETE FROM past WHERE ino = ?')
+const deleteFile = change('DELETE FROM past_file WHERE ino = ?')
+
+/** Before a commit with chunks: from here on, what the cloud has whole is the past. */
+export function* beginPast(ino: number, size: number): Rule<void> {
+  if (size === 0 || (yield* findPast(ino)) || (yield* selectUndurable(ino))) return
+  yield* insertFile(ino)
+}
+
+/** Before the reference at an index is replaced by another one. */
+export function* letGoOne(ino: number, index: number, id: number, chunkSize: number): Rule<void> {
+  const past = yield* findPast(ino)
+  if (past && index * chunkSize < past.size) {
+    yield* keepOne(ino, index)
+    yield* keepHole(ino, index)
+  }
+  yield* trashOne(ino, index, id)
+}
+
+/** Before references at and beyond an index are dropped, and the one before may be cut. */
+export function* letGoFrom(ino: number, first: number, chunkSize: number): Rule<void> {
+  const past = yield* findPast(ino)
+  if (past) yield* keepRange(ino, Math.max(0, first - 1), Math.ceil(past.size / chunkSize))
+  yield* trashFrom(ino, first)
+}
+
+/** Ends the past where the cloud has all that came after it. */
+export function* settlePast(ino: number): Rule<void> {
+  if ((yield* findPast(ino)) && !(yield* selectUndurable(ino))) yield* endPast(ino)
+}
+
+export function* endPast(ino: number): Rule<void> {
+  yield* trashPast(ino)
+  yield* deletePast(ino)
+  yield* deleteFile(ino)
+}
+
+/** Makes the past the file's content again. ENODATA: it has none. The bytes that it has more. */
+export function* restorePast(
+  ino: number,
+  chunkSize: number,
+  time: Timestamp,
+): Rule<{ grown: number }> {
+  const before = yield* getInode(ino)
+  const past = yield* findPast(ino)
+  if (past === undefined) throw new FsError('ENODATA', 'the cloud never had this file whole')
+  const { size, blocks, mtimeSec, mtimeNsec } = past
+  const end = Math.ceil(size / chunkSize)
+  yield* trashLater(ino, end)
+  yield* deleteLater(ino, end)
+  yield* restoreChunks(ino)
+  yield* deletePast(ino)
+  yield* deleteFile(ino)
+  yield* updateSize(size, blocks, mtimeSec, mtimeNsec, time.sec, time.nsec, ino)
+  return { grown: size - before.size }
+}
