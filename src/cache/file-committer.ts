@@ -5,6 +5,7 @@
  */
 import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
+import { FsError } from '../base/fs-error.ts'
 import { removeAsides } from './aside-files.ts'
 import type { Content } from './chunk-index.ts'
 import type { Need } from './need.ts'
@@ -70,9 +71,12 @@ export class FileCommitter {
     })
   }
 
-  /** What was written and is not committed goes; the committed content is in force again. */
+  /**
+   * What was written and is not committed goes. What the journal has stays: parts of it may be of
+   * the committed content, and whoever compares the two afterwards drops the rest.
+   */
   discard(ino: number): void {
-    const { shared } = this.#cache
+    const { database, files, shared, settings } = this.#cache
     shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open) {
@@ -80,8 +84,17 @@ export class FileCommitter {
         open.dirty = false
         open.committing = false
       }
-      this.forgetLocked(ino)
-      if (open?.opens === 0) shared.removeOpen(ino)
+      const rows = database.dirtyChunks(ino)
+      database.transaction(() => {
+        for (const { index } of rows) database.deleteChunk(ino, index)
+        database.deleteUncommitted(ino)
+      })
+      for (const { index } of rows) files.punch(ino, index * settings.chunkSize, settings.chunkSize)
+      const bytes = rows.reduce((sum, row) => sum + row.length, 0)
+      shared.add('usedBytes', -bytes)
+      shared.add('unsyncedBytes', -bytes)
+      shared.bumpChunks(ino)
+      if (open?.opens === 0 && !open.leased) shared.removeOpen(ino)
     })
   }
 
@@ -215,13 +228,20 @@ export class FileCommitter {
     return Math.max(here, Math.min(committed, Math.ceil(open.size / 4096) * 8))
   }
 
-  /** One user more of an inode that exists; `leased`: made here, so no other node writes it. */
-  open(ino: number, leased = false): void {
-    this.#cache.shared.withInode(ino, () => {
-      this.#cache.index.file(ino)
-      const open = this.#cache.shared.addOpen(ino)
-      open.opens += 1
-      if (leased) open.leased = true
+  /**
+   * One user more of an inode that exists. ESTALE where its last name is gone and nobody here has
+   * it open: elsewhere it may be about to go (the kernel looks the name up again then). `nameless`:
+   * it was made so, for this user.
+   */
+  open(ino: number, nameless = false): void {
+    const { shared, index } = this.#cache
+    shared.withInode(ino, () => {
+      const { nlink } = index.file(ino)
+      const isGoing = index.isRemote && nlink === 0 && !nameless
+      if (isGoing && !((shared.findOpen(ino)?.opens ?? 0) > 0)) {
+        throw new FsError('ESTALE', `inode ${ino} has no name any more`)
+      }
+      shared.addOpen(ino).opens += 1
     })
   }
 

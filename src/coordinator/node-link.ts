@@ -28,6 +28,7 @@ import {
   SNAPSHOT_PATH,
   errorFromWire,
   fromWire,
+  madeFile,
   toWire,
   type CoordinatorMessage,
   type NodeMessage,
@@ -115,7 +116,10 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   }
 
   async perform(name: string, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
-    return await this.#ask({ kind: 'operation', name, args: [...args] }, signal)
+    return await this.#ask({ kind: 'operation', name, args: [...args] }, signal, (value) => {
+      const made = madeFile(name, value)
+      if (made !== undefined) this.#node?.leased(made)
+    })
   }
 
   async sync(signal?: AbortSignal): Promise<void> {
@@ -167,7 +171,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   #ask(
     request: LinkRequest,
     signal: AbortSignal | undefined,
-    onValue?: () => void,
+    onValue?: (value: unknown) => void,
   ): Promise<unknown> {
     const late = `the coordinator ${this.#options.address} has not answered`
     const { message, answer } = this.#pending.add(request, { signal, late, onValue })

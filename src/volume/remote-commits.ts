@@ -12,44 +12,60 @@ import type { RemoteMetadata } from '../cache/pressure.ts'
 import type { Committed } from '../metadata/chunk-rules.ts'
 import { outcomeKey } from '../metadata/replica-engine.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
+import type { Replica } from './replica.ts'
 import type { VolumeThread } from './volume-thread.ts'
 
 export class RemoteCommits implements RemoteMetadata {
   readonly #thread: VolumeThread
   readonly #link: CoordinatorLink
   readonly #logger: Logger
+  readonly #replica: Replica
   readonly #turns = new KeyedMutex<number>()
+  #closing: Promise<void> | undefined
 
-  constructor(thread: VolumeThread, link: CoordinatorLink, logger: Logger) {
+  constructor(thread: VolumeThread, link: CoordinatorLink, replica: Replica, logger: Logger) {
     this.#thread = thread
     this.#link = link
+    this.#replica = replica
     this.#logger = logger
   }
 
   async lease(ino: number, signal?: AbortSignal): Promise<void> {
     using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
+    const { shared } = this.#thread.cache
+    // Another request got it while this one waited for its turn.
+    if (shared.withInode(ino, () => shared.findOpen(ino)?.leased === true)) return
     await this.#link.lease(ino, signal)
   }
 
   async commit(ino: number, release: boolean, signal?: AbortSignal): Promise<void> {
     using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
+    while (!(await this.#attempt(ino, release)));
+    if (release) this.#link.giveBack([ino])
+  }
+
+  /** False: an earlier attempt, whose answer did not come, was carried out after all. */
+  async #attempt(ino: number, release: boolean): Promise<boolean> {
     const { committer, cache } = this.#thread
     const prepared = await this.#run(() => committer.prepare(ino, release))
-    if (prepared) {
-      const chunks = prepared.content.chunks.map((chunk) => {
-        return { ...chunk, holders: this.#link.peerId }
-      })
-      const content = { ...prepared.content, chunks }
-      try {
-        const args = [ino, content, cache.settings.chunkSize]
-        const done = (await this.#link.perform('commitContent', args, signal)) as Committed
-        committer.finish(ino, prepared, done.version)
-      } catch (error) {
-        if (codeOf(error) === 'ESTALE') this.#giveUp(ino, error)
-        throw error
-      }
+    if (prepared === undefined) return true
+    const chunks = prepared.content.chunks.map((chunk) => {
+      return { ...chunk, holders: this.#link.peerId }
+    })
+    const content = { ...prepared.content, chunks }
+    try {
+      const args = [ino, content, cache.settings.chunkSize]
+      // Not given up by a signal: who waits for it may go, what was written is committed.
+      const done = (await this.#link.perform('commitContent', args)) as Committed
+      committer.finish(ino, prepared, done.version)
+    } catch (error) {
+      if (codeOf(error) !== 'ESTALE') throw error
+      const base = cache.shared.withInode(ino, () => cache.shared.findOpen(ino)?.base)
+      if (base !== undefined && base !== content.base) return false
+      this.#giveUp(ino, error)
+      throw error
     }
-    if (release) this.#link.giveBack([ino])
+    return true
   }
 
   /** Another node wants to write the inode. */
@@ -59,10 +75,17 @@ export class RemoteCommits implements RemoteMetadata {
     })
   }
 
-  /** Commits what is left of files that nobody has open any more. */
+  /** Commits what is left of files that nobody has open any more, and returns their leases. */
   async commitClosed(): Promise<void> {
+    this.#closing ??= this.#commitClosed().finally(() => {
+      this.#closing = undefined
+    })
+    await this.#closing
+  }
+
+  async #commitClosed(): Promise<void> {
     const { shared } = this.#thread.cache
-    for (const ino of shared.dirtyInodes()) {
+    for (const ino of new Set([...shared.dirtyInodes(), ...shared.leasedInodes()])) {
       const isClosed = shared.withInode(ino, () => shared.findOpen(ino)?.opens === 0)
       if (isClosed) await this.commit(ino, true)
     }
@@ -102,5 +125,6 @@ export class RemoteCommits implements RemoteMetadata {
     const { committer } = this.#thread
     this.#logger.error(`what was written to inode ${ino} here is lost: ${describe(error)}`)
     committer.discard(ino)
+    this.#replica.changeContent(ino)
   }
 }

@@ -107,7 +107,7 @@ export class VolumeNode {
     const { link, replica } = opened
     this.replica = replica
     this.#link = link
-    this.#remote = link && new RemoteCommits(this.thread, link, logger)
+    this.#remote = link && replica && new RemoteCommits(this.thread, link, replica, logger)
     const marks = marksOf(engine, link)
     this.uploader = new Uploader({ cache, cloud, marks, progress: this.progress, logger })
     this.pressure = new Pressure({

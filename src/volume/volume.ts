@@ -44,6 +44,7 @@ import type { VolumeLocks } from './volume-locks.ts'
 
 const O_ACCMODE = 3
 const O_TRUNC = 0o1000
+const O_APPEND = 0o2000
 const RENAME_NOREPLACE = 1
 const RENAME_EXCHANGE = 2
 const NO_NAME = new Uint8Array(0)
@@ -174,7 +175,8 @@ export class Volume implements InodeFileSystem {
       this.#names.release(ino)
       throw error
     }
-    return { handle: 0, keepCache: !this.#parts.cache.shared.hasStalePages(ino) }
+    const keepCache = !this.#parts.cache.shared.hasStalePages(ino)
+    return { handle: 0, keepCache, directIo: this.#appends(flags) }
   }
 
   create(
@@ -182,11 +184,19 @@ export class Volume implements InodeFileSystem {
     parent: number,
     name: Uint8Array,
     mode: number,
-    _flags: number,
+    flags: number,
   ): { attributes: Attributes; opened: Opened } {
     const attributes = this.#names.create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null)
-    this.#parts.committer.open(attributes.ino, true)
-    return { attributes, opened: { handle: 0, keepCache: true } }
+    this.#parts.committer.open(attributes.ino)
+    return { attributes, opened: { handle: 0, keepCache: true, directIo: this.#appends(flags) } }
+  }
+
+  /**
+   * Where others append as well the kernel does not know the end: it would keep what was written
+   * in the wrong pages.
+   */
+  #appends(flags: number): boolean {
+    return this.#parts.engine.isReplica && (flags & O_APPEND) !== 0
   }
 
   read(_caller: Caller, ino: number, _handle: number, offset: number, target: Uint8Array): number {
