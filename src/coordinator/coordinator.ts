@@ -65,6 +65,9 @@ export class Coordinator {
   #grace: NodeJS.Timeout | undefined
   #isClosed = false
   #toldMs = 0
+  #sweptMs = monotonicMs()
+  /** Nodes that came while this process was stopped are heard first: none has left before. */
+  #hearsUntilMs = 0
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
@@ -256,6 +259,9 @@ export class Coordinator {
       await this.#applied(again.change?.seq ?? 0, session)
       return again.value
     }
+    if (name === 'commitContent') {
+      this.#leases.requireNoOther(args[0] as number, this.#holderOf(session))
+    }
     const asker = { peer: session.peer.id, session: session.token, operation: id }
     const done = store.perform(asker, name, args as OperationArgs<typeof name>)
     const made = madeFile(name, done.value)
@@ -360,7 +366,10 @@ export class Coordinator {
   /** Nodes that do not believe their copies any more have left. */
   #sweepSessions(): void {
     if (this.#isClosed) return
-    for (const session of this.#sessions.values()) {
+    const nowMs = monotonicMs()
+    if (nowMs - this.#sweptMs > limits.linkRenewMs) this.#hearsUntilMs = nowMs + limits.linkTtlMs
+    this.#sweptMs = nowMs
+    for (const session of nowMs < this.#hearsUntilMs ? [] : this.#sessions.values()) {
       const isComing = !session.isCurrent && session.socket !== undefined
       if (!session.isTrusted && !isComing) this.#end(session)
     }

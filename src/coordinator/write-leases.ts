@@ -4,6 +4,7 @@
  * nodes write at the same time are never mixed, and appends of both are all there. In memory: nodes
  * claim their leases again when the coordinator was restarted.
  */
+import { FsError } from '../base/fs-error.ts'
 import { KeyedMutex } from '../base/keyed-mutex.ts'
 import { limits } from '../limits.ts'
 
@@ -50,6 +51,13 @@ export class WriteLeases {
       // Another has it by now, or waits for it.
       else if (lease.holder !== holder || lease.isRecalled) holder.recall(ino)
     }
+  }
+
+  /** ESTALE where another has it: who came back late must not commit over what that one writes. */
+  requireNoOther(ino: number, holder: LeaseHolder): void {
+    const lease = this.#leases.get(ino)
+    if (lease && lease.holder !== holder)
+      throw new FsError('ESTALE', 'another node writes the file')
   }
 
   /** For who made the file: nobody else has it. */

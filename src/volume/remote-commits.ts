@@ -58,11 +58,15 @@ export class RemoteCommits implements RemoteMetadata {
       // Not given up by a signal: who waits for it may go, what was written is committed.
       const done = (await this.#link.perform('commitContent', args)) as Committed
       committer.finish(ino, prepared, done.version)
+      // The answer to an attempt before: others may have committed since.
+      if (cache.index.exists(ino) && cache.index.file(ino).version !== done.version) {
+        this.#replica.changeContent(ino)
+      }
     } catch (error) {
       if (codeOf(error) !== 'ESTALE') throw error
       const base = cache.shared.withInode(ino, () => cache.shared.findOpen(ino)?.base)
       if (base !== undefined && base !== content.base) return false
-      this.#giveUp(ino, error)
+      this.#replica.giveUp(ino)
       throw error
     }
     return true
@@ -70,9 +74,12 @@ export class RemoteCommits implements RemoteMetadata {
 
   /** Another node wants to write the inode. */
   recalled(ino: number): void {
-    this.commit(ino, true).catch((error: unknown) => {
-      this.#logger.warn(`inode ${ino}, wanted by another node: ${describe(error)}`)
-    })
+    this.commit(ino, true).catch(this.#report)
+  }
+
+  /** Of commits that nobody waits for; what was given up was told of already. */
+  readonly #report = (error: unknown): void => {
+    if (codeOf(error) !== 'ESTALE') this.#logger.warn(`a commit: ${describe(error)}; tried again`)
   }
 
   /** Commits what is left of files that nobody has open any more, and returns their leases. */
@@ -87,7 +94,7 @@ export class RemoteCommits implements RemoteMetadata {
     const { shared } = this.#thread.cache
     for (const ino of new Set([...shared.dirtyInodes(), ...shared.leasedInodes()])) {
       const isClosed = shared.withInode(ino, () => shared.findOpen(ino)?.opens === 0)
-      if (isClosed) await this.commit(ino, true)
+      if (isClosed) await this.commit(ino, true).catch(this.#report)
     }
   }
 
@@ -118,13 +125,5 @@ export class RemoteCommits implements RemoteMetadata {
 
   trusted(signal?: AbortSignal): Promise<void> {
     return this.#link.trusted(signal)
-  }
-
-  /** The file was committed elsewhere, or removed: what was written here has no place any more. */
-  #giveUp(ino: number, error: unknown): void {
-    const { committer } = this.#thread
-    this.#logger.error(`what was written to inode ${ino} here is lost: ${describe(error)}`)
-    committer.discard(ino)
-    this.#replica.changeContent(ino)
   }
 }

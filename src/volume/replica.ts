@@ -8,11 +8,13 @@
 import type { Logger } from '../base/logger.ts'
 import { describe } from '../base/fs-error.ts'
 import { removeAsides } from '../cache/aside-files.ts'
+import { keepConflict } from '../cache/conflict-files.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../cache/node-database.ts'
 import { limits } from '../limits.ts'
 import { applyChanges, copyState, setCopyState, type Change } from '../metadata/change.ts'
 import type { CopyState } from '../metadata/change.ts'
 import { findInode } from '../metadata/inode-rules.ts'
+import { findName } from '../metadata/namespace-rules.ts'
 import { TABLES } from '../metadata/schema.ts'
 import type { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
 import type { SharedState } from '../cache/shared-state.ts'
@@ -77,10 +79,7 @@ export class Replica implements LinkedNode {
       const isOwn = origin === this.#self
       for (const ino of effects.orphaned) this.#orphan(ino)
       for (const ino of effects.purged) this.#purge(ino)
-      for (const ino of effects.contents) {
-        if (isOwn) this.#rebase(ino)
-        else this.changeContent(ino)
-      }
+      if (!isOwn) for (const ino of effects.contents) this.changeContent(ino)
       if (!isOwn) for (const ino of effects.attributes) this.kernel?.forgetAttributes(ino)
       this.onEffects?.(effects)
     }
@@ -103,6 +102,10 @@ export class Replica implements LinkedNode {
         const database = this.#thread?.cache.database
         database?.transaction(() => database.rebase(ino, before, before + 1))
         if (!database) this.#ownCommits.push({ ino, base: before })
+        this.#shared.withInode(ino, () => {
+          const open = this.#shared.findOpen(ino)
+          if (open?.ahead === true && open.base === before) open.base = before + 1
+        })
       }
     }
   }
@@ -112,13 +115,6 @@ export class Replica implements LinkedNode {
     let version = base
     for (const own of this.#ownCommits) if (own.ino === ino && own.base === version) version += 1
     return version
-  }
-
-  #rebase(ino: number): void {
-    this.#shared.withInode(ino, () => {
-      const open = this.#shared.findOpen(ino)
-      if (open?.ahead === true) open.base = this.#engine.read(findInode(ino))?.version ?? open.base
-    })
   }
 
   heldOf(changes: readonly Change[]): number[] {
@@ -170,7 +166,7 @@ export class Replica implements LinkedNode {
     for (;;) {
       const page = database.inodesAfter(after, limits.trashBatch)
       for (const ino of page) {
-        if (index.exists(ino)) this.#reconcile(ino)
+        if (index.exists(ino)) this.changeContent(ino)
         else this.#purge(ino)
       }
       const last = page.at(-1)
@@ -198,8 +194,39 @@ export class Replica implements LinkedNode {
     })
   }
 
+  /**
+   * What was written here and is not committed has no place any more: it is kept for people, and
+   * who writes the file is told (FileCommitter.requireKept).
+   */
+  giveUp(ino: number): void {
+    const { cache, committer } = this.#thread!
+    this.#shared.withInode(ino, () => {
+      // A file that was removed takes along what was written to it, as everywhere.
+      if (!cache.index.exists(ino)) return
+      const name = this.#engine.read(findName(ino))?.name
+      const text = name ? Buffer.from(name).toString().slice(0, 60) : 'unnamed'
+      const kept = keepConflict(cache, ino, text)
+      const where = kept === undefined ? 'no bytes of it' : `it is kept in ${kept}`
+      this.#logger.error(`"${text}" was changed elsewhere before what was written here: ${where}`)
+    })
+    committer.discard(ino)
+    this.changeContent(ino)
+  }
+
+  /** Another node has committed on the version that what is written here began from. */
+  #isOvertaken(ino: number): boolean {
+    return this.#shared.withInode(ino, () => {
+      const open = this.#shared.findOpen(ino)
+      return open?.dirty === true && open.base !== this.#engine.read(findInode(ino))?.version
+    })
+  }
+
   /** The committed content is another: what the cache and the kernel have of it may be void. */
   changeContent(ino: number): void {
+    if (this.#isOvertaken(ino)) {
+      this.giveUp(ino)
+      return
+    }
     this.#reconcile(ino)
     const told = this.kernel?.forgetPages(ino)
     if (told === undefined) return

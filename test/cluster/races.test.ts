@@ -200,6 +200,36 @@ test('a file removed or replaced elsewhere stays readable, then goes for good', 
   assert.deepEqual(left, [])
 })
 
+test('a file without a name is one file to all who have it open', LIMIT, async () => {
+  const content = random.bytes(200_000)
+  writeFileSync(path(0, 'nameless'), content)
+  const files = await Promise.all([1, 2].map((node) => fs.open(path(node, 'nameless'), 'r+')))
+  const { ino } = await files[0]!.stat()
+  // Not in the cloud yet: the bytes are on a node that does not have it open.
+  await fs.unlink(path(0, 'nameless'))
+  const seen = Buffer.alloc(content.length)
+  for (let turn = 0; turn < 6; turn++) {
+    const data = random.bytes(1 + random.below(9000))
+    const at = random.below(content.length - data.length)
+    await files[turn % 2]!.write(data, 0, data.length, at)
+    await files[turn % 2]!.sync()
+    data.copy(content, at)
+    const again = await fs.open(`/proc/self/fd/${files[(turn + 1) % 2]!.fd}`)
+    await again.read(seen, 0, seen.length, 0)
+    await again.close()
+    assert.ok(seen.equals(content), `turn ${turn}`)
+  }
+  await files[0]!.close()
+  await delay(1500)
+  await files[1]!.read(seen, 0, seen.length, 0)
+  assert.ok(seen.equals(content), 'the last one that has it open')
+  await files[1]!.close()
+  await eventually('the inode goes', () => cluster.inodes([ino]).length === 0)
+  for (const node of NODES) {
+    await eventually(`bytes of node ${node} go`, () => cluster.backing(node, [ino]).length === 0)
+  }
+})
+
 const ALLOWED = ['ok', 'ENOENT', 'EEXIST', 'ENOTEMPTY', 'ENOTDIR', 'EISDIR', 'EINVAL', 'EPERM']
 
 test('directories and files made, moved and removed at once leave one tree', LIMIT, async () => {
