@@ -48,7 +48,7 @@ export const limits = {
   linkConnectMs: 5_000,
   /** Waits between attempts to reach the coordinator begin and end with, ms. */
   linkRetryBaseMs: 100,
-  linkRetryMaxMs: 5_000,
+  linkRetryMaxMs: 2_000,
   /** An operation waits so long for a coordinator that is away, ms. */
   linkOperationMs: 30_000,
   /** Operations of one node under way at once: further ones wait on the node. */

@@ -33,8 +33,8 @@ export interface Content {
 export interface ChunkIndex {
   /** The metadata is elsewhere: a commit takes a while, and others commit as well. */
   readonly isRemote: boolean
-  /** The committed content: size, 512-byte blocks, version. ESTALE where the inode is gone. */
-  file(ino: number): { size: number; blocks: number; version: number }
+  /** The committed content: size, 512-byte blocks, version; names. ESTALE: the inode is gone. */
+  file(ino: number): { size: number; blocks: number; version: number; nlink: number }
   exists(ino: number): boolean
   find(ino: number, index: number): CommittedChunk | undefined
   /** The first committed chunk at or after an index. */

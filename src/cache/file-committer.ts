@@ -5,6 +5,7 @@
  */
 import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
+import { FsError } from '../base/fs-error.ts'
 import { removeAsides } from './aside-files.ts'
 import type { Content } from './chunk-index.ts'
 import type { Need } from './need.ts'
@@ -36,9 +37,21 @@ export class FileCommitter {
     })
   }
 
+  /** ESTALE where what may have been written since that epoch was overtaken by another node. */
+  requireKept(ino: number, epoch: number): void {
+    const { shared } = this.#cache
+    if (shared.withInode(ino, () => shared.findOpen(ino)?.epoch ?? epoch) === epoch) return
+    throw new FsError('ESTALE', `what was written to inode ${ino} was overtaken by another node`)
+  }
+
+  /** A file without a name goes with its last user: other nodes may have some. */
+  #isCommitted(open: OpenInode): boolean {
+    return !open.ahead || (open.unlinked && !this.#cache.index.isRemote)
+  }
+
   /** As `commit`, by a caller that holds the inode's lock. */
   commitLocked(ino: number, open: OpenInode, release = false): void {
-    if (!open.ahead || open.unlinked) return
+    if (this.#isCommitted(open)) return
     const { index } = this.#cache
     if (index.isRemote) {
       const need: Need = { kind: 'commit', ino, release }
@@ -64,24 +77,35 @@ export class FileCommitter {
       const open = shared.findOpen(ino)
       if (open === undefined) return undefined
       if (release) open.leased = false
-      if (open.ahead && !open.unlinked) return this.#prepareLocked(ino, open)
+      if (!this.#isCommitted(open)) return this.#prepareLocked(ino, open)
       if (open.opens === 0 && !open.leased) shared.removeOpen(ino)
       return undefined
     })
   }
 
-  /** What was written and is not committed goes; the committed content is in force again. */
+  /**
+   * What was written and is not committed goes. What the journal has stays: parts of it may be of
+   * the committed content, and whoever compares the two afterwards drops the rest.
+   */
   discard(ino: number): void {
-    const { shared } = this.#cache
+    const { database, files, shared, settings } = this.#cache
     shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open) {
-        this.#forgetGrowth(open)
-        open.dirty = false
-        open.committing = false
+        this.#forgetWritten(open)
+        open.epoch += 1
       }
-      this.forgetLocked(ino)
-      if (open?.opens === 0) shared.removeOpen(ino)
+      const rows = database.dirtyChunks(ino)
+      database.transaction(() => {
+        for (const { index } of rows) database.deleteChunk(ino, index)
+        database.deleteUncommitted(ino)
+      })
+      for (const { index } of rows) files.punch(ino, index * settings.chunkSize, settings.chunkSize)
+      const bytes = rows.reduce((sum, row) => sum + row.length, 0)
+      shared.add('usedBytes', -bytes)
+      shared.add('unsyncedBytes', -bytes)
+      shared.bumpChunks(ino)
+      if (open?.opens === 0 && !open.leased) shared.removeOpen(ino)
     })
   }
 
@@ -90,7 +114,7 @@ export class FileCommitter {
     this.#cache.shared.withInode(ino, () => {
       const open = this.#cache.shared.findOpen(ino)
       if (open === undefined) return
-      open.base = version
+      open.base = Math.max(open.base, version)
       this.#finishLocked(ino, open, prepared)
       const isUsed = open.opens > 0 || open.ahead || open.leased
       if (!isUsed) this.#cache.shared.removeOpen(ino)
@@ -215,26 +239,41 @@ export class FileCommitter {
     return Math.max(here, Math.min(committed, Math.ceil(open.size / 4096) * 8))
   }
 
-  /** One user more of an inode that exists; `leased`: made here, so no other node writes it. */
-  open(ino: number, leased = false): void {
-    this.#cache.shared.withInode(ino, () => {
-      this.#cache.index.file(ino)
-      const open = this.#cache.shared.addOpen(ino)
+  /**
+   * One user more of an inode that exists. ESTALE where its last name is gone and nobody here has
+   * it open: elsewhere it may be about to go (the kernel looks the name up again then). `nameless`:
+   * it was made so, for this user. Returns the epoch (requireKept).
+   */
+  open(ino: number, nameless = false): number {
+    const { shared, index } = this.#cache
+    return shared.withInode(ino, () => {
+      const { nlink } = index.file(ino)
+      const isGoing = index.isRemote && nlink === 0 && !nameless
+      if (isGoing && !((shared.findOpen(ino)?.opens ?? 0) > 0)) {
+        throw new FsError('ESTALE', `inode ${ino} has no name any more`)
+      }
+      const open = shared.addOpen(ino)
       open.opens += 1
-      if (leased) open.leased = true
+      return open.epoch
     })
   }
 
-  /** One user less; the last one commits. True: the inode has no name, purge it. */
+  /**
+   * One user less; the last one commits, or leaves it to housekeeping where that takes a while:
+   * nobody is there to be told of a failure. True: the inode has no name, purge it.
+   */
   release(ino: number): boolean {
-    const { shared } = this.#cache
+    const { shared, index } = this.#cache
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open === undefined) return false
-      // Before it is counted: a commit that has to wait runs all of this again.
-      if (open.opens === 1 && !open.unlinked) this.#commitLast(ino, open)
+      if (open.opens === 1 && !index.isRemote) this.#commitLast(ino, open)
       open.opens -= 1
       if (open.opens > 0) return false
+      if (index.isRemote) {
+        if (!open.ahead && !open.leased) shared.removeOpen(ino)
+        return false
+      }
       if (open.unlinked) this.#forgetGrowth(open)
       if (!open.ahead || open.unlinked) shared.removeOpen(ino)
       return open.unlinked
@@ -246,7 +285,7 @@ export class FileCommitter {
     try {
       this.commitLocked(ino, open, true)
     } catch (error) {
-      if (!(error instanceof Blocked)) open.opens -= 1
+      open.opens -= 1
       throw error
     }
   }
@@ -258,9 +297,17 @@ export class FileCommitter {
     open.growth = 0
   }
 
+  #forgetWritten(open: OpenInode): void {
+    this.#forgetGrowth(open)
+    open.dirty = false
+    open.committing = false
+  }
+
   /** The inode is gone: so are its bytes here, and its uploads. Under the lock. */
   forgetLocked(ino: number): void {
     const { database, files, shared } = this.#cache
+    const open = shared.findOpen(ino)
+    if (open) this.#forgetWritten(open)
     const held = database.sumFrom(ino, 0)
     const uploads = database.uploadsOf(ino, 0)
     if (held.chunks > 0 || uploads.length > 0 || database.uncommitted(ino)) {

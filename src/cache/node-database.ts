@@ -294,6 +294,11 @@ export class NodeDatabase {
     )
   }
 
+  /** What is not committed follows on another version of the content by now. */
+  rebase(ino: number, from: number, to: number): void {
+    this.#run('UPDATE uncommitted SET base = ? WHERE ino = ? AND base = ?', to, ino, from)
+  }
+
   deleteUncommitted(ino: number): void {
     this.#run('DELETE FROM uncommitted WHERE ino = ?', ino)
   }

@@ -5,12 +5,12 @@
  */
 import type { Timestamp } from '../base/clock.ts'
 
-export const FIELDS = 13
+export const FIELDS = 14
 export const INO = 0
 export const NEXT = 1
 export const FLAGS = 3
 const [OPENS, SIZE, FLOOR, MTIME, MTIME_NSEC, CTIME, CTIME_NSEC] = [2, 4, 5, 6, 7, 8, 9] as const
-const [GROWTH, COMMIT_FLOOR, BASE] = [10, 11, 12] as const
+const [GROWTH, COMMIT_FLOOR, BASE, EPOCH] = [10, 11, 12, 13] as const
 export const DIRTY = 1
 const UNLINKED = 2
 export const COMMITTING = 4
@@ -68,6 +68,14 @@ export class OpenInode {
   }
   set unlinked(value: boolean) {
     this.#setFlag(UNLINKED, value)
+  }
+
+  /** How often what was written since it is open was overtaken by another node. */
+  get epoch(): number {
+    return this.#entries[this.#base + EPOCH] ?? 0
+  }
+  set epoch(count: number) {
+    this.#entries[this.#base + EPOCH] = count
   }
 
   get size(): number {

@@ -32,6 +32,7 @@ export class Recovery {
   readonly #logger: Logger
   #recovered = 0
   #machineDied = false
+  #baseOf = (_ino: number, base: number): number => base
 
   constructor(cache: NodeCache, committer: FileCommitter, logger: Logger) {
     this.#cache = cache
@@ -39,7 +40,9 @@ export class Recovery {
     this.#logger = logger
   }
 
-  run(): void {
+  /** `baseOf`: the version of a file that content written on a version follows on. */
+  run(baseOf: (ino: number, base: number) => number): void {
+    this.#baseOf = baseOf
     const { database, shared } = this.#cache
     const wasClean = database.setting('clean') === '1'
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
@@ -152,7 +155,7 @@ export class Recovery {
     const open = shared.addOpen(row.ino)
     open.size = Math.max(row.size, stat?.size ?? 0)
     open.floor = row.floor
-    open.base = row.base
+    open.base = this.#baseOf(row.ino, row.base)
     const mtimeMs = stat?.mtimeMs ?? Date.now()
     const sec = Math.floor(mtimeMs / 1000)
     open.mtime = { sec, nsec: Math.floor((mtimeMs - sec * 1000) * 1000) * 1000 }
@@ -206,7 +209,7 @@ export class Recovery {
     const open = this.#cache.shared.addOpen(ino)
     open.size = size
     open.commitFloor = floor
-    open.base = base
+    open.base = this.#baseOf(ino, base)
     open.mtime = { sec: mtimeSec, nsec: mtimeNsec }
     open.ctime = open.mtime
     open.committing = true

@@ -23,6 +23,7 @@ import {
   LINK_VERSION,
   errorToWire,
   fromWire,
+  madeFile,
   toWire,
   type Hello,
   type NodeMessage,
@@ -45,6 +46,8 @@ type Request = NodeMessage & { kind: 'operation' | 'lease' | 'sync' | 'lock' }
 
 interface Waiter {
   seq: number
+  /** Who asked: has to have it, whatever becomes of its trust. */
+  asker: Session
   resolve: () => void
 }
 
@@ -62,6 +65,9 @@ export class Coordinator {
   #grace: NodeJS.Timeout | undefined
   #isClosed = false
   #toldMs = 0
+  #sweptMs = monotonicMs()
+  /** Nodes that came while this process was stopped are heard first: none has left before. */
+  #hearsUntilMs = 0
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
@@ -106,7 +112,8 @@ export class Coordinator {
       try {
         const message = fromWire(data as Buffer) as NodeMessage
         if (message.kind === 'hello') session = this.#greet(message, socket)
-        else if (session) this.#take(session, message)
+        // What comes late on a connection that was replaced is said again on the new one.
+        else if (session?.socket === socket) this.#take(session, message)
       } catch (error) {
         this.#options.logger.warn(`a node is cut off: ${describe(error)}`)
         socket.terminate()
@@ -139,7 +146,7 @@ export class Coordinator {
     session.applied = seq
     session.sent = seq
     const holder = this.#holderOf(session)
-    for (const ino of hello.leases) if (!this.#leases.reclaim(ino, holder)) holder.recall(ino)
+    this.#leases.resume(holder, hello.leases)
     for (const ino of hello.held) session.held.add(ino)
     const lost = this.#locks.restore(session, hello.locks)
     if (lost.length > 0) session.send({ kind: 'lost', locks: lost })
@@ -217,8 +224,10 @@ export class Coordinator {
     try {
       await this.#ready.promise
       const value = await this.#run(session, message)
+      await this.#told(session)
       session.send({ kind: 'result', id, value })
     } catch (error) {
+      await this.#told(session)
       session.send({ kind: 'result', id, error: errorToWire(error) })
     }
   }
@@ -247,20 +256,23 @@ export class Coordinator {
     if (!isOperation(name)) throw new FsError('EINVAL', `there is no operation ${name}`)
     const again = store.find(session.token, id)
     if (again) {
-      await this.#applied(again.change?.seq ?? 0)
+      await this.#applied(again.change?.seq ?? 0, session)
       return again.value
+    }
+    if (name === 'commitContent') {
+      this.#leases.requireNoOther(args[0] as number, this.#holderOf(session))
     }
     const asker = { peer: session.peer.id, session: session.token, operation: id }
     const done = store.perform(asker, name, args as OperationArgs<typeof name>)
-    if (name === 'create' || name === 'createNameless') {
-      const { ino } = done.value as { ino: number }
-      this.#leases.grant(ino, this.#holderOf(session))
-      if (name === 'createNameless') this.#orphans.made(ino, session)
+    const made = madeFile(name, done.value)
+    if (made !== undefined) {
+      this.#leases.grant(made, this.#holderOf(session))
+      if (name === 'createNameless') this.#orphans.made(made, session)
     }
     if (done.change) {
       this.#orphans.note(done.change)
       this.#tell(done.change)
-      await this.#applied(done.change.seq)
+      await this.#applied(done.change.seq, session)
     }
     return done.value
   }
@@ -318,10 +330,16 @@ export class Coordinator {
     for (const session of this.#sessions.values()) session.send({ kind: 'peers', peers })
   }
 
-  /** Resolves when every node that may believe its copy has applied a change. */
-  #applied(seq: number): Promise<void> {
-    if (this.#confirmed() >= seq) return Promise.resolve()
-    return new Promise((resolve) => this.#waiters.push({ seq, resolve }))
+  /** Resolves when every node that may believe its copy has applied a change, and who asked. */
+  #applied(seq: number, asker: Session): Promise<void> {
+    if (isServed({ seq, asker }, this.#confirmed())) return Promise.resolve()
+    return new Promise((resolve) => this.#waiters.push({ seq, asker, resolve }))
+  }
+
+  /** Resolves when a node was sent, or has, whatever an answer may depend on. */
+  async #told(asker: Session): Promise<void> {
+    const { seq } = this.#options.store
+    if (asker.sent < seq) await this.#applied(seq, asker)
   }
 
   /** The last change that all of them have. */
@@ -339,16 +357,19 @@ export class Coordinator {
 
   #wake(): void {
     const confirmed = this.#confirmed()
-    const woken = this.#waiters.filter((waiter) => waiter.seq <= confirmed)
+    const woken = this.#waiters.filter((waiter) => isServed(waiter, confirmed))
     if (woken.length === 0) return
-    this.#waiters = this.#waiters.filter((waiter) => waiter.seq > confirmed)
+    this.#waiters = this.#waiters.filter((waiter) => !isServed(waiter, confirmed))
     for (const { resolve } of woken) resolve()
   }
 
   /** Nodes that do not believe their copies any more have left. */
   #sweepSessions(): void {
     if (this.#isClosed) return
-    for (const session of this.#sessions.values()) {
+    const nowMs = monotonicMs()
+    if (nowMs - this.#sweptMs > limits.linkRenewMs) this.#hearsUntilMs = nowMs + limits.linkTtlMs
+    this.#sweptMs = nowMs
+    for (const session of nowMs < this.#hearsUntilMs ? [] : this.#sessions.values()) {
       const isComing = !session.isCurrent && session.socket !== undefined
       if (!session.isTrusted && !isComing) this.#end(session)
     }
@@ -368,4 +389,8 @@ export class Coordinator {
     this.#orphans.settle(this.#sessions.values(), this.#confirmed())
     this.#wake()
   }
+}
+
+function isServed({ seq, asker }: Omit<Waiter, 'resolve'>, confirmed: number): boolean {
+  return seq <= confirmed && (asker.applied >= seq || asker.hasEnded())
 }

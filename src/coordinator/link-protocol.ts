@@ -7,6 +7,7 @@ import { decode, encode } from '@msgpack/msgpack'
 import type { LockNeed } from '../volume/lock-service.ts'
 import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import type { Change } from '../metadata/change.ts'
+import { S_IFMT, S_IFREG, type InodeRow } from '../metadata/inode-rules.ts'
 import type { HeldLock } from '../base/file-lock.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
 
@@ -73,6 +74,13 @@ export type CoordinatorMessage =
 export interface WireError {
   code: string
   message: string
+}
+
+/** The regular file that an operation has made: who asked for it has its lease. */
+export function madeFile(name: string, value: unknown): number | undefined {
+  if (name !== 'create' && name !== 'createNameless') return undefined
+  const { ino, mode } = value as InodeRow
+  return (mode & S_IFMT) === S_IFREG ? ino : undefined
 }
 
 export function toWire(message: NodeMessage | CoordinatorMessage): Uint8Array {

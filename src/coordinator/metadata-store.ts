@@ -153,8 +153,8 @@ export class MetadataStore {
   }
 
   /** Inodes without a name, a page. */
-  orphans(): number[] {
-    return this.#engine.read(listOrphans(limits.trashBatch))
+  orphansAfter(ino: number): number[] {
+    return this.#engine.read(listOrphans(ino, limits.trashBatch))
   }
 
   /** Processes of nodes that may believe their copies. */

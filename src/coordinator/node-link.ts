@@ -28,6 +28,7 @@ import {
   SNAPSHOT_PATH,
   errorFromWire,
   fromWire,
+  madeFile,
   toWire,
   type CoordinatorMessage,
   type NodeMessage,
@@ -63,6 +64,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   #store = ''
   #url = ''
   #ttlMs = 0
+  #heardMs = 0
   #trustedUntil = 0
   #trustWaiters: (() => void)[] = []
   #running: Promise<void> | undefined
@@ -100,6 +102,9 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     this.#node = node
     this.#running = this.#run()
     this.#renewals = setInterval(() => {
+      // A network that takes everything and brings nothing: another connection may fare better.
+      const isSilent = monotonicMs() - this.#heardMs > limits.linkTtlMs
+      if (this.#isWelcome && isSilent) this.#socket?.terminate()
       this.#renew()
     }, limits.linkRenewMs)
     await this.#first.promise
@@ -115,7 +120,10 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   }
 
   async perform(name: string, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
-    return await this.#ask({ kind: 'operation', name, args: [...args] }, signal)
+    return await this.#ask({ kind: 'operation', name, args: [...args] }, signal, (value) => {
+      const made = madeFile(name, value)
+      if (made !== undefined) this.#node?.leased(made)
+    })
   }
 
   async sync(signal?: AbortSignal): Promise<void> {
@@ -167,7 +175,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   #ask(
     request: LinkRequest,
     signal: AbortSignal | undefined,
-    onValue?: () => void,
+    onValue?: (value: unknown) => void,
   ): Promise<unknown> {
     const late = `the coordinator ${this.#options.address} has not answered`
     const { message, answer } = this.#pending.add(request, { signal, late, onValue })
@@ -217,9 +225,11 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     let wasWelcome = false
     socket.on('open', () => {
       this.#socket = socket
+      this.#heardMs = monotonicMs()
       this.#hello()
     })
     socket.on('message', (data: RawData) => {
+      this.#heardMs = monotonicMs()
       queue = queue.then(async () => {
         try {
           await this.#take(fromWire(data as Buffer) as CoordinatorMessage)
@@ -267,18 +277,8 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     const peer = { ...this.#options.peer, url: this.#url }
     const [leases, held] = [node.leases(), node.held()]
     const locks = this.lockHolder?.held() ?? []
-    const session = this.#session
-    this.#send({
-      kind: 'hello',
-      protocol: LINK_VERSION,
-      peer,
-      session,
-      store,
-      seq,
-      leases,
-      held,
-      locks,
-    })
+    const [protocol, session] = [LINK_VERSION, this.#session]
+    this.#send({ kind: 'hello', protocol, peer, session, store, seq, leases, held, locks })
   }
 
   async #take(message: CoordinatorMessage): Promise<void> {

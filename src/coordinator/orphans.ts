@@ -2,7 +2,6 @@
  * Inodes that lost their last name: they stay as long as a node has them open. Every node says so
  * when it confirms the change that took the name; who holds none is not asked again.
  */
-import { limits } from '../limits.ts'
 import type { Change } from '../metadata/change.ts'
 import type { MetadataStore } from './metadata-store.ts'
 import type { Session } from './session.ts'
@@ -47,9 +46,13 @@ export class Orphans {
   /** What was left by an earlier run of the coordinator. */
   sweep(sessions: Iterable<Session>): void {
     const all = [...sessions]
-    for (const ino of this.#store.orphans().slice(0, limits.trashBatch)) {
-      if (all.some((session) => session.held.has(ino))) this.#waiting.set(ino, 0)
-      else this.#purge(ino)
+    let page = this.#store.orphansAfter(0)
+    while (page.length > 0) {
+      for (const ino of page) {
+        if (all.some((session) => session.held.has(ino))) this.#waiting.set(ino, 0)
+        else this.#purge(ino)
+      }
+      page = this.#store.orphansAfter(page.at(-1)!)
     }
   }
 

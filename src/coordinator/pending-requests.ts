@@ -19,7 +19,7 @@ interface Pending {
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
   /** Called with the answer itself, before anything that came after it. */
-  onValue: (() => void) | undefined
+  onValue: ((value: unknown) => void) | undefined
   /** Why it was called off. */
   reason: unknown
 }
@@ -30,7 +30,11 @@ export class PendingRequests {
 
   add(
     request: LinkRequest,
-    how: { signal: AbortSignal | undefined; late: string; onValue: (() => void) | undefined },
+    how: {
+      signal: AbortSignal | undefined
+      late: string
+      onValue: ((value: unknown) => void) | undefined
+    },
   ): { message: Request; answer: Promise<unknown> } {
     this.#requirePlace()
     const id = ++this.#last
@@ -92,7 +96,7 @@ export class PendingRequests {
       pending.reject(errorFromWire(error))
       return
     }
-    pending.onValue?.()
+    pending.onValue?.(value)
     pending.resolve(value ?? undefined)
   }
 

@@ -4,6 +4,7 @@
  * nodes write at the same time are never mixed, and appends of both are all there. In memory: nodes
  * claim their leases again when the coordinator was restarted.
  */
+import { FsError } from '../base/fs-error.ts'
 import { KeyedMutex } from '../base/keyed-mutex.ts'
 import { limits } from '../limits.ts'
 
@@ -14,6 +15,7 @@ export interface LeaseHolder {
 
 interface Lease {
   holder: LeaseHolder
+  isRecalled: boolean
   /** Resolves when it was given back, or the holder has gone. */
   returned: PromiseWithResolvers<void>
 }
@@ -23,24 +25,39 @@ export class WriteLeases {
   readonly #held = new Map<LeaseHolder, Set<number>>()
   readonly #order = new KeyedMutex<number>()
 
-  /** Those who ask get it in the order of asking. */
+  /**
+   * Those who ask get it in the order of asking. Who asks does not have it, whatever was believed:
+   * the answer that gave it was lost, or it was let go of.
+   */
   async acquire(ino: number, holder: LeaseHolder, signal?: AbortSignal): Promise<void> {
+    this.giveBack(ino, holder)
     using _turn = await this.#order.acquire(ino, signal ? { signal } : undefined)
     const lease = this.#leases.get(ino)
-    if (lease?.holder === holder) return
     if (lease) {
+      lease.isRecalled = true
       lease.holder.recall(ino)
       await lease.returned.promise
     }
     this.grant(ino, holder)
   }
 
-  /** For who had the lease before; false where another has it by now. */
-  reclaim(ino: number, holder: LeaseHolder): boolean {
-    const other = this.#leases.get(ino)
-    if (other && other.holder !== holder) return false
-    this.grant(ino, holder)
-    return true
+  /** What a holder says that it has, on a new connection: what was said on the last may be lost. */
+  resume(holder: LeaseHolder, claimed: readonly number[]): void {
+    const held = new Set(claimed)
+    for (const ino of this.#held.get(holder) ?? []) if (!held.has(ino)) this.giveBack(ino, holder)
+    for (const ino of claimed) {
+      const lease = this.#leases.get(ino)
+      if (lease === undefined) this.grant(ino, holder)
+      // Another has it by now, or waits for it.
+      else if (lease.holder !== holder || lease.isRecalled) holder.recall(ino)
+    }
+  }
+
+  /** ESTALE where another has it: who came back late must not commit over what that one writes. */
+  requireNoOther(ino: number, holder: LeaseHolder): void {
+    const lease = this.#leases.get(ino)
+    if (lease && lease.holder !== holder)
+      throw new FsError('ESTALE', 'another node writes the file')
   }
 
   /** For who made the file: nobody else has it. */
@@ -54,7 +71,7 @@ export class WriteLeases {
       }
     }
     held.add(ino)
-    this.#leases.set(ino, { holder, returned: Promise.withResolvers() })
+    this.#leases.set(ino, { holder, isRecalled: false, returned: Promise.withResolvers() })
   }
 
   giveBack(ino: number, holder: LeaseHolder): void {

@@ -60,7 +60,9 @@ export const listTrash = many<{ id: number; ino: number; index: number }>(
   'SELECT id, ino, idx AS "index" FROM trash ORDER BY id LIMIT ?',
 )
 const deleteTrash = change('DELETE FROM trash WHERE id = ?')
-const selectOrphans = many<{ ino: number }>('SELECT ino FROM inode WHERE nlink = 0 LIMIT ?')
+const selectOrphans = many<{ ino: number }>(
+  'SELECT ino FROM inode WHERE nlink = 0 AND ino > ? ORDER BY ino LIMIT ?',
+)
 const countOf = one<{ count: number; undurable: number }>(
   'SELECT COUNT(*) AS count, COALESCE(SUM(1 - durable), 0) AS undurable FROM chunk WHERE ino = ?',
 )
@@ -169,9 +171,9 @@ export function* emptyTrash(ids: readonly number[]): Rule<void> {
   for (const id of ids) yield* deleteTrash(id)
 }
 
-/** Inodes without a name: open when the process died. */
-export function* listOrphans(limit: number): Rule<number[]> {
-  return (yield* selectOrphans(limit)).map((row) => row.ino)
+/** Inodes without a name, in order from after one: open when the process died. */
+export function* listOrphans(after: number, limit: number): Rule<number[]> {
+  return (yield* selectOrphans(after, limit)).map((row) => row.ino)
 }
 
 /** The different lists of holders of what the cloud does not have yet. */

@@ -33,6 +33,8 @@ const selectEntry = one<EntryRow>(
 const selectEntryInode = one<InodeRow>(`SELECT ${INODE_COLUMNS} FROM dentry
   JOIN inode ON inode.ino = dentry.ino WHERE dentry.parent = ? AND dentry.name = ?`)
 const selectAnyEntry = one<{ ino: number }>('SELECT ino FROM dentry WHERE parent = ? LIMIT 1')
+/** Looks through all entries: for what happens rarely. */
+export const findName = one<{ name: Uint8Array }>('SELECT name FROM dentry WHERE ino = ? LIMIT 1')
 const insertEntry = change(
   'INSERT INTO dentry (parent, name, seq, ino, type) VALUES (?, ?, ?, ?, ?)',
 )

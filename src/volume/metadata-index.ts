@@ -29,7 +29,7 @@ export class MetadataIndex implements ChunkIndex {
     return this.#engine.isReplica
   }
 
-  file(ino: number): { size: number; blocks: number; version: number } {
+  file(ino: number): { size: number; blocks: number; version: number; nlink: number } {
     const row = this.#engine.read(findInode(ino))
     if (row === undefined) throw new FsError('ESTALE', `inode ${ino} does not exist any more`)
     return row

@@ -166,9 +166,8 @@ export class Names {
   /** One user less of an inode; the last one of a nameless inode takes it along. */
   release(ino: number): void {
     const { cache, committer, engine } = this.#parts
-    if (!committer.release(ino)) return
     // With several nodes it goes when none has it open: the coordinator asks.
-    if (engine.isReplica) return
+    if (!committer.release(ino)) return
     cache.shared.withInode(ino, () => {
       if (cache.shared.findOpen(ino)) return
       engine.write('purgeInode', ino)

@@ -110,7 +110,7 @@ export async function openVolume(
   }
   const thread = openVolumeThread(settings, () => undefined)
   const recovery = new Recovery(thread.cache, thread.committer, logger)
-  recovery.run()
+  recovery.run((ino, base) => replica?.baseOf(ino, base) ?? base)
   if (!link) purgeOrphans(thread)
   const { files, bytes } = thread.engine.read(totals())
   thread.cache.shared.setCounter('volumeFiles', files)
@@ -182,7 +182,7 @@ export async function inspectCloud(cloud: TierStorage): Promise<VolumeIdentity |
 /** Files without a name that were open when the process ended. */
 function purgeOrphans({ engine, cache, committer }: VolumeThread): void {
   for (;;) {
-    const orphans = engine.read(listOrphans(limits.trashBatch))
+    const orphans = engine.read(listOrphans(0, limits.trashBatch))
     if (orphans.length === 0) return
     for (const ino of orphans) {
       cache.shared.withInode(ino, () => {

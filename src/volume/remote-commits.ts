@@ -15,11 +15,13 @@ import { copiesOf } from '../metadata/durability.ts'
 import { outcomeKey } from '../metadata/replica-engine.ts'
 import type { ChunkCopies } from './chunk-copies.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
+import type { Replica } from './replica.ts'
 import type { VolumeThread } from './volume-thread.ts'
 
 export interface RemoteCommitsParts {
   thread: VolumeThread
   link: CoordinatorLink
+  replica: Replica
   logger: Logger
   /** Undefined: there are no peers to give any. */
   copies: ChunkCopies | undefined
@@ -36,38 +38,57 @@ export class RemoteCommits implements RemoteMetadata {
   readonly #link: CoordinatorLink
   readonly #logger: Logger
   readonly #copies: ChunkCopies | undefined
+  readonly #replica: Replica
   readonly #turns = new KeyedMutex<number>()
+  #closing: Promise<void> | undefined
 
-  constructor({ thread, link, logger, copies }: RemoteCommitsParts) {
+  constructor({ thread, link, replica, logger, copies }: RemoteCommitsParts) {
     this.#thread = thread
     this.#link = link
+    this.#replica = replica
     this.#logger = logger
     this.#copies = copies
   }
 
   async lease(ino: number, signal?: AbortSignal): Promise<void> {
     using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
+    const { shared } = this.#thread.cache
+    // Another request got it while this one waited for its turn.
+    if (shared.withInode(ino, () => shared.findOpen(ino)?.leased === true)) return
     await this.#link.lease(ino, signal)
   }
 
   async commit(ino: number, release: boolean, options: CommitOptions = {}): Promise<void> {
     const { signal } = options
     using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
+    while (!(await this.#attempt(ino, release, options)));
+    if (release) this.#link.giveBack([ino])
+  }
+
+  /** False: an earlier attempt, whose answer did not come, was carried out after all. */
+  async #attempt(ino: number, release: boolean, options: CommitOptions): Promise<boolean> {
     const { committer, cache } = this.#thread
     const prepared = await this.#run(() => committer.prepare(ino, release))
-    if (prepared) {
-      const chunks = await this.#place(ino, prepared.content.chunks, options)
-      const content = { ...prepared.content, chunks }
-      try {
-        const args = [ino, content, cache.settings.chunkSize]
-        const done = (await this.#link.perform('commitContent', args, signal)) as Committed
-        committer.finish(ino, prepared, done.version)
-      } catch (error) {
-        if (codeOf(error) === 'ESTALE') this.#giveUp(ino, error)
-        throw error
+    if (prepared === undefined) return true
+    const chunks = await this.#place(ino, prepared.content.chunks, options)
+    const content = { ...prepared.content, chunks }
+    try {
+      const args = [ino, content, cache.settings.chunkSize]
+      // Not given up by a signal: who waits for it may go, what was written is committed.
+      const done = (await this.#link.perform('commitContent', args)) as Committed
+      committer.finish(ino, prepared, done.version)
+      // The answer to an attempt before: others may have committed since.
+      if (cache.index.exists(ino) && cache.index.file(ino).version !== done.version) {
+        this.#replica.changeContent(ino)
       }
+    } catch (error) {
+      if (codeOf(error) !== 'ESTALE') throw error
+      const base = cache.shared.withInode(ino, () => cache.shared.findOpen(ino)?.base)
+      if (base !== undefined && base !== content.base) return false
+      this.#replica.giveUp(ino)
+      throw error
     }
-    if (release) this.#link.giveBack([ino])
+    return true
   }
 
   /** Before others can see them, chunks are where their directory wants them, if that can be. */
@@ -92,17 +113,27 @@ export class RemoteCommits implements RemoteMetadata {
 
   /** Another node wants to write the inode. */
   recalled(ino: number): void {
-    this.commit(ino, true).catch((error: unknown) => {
-      this.#logger.warn(`inode ${ino}, wanted by another node: ${describe(error)}`)
-    })
+    this.commit(ino, true).catch(this.#report)
   }
 
-  /** Commits what is left of files that nobody has open any more. */
+  /** Of commits that nobody waits for; what was given up was told of already. */
+  readonly #report = (error: unknown): void => {
+    if (codeOf(error) !== 'ESTALE') this.#logger.warn(`a commit: ${describe(error)}; tried again`)
+  }
+
+  /** Commits what is left of files that nobody has open any more, and returns their leases. */
   async commitClosed(): Promise<void> {
+    this.#closing ??= this.#commitClosed().finally(() => {
+      this.#closing = undefined
+    })
+    await this.#closing
+  }
+
+  async #commitClosed(): Promise<void> {
     const { shared } = this.#thread.cache
-    for (const ino of shared.dirtyInodes()) {
+    for (const ino of new Set([...shared.dirtyInodes(), ...shared.leasedInodes()])) {
       const isClosed = shared.withInode(ino, () => shared.findOpen(ino)?.opens === 0)
-      if (isClosed) await this.commit(ino, true)
+      if (isClosed) await this.commit(ino, true).catch(this.#report)
     }
   }
 
@@ -133,12 +164,5 @@ export class RemoteCommits implements RemoteMetadata {
 
   trusted(signal?: AbortSignal): Promise<void> {
     return this.#link.trusted(signal)
-  }
-
-  /** The file was committed elsewhere, or removed: what was written here has no place any more. */
-  #giveUp(ino: number, error: unknown): void {
-    const { committer } = this.#thread
-    this.#logger.error(`what was written to inode ${ino} here is lost: ${describe(error)}`)
-    committer.discard(ino)
   }
 }

@@ -8,10 +8,13 @@
 import type { Logger } from '../base/logger.ts'
 import { describe } from '../base/fs-error.ts'
 import { removeAsides } from '../cache/aside-files.ts'
+import { keepConflict } from '../cache/conflict-files.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../cache/node-database.ts'
 import { limits } from '../limits.ts'
 import { applyChanges, copyState, setCopyState, type Change } from '../metadata/change.ts'
 import type { CopyState } from '../metadata/change.ts'
+import { findInode } from '../metadata/inode-rules.ts'
+import { findName } from '../metadata/namespace-rules.ts'
 import { TABLES } from '../metadata/schema.ts'
 import type { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
 import type { SharedState } from '../cache/shared-state.ts'
@@ -35,6 +38,8 @@ export class Replica implements LinkedNode {
   #onRecall: (ino: number) => void = () => undefined
   /** Orphans that the coordinator believes are open here. */
   readonly #held = new Set<number>()
+  /** Commits of this node that came in before anything else of it ran. */
+  #ownCommits: { ino: number; base: number }[] = []
   kernel: KernelMemory | undefined
   /** Told of chunks that became durable, and of inodes that are gone. */
   onEffects: ((effects: Change['effects']) => void) | undefined
@@ -50,6 +55,7 @@ export class Replica implements LinkedNode {
   attach(thread: VolumeThread, onRecall: (ino: number) => void): void {
     this.#thread = thread
     this.#onRecall = onRecall
+    this.#ownCommits = []
   }
 
   state(): CopyState {
@@ -64,6 +70,7 @@ export class Replica implements LinkedNode {
   }
 
   async apply(store: string, changes: readonly Change[]): Promise<void> {
+    this.#noteOwnCommits(changes)
     this.#engine.transact(applyChanges(store, changes))
     for (const { effects, origin } of changes) {
       this.#shared.add('volumeFiles', effects.files)
@@ -72,12 +79,42 @@ export class Replica implements LinkedNode {
       const isOwn = origin === this.#self
       for (const ino of effects.orphaned) this.#orphan(ino)
       for (const ino of effects.purged) this.#purge(ino)
-      if (!isOwn) for (const ino of effects.contents) this.#changeContent(ino)
+      if (!isOwn) for (const ino of effects.contents) this.changeContent(ino)
       if (!isOwn) for (const ino of effects.attributes) this.kernel?.forgetAttributes(ino)
       this.onEffects?.(effects)
     }
     this.#shared.announceCommit()
     await Promise.resolve()
+  }
+
+  /**
+   * What this node has committed is the base of what it wrote after that; also when the answer to
+   * the commit got lost, or the process ended before it came. So it is noted before the copy has
+   * it.
+   */
+  #noteOwnCommits(changes: readonly Change[]): void {
+    const versions = new Map<number, number>()
+    for (const { effects, origin } of changes) {
+      for (const ino of effects.contents) {
+        const before = versions.get(ino) ?? this.#engine.read(findInode(ino))?.version ?? 0
+        versions.set(ino, before + 1)
+        if (origin !== this.#self) continue
+        const database = this.#thread?.cache.database
+        database?.transaction(() => database.rebase(ino, before, before + 1))
+        if (!database) this.#ownCommits.push({ ino, base: before })
+        this.#shared.withInode(ino, () => {
+          const open = this.#shared.findOpen(ino)
+          if (open?.ahead === true && open.base === before) open.base = before + 1
+        })
+      }
+    }
+  }
+
+  /** Where commits of an earlier process, whose answers it did not get, have brought a file. */
+  baseOf(ino: number, base: number): number {
+    let version = base
+    for (const own of this.#ownCommits) if (own.ino === ino && own.base === version) version += 1
+    return version
   }
 
   heldOf(changes: readonly Change[]): number[] {
@@ -129,7 +166,7 @@ export class Replica implements LinkedNode {
     for (;;) {
       const page = database.inodesAfter(after, limits.trashBatch)
       for (const ino of page) {
-        if (index.exists(ino)) this.#reconcile(ino)
+        if (index.exists(ino)) this.changeContent(ino)
         else this.#purge(ino)
       }
       const last = page.at(-1)
@@ -159,11 +196,43 @@ export class Replica implements LinkedNode {
 
   /** A file has another content, by this node's own doing and not by its commit. */
   restored(ino: number): void {
-    this.#changeContent(ino)
+    this.changeContent(ino)
     this.kernel?.forgetAttributes(ino)
   }
 
-  #changeContent(ino: number): void {
+  /**
+   * What was written here and is not committed has no place any more: it is kept for people, and
+   * who writes the file is told (FileCommitter.requireKept).
+   */
+  giveUp(ino: number): void {
+    const { cache, committer } = this.#thread!
+    this.#shared.withInode(ino, () => {
+      // A file that was removed takes along what was written to it, as everywhere.
+      if (!cache.index.exists(ino)) return
+      const name = this.#engine.read(findName(ino))?.name
+      const text = name ? Buffer.from(name).toString().slice(0, 60) : 'unnamed'
+      const kept = keepConflict(cache, ino, text)
+      const where = kept === undefined ? 'no bytes of it' : `it is kept in ${kept}`
+      this.#logger.error(`"${text}" was changed elsewhere before what was written here: ${where}`)
+    })
+    committer.discard(ino)
+    this.changeContent(ino)
+  }
+
+  /** Another node has committed on the version that what is written here began from. */
+  #isOvertaken(ino: number): boolean {
+    return this.#shared.withInode(ino, () => {
+      const open = this.#shared.findOpen(ino)
+      return open?.dirty === true && open.base !== this.#engine.read(findInode(ino))?.version
+    })
+  }
+
+  /** The committed content is another: what the cache and the kernel have of it may be void. */
+  changeContent(ino: number): void {
+    if (this.#isOvertaken(ino)) {
+      this.giveUp(ino)
+      return
+    }
     this.#reconcile(ino)
     const told = this.kernel?.forgetPages(ino)
     if (told === undefined) return
@@ -186,8 +255,17 @@ export class Replica implements LinkedNode {
         if (row.state !== DIRTY) this.#reconcileChunk(ino, row, dropped)
       }
       removeAsides(database, files, dropped)
+      this.#cutFile(ino)
       this.#shared.bumpChunks(ino)
     })
+  }
+
+  /** The length of the backing file tells recovery how far the file was written. */
+  #cutFile(ino: number): void {
+    const { files } = this.#thread!.cache
+    if (this.#shared.findOpen(ino)?.ahead === true) return
+    const size = this.#engine.read(findInode(ino))?.size ?? 0
+    if ((files.stat(ino)?.size ?? 0) > size) files.truncate(ino, size)
   }
 
   #reconcileChunk(ino: number, row: LocalChunk, dropped: string[]): void {

@@ -256,7 +256,7 @@ export class VolumeFiles implements FileSystem {
       await this.#changed(parent, name)
       if (replaced !== undefined) await this.#changes.inode(replaced)
       await this.#run(() => {
-        this.#volume.flush(this.#caller, ino)
+        this.#volume.flush(this.#caller, ino, 0)
       }, options.signal)
       return statOf(await this.#run(() => this.#volume.getattr(this.#caller, ino)))
     } finally {

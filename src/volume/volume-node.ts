@@ -113,7 +113,8 @@ export class VolumeNode {
     this.replica = replica
     this.#link = link
     const copies = link && this.peers && new ChunkCopies({ cache, link, peers: this.peers })
-    this.#remote = link && new RemoteCommits({ thread: this.thread, link, logger, copies })
+    const { thread } = this
+    this.#remote = link && replica && new RemoteCommits({ thread, link, replica, logger, copies })
     const marks = marksOf(engine, link)
     this.#holders = this.#watchHolders(marks)
     this.uploader = new Uploader({ cache, cloud, marks, progress: this.progress, logger })

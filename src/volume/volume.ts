@@ -5,7 +5,6 @@
  *
  * Lock order: an inode's lock, then a database's; never two inodes at once.
  */
-import { statfsSync } from 'node:fs'
 import { now } from '../base/clock.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
 import { FsError } from '../base/fs-error.ts'
@@ -39,14 +38,18 @@ import type { Rule } from '../metadata/statement.ts'
 import { DurabilityGate } from './durability-gate.ts'
 import { LiveAttributes } from './live-attributes.ts'
 import { Names, type NamesParts } from './names.ts'
-import { RECEIPT_XATTR, receiptOf, receiptXattr } from './receipt.ts'
+import { receiptOf, receiptXattr } from './receipt.ts'
 import type { VolumeLocks } from './volume-locks.ts'
+import { statisticsOf } from './volume-statistics.ts'
+import { isReceipt, refuseAcl, refuseReserved } from './xattr-names.ts'
 
 const O_ACCMODE = 3
 const O_TRUNC = 0o1000
+const O_APPEND = 0o2000
 const RENAME_NOREPLACE = 1
 const RENAME_EXCHANGE = 2
 const NO_NAME = new Uint8Array(0)
+const NUL = Buffer.alloc(1)
 const DOT = Buffer.from('.')
 const DOTDOT = Buffer.from('..')
 
@@ -175,14 +178,15 @@ export class Volume implements InodeFileSystem {
     this.#parts.engine.requireCurrent()
     const truncates = (flags & O_TRUNC) !== 0 && (flags & O_ACCMODE) !== 0
     if (truncates && killSetId) this.#dropSetId(ino)
-    committer.open(ino)
+    const epoch = committer.open(ino)
     try {
       if (truncates) writer.truncate(ino, 0)
     } catch (error) {
       this.#names.release(ino)
       throw error
     }
-    return { handle: 0, keepCache: !this.#parts.cache.shared.hasStalePages(ino) }
+    const keepCache = !this.#parts.cache.shared.hasStalePages(ino)
+    return { handle: handleOf(flags, epoch), keepCache, directIo: this.#appends(flags) }
   }
 
   create(
@@ -190,11 +194,19 @@ export class Volume implements InodeFileSystem {
     parent: number,
     name: Uint8Array,
     mode: number,
-    _flags: number,
+    flags: number,
   ): { attributes: Attributes; opened: Opened } {
     const attributes = this.#names.create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null)
-    this.#parts.committer.open(attributes.ino, true)
-    return { attributes, opened: { handle: 0, keepCache: true } }
+    const handle = handleOf(flags, this.#parts.committer.open(attributes.ino))
+    return { attributes, opened: { handle, keepCache: true, directIo: this.#appends(flags) } }
+  }
+
+  /**
+   * Where others append as well the kernel does not know the end: it would keep what was written
+   * in the wrong pages.
+   */
+  #appends(flags: number): boolean {
+    return this.#parts.engine.isReplica && (flags & O_APPEND) !== 0
   }
 
   read(_caller: Caller, ino: number, _handle: number, offset: number, target: Uint8Array): number {
@@ -204,11 +216,12 @@ export class Volume implements InodeFileSystem {
   write(
     _caller: Caller,
     ino: number,
-    _handle: number,
+    handle: number,
     offset: number,
     source: Uint8Array,
     how: { append: boolean; killSetId: boolean },
   ): number {
+    this.#requireKept(ino, handle)
     if (how.killSetId) this.#dropSetId(ino)
     return this.#parts.writer.write(ino, offset, source, how.append)
   }
@@ -219,7 +232,15 @@ export class Volume implements InodeFileSystem {
     if (hasSetId(engine.read(getInode(ino)).mode)) engine.write('dropSetId', ino, now())
   }
 
-  flush(_caller: Caller, ino: number): void {
+  /** Who writes is told when what was written was overtaken by another node. */
+  #requireKept(ino: number, handle: number): void {
+    if (handle !== 0 && this.#parts.engine.isReplica) {
+      this.#parts.committer.requireKept(ino, handle - 1)
+    }
+  }
+
+  flush(_caller: Caller, ino: number, handle: number): void {
+    this.#requireKept(ino, handle)
     this.#parts.committer.commit(ino, true)
     this.#durability.require(ino)
   }
@@ -228,7 +249,8 @@ export class Volume implements InodeFileSystem {
     this.#names.release(ino)
   }
 
-  fsync(_caller: Caller, ino: number): void {
+  fsync(_caller: Caller, ino: number, handle: number): void {
+    this.#requireKept(ino, handle)
     this.#parts.committer.sync(ino)
     this.#durability.require(ino)
   }
@@ -236,11 +258,12 @@ export class Volume implements InodeFileSystem {
   fallocate(
     _caller: Caller,
     ino: number,
-    _handle: number,
+    handle: number,
     offset: number,
     length: number,
     mode: number,
   ): void {
+    this.#requireKept(ino, handle)
     this.#parts.writer.allocate(ino, offset, length, mode)
   }
 
@@ -309,22 +332,7 @@ export class Volume implements InodeFileSystem {
   }
 
   statfs(): FileSystemStatistics {
-    const { cache, spaceDirectory } = this.#parts
-    const { shared } = cache
-    const { bavail, bsize } = statfsSync(spaceDirectory)
-    const blockSize = 4096
-    const free = Math.floor((bavail * bsize) / blockSize)
-    const used = Math.ceil(shared.counter('volumeBytes') / blockSize)
-    const files = shared.counter('volumeFiles')
-    return {
-      blockSize,
-      blocks: used + free,
-      blocksFree: free,
-      blocksAvailable: free,
-      files: files + free,
-      filesFree: free,
-      nameMax: limits.nameBytes,
-    }
+    return statisticsOf(this.#parts.cache.shared, this.#parts.spaceDirectory)
   }
 
   setxattr(_caller: Caller, ino: number, name: Uint8Array, value: Uint8Array, flags: number): void {
@@ -373,20 +381,7 @@ export class Volume implements InodeFileSystem {
   }
 }
 
-const NUL = Buffer.alloc(1)
-
-function isReceipt(name: Uint8Array): boolean {
-  return Buffer.compare(name, RECEIPT_XATTR) === 0
-}
-
-/** Access control lists are not kept: a mode bit is what counts here. */
-function refuseAcl(name: Uint8Array): void {
-  if (Buffer.from(name).toString('latin1').startsWith('system.posix_acl_')) {
-    throw new FsError('EOPNOTSUPP', 'access control lists are not supported')
-  }
-}
-
-function refuseReserved(name: Uint8Array): void {
-  refuseAcl(name)
-  if (isReceipt(name)) throw new FsError('EPERM', 'a receipt cannot be written')
+/** Of a descriptor that may write: 1 + the epoch (FileCommitter.requireKept); of others: 0. */
+function handleOf(flags: number, epoch: number): number {
+  return (flags & O_ACCMODE) === 0 ? 0 : epoch + 1
 }

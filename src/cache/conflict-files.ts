@@ -1,0 +1,39 @@
+/**
+ * What was written on this node and overtaken by a commit of another one: it has no place in the
+ * file any more, and goes into a file of its own under the cache's folder, for people to look at.
+ */
+import { closeSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { DIRTY, PENDING } from './node-database.ts'
+import type { NodeCache } from './node-cache.ts'
+
+/**
+ * Copies all that is here of the file as this node sees it; what is not here is a hole. The path of
+ * the copy; undefined: nothing was written that the metadata does not have. Under the inode's lock.
+ */
+export function keepConflict(cache: NodeCache, ino: number, name: string): string | undefined {
+  const { database, files, index, settings } = cache
+  const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+  const isOwn = rows.some(({ state, index: at, id }) => {
+    return state === DIRTY || (state === PENDING && index.find(ino, at)?.id !== id)
+  })
+  if (!isOwn) return undefined
+  const size = cache.sizeOf(ino)
+  const folder = join(settings.directory, 'conflicts')
+  mkdirSync(folder, { recursive: true })
+  const path = join(folder, `${ino}-${Date.now()}-${name}`)
+  const fd = openSync(path, 'wx', 0o600)
+  try {
+    const buffer = Buffer.allocUnsafe(settings.chunkSize)
+    for (const { index: at } of rows) {
+      const start = at * settings.chunkSize
+      const chunk = buffer.subarray(0, cache.extent(at, size))
+      chunk.fill(0, files.read(ino, chunk, start))
+      writeSync(fd, chunk, 0, chunk.length, start)
+    }
+    ftruncateSync(fd, size)
+  } finally {
+    closeSync(fd)
+  }
+  return path
+}
