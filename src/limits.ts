@@ -207,6 +207,15 @@ export const limits = {
   fuseEarlyInterrupts: 1024,
   /** Hints of workers that the main thread did not take yet; further ones are dropped. */
   fuseHintsInFlight: 65_536,
+  /** Least pause before a daemon that died soon is replaced again, ms; twice that each time. */
+  daemonBackoffMs: 100,
+  daemonBackoffMaxMs: 5_000,
+  /** A daemon that has served so long, ms, did not die of what its predecessor died of. */
+  daemonSettledMs: 1_000,
+  /** Daemons that may die one soon after the other; then the mount is given up. */
+  daemonFailures: 10,
+  /** A process that was killed may take so long, ms, to let go of its directory. */
+  directoryLockMs: 1_000,
   /** Invalidations on their way to the kernel; further ones are refused. */
   fuseNotificationsInFlight: 65_536,
   /** Unexpected errors that one thread logs per second; the rest are counted. */

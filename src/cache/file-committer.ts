@@ -22,6 +22,9 @@ export interface PreparedCommit {
   dropped: readonly string[]
 }
 
+/** Who has an inode open: programs by way of the kernel, or somebody in this process. */
+export type User = 'kernel' | 'here'
+
 export class FileCommitter {
   readonly #cache: NodeCache
 
@@ -244,8 +247,8 @@ export class FileCommitter {
    * it open: elsewhere it may be about to go (the kernel looks the name up again then). `nameless`:
    * it was made so, for this user. Returns the epoch (requireKept).
    */
-  open(ino: number, nameless = false): number {
-    const { shared, index } = this.#cache
+  open(ino: number, { by, nameless = false }: { by: User; nameless?: boolean }): number {
+    const { shared, index, journal } = this.#cache
     return shared.withInode(ino, () => {
       const { nlink } = index.file(ino)
       const isGoing = index.isRemote && nlink === 0 && !nameless
@@ -253,6 +256,7 @@ export class FileCommitter {
         throw new FsError('ESTALE', `inode ${ino} has no name any more`)
       }
       const open = shared.addOpen(ino)
+      if (by === 'kernel' && !journal.count(ino, open, 1)) return open.epoch
       open.opens += 1
       return open.epoch
     })
@@ -262,13 +266,13 @@ export class FileCommitter {
    * One user less; the last one commits, or leaves it to housekeeping where that takes a while:
    * nobody is there to be told of a failure. True: the inode has no name, purge it.
    */
-  release(ino: number): boolean {
+  release(ino: number, by: User): boolean {
     const { shared, index } = this.#cache
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open === undefined) return false
-      if (open.opens === 1 && !index.isRemote) this.#commitLast(ino, open)
-      open.opens -= 1
+      if (open.opens === 1 && !index.isRemote) this.#commitLast(ino, open, by)
+      if (!this.#leave(ino, open, by)) return false
       if (open.opens > 0) return false
       if (index.isRemote) {
         if (!open.ahead && !open.leased) shared.removeOpen(ino)
@@ -281,13 +285,20 @@ export class FileCommitter {
   }
 
   /** Whatever the commit ends with, the user is gone. */
-  #commitLast(ino: number, open: OpenInode): void {
+  #commitLast(ino: number, open: OpenInode, by: User): void {
     try {
       this.commitLocked(ino, open, true)
     } catch (error) {
-      open.opens -= 1
+      this.#leave(ino, open, by)
       throw error
     }
+  }
+
+  /** False: it left already, in an earlier process. */
+  #leave(ino: number, open: OpenInode, by: User): boolean {
+    if (by === 'kernel' && !this.#cache.journal.count(ino, open, -1)) return false
+    open.opens -= 1
+    return true
   }
 
   /** What was counted for a file that will never be committed. */

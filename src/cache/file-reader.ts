@@ -6,7 +6,7 @@
 import { Blocked } from '../base/blocked.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
-import { SEEK_DATA, SEEK_HOLE } from '../tiers/nvme/native-calls.ts'
+import { SEEK_DATA, SEEK_HOLE } from '../base/native-calls.ts'
 import type { CommittedChunk } from './chunk-index.ts'
 import type { Need } from './need.ts'
 import type { LocalChunk } from './node-database.ts'

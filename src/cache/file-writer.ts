@@ -11,11 +11,7 @@ import { Blocked, takeOutcome } from '../base/blocked.ts'
 import { now, type Timestamp } from '../base/clock.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
-import {
-  FALLOC_KEEP_SIZE,
-  FALLOC_PUNCH_HOLE,
-  FALLOC_ZERO_RANGE,
-} from '../tiers/nvme/native-calls.ts'
+import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE } from '../base/native-calls.ts'
 import type { FileCommitter } from './file-committer.ts'
 import { validReference } from './file-reader.ts'
 import type { Need } from './need.ts'
@@ -46,15 +42,17 @@ export class FileWriter {
   /** Writes all of `source` at `offset`, or at the end; the inode is open. */
   write(ino: number, offset: number, source: Uint8Array, append: boolean): number {
     if (source.length === 0) return 0
+    const { journal } = this.#cache
     return this.#cache.shared.withInode(ino, () => {
       const open = this.#opened(ino)
       const size = this.#cache.sizeOf(ino)
-      const at = append ? size : offset
+      const at = append ? (journal.appended() ?? size) : offset
       const end = at + source.length
       if (end > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
       const plan = this.#plan(ino, at, end, size)
       this.#requireRoom(plan, Math.max(0, end - Math.max(size, at)))
       this.#begin(ino, open, size, plan.before)
+      if (append) journal.appending(ino, at)
       this.#put(ino, source, at, size)
       this.#mark(ino, plan.after, open)
       this.#grow(open, size, at, end)

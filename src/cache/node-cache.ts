@@ -3,11 +3,13 @@
  * the node's database, the backing files, the chunk index. Holds no state of its own.
  */
 import { join } from 'node:path'
+import { CurrentRequest } from '../base/current-request.ts'
 import type { BackingFiles } from '../tiers/nvme/backing-files.ts'
 import { BackingFiles as Files } from '../tiers/nvme/backing-files.ts'
 import type { ChunkIndex } from './chunk-index.ts'
 import { ChunkMemory } from './chunk-memory.ts'
 import { NodeDatabase } from './node-database.ts'
+import { RequestJournal } from './request-journal.ts'
 import { SharedState, type SharedBuffers } from './shared-state.ts'
 
 export interface CacheSettings {
@@ -29,14 +31,20 @@ export class NodeCache {
   readonly database: NodeDatabase
   readonly files: BackingFiles
   readonly memory: ChunkMemory
+  readonly journal: RequestJournal
   readonly index: ChunkIndex
 
-  constructor(settings: CacheSettings, buffers: SharedBuffers, index: ChunkIndex) {
+  constructor(
+    settings: CacheSettings,
+    buffers: SharedBuffers,
+    { index, request = new CurrentRequest() }: { index: ChunkIndex; request?: CurrentRequest },
+  ) {
     this.settings = settings
     this.index = index
     this.shared = new SharedState(buffers)
     this.database = new NodeDatabase(databasePath(settings.directory), this.shared.nodeDatabase)
     this.files = new Files(settings.directory, (ino) => this.shared.fileGeneration(ino))
+    this.journal = new RequestJournal(this.shared.requestRecords, request)
     this.memory = new ChunkMemory(this.shared)
   }
 

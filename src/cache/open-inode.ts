@@ -7,6 +7,7 @@ import type { Timestamp } from '../base/clock.ts'
 
 export const FIELDS = 14
 export const INO = 0
+export const KERNEL_OPENS = 13
 export const NEXT = 1
 export const FLAGS = 3
 const [OPENS, SIZE, FLOOR, MTIME, MTIME_NSEC, CTIME, CTIME_NSEC] = [2, 4, 5, 6, 7, 8, 9] as const
@@ -31,6 +32,14 @@ export class OpenInode {
   }
   set opens(count: number) {
     this.#entries[this.#base + OPENS] = count
+  }
+
+  /** Of `opens`, those by the kernel: they outlive this process. */
+  get kernelOpens(): number {
+    return this.#entries[this.#base + KERNEL_OPENS] ?? 0
+  }
+  set kernelOpens(count: number) {
+    this.#entries[this.#base + KERNEL_OPENS] = count
   }
 
   /** Its content differs from what is in the journal; the fields below hold then. */

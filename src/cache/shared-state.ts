@@ -10,7 +10,9 @@
 import { SharedMutex } from '../base/shared-mutex.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
+import { mapFile } from '../base/native-calls.ts'
 import { COMMITTING, DIRTY, FIELDS, FLAGS, INO, LEASED, NEXT, OpenInode } from './open-inode.ts'
+import { JOURNAL_NUMBERS } from './request-journal.ts'
 
 const SLOTS = 65_536
 /** Counters, in bytes unless said otherwise. */
@@ -37,7 +39,8 @@ export interface SharedBuffers {
   chunkGenerations: SharedArrayBuffer
   fileGenerations: SharedArrayBuffer
   heads: SharedArrayBuffer
-  entries: SharedArrayBuffer
+  /** A path: in that file, for the process that comes after this one (open-table.ts). */
+  entries: SharedArrayBuffer | string
   free: SharedArrayBuffer
   counters: SharedArrayBuffer
   databases: SharedArrayBuffer
@@ -46,13 +49,18 @@ export interface SharedBuffers {
   trust: SharedArrayBuffer
 }
 
-export function allocateSharedBuffers(): SharedBuffers {
+/** Numbers of open inodes; what threads do for the kernel is behind them. */
+export const ENTRY_NUMBERS = (limits.openInodes + 1) * FIELDS
+const TABLE_BYTES = (ENTRY_NUMBERS + JOURNAL_NUMBERS) * 8
+
+/** `openTable`: a file for the open inodes. */
+export function allocateSharedBuffers(openTable?: string): SharedBuffers {
   const buffers = {
     locks: new SharedArrayBuffer(SLOTS * 4),
     chunkGenerations: new SharedArrayBuffer(SLOTS * 4),
     fileGenerations: new SharedArrayBuffer(SLOTS * 4),
     heads: new SharedArrayBuffer(SLOTS * 4),
-    entries: new SharedArrayBuffer((limits.openInodes + 1) * FIELDS * 8),
+    entries: openTable ?? new SharedArrayBuffer(TABLE_BYTES),
     free: new SharedArrayBuffer(8),
     counters: new SharedArrayBuffer(COUNTERS.length * 8),
     databases: new SharedArrayBuffer(8),
@@ -60,7 +68,7 @@ export function allocateSharedBuffers(): SharedBuffers {
     stalePages: new SharedArrayBuffer(SLOTS * 4),
     trust: new SharedArrayBuffer(8),
   }
-  const entries = new Float64Array(buffers.entries)
+  const entries = openEntries(buffers)
   for (let at = 1; at <= limits.openInodes; at++) {
     entries[at * FIELDS + NEXT] = at === limits.openInodes ? 0 : at + 1
   }
@@ -68,10 +76,16 @@ export function allocateSharedBuffers(): SharedBuffers {
   return buffers
 }
 
+function openEntries({ entries }: SharedBuffers): Float64Array {
+  return new Float64Array(typeof entries === 'string' ? mapFile(entries, TABLE_BYTES) : entries)
+}
+
 export class SharedState {
   /** Order write transactions on the node's database and on the metadata database. */
   readonly nodeDatabase: SharedMutex
   readonly metadataDatabase: SharedMutex
+  /** Memory of request-journal.ts. */
+  readonly requestRecords: Float64Array
   readonly #locks: SharedMutex
   readonly #chunkGenerations: Int32Array
   readonly #fileGenerations: Int32Array
@@ -89,7 +103,9 @@ export class SharedState {
     this.#chunkGenerations = new Int32Array(buffers.chunkGenerations)
     this.#fileGenerations = new Int32Array(buffers.fileGenerations)
     this.#heads = new Int32Array(buffers.heads)
-    this.#entries = new Float64Array(buffers.entries)
+    const table = openEntries(buffers)
+    this.#entries = table.subarray(0, ENTRY_NUMBERS)
+    this.requestRecords = table.subarray(ENTRY_NUMBERS)
     this.#free = new Int32Array(buffers.free)
     this.#freeLock = new SharedMutex(this.#free)
     this.#counters = new BigInt64Array(buffers.counters)

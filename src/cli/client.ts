@@ -16,7 +16,7 @@ addNodeFlags(program)
 program.addHelpText('after', environmentHelp())
 program.action(async () => {
   await runNode(readNodeOptions(program, process.env), (node) => {
-    console.log(`ready mount=${node.mountPoint} api=${node.apiUrl}`)
+    console.log(`ready mount=${node.mount.mountPoint} api=${node.apiUrl}`)
   })
 })
 await runCommandLine(program, process.argv.slice(2))

@@ -29,6 +29,8 @@ export interface ForegroundProgram<T extends RunningProgram> {
   announce: (running: T) => void | Promise<void>
   /** What must not be left behind when the process ends on the spot. */
   abandon?: () => void
+  /** Instead of stopping after an exception that nobody caught; does not return. */
+  onCrash?: () => void
 }
 
 export async function runInForeground<T extends RunningProgram>(
@@ -40,7 +42,10 @@ export async function runInForeground<T extends RunningProgram>(
   process.on('unhandledRejection', (error) => {
     logger.error({ err: error }, 'a promise failed that nobody waited for')
   })
-  const ended = Promise.race([stopAsked(program.abandon), uncaughtException(logger)])
+  const ended = Promise.race([
+    stopAsked(program.abandon),
+    uncaughtException(logger, program.onCrash),
+  ])
   // Handled below; until then a failure must not count as a lost promise.
   ended.catch(() => undefined)
   // What a program waits for may be all unreferenced; the process lives until it has stopped.
@@ -80,10 +85,11 @@ function quit(abandon?: () => void): void {
   process.kill(process.pid, 'SIGKILL')
 }
 
-function uncaughtException(logger: Logger): Promise<never> {
+function uncaughtException(logger: Logger, onCrash?: () => void): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>()
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'an exception that nobody caught: stopping')
+    onCrash?.()
     reject(error)
   })
   return promise

@@ -9,7 +9,7 @@ import { FsError } from '../base/fs-error.ts'
 import { loggerOf, type Logger } from '../base/logger.ts'
 import { siblingModule } from '../base/sibling-module.ts'
 import { LinkLocks } from '../coordinator/link-locks.ts'
-import { FuseServer } from '../fuse/fuse-server.ts'
+import { FuseServer, type FuseConnection } from '../fuse/fuse-server.ts'
 import type { ApiServer } from '../http/api-server.ts'
 import { serveNodeApi } from '../http/node-api.ts'
 import { limits } from '../limits.ts'
@@ -24,21 +24,21 @@ import type { RunningNode } from './running-node.ts'
 
 export async function startNode(
   options: NodeOptions,
-  { logger }: { logger: Logger },
+  { logger, daemon }: { logger: Logger; daemon: Daemon },
 ): Promise<RunningNode> {
   const failed = Promise.withResolvers<never>()
   // The caller races it; before that a failure must not count as a lost promise.
   failed.promise.catch(() => undefined)
   const cluster =
     options.coordinator === 'embedded' ? undefined : new NodeCluster(options, options.coordinator)
-  const node = await openVolume(options, cluster)
+  const node = await openVolume(options, cluster, daemon)
   if (cluster) cluster.link.lockHolder = node.locks
   const changes = new KernelChanges(logger)
   let api: ApiServer | undefined
   try {
     const served = await serveApi(options, { node, changes, cluster })
     api = served.api
-    const server = await mount(options, node, failed.reject)
+    const server = await mount(options, node, daemon)
     changes.server = server
     if (node.replica) node.replica.kernel = server
     cluster?.announce(advertisedUrl(options, api.url), () => served.operations.report())
@@ -51,6 +51,17 @@ export async function startNode(
     await node.close()
     throw error
   }
+}
+
+/** What this process is to its supervisor. */
+export interface Daemon {
+  connection: FuseConnection
+  /** Processes that served the mount before, and died. */
+  restarts: number
+  /** Ends this process on the spot; another one goes on. */
+  die: () => void
+  /** As `die`, on purpose. */
+  replace: () => void
 }
 
 interface Parts {
@@ -73,7 +84,7 @@ function running({ node, api, server, changes, cluster, failed }: Parts): Runnin
   }
   let stopping: Promise<void> | undefined
   return {
-    mountPoint: server.mountPoint,
+    mount: { mountPoint: server.mountPoint, negotiated: server.negotiated },
     apiUrl: api.url,
     stop: () => (stopping ??= stop()),
     failed,
@@ -121,6 +132,7 @@ function advertisedUrl({ advertisedHost }: NodeOptions, url: string): string {
 async function openVolume(
   options: NodeOptions,
   cluster: NodeCluster | undefined,
+  { connection }: Daemon,
 ): Promise<VolumeNode> {
   const { cloud: where, nvmeDir } = options
   const cloud = await openCloudTier(tierOptions(where))
@@ -139,6 +151,7 @@ async function openVolume(
       link: cluster?.link,
       peers: cluster?.peers,
       locks: cluster && new LinkLocks(cluster.link),
+      mountLife: connection.resumed ? 'resumed' : 'new',
     })
   } catch (error) {
     await cloud.close()
@@ -162,10 +175,10 @@ function freeFloorBytes({ nvmeDir, nvmeFreeFloor }: NodeOptions): number {
 function mount(
   options: NodeOptions,
   node: VolumeNode,
-  onFatal: (error: Error) => void,
+  { connection, die }: Daemon,
 ): Promise<FuseServer> {
   const logger = loggerOf('FUSE')
-  makeMountPoint(options.mountPoint)
+  if (!connection.resumed) makeMountPoint(options.mountPoint)
   return FuseServer.open({
     mountPoint: options.mountPoint,
     source: 'cachefs',
@@ -181,7 +194,8 @@ function mount(
     onHint: (message) => {
       node.hint(message)
     },
-    onFatal,
+    onFatal: die,
+    connection,
     log: (line) => {
       logger.warn(line)
     },

@@ -1,25 +1,23 @@
 /**
- * One node in this process, until it is stopped. It is loaded when it is started: what a verb says
- * about its flags needs none of it.
+ * One node, until it is stopped, under a supervisor in this process. It is loaded when it is
+ * started: what a verb says about its flags needs none of it.
  */
-import { abortMountSync } from '../fuse/mount.ts'
 import { runInForeground } from './foreground.ts'
 import type { NodeOptions } from './node-options.ts'
 import type { RunningNode } from './running-node.ts'
+import { Supervisor } from './supervisor.ts'
 
 export async function runNode(
   options: NodeOptions,
   announce: (node: RunningNode) => void | Promise<void>,
 ): Promise<void> {
+  let supervisor: Supervisor | undefined
   await runInForeground({
     subsystem: 'CLIENT',
     options,
-    async start(logger) {
-      const { startNode } = await import('./node.ts')
-      return await startNode(options, { logger })
-    },
+    start: async (logger) => (supervisor = await Supervisor.start(options, logger)),
     announce,
     // No dead mount stays behind.
-    abandon: () => abortMountSync(options.mountPoint),
+    abandon: () => supervisor?.abandon(),
   })
 }

@@ -1,7 +1,8 @@
-/** A node that has been started in this process, as the command line sees it. */
+/** A node that has been started, in this process or by it, as the command line sees it. */
 import type { RunningProgram } from './foreground.ts'
+import type { ServedMount } from './daemon-protocol.ts'
 
 export interface RunningNode extends RunningProgram {
-  readonly mountPoint: string
+  readonly mount: ServedMount
   readonly apiUrl: string
 }

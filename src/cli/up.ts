@@ -10,7 +10,6 @@ import { addFlags, readFlags, switchFlag } from './flag.ts'
 import { addNodeFlags, readNodeOptions } from './node-options.ts'
 import type { NodeOptions } from './node-options.ts'
 import { runNode } from './run-node.ts'
-import type { RunningNode } from './running-node.ts'
 import { StateFolder } from './state-folder.ts'
 
 const FLAGS = {
@@ -66,10 +65,11 @@ function placesOf({ mountPoint, nvmeDir, cloud }: NodeOptions): string[] {
 async function runHere(folder: StateFolder, options: NodeOptions, json: boolean): Promise<void> {
   try {
     await runNode(options, async (node) => {
-      await folder.record(node)
-      introduce(introductionOf(node, options, folder), json)
+      const ready = { mountPoint: node.mount.mountPoint, apiUrl: node.apiUrl }
+      await folder.record(ready)
+      introduce(introductionOf(ready, options, folder), json)
       // To the process that started this one in the background, and passed on --detach.
-      process.send?.({ mountPoint: node.mountPoint, apiUrl: node.apiUrl })
+      process.send?.(ready)
     })
   } finally {
     await folder.forget()
@@ -77,7 +77,7 @@ async function runHere(folder: StateFolder, options: NodeOptions, json: boolean)
 }
 
 function introductionOf(
-  { mountPoint, apiUrl }: Pick<RunningNode, 'mountPoint' | 'apiUrl'>,
+  { mountPoint, apiUrl }: Pick<Introduction, 'mountPoint' | 'apiUrl'>,
   { cloud }: NodeOptions,
   folder: StateFolder,
 ): Introduction {

@@ -98,6 +98,7 @@ export class Dispatcher {
   abandon(): Blocked | undefined {
     const { request } = this
     this.#setCaller()
+    this.#options.fileSystem.serving?.(request.unique, request.isResent)
     try {
       cleanUps[request.opcode]?.(this.#exchange)
       return undefined
@@ -105,6 +106,8 @@ export class Dispatcher {
       if (error instanceof Blocked) return error
       this.report(error)
       return undefined
+    } finally {
+      this.#options.fileSystem.serving?.(0, false)
     }
   }
 
@@ -136,6 +139,7 @@ export class Dispatcher {
   #serve(length: number): number | Blocked {
     const { request } = this
     this.#setCaller()
+    this.#options.fileSystem.serving?.(request.unique, request.isResent)
     try {
       if (length < REQUEST_HEADER_BYTES || request.length !== length) {
         throw new FsError('EIO', `a request of ${length} bytes claims ${request.length}`)
@@ -143,6 +147,8 @@ export class Dispatcher {
       return (handlers[request.opcode] ?? unknownHandler)(this.#exchange)
     } catch (error) {
       return error instanceof Blocked ? error : this.#errnoOf(error)
+    } finally {
+      this.#options.fileSystem.serving?.(0, false)
     }
   }
 

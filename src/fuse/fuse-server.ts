@@ -37,6 +37,8 @@ export interface FuseServerOptions {
   mountOptions?: readonly string[]
   /** The file system keeps the locks of fcntl(2) and flock(2), not the kernel for this mount. */
   remoteLocks?: boolean
+  /** The mount outlives this process, by way of somebody who holds its connection open as well. */
+  connection?: FuseConnection | undefined
   /** The main thread's instance; closed by whoever made it. */
   fileSystem: ServedFileSystem
   worker: {
@@ -54,12 +56,23 @@ export interface FuseServerOptions {
   satisfy(need: unknown, how: { signal: AbortSignal }): Promise<Outcome | undefined>
   /** What a worker's file system sent with `hint`. */
   onHint?(message: unknown): void
-  /** A worker died; the mount has been cut off and the server is closing. */
+  /**
+   * A worker died. The mount has been cut off and the server is closing; one that outlives this
+   * process is left as it is, to be resumed when this process has ended.
+   */
   onFatal?(error: Error): void
   log?(line: string): void
   timeouts?: Partial<CacheTimeouts>
   /** A line for every request goes to this descriptor (2: standard error), until `closed`. */
   traceFd?: number
+}
+
+/** A connection that lives on when this process dies; its successor resumes the mount. */
+export interface FuseConnection {
+  /** An open /dev/fuse. */
+  fd: number
+  /** What a process that died had mounted on it. */
+  resumed?: Omit<FuseMount, 'fd'> | undefined
 }
 
 const DEFAULT_WORKERS = 2
@@ -113,7 +126,7 @@ export class FuseServer {
       },
     })
     try {
-      const mount = await mountFuse({ ...options, options: options.mountOptions })
+      const mount = await mountOrResume(options)
       const server = new FuseServer(options, { mount, pool, counters })
       early.server = server
       server.#start()
@@ -195,8 +208,10 @@ export class FuseServer {
   }
 
   #start(): void {
-    process.on('exit', this.#onExit)
+    const { connection } = this.#options
+    if (!connection) process.on('exit', this.#onExit)
     this.#pool.start(this.#mount.fd)
+    if (connection?.resumed) this.#notifier.resume(this.negotiated.minor)
     void this.#pool.ended.then(() => this.#ended())
   }
 
@@ -233,7 +248,11 @@ export class FuseServer {
   }
 
   #fail(error: Error): void {
-    this.#log(`a worker died, ${this.mountPoint} is cut off: ${error.stack ?? error.message}`)
+    this.#log(`a worker of ${this.mountPoint} died: ${error.stack ?? error.message}`)
+    if (this.#options.connection) {
+      this.#options.onFatal?.(error)
+      return
+    }
     abortMountSync(this.#mount.mountPoint, this.#device)
     this.#options.onFatal?.(error)
     void this.close()
@@ -254,6 +273,12 @@ export class FuseServer {
     if (this.#options.log !== undefined) this.#options.log(line)
     else process.stderr.write(`[FUSE] ${line}\n`)
   }
+}
+
+async function mountOrResume(options: FuseServerOptions): Promise<FuseMount> {
+  const { connection, mountOptions, ...others } = options
+  if (connection?.resumed) return { ...connection.resumed, fd: connection.fd }
+  return await mountFuse({ ...others, options: mountOptions, fd: connection?.fd })
 }
 
 interface ServerParts {

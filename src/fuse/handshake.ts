@@ -55,6 +55,11 @@ export interface Negotiated {
   readonly congestionThreshold: number
 }
 
+/** Whether a process can go on where another one has died. */
+export function canResume({ flags2 }: Negotiated): boolean {
+  return (flags2 & INIT2.HAS_RESEND) !== 0
+}
+
 /**
  * Agrees with an INIT request and puts the answer into `reply`: payload bytes and the agreement, or
  * no agreement when the kernel is newer than major version 7 and has to ask again. A kernel that

@@ -12,11 +12,14 @@ import { Worker } from 'node:worker_threads'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import { siblingModule } from '../base/sibling-module.ts'
-import { entryInvalidation, inodeInvalidation } from './notification.ts'
+import { entryInvalidation, inodeInvalidation, newEpoch, resend } from './notification.ts'
 import type { NotificationResult } from './notifier-worker.ts'
 
 /** The kernel had nothing cached, or the mount has gone: nothing is left to forget. */
 const FINE = new Set(['ENOENT', 'ENODEV', 'ENOTDIR', 'ECONNABORTED', 'ENOTCONN'])
+
+/** First minor version of the protocol that can forget all names. */
+const EPOCH_MINOR = 44
 
 export class KernelNotifier {
   readonly #fd: number
@@ -42,6 +45,15 @@ export class KernelNotifier {
     } catch (error) {
       if (!FINE.has((error as NodeJS.ErrnoException).code ?? '')) throw error
     }
+  }
+
+  /**
+   * The process that served the mount has died: what it did not answer is asked again. What it was
+   * about to tell of names, nobody knows; kernels before 7.44 forget them in their own time.
+   */
+  resume(minor: number): void {
+    writeSync(this.#fd, resend())
+    if (minor >= EPOCH_MINOR) writeSync(this.#fd, newEpoch())
   }
 
   async invalidateEntry(parent: number, name: Uint8Array): Promise<void> {

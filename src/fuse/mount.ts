@@ -27,6 +27,8 @@ export interface MountOptions {
   options?: readonly string[] | undefined
   /** The file system keeps the locks of fcntl(2) and flock(2), not the kernel for this mount. */
   remoteLocks?: boolean | undefined
+  /** An open /dev/fuse to mount; opened here where there is none. */
+  fd?: number | undefined
 }
 
 export interface FuseMount {
@@ -44,7 +46,7 @@ const POLL_MS = 2
 /** Mounts and agrees with the kernel on how to talk. The caller owns the descriptor. */
 export async function mountFuse(options: MountOptions): Promise<FuseMount> {
   const mountPoint = await prepareMountPoint(options.mountPoint)
-  const fd = openDevice()
+  const fd = options.fd ?? openFuseDevice()
   try {
     const command = startMount(fd, mountPoint, options)
     const negotiated = await shakeHands(fd, command, options)
@@ -123,7 +125,8 @@ function umount(args: string[]): Promise<CommandResult> {
   return runCommand('umount', args, { timeoutMs: limits.fuseCommandMs })
 }
 
-function openDevice(): number {
+/** ENODEV or EACCES where that cannot be, with what to do about it. */
+export function openFuseDevice(): number {
   try {
     return openSync('/dev/fuse', 'r+')
   } catch (cause) {

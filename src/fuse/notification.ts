@@ -34,6 +34,16 @@ export function entryInvalidation(parent: number, name: Uint8Array): Uint8Array 
   return seal(message, NOTIFY.INVAL_ENTRY, sizeBytes)
 }
 
+/** What was read from the connection and not answered is to be read once more. */
+export function resend(): Uint8Array {
+  return seal(new ReplyWriter(8), NOTIFY.RESEND, 0)
+}
+
+/** What the kernel remembers of names is stale, of all of them. */
+export function newEpoch(): Uint8Array {
+  return seal(new ReplyWriter(8), NOTIFY.INC_EPOCH, 0)
+}
+
 function seal(message: ReplyWriter, code: number, payloadBytes: number): Uint8Array {
   const length = REPLY_HEADER_BYTES + payloadBytes
   message.header(length, code, 0, 0)

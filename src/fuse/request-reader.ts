@@ -54,6 +54,11 @@ export class RequestReader {
     return this.#words[2]! + ((this.#words[3]! & ~RESEND_BIT) >>> 0) * TWO_32
   }
 
+  /** The kernel sent it before, to a process that died. */
+  get isResent(): boolean {
+    return (this.#words[3]! & RESEND_BIT) !== 0
+  }
+
   get nodeid(): number {
     return this.#words[4]! + this.#words[5]! * TWO_32
   }

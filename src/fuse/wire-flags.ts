@@ -79,6 +79,8 @@ export const LOCK_TYPES = ['read', 'write', 'unlock'] as const
 export const NOTIFY = {
   INVAL_INODE: 2,
   INVAL_ENTRY: 3,
+  RESEND: 7,
+  INC_EPOCH: 8,
 } as const
 
 /** O_APPEND of open(2): the same on every Linux architecture that Node runs on. */

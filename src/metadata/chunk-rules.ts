@@ -171,7 +171,7 @@ export function* emptyTrash(ids: readonly number[]): Rule<void> {
   for (const id of ids) yield* deleteTrash(id)
 }
 
-/** Inodes without a name, in order from after one: open when the process died. */
+/** Inodes without a name, in order from after one: open, or open when the process died. */
 export function* listOrphans(after: number, limit: number): Rule<number[]> {
   return (yield* selectOrphans(after, limit)).map((row) => row.ino)
 }

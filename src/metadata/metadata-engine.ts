@@ -15,6 +15,8 @@ export interface MetadataEngine {
    * replica throws `Blocked` until the operation was run where the metadata is kept.
    */
   write<K extends OperationName>(name: K, ...args: OperationArgs<K>): OperationResult<K>
+  /** The request that is being served was done before, and has to be answered only. */
+  hasAnswered(): boolean
   /** Throws `Blocked` where what is here may be outdated. */
   requireCurrent(): void
   /** Everything written so far survives the loss of power. */

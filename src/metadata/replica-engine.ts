@@ -40,6 +40,10 @@ export class ReplicaEngine implements MetadataEngine {
     return this.#ask(name, args) as OperationResult<K>
   }
 
+  hasAnswered(): boolean {
+    return false
+  }
+
   requireCurrent(): void {
     if (monotonicMs() > this.#options.trustedUntil()) throw new Blocked({ kind: 'trust' })
   }

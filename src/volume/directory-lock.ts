@@ -6,6 +6,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
 
 /** SQLite's result code for what somebody else has locked (sqlite.org/rescode.html). */
 const SQLITE_BUSY = 5
@@ -30,7 +31,9 @@ export class DirectoryLock {
     makeDirectory(directory, use)
     let database: DatabaseSync | undefined
     try {
-      database = new DatabaseSync(join(directory, 'lock.db'), { timeout: 0 })
+      database = new DatabaseSync(join(directory, 'lock.db'), {
+        timeout: limits.directoryLockMs,
+      })
       database.exec('BEGIN EXCLUSIVE')
       return new DirectoryLock(database)
     } catch (cause) {

@@ -5,7 +5,7 @@
 import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
-import type { FileCommitter } from '../cache/file-committer.ts'
+import type { FileCommitter, User } from '../cache/file-committer.ts'
 import type { NodeCache } from '../cache/node-cache.ts'
 import type { Caller } from '../filesystem/inode-file-system.ts'
 import { S_IFREG, type InodeRow } from '../metadata/inode-rules.ts'
@@ -50,6 +50,11 @@ export class Names {
     return row
   }
 
+  /** One user more of an inode, in this process; it ends with `release`. */
+  use(ino: number): void {
+    this.#parts.committer.open(ino, { by: 'here' })
+  }
+
   /** A regular file without a name, opened: fill it, then give it one with `publish`. */
   createNameless(caller: Caller, parent: number, mode: number): number {
     const { numbers, committer } = this.#parts
@@ -64,12 +69,13 @@ export class Names {
       target: null,
     }
     const { ino } = this.#parts.engine.write('createNameless', parent, wanted, now())
-    committer.open(ino, true)
+    committer.open(ino, { by: 'here', nameless: true })
     return ino
   }
 
   remove(parent: number, name: Uint8Array, operation: 'unlink' | 'rmdir'): void {
     const { engine } = this.#parts
+    if (engine.hasAnswered()) return
     if (engine.isReplica) {
       engine.write(operation, parent, name, ANY_INODE, false, now())
       return
@@ -85,8 +91,9 @@ export class Names {
   }
 
   rename(from: Place, to: Place, noReplace: boolean): void {
-    const seq = this.#parts.numbers.next('entry')
     const { engine } = this.#parts
+    if (engine.hasAnswered()) return
+    const seq = this.#parts.numbers.next('entry')
     if (engine.isReplica) {
       const options = { noReplace, expectedTarget: ANY_INODE, purge: false, seq }
       engine.write('rename', from, to, options, now())
@@ -164,10 +171,10 @@ export class Names {
   }
 
   /** One user less of an inode; the last one of a nameless inode takes it along. */
-  release(ino: number): void {
+  release(ino: number, by: User): void {
     const { cache, committer, engine } = this.#parts
     // With several nodes it goes when none has it open: the coordinator asks.
-    if (!committer.release(ino)) return
+    if (!committer.release(ino, by)) return
     cache.shared.withInode(ino, () => {
       if (cache.shared.findOpen(ino)) return
       engine.write('purgeInode', ino)

@@ -9,11 +9,14 @@ import { now } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import { databasePath, type CacheSettings } from '../cache/node-cache.ts'
 import { NodeDatabase } from '../cache/node-database.ts'
+import { OpenTable } from '../cache/open-table.ts'
 import { Recovery } from '../cache/recovery.ts'
 import { allocateSharedBuffers, SharedState } from '../cache/shared-state.ts'
 import { limits } from '../limits.ts'
+import { ANSWERED_SCHEMA, forgetAnswers, keepAnswers } from '../metadata/answered-rules.ts'
 import { listOrphans } from '../metadata/chunk-rules.ts'
 import type { Durability } from '../metadata/durability.ts'
+import { findInode } from '../metadata/inode-rules.ts'
 import { REPLICA_SCHEMA, SCHEMA } from '../metadata/schema.ts'
 import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
 import { getSetting, totals } from '../metadata/volume-rules.ts'
@@ -50,9 +53,13 @@ export interface VolumeNodeOptions extends CacheSettings {
   link?: CoordinatorLink | undefined
   /** Keeps the file locks of all nodes; undefined: the kernel keeps them, for this node. */
   locks?: LockService | undefined
+  /** The mount outlives this process, or has outlived its predecessor; undefined: neither. */
+  mountLife?: MountLife | undefined
   /** Other nodes to get chunks from. */
   peers?: PeersTier | undefined
 }
+
+export type MountLife = 'new' | 'resumed'
 
 export interface OpenedVolume {
   lock: DirectoryLock
@@ -70,10 +77,12 @@ export async function openVolume(
   lock: DirectoryLock,
 ): Promise<OpenedVolume> {
   const { cloud, logger, spaceDirectory, durability, link, ...others } = options
-  const { peers: _peers, locks: service, ...cache } = others
-  const buffers = allocateSharedBuffers()
+  const { peers: _peers, locks: service, mountLife, ...cache } = others
+  const table = mountLife && new OpenTable(options.directory, { resumed: mountLife === 'resumed' })
+  const buffers = allocateSharedBuffers(table?.path)
   const shared = new SharedState(buffers)
   const engine = openMetadata(options.directory, shared)
+  engine.transact(mountLife === 'resumed' ? keepAnswers() : forgetAnswers())
   let identity: VolumeIdentity
   let replica: Replica | undefined
   try {
@@ -111,6 +120,10 @@ export async function openVolume(
   const thread = openVolumeThread(settings, () => undefined)
   const recovery = new Recovery(thread.cache, thread.committer, logger)
   recovery.run((ino, base) => replica?.baseOf(ino, base) ?? base)
+  table?.restore(thread.cache, (ino) => {
+    const row = thread.engine.read(findInode(ino))
+    return row && row.nlink === 0
+  })
   if (!link) purgeOrphans(thread)
   const { files, bytes } = thread.engine.read(totals())
   thread.cache.shared.setCounter('volumeFiles', files)
@@ -121,7 +134,7 @@ export async function openVolume(
 function openMetadata(directory: string, shared: SharedState): SqliteEngine {
   const engine = new SqliteEngine(metadataPath(directory), shared.metadataDatabase)
   try {
-    for (const statement of [...SCHEMA, REPLICA_SCHEMA]) engine.execute(statement)
+    for (const statement of [...SCHEMA, REPLICA_SCHEMA, ANSWERED_SCHEMA]) engine.execute(statement)
     return engine
   } catch (error) {
     engine.close()
@@ -179,13 +192,15 @@ export async function inspectCloud(cloud: TierStorage): Promise<VolumeIdentity |
   return await readIdentity(cloud)
 }
 
-/** Files without a name that were open when the process ended. */
+/** Files without a name that were open when the process ended, and are not any more. */
 function purgeOrphans({ engine, cache, committer }: VolumeThread): void {
-  for (;;) {
-    const orphans = engine.read(listOrphans(0, limits.trashBatch))
+  for (let after = 0; ;) {
+    const orphans = engine.read(listOrphans(after, limits.trashBatch))
     if (orphans.length === 0) return
+    after = orphans.at(-1)!
     for (const ino of orphans) {
       cache.shared.withInode(ino, () => {
+        if (cache.shared.findOpen(ino)) return
         engine.write('purgeInode', ino)
         committer.forgetLocked(ino)
       })

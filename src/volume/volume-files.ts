@@ -26,8 +26,6 @@ import { kindOf, statOf } from './file-stat.ts'
 import { PathResolver, at, split, type Found } from './path-resolver.ts'
 import type { Volume } from './volume.ts'
 
-const O_RDONLY = 0
-
 /** What the kernel may have cached and has to forget. */
 export interface Changes {
   /** The name now means something else, or nothing. */
@@ -139,7 +137,7 @@ export class VolumeFiles implements FileSystem {
         return true
       },
     }
-    await this.#run(() => this.#volume.opendir(this.#caller, ino))
+    await this.#run(() => this.#volume.names.use(ino))
     try {
       for (let after = 2; ;) {
         await this.#run(() => {
@@ -154,7 +152,7 @@ export class VolumeFiles implements FileSystem {
         await new Promise(setImmediate)
       }
     } finally {
-      await this.#run(() => this.#volume.releasedir(this.#caller, ino))
+      await this.#run(() => this.#volume.names.release(ino, 'here'))
     }
   }
 
@@ -202,7 +200,7 @@ export class VolumeFiles implements FileSystem {
   ): Promise<Readable> {
     const { attributes } = await this.#resolve(path, true, options.signal)
     requireFile(attributes, path)
-    await this.#run(() => this.#volume.open(this.#caller, attributes.ino, O_RDONLY, false))
+    await this.#run(() => this.#volume.names.use(attributes.ino))
     const content = this.#content(path, attributes, options)
     const stream = Readable.from(content, { objectMode: false })
     // A generator that was never started does not run its finally.
@@ -307,7 +305,7 @@ export class VolumeFiles implements FileSystem {
   /** Whoever used the file has been answered: what is left is done in its own time. */
   #release(ino: number): void {
     const release = this.#run(() => {
-      this.#volume.release(this.#caller, ino)
+      this.#volume.names.release(ino, 'here')
     })
     release.catch(this.#options.onLateFailure)
   }

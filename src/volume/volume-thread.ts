@@ -3,6 +3,7 @@
  * what all threads of the node share. This module is also what the mount's workers import.
  */
 import { join } from 'node:path'
+import { CurrentRequest } from '../base/current-request.ts'
 import { FileCommitter } from '../cache/file-committer.ts'
 import { FileReader } from '../cache/file-reader.ts'
 import { FileWriter } from '../cache/file-writer.ts'
@@ -62,19 +63,23 @@ export function openVolumeThread(
     shared.add('volumeBytes', bytes)
   }
   const path = metadataPath(cacheSettings.directory)
-  const local = new SqliteEngine(path, shared.metadataDatabase, count)
+  const request = new CurrentRequest()
+  // Where the mount ends with the process, nothing is asked again.
+  const livesOn = typeof buffers.entries === 'string'
+  const options = { onEffects: count, ...(livesOn ? { request } : {}) }
+  const local = new SqliteEngine(path, shared.metadataDatabase, options)
   const trustedUntil = (): number => shared.trustedUntilMs
   const engine = settings.isReplica ? new ReplicaEngine(local, { isMain, trustedUntil }) : local
   const numbers = new NumberSource(engine)
   const index = new MetadataIndex(engine, numbers, cacheSettings.chunkSize)
-  const cache = new NodeCache(cacheSettings, buffers, index)
+  const cache = new NodeCache(cacheSettings, buffers, { index, request })
   const committer = new FileCommitter(cache)
   const writer = new FileWriter(cache, committer)
   const reader = new FileReader(cache, (ino, at) => {
     onFirstUse({ ino, index: at })
   })
   const places = { spaceDirectory, cloudName, durability }
-  const parts = { engine, cache, numbers, reader, writer, committer, locks, ...places }
+  const parts = { engine, cache, numbers, reader, writer, committer, locks, request, ...places }
   return { volume: new Volume(parts), engine, cache, committer }
 }
 

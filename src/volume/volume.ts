@@ -6,6 +6,7 @@
  * Lock order: an inode's lock, then a database's; never two inodes at once.
  */
 import { now } from '../base/clock.ts'
+import type { CurrentRequest } from '../base/current-request.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { FileReader } from '../cache/file-reader.ts'
@@ -63,6 +64,7 @@ export interface VolumeParts extends NamesParts {
   locks: VolumeLocks
   /** Where bytes have to be, where no directory says it. */
   durability: Durability
+  request: CurrentRequest
 }
 
 export class Volume implements InodeFileSystem {
@@ -85,6 +87,12 @@ export class Volume implements InodeFileSystem {
 
   get durability(): DurabilityGate {
     return this.#durability
+  }
+
+  serving(unique: number, isResent: boolean): void {
+    const { request } = this.#parts
+    request.unique = unique
+    request.isResent = isResent
   }
 
   lookup(_caller: Caller, parent: number, name: Uint8Array): Attributes {
@@ -178,11 +186,11 @@ export class Volume implements InodeFileSystem {
     this.#parts.engine.requireCurrent()
     const truncates = (flags & O_TRUNC) !== 0 && (flags & O_ACCMODE) !== 0
     if (truncates && killSetId) this.#dropSetId(ino)
-    const epoch = committer.open(ino)
+    const epoch = committer.open(ino, { by: 'kernel' })
     try {
       if (truncates) writer.truncate(ino, 0)
     } catch (error) {
-      this.#names.release(ino)
+      this.#names.release(ino, 'kernel')
       throw error
     }
     const keepCache = !this.#parts.cache.shared.hasStalePages(ino)
@@ -197,7 +205,7 @@ export class Volume implements InodeFileSystem {
     flags: number,
   ): { attributes: Attributes; opened: Opened } {
     const attributes = this.#names.create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null)
-    const handle = handleOf(flags, this.#parts.committer.open(attributes.ino))
+    const handle = handleOf(flags, this.#parts.committer.open(attributes.ino, { by: 'kernel' }))
     return { attributes, opened: { handle, keepCache: true, directIo: this.#appends(flags) } }
   }
 
@@ -246,7 +254,7 @@ export class Volume implements InodeFileSystem {
   }
 
   release(_caller: Caller, ino: number): void {
-    this.#names.release(ino)
+    this.#names.release(ino, 'kernel')
   }
 
   fsync(_caller: Caller, ino: number, handle: number): void {
@@ -275,7 +283,7 @@ export class Volume implements InodeFileSystem {
     this.#parts.engine.requireCurrent()
     const row = this.#read(getInode(ino))
     if ((row.mode & S_IFMT) !== S_IFDIR) throw new FsError('ENOTDIR', 'is no directory')
-    this.#parts.committer.open(ino)
+    this.#parts.committer.open(ino, { by: 'kernel' })
     const isAlone = !this.#parts.engine.isReplica
     return { handle: 0, keepCache: isAlone, cacheDirectory: isAlone }
   }
@@ -319,7 +327,7 @@ export class Volume implements InodeFileSystem {
   }
 
   releasedir(_caller: Caller, ino: number): void {
-    this.#names.release(ino)
+    this.#names.release(ino, 'kernel')
   }
 
   fsyncdir(): void {

@@ -19,6 +19,17 @@ const CLUSTER = {
   peers: [],
 }
 
+const NOTHING_AGREED = {
+  minor: 0,
+  kernelMinor: 0,
+  flags: 0,
+  flags2: 0,
+  maxWriteBytes: 0,
+  maxReadaheadBytes: 0,
+  maxBackground: 0,
+  congestionThreshold: 0,
+}
+
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   if (BEHAVIOUR === 'fails-to-start') throw new Error('the bucket is not there: make it first')
   const failed = Promise.withResolvers<never>()
@@ -33,7 +44,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     setTimeout(() => failed.reject(new Error('the disk is gone')), 50)
   if (BEHAVIOUR === 'loses-a-promise') void Promise.reject(new Error('a lost one'))
   return {
-    mountPoint: options.mountPoint,
+    mount: { mountPoint: options.mountPoint, negotiated: NOTHING_AGREED },
     apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     failed: failed.promise,
     async stop() {

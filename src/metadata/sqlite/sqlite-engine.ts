@@ -5,8 +5,11 @@
  * returns: it survives the death of the process at once, and that of the machine after `sync`.
  */
 import type { StatementSync } from 'node:sqlite'
+import { threadId } from 'node:worker_threads'
+import { CurrentRequest } from '../../base/current-request.ts'
 import type { SharedMutex } from '../../base/shared-mutex.ts'
 import { SqliteDatabase } from '../../base/sqlite-database.ts'
+import { answerOf, answering, isUnrepeatable } from '../answered-rules.ts'
 import { effectsOf, type Effects } from '../effects.ts'
 import type { MetadataEngine } from '../metadata-engine.ts'
 import {
@@ -17,16 +20,24 @@ import {
 } from '../operations.ts'
 import { NO_ROWS, type Call, type Row, type Rule } from '../statement.ts'
 
+export interface SqliteEngineOptions {
+  /** Told what each operation changed. */
+  onEffects?: (effects: Effects) => void
+  /** What the thread works on, where that may have been done before. */
+  request?: CurrentRequest
+}
+
 export class SqliteEngine implements MetadataEngine {
   readonly isReplica = false
   readonly #database: SqliteDatabase
   readonly #prepared: (StatementSync | undefined)[] = []
   readonly #onEffects: ((effects: Effects) => void) | undefined
+  readonly #request: CurrentRequest
 
-  /** `onEffects` is told what each operation changed. */
-  constructor(path: string, mutex: SharedMutex, onEffects?: (effects: Effects) => void) {
+  constructor(path: string, mutex: SharedMutex, options: SqliteEngineOptions = {}) {
     this.#database = new SqliteDatabase(path, mutex)
-    this.#onEffects = onEffects
+    this.#onEffects = options.onEffects
+    this.#request = options.request ?? new CurrentRequest()
   }
 
   execute(sql: string): void {
@@ -42,7 +53,29 @@ export class SqliteEngine implements MetadataEngine {
   }
 
   write<K extends OperationName>(name: K, ...args: OperationArgs<K>): OperationResult<K> {
-    const result = this.transact(ruleOf(name, args))
+    const { unique } = this.#request
+    const rule = ruleOf(name, args)
+    if (unique === 0 || !isUnrepeatable(name)) return this.#perform(name, args, rule)
+    const done = this.#answer()
+    if (done) return done.result as OperationResult<K>
+    return this.#perform(name, args, answering(rule, unique, threadId))
+  }
+
+  hasAnswered(): boolean {
+    return this.#answer() !== undefined
+  }
+
+  #answer(): { result: unknown } | undefined {
+    const { unique, isResent } = this.#request
+    return isResent ? this.read(answerOf(unique)) : undefined
+  }
+
+  #perform<K extends OperationName>(
+    name: K,
+    args: OperationArgs<K>,
+    rule: Rule<OperationResult<K>>,
+  ): OperationResult<K> {
+    const result = this.transact(rule)
     this.#onEffects?.(effectsOf(name, args, result))
     return result
   }

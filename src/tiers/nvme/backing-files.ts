@@ -21,7 +21,12 @@ import {
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { limits } from '../../limits.ts'
-import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, fallocate, seekSparse } from './native-calls.ts'
+import {
+  FALLOC_KEEP_SIZE,
+  FALLOC_PUNCH_HOLE,
+  fallocate,
+  seekSparse,
+} from '../../base/native-calls.ts'
 
 const SHARDS = 256
 

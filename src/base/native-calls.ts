@@ -1,0 +1,69 @@
+/**
+ * The system calls that Node lacks: fallocate(2) to give blocks of sparse files back, lseek(2) to
+ * find holes, mmap(2) for memory that outlives the process, prctl(2) to die with one's parent. By
+ * FFI (koffi ships its binaries), once a thread.
+ */
+import { closeSync, ftruncateSync, openSync } from 'node:fs'
+import koffi from 'koffi'
+import { getSystemErrorName } from 'node:util'
+import { FsError, codeOf } from './fs-error.ts'
+
+export const FALLOC_KEEP_SIZE = 1
+export const FALLOC_PUNCH_HOLE = 2
+export const FALLOC_ZERO_RANGE = 16
+export const SEEK_DATA = 3
+export const SEEK_HOLE = 4
+
+const libc = koffi.load(null)
+const fallocateCall = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)')
+const mmapCall = libc.func(
+  'void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)',
+)
+const prctlCall = libc.func(
+  'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
+)
+const lseekCall = libc.func('int64_t lseek(int fd, int64_t offset, int whence)')
+
+const PROT_READ_WRITE = 3
+const MAP_SHARED = 1
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn
+const PR_SET_PDEATHSIG = 1
+
+export function fallocate(fd: number, mode: number, offset: number, length: number): void {
+  if (fallocateCall(fd, mode, offset, length) !== 0) throw lastError('fallocate')
+}
+
+/** New position, or -1 where there is no data beyond `offset` (ENXIO). */
+export function seekSparse(fd: number, offset: number, whence: number): number {
+  const at = Number(lseekCall(fd, offset, whence))
+  if (at >= 0) return at
+  const error = lastError('lseek')
+  if (error.code === 'ENXIO') return -1
+  throw error
+}
+
+/**
+ * A file as memory, made `sizeBytes` long: what is stored there is in the file at once, for every
+ * thread and process that maps it, and stays when the process is killed. Mapped until the end.
+ */
+export function mapFile(path: string, sizeBytes: number): ArrayBuffer {
+  const fd = openSync(path, 'a+', 0o600)
+  try {
+    ftruncateSync(fd, sizeBytes)
+    const at: unknown = mmapCall(null, sizeBytes, PROT_READ_WRITE, MAP_SHARED, fd, 0)
+    if (koffi.address(at) === MAP_FAILED) throw lastError('mmap')
+    return koffi.view(at, sizeBytes)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** From here on the kernel sends this process the signal when its parent dies. */
+export function signalWithParent(signal: number): void {
+  if (prctlCall(PR_SET_PDEATHSIG, signal, 0, 0, 0) !== 0) throw lastError('prctl')
+}
+
+function lastError(syscall: string): FsError {
+  const name = getSystemErrorName(-koffi.errno())
+  return new FsError(codeOf({ code: name }), `${syscall} failed with ${name}`, { syscall })
+}

@@ -1,0 +1,106 @@
+/**
+ * What the kernel has open and what each thread did last for it, in memory that outlives the
+ * process (a mapped file): the successor of a process that was killed goes on from here, and does
+ * what is asked again once in effect. Changes of names have their own record, in their transaction
+ * (metadata/answered-rules.ts); everything else may be done twice.
+ *
+ * Invariant: a thread's record is complete before what it describes is done, so that whoever finds
+ * it can finish it. Under the inode's lock.
+ */
+import { threadId } from 'node:worker_threads'
+import type { CurrentRequest } from '../base/current-request.ts'
+import { limits } from '../limits.ts'
+import type { OpenInode } from './open-inode.ts'
+
+const [REQUEST, INO, COUNT, PENDING] = [0, 1, 2, 3] as const
+const [APPEND, APPEND_INO, OFFSET, FIELDS] = [4, 5, 6, 7] as const
+/** Records of this process's threads, by thread number. */
+const THREADS = 2 * limits.fuseWorkers
+/** Records of its predecessors, behind them. */
+const INHERITED = 2 * limits.fuseWorkers
+export const JOURNAL_NUMBERS = (THREADS + INHERITED) * FIELDS
+
+export interface Inheritance {
+  redo: (ino: number, count: number) => void
+  isBegun: (ino: number, offset: number) => boolean
+}
+
+export class RequestJournal {
+  readonly #records: Float64Array
+  readonly #request: CurrentRequest
+  readonly #base = (threadId % THREADS) * FIELDS
+
+  constructor(records: Float64Array, request: CurrentRequest) {
+    this.#records = records
+    this.#request = request
+  }
+
+  /** One use more (or less) by the kernel; false: an earlier process has counted it. */
+  count(ino: number, open: OpenInode, delta: 1 | -1): boolean {
+    if (this.#find(REQUEST) !== undefined) return false
+    const count = open.kernelOpens + delta
+    this.#put(INO, ino)
+    this.#put(COUNT, count)
+    this.#put(REQUEST, this.#request.unique)
+    this.#put(PENDING, 1)
+    open.kernelOpens = count
+    this.#put(PENDING, 0)
+    return true
+  }
+
+  /** Where an earlier process has appended what this request is to append. */
+  appended(): number | undefined {
+    const before = this.#find(APPEND)
+    return before === undefined ? undefined : this.#records[before + OFFSET]
+  }
+
+  /** The bytes are about to be written at the end of the file. */
+  appending(ino: number, offset: number): void {
+    this.#put(APPEND_INO, ino)
+    this.#put(OFFSET, offset)
+    this.#put(APPEND, this.#request.unique)
+  }
+
+  /**
+   * Takes over the records of an earlier process, the newest where there are too many. `redo` is
+   * given each use that it was about to count; `isBegun` is asked whether an append was begun.
+   */
+  static inherit(
+    records: Float64Array,
+    before: Float64Array,
+    { redo, isBegun }: Inheritance,
+  ): void {
+    const found: Float64Array[] = []
+    for (let base = 0; base + FIELDS <= before.length; base += FIELDS) {
+      const record = before.subarray(base, base + FIELDS)
+      if (record[PENDING] === 1) redo(record[INO]!, record[COUNT]!)
+      // Else its place is not taken: others may append there before it is asked again.
+      if (!isBegun(record[APPEND_INO]!, record[OFFSET]!)) record[APPEND] = 0
+      if (newest(record) > 0) found.push(record)
+    }
+    found.sort((a, b) => newest(b) - newest(a))
+    for (const [at, record] of found.slice(0, INHERITED).entries()) {
+      records.set(record, (THREADS + at) * FIELDS)
+      records[(THREADS + at) * FIELDS + PENDING] = 0
+    }
+  }
+
+  /** Where the record of this request is, if it was sent before. */
+  #find(field: number): number | undefined {
+    const { unique, isResent } = this.#request
+    if (!isResent) return undefined
+    for (let base = 0; base < this.#records.length; base += FIELDS) {
+      if (this.#records[base + field] === unique) return base
+    }
+    return undefined
+  }
+
+  #put(field: number, value: number): void {
+    this.#records[this.#base + field] = value
+  }
+}
+
+/** Requests are numbered in the order in which they were made. */
+function newest(record: Float64Array): number {
+  return Math.max(record[REQUEST]!, record[APPEND]!)
+}

@@ -1,0 +1,202 @@
+/**
+ * A node as two processes: this one opens /dev/fuse and does nothing that could fail, the daemon
+ * that it starts does everything else. The mount lives as long as somebody holds its connection
+ * open, so a daemon that dies is a pause for programs, not an error: its successor is given the
+ * same connection, and the kernel sends it again what was not answered.
+ *
+ * Invariants: one daemon at a time; one that cannot be kept running is given up, within limits, and
+ * its mount with it; a daemon does not outlive this process.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { Logger } from '../base/logger.ts'
+import { siblingModule } from '../base/sibling-module.ts'
+import { canResume } from '../fuse/handshake.ts'
+import { abortMountSync, openFuseDevice } from '../fuse/mount.ts'
+import { limits } from '../limits.ts'
+import type { DaemonMessage, ServedMount, StartMessage } from './daemon-protocol.ts'
+import type { NodeOptions } from './node-options.ts'
+import type { RunningNode } from './running-node.ts'
+
+interface Served {
+  mount: ServedMount
+  apiUrl: string
+}
+
+export class Supervisor implements RunningNode {
+  readonly #options: NodeOptions
+  readonly #logger: Logger
+  readonly #failed: PromiseWithResolvers<never> = Promise.withResolvers()
+  #fd = openFuseDevice()
+  #daemon: ChildProcess | undefined
+  #served: Served | undefined
+  #stopping: Promise<void> | undefined
+  #replacing = false
+  #restarts = 0
+  /** Daemons that died one after the other before they had run for a while. */
+  #failures = 0
+
+  private constructor(options: NodeOptions, logger: Logger) {
+    this.#options = options
+    this.#logger = logger
+    this.#failed.promise.catch(() => undefined)
+  }
+
+  /** Resolves when the mount and the API answer; fails with what the daemon says. */
+  static async start(options: NodeOptions, logger: Logger): Promise<Supervisor> {
+    const supervisor = new Supervisor(options, logger)
+    try {
+      supervisor.#served = await supervisor.#launch()
+      return supervisor
+    } catch (error) {
+      closeSync(supervisor.#fd)
+      throw error
+    }
+  }
+
+  get mount(): ServedMount {
+    return this.#served!.mount
+  }
+
+  get apiUrl(): string {
+    return this.#served!.apiUrl
+  }
+
+  get failed(): Promise<never> {
+    return this.#failed.promise
+  }
+
+  /** The daemon ends in its own, bounded time. */
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop())
+  }
+
+  /** Ends everything on the spot. */
+  abandon(): void {
+    this.#daemon?.kill('SIGKILL')
+    abortMountSync(this.#options.mountPoint)
+  }
+
+  async #stop(): Promise<void> {
+    const daemon = this.#daemon
+    if (daemon?.exitCode === null && daemon.signalCode === null) {
+      const ended = once(daemon, 'exit')
+      daemon.kill('SIGTERM')
+      await ended
+    }
+    abortMountSync(this.#options.mountPoint)
+    closeSync(this.#fd)
+  }
+
+  /** One daemon, until it serves. */
+  async #launch(): Promise<Served> {
+    const program = fileURLToPath(siblingModule(import.meta.url, 'node-daemon'))
+    const daemon = spawn(process.execPath, [...process.execArgv, program], {
+      // Ctrl-C reaches this process, which passes it on: once.
+      detached: true,
+      stdio: ['ignore', 'inherit', 'inherit', this.#fd, 'ipc'],
+      serialization: 'advanced',
+    })
+    this.#daemon = daemon
+    daemon.send(this.#orders())
+    const served = await answerOf(daemon, (message) => this.#take(message))
+    const readyMs = performance.now()
+    daemon.once('exit', (code, signal) => void this.#ended(code, signal, readyMs))
+    return served
+  }
+
+  #orders(): StartMessage {
+    const { port } = new URL(this.#served?.apiUrl ?? `http://localhost:${this.#options.port}`)
+    const options = { ...this.#options, port: Number(port) }
+    return { options, resumed: this.#served?.mount, restarts: this.#restarts }
+  }
+
+  #take(message: DaemonMessage): void {
+    if (message.kind === 'replace') this.#replacing = true
+    else if (message.kind === 'failed') this.#fail(new Error(message.message))
+  }
+
+  async #ended(code: number | null, signal: string | null, readyMs: number): Promise<void> {
+    if (this.#stopping) return
+    if (signal === null) {
+      this.#fail(new Error(`the daemon ended with status ${code ?? 'unknown'}`))
+      return
+    }
+    const isReplaced = this.#replacing
+    this.#replacing = false
+    if (!isReplaced) this.#logger.error(`the daemon died (${signal}): another one takes over`)
+    if (performance.now() - readyMs >= limits.daemonSettledMs) this.#failures = 0
+    if (!isReplaced) await this.#holdBack()
+    await this.#succeed()
+  }
+
+  async #succeed(): Promise<void> {
+    while (!this.#isStopping()) {
+      this.#restarts += 1
+      try {
+        this.#prepareConnection()
+        const startedMs = performance.now()
+        this.#served = await this.#launch()
+        const tookMs = Math.round(performance.now() - startedMs)
+        this.#logger.info(`a new daemon serves ${this.mount.mountPoint}, after ${tookMs} ms`)
+        return
+      } catch (error) {
+        if (this.#isStopping()) return
+        if (this.#failures >= limits.daemonFailures) {
+          this.#fail(new Error(`${this.#failures} daemons in a row died`, { cause: error }))
+          return
+        }
+        this.#logger.error({ err: error }, 'the new daemon did not start; tried again')
+        await this.#holdBack()
+      }
+    }
+  }
+
+  /** Kernels before 6.9 do not ask again: programs would wait for ever for what was not answered. */
+  #prepareConnection(): void {
+    if (!this.#served || canResume(this.#served.mount.negotiated)) return
+    abortMountSync(this.#options.mountPoint)
+    closeSync(this.#fd)
+    this.#fd = openFuseDevice()
+    this.#served = undefined
+  }
+
+  /** The first takes over at once; those after it ever later. */
+  async #holdBack(): Promise<void> {
+    const exponent = this.#failures++
+    const ms = exponent === 0 ? 0 : limits.daemonBackoffMs * 2 ** (exponent - 1)
+    await delay(Math.min(ms, limits.daemonBackoffMaxMs))
+  }
+
+  #isStopping(): boolean {
+    return this.#stopping !== undefined
+  }
+
+  #fail(error: Error): void {
+    this.#failed.reject(error)
+  }
+}
+
+/** Resolves when the daemon serves; rejects with what it says, or with how it ended. */
+async function answerOf(
+  daemon: ChildProcess,
+  onLater: (message: DaemonMessage) => void,
+): Promise<Served> {
+  const { promise, resolve, reject } = Promise.withResolvers<Served>()
+  let isServing = false
+  daemon.on('message', (message: DaemonMessage) => {
+    if (isServing) onLater(message)
+    else if (message.kind === 'ready') resolve(message)
+    else if (message.kind === 'failed') reject(new Error(message.message))
+  })
+  daemon.once('error', reject)
+  daemon.once('exit', (code, signal) => {
+    reject(new Error(`the daemon ended with ${signal ?? `status ${code}`} before it served`))
+  })
+  const served = await promise
+  isServing = true
+  return served
+}
