@@ -212,6 +212,10 @@ export const limits = {
   daemonBackoffMaxMs: 5_000,
   /** A daemon that has served so long, ms, did not die of what its predecessor died of. */
   daemonSettledMs: 1_000,
+  /** A program that is to take over is tried so long at most, ms. */
+  programCheckMs: 20_000,
+  /** It serves within this time, ms, or did not take over. */
+  upgradeMs: 60_000,
   /** Daemons that may die one soon after the other; then the mount is given up. */
   daemonFailures: 10,
   /** A process that was killed may take so long, ms, to let go of its directory. */

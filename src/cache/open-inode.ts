@@ -5,13 +5,14 @@
  */
 import type { Timestamp } from '../base/clock.ts'
 
-export const FIELDS = 14
+export const FIELDS = 15
 export const INO = 0
-export const KERNEL_OPENS = 13
+export const EPOCH = 13
+export const KERNEL_OPENS = 14
 export const NEXT = 1
 export const FLAGS = 3
 const [OPENS, SIZE, FLOOR, MTIME, MTIME_NSEC, CTIME, CTIME_NSEC] = [2, 4, 5, 6, 7, 8, 9] as const
-const [GROWTH, COMMIT_FLOOR, BASE, EPOCH] = [10, 11, 12, 13] as const
+const [GROWTH, COMMIT_FLOOR, BASE] = [10, 11, 12] as const
 export const DIRTY = 1
 const UNLINKED = 2
 export const COMMITTING = 4

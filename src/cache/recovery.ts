@@ -33,6 +33,7 @@ export class Recovery {
   #recovered = 0
   #machineDied = false
   #baseOf = (_ino: number, base: number): number => base
+  #isVerified = false
 
   constructor(cache: NodeCache, committer: FileCommitter, logger: Logger) {
     this.#cache = cache
@@ -40,8 +41,11 @@ export class Recovery {
     this.#logger = logger
   }
 
-  /** `baseOf`: the version of a file that content written on a version follows on. */
-  run(baseOf: (ino: number, base: number) => number): void {
+  /**
+   * `baseOf`: the version of a file that content written on a version follows on. `resumed`: the
+   * process alone died, a moment ago; all that it wrote is there.
+   */
+  run(baseOf: (ino: number, base: number) => number, { resumed = false } = {}): void {
     this.#baseOf = baseOf
     const { database, shared } = this.#cache
     const wasClean = database.setting('clean') === '1'
@@ -53,7 +57,8 @@ export class Recovery {
       database.setSetting('boot', boot)
     })
     this.#restoreRenamed()
-    if (!wasClean) this.#verify()
+    this.#isVerified = wasClean || !resumed
+    if (!wasClean && !resumed) this.#verify()
     const { used, unsynced } = database.totals()
     shared.setCounter('usedBytes', used)
     shared.setCounter('unsyncedBytes', unsynced)
@@ -69,7 +74,8 @@ export class Recovery {
   markClean(): void {
     const { database } = this.#cache
     database.transaction(() => {
-      database.setSetting('clean', '1')
+      // What belongs to inodes that are gone is looked for some time.
+      database.setSetting('clean', this.#isVerified ? '1' : '0')
     })
   }
 

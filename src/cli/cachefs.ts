@@ -16,6 +16,7 @@ import { addStatus } from './status.ts'
 import { addUmount } from './umount.ts'
 import { addUp } from './up.ts'
 import { addWait } from './wait.ts'
+import { addUpgrade } from './upgrade.ts'
 import { addWarm } from './warm.ts'
 
 const program = new Command('cachefs')
@@ -30,6 +31,7 @@ for (const add of [
   addDurability,
   addMissing,
   addRestore,
+  addUpgrade,
   addWarm,
   addEvict,
   addExplain,

@@ -22,6 +22,8 @@ const ANSWER_TIMEOUT_MS = 30_000
 export interface NodeStatus {
   mountPoint: string
   pid?: number
+  daemonPid?: number
+  version?: string
 }
 
 export type Answer = Record<string, unknown>
@@ -69,6 +71,11 @@ export class NodeApi {
 
   async missing(): Promise<MissingFiles> {
     return (await this.#ask('/api/missing')) as unknown as MissingFiles
+  }
+
+  /** Has another process take over; returns when it has been told to. */
+  async upgrade(): Promise<void> {
+    await this.#fetch('/api/upgrade', { method: 'POST' })
   }
 
   /** Lines as they come; throws what the node reports, and when it stops before it is done. */

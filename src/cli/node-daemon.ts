@@ -2,39 +2,49 @@
  * The daemon of a supervisor (supervisor.ts): one node, in a process that may die at any moment. It
  * is told everything by its parent, so that no secret is among its arguments, and ends with it.
  */
-import { describe } from '../base/fs-error.ts'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { FsError, describe } from '../base/fs-error.ts'
 import { signalWithParent } from '../base/native-calls.ts'
 import { abortMountSync } from '../fuse/mount.ts'
+import { limits } from '../limits.ts'
 import { CONNECTION_FD, type DaemonMessage, type StartMessage } from './daemon-protocol.ts'
 import { runInForeground } from './foreground.ts'
 import { startNode } from './node.ts'
 
 const SIGKILL = 9
+/** Argument of a process that ends where others begin: all that it needs could be loaded. */
+const CHECK = '--check'
 
-signalWithParent(SIGKILL)
-process.on('disconnect', die)
-const { promise: told, resolve } = Promise.withResolvers<StartMessage>()
-process.once('message', resolve)
-const { options, resumed, restarts } = await told
+if (process.argv[2] !== CHECK) await serve()
 
-try {
+async function serve(): Promise<void> {
+  signalWithParent(SIGKILL)
+  process.on('disconnect', die)
+  const { promise: told, resolve } = Promise.withResolvers<StartMessage>()
+  process.once('message', resolve)
+  try {
+    await runNode(await told)
+  } catch (error) {
+    tell({ kind: 'failed', message: describe(error) })
+    process.exitCode = 1
+  } finally {
+    process.off('disconnect', die)
+    process.disconnect?.()
+  }
+}
+
+async function runNode({ options, resumed, restarts }: StartMessage): Promise<void> {
+  const connection = { fd: CONNECTION_FD, resumed }
+  const daemon = { connection, restarts, supervisorPid: process.ppid, die, replace, checkProgram }
   await runInForeground({
     subsystem: 'CLIENT',
     options,
-    start: (logger) => {
-      const connection = { fd: CONNECTION_FD, resumed }
-      return startNode(options, { logger, daemon: { connection, restarts, die, replace } })
-    },
+    start: (logger) => startNode(options, { logger, daemon }),
     announce: ({ mount, apiUrl }) => tell({ kind: 'ready', mount, apiUrl }),
     abandon: () => abortMountSync(options.mountPoint),
     onCrash: die,
   })
-} catch (error) {
-  tell({ kind: 'failed', message: describe(error) })
-  process.exitCode = 1
-} finally {
-  process.off('disconnect', die)
-  process.disconnect?.()
 }
 
 function tell(message: DaemonMessage): void {
@@ -48,4 +58,15 @@ function die(): void {
 
 function replace(): void {
   process.send?.({ kind: 'replace' } satisfies DaemonMessage, die)
+}
+
+async function checkProgram(): Promise<void> {
+  const [program = '', script = ''] = process.argv
+  try {
+    const args = [...process.execArgv, script, CHECK]
+    await promisify(execFile)(program, args, { timeout: limits.programCheckMs })
+  } catch (cause) {
+    const message = 'the program that is installed does not start: the running one goes on'
+    throw new FsError('EIO', message, { cause })
+  }
 }

@@ -9,6 +9,7 @@ import { clusterProblem } from '../http/cluster-view.ts'
 import type { ClusterView } from '../http/cluster-view.ts'
 import type { CallOptions, Health, NodeStatus, ProgressLine } from '../http/node-status.ts'
 import { limits } from '../limits.ts'
+import type { Daemon } from './daemon.ts'
 import { listChunks } from '../metadata/chunk-rules.ts'
 import { DURABILITY_XATTR, durabilityOf } from '../metadata/durability.ts'
 import { S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
@@ -23,6 +24,8 @@ export interface NodeFacts {
   mountPoint: string
   /** Undefined: the coordinator is embedded, and there are no other nodes. */
   cluster?: ClusterView | undefined
+  version: string
+  daemon: Daemon
 }
 
 export class NodeOperations implements NodeStatus {
@@ -59,7 +62,10 @@ export class NodeOperations implements NodeStatus {
       volume: identity.volume,
       chunkSizeBytes: identity.chunkSize,
       mountPoint: this.#facts.mountPoint,
-      pid: process.pid,
+      version: this.#facts.version,
+      pid: this.#facts.daemon.supervisorPid,
+      daemonPid: process.pid,
+      daemonRestarts: this.#facts.daemon.restarts,
       uptimeSeconds: Math.round((Date.now() - this.#startedMs) / 1000),
       ...this.health(),
       files: shared.counter('volumeFiles'),
@@ -77,6 +83,12 @@ export class NodeOperations implements NodeStatus {
         cluster: { self: cluster.self, coordinator: cluster.coordinator, peers: cluster.peers() },
       }),
     }
+  }
+
+  async upgrade(): Promise<() => void> {
+    const { daemon } = this.#facts
+    await daemon.checkProgram()
+    return daemon.replace
   }
 
   peers(): PeerStatus[] {

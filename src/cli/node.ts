@@ -9,7 +9,7 @@ import { FsError } from '../base/fs-error.ts'
 import { loggerOf, type Logger } from '../base/logger.ts'
 import { siblingModule } from '../base/sibling-module.ts'
 import { LinkLocks } from '../coordinator/link-locks.ts'
-import { FuseServer, type FuseConnection } from '../fuse/fuse-server.ts'
+import { FuseServer } from '../fuse/fuse-server.ts'
 import type { ApiServer } from '../http/api-server.ts'
 import { serveNodeApi } from '../http/node-api.ts'
 import { limits } from '../limits.ts'
@@ -17,6 +17,7 @@ import { openCloudTier, type CloudTierOptions } from '../tiers/cloud/open-cloud-
 import { VolumeFiles, type Changes } from '../volume/volume-files.ts'
 import { VolumeNode } from '../volume/volume-node.ts'
 import { packageVersion } from './command-line.ts'
+import type { Daemon } from './daemon.ts'
 import { NodeCluster } from './node-cluster.ts'
 import { NodeOperations } from './node-operations.ts'
 import type { CloudOptions, NodeOptions } from './node-options.ts'
@@ -36,7 +37,7 @@ export async function startNode(
   const changes = new KernelChanges(logger)
   let api: ApiServer | undefined
   try {
-    const served = await serveApi(options, { node, changes, cluster })
+    const served = await serveApi(options, { node, changes, cluster, daemon })
     api = served.api
     const server = await mount(options, node, daemon)
     changes.server = server
@@ -51,17 +52,6 @@ export async function startNode(
     await node.close()
     throw error
   }
-}
-
-/** What this process is to its supervisor. */
-export interface Daemon {
-  connection: FuseConnection
-  /** Processes that served the mount before, and died. */
-  restarts: number
-  /** Ends this process on the spot; another one goes on. */
-  die: () => void
-  /** As `die`, on purpose. */
-  replace: () => void
 }
 
 interface Parts {
@@ -97,7 +87,8 @@ async function serveApi(
     node,
     changes,
     cluster,
-  }: { node: VolumeNode; changes: Changes; cluster: NodeCluster | undefined },
+    daemon,
+  }: { node: VolumeNode; changes: Changes; cluster: NodeCluster | undefined; daemon: Daemon },
 ): Promise<{ api: ApiServer; operations: NodeOperations }> {
   const files = new VolumeFiles({
     volume: node.thread.volume,
@@ -105,7 +96,8 @@ async function serveApi(
     changes,
     onLateFailure: (error) => loggerOf('API').error({ err: error }, 'closing a file failed'),
   })
-  const facts = { mountPoint: options.mountPoint, cluster: cluster?.view }
+  const version = packageVersion()
+  const facts = { mountPoint: options.mountPoint, cluster: cluster?.view, version, daemon }
   const operations = new NodeOperations(node, files, facts)
   const api = await serveNodeApi(
     {
@@ -114,7 +106,7 @@ async function serveApi(
       chunks: node.exchange,
       apiKey: options.apiKey,
       maxUploadBytes: options.uploadLimitBytes,
-      version: packageVersion(),
+      version,
       logger: loggerOf('API'),
     },
     { host: options.host, port: options.port },

@@ -121,6 +121,11 @@ export class Supervisor implements RunningNode {
 
   async #ended(code: number | null, signal: string | null, readyMs: number): Promise<void> {
     if (this.#stopping) return
+    if (code === 0) {
+      // Told to stop by somebody who knows it: so is this process.
+      process.kill(process.pid, 'SIGTERM')
+      return
+    }
     if (signal === null) {
       this.#fail(new Error(`the daemon ended with status ${code ?? 'unknown'}`))
       return

@@ -210,8 +210,9 @@ export class FuseServer {
   #start(): void {
     const { connection } = this.#options
     if (!connection) process.on('exit', this.#onExit)
-    this.#pool.start(this.#mount.fd)
+    // First: it concerns what was read by others, and not what these threads are about to read.
     if (connection?.resumed) this.#notifier.resume(this.negotiated.minor)
+    this.#pool.start(this.#mount.fd)
     void this.#pool.ended.then(() => this.#ended())
   }
 

@@ -60,6 +60,11 @@ export function nodeRoutes(app: FastifyInstance, node: NodeStatus, stopping: Abo
   app.post('/api/restore/*', about('A missing file as the cloud last had it whole'), (request) =>
     node.restore(filePath(request.raw.url ?? '', '/api/restore/')),
   )
+  app.post('/api/upgrade', about('Goes on with the program installed now'), async (_, reply) => {
+    const start = await node.upgrade()
+    reply.raw.once('finish', start)
+    return await reply.code(202).send({ pid: node.status()['daemonPid'] })
+  })
   const actions: Record<'wait' | 'warm' | 'evict', [string, Action]> = {
     wait: ['Until all is in the cloud', (paths, options) => node.wait(paths, options)],
     warm: ['Brings files to this node', (paths, options) => node.warm(paths, options)],

@@ -51,6 +51,11 @@ export interface NodeStatus {
   wait(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine>
   /** Brings everything at and below the paths to this node. */
   warm(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine>
+  /**
+   * Another process of the program as it is installed now takes over, as soon as this call was
+   * answered; rejects where that cannot be, and then nothing changes. Returns what starts it.
+   */
+  upgrade(): Promise<() => void>
   /** Takes away what is durable at and below the paths. */
   evict(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine>
 }

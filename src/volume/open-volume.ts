@@ -119,7 +119,8 @@ export async function openVolume(
   }
   const thread = openVolumeThread(settings, () => undefined)
   const recovery = new Recovery(thread.cache, thread.committer, logger)
-  recovery.run((ino, base) => replica?.baseOf(ino, base) ?? base)
+  const resumed = mountLife === 'resumed'
+  recovery.run((ino, base) => replica?.baseOf(ino, base) ?? base, { resumed })
   table?.restore(thread.cache, (ino) => {
     const row = thread.engine.read(findInode(ino))
     return row && row.nlink === 0

@@ -3,17 +3,20 @@
  * they see a pause, no error and no wrong byte. `CACHEFS_KILLS` says how often (20).
  */
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
 
 const KILLS = Number(process.env['CACHEFS_KILLS'] ?? 20)
 const PROGRAM = fileURLToPath(new URL('../fixtures/steady-program.ts', import.meta.url))
+const CACHEFS = fileURLToPath(new URL('../../src/cli/cachefs.ts', import.meta.url))
+const run = promisify(execFile)
 const WORKS = ['names', 'appends', 'contents', 'nameless']
 
 class Program {
@@ -62,6 +65,17 @@ test('programs do not notice that the daemon is killed', { timeout: 300_000 }, a
     await delay(1100)
     for (const program of programs) if (program.hasEnded) await program.finish()
   }
+  const before = daemonOf(client)
+  const { stdout } = await run(process.execPath, [
+    CACHEFS,
+    'upgrade',
+    '--json',
+    '--api',
+    client.api,
+  ])
+  const { daemonPid } = JSON.parse(stdout) as { daemonPid: number }
+  assert.notEqual(daemonPid, before)
+  assert.equal(daemonPid, daemonOf(client))
   for (const program of programs) {
     const rounds = await program.finish()
     t.diagnostic(`${program.work}: ${rounds} rounds`)
