@@ -249,7 +249,7 @@ export class FuseServer {
   }
 
   #fail(error: Error): void {
-    this.#log(`a worker of ${this.mountPoint} died: ${error.stack ?? error.message}`)
+    this.#log(`a worker died, under ${this.mountPoint}: ${error.stack ?? error.message}`)
     if (this.#options.connection) {
       this.#options.onFatal?.(error)
       return

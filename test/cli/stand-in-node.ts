@@ -68,7 +68,7 @@ async function answer(
     send(401, { error: { code: 'EACCES', message: 'an API key is needed' } })
   } else if (url === '/api/status') {
     const cluster = BEHAVIOUR === 'has-peers' ? { cluster: CLUSTER } : {}
-    send(200, { mountPoint, pid: process.pid, cache: { usedBytes: 5 * 2 ** 20 }, ...cluster })
+    send(200, { mountPoint, pid: process.ppid, cache: { usedBytes: 5 * 2 ** 20 }, ...cluster })
   } else if (url.endsWith('/none')) {
     send(404, { error: { code: 'ENOENT', message: 'ENOENT: no such file: /none' } })
   } else if (method === 'GET') {
