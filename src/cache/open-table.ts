@@ -8,10 +8,17 @@
  */
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { NodeCache } from './node-cache.ts'
-import { FIELDS, INO, KERNEL_OPENS } from './open-inode.ts'
+import { EPOCH, FIELDS, INO, KERNEL_OPENS } from './open-inode.ts'
 import { RequestJournal } from './request-journal.ts'
-import { ENTRY_NUMBERS } from './shared-state.ts'
+import { ENTRY_NUMBERS, type SharedState } from './shared-state.ts'
+
+/** What survived the process. */
+export interface Surviving {
+  /** Whether an inode has lost its last name; undefined: it is gone. */
+  isNameless: (ino: number) => boolean | undefined
+  /** Bytes of its backing file. */
+  sizeOf: (ino: number) => number
+}
 
 export class OpenTable {
   /** Where this process has its own. */
@@ -29,41 +36,52 @@ export class OpenTable {
     rmSync(this.path, { force: true })
   }
 
-  /** Opens what was open. `nameless`: whether an inode has lost its last name; undefined: gone. */
-  restore(cache: NodeCache, nameless: (ino: number) => boolean | undefined): void {
+  /** Opens what was open. */
+  restore(shared: SharedState, { isNameless, sizeOf }: Surviving): void {
     if (!existsSync(this.#before)) return
     const { buffer, byteOffset, byteLength } = readFileSync(this.#before)
     const copy = buffer.slice(byteOffset, byteOffset + byteLength - (byteLength % 8))
     const numbers = new Float64Array(copy)
     const opens = opensOf(numbers.subarray(0, ENTRY_NUMBERS))
     const records = numbers.subarray(ENTRY_NUMBERS)
-    RequestJournal.inherit(cache.shared.requestRecords, records, {
-      redo: (ino, count) => opens.set(ino, count),
-      isBegun: (ino, offset) => (cache.files.stat(ino)?.size ?? 0) > offset,
+    RequestJournal.inherit(shared.requestRecords, records, {
+      redo: (ino, count) => opens.set(ino, { count, epoch: opens.get(ino)?.epoch ?? 0 }),
+      isBegun: (ino, offset) => sizeOf(ino) > offset,
     })
-    for (const [ino, count] of opens) {
-      const unlinked = nameless(ino)
-      if (count > 0 && unlinked !== undefined) reopen(cache, ino, count, unlinked)
+    for (const [ino, { count, epoch }] of opens) {
+      const unlinked = isNameless(ino)
+      if (count > 0 && unlinked !== undefined) reopen(shared, ino, { count, epoch, unlinked })
     }
     rmSync(this.#before)
   }
 }
 
-function opensOf(entries: Float64Array): Map<number, number> {
-  const opens = new Map<number, number>()
+interface KernelOpen {
+  count: number
+  epoch: number
+}
+
+function opensOf(entries: Float64Array): Map<number, KernelOpen> {
+  const opens = new Map<number, KernelOpen>()
   for (let base = FIELDS; base < entries.length; base += FIELDS) {
     const ino = entries[base + INO] ?? 0
     const count = entries[base + KERNEL_OPENS] ?? 0
-    if (ino !== 0 && count > 0) opens.set(ino, count)
+    const epoch = entries[base + EPOCH] ?? 0
+    if (ino !== 0 && count > 0) opens.set(ino, { count, epoch })
   }
   return opens
 }
 
-function reopen({ shared }: NodeCache, ino: number, count: number, unlinked: boolean): void {
+function reopen(
+  shared: SharedState,
+  ino: number,
+  { count, epoch, unlinked }: KernelOpen & { unlinked: boolean },
+): void {
   shared.withInode(ino, () => {
     const open = shared.addOpen(ino)
     open.opens = count
     open.kernelOpens = count
+    open.epoch = epoch
     open.unlinked = unlinked
   })
 }

@@ -171,7 +171,7 @@ export class Recovery {
     // Elsewhere the commit takes a while: it is made when the node runs.
     if (this.#cache.index.isRemote) return
     this.#committer.commitLocked(row.ino, open)
-    shared.removeOpen(row.ino)
+    if (open.opens === 0) shared.removeOpen(row.ino)
   }
 
   /** The journal has chunks (or a cut) that the metadata does not know. */

@@ -160,7 +160,7 @@ export class Supervisor implements RunningNode {
     }
   }
 
-  /** Kernels before 6.9 do not ask again: programs would wait for ever for what was not answered. */
+  /** Kernels before 6.9 do not ask again: programs would wait for ever for an answer. */
   #prepareConnection(): void {
     if (!this.#served || canResume(this.#served.mount.negotiated)) return
     abortMountSync(this.#options.mountPoint)

@@ -12,10 +12,7 @@ import type { RequestReader } from './request-reader.ts'
 
 /** A file system behind a mount, with what the mount can tell it beyond the contract. */
 export interface ServedFileSystem extends InodeFileSystem {
-  /**
-   * What follows is done for the request `unique` (0: for none); `isResent`: a process that died may
-   * have done it.
-   */
+  /** What follows is done for the request `unique` (0: none); a dead process may have done it. */
   serving?(unique: number, isResent: boolean): void
   /** syncfs(2): all that was written is to be made as safe as asked. */
   syncfs?(caller: Caller): void

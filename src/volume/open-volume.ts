@@ -83,6 +83,15 @@ export async function openVolume(
   const shared = new SharedState(buffers)
   const engine = openMetadata(options.directory, shared)
   engine.transact(mountLife === 'resumed' ? keepAnswers() : forgetAnswers())
+  BackingFiles.prepare(options.directory)
+  const files = new BackingFiles(options.directory, () => 0)
+  table?.restore(shared, {
+    isNameless: (ino) => {
+      const row = engine.read(findInode(ino))
+      return row && row.nlink === 0
+    },
+    sizeOf: (ino) => files.stat(ino)?.size ?? 0,
+  })
   let identity: VolumeIdentity
   let replica: Replica | undefined
   try {
@@ -105,7 +114,6 @@ export async function openVolume(
     cache.chunkSize = identity.chunkSize
   }
   NodeDatabase.prepare(databasePath(options.directory), shared.nodeDatabase)
-  BackingFiles.prepare(options.directory)
   const locks =
     service && new NodeLocks(service, (error) => logger.warn(`file locks: ${describe(error)}`))
   const settings = {
@@ -121,14 +129,10 @@ export async function openVolume(
   const recovery = new Recovery(thread.cache, thread.committer, logger)
   const resumed = mountLife === 'resumed'
   recovery.run((ino, base) => replica?.baseOf(ino, base) ?? base, { resumed })
-  table?.restore(thread.cache, (ino) => {
-    const row = thread.engine.read(findInode(ino))
-    return row && row.nlink === 0
-  })
   if (!link) purgeOrphans(thread)
-  const { files, bytes } = thread.engine.read(totals())
-  thread.cache.shared.setCounter('volumeFiles', files)
-  thread.cache.shared.setCounter('volumeBytes', bytes)
+  const total = thread.engine.read(totals())
+  thread.cache.shared.setCounter('volumeFiles', total.files)
+  thread.cache.shared.setCounter('volumeBytes', total.bytes)
   return { lock, identity, settings, thread, recovery, link, replica, locks }
 }
 
