@@ -25,6 +25,8 @@ export const limits = {
   explainedChunks: 1000,
   /** The kernel keeps names and attributes so long, ms, unless it is told of a change. */
   kernelCacheMs: 3_600_000,
+  /** Between looks at whether a process that got some signal is to stop, ms. */
+  stopSignalLookMs: 100,
   /** What an interrupted request waits for may still come in this time, ms. */
   interruptGraceMs: 1_000,
   /**

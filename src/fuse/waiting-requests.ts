@@ -1,8 +1,8 @@
 /**
  * Requests that a worker could not finish because something slow has to happen first. Each has its
  * need satisfied and is then dispatched again on the main thread, until it completes. It ends with
- * exactly one reply: its own, the error that satisfying failed with, or EINTR as soon as its
- * process is interrupted, whether or not the one who satisfies notices. What an operation must not
+ * exactly one reply: its own, the error that satisfying failed with, or EINTR soon after its
+ * process was asked to stop, whether or not the one who satisfies notices. What an operation must not
  * leave undone (locks given back) is done after such a reply.
  *
  * The kernel's INTERRUPT travels through any worker and may overtake its request: those are
@@ -12,6 +12,13 @@ import { resume, type Blocked, type Outcome } from '../base/blocked.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import type { Dispatcher } from './dispatcher.ts'
+import { wantsToStop } from './stop-signals.ts'
+
+interface Waiting {
+  abort: AbortController
+  pid: number
+  isWatched: boolean
+}
 
 export interface WaitingRequestsOptions {
   dispatcher: Dispatcher
@@ -22,7 +29,7 @@ export interface WaitingRequestsOptions {
 
 export class WaitingRequests {
   readonly #options: WaitingRequestsOptions
-  readonly #waiting = new Map<number, AbortController>()
+  readonly #waiting = new Map<number, Waiting>()
   readonly #running = new Set<Promise<void>>()
   readonly #early = new Set<number>()
   #closed = false
@@ -46,7 +53,7 @@ export class WaitingRequests {
   interrupt(unique: number): void {
     const waiting = this.#waiting.get(unique)
     if (waiting !== undefined) {
-      waiting.abort(new FsError('EINTR', 'the operation was interrupted'))
+      this.#watch(unique, waiting)
       return
     }
     this.#early.add(unique)
@@ -61,8 +68,8 @@ export class WaitingRequests {
   /** Ends all that wait, with EINTR, and resolves when each has been answered. */
   async close(): Promise<void> {
     this.#closed = true
-    for (const waiting of this.#waiting.values()) {
-      waiting.abort(new FsError('EINTR', 'the mount is being closed'))
+    for (const { abort } of this.#waiting.values()) {
+      abort.abort(new FsError('EINTR', 'the mount is being closed'))
     }
     await Promise.all(this.#running)
   }
@@ -70,12 +77,12 @@ export class WaitingRequests {
   async #run(request: Uint8Array, need: unknown): Promise<void> {
     const { dispatcher } = this.#options
     dispatcher.request.load(request)
-    const { unique } = dispatcher.request
+    const { unique, pid } = dispatcher.request
     const abort = new AbortController()
-    this.#waiting.set(unique, abort)
-    if (this.#early.delete(unique) || this.#closed) {
-      abort.abort(new FsError('EINTR', 'the operation was interrupted'))
-    }
+    const waiting = { abort, pid, isWatched: false }
+    this.#waiting.set(unique, waiting)
+    if (this.#early.delete(unique)) this.#watch(unique, waiting)
+    if (this.#closed) abort.abort(new FsError('EINTR', 'the mount is being closed'))
     try {
       await this.#complete(request, need, abort.signal)
     } catch (error) {
@@ -86,6 +93,18 @@ export class WaitingRequests {
     } finally {
       this.#waiting.delete(unique)
     }
+  }
+
+  /** The kernel tells of the first signal only: those that follow have to be looked for. */
+  #watch(unique: number, waiting: Waiting): void {
+    if (waiting.isWatched) return
+    waiting.isWatched = true
+    const look = (): void => {
+      if (this.#waiting.get(unique) !== waiting) return
+      if (!wantsToStop(waiting.pid)) setTimeout(look, limits.stopSignalLookMs)
+      else waiting.abort.abort(new FsError('EINTR', 'the operation was interrupted'))
+    }
+    look()
   }
 
   async #cleanUp(request: Uint8Array): Promise<void> {

@@ -112,12 +112,10 @@ test('what peers have outlives the writer and its disk', { timeout: 180_000 }, a
       assert.equal(setDurability(directory, `peers=${copies}`), '')
       sums.set(copies, writeFiles(directory, copies))
       for (const name of sums.get(copies)!.keys()) {
-        const { durability, durable, holders, kept } = await receiptOf(
-          cluster,
-          1,
-          `p${copies}/${name}`,
-        )
-        assert.deepEqual([durability, durable, kept], [`peers=${copies}`, false, true])
+        const receipt = await receiptOf(cluster, 1, `p${copies}/${name}`)
+        const { durability, durable, holders, kept } = receipt
+        const is = [durability, durable, kept]
+        assert.deepEqual(is, [`peers=${copies}`, false, true], JSON.stringify(receipt))
         assert.ok(holders.includes('n0') && holders.length > copies, holders.join())
       }
     }

@@ -91,6 +91,15 @@ describe('operations that wait', withFuse, () => {
     assert.equal(server.waitingRequests, 0)
   })
 
+  test('a signal that asks nothing does not end the wait, one that comes later does', async (t) => {
+    const { path } = await mountSlowTree(t, { satisfy: never })
+    const script = `$SIG{CHLD} = $SIG{URG} = sub {}; $SIG{ALRM} = sub { $rang = 1 };
+      if (!fork) { select(undef, undef, undef, 0.3); kill URG => getppid; exit }
+      alarm 2; exit(sysopen(F, $ARGV[0], 0) ? 99 : $rang ? $!+0 : 98)`
+    const { status } = await run('perl', '-e', script, path('never-ready'))
+    assert.equal(status, 4)
+  })
+
   test('a killed program goes at once', async (t) => {
     const aborted = nextCall<Need>()
     const { path } = await mountSlowTree(t, {
