@@ -2,8 +2,8 @@
  * Requests that a worker could not finish because something slow has to happen first. Each has its
  * need satisfied and is then dispatched again on the main thread, until it completes. It ends with
  * exactly one reply: its own, the error that satisfying failed with, or EINTR soon after its
- * process was asked to stop, whether or not the one who satisfies notices. What an operation must not
- * leave undone (locks given back) is done after such a reply.
+ * process was asked to stop, whether or not the one who satisfies notices. What an operation must
+ * not leave undone (locks given back) is done after such a reply.
  *
  * The kernel's INTERRUPT travels through any worker and may overtake its request: those are
  * remembered for a while (bounded; most are for requests that were answered meanwhile).
