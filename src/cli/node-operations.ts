@@ -5,11 +5,14 @@
 import { FsError, codeOf } from '../base/fs-error.ts'
 import { CLEAN, DIRTY } from '../cache/node-database.ts'
 import { chunkKey } from '../cache/object-key.ts'
-import { clusterProblem } from '../http/cluster-view.ts'
+import { findMount } from '../fuse/mount-table.ts'
 import type { ClusterView } from '../http/cluster-view.ts'
-import type { CallOptions, Health, NodeStatus, ProgressLine } from '../http/node-status.ts'
+import type { CallOptions, NodeStatus, ProgressLine } from '../http/node-status.ts'
+import { healthOf } from '../http/problem.ts'
+import type { Problem } from '../http/problem.ts'
 import { limits } from '../limits.ts'
 import type { Daemon } from './daemon.ts'
+import { NodeProblems } from './node-problems.ts'
 import { listChunks } from '../metadata/chunk-rules.ts'
 import { DURABILITY_XATTR, durabilityOf } from '../metadata/durability.ts'
 import { S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
@@ -32,25 +35,20 @@ export class NodeOperations implements NodeStatus {
   readonly #node: VolumeNode
   readonly #files: VolumeFiles
   readonly #facts: NodeFacts
+  readonly #problems: NodeProblems
   readonly #startedMs = Date.now()
 
   constructor(node: VolumeNode, files: VolumeFiles, facts: NodeFacts) {
     this.#node = node
     this.#files = files
     this.#facts = facts
+    const { mountPoint, cluster } = facts
+    const { cloud, uploader: uploads } = node
+    this.#problems = new NodeProblems({ mountPoint, findMount, cluster, cloud, uploads })
   }
 
-  health(): Health {
-    const { failure } = this.#node.uploader
-    const { cluster } = this.#facts
-    const problems: string[] = []
-    if (failure !== undefined) {
-      const since = failure.since.toISOString()
-      problems.push(`${this.#node.cloud.name} takes no uploads since ${since}: ${failure.reason}`)
-    }
-    const problem = cluster && clusterProblem(cluster)
-    if (problem !== undefined) problems.push(problem)
-    return { status: problems.length === 0 ? 'ok' : 'degraded', problems }
+  problems(): Problem[] {
+    return this.#problems.list()
   }
 
   status(): Record<string, unknown> {
@@ -58,6 +56,7 @@ export class NodeOperations implements NodeStatus {
     const { cluster } = this.#facts
     const { database, shared } = thread.cache
     const { count, bytes, oldestMs } = database.backlog()
+    const away = this.problems()
     return {
       volume: identity.volume,
       chunkSizeBytes: identity.chunkSize,
@@ -67,7 +66,8 @@ export class NodeOperations implements NodeStatus {
       daemonPid: process.pid,
       daemonRestarts: this.#facts.daemon.restarts,
       uptimeSeconds: Math.round((Date.now() - this.#startedMs) / 1000),
-      ...this.health(),
+      ...healthOf(away),
+      away,
       files: shared.counter('volumeFiles'),
       bytes: shared.counter('volumeBytes'),
       cache: this.cache(),
@@ -102,7 +102,7 @@ export class NodeOperations implements NodeStatus {
     const { bytes, oldestMs } = database.backlog()
     const stats = this.cacheStats()
     return {
-      health: this.health().status,
+      health: healthOf(this.problems()).status,
       usedBytes: shared.counter('usedBytes'),
       capacityBytes: settings.capacityBytes,
       hits: stats['hits'] ?? 0,

@@ -19,6 +19,7 @@ import { serveCoordinatorApi } from '../http/coordinator-api.ts'
 import { DirectoryLock } from '../volume/directory-lock.ts'
 import { packageVersion } from './command-line.ts'
 import type { CoordinatorOptions } from './coordinator-options.ts'
+import { coordinatorProblems } from './coordinator-problems.ts'
 import type { RunningProgram } from './foreground.ts'
 
 export interface RunningCoordinator extends RunningProgram {
@@ -73,7 +74,7 @@ async function serve(
   const status = {
     peers: keeper.registry,
     locations,
-    health: () => keeper.health(),
+    problems: () => coordinatorProblems(keeper, store),
     stats: () => ({ version: packageVersion(), ...store.totals(), changes: store.seq }),
   }
   const version = packageVersion()

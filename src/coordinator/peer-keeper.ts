@@ -14,7 +14,7 @@ export class PeerKeeper {
   readonly #database: CoordinatorDatabase
   readonly #logger: Logger
   readonly #timer: NodeJS.Timeout
-  #failure: string | undefined
+  #failure: { since: Date; reason: string } | undefined
 
   constructor(database: CoordinatorDatabase, logger: Logger) {
     this.#database = database
@@ -27,9 +27,9 @@ export class PeerKeeper {
     this.#timer.unref()
   }
 
-  health(): { status: 'ok' | 'degraded'; problems: string[] } {
-    if (this.#failure === undefined) return { status: 'ok', problems: [] }
-    return { status: 'degraded', problems: [`nodes cannot be saved: ${this.#failure}`] }
+  /** Since when the disk takes nothing, and what was said last; undefined: it takes all. */
+  get failure(): { since: Date; reason: string } | undefined {
+    return this.#failure
   }
 
   stop(): void {
@@ -45,7 +45,8 @@ export class PeerKeeper {
       this.#failure = undefined
     } catch (error) {
       if (this.#failure === undefined) this.#logger.error({ err: error }, 'nodes cannot be saved')
-      this.#failure = describe(error)
+      const since = this.#failure?.since ?? new Date()
+      this.#failure = { since, reason: describe(error) }
     }
   }
 }

@@ -8,15 +8,13 @@ import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 import { FsError, describe } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
+import { HEALTH_PATHS } from './health-routes.ts'
 import { createHttpServer } from './http-server.ts'
 import type { HttpServerOptions } from './http-server.ts'
 import { describeApi } from './open-api.ts'
 import { countRequests } from './request-metrics.ts'
 import { Upgrades } from './upgrades.ts'
 import type { UpgradeHandler } from './upgrades.ts'
-
-/** Answered without a key: probes have none. */
-const OPEN_PATHS = ['/api/health']
 
 export interface ApiServerOptions extends Omit<HttpServerOptions, 'openPaths' | 'upgrades'> {
   /** Of the description, and with it the tag that `/metrics` goes under. */
@@ -106,7 +104,7 @@ async function build(options: ApiServerOptions): Promise<Parts> {
   const stopping = new AbortController()
   const registry = options.registry ?? new Registry()
   const upgrades = new Upgrades()
-  const app = createHttpServer({ ...options, openPaths: OPEN_PATHS, upgrades })
+  const app = createHttpServer({ ...options, openPaths: HEALTH_PATHS, upgrades })
   app.setNotFoundHandler(({ method, url }) => {
     throw new FsError('ENOENT', `there is no ${method} ${url.split('?', 1)[0] ?? ''}`)
   })

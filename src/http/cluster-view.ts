@@ -18,10 +18,3 @@ export interface CoordinatorState {
   /** When that began. */
   since: Date
 }
-
-/** What does not work, as a sentence; undefined where nothing is wrong. */
-export function clusterProblem({ coordinator }: ClusterView): string | undefined {
-  const { url, connected, since } = coordinator
-  if (connected) return undefined
-  return `the coordinator ${url} has not been reachable since ${since.toISOString()}`
-}

@@ -2,13 +2,12 @@
 import type { FastifyInstance } from 'fastify'
 import { clusterTotals, hitRatio } from './cluster-totals.ts'
 import type { CoordinatorStatus } from './coordinator-status.ts'
+import { healthRoutes } from './health-routes.ts'
 
 export function coordinatorRoutes(app: FastifyInstance, coordinator: CoordinatorStatus): void {
   const tags = ['coordinator']
   const startedMs = performance.now()
-  app.get('/api/health', { schema: { summary: 'Whether the coordinator works', tags } }, () =>
-    coordinator.health(),
-  )
+  healthRoutes(app, 'coordinator', () => coordinator.problems())
   const summary = 'All nodes together: space, hits and misses, what is not in the cloud yet'
   app.get('/api/stats', { schema: { summary, tags } }, () => {
     const totals = clusterTotals(coordinator.peers.list())

@@ -5,7 +5,7 @@
  */
 import type { FileLocations } from '../tiers/peers/file-locations.ts'
 import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
-import type { Health } from './node-status.ts'
+import type { Problem } from './problem.ts'
 
 export interface PeerList {
   /** EINVAL: it cannot be so. */
@@ -22,7 +22,8 @@ export interface PeerList {
 export interface CoordinatorStatus {
   readonly peers: PeerList
   readonly locations: FileLocations
-  health(): Health
+  /** What it lacks at present. */
+  problems(): Problem[]
   /** Beside the totals of all nodes. */
   stats(): Record<string, unknown>
 }

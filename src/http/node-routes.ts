@@ -8,6 +8,7 @@ import { Semaphore } from '../base/semaphore.ts'
 import { limits } from '../limits.ts'
 import { clientSignal } from './client-signal.ts'
 import { checkPath, filePath } from './file-path.ts'
+import { healthRoutes } from './health-routes.ts'
 import type { CallOptions, NodeStatus, ProgressLine } from './node-status.ts'
 import { progressLines } from './progress-lines.ts'
 
@@ -40,7 +41,7 @@ export function nodeRoutes(app: FastifyInstance, node: NodeStatus, stopping: Abo
   // JSON only: a form on some web page cannot send that without asking first.
   app.removeContentTypeParser('text/plain')
   const about = (summary: string): { schema: object } => ({ schema: { summary, tags: ['node'] } })
-  app.get('/api/health', about('Whether the node works'), () => node.health())
+  healthRoutes(app, 'node', () => node.problems())
   app.get('/api/status', about('What the node holds, does and owes the cloud'), () => node.status())
   app.get('/api/peers', about('The nodes of the cluster; none with an embedded coordinator'), () =>
     node.peers(),

@@ -4,12 +4,7 @@
  * Paths are absolute within the volume; a path that is not there rejects with ENOENT.
  */
 import type { PeerStatus } from '../tiers/peers/peer-status.ts'
-
-export interface Health {
-  status: 'ok' | 'degraded'
-  /** What does not work at present, since when, one sentence each. */
-  problems: string[]
-}
+import type { Problem } from './problem.ts'
 
 /** One line of a long-running answer; the last one has `done` set. */
 export interface ProgressLine {
@@ -26,7 +21,8 @@ export interface CallOptions {
 }
 
 export interface NodeStatus {
-  health(): Health
+  /** What it lacks at present. */
+  problems(): Problem[]
   /** Volume, mount point, uptime, capacity, backlog (bytes, chunks, age), tiers. */
   status(): Record<string, unknown>
   /** The nodes of the cluster, this one among them; none with the embedded coordinator. */

@@ -39,7 +39,7 @@ describe('the coordinator’s API', () => {
         coordinator: {
           peers,
           locations,
-          health: () => ({ status: 'ok', problems: [] }),
+          problems: () => [],
           stats: () => ({ sessions: 3 }),
         },
         apiKey: KEY,
@@ -86,6 +86,9 @@ describe('the coordinator’s API', () => {
   test('only health needs no key', async () => {
     const health = await fetch(`${api.url}/api/health`)
     assert.deepEqual(await health.json(), { status: 'ok', problems: [] })
+    for (const probe of ['live', 'ready']) {
+      assert.equal((await fetch(`${api.url}/api/health/${probe}`)).status, 200, probe)
+    }
     const closed = ['/api/peers', '/api/stats', '/api/files/location?ino=1', '/metrics']
     for (const path of [...closed, '/api/openapi.json', '/nowhere']) {
       assert.equal((await fetch(api.url + path)).status, 401, path)
@@ -235,6 +238,8 @@ describe('the coordinator’s API', () => {
       'put /api/files/location',
       'get /api/stats',
       'get /api/health',
+      'get /api/health/live',
+      'get /api/health/ready',
     ]) {
       assert.ok(named.includes(route), route)
     }

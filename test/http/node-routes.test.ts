@@ -42,6 +42,7 @@ describe('the routes of a node', () => {
     const paths = ['/api/status', '/api/peers', '/api/cache', '/api/cache/stats', '/metrics']
     for (const path of [
       ...paths,
+      '/api/health/',
       '/api/openapi.json',
       '/api/files/',
       '/nowhere',
@@ -73,6 +74,27 @@ describe('the routes of a node', () => {
     assert.equal((await ask('/api/receipt/x%2Fy')).status, 400)
   })
 
+  test('live and ready are two questions; only what is blocking is not ready', async () => {
+    const at = (path: string): Promise<Response> => fetch(`${api.url}/api/health${path}`)
+    const problem = { what: 'x is away', since: new Date(0), works: 'a', fails: 'b' }
+    const told = { ...problem, since: '1970-01-01T00:00:00.000Z' }
+    for (const [blocking, status] of [
+      [false, 200],
+      [true, 503],
+    ] as const) {
+      api.node.lacks = [{ ...problem, reason: 'gone', blocking }]
+      const ready = await at('/ready')
+      assert.equal(ready.status, status)
+      const problems = [{ ...told, reason: 'gone', blocking }]
+      assert.deepEqual(await ready.json(), { ready: !blocking, problems })
+      assert.equal((await at('/live')).status, 200)
+      const sentence = 'x is away since 1970-01-01T00:00:00.000Z: gone'
+      assert.deepEqual(await (await at('')).json(), { status: 'degraded', problems: [sentence] })
+    }
+    api.node.lacks = []
+    assert.deepEqual(await (await at('/ready')).json(), { ready: true, problems: [] })
+  })
+
   test('metrics are for Prometheus, requests among them', async () => {
     const answer = await ask('/metrics')
     assert.match(answer.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
@@ -92,6 +114,7 @@ describe('the routes of a node', () => {
     }
     assert.match(document.openapi, /^3\./)
     const names = ['health', 'status', 'peers', 'cache', 'cache/stats', 'wait', 'warm', 'evict']
+    names.push('health/live', 'health/ready')
     const expected = [...names, 'files/{path}', 'files/{path}/size', 'receipt/{path}']
     for (const name of expected) assert.ok(document.paths[`/api/${name}`], name)
     const methods = Object.keys(document.paths['/api/files/{path}'] ?? {}).sort()

@@ -1,0 +1,83 @@
+/**
+ * What a node lacks at present, and what that means for who uses it. The sentences repeat
+ * docs/SEMANTICS.md; bounds in them come from where they are kept.
+ */
+import type { MountEntry } from '../fuse/mount-table.ts'
+import type { ClusterView } from '../http/cluster-view.ts'
+import type { Problem } from '../http/problem.ts'
+import { limits } from '../limits.ts'
+
+export interface NodeParts {
+  mountPoint: string
+  /** Of the mount table. */
+  findMount: (mountPoint: string) => MountEntry | undefined
+  /** Undefined: the coordinator is embedded. */
+  cluster: ClusterView | undefined
+  cloud: { readonly name: string }
+  uploads: { readonly failure: { since: Date; reason: string } | undefined }
+}
+
+const KEPT_NAMES_SECONDS = limits.linkTtlMs / 1000
+const OPERATION_SECONDS = limits.linkOperationMs / 1000
+
+export class NodeProblems {
+  readonly #parts: NodeParts
+  /** When nothing was mounted for the first time in a row; a node begins so. */
+  #unmountedSince: Date | undefined = new Date()
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts
+  }
+
+  list(): Problem[] {
+    const all = [this.#mount(), this.#coordinator(), this.#cloud()]
+    return all.filter((problem) => problem !== undefined)
+  }
+
+  #mount(): Problem | undefined {
+    const { mountPoint, findMount } = this.#parts
+    if (findMount(mountPoint)?.type.startsWith('fuse') === true) {
+      this.#unmountedSince = undefined
+      return undefined
+    }
+    this.#unmountedSince ??= new Date()
+    return {
+      what: `nothing has been mounted at ${mountPoint}`,
+      since: this.#unmountedSince,
+      works: 'the API',
+      fails: `programs find an empty folder, or none, at ${mountPoint}`,
+      blocking: true,
+    }
+  }
+
+  #coordinator(): Problem | undefined {
+    const { cluster } = this.#parts
+    if (cluster === undefined || cluster.coordinator.connected) return undefined
+    const { url, since } = cluster.coordinator
+    return {
+      what: `the coordinator ${url} has not been reachable`,
+      since,
+      works:
+        'reads and writes of files that are open; ' +
+        `names, for ${KEPT_NAMES_SECONDS} s after it was last heard of`,
+      fails:
+        'opening, listing and changing names, and closing what was written: ' +
+        `ETIMEDOUT after ${OPERATION_SECONDS} s; what was written is committed later`,
+      blocking: true,
+    }
+  }
+
+  #cloud(): Problem | undefined {
+    const { cloud, uploads } = this.#parts
+    if (uploads.failure === undefined) return undefined
+    const { since, reason } = uploads.failure
+    return {
+      what: `${cloud.name} takes no uploads`,
+      since,
+      reason,
+      works: 'reads of what nodes have; writes, until the cache or -max-unsynced-* is reached',
+      fails: 'reads of what only the cloud has: EIO; waiting until something is in the cloud',
+      blocking: false,
+    }
+  }
+}
