@@ -1,9 +1,10 @@
 /**
  * The system calls that Node lacks: fallocate(2) to give blocks of sparse files back, lseek(2) to
- * find holes, mmap(2) for memory that outlives the process, prctl(2) to die with one's parent. By
- * FFI (koffi ships its binaries), once a thread.
+ * find holes, mmap(2) for memory that outlives the process, prctl(2) to die with one's parent,
+ * sendto(2) for datagrams of AF_UNIX. By FFI (koffi ships its binaries), once a thread.
  */
 import { closeSync, ftruncateSync, openSync } from 'node:fs'
+import { endianness } from 'node:os'
 import koffi from 'koffi'
 import { getSystemErrorName } from 'node:util'
 import { FsError, codeOf } from './fs-error.ts'
@@ -22,12 +23,23 @@ const mmapCall = libc.func(
 const prctlCall = libc.func(
   'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
 )
+const socketCall = libc.func('int socket(int domain, int type, int protocol)')
+const sendtoCall = libc.func(
+  'long sendto(int fd, const void *data, size_t length, int flags, void *to, uint32_t toLength)',
+)
 const lseekCall = libc.func('int64_t lseek(int fd, int64_t offset, int whence)')
 
 const PROT_READ_WRITE = 3
 const MAP_SHARED = 1
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn
 const PR_SET_PDEATHSIG = 1
+const AF_UNIX = 1
+const SOCK_DGRAM = 2
+const SOCK_CLOEXEC = 0o2000000
+const MSG_NOSIGNAL = 0x4000
+const MSG_DONTWAIT = 0x40
+/** Of sun_path in unix(7). */
+const SOCKET_PATH_BYTES = 108
 
 export function fallocate(fd: number, mode: number, offset: number, length: number): void {
   if (fallocateCall(fd, mode, offset, length) !== 0) throw lastError('fallocate')
@@ -61,6 +73,33 @@ export function mapFile(path: string, sizeBytes: number): ArrayBuffer {
 /** From here on the kernel sends this process the signal when its parent dies. */
 export function signalWithParent(signal: number): void {
   if (prctlCall(PR_SET_PDEATHSIG, signal, 0, 0, 0) !== 0) throw lastError('prctl')
+}
+
+/** To a socket in the file system, or an abstract one (`@name`); does not wait for room. */
+export function sendDatagram(to: string, data: Uint8Array): void {
+  const address = socketAddress(to)
+  const fd = Number(socketCall(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0))
+  if (fd < 0) throw lastError('socket')
+  try {
+    const flags = MSG_NOSIGNAL | MSG_DONTWAIT
+    const sent = Number(sendtoCall(fd, data, data.length, flags, address, address.length))
+    if (sent < 0) throw lastError('sendto')
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** A sockaddr_un as long as its path: zeros that follow would be part of an abstract name. */
+export function socketAddress(path: string): Uint8Array {
+  const name = Buffer.from(path.replace(/^@/, '\0'))
+  if (name.length === 0 || name.length >= SOCKET_PATH_BYTES) {
+    throw new FsError('EINVAL', `a socket's path has 1 to ${SOCKET_PATH_BYTES - 1} bytes`, { path })
+  }
+  const address = Buffer.alloc(2 + name.length)
+  if (endianness() === 'LE') address.writeUInt16LE(AF_UNIX)
+  else address.writeUInt16BE(AF_UNIX)
+  name.copy(address, 2)
+  return address
 }
 
 function lastError(syscall: string): FsError {

@@ -24,6 +24,7 @@ program.action(async () => {
       return await startCoordinator(options, { logger })
     },
     announce: ({ apiUrl }) => console.log(`ready api=${apiUrl}`),
+    describe: ({ apiUrl }) => `nodes connect at ${apiUrl}`,
   })
 })
 await runCommandLine(program, process.argv.slice(2))

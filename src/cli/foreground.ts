@@ -1,10 +1,12 @@
 /**
  * A node or a coordinator in this process, from start to a clean end. SIGINT, SIGTERM or SIGHUP
  * stop it and the process ends with status 0; a second signal does not wait any longer. Nothing
- * that goes wrong is silent: a lost promise is logged, an exception that nobody caught stops it.
+ * that goes wrong is silent: a lost promise is logged, an exception that nobody caught stops it. A
+ * service manager that asked for it is told when it is ready, and when it stops.
  */
 import { configureLogging, loggerOf } from '../base/logger.ts'
 import type { LogFormat, LogLevel, Logger, Subsystem } from '../base/logger.ts'
+import { ServiceManager } from './service-manager.ts'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** The terminal and a wrapper (npm, a shell) may both deliver one Ctrl-C; ms. */
@@ -27,6 +29,8 @@ export interface ForegroundProgram<T extends RunningProgram> {
   start: (logger: Logger) => Promise<T>
   /** It runs: said once. */
   announce: (running: T) => void | Promise<void>
+  /** What it does, for the service manager. */
+  describe?: (running: T) => string
   /** What must not be left behind when the process ends on the spot. */
   abandon?: () => void
   /** Instead of stopping after an exception that nobody caught; does not return. */
@@ -39,6 +43,7 @@ export async function runInForeground<T extends RunningProgram>(
   const { logLevel: level, logFormat: format } = program.options
   configureLogging({ level, format })
   const logger = loggerOf(program.subsystem)
+  const manager = await ServiceManager.fromEnvironment(process.env, logger)
   process.on('unhandledRejection', (error) => {
     logger.error({ err: error }, 'a promise failed that nobody waited for')
   })
@@ -54,9 +59,11 @@ export async function runInForeground<T extends RunningProgram>(
     const running = await program.start(logger)
     try {
       await program.announce(running)
+      manager.ready(program.describe?.(running))
       const signal = await Promise.race([ended, running.failed])
       logger.info(`${signal}: stopping (a second signal does not wait)`)
     } finally {
+      manager.stopping()
       await running.stop()
     }
   } finally {

@@ -17,6 +17,7 @@ export async function runNode(
     options,
     start: async (logger) => (supervisor = await Supervisor.start(options, logger)),
     announce,
+    describe: ({ mount, apiUrl }) => `mounted at ${mount.mountPoint}, API at ${apiUrl}`,
     // No dead mount stays behind.
     abandon: () => supervisor?.abandon(),
   })
