@@ -6,6 +6,7 @@ import { Command } from 'commander'
 import { packageVersion, runCommandLine } from './command-line.ts'
 import { addDoctor } from './doctor.ts'
 import { addDurability } from './durability.ts'
+import { addDrain } from './drain.ts'
 import { addEvict } from './evict.ts'
 import { addExplain } from './explain.ts'
 import { environmentHelp } from './flag.ts'
@@ -27,6 +28,7 @@ for (const add of [
   addUmount,
   addStatus,
   addWait,
+  addDrain,
   addReceipt,
   addDurability,
   addMissing,

@@ -8,7 +8,7 @@ import type { Command } from 'commander'
 import type { LogFormat, LogLevel } from '../base/logger.ts'
 import { addFlags, flag, optionalFlag, readFlags } from './flag.ts'
 import type { Environment } from './flag.ts'
-import { NODE_FLAGS, parsePath, parsePort } from './node-flags.ts'
+import { NODE_FLAGS, parseApiKey, parsePath, parsePort } from './node-flags.ts'
 import { UsageError } from './usage-error.ts'
 
 export interface CoordinatorOptions {
@@ -46,7 +46,7 @@ const COORDINATOR_FLAGS = {
   'api-key': optionalFlag({
     value: '<key>',
     about: 'what nodes and requests must carry in X-API-Key',
-    parse: String,
+    parse: parseApiKey,
   }),
   'log-level': NODE_FLAGS['log-level'],
   'log-format': NODE_FLAGS['log-format'],

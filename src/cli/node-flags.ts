@@ -72,7 +72,7 @@ export const NODE_FLAGS = {
   'api-key': optionalFlag({
     value: '<key>',
     about: 'what requests to the API must carry in X-API-Key',
-    parse: String,
+    parse: parseApiKey,
   }),
   'cloud-provider': optionalFlag({
     value: '<kind>',
@@ -176,6 +176,12 @@ function parseInteger(text: string, least: number, most: number): number {
   const number = /^\d+$/.test(text) ? Number(text) : NaN
   if (number >= least && number <= most) return number
   throw new UsageError(`give a whole number from ${least} to ${most}`)
+}
+
+/** The example in k8s/ is known to everybody. */
+export function parseApiKey(text: string): string {
+  if (!/^replace-me/i.test(text)) return text
+  throw new UsageError('this is the example: make a key of your own (openssl rand -hex 32)')
 }
 
 /** Milliseconds. */

@@ -7,6 +7,7 @@ import { addApiFlags, connect } from './api-flags.ts'
 import { clusterLines } from './cluster-table.ts'
 import type { ClusterAnswer } from './cluster-table.ts'
 import { print } from './output.ts'
+import type { Problem } from '../http/problem.ts'
 
 export function addStatus(program: Command): void {
   const command = program
@@ -19,9 +20,19 @@ export function addStatus(program: Command): void {
       print(status, json)
       return
     }
-    const { cluster, ...node } = status
+    const { cluster, problems = [], away = [], ...node } = status
     print(node, json)
+    for (const line of problemLines(problems as string[], away as Problem[])) console.log(line)
     if (cluster === undefined) return
     console.log(`\n${clusterLines(cluster as ClusterAnswer).join('\n')}`)
   })
+}
+
+/** What is away, since when and why; then what that means. */
+function problemLines(sentences: string[], problems: Problem[]): string[] {
+  return problems.flatMap(({ works, fails }, at) => [
+    `\n${sentences[at] ?? ''}`,
+    `  works: ${works}`,
+    `  fails: ${fails}`,
+  ])
 }

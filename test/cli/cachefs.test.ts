@@ -39,6 +39,25 @@ describe('bin/cachefs', () => {
     assert.ok('cluster' in json)
   })
 
+  test('drain returns when nothing is owed, or says what is', async () => {
+    const drained = await cachefs('drain', '--json')
+    assert.equal(drained.status, 0)
+    assert.deepEqual(JSON.parse(drained.stdout), { backlog: { chunks: 0, bytes: 0 } })
+    const args = ['-port', '0', '-mount', '/tmp/none', '-cloud-dir', '/tmp/c']
+    await using debtor = new Program('client', args, { STAND_IN: 'owes' })
+    const [, api = ''] = await debtor.says(/api=(\S+)/)
+    const { status, stderr } = await cachefs('drain', '--api', api, '--timeout', '0.3')
+    assert.equal(status, 1)
+    const owed =
+      /^cachefs: 3 chunks \(3\.0 KB\) are not in the cloud yet: s3 takes no uploads since/
+    assert.match(stderr, owed)
+    const { stdout } = await cachefs('status', '--api', api)
+    assert.match(
+      stdout,
+      /\n\ns3 takes no uploads since noon\n {2}works: reads\n {2}fails: waiting\n$/,
+    )
+  })
+
   test('receipt and explain ask about the path in the volume', async () => {
     for (const verb of ['receipt', 'explain']) {
       const { stdout } = await cachefs(verb, '/tmp/none/a b/ü?', '-json')

@@ -45,6 +45,7 @@ describe('bin/coordinator', () => {
     for (const [args, message] of [
       [['-nonsense'], /unknown option/],
       [['-port', '99999'], /^coordinator: --port 99999: give a whole number from 0 to 65535\n$/],
+      [['-api-key', 'REPLACE-ME'], /^coordinator: --api-key REPLACE-ME: this is the example: /],
       [['-store', 'mysql'], /^coordinator: --store: give sqlite\n$/],
       [['-store', 'postgres://u:secret@h/db'], /^coordinator: --store: .* SQLite only: .*\n$/],
     ] as [string[], RegExp][]) {

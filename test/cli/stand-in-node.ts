@@ -19,6 +19,12 @@ const CLUSTER = {
   peers: [],
 }
 
+const OWED = {
+  backlog: { chunks: 3, bytes: 3072 },
+  problems: ['s3 takes no uploads since noon'],
+  away: [{ what: 's3 takes no uploads', since: 'noon', works: 'reads', fails: 'waiting' }],
+}
+
 const NOTHING_AGREED = {
   minor: 0,
   kernelMinor: 0,
@@ -68,7 +74,9 @@ async function answer(
     send(401, { error: { code: 'EACCES', message: 'an API key is needed' } })
   } else if (url === '/api/status') {
     const cluster = BEHAVIOUR === 'has-peers' ? { cluster: CLUSTER } : {}
-    send(200, { mountPoint, pid: process.ppid, cache: { usedBytes: 5 * 2 ** 20 }, ...cluster })
+    const owed = BEHAVIOUR === 'owes' ? OWED : { backlog: { chunks: 0, bytes: 0 } }
+    const cache = { usedBytes: 5 * 2 ** 20 }
+    send(200, { mountPoint, pid: process.ppid, ...owed, cache, ...cluster })
   } else if (url.endsWith('/none')) {
     send(404, { error: { code: 'ENOENT', message: 'ENOENT: no such file: /none' } })
   } else if (method === 'GET') {

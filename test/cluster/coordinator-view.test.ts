@@ -68,11 +68,16 @@ test(
     assert.ok(performance.now() - startedMs < 3000, 'it waited for the link of a node')
     await until('the node says so', async () => (await health()).status === 'degraded')
     const [problem] = (await health()).problems
+    const ready = async (): Promise<number> => (await fetch(`${node!.api}/api/health/ready`)).status
+    assert.equal(await ready(), 503)
+    assert.equal((await fetch(`${node!.api}/api/health/live`)).status, 200)
     assert.match(
       problem ?? '',
       /the coordinator http:\/\/127\.0\.0\.1:\d+ has not been reachable since/,
     )
     await cluster.startCoordinator()
     await until('it is back', async () => (await health()).status === 'ok')
+    assert.equal(await ready(), 200)
+    assert.equal((await fetch(`${cluster.coordinatorUrl}/api/health/ready`)).status, 200)
   },
 )

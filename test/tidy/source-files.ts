@@ -11,11 +11,11 @@ export const ROOT = resolve(import.meta.dirname, '../..')
 
 const CODE_FOLDERS = 'src,test,benchmarks,scripts'
 const TEXT_GLOBS = [
-  `{${CODE_FOLDERS},bin,docs,k8s,.ci,.github}/**/*`,
+  `{${CODE_FOLDERS},bin,docs,k8s,systemd,.ci,.github}/**/*`,
   '*.{md,json,js,yml,yaml}',
   'Makefile',
   'Dockerfile',
-  '.{gitignore,npmrc,prettierrc.json,prettierignore}',
+  '.{gitignore,dockerignore,npmrc,prettierrc.json,prettierignore}',
 ]
 
 export interface SourceFile {
