@@ -46,7 +46,7 @@ test('the image has all that the package has and runs by', () => {
   }
   const final = copies.filter(({ target }) => target.startsWith('/cachefs'))
   const there = final.flatMap(({ sources }) => sources.map((it) => it.replace('/cachefs/', '')))
-  const needed = [...files.filter((name) => !/^docs$|\.md$/.test(name)), 'node_modules']
+  const needed = [...files.filter((name) => !/^(docs|systemd)$|\.md$/.test(name)), 'node_modules']
   for (const name of [...needed, 'package.json']) assert.ok(there.includes(name), name)
   const text = lines.join('\n')
   assert.match(text, /PATH=\/cachefs\/bin:\$PATH/)
