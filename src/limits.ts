@@ -323,6 +323,8 @@ export const limits = {
   copiesLookMs: 500,
   /** Then for the cloud instead, while it takes nothing, ms; then close fails. */
   copiesCloudWaitMs: 10_000,
+  /** Who reads what only nodes have waits so long, ms, for one that does not answer: a restart. */
+  holderWaitMs: 5_000,
   /** A holder that is away for so long is replaced, and what it wrote is uploaded by others, ms. */
   holderGoneMs: 10_000,
   /** Between two looks who is there, ms. */

@@ -8,3 +8,9 @@ export class CurrentRequest {
   /** An earlier process may have done it. */
   isResent = false
 }
+
+/** The same for all processes that serve a mount, and among all mounts of all nodes. */
+export interface RequestIdentity {
+  mount: string
+  request: number
+}

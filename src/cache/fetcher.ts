@@ -107,11 +107,26 @@ export class Fetcher {
   }
 
   async #fetch(ino: number, index: number, ahead: boolean, signal: AbortSignal): Promise<void> {
-    await retry(() => this.#attempt(ino, index, ahead, signal), {
-      attempts: limits.downloadAttempts,
-      signal,
-      retryable: (error) => codeOf(error) !== 'EACCES',
-    })
+    const untilMs = performance.now() + limits.holderWaitMs
+    for (;;) {
+      try {
+        await retry(() => this.#attempt(ino, index, ahead, signal), {
+          attempts: limits.downloadAttempts,
+          signal,
+          retryable: (error) => codeOf(error) !== 'EACCES',
+        })
+        return
+      } catch (error) {
+        if (signal.aborted || performance.now() > untilMs || !this.#mayCome(ino, index)) throw error
+      }
+    }
+  }
+
+  /** Only other nodes have it, and one of them is expected back: it starts again, perhaps. */
+  #mayCome(ino: number, index: number): boolean {
+    const reference = this.#absent(ino, index)
+    if (reference === undefined || reference.durable) return false
+    return (this.#cluster?.peers.among(reference.holders).length ?? 0) > 0
   }
 
   async #attempt(ino: number, index: number, ahead: boolean, signal: AbortSignal): Promise<void> {
@@ -155,7 +170,9 @@ export class Fetcher {
       data = await this.#cloud.read(key, { signal })
     } catch (error) {
       if (signal.aborted) throw error
-      this.#logger.warn(`reading ${key} from ${this.#cloud.name} failed: ${describe(error)}`)
+      // What only nodes have is asked for here last, on the chance.
+      const level = reference.durable ? 'warn' : 'debug'
+      this.#logger[level](`reading ${key} from ${this.#cloud.name} failed: ${describe(error)}`)
       throw this.#unreadable(key, reference, error)
     }
     this.#cloudChunks += 1

@@ -1,4 +1,5 @@
 /** What an operation on a file's bytes may have to wait for (see base/blocked.ts): plain data. */
+import type { RequestIdentity } from '../base/current-request.ts'
 export type Need =
   /** Chunks `first` to `last` of an inode have to be fetched. */
   | { kind: 'chunks'; ino: number; first: number; last: number; reading: boolean }
@@ -14,7 +15,13 @@ export type Need =
   /** Only this node may write the inode: the metadata, which is elsewhere, has to say so. */
   | { kind: 'lease'; ino: number }
   /** The metadata, which is elsewhere, has to be changed; only the main thread asks for it. */
-  | { kind: 'operation'; name: string; args: readonly unknown[] }
+  | {
+      kind: 'operation'
+      name: string
+      args: readonly unknown[]
+      /** An earlier process may have had it run. */
+      once?: RequestIdentity | undefined
+    }
   /** What is known here of the metadata has to be current. */
   | { kind: 'trust' }
   /** The operation changes the metadata, which is elsewhere: the main thread runs it. */

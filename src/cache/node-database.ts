@@ -294,8 +294,13 @@ export class NodeDatabase {
     )
   }
 
-  /** What is not committed follows on another version of the content by now. */
+  /** A commit on a version was carried out: what is not committed follows on what it made. */
   rebase(ino: number, from: number, to: number): void {
+    this.#run(
+      `DELETE FROM uncommitted WHERE ino = ? AND base = ? AND stage = ${JOURNALED}`,
+      ino,
+      from,
+    )
     this.#run('UPDATE uncommitted SET base = ? WHERE ino = ? AND base = ?', to, ino, from)
   }
 

@@ -8,7 +8,7 @@
  */
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { EPOCH, FIELDS, INO, KERNEL_OPENS } from './open-inode.ts'
+import { EPOCH, FIELDS, FLAGS, INO, LEASED, KERNEL_OPENS } from './open-inode.ts'
 import { RequestJournal } from './request-journal.ts'
 import { ENTRY_NUMBERS, type SharedState } from './shared-state.ts'
 
@@ -36,30 +36,34 @@ export class OpenTable {
     rmSync(this.path, { force: true })
   }
 
-  /** Opens what was open. */
-  restore(shared: SharedState, { isNameless, sizeOf }: Surviving): void {
-    if (!existsSync(this.#before)) return
+  /** Opens what was open; returns the inodes among it that have no name. */
+  restore(shared: SharedState, { isNameless, sizeOf }: Surviving): number[] {
+    if (!existsSync(this.#before)) return []
     const { buffer, byteOffset, byteLength } = readFileSync(this.#before)
     const copy = buffer.slice(byteOffset, byteOffset + byteLength - (byteLength % 8))
     const numbers = new Float64Array(copy)
     const opens = opensOf(numbers.subarray(0, ENTRY_NUMBERS))
     const records = numbers.subarray(ENTRY_NUMBERS)
     RequestJournal.inherit(shared.requestRecords, records, {
-      redo: (ino, count) => opens.set(ino, { count, epoch: opens.get(ino)?.epoch ?? 0 }),
+      redo: (ino, count) => opens.set(ino, { ...(opens.get(ino) ?? NOT_OPEN), count }),
       isBegun: (ino, offset) => sizeOf(ino) > offset,
     })
-    for (const [ino, { count, epoch }] of opens) {
+    for (const [ino, open] of opens) {
       const unlinked = isNameless(ino)
-      if (count > 0 && unlinked !== undefined) reopen(shared, ino, { count, epoch, unlinked })
+      if (unlinked !== undefined) reopen(shared, ino, { ...open, unlinked })
     }
     rmSync(this.#before)
+    return [...opens.keys()].filter((ino) => isNameless(ino) === true)
   }
 }
 
 interface KernelOpen {
   count: number
   epoch: number
+  leased: boolean
 }
+
+const NOT_OPEN: KernelOpen = { count: 0, epoch: 0, leased: false }
 
 function opensOf(entries: Float64Array): Map<number, KernelOpen> {
   const opens = new Map<number, KernelOpen>()
@@ -67,7 +71,8 @@ function opensOf(entries: Float64Array): Map<number, KernelOpen> {
     const ino = entries[base + INO] ?? 0
     const count = entries[base + KERNEL_OPENS] ?? 0
     const epoch = entries[base + EPOCH] ?? 0
-    if (ino !== 0 && count > 0) opens.set(ino, { count, epoch })
+    const leased = ((entries[base + FLAGS] ?? 0) & LEASED) !== 0
+    if (ino !== 0 && (count > 0 || leased)) opens.set(ino, { count, epoch, leased })
   }
   return opens
 }
@@ -75,13 +80,14 @@ function opensOf(entries: Float64Array): Map<number, KernelOpen> {
 function reopen(
   shared: SharedState,
   ino: number,
-  { count, epoch, unlinked }: KernelOpen & { unlinked: boolean },
+  { count, epoch, leased, unlinked }: KernelOpen & { unlinked: boolean },
 ): void {
   shared.withInode(ino, () => {
     const open = shared.addOpen(ino)
     open.opens = count
     open.kernelOpens = count
     open.epoch = epoch
+    open.leased = leased
     open.unlinked = unlinked
   })
 }

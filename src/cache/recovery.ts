@@ -148,6 +148,8 @@ export class Recovery {
     shared.withInode(row.ino, () => {
       if (!index.exists(row.ino)) this.#committer.forgetLocked(row.ino)
       else if (row.stage !== JOURNALED) this.#commitWritten(row)
+      else if (this.#isCarriedOut(row))
+        database.transaction(() => database.deleteJournaled(row.ino))
       else if (this.#isMissing(row.ino)) this.#repeatCommit(row)
       else database.transaction(() => database.deleteJournaled(row.ino))
     })
@@ -172,6 +174,11 @@ export class Recovery {
     if (this.#cache.index.isRemote) return
     this.#committer.commitLocked(row.ino, open)
     if (open.opens === 0) shared.removeOpen(row.ino)
+  }
+
+  /** The answer did not come; others may have committed since. */
+  #isCarriedOut({ ino, base }: Uncommitted): boolean {
+    return this.#baseOf(ino, base) !== base
   }
 
   /** The journal has chunks (or a cut) that the metadata does not know. */

@@ -150,6 +150,11 @@ export class SharedState {
     Atomics.add(this.#stalePages, ino % SLOTS, delta)
   }
 
+  /** As `countStalePages`, of all inodes, for good. */
+  countAllStalePages(): void {
+    for (let slot = 0; slot < SLOTS; slot++) Atomics.add(this.#stalePages, slot, 1)
+  }
+
   /** Until when this node's copy of the metadata may be believed: ms, monotonic clock. */
   get trustedUntilMs(): number {
     return this.#trust[0] ?? 0

@@ -10,6 +10,8 @@ export interface StartMessage {
   options: NodeOptions
   /** Undefined: it is to mount. */
   resumed: ServedMount | undefined
+  /** Names the mount, over all the daemons that serve it. */
+  mountId: string
   /** Daemons that died before it. */
   restarts: number
 }

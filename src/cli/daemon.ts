@@ -3,6 +3,7 @@ import type { FuseConnection } from '../fuse/fuse-server.ts'
 
 export interface Daemon {
   connection: FuseConnection
+  mountId: string
   supervisorPid: number
   /** Processes that served the mount before, and died. */
   restarts: number

@@ -13,6 +13,7 @@ import { PeerClient } from '../tiers/peers/peer-client.ts'
 import type { PeerReport } from '../tiers/peers/peer-status.ts'
 import { PeersTier } from '../tiers/peers/peers-tier.ts'
 import { packageVersion } from './command-line.ts'
+import type { Daemon } from './daemon.ts'
 import type { NodeOptions } from './node-options.ts'
 
 export class NodeCluster {
@@ -21,7 +22,7 @@ export class NodeCluster {
   readonly view: ClusterView
   #reports: NodeJS.Timeout | undefined
 
-  constructor(options: NodeOptions, address: string) {
+  constructor(options: NodeOptions, address: string, { mountId, restarts }: Daemon) {
     const { apiKey, nvmeDir, nvmeCapacityBytes: capacityBytes } = options
     const self = options.peerId ?? keptPeerId(nvmeDir)
     const logger = loggerOf('CLIENT')
@@ -29,6 +30,7 @@ export class NodeCluster {
       address,
       apiKey: apiKey ?? '',
       peer: { id: self, url: '', capacityBytes, version: packageVersion() },
+      session: { token: mountId, generation: restarts },
       snapshotFile: join(nvmeDir, 'volume.copy'),
       logger,
     })

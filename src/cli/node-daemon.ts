@@ -34,9 +34,9 @@ async function serve(): Promise<void> {
   }
 }
 
-async function runNode({ options, resumed, restarts }: StartMessage): Promise<void> {
+async function runNode({ options, resumed, ...start }: StartMessage): Promise<void> {
   const connection = { fd: CONNECTION_FD, resumed }
-  const daemon = { connection, restarts, supervisorPid: process.ppid, die, replace, checkProgram }
+  const daemon = { ...start, connection, supervisorPid: process.ppid, die, replace, checkProgram }
   await runInForeground({
     subsystem: 'CLIENT',
     options,

@@ -31,9 +31,10 @@ export async function startNode(
   // The caller races it; before that a failure must not count as a lost promise.
   failed.promise.catch(() => undefined)
   const cluster =
-    options.coordinator === 'embedded' ? undefined : new NodeCluster(options, options.coordinator)
+    options.coordinator === 'embedded'
+      ? undefined
+      : new NodeCluster(options, options.coordinator, daemon)
   const node = await openVolume(options, cluster, daemon)
-  if (cluster) cluster.link.lockHolder = node.locks
   const changes = new KernelChanges(logger)
   let api: ApiServer | undefined
   try {
@@ -124,7 +125,7 @@ function advertisedUrl({ advertisedHost }: NodeOptions, url: string): string {
 async function openVolume(
   options: NodeOptions,
   cluster: NodeCluster | undefined,
-  { connection }: Daemon,
+  { connection, mountId }: Daemon,
 ): Promise<VolumeNode> {
   const { cloud: where, nvmeDir } = options
   const cloud = await openCloudTier(tierOptions(where))
@@ -143,7 +144,7 @@ async function openVolume(
       link: cluster?.link,
       peers: cluster?.peers,
       locks: cluster && new LinkLocks(cluster.link),
-      mountLife: connection.resumed ? 'resumed' : 'new',
+      mount: { id: mountId, isResumed: connection.resumed !== undefined },
     })
   } catch (error) {
     await cloud.close()

@@ -8,6 +8,7 @@
  * its mount with it; a daemon does not outlive this process.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -31,6 +32,7 @@ export class Supervisor implements RunningNode {
   readonly #logger: Logger
   readonly #failed: PromiseWithResolvers<never> = Promise.withResolvers()
   #fd = openFuseDevice()
+  #mountId = randomUUID()
   #daemon: ChildProcess | undefined
   #served: Served | undefined
   #stopping: Promise<void> | undefined
@@ -111,7 +113,8 @@ export class Supervisor implements RunningNode {
   #orders(): StartMessage {
     const { port } = new URL(this.#served?.apiUrl ?? `http://localhost:${this.#options.port}`)
     const options = { ...this.#options, port: Number(port) }
-    return { options, resumed: this.#served?.mount, restarts: this.#restarts }
+    const resumed = this.#served?.mount
+    return { options, resumed, mountId: this.#mountId, restarts: this.#restarts }
   }
 
   #take(message: DaemonMessage): void {
@@ -166,6 +169,7 @@ export class Supervisor implements RunningNode {
     abortMountSync(this.#options.mountPoint)
     closeSync(this.#fd)
     this.#fd = openFuseDevice()
+    this.#mountId = randomUUID()
     this.#served = undefined
   }
 

@@ -142,6 +142,7 @@ export class Coordinator {
     const session = known?.token === hello.session ? known : new Session(peer, hello.session, seq)
     this.#sessions.set(peer.id, session)
     session.socket = socket
+    session.renewalAt = undefined
     session.isCurrent &&= session.isTrusted
     session.applied = seq
     session.sent = seq
@@ -214,9 +215,8 @@ export class Coordinator {
     // Nobody waited for it any more: it has to have everything first.
     if (!session.isTrusted) session.isCurrent = false
     this.#advance(session)
-    if (!session.isCurrent || session.isLate(this.#oldestAwaited())) return
-    session.trust()
-    session.send({ kind: 'renewed', at })
+    session.renewalAt = at
+    if (session.isCurrent && !session.isLate(this.#oldestAwaited())) session.renew()
   }
 
   async #answer(session: Session, message: Request): Promise<void> {
@@ -250,19 +250,22 @@ export class Coordinator {
 
   async #operate(
     session: Session,
-    { id, name, args }: NodeMessage & { kind: 'operation' },
+    { id, name, args, once }: NodeMessage & { kind: 'operation' },
   ): Promise<unknown> {
     const { store } = this.#options
     if (!isOperation(name)) throw new FsError('EINVAL', `there is no operation ${name}`)
-    const again = store.find(session.token, id)
+    const [by, operation] = once ? [once.mount, once.request] : [session.token, id]
+    const asker = { peer: session.peer.id, session: by, operation }
+    const again = store.find(asker.session, asker.operation)
     if (again) {
+      const made = madeFile(name, again.value)
+      if (made !== undefined) this.#leases.claim(made, this.#holderOf(session))
       await this.#applied(again.change?.seq ?? 0, session)
       return again.value
     }
     if (name === 'commitContent') {
       this.#leases.requireNoOther(args[0] as number, this.#holderOf(session))
     }
-    const asker = { peer: session.peer.id, session: session.token, operation: id }
     const done = store.perform(asker, name, args as OperationArgs<typeof name>)
     const made = madeFile(name, done.value)
     if (made !== undefined) {
@@ -294,7 +297,7 @@ export class Coordinator {
     }
     if (!session.isCurrent && session.applied === store.seq) {
       session.isCurrent = true
-      session.trust()
+      session.renew()
       store.addSession(session.token)
       if (this.#absent.delete(session.token) && this.#absent.size === 0) this.#start()
       logger.info(`${session.peer.id} (${session.peer.url}) is here`)

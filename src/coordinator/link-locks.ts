@@ -3,9 +3,10 @@
  * lock has no bound; who is interrupted calls it off, and is answered when that is done.
  */
 import type { FileLock, LockKind } from '../base/file-lock.ts'
-import type { LockNeed, LockService } from '../volume/lock-service.ts'
+import type { LockHolder, LockNeed, LockService } from '../volume/lock-service.ts'
 
 export interface LockChannel {
+  lockHolder: LockHolder | undefined
   /** `isEndless`: the answer may take any time; an abort calls the request off. */
   askLock(need: LockNeed, signal: AbortSignal | undefined, isEndless: boolean): Promise<unknown>
 }
@@ -15,6 +16,10 @@ export class LinkLocks implements LockService {
 
   constructor(channel: LockChannel) {
     this.#channel = channel
+  }
+
+  attach(holder: LockHolder): void {
+    this.#channel.lockHolder = holder
   }
 
   async get(

@@ -4,6 +4,7 @@
  * is decoded within bounds and never trusted further than the key that opened the connection.
  */
 import { decode, encode } from '@msgpack/msgpack'
+import type { RequestIdentity } from '../base/current-request.ts'
 import type { LockNeed } from '../volume/lock-service.ts'
 import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import type { Change } from '../metadata/change.ts'
@@ -39,7 +40,14 @@ export interface Hello {
 /** From a node; `id` is answered by a `result`. */
 export type NodeMessage =
   | Hello
-  | { kind: 'operation'; id: number; name: string; args: unknown[] }
+  | {
+      kind: 'operation'
+      id: number
+      name: string
+      args: unknown[]
+      /** Instead of its number on this connection. */
+      once?: RequestIdentity | undefined
+    }
   | { kind: 'sync'; id: number }
   | { kind: 'lease'; id: number; ino: number }
   | { kind: 'lock'; id: number; need: LockNeed }

@@ -14,14 +14,13 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { WebSocket, type RawData } from 'ws'
 import { monotonicMs } from '../base/clock.ts'
-import type { HeldLock } from '../base/file-lock.ts'
 import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { retry } from '../base/retry.ts'
 import { limits } from '../limits.ts'
 import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
-import type { LockNeed } from '../volume/lock-service.ts'
-import type { CoordinatorLink, LinkedNode } from '../volume/coordinator-link.ts'
+import type { LockHolder, LockNeed } from '../volume/lock-service.ts'
+import type { CoordinatorLink, LinkedNode, PerformOptions } from '../volume/coordinator-link.ts'
 import {
   LINK_PATH,
   LINK_VERSION,
@@ -36,26 +35,25 @@ import {
 import type { LockChannel } from './link-locks.ts'
 import { PendingRequests, type LinkRequest } from './pending-requests.ts'
 
-/** Locks that processes of this node hold: volume/node-locks.ts. */
-export interface LockHolder {
-  held(): HeldLock[]
-  lose(locks: readonly HeldLock[]): void
-}
-
 export interface NodeLinkOptions {
   /** `host:port` of the coordinator. */
   address: string
   apiKey: string
   peer: PeerRegistration
+  /** Of a mount that outlives its processes: what one of them was granted, the next one has. */
+  session?: { token: string; generation: number } | undefined
   /** File that a whole copy is received in. */
   snapshotFile: string
   logger: Logger
 }
 
+/** More than one process can make. */
+const REQUESTS_PER_PROCESS = 2 ** 40
+
 export class NodeLink implements CoordinatorLink, LockChannel {
   readonly #options: NodeLinkOptions
-  readonly #session = randomUUID()
-  readonly #pending = new PendingRequests()
+  readonly #session: string
+  readonly #pending: PendingRequests
   readonly #stop = new AbortController()
   readonly #first = Promise.withResolvers<void>()
   #node: LinkedNode | undefined
@@ -78,6 +76,9 @@ export class NodeLink implements CoordinatorLink, LockChannel {
 
   constructor(options: NodeLinkOptions) {
     this.#options = options
+    const { token = randomUUID(), generation = 0 } = options.session ?? {}
+    this.#session = token
+    this.#pending = new PendingRequests(generation * REQUESTS_PER_PROCESS)
     this.#first.promise.catch(() => undefined)
   }
 
@@ -119,8 +120,12 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     await this.#running
   }
 
-  async perform(name: string, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
-    return await this.#ask({ kind: 'operation', name, args: [...args] }, signal, (value) => {
+  async perform(
+    name: string,
+    args: readonly unknown[],
+    { signal, once }: PerformOptions = {},
+  ): Promise<unknown> {
+    return await this.#ask({ kind: 'operation', name, args: [...args], once }, signal, (value) => {
       const made = madeFile(name, value)
       if (made !== undefined) this.#node?.leased(made)
     })

@@ -26,7 +26,12 @@ interface Pending {
 
 export class PendingRequests {
   readonly #pending = new Map<number, Pending>()
-  #last = 0
+  #last: number
+
+  /** Numbers above `last` were not given to any request of the session. */
+  constructor(last = 0) {
+    this.#last = last
+  }
 
   add(
     request: LinkRequest,

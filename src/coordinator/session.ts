@@ -24,6 +24,8 @@ export class Session {
   /** It has every change, and is waited for from then on. */
   isCurrent = false
   #isEnded = false
+  /** When it asked to be trusted, on its own clock; it is told so when it has every change. */
+  renewalAt: number | undefined
   /** Orphans that it has open. */
   readonly held = new Set<number>()
   #trustedUntil = 0
@@ -36,9 +38,12 @@ export class Session {
     this.sent = applied
   }
 
-  /** It may believe its copy for a while more. */
-  trust(): void {
+  /** It may believe its copy for a while more: from when it asked, on its own clock. */
+  renew(): void {
     this.#trustedUntil = monotonicMs() + limits.linkTtlMs
+    const at = this.renewalAt
+    this.renewalAt = undefined
+    if (at !== undefined) this.send({ kind: 'renewed', at })
   }
 
   hasEnded(): boolean {

@@ -45,12 +45,15 @@ export class WriteLeases {
   resume(holder: LeaseHolder, claimed: readonly number[]): void {
     const held = new Set(claimed)
     for (const ino of this.#held.get(holder) ?? []) if (!held.has(ino)) this.giveBack(ino, holder)
-    for (const ino of claimed) {
-      const lease = this.#leases.get(ino)
-      if (lease === undefined) this.grant(ino, holder)
-      // Another has it by now, or waits for it.
-      else if (lease.holder !== holder || lease.isRecalled) holder.recall(ino)
-    }
+    for (const ino of claimed) this.claim(ino, holder)
+  }
+
+  /** A holder believes that it has it. */
+  claim(ino: number, holder: LeaseHolder): void {
+    const lease = this.#leases.get(ino)
+    if (lease === undefined) this.grant(ino, holder)
+    // Another has it by now, or waits for it.
+    else if (lease.holder !== holder || lease.isRecalled) holder.recall(ino)
   }
 
   /** ESTALE where another has it: who came back late must not commit over what that one writes. */

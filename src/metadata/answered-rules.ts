@@ -12,7 +12,7 @@ export const ANSWERED_SCHEMA = `CREATE TABLE IF NOT EXISTS answered (
   )`
 
 /** Operations that would fail, or undo something, when they are done again. */
-const UNREPEATABLE: ReadonlySet<OperationName> = new Set([
+const UNREPEATABLE: ReadonlySet<string> = new Set<OperationName>([
   'create',
   'exchange',
   'link',
@@ -21,7 +21,7 @@ const UNREPEATABLE: ReadonlySet<OperationName> = new Set([
   'rmdir',
   'setXattr',
   'unlink',
-] as const)
+])
 
 const put = change(`INSERT INTO answered (thread, request, result) VALUES (?, ?, ?)
   ON CONFLICT (thread) DO UPDATE SET request = excluded.request, result = excluded.result`)
@@ -32,7 +32,7 @@ const selectLowest = one<{ thread: number }>(
 const shift = change('UPDATE answered SET thread = ? - 1 - thread WHERE thread >= 0')
 const clear = change('DELETE FROM answered')
 
-export function isUnrepeatable(name: OperationName): boolean {
+export function isUnrepeatable(name: string): boolean {
   return UNREPEATABLE.has(name)
 }
 

@@ -1,5 +1,6 @@
 /** Operations of a node whose metadata a coordinator keeps: run again until all is answered. */
 import assert from 'node:assert/strict'
+import { CurrentRequest } from '../base/current-request.ts'
 import { test } from 'node:test'
 import { Blocked, resume } from '../base/blocked.ts'
 import type { Outcome } from '../base/blocked.ts'
@@ -12,7 +13,12 @@ test('numbers of two kinds that one operation reserves are not mixed up', (t) =>
   const mutex = new SharedMutex(new Int32Array(new SharedArrayBuffer(4)))
   const copy = new SqliteEngine(':memory:', mutex)
   t.after(() => copy.close())
-  const engine = new ReplicaEngine(copy, { isMain: true, trustedUntil: () => 0 })
+  const engine = new ReplicaEngine(copy, {
+    isMain: true,
+    mountId: undefined,
+    request: new CurrentRequest(),
+    trustedUntil: () => 0,
+  })
   const numbers = new NumberSource(engine)
   const first: Record<string, number> = { inode: 2, entry: 50_003 }
   const outcomes: Outcome[] = []

@@ -10,6 +10,8 @@
  */
 import { Blocked, takeOutcome } from '../base/blocked.ts'
 import { monotonicMs } from '../base/clock.ts'
+import type { CurrentRequest, RequestIdentity } from '../base/current-request.ts'
+import { isUnrepeatable } from './answered-rules.ts'
 import type { MetadataEngine } from './metadata-engine.ts'
 import type { OperationArgs, OperationName, OperationResult } from './operations.ts'
 import type { SqliteEngine } from './sqlite/sqlite-engine.ts'
@@ -20,6 +22,9 @@ export interface ReplicaEngineOptions {
   isMain: boolean
   /** Milliseconds of the monotonic clock. */
   trustedUntil: () => number
+  /** Of a mount that outlives this process; undefined: nothing is asked again. */
+  mountId: string | undefined
+  request: CurrentRequest
 }
 
 export class ReplicaEngine implements MetadataEngine {
@@ -59,8 +64,15 @@ export class ReplicaEngine implements MetadataEngine {
   #ask(name: string, args: readonly unknown[]): unknown {
     if (!this.#options.isMain) throw new Blocked({ kind: 'main' })
     const outcome = takeOutcome(outcomeKey(name, args))
-    if (outcome === undefined) throw new Blocked({ kind: 'operation', name, args })
-    return outcome.value
+    if (outcome !== undefined) return outcome.value
+    throw new Blocked({ kind: 'operation', name, args, once: this.#identity(name) })
+  }
+
+  /** By which it is known that an operation was run for an earlier process. */
+  #identity(name: string): RequestIdentity | undefined {
+    const { mountId, request } = this.#options
+    if (mountId === undefined || request.unique === 0) return undefined
+    return isUnrepeatable(name) ? { mount: mountId, request: request.unique } : undefined
   }
 }
 

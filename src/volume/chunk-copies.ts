@@ -92,7 +92,7 @@ export class ChunkCopies {
     const away = before.filter((id) => id !== self && !others.includes(id))
     const listed = [self, ...others, ...(others.length >= copies ? [] : away)].join(',')
     if (listed === before.join(',')) return
-    await link.perform('setHolders', [ino, index, id, listed], signal)
+    await link.perform('setHolders', [ino, index, id, listed], { signal })
   }
 
   /** Committed chunks whose list of holders is too short, counting live ones only. */

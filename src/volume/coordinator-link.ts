@@ -2,7 +2,14 @@
  * What a node needs of the coordinator that keeps its volume's metadata, and what the coordinator
  * may ask of the node. `coordinator/node-link.ts` implements the first over the network.
  */
+import type { RequestIdentity } from '../base/current-request.ts'
 import type { Change, CopyState } from '../metadata/change.ts'
+
+export interface PerformOptions {
+  signal?: AbortSignal | undefined
+  /** Under which it may have been asked for by an earlier process: it is run once. */
+  once?: RequestIdentity | undefined
+}
 
 export interface CoordinatorLink {
   /** Id of this node, as peers and chunks name it. */
@@ -10,7 +17,7 @@ export interface CoordinatorLink {
   /** Connects for good; resolves when the node's copy of the metadata is current. */
   open(node: LinkedNode): Promise<void>
   /** Runs an operation there; resolves when every node has applied what it changed. */
-  perform(name: string, args: readonly unknown[], signal?: AbortSignal): Promise<unknown>
+  perform(name: string, args: readonly unknown[], how?: PerformOptions): Promise<unknown>
   /** Everything so far survives the loss of power there. */
   sync(signal?: AbortSignal): Promise<void>
   /** Until no other node may write an inode; `LinkedNode.leased` is called first. */

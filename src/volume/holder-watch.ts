@@ -141,7 +141,7 @@ export class HolderWatch {
         const holders = holdersOf(chunk)
         if (!holders.includes(link.peerId) || this.#has(chunk)) continue
         const others = holders.filter((id) => id !== link.peerId).join(',')
-        await link.perform('setHolders', [chunk.ino, chunk.index, chunk.id, others], signal)
+        await link.perform('setHolders', [chunk.ino, chunk.index, chunk.id, others], { signal })
       }
       const last = page.at(-1)
       if (last === undefined) return
@@ -213,7 +213,7 @@ export class HolderWatch {
     const now = [link.peerId, ...others, ...more]
     const listed = now.length > wanted ? now : [...now, ...before.filter((it) => !now.includes(it))]
     if (listed.join(',') !== reference.holders) {
-      await link.perform('setHolders', [ino, index, id, listed.join(',')], signal)
+      await link.perform('setHolders', [ino, index, id, listed.join(',')], { signal })
     }
   }
 

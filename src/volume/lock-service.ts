@@ -2,7 +2,7 @@
  * The contract between a node and who keeps the file locks of all nodes. Which node asks is known
  * to the service. Every call settles in bounded time, but for a `set` that waits.
  */
-import type { FileLock, LockKind } from '../base/file-lock.ts'
+import type { FileLock, HeldLock, LockKind } from '../base/file-lock.ts'
 
 export interface LockService {
   /** A lock that stands in the way of this one; pid 0 where its holder is on another node. */
@@ -24,8 +24,16 @@ export interface LockService {
     lock: FileLock,
     how: { wait: boolean; signal?: AbortSignal | undefined },
   ): Promise<void>
+  /** Who knows what this node holds; told once, before anything is asked for. */
+  attach?(holder: LockHolder): void
   /** All that the owner holds of that kind on the inode is given back. */
   release(ino: number, owner: string, kind: LockKind): Promise<void>
+}
+
+/** Locks that processes of this node hold: node-locks.ts. */
+export interface LockHolder {
+  held(): HeldLock[]
+  lose(locks: readonly HeldLock[]): void
 }
 
 /** What an operation on locks waits for (see base/blocked.ts): plain data. */

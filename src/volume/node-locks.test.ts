@@ -43,7 +43,7 @@ function nodeOf() {
     set: (ino, owner, lock, how) => late(direct.set(ino, owner, lock, how)),
     release: (ino, owner, kind) => late(direct.release(ino, owner, kind)),
   }
-  const locks = new NodeLocks(service, (error) => failures.push(error))
+  const locks = new NodeLocks(service, { onFailure: (error) => failures.push(error) })
   const set = (lock: FileLock, owner?: string, signal?: AbortSignal) =>
     locks.satisfy(setNeed(lock, owner), signal)
   const release = (owner = 'one', of: 'posix' | 'flock' = 'posix') =>

@@ -28,19 +28,32 @@ interface Holder {
   ending: Promise<unknown> | undefined
 }
 
+export interface NodeLocksOptions {
+  /** What went wrong after the process was answered. */
+  onFailure: (error: unknown) => void
+  /** Held by processes for which an earlier process of this node got them. */
+  held?: readonly HeldLock[]
+  /** Told all that a holder has, before it is answered. */
+  note?: ((holder: string, locks: readonly HeldLock[]) => void) | undefined
+}
+
 type SetNeed = LockNeed & { op: 'set' }
 
 export class NodeLocks {
   readonly #service: LockService
-  readonly #onFailure: (error: unknown) => void
+  readonly #options: NodeLocksOptions
   readonly #holders = new Map<string, Holder>()
   readonly #marks = new LockMarks()
   #waiting = 0
 
-  /** `onFailure`: what went wrong after the process was answered. */
-  constructor(service: LockService, onFailure: (error: unknown) => void) {
+  constructor(service: LockService, options: NodeLocksOptions) {
     this.#service = service
-    this.#onFailure = onFailure
+    this.#options = options
+    for (const { ino, owner, kind, ...range } of options.held ?? []) {
+      const holder = this.#enter(ino, owner, kind)
+      holder.ranges.set(owner, range)
+      this.#leave(holder)
+    }
   }
 
   /** For the threads' `VolumeLocks`. */
@@ -71,9 +84,7 @@ export class NodeLocks {
 
   /** All that this node holds: what it claims when the service was away. */
   held(): HeldLock[] {
-    return [...this.#holders.values()].flatMap(({ ino, owner, kind, ranges }) =>
-      ranges.of(owner).map((range) => ({ ino, owner, kind, ...range })),
-    )
+    return [...this.#holders.values()].flatMap(heldBy)
   }
 
   /** What was claimed and belongs to others by now. */
@@ -129,7 +140,7 @@ export class NodeLocks {
       } catch (error) {
         // A reader came between and holds what was held for writing.
         if (piece.type === 'write') ranges.set(owner, { ...piece, type: granted.type })
-        this.#onFailure(error)
+        this.#options.onFailure(error)
       }
     }
   }
@@ -143,7 +154,7 @@ export class NodeLocks {
     try {
       await this.#service.release(ino, owner, kind)
     } catch (error) {
-      this.#onFailure(error)
+      this.#options.onFailure(error)
     } finally {
       ranges.remove(owner)
     }
@@ -164,10 +175,15 @@ export class NodeLocks {
 
   #leave(holder: Holder): void {
     const { ino, owner, kind, ranges } = holder
+    this.#options.note?.(keyOf(ino, owner, kind), heldBy(holder))
     if (--holder.calls > 0 || !ranges.isEmpty) return
     this.#holders.delete(keyOf(ino, owner, kind))
     if (kind === 'posix') this.#marks.remove(ino)
   }
+}
+
+function heldBy({ ino, owner, kind, ranges }: Holder): HeldLock[] {
+  return ranges.of(owner).map((range) => ({ ino, owner, kind, ...range }))
 }
 
 function keyOf(ino: number, owner: string, kind: LockKind): string {

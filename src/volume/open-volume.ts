@@ -9,14 +9,11 @@ import { now } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import { databasePath, type CacheSettings } from '../cache/node-cache.ts'
 import { NodeDatabase } from '../cache/node-database.ts'
-import { OpenTable } from '../cache/open-table.ts'
 import { Recovery } from '../cache/recovery.ts'
-import { allocateSharedBuffers, SharedState } from '../cache/shared-state.ts'
+import type { SharedState } from '../cache/shared-state.ts'
 import { limits } from '../limits.ts'
-import { ANSWERED_SCHEMA, forgetAnswers, keepAnswers } from '../metadata/answered-rules.ts'
 import { listOrphans } from '../metadata/chunk-rules.ts'
 import type { Durability } from '../metadata/durability.ts'
-import { findInode } from '../metadata/inode-rules.ts'
 import { REPLICA_SCHEMA, SCHEMA } from '../metadata/schema.ts'
 import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
 import { getSetting, totals } from '../metadata/volume-rules.ts'
@@ -25,6 +22,7 @@ import type { TierStorage } from '../tiers/tier-storage.ts'
 import type { DirectoryLock } from './directory-lock.ts'
 import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
+import { LASTING_SCHEMA, LastingMount, type MountIdentity } from './lasting-mount.ts'
 import type { LockService } from './lock-service.ts'
 import { NodeLocks } from './node-locks.ts'
 import { Replica } from './replica.ts'
@@ -54,12 +52,10 @@ export interface VolumeNodeOptions extends CacheSettings {
   /** Keeps the file locks of all nodes; undefined: the kernel keeps them, for this node. */
   locks?: LockService | undefined
   /** The mount outlives this process, or has outlived its predecessor; undefined: neither. */
-  mountLife?: MountLife | undefined
+  mount?: MountIdentity | undefined
   /** Other nodes to get chunks from. */
   peers?: PeersTier | undefined
 }
-
-export type MountLife = 'new' | 'resumed'
 
 export interface OpenedVolume {
   lock: DirectoryLock
@@ -77,26 +73,26 @@ export async function openVolume(
   lock: DirectoryLock,
 ): Promise<OpenedVolume> {
   const { cloud, logger, spaceDirectory, durability, link, ...others } = options
-  const { peers: _peers, locks: service, mountLife, ...cache } = others
-  const table = mountLife && new OpenTable(options.directory, { resumed: mountLife === 'resumed' })
-  const buffers = allocateSharedBuffers(table?.path)
-  const shared = new SharedState(buffers)
-  const engine = openMetadata(options.directory, shared)
-  engine.transact(mountLife === 'resumed' ? keepAnswers() : forgetAnswers())
+  const { peers: _peers, locks: service, mount, ...cache } = others
+  const lasting = new LastingMount(options.directory, mount)
+  const { buffers, shared } = lasting
   BackingFiles.prepare(options.directory)
-  const files = new BackingFiles(options.directory, () => 0)
-  table?.restore(shared, {
-    isNameless: (ino) => {
-      const row = engine.read(findInode(ino))
-      return row && row.nlink === 0
-    },
-    sizeOf: (ino) => files.stat(ino)?.size ?? 0,
-  })
+  const engine = openMetadata(options.directory, shared)
+  const left = lasting.takeOver(engine)
+  const locks =
+    service &&
+    new NodeLocks(service, {
+      onFailure: (error) => logger.warn(`file locks: ${describe(error)}`),
+      held: left.locks,
+      note: lasting.lockNotes(engine),
+    })
+  if (locks) service.attach?.(locks)
   let identity: VolumeIdentity
   let replica: Replica | undefined
   try {
     if (link) {
       replica = new Replica(engine, shared, link.peerId, logger)
+      for (const ino of left.nameless) replica.hold(ino)
       await link.open(replica)
       identity = await joinVolume(options, engine, link)
     } else {
@@ -114,8 +110,6 @@ export async function openVolume(
     cache.chunkSize = identity.chunkSize
   }
   NodeDatabase.prepare(databasePath(options.directory), shared.nodeDatabase)
-  const locks =
-    service && new NodeLocks(service, (error) => logger.warn(`file locks: ${describe(error)}`))
   const settings = {
     cache,
     buffers,
@@ -124,11 +118,11 @@ export async function openVolume(
     cloudName: cloud.name,
     durability,
     isReplica: link !== undefined,
+    mountId: mount?.id,
   }
   const thread = openVolumeThread(settings, () => undefined)
   const recovery = new Recovery(thread.cache, thread.committer, logger)
-  const resumed = mountLife === 'resumed'
-  recovery.run((ino, base) => replica?.baseOf(ino, base) ?? base, { resumed })
+  recovery.run((ino, base) => replica?.baseOf(ino, base) ?? base, { resumed: mount?.isResumed })
   if (!link) purgeOrphans(thread)
   const total = thread.engine.read(totals())
   thread.cache.shared.setCounter('volumeFiles', total.files)
@@ -139,7 +133,8 @@ export async function openVolume(
 function openMetadata(directory: string, shared: SharedState): SqliteEngine {
   const engine = new SqliteEngine(metadataPath(directory), shared.metadataDatabase)
   try {
-    for (const statement of [...SCHEMA, REPLICA_SCHEMA, ANSWERED_SCHEMA]) engine.execute(statement)
+    for (const statement of [...SCHEMA, REPLICA_SCHEMA, ...LASTING_SCHEMA])
+      engine.execute(statement)
     return engine
   } catch (error) {
     engine.close()

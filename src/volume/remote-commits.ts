@@ -137,11 +137,11 @@ export class RemoteCommits implements RemoteMetadata {
     }
   }
 
-  async perform({ name, args }: Need & { kind: 'operation' }): Promise<Outcome> {
+  async perform({ name, args, once }: Need & { kind: 'operation' }): Promise<Outcome> {
     const key = outcomeKey(name, args)
     try {
       // Not given up half-way: whether the name was made would be in doubt.
-      if (name !== 'sync') return { key, value: await this.#link.perform(name, args) }
+      if (name !== 'sync') return { key, value: await this.#link.perform(name, args, { once }) }
       await this.#link.sync()
       return { key }
     } catch (error) {

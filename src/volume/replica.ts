@@ -40,7 +40,9 @@ export class Replica implements LinkedNode {
   readonly #held = new Set<number>()
   /** Commits of this node that came in before anything else of it ran. */
   #ownCommits: { ino: number; base: number }[] = []
-  kernel: KernelMemory | undefined
+  #kernel: KernelMemory | undefined
+  /** Files that changed while the kernel could not be told. */
+  readonly #untold = new Set<number>()
   /** Told of chunks that became durable, and of inodes that are gone. */
   onEffects: ((effects: Change['effects']) => void) | undefined
 
@@ -58,6 +60,20 @@ export class Replica implements LinkedNode {
     this.#ownCommits = []
   }
 
+  get kernel(): KernelMemory | undefined {
+    return this.#kernel
+  }
+
+  /** From here on the kernel is told, also of what it missed. */
+  set kernel(kernel: KernelMemory | undefined) {
+    this.#kernel = kernel
+    for (const ino of this.#untold) {
+      this.#forgetPages(ino)
+      this.#shared.countStalePages(ino, -1)
+    }
+    this.#untold.clear()
+  }
+
   state(): CopyState {
     return this.#engine.read(copyState())
   }
@@ -66,6 +82,8 @@ export class Replica implements LinkedNode {
     this.#engine.takeOver(path, [...TABLES, 'replica'])
     const { store, seq } = this.state()
     this.#engine.transact(setCopyState({ store, seq }))
+    // Nothing tells which files changed.
+    this.#shared.countAllStalePages()
     if (this.#thread) this.reconcileAll()
   }
 
@@ -75,9 +93,12 @@ export class Replica implements LinkedNode {
     for (const { effects, origin } of changes) {
       this.#shared.add('volumeFiles', effects.files)
       this.#shared.add('volumeBytes', effects.bytes)
-      if (!this.#thread) continue
-      const isOwn = origin === this.#self
       for (const ino of effects.orphaned) this.#orphan(ino)
+      if (!this.#thread) {
+        for (const ino of effects.contents) this.#missed(ino)
+        continue
+      }
+      const isOwn = origin === this.#self
       for (const ino of effects.purged) this.#purge(ino)
       if (!isOwn) for (const ino of effects.contents) this.changeContent(ino)
       if (!isOwn) for (const ino of effects.attributes) this.kernel?.forgetAttributes(ino)
@@ -234,15 +255,28 @@ export class Replica implements LinkedNode {
       return
     }
     this.#reconcile(ino)
-    const told = this.kernel?.forgetPages(ino)
-    if (told === undefined) return
+    this.#forgetPages(ino)
+  }
+
+  #forgetPages(ino: number): void {
+    if (!this.#kernel) {
+      this.#missed(ino)
+      return
+    }
     // Not waited for: who works on a page may wait for the coordinator. Who opens drops them.
     this.#shared.countStalePages(ino, 1)
-    told.then(
+    this.#kernel.forgetPages(ino).then(
       () => this.#shared.countStalePages(ino, -1),
       // It stays counted: who opens the file drops the pages.
       (error: unknown) => this.#logger.warn(`pages of inode ${ino}: ${describe(error)}`),
     )
+  }
+
+  /** A mount that an earlier process served has pages of it, and nobody to tell it yet. */
+  #missed(ino: number): void {
+    if (this.#untold.has(ino)) return
+    this.#untold.add(ino)
+    this.#shared.countStalePages(ino, 1)
   }
 
   /** Drops what the cache has of other contents than the committed one. */
@@ -255,6 +289,11 @@ export class Replica implements LinkedNode {
         if (row.state !== DIRTY) this.#reconcileChunk(ino, row, dropped)
       }
       removeAsides(database, files, dropped)
+      const isAhead = this.#shared.findOpen(ino)?.committing === true
+      // Else recovery would take it for a commit that the metadata does not have.
+      if (!isAhead && !database.hasUploads(ino)) {
+        database.transaction(() => database.deleteJournaled(ino))
+      }
       this.#cutFile(ino)
       this.#shared.bumpChunks(ino)
     })

@@ -31,6 +31,8 @@ export interface ThreadSettings {
   durability: Durability
   /** A coordinator keeps the metadata; what is here is a copy. */
   isReplica: boolean
+  /** Of a mount that outlives this process. */
+  mountId: string | undefined
 }
 
 /** A reader came to a chunk that was fetched ahead of it. */
@@ -64,12 +66,14 @@ export function openVolumeThread(
   }
   const path = metadataPath(cacheSettings.directory)
   const request = new CurrentRequest()
+  const { mountId } = settings
   // Where the mount ends with the process, nothing is asked again.
-  const livesOn = typeof buffers.entries === 'string'
-  const options = { onEffects: count, ...(livesOn ? { request } : {}) }
+  const options = { onEffects: count, ...(mountId === undefined ? {} : { request }) }
   const local = new SqliteEngine(path, shared.metadataDatabase, options)
   const trustedUntil = (): number => shared.trustedUntilMs
-  const engine = settings.isReplica ? new ReplicaEngine(local, { isMain, trustedUntil }) : local
+  const engine = settings.isReplica
+    ? new ReplicaEngine(local, { isMain, trustedUntil, mountId, request })
+    : local
   const numbers = new NumberSource(engine)
   const index = new MetadataIndex(engine, numbers, cacheSettings.chunkSize)
   const cache = new NodeCache(cacheSettings, buffers, { index, request })

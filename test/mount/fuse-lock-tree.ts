@@ -36,7 +36,9 @@ class LockTree extends MemoryTree {
 
 export async function mountLockTree(t: TestContext, table: FileLocks, session: string) {
   const failures: unknown[] = []
-  const locks = new NodeLocks(lockSession(table, session), (error) => failures.push(error))
+  const locks = new NodeLocks(lockSession(table, session), {
+    onFailure: (error) => failures.push(error),
+  })
   const server = await mountMemoryTree(t, {
     remoteLocks: true,
     fileSystem: new LockTree(locks.marks),
