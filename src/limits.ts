@@ -341,4 +341,10 @@ export const limits = {
   fileTierLeftoverMs: 3_600_000,
   /** Tries to put an object into a folder that deletions keep taking away. */
   fileTierPlaceAttempts: 20,
+  /** Bytes of a file that a stream reads at once: few calls, little memory. */
+  fileReadBytes: 256 * KIB,
+  /** A page of a file in memory, bytes: sparse files take memory by the page. */
+  memoryPageBytes: 64 * KIB,
+  /** Largest file that is kept in memory, bytes: a Map of pages slows down far above it. */
+  memoryFileBytes: 64 * 1024 * MIB,
 } as const

@@ -13,11 +13,11 @@ const LAYERS = [
   ['dashboard'],
   ['http', 'coordinator'],
   ['fuse'],
-  ['cachefs'],
   ['volume'],
   ['cache', 'metadata'],
-  ['tiers'],
+  ['cachefs'],
   ['filesystem'],
+  ['tiers'],
   ['base', 'limits.ts'],
 ]
 
