@@ -16,17 +16,9 @@ export async function realPath(
   path: string,
   options: CallOptions = {},
 ): Promise<string> {
-  if (!files.features.symlinks) {
-    await files.lstat(path, options)
-    return path
-  }
-  const walk = new PathWalk(path)
-  for (let at = walk.next(); at !== undefined; at = walk.next()) {
-    const stats = await files.lstat(at, options)
-    if (stats.isSymbolicLink()) walk.follow(await files.readlink(at, options))
-    else if (!stats.isDirectory() && !walk.isLast) throw failure('ENOTDIR', 'realpath', path)
-  }
-  return walk.path
+  const place = await realPlace(files, path, options)
+  await files.lstat(place, options)
+  return place
 }
 
 /** As `realPath`, but the last name may be missing: where it would be made. */
@@ -35,15 +27,19 @@ export async function realPlace(
   path: string,
   options: CallOptions = {},
 ): Promise<string> {
-  try {
-    return await realPath(files, path, options)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT' || path === '/') throw error
-    return childOf(
-      await realPath(files, parentOf(path), options),
-      path.slice(path.lastIndexOf('/') + 1),
-    )
+  if (!files.features.symlinks) return path
+  const walk = new PathWalk(path)
+  for (let at = walk.next(); at !== undefined; at = walk.next()) {
+    const stats = await files.lstat(at, options).catch((error: unknown) => {
+      if (walk.isLast && codeOf(error) === 'ENOENT') return undefined
+      throw error
+    })
+    if (stats?.isSymbolicLink() === true) walk.follow(await files.readlink(at, options))
+    else if (stats?.isDirectory() === false && !walk.isLast) {
+      throw failure('ENOTDIR', 'realpath', path)
+    }
   }
+  return walk.path
 }
 
 /** Goes down a path name by name; links put their target's names in front of what is left. */

@@ -8,7 +8,7 @@ import { assertNone, codeFiles, place, productFiles } from './source-files.ts'
 
 /** From the top down; a line's folders stand side by side and do not know each other. */
 const LAYERS = [
-  ['index.ts'],
+  ['index.ts', 'browser.ts'],
   ['cli'],
   ['dashboard'],
   ['http', 'coordinator'],
