@@ -1,8 +1,31 @@
 /**
- * What `import ... from 'cachefs'` gives: the contracts that file systems and tiers speak, and the
- * one error they all throw. The only file that is public; anything else may change in any release.
+ * What `import ... from 'cachefs'` gives: file systems that all keep one contract, and the one
+ * error they throw. The only file that is public; anything else may change in any release.
  */
 export { FsError } from './base/fs-error.ts'
 export type { FsErrorCode, FsErrorDetails } from './base/fs-error.ts'
-export type { CallOptions, DirectoryEntry, FileStat, FileSystem } from './filesystem/file-system.ts'
+export type { BackgroundError, CacheLogger, ErrorListener } from './cachefs/background-errors.ts'
+export type { CacheCounters } from './cachefs/cache-counters.ts'
+export { CacheFS } from './cachefs/cache-fs.ts'
+export type { CacheStatus, CacheTotals } from './cachefs/cache-fs.ts'
+export type { CacheOptions, ConflictPolicy } from './cachefs/cache-options.ts'
+export type { Content, TextEncoding } from './filesystem/file-bytes.ts'
+export { FileHandle } from './filesystem/file-handle.ts'
+export type * from './filesystem/file-system.ts'
+export type { OpenFile } from './filesystem/open-file.ts'
+export type { OpenFlags } from './filesystem/open-flags.ts'
+export { AzureFS } from './filesystem/azure/azure-fs.ts'
+export type { AzureOptions } from './filesystem/azure/azure-fs.ts'
+export { FileServer, answerFor } from './filesystem/http/file-server.ts'
+export { HttpFS } from './filesystem/http/http-fs.ts'
+export type { HttpOptions } from './filesystem/http/http-fs.ts'
+export { LocalFS } from './filesystem/local/local-fs.ts'
+export { MemoryFS } from './filesystem/memory/memory-fs.ts'
+export { PortableFileSystem } from './filesystem/portable-file-system.ts'
+export { ReadOnlyFS } from './filesystem/read-only-fs.ts'
+export { S3FS } from './filesystem/s3/s3-fs.ts'
+export type { S3Options } from './filesystem/s3/s3-fs.ts'
+export { Dirent, Stats } from './filesystem/stats.ts'
+export type { FileKind, StatFields } from './filesystem/stats.ts'
+export { SubFS } from './filesystem/sub-fs.ts'
 export type { ListedObject, ReadOptions, TierStorage, WriteOptions } from './tiers/tier-storage.ts'

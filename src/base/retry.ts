@@ -7,8 +7,7 @@
  * Invariants: an abort ends the wait at once; what is thrown at the end is the last failure
  * itself. `AttemptRate` caps how often something may be tried at all, however many ask.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
-import { abortError, throwIfAborted } from './abort.ts'
+import { throwIfAborted } from './abort.ts'
 import { limits } from '../limits.ts'
 
 export interface RetryOptions {
@@ -68,11 +67,16 @@ export function backoffMs(
 
 /** A wait that an abort ends. */
 export async function pause(delayMs: number, signal?: AbortSignal): Promise<void> {
-  try {
-    await sleep(delayMs, undefined, signal === undefined ? {} : { signal })
-  } catch (error) {
-    throw signal?.aborted ? abortError(signal, 'waiting to try again') : error
-  }
+  throwIfAborted(signal, 'waiting to try again')
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, delayMs)
+  const onAbort = (): void => resolve()
+  signal?.addEventListener('abort', onAbort, { once: true })
+  await promise.finally(() => {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
+  })
+  throwIfAborted(signal, 'waiting to try again')
 }
 
 /** At most so many attempts in any minute: a sliding window of their times. */

@@ -4,7 +4,7 @@
  * one is a status; what goes wrong later cuts the answer off, so that it does not look complete.
  */
 import { Readable } from 'node:stream'
-import type { DirectoryEntry } from '../filesystem/file-system.ts'
+import type { DirectoryEntry } from '../filesystem/file-store.ts'
 
 /** Read so far before anything is written: a directory that cannot be read says so here. */
 export async function listing(

@@ -9,12 +9,12 @@
 import { randomBytes } from 'node:crypto'
 import { Readable, Transform, pipeline } from 'node:stream'
 import { FsError } from '../base/fs-error.ts'
-import type { FileStat, FileSystem } from '../filesystem/file-system.ts'
+import type { FileStat, FileStore } from '../filesystem/file-store.ts'
 import { contentRange } from './byte-ranges.ts'
 import type { ByteRange } from './byte-ranges.ts'
 
 export interface FileVersion {
-  files: FileSystem
+  files: FileStore
   path: string
   stat: FileStat
   signal: AbortSignal

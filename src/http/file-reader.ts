@@ -8,7 +8,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { FsError, codeOf } from '../base/fs-error.ts'
-import type { FileStat, FileSystem } from '../filesystem/file-system.ts'
+import type { FileStat, FileStore } from '../filesystem/file-store.ts'
 import { limits } from '../limits.ts'
 import { contentRange, parseRanges } from './byte-ranges.ts'
 import { clientSignal } from './client-signal.ts'
@@ -23,10 +23,10 @@ import { judge, quoted, rangesApply } from './preconditions.ts'
 const SIZE_SUFFIX = '/size'
 
 export class FileReader {
-  readonly #files: FileSystem
+  readonly #files: FileStore
   readonly #prefix: string
 
-  constructor(files: FileSystem, prefix: string) {
+  constructor(files: FileStore, prefix: string) {
     this.#files = files
     this.#prefix = prefix
   }

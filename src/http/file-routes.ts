@@ -3,7 +3,7 @@
  * knows of it.
  */
 import type { FastifyInstance } from 'fastify'
-import type { FileSystem } from '../filesystem/file-system.ts'
+import type { FileStore } from '../filesystem/file-store.ts'
 import { FileReader } from './file-reader.ts'
 import { FileWriter } from './file-writer.ts'
 import { HttpError } from './http-error.ts'
@@ -12,7 +12,7 @@ const PREFIX = '/api/files/'
 const URL = `${PREFIX}*`
 
 export interface FileRoutesOptions {
-  files: FileSystem
+  files: FileStore
   maxUploadBytes: number
 }
 

@@ -11,20 +11,20 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { FsError, codeOf } from '../base/fs-error.ts'
 import { KeyedMutex } from '../base/keyed-mutex.ts'
 import type { Permit } from '../base/semaphore.ts'
-import type { FileStat, FileSystem } from '../filesystem/file-system.ts'
+import type { FileStat, FileStore } from '../filesystem/file-store.ts'
 import { clientSignal } from './client-signal.ts'
 import { filePath, namesDirectory } from './file-path.ts'
 import { HttpError } from './http-error.ts'
 import { judge, quoted } from './preconditions.ts'
 
 export interface FileWriterOptions {
-  files: FileSystem
+  files: FileStore
   prefix: string
   maxUploadBytes: number
 }
 
 export class FileWriter {
-  readonly #files: FileSystem
+  readonly #files: FileStore
   readonly #prefix: string
   readonly #maxUploadBytes: number
   readonly #turns = new KeyedMutex<string>()

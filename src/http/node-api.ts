@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 import type { Logger } from '../base/logger.ts'
 import type { ChunkExchange } from '../cache/chunk-exchange.ts'
-import type { FileSystem } from '../filesystem/file-system.ts'
+import type { FileStore } from '../filesystem/file-store.ts'
 import { ApiServer } from './api-server.ts'
 import type { Address } from './api-server.ts'
 import { chunkRoutes } from './chunk-routes.ts'
@@ -16,7 +16,7 @@ import { nodeRoutes } from './node-routes.ts'
 import type { NodeStatus } from './node-status.ts'
 
 export interface NodeApiOptions {
-  files: FileSystem
+  files: FileStore
   node: NodeStatus
   apiKey: string | undefined
   maxUploadBytes: number

@@ -3,7 +3,7 @@
  * in whole seconds, which is all that HTTP dates have.
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import type { FileStat } from '../filesystem/file-system.ts'
+import type { FileStat } from '../filesystem/file-store.ts'
 
 /** What to answer instead of going on. */
 export type Verdict = 'go on' | 'not modified' | 'precondition failed'

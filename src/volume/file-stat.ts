@@ -1,5 +1,5 @@
 /** What the volume's attributes are to those who ask by path. */
-import type { DirectoryEntry, FileStat } from '../filesystem/file-system.ts'
+import type { DirectoryEntry, FileStat } from '../filesystem/file-store.ts'
 import type { Attributes } from '../filesystem/inode-file-system.ts'
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
 

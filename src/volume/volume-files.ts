@@ -8,12 +8,7 @@ import { Readable } from 'node:stream'
 import { Blocked, resume, type Outcome } from '../base/blocked.ts'
 import { throwIfAborted } from '../base/abort.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
-import type {
-  CallOptions,
-  DirectoryEntry,
-  FileStat,
-  FileSystem,
-} from '../filesystem/file-system.ts'
+import type { CallOptions, DirectoryEntry, FileStat, FileStore } from '../filesystem/file-store.ts'
 import {
   ROOT_INODE,
   type Attributes,
@@ -57,7 +52,7 @@ interface Entry {
   attributes: Attributes | undefined
 }
 
-export class VolumeFiles implements FileSystem {
+export class VolumeFiles implements FileStore {
   readonly #options: VolumeFilesOptions
   readonly #volume: Volume
   readonly #satisfy: VolumeFilesOptions['satisfy']

@@ -8,16 +8,16 @@ import { assertNone, codeFiles, place, productFiles } from './source-files.ts'
 
 /** From the top down; a line's folders stand side by side and do not know each other. */
 const LAYERS = [
-  ['index.ts'],
+  ['index.ts', 'browser.ts'],
   ['cli'],
   ['dashboard'],
   ['http', 'coordinator'],
   ['fuse'],
-  ['cachefs'],
   ['volume'],
   ['cache', 'metadata'],
-  ['tiers'],
+  ['cachefs'],
   ['filesystem'],
+  ['tiers'],
   ['base', 'limits.ts'],
 ]
 

@@ -9,7 +9,7 @@ import ts from 'typescript'
 
 export const ROOT = resolve(import.meta.dirname, '../..')
 
-const CODE_FOLDERS = 'src,test,benchmarks,scripts'
+const CODE_FOLDERS = 'src,test,benchmarks,scripts,examples'
 const TEXT_GLOBS = [
   `{${CODE_FOLDERS},bin,docs,k8s,systemd,.ci,.github}/**/*`,
   '*.{md,json,js,yml,yaml}',

@@ -57,10 +57,7 @@ export class AzureTier implements TierStorage {
     const url = endpointUrl(options)
     this.#folder = folderOf(options.prefix)
     this.name = `azure://${account}/${container}/${this.#folder}`.replace(/\/$/, '')
-    this.#container = new BlobServiceClient(url.href, credentialOf(options), {
-      retryOptions: { maxTries: 1 },
-      keepAliveOptions: { enable: true },
-    }).getContainerClient(container)
+    this.#container = azureContainer(options)
     const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : url.port
     const explain = (error: unknown): ReturnType<typeof azureReason> => azureReason(error, options)
     this.#caller = new CloudCaller({ name: this.name, host: `${url.hostname}:${port}`, explain })
@@ -203,8 +200,16 @@ interface Destroyable {
   destroy(): void
 }
 
+/** As every caller here wants it: nothing is tried again by the SDK. */
+export function azureContainer(options: AzureTierOptions): ContainerClient {
+  return new BlobServiceClient(endpointUrl(options).href, credentialOf(options), {
+    retryOptions: { maxTries: 1 },
+    keepAliveOptions: { enable: true },
+  }).getContainerClient(options.container)
+}
+
 /** `https://account.blob.core.windows.net`, or what was given, with the account where it lacks. */
-function endpointUrl({ account, endpoint }: AzureTierOptions): URL {
+export function endpointUrl({ account, endpoint }: AzureTierOptions): URL {
   if (endpoint === undefined) return new URL(`https://${account}.blob.core.windows.net`)
   if (!URL.canParse(endpoint) || !/^https?:/.test(endpoint)) {
     throw new FsError('EINVAL', 'the Azure endpoint is no URL such as http://127.0.0.1:10000/NAME')

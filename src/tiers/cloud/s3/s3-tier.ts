@@ -65,15 +65,15 @@ export class S3Tier implements TierStorage {
   }
 
   private constructor(options: S3TierOptions) {
-    const { bucket, region, endpoint } = options
+    const { bucket, region } = options
     if (bucket === '') throw new FsError('EINVAL', 'the bucket has no name: set --s3-bucket')
     if (region === '') throw new FsError('EINVAL', 'no region: set --s3-region')
     this.#options = options
     this.#bucket = bucket
     this.#folder = folderOf(options.prefix)
     this.name = `s3://${bucket}/${this.#folder}`.replace(/\/$/, '')
-    this.#client = new S3Client(clientConfig(options))
-    const host = endpoint === undefined ? `s3.${region}.amazonaws.com:443` : hostOf(endpoint)
+    this.#client = new S3Client(s3ClientConfig(options))
+    const host = s3Host(options)
     const explain = (error: unknown): ReturnType<typeof s3Reason> => s3Reason(error, options)
     this.#caller = new CloudCaller({ name: this.name, host, explain })
   }
@@ -252,7 +252,7 @@ export class S3Tier implements TierStorage {
   }
 }
 
-function clientConfig(options: S3TierOptions): S3ClientConfig {
+export function s3ClientConfig(options: S3TierOptions): S3ClientConfig {
   const { region, endpoint, accessKeyId, secretAccessKey } = options
   if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
     throw new FsError('EINVAL', 'S3 needs both access keys, or neither')
@@ -286,7 +286,9 @@ function confirms(answer: PutObjectCommandOutput, digest: ObjectDigest): boolean
   return answer.ETag?.replaceAll('"', '').toLowerCase() === digest.md5Hex
 }
 
-function hostOf(endpoint: string): string {
+/** `host:port` of the store, for messages. */
+export function s3Host({ region, endpoint }: S3TierOptions): string {
+  if (endpoint === undefined) return `s3.${region}.amazonaws.com:443`
   if (!URL.canParse(endpoint) || !/^https?:/.test(endpoint)) {
     throw new FsError('EINVAL', `the S3 endpoint is no URL such as http://127.0.0.1:9000`)
   }

@@ -1,0 +1,119 @@
+/**
+ * Puts the parts of a CacheFS together, and does what concerns them all. The parts know each other
+ * only as far as they were given each other here.
+ */
+import type { FileSystem } from '../filesystem/file-system.ts'
+import { BackgroundErrors } from './background-errors.ts'
+import { newCounters } from './cache-counters.ts'
+import { CacheLocks } from './cache-locks.ts'
+import { settle } from './cache-options.ts'
+import type { CacheOptions, CacheSettings } from './cache-options.ts'
+import { CachedFiles } from './cached-files.ts'
+import { CachedNames } from './cached-names.ts'
+import { ChangeLog } from './change-log.ts'
+import { ContentReader } from './content-reader.ts'
+import { NEVER } from './entry.ts'
+import type { Entry } from './entry.ts'
+import type { Change } from './change.ts'
+import { CacheMemory } from './cache-memory.ts'
+import { EntryTree } from './entry-tree.ts'
+import { LocalCopies } from './local-copies.ts'
+import { RESERVED, RemoteView } from './remote-view.ts'
+import { RemoteWriter } from './remote-writer.ts'
+import { WriteQueue } from './write-queue.ts'
+
+export class CacheCore {
+  readonly settings: CacheSettings
+  readonly counters = newCounters()
+  readonly errors: BackgroundErrors
+  readonly tree = new EntryTree()
+  readonly copies: LocalCopies
+  readonly queue: WriteQueue
+  readonly view: RemoteView
+  readonly names: CachedNames
+  readonly files: CachedFiles
+  readonly #locks = new CacheLocks()
+  readonly #local: FileSystem
+  readonly memory: CacheMemory
+  #opening: Promise<void> | undefined
+
+  constructor(local: FileSystem, remote: FileSystem, options: CacheOptions) {
+    const settings = settle(options)
+    const { counters, tree } = this
+    const locks = this.#locks
+    this.#local = local
+    this.settings = settings
+    this.errors = new BackgroundErrors(settings.logger)
+    const onChange = (entry: Entry): void => this.memory.changed(entry)
+    const { now, blockBytes, maxBytes } = settings
+    this.copies = new LocalCopies({
+      ...{ local, remote, locks, counters, blockBytes, maxBytes, onChange },
+      onGone: (entry) => this.memory.gone(entry),
+      settled: (path, call) => this.view.settled(path, call),
+    })
+    const { copies, errors } = this
+    const reader = new ContentReader(local, locks)
+    const onEnd = (change: Change): void => {
+      log.end(change)
+      onChange(change.entry)
+    }
+    const writer = new RemoteWriter({
+      ...{ remote, tree, copies, reader, errors, counters, settings, onEnd },
+    })
+    this.queue = new WriteQueue({ ...settings, run: (...it) => writer.run(...it) })
+    const { queue } = this
+    this.view = new RemoteView({ remote, tree, copies, queue, counters, settings, onChange })
+    const { view } = this
+    const log = new ChangeLog(tree, queue, counters)
+    this.memory = new CacheMemory(tree, log, queue, locks)
+    const onDirty = (entry: Entry): Promise<void> => log.dirty(entry)
+    this.names = new CachedNames({ local, remote, tree, view, copies, locks, queue, log, now })
+    const { names } = this
+    this.files = new CachedFiles({
+      ...{ local, tree, names, copies, locks, log, blockBytes, now, onDirty },
+    })
+    if (settings.journal === false) return
+    const parts = { local, tree, copies, log, blockBytes, now }
+    this.#opening = this.memory.open(settings.journal, parts)
+    // Every call waits for it and hears of its failure.
+    this.#opening.catch(() => undefined)
+  }
+
+  /** The journal, where there is one, has been read. */
+  async ready(): Promise<void> {
+    await this.#opening
+  }
+
+  /** Our own files on the local side. */
+  isReserved(path: string): boolean {
+    return path === `/${RESERVED}` || path.startsWith(`/${RESERVED}/`)
+  }
+
+  /** Forgets what is wanted gone, where the remote has it as it is: how many entries. */
+  async forget(isWanted: (entry: Entry) => boolean): Promise<number> {
+    let count = 0
+    for (const entry of [...this.tree.root.all()].reverse()) {
+      if (!isFree(entry) || !isWanted(entry)) continue
+      using _names = await this.#locks.shareNames()
+      using _entry = await this.#locks.entry(entry)
+      // The first look was before the wait.
+      if (!isFree(entry)) continue
+      if (entry.copy !== undefined) {
+        const { path } = entry
+        this.copies.abandon(entry)
+        await this.#local.rm(path, { force: true })
+      }
+      entry.listedMs = NEVER
+      entry.validatedMs = NEVER
+      if (entry.parent === undefined || entry.children.size > 0) continue
+      entry.parent.listedMs = NEVER
+      this.tree.detach(entry)
+      count++
+    }
+    return count
+  }
+}
+
+function isFree(entry: Entry): boolean {
+  return !entry.isDetached && !entry.hasPins && (entry.copy?.users ?? 0) === 0
+}

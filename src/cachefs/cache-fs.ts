@@ -1,0 +1,320 @@
+/**
+ * Any local file system in front of any remote one. Reads are answered from the local side while
+ * what is there is valid, and fetched from the remote else; writes take effect on the local side at
+ * once and go to the remote in the background.
+ *
+ *     await using files = new CacheFS(new LocalFS('/var/cache/data'), new HttpFS(url))
+ *     await files.writeFile('/report.txt', 'done')   // at local speed
+ *     await files.wait()                             // the remote has it
+ *
+ * The parts: a tree of entries (what is known of each name), copies (contents on the local side), a
+ * view of the remote (looks up, revalidates), a queue of changes on their way, and a writer that
+ * makes them at the remote.
+ */
+import { FsError, codeOf } from '../base/fs-error.ts'
+import { failure } from '../filesystem/failure.ts'
+import { childOf, normalize } from '../filesystem/file-path.ts'
+import type {
+  AttributeChanges,
+  CallOptions,
+  ContentOptions,
+  Features,
+  FileSystem,
+  ReplaceOptions,
+} from '../filesystem/file-system.ts'
+import type { OpenFile } from '../filesystem/open-file.ts'
+import type { OpenFlags } from '../filesystem/open-flags.ts'
+import { PortableFileSystem } from '../filesystem/portable-file-system.ts'
+import { Dirent } from '../filesystem/stats.ts'
+import type { Stats } from '../filesystem/stats.ts'
+import { limits } from '../limits.ts'
+import type { BackgroundError, ErrorListener } from './background-errors.ts'
+import type { CacheCounters } from './cache-counters.ts'
+import { CacheCore } from './cache-core.ts'
+import { checkNumber } from './cache-options.ts'
+import type { CacheOptions } from './cache-options.ts'
+import { NEVER } from './entry.ts'
+
+export interface CacheStatus {
+  /** Its content is on the local side: all of it, or some. */
+  cached: boolean
+  cachedBytes: number
+  /** What is known of it may be served without asking the remote. */
+  valid: boolean
+  /** When that ends; undefined where it never was known, and while changes are on their way. */
+  expiresAt: Date | undefined
+  /** Changes made here have not reached the remote yet. */
+  pending: boolean
+}
+
+export interface CacheTotals extends CacheCounters {
+  /** Contents on the local side. */
+  bytes: number
+  files: number
+  /** Changes on their way, and those of them that failed and are tried again later. */
+  pending: number
+  stalled: number
+}
+
+export class CacheFS extends PortableFileSystem {
+  readonly features: Features
+  readonly #core: CacheCore
+  #isClosed = false
+
+  constructor(local: FileSystem, remote: FileSystem, options: CacheOptions = {}) {
+    super()
+    this.#core = new CacheCore(local, remote, options)
+    this.features = {
+      symlinks: remote.features.symlinks,
+      attributes: true,
+      directories: true,
+      handles: local.features.handles,
+    }
+  }
+
+  /** Ready to be used: a journal has been read. Every call of one that was made by `new` waits. */
+  static async open(
+    local: FileSystem,
+    remote: FileSystem,
+    options: CacheOptions = {},
+  ): Promise<CacheFS> {
+    const files = new CacheFS(local, remote, options)
+    await files.#ready()
+    return files
+  }
+
+  /** How long what was learnt counts, ms; a change counts for what was learnt before as well. */
+  get ttlMs(): number {
+    return this.#core.settings.ttlMs
+  }
+
+  set ttlMs(ttlMs: number) {
+    checkNumber('ttlMs', ttlMs)
+    this.#core.settings.ttlMs = ttlMs
+  }
+
+  get counters(): CacheTotals {
+    const { counters, copies, queue } = this.#core
+    const { bytes, count: files } = copies
+    return { ...counters, bytes, files, pending: queue.size, stalled: queue.stalled.length }
+  }
+
+  /**
+   * When all that was changed here has reached the remote, or has failed for now: then `counters`
+   * have it as stalled, `errors()` say why, and it is tried again later.
+   */
+  async wait(options: CallOptions = {}): Promise<void> {
+    await this.#ready()
+    await this.#core.queue.idle(options)
+    await this.#core.copies.idle()
+    await this.#core.memory.flush()
+  }
+
+  /** Tries what has stalled again now. */
+  retry(): void {
+    this.#core.queue.retryNow()
+  }
+
+  /** The latest errors of the background, oldest first. */
+  errors(): BackgroundError[] {
+    return this.#core.errors.recent
+  }
+
+  on(_event: 'error', listener: ErrorListener): this {
+    this.#core.errors.listen(listener)
+    return this
+  }
+
+  off(_event: 'error', listener: ErrorListener): this {
+    this.#core.errors.unlisten(listener)
+    return this
+  }
+
+  /** What is known of the path and of all below it has to be asked for again. */
+  invalidate(path: string): void {
+    for (const entry of this.#core.tree.find(normalize(path))?.all() ?? []) {
+      if (entry.isPinned) continue
+      entry.validatedMs = NEVER
+      entry.listedMs = NEVER
+    }
+  }
+
+  /** Everything that can be had from the remote again is forgotten, and its local copy removed. */
+  async clear(): Promise<void> {
+    await this.#ready()
+    await this.#core.forget(() => true)
+  }
+
+  /** What has expired is forgotten, and its local copy removed: how many entries. */
+  async expire(): Promise<number> {
+    await this.#ready()
+    return await this.#core.forget((entry) => !this.#core.view.isFresh(entry))
+  }
+
+  /** Asks nobody. */
+  status(path: string): CacheStatus {
+    const { tree, view, settings } = this.#core
+    const entry = tree.find(normalize(path))
+    const copy = entry?.copy
+    const isKnown = entry?.stats !== undefined
+    const ttlMs = entry?.stats === null ? settings.negativeTtlMs : settings.ttlMs
+    const hasEnd = isKnown && !entry.isPinned && entry.validatedMs !== NEVER
+    return {
+      cached: copy !== undefined && (copy.isWhole || copy.bytes > 0),
+      cachedBytes: copy?.bytes ?? 0,
+      valid: isKnown && view.isFresh(entry),
+      expiresAt: hasEnd ? new Date(entry.validatedMs + ttlMs) : undefined,
+      pending: entry?.isPinned ?? false,
+    }
+  }
+
+  /**
+   * Waits for the background, as long as `signal` allows, and ends it. Rejects where the remote
+   * does not have all of it, unless a journal keeps what is left for the next time.
+   */
+  async close(options: CallOptions = {}): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const { queue, memory, settings } = this.#core
+    await this.#core.ready()
+    const cut = await queue.idle(options).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    await queue.stop()
+    await this.#core.copies.idle()
+    const { size } = queue
+    await memory.close()
+    if (size === 0 || settings.journal !== false) return
+    const cause = cut ?? this.errors().at(-1)?.cause
+    throw new FsError('EIO', `${size} changes have not reached the remote`, { cause })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  protected async openFile(
+    path: string,
+    flags: OpenFlags,
+    mode: number,
+    options: CallOptions,
+  ): Promise<OpenFile> {
+    this.#checkReserved(path)
+    await this.#ready()
+    return await this.#core.files.open(path, flags, mode, options)
+  }
+
+  protected async statFile(path: string, follow: boolean, options: CallOptions): Promise<Stats> {
+    await this.#ready()
+    return (await this.#core.names.find(path, { ...options, follow })).stats
+  }
+
+  protected async *entries(path: string, options: CallOptions): AsyncGenerator<Dirent> {
+    await this.#ready()
+    const directory = await this.#core.names.find(path, { ...options, follow: true })
+    if (!directory.stats.isDirectory()) throw failure('ENOTDIR', 'scandir', path)
+    const { view } = this.#core
+    await view.list(directory, options)
+    for (const { name, stats, hint } of [...directory.children.values()]) {
+      if (stats === null) continue
+      if (stats === undefined && hint !== undefined) yield new Dirent(name, path, hint)
+      else {
+        const child = stats === undefined ? await view.child(directory, name, options) : undefined
+        const known = child === undefined ? stats : child.stats
+        if (known != null) yield new Dirent(name, path, known.kind, known)
+      }
+    }
+  }
+
+  protected async makeDirectory(path: string, mode: number, options: CallOptions): Promise<void> {
+    if (path === '/') throw failure('EEXIST', 'mkdir', path)
+    this.#checkReserved(path)
+    await this.#ready()
+    await this.#core.names.makeDirectory(path, mode, options)
+  }
+
+  protected async removeDirectory(path: string, options: CallOptions): Promise<void> {
+    await this.#ready()
+    await this.#core.names.removeDirectory(path, options)
+  }
+
+  protected async removeFile(path: string, options: CallOptions): Promise<void> {
+    await this.#ready()
+    await this.#core.names.removeFile(path, options)
+  }
+
+  protected async move(from: string, to: string, options: CallOptions): Promise<void> {
+    this.#checkReserved(to)
+    await this.#ready()
+    await this.#core.names.move(from, to, options)
+  }
+
+  protected async makeLink(target: string, path: string, options: CallOptions): Promise<void> {
+    if (!this.features.symlinks) throw failure('EOPNOTSUPP', 'symlink', path)
+    this.#checkReserved(path)
+    await this.#ready()
+    await this.#core.names.makeLink(target, path, options)
+  }
+
+  protected async readTarget(path: string, options: CallOptions): Promise<string> {
+    await this.#ready()
+    const entry = await this.#core.names.find(path, options)
+    if (!entry.stats.isSymbolicLink()) throw failure('EINVAL', 'readlink', path)
+    return entry.target
+  }
+
+  protected async change(
+    path: string,
+    changes: AttributeChanges,
+    follow: boolean,
+    options: CallOptions,
+  ): Promise<void> {
+    await this.#ready()
+    await this.#core.names.change(path, changes, { ...options, follow })
+  }
+
+  protected async replaceFile(
+    path: string,
+    source: AsyncIterable<Uint8Array>,
+    options: ReplaceOptions,
+  ): Promise<Stats> {
+    this.#checkReserved(path)
+    await this.#ready()
+    await this.#core.queue.room(options)
+    return await this.#core.files.replace(path, source, options)
+  }
+
+  /** Where the remote's file is replaced before the first byte was given, it starts anew. */
+  protected override async *pieces(
+    path: string,
+    options: ContentOptions,
+  ): AsyncGenerator<Uint8Array> {
+    for (let attempt = 1; ; attempt++) {
+      let hasBegun = false
+      try {
+        for await (const piece of super.pieces(path, options)) {
+          hasBegun = true
+          yield piece
+        }
+        return
+      } catch (error) {
+        const isFinal = hasBegun || options.ifMatch !== undefined
+        if (isFinal || codeOf(error) !== 'ESTALE' || attempt === limits.cacheReadAttempts) {
+          throw error
+        }
+      }
+    }
+  }
+
+  async #ready(): Promise<void> {
+    if (this.#isClosed) throw new FsError('EBADF', 'this CacheFS has been closed')
+    await this.#core.ready()
+  }
+
+  #checkReserved(path: string): void {
+    if (!this.#core.isReserved(path)) return
+    const text = `${childOf('/', '.cachefs')} is for the cache's own files`
+    throw failure('EPERM', 'open', path, { text })
+  }
+}

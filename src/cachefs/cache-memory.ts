@@ -1,0 +1,118 @@
+/**
+ * The journal of a CacheFS as its other parts see it: they say what has changed, and here it is
+ * gathered into lines. What is known of copies is written a moment later and not on every block:
+ * a crash then costs a fetch, and never an answer that is wrong.
+ */
+import type { FileSystem } from '../filesystem/file-system.ts'
+import { SubFS } from '../filesystem/sub-fs.ts'
+import { limits } from '../limits.ts'
+import type { CacheLocks } from './cache-locks.ts'
+import type { ChangeLog } from './change-log.ts'
+import type { Entry } from './entry.ts'
+import type { EntryTree } from './entry-tree.ts'
+import { Journal } from './journal.ts'
+import type { JournalLine } from './journal.ts'
+import { makeLocalDirectory } from './local-copies.ts'
+import { Recovery } from './recovery.ts'
+import type { RecoveryParts } from './recovery.ts'
+import { RESERVED } from './remote-view.ts'
+import type { WriteQueue } from './write-queue.ts'
+
+export class CacheMemory {
+  readonly #tree: EntryTree
+  readonly #log: ChangeLog
+  readonly #queue: WriteQueue
+  readonly #locks: CacheLocks
+  readonly #changed = new Set<Entry>()
+  #journal: Journal | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(tree: EntryTree, log: ChangeLog, queue: WriteQueue, locks: CacheLocks) {
+    this.#locks = locks
+    this.#tree = tree
+    this.#log = log
+    this.#queue = queue
+  }
+
+  async open(place: FileSystem | true, parts: RecoveryParts): Promise<void> {
+    const { local } = parts
+    if (place === true) await makeLocalDirectory(local, `/${RESERVED}`)
+    const files = place === true ? new SubFS(local, `/${RESERVED}`) : place
+    const { journal, lines } = await Journal.open(files)
+    this.#journal = journal
+    this.#log.journal = journal
+    journal.snapshot = () => this.#snapshot()
+    await new Recovery(parts).run(lines)
+  }
+
+  /** There is more, or something newer, to be said of its copy. */
+  changed(entry: Entry): void {
+    if (this.#journal === undefined) return
+    this.#changed.add(entry)
+    this.#timer ??= setTimeout(() => {
+      this.#flush().catch(() => undefined)
+    }, limits.cacheJournalMs)
+  }
+
+  /** Before what is on the local side becomes something else. The caller holds the names. */
+  async gone(entry: Entry): Promise<void> {
+    if (!entry.isRecorded) return
+    entry.isRecorded = false
+    await this.#journal?.add({ gone: entry.path })
+  }
+
+  /** All that was said so far is with the machine. */
+  async flush(): Promise<void> {
+    await this.#flush()
+    await this.#journal?.flush()
+  }
+
+  async close(): Promise<void> {
+    await this.#flush()
+    await this.#journal?.close()
+    this.#journal = undefined
+    this.#log.journal = undefined
+  }
+
+  async #flush(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    // Not in the middle of a rename: the path would be the wrong one.
+    using _names = await this.#locks.shareNames()
+    for (const entry of this.#changed) {
+      const line = copyLine(entry)
+      if (line === undefined) continue
+      entry.isRecorded = true
+      this.#journal?.note(line)
+    }
+    this.#changed.clear()
+  }
+
+  /** Not while names are on their way: they were named as they were then. */
+  #snapshot(): JournalLine[] | undefined {
+    if (this.#queue.changes.some(({ kind }) => kind !== 'write')) return undefined
+    const lines: JournalLine[] = []
+    for (const entry of this.#tree.root.all()) {
+      const { dirtyId: id, path, stats, baseEtag } = entry
+      const copy = copyLine(entry)
+      if (copy !== undefined) lines.push(copy)
+      entry.isRecorded = copy !== undefined
+      if (id === undefined) continue
+      const base = baseEtag === undefined ? {} : { baseEtag }
+      lines.push({ begin: { id, kind: 'write', path, stats: stats?.fields ?? null, ...base } })
+    }
+    return lines
+  }
+}
+
+/** Of what can be believed later: a version of the remote's, with its etag. */
+function copyLine(entry: Entry): JournalLine | undefined {
+  const { path, stats, baseEtag, validatedMs, copy, isDirty, isDetached } = entry
+  if (isDirty || isDetached || stats == null || baseEtag == null || copy?.etag === undefined) {
+    return undefined
+  }
+  const { etag, blockBytes } = copy
+  const present = copy.present === undefined ? null : [...copy.present]
+  const fields = { path, stats: stats.fields, baseEtag, etag, validatedMs, present, blockBytes }
+  return { copy: fields }
+}

@@ -1,0 +1,118 @@
+/**
+ * An open file of a CacheFS: a handle of the local side, with what is missing fetched when it is
+ * read, and what is written noted for the remote. It keeps the version that it was opened on:
+ * when another takes its place, what was not fetched of this one cannot be had any more (ESTALE).
+ */
+import type { FileHandle } from '../filesystem/file-handle.ts'
+import type { AttributeChanges, CallOptions } from '../filesystem/file-system.ts'
+import type { OpenFile } from '../filesystem/open-file.ts'
+import { Stats } from '../filesystem/stats.ts'
+import type { Entry } from './entry.ts'
+import type { LocalCopies } from './local-copies.ts'
+import type { LocalCopy } from './local-copy.ts'
+import type { CacheLocks } from './cache-locks.ts'
+
+export interface CachedFileParts {
+  entry: Entry
+  copy: LocalCopy
+  handle: FileHandle
+  isWriter: boolean
+  copies: LocalCopies
+  locks: CacheLocks
+  now: () => number
+  /** Before the first change of what the remote has. */
+  onDirty: (entry: Entry) => Promise<void>
+  /** What was written goes to the remote. */
+  onWritten: (entry: Entry) => void
+  change: (entry: Entry, changes: AttributeChanges) => void
+}
+
+export class CachedFile implements OpenFile {
+  readonly #parts: CachedFileParts
+  /** Where a sequential reader would go on. */
+  #next = 0
+
+  constructor(parts: CachedFileParts) {
+    this.#parts = parts
+    parts.copy.users++
+    if (parts.isWriter) parts.entry.writers++
+  }
+
+  async read(target: Uint8Array, position: number, options: CallOptions = {}): Promise<number> {
+    const { copy, copies, handle } = this.#parts
+    const end = Math.min(position + target.length, copy.size)
+    if (end <= position) return 0
+    if (!copy.isWhole) {
+      if (position === this.#next) copies.ahead(copy, position)
+      await copies.fill(copy, position, end, options)
+      this.#next = end
+    }
+    const part = target.subarray(0, end - position)
+    const { bytesRead } = await handle.read(part, 0, part.length, position)
+    return bytesRead
+  }
+
+  async write(source: Uint8Array, position: number | 'end'): Promise<void> {
+    const { copy, handle } = this.#parts
+    await this.#change(async () => {
+      const at = position === 'end' ? copy.size : position
+      await handle.write(source, 0, source.length, at)
+      if (source.length > 0) copy.size = Math.max(copy.size, at + source.length)
+    })
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    const { copy, handle } = this.#parts
+    await this.#change(async () => {
+      await handle.truncate(sizeBytes)
+      copy.size = sizeBytes
+    })
+  }
+
+  async stat(): Promise<Stats> {
+    const { entry, copy } = this.#parts
+    const { fields } = entry.stats ?? new Stats({ kind: 'file' })
+    if (entry.copy === copy) return new Stats({ ...fields, size: copy.size })
+    return new Stats({ ...fields, size: copy.size, nlink: 0, etag: `old-${copy.etag ?? ''}` })
+  }
+
+  async change(changes: AttributeChanges): Promise<void> {
+    this.#parts.change(this.#parts.entry, changes)
+  }
+
+  async sync(): Promise<void> {
+    const { entry, handle } = this.#parts
+    await handle.sync()
+    if (entry.isDirty) this.#parts.onWritten(entry)
+  }
+
+  async close(): Promise<void> {
+    const { entry, copy, handle, isWriter } = this.#parts
+    copy.users--
+    if (isWriter) {
+      if (entry.isDirty) this.#parts.onWritten(entry)
+      entry.writers--
+    }
+    await handle.close()
+  }
+
+  /** One change at a time of a file; the whole of it, or it did not happen. */
+  async #change(work: () => Promise<void>): Promise<void> {
+    const { entry, copy, copies, locks, now } = this.#parts
+    using _entry = await locks.entry(entry)
+    if (entry.copy !== copy) {
+      await work()
+      return
+    }
+    // First of all: what is being sent right now is not what the file will hold.
+    entry.isDirty = true
+    entry.generation++
+    await this.#parts.onDirty(entry)
+    entry.isChanging = true
+    await work().finally(() => {
+      entry.isChanging = false
+    })
+    entry.alter({ size: copy.size, mtimeMs: now() })
+    copies.use(copy)
+  }
+}

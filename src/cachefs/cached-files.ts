@@ -1,0 +1,235 @@
+/**
+ * Opens, creates and replaces files of a CacheFS: gives each a place on the local side, fetches
+ * what a writer needs before it writes, and notes what has to go to the remote.
+ */
+import { throwIfAborted } from '../base/abort.ts'
+import { failure } from '../filesystem/failure.ts'
+import type { CallOptions, FileSystem, ReplaceOptions } from '../filesystem/file-system.ts'
+import type { OpenFile } from '../filesystem/open-file.ts'
+import type { OpenFlags } from '../filesystem/open-flags.ts'
+import { parentOf } from '../filesystem/file-path.ts'
+import type { Stats } from '../filesystem/stats.ts'
+import { limits } from '../limits.ts'
+import type { CacheLocks } from './cache-locks.ts'
+import { CachedFile } from './cached-file.ts'
+import type { CachedNames, Place } from './cached-names.ts'
+import type { ChangeLog } from './change-log.ts'
+import type { Entry } from './entry.ts'
+import type { EntryTree } from './entry-tree.ts'
+import { makeLocalDirectory } from './local-copies.ts'
+import type { LocalCopies } from './local-copies.ts'
+import { LocalCopy } from './local-copy.ts'
+import { OpenDirectory } from './open-directory.ts'
+import { RESERVED } from './remote-view.ts'
+
+export interface CachedFilesParts {
+  local: FileSystem
+  tree: EntryTree
+  names: CachedNames
+  copies: LocalCopies
+  locks: CacheLocks
+  log: ChangeLog
+  blockBytes: number
+  now: () => number
+  /** Before an entry is changed that the remote has as it is: for the journal. */
+  onDirty: (entry: Entry) => Promise<void>
+}
+
+let staged = 0
+
+export class CachedFiles {
+  readonly #parts: CachedFilesParts
+
+  constructor(parts: CachedFilesParts) {
+    this.#parts = parts
+  }
+
+  async open(
+    path: string,
+    flags: OpenFlags,
+    mode: number,
+    options: CallOptions,
+  ): Promise<OpenFile> {
+    const { names } = this.#parts
+    const resolving = {
+      ...options,
+      follow: !flags.exclusive,
+      offline: flags.create && !flags.exclusive,
+    }
+    for (let round = 0; round < limits.cacheRounds; round++) {
+      const place = await names.resolve(path, resolving)
+      const { entry } = place
+      if (entry.stats == null) {
+        if (!flags.create) throw failure('ENOENT', 'open', path)
+        const made = await this.#create(place.entry.path, flags, mode, resolving)
+        if (made !== undefined) return made
+        continue
+      }
+      if (flags.exclusive) throw failure('EEXIST', 'open', path)
+      if (entry.isDirectory) {
+        if (flags.write) throw failure('EISDIR', 'open', path)
+        return new OpenDirectory(entry.stats)
+      }
+      const file = await this.#openKnown(entry, flags, options)
+      if (file !== undefined) return file
+    }
+    throw failure('EBUSY', 'open', path)
+  }
+
+  /** Undefined where somebody else made it first. */
+  async #create(
+    path: string,
+    flags: OpenFlags,
+    mode: number,
+    options: CallOptions & { offline: boolean },
+  ): Promise<OpenFile | undefined> {
+    const { names, locks, copies } = this.#parts
+    return await names.inDirectory(path, { ...options, follow: false }, async ({ entry }) => {
+      if (entry.stats !== null) return undefined
+      using _entry = await locks.entry(entry)
+      // Before anything is waited for: an answer of the remote must not take it for missing.
+      entry.stats = names.newFileStats(mode)
+      this.#markDirty(entry)
+      try {
+        await this.#parts.onDirty(entry)
+        return await this.#file(entry, await copies.create(entry), flags)
+      } catch (error) {
+        entry.stats = null
+        entry.isDirty = false
+        throw error
+      }
+    })
+  }
+
+  async #openKnown(
+    entry: Entry,
+    flags: OpenFlags,
+    options: CallOptions,
+  ): Promise<OpenFile | undefined> {
+    const { copies, locks } = this.#parts
+    let file: CachedFile
+    let copy: LocalCopy
+    {
+      using _names = await locks.shareNames(options)
+      using _entry = await locks.entry(entry, options)
+      if (entry.isDetached || entry.stats == null) return undefined
+      const clears = flags.truncate && flags.write
+      copy = clears ? await this.#empty(entry) : await copies.ensure(entry)
+      const opened = await this.#file(entry, copy, flags)
+      if (opened === undefined) return undefined
+      file = opened
+    }
+    if (!flags.write || copy.isWhole) return file
+    try {
+      await copies.fill(copy, 0, copy.size, options)
+      return file
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+  }
+
+  /** All of the file goes: in place, so that who has it open sees that too. */
+  async #empty(entry: Entry): Promise<LocalCopy> {
+    const { copies, local, now } = this.#parts
+    this.#markDirty(entry)
+    await this.#parts.onDirty(entry)
+    let { copy } = entry
+    if (copy === undefined) copy = await copies.create(entry)
+    else {
+      entry.isChanging = true
+      await local.truncate(entry.path, 0).finally(() => {
+        entry.isChanging = false
+      })
+      copy.size = 0
+      copy.present = undefined
+      copies.use(copy)
+    }
+    entry.alter({ size: 0, mtimeMs: now() })
+    return copy
+  }
+
+  /** Undefined where the remote's next version took the copy's place meanwhile. */
+  async #file(entry: Entry, copy: LocalCopy, flags: OpenFlags): Promise<CachedFile | undefined> {
+    const { local, copies, locks, now, log, names } = this.#parts
+    const handle = await local.open(entry.path, flags.write ? 'r+' : 'r')
+    if (entry.copy !== copy) {
+      await handle.close()
+      return undefined
+    }
+    return new CachedFile({
+      entry,
+      copy,
+      handle,
+      isWriter: flags.write,
+      copies,
+      locks,
+      now,
+      onDirty: async (it) => {
+        this.#parts.tree.touch(it)
+        await this.#parts.onDirty(it)
+      },
+      onWritten: (it) => log.write(it),
+      change: (it, changes) => names.changeEntry(it, changes),
+    })
+  }
+
+  #markDirty(entry: Entry): void {
+    entry.isDirty = true
+    entry.generation++
+    this.#parts.tree.touch(entry)
+  }
+
+  /** Into a file of our own on the local side, which then takes the name. */
+  async replace(
+    path: string,
+    source: AsyncIterable<Uint8Array>,
+    options: ReplaceOptions,
+  ): Promise<Stats> {
+    const { local, names } = this.#parts
+    const stage = `/${RESERVED}/staged-${++staged}`
+    await makeLocalDirectory(local, `/${RESERVED}`)
+    try {
+      {
+        await using handle = await local.open(stage, 'w', 0o600)
+        for await (const piece of source) {
+          throwIfAborted(options.signal)
+          await handle.write(piece)
+        }
+      }
+      throwIfAborted(options.signal)
+      const { path: at } = (await names.resolve(path, { ...options, follow: true, offline: true }))
+        .entry
+      return await names.inDirectory(at, { ...options, offline: true }, (place) => {
+        return this.#install(place, stage, options)
+      })
+    } finally {
+      await local.rm(stage, { force: true })
+    }
+  }
+
+  async #install({ entry }: Place, stage: string, options: ReplaceOptions): Promise<Stats> {
+    const { local, locks, copies, names, log, now, blockBytes } = this.#parts
+    using _entry = await locks.entry(entry)
+    const { path } = entry
+    if (entry.isDirectory) throw failure('EISDIR', 'open', path)
+    const { ifMatch, mtimeMs = now() } = options
+    if (ifMatch !== undefined && (entry.stats?.etag ?? null) !== ifMatch) {
+      throw failure('ESTALE', 'open', path)
+    }
+    const { size } = await local.stat(stage)
+    this.#markDirty(entry)
+    await this.#parts.onDirty(entry)
+    await makeLocalDirectory(local, parentOf(path))
+    await local.rename(stage, path)
+    copies.abandon(entry)
+    const mode = options.mode ?? (entry.stats === null ? 0o666 : undefined)
+    entry.stats ??= names.newFileStats(mode ?? 0o666)
+    entry.alter({ size, mtimeMs, ...(options.mode === undefined ? {} : { mode: options.mode }) })
+    copies.adopt(entry, new LocalCopy(entry, size, blockBytes))
+    const { stats } = entry
+    log.write(entry)
+    if (options.mode !== undefined) names.changeEntry(entry, { mode: options.mode })
+    return stats
+  }
+}

@@ -1,0 +1,311 @@
+/**
+ * Names, as they are seen and changed here: finds what a path leads to, and makes, removes and
+ * renames, on the local side at once and at the remote by way of the queue.
+ *
+ * Invariants: what is decided on the strength of what was seen is decided again when the locks are
+ * held, if that has changed meanwhile; a name that is taken away leaves an entry that says so,
+ * until the remote has it too.
+ */
+import { codeOf } from '../base/fs-error.ts'
+import type { FsErrorCode } from '../base/fs-error.ts'
+import { failure } from '../filesystem/failure.ts'
+import { nameOf, parentOf } from '../filesystem/file-path.ts'
+import type { AttributeChanges, CallOptions, FileSystem } from '../filesystem/file-system.ts'
+import { PathWalk } from '../filesystem/real-path.ts'
+import { Stats } from '../filesystem/stats.ts'
+import { limits } from '../limits.ts'
+import type { CacheLocks } from './cache-locks.ts'
+import type { ChangeLog } from './change-log.ts'
+import { NEVER } from './entry.ts'
+import type { Entry } from './entry.ts'
+import type { EntryTree } from './entry-tree.ts'
+import { makeLocalDirectory } from './local-copies.ts'
+import type { LocalCopies } from './local-copies.ts'
+import type { RemoteView } from './remote-view.ts'
+import type { WriteQueue } from './write-queue.ts'
+
+export interface CachedNamesParts {
+  local: FileSystem
+  remote: FileSystem
+  tree: EntryTree
+  view: RemoteView
+  copies: LocalCopies
+  locks: CacheLocks
+  queue: WriteQueue
+  log: ChangeLog
+  now: () => number
+}
+
+/** Where a path leads; `stats` of the entry is null where nothing has the name. */
+export interface Place {
+  directory: Entry
+  name: string
+  entry: Entry
+}
+
+export interface Resolving extends CallOptions {
+  follow?: boolean
+  /** A remote that cannot be asked is no reason to fail: nothing is known then. */
+  offline?: boolean
+}
+
+/** A remote that answers with these was asked, and said no. */
+const ANSWERS = new Set<FsErrorCode>(['ENOENT', 'ENOTDIR', 'ECANCELED', 'EACCES', 'EPERM', 'ELOOP'])
+const UMASK = 0o022
+
+export class CachedNames {
+  readonly #parts: CachedNamesParts
+
+  constructor(parts: CachedNamesParts) {
+    this.#parts = parts
+  }
+
+  async resolve(path: string, options: Resolving): Promise<Place> {
+    const { tree } = this.#parts
+    const walk = new PathWalk(path)
+    let place: Place = { directory: tree.root, name: '', entry: tree.root }
+    for (let at = walk.next(); at !== undefined; at = walk.next()) {
+      const directory = tree.find(parentOf(at))
+      if (directory === undefined) throw failure('ENOENT', 'lookup', path)
+      const entry = await this.#child(directory, nameOf(at), options)
+      place = { directory, name: entry.name, entry }
+      const { stats } = entry
+      if (stats == null) {
+        if (walk.isLast) return place
+        throw failure('ENOENT', 'lookup', path)
+      }
+      const follows = options.follow === true || !walk.isLast
+      if (stats.isSymbolicLink() && follows) walk.follow(entry.target)
+      else if (!walk.isLast && !stats.isDirectory()) throw failure('ENOTDIR', 'lookup', path)
+    }
+    if (walk.path === place.entry.path) return place
+    const entry = tree.find(walk.path) ?? tree.root
+    return { directory: entry.parent ?? entry, name: entry.name, entry }
+  }
+
+  async #child(directory: Entry, name: string, options: Resolving): Promise<Entry> {
+    const { view, tree } = this.#parts
+    for (let round = 0; round < limits.cacheRounds; round++) {
+      try {
+        const entry = await view.child(directory, name, options)
+        if (entry.stats !== undefined) return entry
+      } catch (error) {
+        const known = directory.children.get(name)
+        if (options.offline !== true || ANSWERS.has(codeOf(error))) throw error
+        if (known?.stats != null) return known
+        const unknown = tree.child(directory, name)
+        unknown.stats = null
+        unknown.validatedMs = NEVER
+        return unknown
+      }
+    }
+    throw failure('EBUSY', 'lookup', directory.path)
+  }
+
+  /** What is there; ENOENT where nothing is. */
+  async find(path: string, options: Resolving): Promise<Entry & { stats: Stats }> {
+    const { entry } = await this.resolve(path, options)
+    if (entry.stats == null) throw failure('ENOENT', 'lookup', path)
+    return entry as Entry & { stats: Stats }
+  }
+
+  /** Runs with names and the directory locked, and the place as it was found. */
+  async inDirectory<T>(
+    path: string,
+    options: Resolving,
+    work: (place: Place) => Promise<T>,
+  ): Promise<T> {
+    const { queue, locks } = this.#parts
+    await queue.room(options)
+    for (let round = 0; round < limits.cacheRounds; round++) {
+      const place = await this.resolve(path, options)
+      using _names = await locks.shareNames(options)
+      using _directory = await locks.entry(place.directory, options)
+      if (isCurrent(place)) return await work(place)
+    }
+    throw failure('EBUSY', 'lookup', path)
+  }
+
+  async makeDirectory(path: string, mode: number, options: CallOptions): Promise<void> {
+    const { local, log, now } = this.#parts
+    await this.inDirectory(path, options, async ({ entry }) => {
+      if (entry.stats !== null) throw failure('EEXIST', 'mkdir', path)
+      const place = entry.path
+      await local.rm(place, { recursive: true, force: true }).catch(ignoreMissing)
+      await makeLocalDirectory(local, place)
+      entry.stats = new Stats({ kind: 'directory', mode: mode & ~UMASK, mtimeMs: now() })
+      entry.listedMs = now()
+      this.#touchParent(entry)
+      log.add({ kind: 'mkdir', path: place, entry })
+    })
+  }
+
+  async makeLink(target: string, path: string, options: CallOptions): Promise<void> {
+    const { local, log, now } = this.#parts
+    await this.inDirectory(path, options, async ({ entry, directory }) => {
+      if (entry.stats !== null) throw failure('EEXIST', 'symlink', path)
+      const place = entry.path
+      if (local.features.symlinks) {
+        await makeLocalDirectory(local, directory.path)
+        await local.rm(place, { recursive: true, force: true })
+        await local.symlink(target, place)
+      }
+      entry.stats = new Stats({ kind: 'symlink', size: target.length, mtimeMs: now() })
+      entry.target = target
+      this.#touchParent(entry)
+      log.add({ kind: 'symlink', path: place, entry })
+    })
+  }
+
+  async removeFile(path: string, options: CallOptions): Promise<void> {
+    const { local, locks, log, copies } = this.#parts
+    await this.inDirectory(path, options, async ({ entry }) => {
+      if (entry.stats == null) throw failure('ENOENT', 'unlink', path)
+      if (entry.isDirectory) throw failure('EISDIR', 'unlink', path)
+      using _entry = await locks.entry(entry)
+      const place = entry.path
+      const id = await log.begin({ kind: 'unlink', path: place })
+      await local.unlink(place).catch(ignoreMissing)
+      log.supersede(entry)
+      log.clean(entry)
+      copies.abandon(entry)
+      const isOnlyHere = log.isOnlyHere(entry)
+      const gone = this.#vacate(entry)
+      const change = { kind: 'unlink' as const, path: place, entry: gone, id }
+      if (isOnlyHere) log.end(change)
+      else log.add(change)
+    })
+  }
+
+  async removeDirectory(path: string, options: CallOptions): Promise<void> {
+    const { local, view, log, locks } = this.#parts
+    for (let round = 0; round < limits.cacheRounds; round++) {
+      const found = await this.find(path, options)
+      if (found.isDirectory) await view.list(found, options)
+      const isDone = await this.inDirectory(path, options, async ({ entry }) => {
+        if (entry.stats == null) throw failure('ENOENT', 'rmdir', path)
+        if (!entry.isDirectory) throw failure('ENOTDIR', 'rmdir', path)
+        using _entry = await locks.entry(entry)
+        if (entry !== found || entry.listedMs === NEVER) return false
+        if (hasChildren(entry)) throw failure('ENOTEMPTY', 'rmdir', path)
+        const place = entry.path
+        await local.rm(place, { recursive: true, force: true }).catch(ignoreMissing)
+        log.add({ kind: 'rmdir', path: place, entry: this.#vacate(entry) })
+        return true
+      })
+      if (isDone) return
+    }
+    throw failure('EBUSY', 'rmdir', path)
+  }
+
+  async move(from: string, to: string, options: CallOptions): Promise<void> {
+    const { queue, locks, view } = this.#parts
+    await queue.room(options)
+    for (let round = 0; round < limits.cacheRounds; round++) {
+      const source = await this.resolve(from, options)
+      const target = await this.resolve(to, options)
+      if (source.entry.stats == null) throw failure('ENOENT', 'rename', from, { dest: to })
+      if (source.entry === target.entry) return
+      checkReplaced(source.entry, target.entry, from, to)
+      if (target.entry.isDirectory) await view.list(target.entry, options)
+      using _names = await locks.ownNames(options)
+      const isListed = !target.entry.isDirectory || target.entry.listedMs !== NEVER
+      if (!isCurrent(source) || !isCurrent(target) || !isListed) continue
+      if (hasChildren(target.entry)) throw failure('ENOTEMPTY', 'rename', from, { dest: to })
+      await this.#move(source.entry, target)
+      return
+    }
+    throw failure('EBUSY', 'rename', from, { dest: to })
+  }
+
+  /** The caller has the names for itself. */
+  async #move(entry: Entry, target: Place): Promise<void> {
+    const { tree, log, copies, local } = this.#parts
+    const [path, to] = [entry.path, target.entry.path]
+    const id = await log.begin({ kind: 'rename', path, to, baseEtag: entry.baseEtag ?? null })
+    await local.rm(to, { recursive: true, force: true }).catch(ignoreMissing)
+    await makeLocalDirectory(local, parentOf(to))
+    await local.rename(path, to).catch(ignoreMissing)
+    log.supersede(target.entry)
+    log.clean(target.entry)
+    copies.abandon(target.entry)
+    const { baseEtag } = target.entry
+    // Written here under a name that the remote never saw: it gets to know the new one alone.
+    const { isDirty } = entry
+    if (isDirty) log.supersede(entry)
+    const isNew = isDirty && log.isOnlyHere(entry)
+    tree.detach(target.entry)
+    const left = this.#vacate(entry, target)
+    const { isDirectory } = entry
+    const change = { kind: 'rename' as const, path, to, isDirectory, entry, left, id }
+    if (isNew) {
+      entry.baseEtag = baseEtag
+      log.end(change)
+    } else log.add(change)
+    if (isDirty) log.write(entry)
+  }
+
+  async change(path: string, changes: AttributeChanges, options: Resolving): Promise<void> {
+    await this.#parts.queue.room(options)
+    const entry = await this.find(path, options)
+    using _names = await this.#parts.locks.shareNames(options)
+    using _entry = await this.#parts.locks.entry(entry, options)
+    this.changeEntry(entry, changes)
+  }
+
+  changeEntry(entry: Entry, changes: AttributeChanges): void {
+    const { remote, log } = this.#parts
+    const given = Object.entries(changes).filter(([, value]) => value !== undefined)
+    entry.alter({ ...Object.fromEntries(given), etag: entry.stats?.etag })
+    if (!entry.isDetached && remote.features.attributes) log.attributes(entry, changes)
+  }
+
+  newFileStats(mode: number): Stats {
+    const etag = `new-${this.#parts.tree.clock}`
+    return new Stats({ kind: 'file', mode: mode & ~UMASK, mtimeMs: this.#parts.now(), etag })
+  }
+
+  /** The entry leaves its name, for another or for good; what is left says that nothing has it. */
+  #vacate(entry: Entry, to?: Place): Entry {
+    const { tree, now } = this.#parts
+    const { parent, name, baseEtag } = entry
+    if (parent === undefined) throw failure('EBUSY', 'rename', '/')
+    this.#touchParent(entry)
+    if (to === undefined) tree.detach(entry)
+    else tree.move(entry, to.directory, to.name)
+    const left = tree.child(parent, name)
+    left.stats = null
+    left.baseEtag = baseEtag
+    left.validatedMs = now()
+    tree.touch(left)
+    return left
+  }
+
+  #touchParent({ parent }: Entry): void {
+    const mtimeMs = this.#parts.now()
+    if (parent?.stats != null) {
+      parent.stats = new Stats({ ...parent.stats.fields, mtimeMs, ctimeMs: mtimeMs })
+    }
+  }
+}
+
+function isCurrent({ directory, name, entry }: Place): boolean {
+  if (entry.isDetached || entry.stats === undefined) return false
+  if (entry.parent === undefined) return true
+  return !directory.isDetached && directory.children.get(name) === entry
+}
+
+function hasChildren(directory: Entry): boolean {
+  return [...directory.children.values()].some((child) => child.stats !== null)
+}
+
+function checkReplaced(entry: Entry, target: Entry, from: string, dest: string): void {
+  if (target.stats == null) return
+  if (target.isDirectory && !entry.isDirectory) throw failure('EISDIR', 'rename', from, { dest })
+  if (!target.isDirectory && entry.isDirectory) throw failure('ENOTDIR', 'rename', from, { dest })
+}
+
+function ignoreMissing(error: unknown): void {
+  const code = codeOf(error)
+  if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error
+}

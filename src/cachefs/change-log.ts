@@ -1,0 +1,122 @@
+/**
+ * Where changes made here are entered: into the queue for the remote, superseding what they make
+ * needless, and into the journal, where there is one, before they are made.
+ */
+import type { AttributeChanges } from '../filesystem/file-system.ts'
+import type { CacheCounters } from './cache-counters.ts'
+import type { Change } from './change.ts'
+import type { Entry } from './entry.ts'
+import type { EntryTree } from './entry-tree.ts'
+import type { ChangeRecord, Journal } from './journal.ts'
+import type { WriteQueue } from './write-queue.ts'
+
+/** Without its number, unless it was begun in the journal already. */
+type New = Change extends infer C
+  ? C extends Change
+    ? Omit<C, 'id'> & { id?: number }
+    : never
+  : never
+
+export class ChangeLog {
+  readonly #tree: EntryTree
+  readonly #queue: WriteQueue
+  readonly #counters: CacheCounters
+  journal: Journal | undefined
+  /** The last number given to a change. */
+  lastId = 0
+
+  constructor(tree: EntryTree, queue: WriteQueue, counters: CacheCounters) {
+    this.#tree = tree
+    this.#queue = queue
+    this.#counters = counters
+  }
+
+  /** Before it is made here, where half of it done would lose something. */
+  async begin(change: Omit<ChangeRecord, 'id'>): Promise<number> {
+    const id = ++this.lastId
+    await this.journal?.add({ begin: { ...change, id } })
+    return id
+  }
+
+  /** Content is about to change that the remote has, or does not know of. */
+  async dirty(entry: Entry): Promise<void> {
+    if (this.journal === undefined || entry.dirtyId !== undefined || entry.isDetached) return
+    const { path, baseEtag, stats } = entry
+    entry.dirtyId = ++this.lastId
+    const fields = { stats: stats?.fields ?? null }
+    const base = baseEtag === undefined ? {} : { baseEtag }
+    const begin: ChangeRecord = { id: entry.dirtyId, kind: 'write', path, ...fields, ...base }
+    await this.journal.add({ begin })
+  }
+
+  /** Its content is not on its way any more. */
+  clean(entry: Entry): void {
+    if (entry.dirtyId !== undefined) this.journal?.note({ end: entry.dirtyId })
+    entry.dirtyId = undefined
+  }
+
+  end(change: Change): void {
+    if (change.kind !== 'write') this.journal?.note({ end: change.id })
+    else if (!change.entry.isDirty) this.clean(change.entry)
+  }
+
+  add(change: New): void {
+    const { entry } = change
+    entry.pending++
+    this.#tree.touch(entry)
+    if (change.kind === 'rename') {
+      change.left.pending++
+      this.#tree.touch(change.left)
+    }
+    const { id = ++this.lastId } = change
+    const full = { ...change, id }
+    if (change.id !== undefined) this.journal?.note({ made: id })
+    else if (change.kind !== 'write') this.journal?.note({ begin: recordOf(full) })
+    this.#queue.add(full)
+  }
+
+  /** What the file holds now goes to the remote, with what is waiting to go already. */
+  write(entry: Entry): void {
+    if (entry.isDetached) return
+    const last = this.#queue.last(entry.path)
+    if (last?.kind === 'write' && last.entry === entry) this.#counters.coalesced++
+    else this.add({ kind: 'write', path: entry.path, entry })
+  }
+
+  attributes(entry: Entry, changes: AttributeChanges): void {
+    const last = this.#queue.last(entry.path)
+    if (last?.kind === 'attributes' && last.entry === entry) {
+      Object.assign(last.changes, changes)
+      this.journal?.note({ begin: recordOf(last) })
+      this.#counters.coalesced++
+    } else this.add({ kind: 'attributes', path: entry.path, entry, changes: { ...changes } })
+  }
+
+  /** What waits to be done to the entry at its path is not needed: it goes, or goes elsewhere. */
+  supersede(entry: Entry): void {
+    for (;;) {
+      const last = this.#queue.last(entry.path)
+      if (last?.entry !== entry || (last.kind !== 'write' && last.kind !== 'attributes')) return
+      this.#queue.drop(last)
+      this.#counters.coalesced++
+      entry.pending--
+      if (last.kind === 'attributes') this.end(last)
+    }
+  }
+
+  /** The remote has nothing there, and nothing is on its way to there. */
+  isOnlyHere(entry: Entry): boolean {
+    return entry.baseEtag === null && !this.#queue.has(entry.path)
+  }
+}
+
+function recordOf(change: Change): ChangeRecord {
+  const { id, kind, path, entry } = change
+  const { stats, target, baseEtag } = entry
+  return {
+    ...{ id, kind, path, target, stats: stats?.fields ?? null },
+    ...(baseEtag === undefined ? {} : { baseEtag }),
+    ...(change.kind === 'rename' ? { to: change.to } : {}),
+    ...(change.kind === 'attributes' ? { changes: change.changes } : {}),
+  }
+}

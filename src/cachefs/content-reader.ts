@@ -1,0 +1,105 @@
+/**
+ * Reads a file from the local side for the remote, while it may be written: what is given is one
+ * state of the file, or nothing at all. A file that changes while it is read is read again; one
+ * that goes on changing is copied while its writers wait, and the copy is read.
+ */
+import { FsError } from '../base/fs-error.ts'
+import type { FileHandle } from '../filesystem/file-handle.ts'
+import type { FileSystem } from '../filesystem/file-system.ts'
+import type { Stats } from '../filesystem/stats.ts'
+import { limits } from '../limits.ts'
+import type { CacheLocks } from './cache-locks.ts'
+import type { Entry } from './entry.ts'
+import { makeLocalDirectory } from './local-copies.ts'
+import { RESERVED } from './remote-view.ts'
+
+interface Sent {
+  stats: Stats
+  /** Of the content that was sent. */
+  generation: number
+}
+
+type Send = (content: AsyncIterable<Uint8Array>, sizeBytes: number) => Promise<Stats>
+
+class Changed extends Error {}
+
+const FOLDER = `/${RESERVED}`
+let copies = 0
+
+export class ContentReader {
+  readonly #local: FileSystem
+  readonly #locks: CacheLocks
+
+  constructor(local: FileSystem, locks: CacheLocks) {
+    this.#local = local
+    this.#locks = locks
+  }
+
+  /** Undefined where the file is gone from here. */
+  async read(entry: Entry, signal: AbortSignal, send: Send): Promise<Sent | undefined> {
+    for (let attempt = 1; attempt <= limits.cacheReadsOfWritten; attempt++) {
+      try {
+        return await this.#readInPlace(entry, signal, send)
+      } catch (error) {
+        if (!(error instanceof Changed) && !(error instanceof FsError && isChanged(error))) {
+          throw error
+        }
+      }
+    }
+    return await this.#readCopy(entry, signal, send)
+  }
+
+  async #readInPlace(entry: Entry, signal: AbortSignal, send: Send): Promise<Sent | undefined> {
+    const opened = await this.#open(entry, signal)
+    if (opened === undefined) return undefined
+    await using handle = opened
+    const { generation } = entry
+    const { size } = await handle.stat()
+    async function* content(): AsyncGenerator<Uint8Array> {
+      const check = (): void => {
+        const isSame = entry.generation === generation && !entry.isChanging
+        if (!isSame) throw new Changed('it changed while it was read')
+      }
+      check()
+      for await (const piece of handle.pieces({ signal })) {
+        check()
+        yield piece
+      }
+      check()
+    }
+    return { stats: await send(content(), size), generation }
+  }
+
+  async #readCopy(entry: Entry, signal: AbortSignal, send: Send): Promise<Sent | undefined> {
+    const place = `${FOLDER}/sending-${++copies}`
+    await makeLocalDirectory(this.#local, FOLDER)
+    try {
+      let generation: number
+      {
+        using _names = await this.#locks.shareNames({ signal })
+        using _entry = await this.#locks.entry(entry, { signal })
+        if (entry.isDetached || entry.copy === undefined) return undefined
+        generation = entry.generation
+        await this.#local.copyFile(entry.path, place)
+      }
+      const { size } = await this.#local.stat(place)
+      return { stats: await send(this.#local.content(place, { signal }), size), generation }
+    } finally {
+      await this.#local.rm(place, { force: true })
+    }
+  }
+
+  async #open(entry: Entry, signal: AbortSignal): Promise<FileHandle | undefined> {
+    using _names = await this.#locks.shareNames({ signal })
+    if (entry.isDetached || entry.copy === undefined) return undefined
+    return await this.#local.open(entry.path, 'r')
+  }
+}
+
+/** A remote may wrap what its source threw. */
+function isChanged(error: FsError): boolean {
+  for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof Changed) return true
+  }
+  return false
+}

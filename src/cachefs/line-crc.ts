@@ -1,0 +1,17 @@
+/**
+ * CRC-32 of a line of text, in hexadecimal. `node:zlib` has one, but a browser has not, and lines
+ * are short.
+ */
+const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
+  return crc
+})
+
+const encoder = new TextEncoder()
+
+export function crcOf(text: string): string {
+  let crc = ~0
+  for (const byte of encoder.encode(text)) crc = (crc >>> 8) ^ (TABLE[(crc ^ byte) & 255] ?? 0)
+  return (~crc >>> 0).toString(16).padStart(8, '0')
+}

@@ -1,0 +1,264 @@
+/**
+ * Contents on the local side: made, filled block by block from the remote, and taken away again
+ * when they are too many, the longest unused first.
+ *
+ * Invariants: a block is fetched once, however many want it, and only of the version that the copy
+ * is of; what was changed here, and what is open, is never taken away.
+ */
+import { codeOf } from '../base/fs-error.ts'
+import { Semaphore } from '../base/semaphore.ts'
+import { failure } from '../filesystem/failure.ts'
+import { collect } from '../filesystem/file-bytes.ts'
+import { parentOf } from '../filesystem/file-path.ts'
+import type { CallOptions, FileSystem } from '../filesystem/file-system.ts'
+import { limits } from '../limits.ts'
+import type { CacheCounters } from './cache-counters.ts'
+import type { CacheLocks } from './cache-locks.ts'
+import type { Entry } from './entry.ts'
+import { NEVER } from './entry.ts'
+import { LocalCopy } from './local-copy.ts'
+
+export interface LocalCopiesParts {
+  local: FileSystem
+  remote: FileSystem
+  locks: CacheLocks
+  counters: CacheCounters
+  blockBytes: number
+  maxBytes: number
+  /** Changes that the path depends on have reached the remote, or it throws. */
+  settled: (path: string, options: CallOptions) => Promise<void>
+  /** What the local side has at its path becomes something else: for the journal. */
+  onGone: (entry: Entry) => Promise<void>
+  /** What is here of the entry has changed: for the journal. */
+  onChange: (entry: Entry) => void
+}
+
+export class LocalCopies {
+  readonly #parts: LocalCopiesParts
+  /** With bytes, longest unused first. */
+  readonly #used = new Map<LocalCopy, number>()
+  #bytes = 0
+  #eviction: Promise<void> | undefined
+
+  constructor(parts: LocalCopiesParts) {
+    this.#parts = parts
+  }
+
+  /** Bytes on the local side. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get count(): number {
+    return this.#used.size
+  }
+
+  /** A place for what the remote has. The caller holds names and entry. */
+  async ensure(entry: Entry): Promise<LocalCopy> {
+    if (entry.copy !== undefined) {
+      this.use(entry.copy)
+      return entry.copy
+    }
+    for (;;) {
+      const { stats, baseEtag } = entry
+      await this.#parts.onGone(entry)
+      await this.#makeFile(entry.path, stats?.size ?? 0)
+      // The remote may have had a newer version to tell of meanwhile.
+      if (entry.baseEtag !== baseEtag || entry.stats?.size !== stats?.size) continue
+      const copy = new LocalCopy(entry, stats?.size ?? 0, this.#parts.blockBytes, baseEtag ?? '')
+      return this.adopt(entry, copy)
+    }
+  }
+
+  /** An empty file from here. The caller holds names and entry. */
+  async create(entry: Entry): Promise<LocalCopy> {
+    await this.#parts.onGone(entry)
+    await this.#makeFile(entry.path, 0)
+    return this.adopt(entry, new LocalCopy(entry, 0, this.#parts.blockBytes))
+  }
+
+  adopt(entry: Entry, copy: LocalCopy): LocalCopy {
+    entry.copy = copy
+    this.use(copy)
+    return copy
+  }
+
+  /** It was used, or has grown or shrunk. */
+  use(copy: LocalCopy): void {
+    if (copy.entry === undefined) return
+    this.#bytes += copy.bytes - (this.#used.get(copy) ?? 0)
+    this.#used.delete(copy)
+    this.#used.set(copy, copy.bytes)
+    if (this.#bytes > this.#parts.maxBytes) this.#startEviction()
+  }
+
+  /** The entry has no content here any more; its file goes as soon as nobody makes a new one. */
+  release(entry: Entry): void {
+    const { copy, path } = entry
+    if (copy === undefined) return
+    this.abandon(entry)
+    void this.#remove(entry, path)
+  }
+
+  /** The blocks that hold these bytes are there. */
+  async fill(copy: LocalCopy, start: number, end: number, options: CallOptions): Promise<void> {
+    if (copy.isWhole || start >= copy.size) return
+    const first = Math.floor(start / copy.blockBytes)
+    const last = Math.floor((Math.min(end, copy.size) - 1) / copy.blockBytes)
+    if (first === last) {
+      await this.#block(copy, first, options)
+      return
+    }
+    const pool = new Semaphore(limits.cacheFetches)
+    const missing: number[] = []
+    for (let block = first; block <= last; block++) if (!copy.has(block)) missing.push(block)
+    await Promise.all(missing.map((block) => pool.run(() => this.#block(copy, block, options))))
+  }
+
+  /** A reader goes on behind these bytes soon. Nobody waits, and failures come up when it does. */
+  ahead(copy: LocalCopy, position: number): void {
+    if (copy.isWhole) return
+    const next = Math.floor(position / copy.blockBytes)
+    for (let block = next; block < Math.min(copy.blocks, next + limits.cacheReadahead); block++) {
+      if (!copy.has(block)) this.#block(copy, block, {}).catch(() => undefined)
+    }
+  }
+
+  /** Its file on the local side is gone or another's; who has it open keeps what is there. */
+  abandon(entry: Entry): void {
+    if (entry.copy === undefined) return
+    this.#forget(entry.copy)
+    entry.copy.entry = undefined
+    entry.copy = undefined
+  }
+
+  async idle(): Promise<void> {
+    await this.#eviction
+  }
+
+  async #block(copy: LocalCopy, block: number, options: CallOptions): Promise<void> {
+    if (copy.has(block)) return
+    await copy.flights.run(block, (signal) => this.#fetch(copy, block, signal), options)
+  }
+
+  async #fetch(copy: LocalCopy, block: number, signal: AbortSignal): Promise<void> {
+    const { locks, counters } = this.#parts
+    const { entry } = copy
+    if (entry === undefined || entry.isDetached) throw failure('ESTALE', 'read', entry?.path)
+    const range = copy.range(block)
+    const data = await this.#ask(copy, entry, range, signal)
+    counters.fetchedBytes += data.length
+    using _names = await locks.shareNames({ signal })
+    using _entry = await locks.entry(entry, { signal })
+    if (copy.has(block)) return
+    const isShort = data.length !== range.end - range.start + 1
+    if (copy.entry !== entry || isShort) throw failure('ESTALE', 'read', entry.path)
+    await using handle = await this.#parts.local.open(entry.path, 'r+')
+    await handle.write(data, 0, data.length, range.start)
+    copy.add(block)
+    this.use(copy)
+    this.#parts.onChange(entry)
+  }
+
+  /** Anew where it was renamed here, or given other attributes, while the remote was asked. */
+  async #ask(
+    copy: LocalCopy,
+    entry: Entry,
+    range: { start: number; end: number },
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    for (let round = 1; ; round++) {
+      await this.#parts.settled(entry.path, { signal })
+      const { path } = entry
+      const ifMatch = copy.etag
+      try {
+        return await collect(this.#parts.remote.content(path, { ...range, ifMatch, signal }))
+      } catch (error) {
+        const isOther = codeOf(error) === 'ESTALE' || codeOf(error) === 'ENOENT'
+        if (!isOther) throw error
+        const isMoved = entry.path !== path || copy.etag !== ifMatch
+        if (isMoved && !entry.isDetached && round < limits.cacheRounds) continue
+        // Another version is there, or nothing: whoever looks next asks anew.
+        entry.validatedMs = NEVER
+        if (copy.entry === entry && !entry.isPinned) this.release(entry)
+        throw failure('ESTALE', 'read', entry.path, { cause: error })
+      }
+    }
+  }
+
+  async #makeFile(path: string, size: number): Promise<void> {
+    const { local } = this.#parts
+    // A new file: who has the one before open keeps that.
+    const make = async (): Promise<void> => {
+      await using handle = await local.open(path, 'wx', 0o600)
+      if (size > 0) await handle.truncate(size)
+    }
+    try {
+      await local.rm(path, { recursive: true, force: true })
+      await make()
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ENOTDIR') throw error
+      await makeLocalDirectory(local, parentOf(path))
+      await local.rm(path, { recursive: true, force: true })
+      await make()
+    }
+  }
+
+  #forget(copy: LocalCopy): void {
+    this.#bytes -= this.#used.get(copy) ?? 0
+    this.#used.delete(copy)
+  }
+
+  async #remove(entry: Entry, path: string): Promise<void> {
+    const { locks, local } = this.#parts
+    try {
+      using _names = await locks.shareNames()
+      using _entry = await locks.entry(entry)
+      if (entry.copy !== undefined || (entry.path !== path && !entry.isDetached)) return
+      if (entry.parent?.children.get(entry.name)?.copy !== undefined) return
+      await this.#parts.onGone(entry)
+      await local.unlink(path)
+    } catch {
+      // What stays takes room and is replaced when the name is used again.
+    }
+  }
+
+  #startEviction(): void {
+    this.#eviction ??= this.#evict().finally(() => {
+      this.#eviction = undefined
+    })
+  }
+
+  async #evict(): Promise<void> {
+    const { locks, local, counters, maxBytes } = this.#parts
+    for (const copy of [...this.#used.keys()]) {
+      if (this.#bytes <= maxBytes) return
+      const { entry } = copy
+      if (entry === undefined || entry.isPinned || copy.users > 0) continue
+      using _names = await locks.shareNames()
+      using _entry = await locks.entry(entry)
+      // The first look was before the wait.
+      const isFree = entry.copy === copy && !entry.isPinned
+      if (!isFree || copy.users !== 0) continue
+      await this.#parts.onGone(entry)
+      await local.unlink(entry.path).catch(() => undefined)
+      this.#forget(copy)
+      copy.entry = undefined
+      entry.copy = undefined
+      counters.evictions++
+    }
+  }
+}
+
+/** What stands in the way of a directory on the local side is from an earlier version. */
+export async function makeLocalDirectory(local: FileSystem, path: string): Promise<void> {
+  try {
+    await local.mkdir(path, { recursive: true })
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST' && codeOf(error) !== 'ENOTDIR') throw error
+    if (path === '/') throw error
+    await makeLocalDirectory(local, parentOf(path))
+    await local.rm(path, { recursive: true, force: true })
+    await local.mkdir(path)
+  }
+}

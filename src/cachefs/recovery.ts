@@ -1,0 +1,242 @@
+/**
+ * Takes up where the last process left off: what the journal's lines come to is put into the tree,
+ * checked against what the local side really has, and what had not reached the remote is queued
+ * again: names in the order in which they were changed, then the content of every file that was
+ * changed, at the path that it has by now.
+ */
+import { codeOf } from '../base/fs-error.ts'
+import { namesOf, parentOf } from '../filesystem/file-path.ts'
+import type { FileSystem } from '../filesystem/file-system.ts'
+import { Stats } from '../filesystem/stats.ts'
+import type { ChangeLog } from './change-log.ts'
+import type { Change } from './change.ts'
+import { NEVER } from './entry.ts'
+import type { Entry } from './entry.ts'
+import type { EntryTree } from './entry-tree.ts'
+import type { ChangeRecord, CopyRecord, JournalLine } from './journal.ts'
+import { makeLocalDirectory } from './local-copies.ts'
+import type { LocalCopies } from './local-copies.ts'
+import { LocalCopy } from './local-copy.ts'
+
+export interface RecoveryParts {
+  local: FileSystem
+  tree: EntryTree
+  copies: LocalCopies
+  log: ChangeLog
+  blockBytes: number
+  now: () => number
+}
+
+type Pending = Omit<Change, 'id'> & { id: number }
+
+export class Recovery {
+  readonly #parts: RecoveryParts
+  readonly #pending = new Map<number, Pending>()
+  /** Files that were changed, by the number of that change. */
+  readonly #dirty = new Map<number, Entry>()
+  readonly #copies = new Map<Entry, LocalCopy>()
+  /** Changes that may be half made here. */
+  readonly #unmade = new Map<number, ChangeRecord>()
+
+  constructor(parts: RecoveryParts) {
+    this.#parts = parts
+  }
+
+  async run(lines: readonly JournalLine[]): Promise<void> {
+    for (const line of lines) this.#apply(line)
+    for (const record of this.#unmade.values()) await this.#makeUp(record)
+    for (const [entry, copy] of this.#copies) await this.#checkCopy(entry, copy)
+    for (const entry of this.#dirty.values()) await this.#checkDirty(entry)
+    const { log } = this.#parts
+    // The numbers are in the journal already; the queue takes them in their order.
+    const changes = [...this.#pending.values()].sort((a, b) => a.id - b.id)
+    for (const change of changes) log.add(change as Change)
+    for (const entry of this.#dirty.values()) if (entry.isDirty) log.write(entry)
+  }
+
+  #apply(line: JournalLine): void {
+    if ('copy' in line) this.#copy(line.copy)
+    else if ('gone' in line) this.#forget(this.#parts.tree.find(line.gone))
+    else if ('made' in line) this.#unmade.delete(line.made)
+    else if ('end' in line) this.#end(line.end)
+    else {
+      this.#parts.log.lastId = Math.max(this.#parts.log.lastId, line.begin.id)
+      this.#begin(line.begin)
+    }
+  }
+
+  #copy({ path, stats, baseEtag, etag, validatedMs, present, blockBytes }: CopyRecord): void {
+    const entry = this.#entry(path)
+    entry.stats = new Stats(stats)
+    entry.baseEtag = baseEtag
+    entry.validatedMs = validatedMs
+    const copy = new LocalCopy(entry, entry.stats.size, blockBytes, etag)
+    copy.present = present === null ? undefined : new Set(present)
+    this.#copies.set(entry, copy)
+  }
+
+  /** What was known of it is about an older version. */
+  #forget(entry: Entry | undefined): void {
+    if (entry === undefined || entry.isDirty) return
+    this.#copies.delete(entry)
+    entry.stats = undefined
+    entry.validatedMs = NEVER
+  }
+
+  #begin(record: ChangeRecord): void {
+    const { id, kind, path } = record
+    const known = this.#pending.get(id)
+    if (known?.kind === 'attributes') {
+      Object.assign(known, { changes: record.changes })
+      return
+    }
+    switch (kind) {
+      case 'write': {
+        const entry = this.#entry(path)
+        if (record.stats != null) entry.stats = new Stats(record.stats)
+        entry.stats ??= new Stats({ kind: 'file' })
+        entry.baseEtag = record.baseEtag
+        entry.dirtyId = id
+        entry.isDirty = true
+        this.#copies.delete(entry)
+        this.#dirty.set(id, entry)
+        return
+      }
+      case 'rename':
+        this.#unmade.set(id, record)
+        this.#rename(record)
+        return
+      case 'unlink':
+        this.#unmade.set(id, record)
+        this.#remove(record)
+        return
+      case 'rmdir':
+        this.#remove(record)
+        return
+      default:
+        this.#make(record)
+    }
+  }
+
+  #make(record: ChangeRecord): void {
+    const { id, kind, path } = record
+    const entry = this.#entry(path)
+    if (record.stats != null) entry.stats = new Stats(record.stats)
+    entry.target = record.target ?? ''
+    entry.baseEtag = record.baseEtag
+    if (kind === 'mkdir') entry.listedMs = this.#parts.now()
+    const changes = record.changes ?? {}
+    this.#pending.set(id, { kind, path, entry, id, changes } as unknown as Pending)
+  }
+
+  #remove({ id, kind, path, baseEtag }: ChangeRecord): void {
+    const { tree } = this.#parts
+    const before = this.#entry(path)
+    for (const each of before.all()) this.#lose(each)
+    tree.detach(before)
+    const entry = this.#absent(path)
+    entry.baseEtag = before.baseEtag ?? baseEtag
+    this.#pending.set(id, { kind, path, entry, id })
+  }
+
+  #rename(record: ChangeRecord): void {
+    const { tree } = this.#parts
+    const { id, path, to = path } = record
+    const [entry, target] = [this.#entry(path), this.#entry(to)]
+    const { parent } = target
+    if (parent === undefined || entry === target) return
+    for (const each of target.all()) this.#lose(each)
+    tree.detach(target)
+    tree.move(entry, parent, target.name)
+    const left = this.#absent(path)
+    const isDirectory = entry.children.size > 0 || entry.isDirectory
+    const change = { kind: 'rename', path, to, entry, left, isDirectory, id }
+    this.#pending.set(id, change as unknown as Pending)
+  }
+
+  #end(id: number): void {
+    const entry = this.#dirty.get(id)
+    if (entry?.dirtyId === id) {
+      entry.isDirty = false
+      entry.dirtyId = undefined
+      this.#forget(entry)
+    }
+    const made = this.#pending.get(id)?.entry
+    if (made !== undefined && made.stats !== null) {
+      // Others may have changed it since the remote has it.
+      made.validatedMs = NEVER
+      made.listedMs = NEVER
+    }
+    this.#dirty.delete(id)
+    this.#pending.delete(id)
+    this.#unmade.delete(id)
+  }
+
+  /** It has no name any more, so nothing of it is wanted. */
+  #lose(entry: Entry): void {
+    this.#copies.delete(entry)
+    entry.isDirty = false
+    if (entry.dirtyId !== undefined) this.#dirty.delete(entry.dirtyId)
+  }
+
+  #entry(path: string): Entry {
+    const { tree } = this.#parts
+    let entry = tree.root
+    for (const name of namesOf(path)) entry = tree.child(entry, name)
+    return entry
+  }
+
+  #absent(path: string): Entry {
+    const entry = this.#entry(path)
+    entry.stats = null
+    entry.validatedMs = this.#parts.now()
+    return entry
+  }
+
+  /** The process ended between the line and the deed. */
+  async #makeUp({ kind, path, to = path }: ChangeRecord): Promise<void> {
+    const { local } = this.#parts
+    if (kind === 'unlink') {
+      await local.rm(path, { force: true })
+      return
+    }
+    if ((await this.#look(path)) === undefined) return
+    await local.rm(to, { recursive: true, force: true })
+    await makeLocalDirectory(local, parentOf(to))
+    await local.rename(path, to)
+  }
+
+  async #checkCopy(entry: Entry, copy: LocalCopy): Promise<void> {
+    if (entry.isDetached || entry.isDirty) return
+    const stats = await this.#look(entry.path)
+    const isGood = stats?.isFile() === true && stats.size === copy.size
+    if (!isGood) {
+      this.#forget(entry)
+      return
+    }
+    entry.isRecorded = true
+    this.#parts.copies.adopt(entry, copy)
+  }
+
+  /** What the local side holds is what was written, closed or not. */
+  async #checkDirty(entry: Entry): Promise<void> {
+    const { copies, blockBytes } = this.#parts
+    const stats = await this.#look(entry.path)
+    if (stats?.isFile() !== true) {
+      entry.isDirty = false
+      entry.stats = undefined
+      this.#parts.log.clean(entry)
+      return
+    }
+    const { size, mtimeMs } = stats
+    entry.alter({ size, mtimeMs })
+    copies.adopt(entry, new LocalCopy(entry, size, blockBytes))
+  }
+
+  async #look(path: string): Promise<Stats | undefined> {
+    return await this.#parts.local.lstat(path).catch((error: unknown) => {
+      if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined
+      throw error
+    })
+  }
+}

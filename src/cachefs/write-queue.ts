@@ -1,0 +1,256 @@
+/**
+ * Changes on their way to the remote. What concerns one path, or a path and a directory above it,
+ * is done in the order in which it was added; everything else in parallel.
+ *
+ * Invariants: a change waits for every earlier one whose paths overlap with its own and for no
+ * other, so there are no circles; none is forgotten: it ends by success, by being superseded, or by
+ * a failure that its runner calls final. What fails otherwise is tried again with backoff, for
+ * ever: after `attempts` tries it counts as stalled, and `settled` no longer waits for it.
+ */
+import { abortError } from '../base/abort.ts'
+import { backoffMs, pause } from '../base/retry.ts'
+import { Semaphore } from '../base/semaphore.ts'
+import type { AcquireOptions } from '../base/semaphore.ts'
+import { limits } from '../limits.ts'
+import { parentOf } from '../filesystem/file-path.ts'
+import type { Change } from './change.ts'
+
+/** 'retry': it failed and may pass soon; 'stalled': not soon. */
+export type Verdict = 'done' | 'retry' | 'stalled'
+
+export interface QueueOptions {
+  concurrency: number
+  attempts: number
+  retryBaseMs: number
+  retryMaxMs: number
+  /** Does it, and tells whoever has to know where that failed. */
+  run: (change: Change, attempt: number, signal: AbortSignal) => Promise<Verdict>
+}
+
+interface Item {
+  change: Change
+  paths: string[]
+  state: 'waiting' | 'running' | 'stalled'
+  /** Earlier items that it waits for. */
+  blockers: Set<Item>
+  /** Later items that wait for it. */
+  blocked: Set<Item>
+  finished: PromiseWithResolvers<void>
+}
+
+export class WriteQueue {
+  readonly #options: QueueOptions
+  readonly #places: Semaphore
+  readonly #stop = new AbortController()
+  readonly #items = new Map<Change, Item>()
+  /** Items that name a path, and items that name a path below it. */
+  readonly #at = new Map<string, Set<Item>>()
+  readonly #below = new Map<string, Set<Item>>()
+  #watchers: (() => void)[] = []
+  readonly #wakers = new Set<() => void>()
+
+  constructor(options: QueueOptions) {
+    this.#options = options
+    this.#places = new Semaphore(options.concurrency)
+  }
+
+  get size(): number {
+    return this.#items.size
+  }
+
+  get stalled(): Change[] {
+    return [...this.#items.values()].filter((it) => it.state === 'stalled').map((it) => it.change)
+  }
+
+  get changes(): Change[] {
+    return [...this.#items.keys()]
+  }
+
+  /** Waits while too many changes are under way. */
+  async room({ signal }: AcquireOptions = {}): Promise<void> {
+    while (this.#items.size >= limits.cachePendingChanges) await this.#change(signal)
+  }
+
+  add(change: Change): void {
+    const paths = change.kind === 'rename' ? [change.path, change.to] : [change.path]
+    const finished = Promise.withResolvers<void>()
+    const item: Item = {
+      change,
+      paths,
+      state: 'waiting',
+      blockers: new Set(),
+      blocked: new Set(),
+      finished,
+    }
+    for (const other of this.#overlapping(paths)) {
+      item.blockers.add(other)
+      other.blocked.add(item)
+    }
+    this.#items.set(change, item)
+    for (const path of paths) {
+      insert(this.#at, path, item)
+      for (let at = path; at !== '/';) insert(this.#below, (at = parentOf(at)), item)
+    }
+    if (item.blockers.size === 0) void this.#work(item)
+  }
+
+  /** The last change that names the path, where it has not begun and nothing came after it. */
+  last(path: string): Change | undefined {
+    const item = [...(this.#at.get(path) ?? [])].at(-1)
+    return item?.state === 'waiting' && item.blocked.size === 0 ? item.change : undefined
+  }
+
+  /** Whether a change names the path. */
+  has(path: string): boolean {
+    return this.#at.has(path)
+  }
+
+  /** The change is not needed any more; what waits for it goes on. */
+  drop(change: Change): void {
+    const item = this.#items.get(change)
+    if (item?.state === 'waiting') this.#finish(item)
+    // It looks for what it was to send, and finds that it is not wanted.
+    else if (item?.state === 'stalled') this.retryNow()
+  }
+
+  /** When nothing is under way that the path depends on; false where that has stalled. */
+  async settled(path: string, options: AcquireOptions = {}): Promise<boolean> {
+    for (;;) {
+      const items = [...this.#touching(path)]
+      if (items.length === 0) return true
+      if (items.every((it) => this.#isStuck(it))) return false
+      await this.#change(options.signal)
+    }
+  }
+
+  /** When all is done, but for what has stalled and what waits for that. */
+  async idle({ signal }: AcquireOptions = {}): Promise<void> {
+    while ([...this.#items.values()].some((it) => !this.#isStuck(it))) await this.#change(signal)
+  }
+
+  /** Stalled changes are tried again now. */
+  retryNow(): void {
+    for (const item of this.#items.values()) {
+      if (item.state === 'stalled') item.state = 'running'
+    }
+    for (const wake of [...this.#wakers]) wake()
+  }
+
+  /** Ends what runs; nothing more is begun. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    const running = [...this.#items.values()].filter((it) => it.state !== 'waiting')
+    await Promise.all(running.map((it) => it.finished.promise))
+  }
+
+  async #work(item: Item): Promise<void> {
+    const { signal } = this.#stop
+    const { run, attempts } = this.#options
+    item.state = 'running'
+    try {
+      for (let attempt = 1; ; attempt++) {
+        const permit = await this.#places.acquire(1, { signal })
+        const verdict = await run(item.change, attempt, signal).finally(() => permit.release())
+        if (verdict === 'done') break
+        if (signal.aborted) throw new Error('the queue has stopped')
+        if (verdict === 'stalled' || attempt >= attempts) {
+          item.state = 'stalled'
+          this.#notify()
+        }
+        await this.#rest(attempt)
+      }
+      this.#finish(item)
+    } catch {
+      // Stopped: it stays in the journal, where there is one.
+      item.finished.resolve()
+    }
+  }
+
+  /** A while, or until somebody wants it tried again, or it all stops. */
+  async #rest(failures: number): Promise<void> {
+    const { retryBaseMs: baseMs, retryMaxMs: maxMs } = this.#options
+    const cut = new AbortController()
+    const onAbort = (): void => cut.abort()
+    const { signal } = this.#stop
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.#wakers.add(onAbort)
+    try {
+      await pause(backoffMs(failures, { baseMs, maxMs }), cut.signal)
+    } catch (error) {
+      if (signal.aborted) throw error
+    } finally {
+      this.#wakers.delete(onAbort)
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  #finish(item: Item): void {
+    this.#items.delete(item.change)
+    for (const path of item.paths) {
+      discard(this.#at, path, item)
+      for (let at = path; at !== '/';) discard(this.#below, (at = parentOf(at)), item)
+    }
+    item.finished.resolve()
+    for (const other of item.blockers) other.blocked.delete(item)
+    for (const other of item.blocked) {
+      other.blockers.delete(item)
+      // What was dropped in the middle leaves its order to those around it.
+      for (const before of item.blockers) {
+        other.blockers.add(before)
+        before.blocked.add(other)
+      }
+      const isFree = other.blockers.size === 0 && other.state === 'waiting'
+      if (isFree && !this.#stop.signal.aborted) void this.#work(other)
+    }
+    this.#notify()
+  }
+
+  #isStuck(item: Item): boolean {
+    if (item.state !== 'waiting') return item.state === 'stalled'
+    return [...item.blockers].some((it) => this.#isStuck(it))
+  }
+
+  *#overlapping(paths: readonly string[]): Generator<Item> {
+    for (const path of paths) {
+      yield* this.#touching(path)
+      yield* this.#below.get(path) ?? []
+    }
+  }
+
+  *#touching(path: string): Generator<Item> {
+    yield* this.#at.get(path) ?? []
+    for (let at = path; at !== '/';) yield* this.#at.get((at = parentOf(at))) ?? []
+  }
+
+  #notify(): void {
+    const watchers = this.#watchers
+    this.#watchers = []
+    for (const watcher of watchers) watcher()
+  }
+
+  /** Until something ends or stalls. */
+  async #change(signal: AbortSignal | undefined): Promise<void> {
+    const next = Promise.withResolvers<void>()
+    this.#watchers.push(next.resolve)
+    if (signal === undefined) {
+      await next.promise
+      return
+    }
+    const onAbort = (): void => next.reject(abortError(signal))
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
+    await next.promise.finally(() => signal.removeEventListener('abort', onAbort))
+  }
+}
+
+function insert(map: Map<string, Set<Item>>, path: string, item: Item): void {
+  const items = map.get(path)
+  if (items === undefined) map.set(path, new Set([item]))
+  else items.add(item)
+}
+
+function discard(map: Map<string, Set<Item>>, path: string, item: Item): void {
+  const items = map.get(path)
+  items?.delete(item)
+  if (items?.size === 0) map.delete(path)
+}

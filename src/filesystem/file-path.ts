@@ -1,0 +1,60 @@
+/**
+ * Paths inside a file system: absolute, separated by slashes, without `.`, `..` or empty parts.
+ * What a caller gives is brought into that form first; `..` stops at the root, so that no spelling
+ * leads out. Nothing here asks `node:path`: a browser has none.
+ */
+import { FsError } from '../base/fs-error.ts'
+import { limits } from '../limits.ts'
+
+const encoder = new TextEncoder()
+
+/** The one spelling of a path; what is no path is refused. */
+export function normalize(path: unknown, syscall?: string): string {
+  const text = asText(path, syscall)
+  if (text.includes('\0')) throw new FsError('EINVAL', 'a path has no NUL', { syscall })
+  const names: string[] = []
+  for (const name of text.split('/')) {
+    if (name === '' || name === '.') continue
+    if (name === '..') names.pop()
+    else names.push(checkName(name, syscall))
+  }
+  const result = `/${names.join('/')}`
+  if (result.length * 3 < limits.pathBytes || encoder.encode(result).length < limits.pathBytes) {
+    return result
+  }
+  const message = `a path has at most ${limits.pathBytes - 1} bytes`
+  throw new FsError('ENAMETOOLONG', message, { syscall })
+}
+
+function asText(path: unknown, syscall: string | undefined): string {
+  if (path instanceof Uint8Array) return new TextDecoder().decode(path)
+  if (typeof path === 'string' && path !== '') return path
+  const code = path === '' ? 'ENOENT' : 'EINVAL'
+  throw new FsError(code, `a path is text, not ${path === '' ? 'empty' : typeof path}`, {
+    syscall,
+  })
+}
+
+function checkName(name: string, syscall: string | undefined): string {
+  if (name.length * 3 <= limits.nameBytes || encoder.encode(name).length <= limits.nameBytes) {
+    return name
+  }
+  const message = `a name has at most ${limits.nameBytes} bytes`
+  throw new FsError('ENAMETOOLONG', message, { syscall })
+}
+
+export function namesOf(path: string): string[] {
+  return path === '/' ? [] : path.slice(1).split('/')
+}
+
+export function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/')) || '/'
+}
+
+export function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}
+
+export function childOf(parent: string, name: string): string {
+  return parent === '/' ? `/${name}` : `${parent}/${name}`
+}

@@ -1,0 +1,276 @@
+/**
+ * Exports any file system over HTTP: a small server, and what it does as a plain function from
+ * `Request` to `Response`, for whoever has a server already. GET, HEAD (with ranges and
+ * conditions), PUT and DELETE as everywhere; everything else is a POST to the root that names an
+ * operation, which is what `HttpFS` with `operations` sends. It asks for no password: listen where
+ * only those can reach it who may, or check requests before they come here.
+ *
+ *     await using server = await FileServer.listen(files, { port: 8090 })
+ */
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { FsError, codeOf, describe } from '../../base/fs-error.ts'
+import { childOf, normalize } from '../file-path.ts'
+import type { AttributeChanges, FileSystem } from '../file-system.ts'
+import type { Stats } from '../stats.ts'
+
+interface Operation {
+  operation?: unknown
+  path?: unknown
+  to?: unknown
+  target?: unknown
+  mode?: unknown
+  follow?: unknown
+  changes?: AttributeChanges
+}
+
+const STATUS: Record<string, number> = {
+  ENOENT: 404,
+  EACCES: 403,
+  EPERM: 403,
+  EROFS: 403,
+  EINVAL: 400,
+  ESTALE: 412,
+  EFBIG: 413,
+  ENAMETOOLONG: 414,
+  EEXIST: 409,
+  EISDIR: 409,
+  ENOTDIR: 409,
+  ENOTEMPTY: 409,
+  EBUSY: 409,
+  ELOOP: 409,
+  ENOSPC: 507,
+  EOPNOTSUPP: 501,
+}
+
+export class FileServer implements AsyncDisposable {
+  readonly #server: Server
+  readonly url: string
+
+  private constructor(server: Server, url: string) {
+    this.#server = server
+    this.url = url
+  }
+
+  static async listen(
+    files: FileSystem,
+    { host = '127.0.0.1', port = 0 }: { host?: string; port?: number } = {},
+  ): Promise<FileServer> {
+    const server = createServer((message, reply) => {
+      const gone = new AbortController()
+      reply.once('close', () => gone.abort())
+      const { method = 'GET', url = '/' } = message
+      const hasBody = method === 'PUT' || method === 'POST'
+      const request = new Request(new URL(url, 'http://localhost'), {
+        method,
+        headers: message.headers as Record<string, string>,
+        signal: gone.signal,
+        ...(hasBody ? { body: Readable.toWeb(message) as ReadableStream, duplex: 'half' } : {}),
+      })
+      const answer = async (): Promise<void> => {
+        const { status, headers, body } = await answerFor(files, request)
+        reply.writeHead(status, Object.fromEntries(headers))
+        if (body === null) reply.end()
+        else await pipeline(Readable.fromWeb(body as never), reply)
+      }
+      // A body that breaks off cuts the connection: nobody takes it for whole.
+      answer().catch(() => reply.destroy())
+    })
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    server.once('error', reject).listen(port, host, resolve)
+    await promise
+    const address = server.address()
+    const at = typeof address === 'object' ? address?.port : port
+    return new FileServer(server, `http://${host}:${at ?? port}`)
+  }
+
+  async close(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#server.close(() => resolve())
+    this.#server.closeAllConnections()
+    await promise
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+/** What the server answers, for a request whose path is a path in the file system. */
+export async function answerFor(files: FileSystem, request: Request): Promise<Response> {
+  try {
+    return await answer(files, request)
+  } catch (error) {
+    const code = codeOf(error)
+    const path = error instanceof FsError ? error.path : undefined
+    const body = { error: { code, message: describe(error), path } }
+    const head = request.method === 'HEAD' ? null : JSON.stringify(body)
+    const headers = { 'content-type': 'application/json' }
+    return new Response(head, { status: STATUS[code] ?? 500, headers })
+  }
+}
+
+async function answer(files: FileSystem, request: Request): Promise<Response> {
+  const { signal } = request
+  const path = pathOf(request)
+  switch (request.method) {
+    case 'GET':
+    case 'HEAD':
+      return await read(files, path, request)
+    case 'PUT':
+      return await write(files, path, request)
+    case 'DELETE': {
+      const stats = await files.lstat(path, { signal })
+      await (stats.isDirectory() ? files.rmdir(path, { signal }) : files.unlink(path, { signal }))
+      return new Response(null, { status: 204 })
+    }
+    case 'POST': {
+      const result = await operate(files, (await request.json()) as Operation, signal)
+      return Response.json({ result: result ?? null })
+    }
+    default:
+      throw new FsError('EOPNOTSUPP', `there is no ${request.method}`)
+  }
+}
+
+function pathOf(request: Request): string {
+  try {
+    const names = new URL(request.url).pathname.split('/').map((it) => decodeURIComponent(it))
+    if (!names.some((name) => name.includes('/'))) return normalize(`/${names.join('/')}`)
+  } catch (cause) {
+    throw new FsError('EINVAL', 'the path has escapes that are no UTF-8', { cause })
+  }
+  throw new FsError('EINVAL', 'a path has no escaped slash')
+}
+
+async function read(files: FileSystem, path: string, request: Request): Promise<Response> {
+  const { signal, headers: asked } = request
+  const stats = await files.stat(path, { signal })
+  if (stats.isDirectory()) return Response.json(await namesIn(files, path, signal))
+  const tag = `"${stats.etag}"`
+  const headers = new Headers({
+    etag: tag,
+    'accept-ranges': 'bytes',
+    'content-type': 'application/octet-stream',
+    'last-modified': new Date(stats.mtimeMs).toUTCString(),
+    'x-content-type-options': 'nosniff',
+  })
+  const wanted = asked.get('if-match')
+  if (wanted !== null && wanted !== '*' && !wanted.includes(tag)) {
+    throw new FsError('ESTALE', 'the file is another version', { path })
+  }
+  if (asked.get('if-none-match')?.includes(tag) === true) {
+    return new Response(null, { status: 304, headers })
+  }
+  const range = rangeOf(asked.get('range'), stats.size)
+  if (range === 'none') {
+    headers.set('content-range', `bytes */${stats.size}`)
+    return new Response(null, { status: 416, headers })
+  }
+  const { start, end } = range ?? { start: 0, end: stats.size - 1 }
+  headers.set('content-length', String(end - start + 1))
+  if (range !== undefined) headers.set('content-range', `bytes ${start}-${end}/${stats.size}`)
+  const status = range === undefined ? 200 : 206
+  if (request.method === 'HEAD' || end < start) return new Response(null, { status, headers })
+  const content = files.content(path, { start, end, ifMatch: stats.etag, signal })
+  return new Response(ReadableStream.from(content), {
+    status,
+    headers,
+  })
+}
+
+/** One range, as nearly everybody asks; several are answered with the whole file. */
+function rangeOf(
+  header: string | null,
+  size: number,
+): { start: number; end: number } | 'none' | undefined {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '')
+  if (match === null || match[0] === 'bytes=-') return undefined
+  const [, first = '', last = ''] = match
+  const start = first === '' ? Math.max(0, size - Number(last)) : Number(first)
+  const end = first === '' || last === '' ? size - 1 : Math.min(Number(last), size - 1)
+  return start > end ? 'none' : { start, end }
+}
+
+async function write(files: FileSystem, path: string, request: Request): Promise<Response> {
+  const { signal, headers, body } = request
+  const [mode, mtime] = [headers.get('x-file-mode'), headers.get('x-file-mtime-ms')]
+  const wanted = headers.get('if-match')
+  const ifMatch = headers.has('if-none-match') ? null : wanted?.replaceAll('"', '')
+  const source = (body ?? ReadableStream.from([])) as unknown as AsyncIterable<Uint8Array>
+  const stats = await files.replace(path, source, {
+    signal,
+    ifMatch,
+    mode: mode === null ? undefined : Number(mode),
+    mtimeMs: mtime === null ? undefined : Number(mtime),
+  })
+  return new Response(null, { status: 204, headers: { etag: `"${stats.etag}"` } })
+}
+
+async function namesIn(files: FileSystem, path: string, signal: AbortSignal): Promise<object[]> {
+  const names: object[] = []
+  for await (const entry of files.list(path, { signal })) {
+    const { name, kind } = entry
+    const stats =
+      entry.stats ?? (await files.lstat(childOf(path, name), { signal }).catch(() => undefined))
+    if (stats !== undefined) names.push({ name, type: kind, stats: stats.fields })
+  }
+  return names
+}
+
+async function operate(
+  files: FileSystem,
+  { operation, path: given, to, target, mode, follow, changes = {} }: Operation,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const path = normalize(given)
+  const call = { signal }
+  const fields = (stats: Stats): object => stats.fields
+  switch (operation) {
+    case 'stat':
+      return fields(await files.stat(path, call))
+    case 'lstat':
+      return fields(await files.lstat(path, call))
+    case 'readdir':
+      return await namesIn(files, path, signal)
+    case 'mkdir':
+      return await files.mkdir(path, { ...call, mode: Number(mode) })
+    case 'rmdir':
+      await files.rmdir(path, call)
+      return null
+    case 'unlink':
+      await files.unlink(path, call)
+      return null
+    case 'rename':
+      await files.rename(path, normalize(to), call)
+      return null
+    case 'symlink':
+      await files.symlink(String(target), path, null, call)
+      return null
+    case 'readlink':
+      return await files.readlink(path, call)
+    case 'change':
+      await change(files, path, changes, follow === true, call)
+      return null
+    default:
+      throw new FsError('EOPNOTSUPP', `there is no operation ${String(operation)}`)
+  }
+}
+
+async function change(
+  files: FileSystem,
+  path: string,
+  { mode, uid, gid, atimeMs, mtimeMs }: AttributeChanges,
+  follow: boolean,
+  call: { signal: AbortSignal },
+): Promise<void> {
+  if (mode !== undefined) await files.chmod(path, mode, call)
+  if (uid !== undefined && gid !== undefined) {
+    await (follow ? files.chown(path, uid, gid, call) : files.lchown(path, uid, gid, call))
+  }
+  if (atimeMs === undefined || mtimeMs === undefined) return
+  const times = [new Date(atimeMs), new Date(mtimeMs)] as const
+  await (follow ? files.utimes(path, ...times, call) : files.lutimes(path, ...times, call))
+}

@@ -1,0 +1,70 @@
+/**
+ * An open file in memory. It keeps its node, so it works on when the name is gone; and its pages,
+ * so that a reader of a file that is replaced goes on with the version that it opened.
+ */
+import { limits } from '../../limits.ts'
+import { failure } from '../failure.ts'
+import type { AttributeChanges } from '../file-system.ts'
+import type { OpenFile } from '../open-file.ts'
+import { Stats } from '../stats.ts'
+import type { MemoryNode } from './memory-node.ts'
+
+export class MemoryFile implements OpenFile {
+  readonly #node: MemoryNode
+  /** Of the version that was opened: `replace` gives the node others. */
+  readonly #isWritable: boolean
+  #pages: MemoryNode['pages']
+  readonly #etag: string
+
+  constructor(node: MemoryNode, isWritable: boolean) {
+    this.#node = node
+    this.#pages = node.pages
+    this.#isWritable = isWritable
+    this.#etag = node.stats.etag
+  }
+
+  async read(target: Uint8Array, position: number): Promise<number> {
+    if (this.#node.kind === 'directory') throw failure('EISDIR', 'read')
+    return this.#pages.read(target, position)
+  }
+
+  async write(source: Uint8Array, position: number | 'end'): Promise<void> {
+    const at = position === 'end' ? this.#pages.size : position
+    if (at + source.length > limits.memoryFileBytes) throw failure('EFBIG', 'write')
+    this.#pages.write(source, at)
+    this.#touch()
+  }
+
+  async stat(): Promise<Stats> {
+    if (this.#isCurrent) return this.#node.stats
+    const { fields } = this.#node.stats
+    return new Stats({ ...fields, size: this.#pages.size, nlink: 0, etag: this.#etag })
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    if (!this.#isWritable || sizeBytes < 0) throw failure('EINVAL', 'ftruncate')
+    if (sizeBytes > limits.fileBytes) throw failure('EFBIG', 'ftruncate')
+    this.#pages.truncate(sizeBytes)
+    this.#touch()
+  }
+
+  async change(changes: AttributeChanges): Promise<void> {
+    this.#node.change(changes)
+  }
+
+  async sync(): Promise<void> {
+    // Memory is as safe as it gets.
+  }
+
+  async close(): Promise<void> {
+    this.#pages = this.#node.pages
+  }
+
+  get #isCurrent(): boolean {
+    return this.#pages === this.#node.pages
+  }
+
+  #touch(): void {
+    if (this.#isCurrent) this.#node.touch()
+  }
+}

@@ -1,0 +1,373 @@
+/**
+ * A bucket or container, as it is, as a file system: one object for each file, with the path as its
+ * key; a directory is what keys have before a slash, or an empty object whose key ends in one, so
+ * that it can be there by itself. Everything stays readable by every other tool.
+ *
+ * Objects are replaced whole, which makes every write atomic. Renaming is copying and removing:
+ * the new names are complete before the first old one goes, and no reader sees half a file, but
+ * one of a directory may see both.
+ */
+import { throwIfAborted } from '../../base/abort.ts'
+import type { FsError } from '../../base/fs-error.ts'
+import { Semaphore } from '../../base/semaphore.ts'
+import { limits } from '../../limits.ts'
+import { failure } from '../failure.ts'
+import { collect, piecesOf, textOf } from '../file-bytes.ts'
+import type { Content, TextEncoding } from '../file-bytes.ts'
+import type {
+  AttributeChanges,
+  CallOptions,
+  ContentOptions,
+  Features,
+  ReplaceOptions,
+  WriteFileOptions,
+} from '../file-system.ts'
+import { nameOf, parentOf } from '../file-path.ts'
+import type { OpenFile } from '../open-file.ts'
+import type { OpenFlags } from '../open-flags.ts'
+import { PortableFileSystem } from '../portable-file-system.ts'
+import { realPlace } from '../real-path.ts'
+import { Dirent, Stats } from '../stats.ts'
+import { DIRECTORY, LINK, changed, metadataOf, statsOf } from './object-attributes.ts'
+import { ObjectFile } from './object-file.ts'
+import type { ObjectInfo, ObjectStore } from './object-store.ts'
+
+const FEATURES: Features = { symlinks: true, attributes: true, directories: true, handles: false }
+
+interface Found {
+  stats: Stats
+  /** Absent of a directory that only its content makes. */
+  info?: ObjectInfo
+}
+
+export class ObjectFS extends PortableFileSystem {
+  readonly features = FEATURES
+  readonly #store: ObjectStore
+  readonly #prefix: string
+  /** Names as they are, for who follows links. */
+  readonly #links = {
+    features: FEATURES,
+    lstat: async (path: string, options: CallOptions = {}): Promise<Stats> => {
+      const found = await this.#find(path, options)
+      if (found === undefined) throw await this.#missing(path, 'lstat', options)
+      return found.stats
+    },
+    readlink: (path: string): Promise<string> => this.readTarget(path, {}),
+  }
+
+  /** All keys begin with the prefix. */
+  constructor(store: ObjectStore, prefix = '') {
+    super()
+    this.#store = store
+    const trimmed = prefix.replaceAll(/^\/+|\/+$/g, '')
+    this.#prefix = trimmed === '' ? '' : `${trimmed}/`
+  }
+
+  override async writeFile(
+    path: string,
+    data: Content,
+    options?: TextEncoding | WriteFileOptions,
+  ): Promise<void> {
+    const how = typeof options === 'string' ? { encoding: options } : (options ?? {})
+    const { flag = 'w', encoding, mode, signal } = how
+    // Without end, and so without the bound of what an open file may hold in memory.
+    if (flag !== 'w') {
+      await super.writeFile(path, data, how)
+      return
+    }
+    await this.replace(path, piecesOf(data, encoding ?? undefined), { mode, signal })
+  }
+
+  protected async openFile(
+    path: string,
+    flags: OpenFlags,
+    mode: number,
+    options: CallOptions,
+  ): Promise<OpenFile> {
+    const place = flags.exclusive ? path : await this.#place(path, options)
+    const found = await this.#find(place, options)
+    if (found !== undefined && flags.exclusive) throw failure('EEXIST', 'open', path)
+    if (found === undefined && !flags.create) throw await this.#missing(path, 'open', options)
+    if (found?.stats.isDirectory() === true && flags.write) throw failure('EISDIR', 'open', path)
+    let { stats } = found ?? {}
+    if (stats === undefined || (flags.truncate && flags.write)) {
+      const only = flags.exclusive ? { ifMatch: null } : {}
+      stats = await this.replaceFile(place, nothing(), { ...options, ...only, mode })
+    }
+    const { etag, size } = stats
+    return new ObjectFile({
+      stats,
+      isEmpty: size === 0 && !stats.isDirectory(),
+      isWriter: flags.write,
+      read: (start, end, call) => {
+        return this.#store.get(this.#key(place), { ...call, start, end, ifMatch: etag })
+      },
+      save: (source, sizeBytes, bits) => {
+        return this.replaceFile(place, source, { size: sizeBytes, mode: bits })
+      },
+    })
+  }
+
+  protected async statFile(path: string, follow: boolean, options: CallOptions): Promise<Stats> {
+    const place = await (follow ? this.#place(path, options) : this.#parentPlace(path, options))
+    return await this.#links.lstat(place, options)
+  }
+
+  protected async *entries(path: string, options: CallOptions): AsyncGenerator<Dirent> {
+    const place = await this.#place(path, options)
+    const prefix = this.#folder(place)
+    let hasAny = place === '/'
+    for await (const it of this.#store.list(prefix, false, options)) {
+      hasAny = true
+      const key = 'key' in it ? it.key : it.prefix.slice(0, -1)
+      const name = key.slice(prefix.length)
+      if (name === '' || name.includes('/')) continue
+      if ('prefix' in it) yield new Dirent(name, path, 'directory')
+      else {
+        // A listing has no metadata: what is small may be a link.
+        const isPlain = it.size > limits.pathBytes
+        const stats = isPlain ? undefined : (await this.#find(`${place}/${name}`, options))?.stats
+        if (isPlain || stats !== undefined) {
+          yield new Dirent(name, path, stats?.kind ?? 'file', stats)
+        }
+      }
+    }
+    if (hasAny) return
+    const found = await this.#find(place, options)
+    if (found === undefined) throw await this.#missing(path, 'scandir', options)
+    if (!found.stats.isDirectory()) throw failure('ENOTDIR', 'scandir', path)
+  }
+
+  protected async makeDirectory(path: string, mode: number, options: CallOptions): Promise<void> {
+    if (await this.#find(path, options)) throw failure('EEXIST', 'mkdir', path)
+    const place = await this.#newPlace(path, 'mkdir', options)
+    const metadata = metadataOf((DIRECTORY & ~0o7777) | (mode & 0o7777 & ~0o022))
+    await this.#store.put(this.#folder(place), nothing(), { ...options, metadata, size: 0 })
+  }
+
+  protected async removeDirectory(path: string, options: CallOptions): Promise<void> {
+    const place = await this.#parentPlace(path, options)
+    const found = await this.#find(place, options)
+    if (found === undefined) throw failure('ENOENT', 'rmdir', path)
+    if (!found.stats.isDirectory()) throw failure('ENOTDIR', 'rmdir', path)
+    const folder = this.#folder(place)
+    for await (const it of this.#store.list(folder, false, options)) {
+      if (!('key' in it) || it.key !== folder) throw failure('ENOTEMPTY', 'rmdir', path)
+    }
+    await this.#store.remove(folder, options)
+  }
+
+  protected async removeFile(path: string, options: CallOptions): Promise<void> {
+    const place = await this.#parentPlace(path, options)
+    const found = await this.#find(place, options)
+    if (found === undefined) throw failure('ENOENT', 'unlink', path)
+    if (found.stats.isDirectory()) throw failure('EISDIR', 'unlink', path)
+    await this.#keepFolder(place, options)
+    await this.#store.remove(this.#key(place), options)
+  }
+
+  protected async move(from: string, to: string, options: CallOptions): Promise<void> {
+    const [source, target] = [
+      await this.#parentPlace(from, options),
+      await this.#newPlace(to, 'rename', options),
+    ]
+    const found = await this.#find(source, options)
+    if (found === undefined) throw failure('ENOENT', 'rename', from, { dest: to })
+    if (source === target) return
+    const there = await this.#find(target, options)
+    if (there !== undefined) await this.#checkReplaced(found, there, from, target, options)
+    await this.#keepFolder(source, options)
+    if (!found.stats.isDirectory()) {
+      const { metadata = {} } = found.info ?? {}
+      await this.#store.copy(this.#key(source), this.#key(target), metadata, options)
+      await this.#store.remove(this.#key(source), options)
+      return
+    }
+    await this.#moveFolder(this.#folder(source), this.#folder(target), options)
+  }
+
+  async #moveFolder(from: string, to: string, options: CallOptions): Promise<void> {
+    const keys: string[] = []
+    for await (const it of this.#store.list(from, true, options)) {
+      if ('key' in it) keys.push(it.key)
+    }
+    const pool = new Semaphore(limits.cloudCallsAtOnce / 2)
+    const copy = async (key: string): Promise<void> => {
+      const { metadata = {} } = (await this.#store.head(key, options)) ?? {}
+      await this.#store.copy(key, to + key.slice(from.length), metadata, options)
+    }
+    await Promise.all(keys.map((key) => pool.run(() => copy(key))))
+    // From the leaves up: some stores mind what is still below.
+    for (const key of keys.reverse()) await this.#store.remove(key, options)
+  }
+
+  async #checkReplaced(
+    found: Found,
+    there: Found,
+    from: string,
+    target: string,
+    options: CallOptions,
+  ): Promise<void> {
+    const dest = target
+    if (!there.stats.isDirectory()) {
+      if (found.stats.isDirectory()) throw failure('ENOTDIR', 'rename', from, { dest })
+      return
+    }
+    if (!found.stats.isDirectory()) throw failure('EISDIR', 'rename', from, { dest })
+    const folder = this.#folder(target)
+    for await (const it of this.#store.list(folder, false, options)) {
+      if (!('key' in it) || it.key !== folder) throw failure('ENOTEMPTY', 'rename', from, { dest })
+    }
+  }
+
+  protected async makeLink(target: string, path: string, options: CallOptions): Promise<void> {
+    if (await this.#find(path, options)) throw failure('EEXIST', 'symlink', path)
+    const place = await this.#newPlace(path, 'symlink', options)
+    const how = { ...options, metadata: metadataOf(LINK) }
+    await this.#store.put(this.#key(place), piecesOf(target), how)
+  }
+
+  protected async readTarget(path: string, options: CallOptions): Promise<string> {
+    const found = await this.#find(path, options)
+    if (found === undefined) throw failure('ENOENT', 'readlink', path)
+    if (!found.stats.isSymbolicLink()) throw failure('EINVAL', 'readlink', path)
+    return textOf(await collect(this.#store.get(this.#key(path), options)), 'utf8')
+  }
+
+  protected async change(
+    path: string,
+    changes: AttributeChanges,
+    follow: boolean,
+    options: CallOptions,
+  ): Promise<void> {
+    const place = follow ? await this.#place(path, options) : path
+    const found = await this.#find(place, options)
+    if (found === undefined) throw failure('ENOENT', 'chmod', path)
+    const { stats, info } = found
+    const metadata = changed(info?.metadata ?? {}, stats, changes)
+    if (stats.isDirectory()) {
+      const folder = this.#folder(place)
+      await this.#store.put(folder, nothing(), { ...options, metadata, size: 0 })
+    } else await this.#store.copy(this.#key(place), this.#key(place), metadata, options)
+  }
+
+  protected async replaceFile(
+    path: string,
+    source: AsyncIterable<Uint8Array>,
+    options: ReplaceOptions,
+  ): Promise<Stats> {
+    const place = await this.#place(path, options)
+    const { signal, size } = options
+    const found = await this.#find(place, options)
+    if (found?.stats.isDirectory() === true) throw failure('EISDIR', 'open', path)
+    if (found === undefined) await this.#newPlace(place, 'open', options)
+    const { ifMatch } = options
+    if (ifMatch !== undefined && (found?.stats.etag ?? null) !== ifMatch) {
+      throw failure('ESTALE', 'open', path)
+    }
+    const mode = options.mode === undefined ? undefined : 0o100000 | (options.mode & 0o7777)
+    const before = found?.info?.metadata['mode']
+    const bits = mode ?? (before === undefined ? 0o100644 : Number(before))
+    const metadata = metadataOf(bits, options.mtimeMs)
+    const put = await this.#store.put(this.#key(place), watched(source, signal), {
+      ...{ metadata, ifMatch, signal, size },
+    })
+    return statsOf({ ...put, modifiedMs: Date.now(), metadata })
+  }
+
+  protected override async *pieces(
+    path: string,
+    options: ContentOptions,
+  ): AsyncGenerator<Uint8Array> {
+    const place = await this.#place(path, options)
+    const { start = 0, end = Infinity, ifMatch, signal } = options
+    const found = await this.#find(place, options)
+    if (found === undefined) throw await this.#missing(path, 'open', options)
+    if (found.stats.isDirectory()) throw failure('EISDIR', 'read', path)
+    const { size, etag } = found.stats
+    if (ifMatch !== undefined && ifMatch !== etag) throw failure('ESTALE', 'read', path)
+    const last = Math.min(end, size - 1)
+    if (start > last) return
+    yield* this.#store.get(this.#key(place), { start, end: last, ifMatch: etag, signal })
+  }
+
+  #key(path: string): string {
+    return this.#prefix + path.slice(1)
+  }
+
+  #folder(path: string): string {
+    return path === '/' ? this.#prefix : `${this.#key(path)}/`
+  }
+
+  /** What the path itself names, link or not. */
+  async #find(path: string, options: CallOptions): Promise<Found | undefined> {
+    if (path === '/') return { stats: new Stats({ kind: 'directory' }) }
+    const clean = path.replaceAll(/\/+/g, '/')
+    const info = await this.#store.head(this.#key(clean), options)
+    if (info !== undefined) return { stats: statsOf(info), info }
+    const folder = this.#folder(clean)
+    for await (const it of this.#store.list(folder, false, options)) {
+      const isMarker = 'key' in it && it.key === folder
+      const marker = isMarker ? await this.#store.head(folder, options) : undefined
+      if (marker === undefined) return { stats: new Stats({ kind: 'directory' }) }
+      return { stats: statsOf(marker, DIRECTORY), info: marker }
+    }
+    return undefined
+  }
+
+  /** With links followed; a path that has none on it, nearly all, costs nothing here. */
+  async #place(path: string, options: CallOptions): Promise<string> {
+    if (path === '/') return path
+    const found = await this.#find(path, options)
+    if (found !== undefined && !found.stats.isSymbolicLink()) return path
+    return await realPlace(this.#links, path, options)
+  }
+
+  async #parentPlace(path: string, options: CallOptions): Promise<string> {
+    if (await this.#find(path, options)) return path
+    const parent = await this.#place(parentOf(path), options)
+    return parent === '/' ? path : `${parent}/${nameOf(path)}`
+  }
+
+  /** The parent has to be there, and be a directory. */
+  async #newPlace(path: string, syscall: string, options: CallOptions): Promise<string> {
+    const parent = await this.#place(parentOf(path), options)
+    const found = await this.#find(parent, options)
+    if (found === undefined) throw await this.#missing(path, syscall, options)
+    if (!found.stats.isDirectory()) throw failure('ENOTDIR', syscall, path)
+    return parent === '/' ? `/${nameOf(path)}` : `${parent}/${nameOf(path)}`
+  }
+
+  /** A directory that only this file makes stays when the file goes. */
+  async #keepFolder(path: string, options: CallOptions): Promise<void> {
+    const parent = parentOf(path)
+    if (parent === '/') return
+    const folder = this.#folder(parent)
+    if ((await this.#store.head(folder, options)) !== undefined) return
+    const metadata = metadataOf(DIRECTORY)
+    await this.#store.put(folder, nothing(), { ...options, metadata, size: 0 })
+  }
+
+  /** ENOTDIR where a file stands in the way. */
+  async #missing(path: string, syscall: string, options: CallOptions): Promise<FsError> {
+    for (let at = parentOf(path); at !== '/'; at = parentOf(at)) {
+      const found = await this.#find(at, options)
+      if (found !== undefined && found.stats.isFile()) return failure('ENOTDIR', syscall, path)
+    }
+    return failure('ENOENT', syscall, path)
+  }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  // An empty object.
+}
+
+async function* watched(
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of source) {
+    throwIfAborted(signal)
+    yield piece
+  }
+}

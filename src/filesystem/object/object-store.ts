@@ -1,0 +1,53 @@
+/**
+ * What a bucket or a container can do, as `ObjectFS` needs it: whole objects, by key. Errors are
+ * `FsError`s: ENOENT where there is no such object, ESTALE where it is not the version asked for.
+ */
+import type { CallOptions } from '../file-system.ts'
+
+export interface ObjectInfo {
+  size: number
+  etag: string
+  modifiedMs: number
+  /** By lower-case name. */
+  metadata: Record<string, string>
+}
+
+/** An object, or a prefix that ends in a slash and stands for all that begin with it. */
+export type ListedKey =
+  { key: string; size: number; etag: string; modifiedMs: number } | { prefix: string }
+
+export interface GetOptions extends CallOptions {
+  start?: number | undefined
+  /** Last byte, included. */
+  end?: number | undefined
+  ifMatch?: string | undefined
+}
+
+export interface PutOptions extends CallOptions {
+  metadata: Record<string, string>
+  /** null: only where there is none. */
+  ifMatch?: string | null | undefined
+  size?: number | undefined
+}
+
+export interface ObjectStore {
+  /** Undefined where there is no such object. */
+  head(key: string, options: CallOptions): Promise<ObjectInfo | undefined>
+  /** In the order of keys; with `flat` every object, else one level. */
+  list(prefix: string, flat: boolean, options: CallOptions): AsyncIterable<ListedKey>
+  get(key: string, options: GetOptions): AsyncIterable<Uint8Array>
+  put(
+    key: string,
+    source: AsyncIterable<Uint8Array>,
+    options: PutOptions,
+  ): Promise<{ etag: string; size: number }>
+  /** Within the store; metadata is what is given. */
+  copy(
+    from: string,
+    to: string,
+    metadata: Record<string, string>,
+    options: CallOptions,
+  ): Promise<void>
+  /** Nothing happens where there is none. */
+  remove(key: string, options: CallOptions): Promise<void>
+}

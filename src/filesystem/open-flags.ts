@@ -1,0 +1,65 @@
+/**
+ * The flags of `open`, as text (`r`, `w+`, `ax`) or as the numbers of Linux that `fs.constants`
+ * has, taken apart once: implementations look at fields, not at bits.
+ */
+import { failure } from './failure.ts'
+
+export interface OpenFlags {
+  read: boolean
+  write: boolean
+  create: boolean
+  exclusive: boolean
+  truncate: boolean
+  append: boolean
+}
+
+const O_WRONLY = 0o1
+const O_RDWR = 0o2
+const O_CREAT = 0o100
+const O_EXCL = 0o200
+const O_TRUNC = 0o1000
+const O_APPEND = 0o2000
+
+export function parseFlags(flags: string | number, path: string): OpenFlags {
+  if (typeof flags === 'number') return fromNumber(flags)
+  const match = /^(r|w|a)(?=[sx+]*$)/.exec(flags)
+  const rest = flags.slice(1)
+  const [base] = match ?? []
+  if (base === undefined || (base === 'r' && rest.includes('x'))) {
+    throw failure('EINVAL', 'open', path, { text: `no such flags: '${flags}'` })
+  }
+  const both = rest.includes('+')
+  return {
+    read: base === 'r' || both,
+    write: base !== 'r' || both,
+    create: base !== 'r',
+    exclusive: rest.includes('x'),
+    truncate: base === 'w',
+    append: base === 'a',
+  }
+}
+
+function fromNumber(flags: number): OpenFlags {
+  const both = (flags & O_RDWR) !== 0
+  const write = both || (flags & O_WRONLY) !== 0
+  return {
+    read: both || !write,
+    write,
+    create: (flags & O_CREAT) !== 0,
+    exclusive: (flags & O_CREAT) !== 0 && (flags & O_EXCL) !== 0,
+    truncate: write && (flags & O_TRUNC) !== 0,
+    append: (flags & O_APPEND) !== 0,
+  }
+}
+
+/** As `node:fs` takes them. */
+export function toNumber(flags: OpenFlags): number {
+  const access = flags.read ? (flags.write ? O_RDWR : 0) : O_WRONLY
+  return (
+    access |
+    (flags.create ? O_CREAT : 0) |
+    (flags.exclusive ? O_EXCL : 0) |
+    (flags.truncate ? O_TRUNC : 0) |
+    (flags.append ? O_APPEND : 0)
+  )
+}

@@ -1,0 +1,147 @@
+/**
+ * kill -9 of a process with a journaled cache, again and again: what it was told is done is there
+ * in the next one, and reaches the remote; the operation that was under way is done or not.
+ */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { test } from 'node:test'
+import { CacheFS } from '../../src/cachefs/cache-fs.ts'
+import type { FileSystem } from '../../src/filesystem/file-system.ts'
+import { LocalFS } from '../../src/filesystem/local/local-fs.ts'
+import { MemoryFS } from '../../src/filesystem/memory/memory-fs.ts'
+import { down, faultyFS } from '../fixtures/faulty-fs.ts'
+import { Random } from '../fixtures/random.ts'
+
+interface Step {
+  try?: string
+  did?: string
+  one: string
+  two?: string
+  text?: string
+}
+
+const ROUNDS = 12
+
+function play(model: Map<string, string>, { try: tried, did = tried, one, two, text }: Step): void {
+  const before = model.get(one)
+  if (did === 'write' && text !== undefined) model.set(one, text)
+  if (did === 'unlink' || did === 'rename') model.delete(one)
+  if (did === 'rename' && two !== undefined && before !== undefined) model.set(two, before)
+}
+
+/** Until it is killed: what it was told, and what it tried last. */
+async function runAndKill(folder: string, seed: number, afterMs: number): Promise<Step[]> {
+  const script = join(import.meta.dirname, 'journaled-process.ts')
+  const places = [join(folder, 'local'), join(folder, 'remote')]
+  const child = spawn(process.execPath, [script, ...places, String(seed)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exit = once(child, 'exit')
+  const steps: Step[] = []
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (steps.length === 0) setTimeout(() => child.kill('SIGKILL'), afterMs)
+    // A line that the kill cut short was not said.
+    if (line.endsWith('}')) steps.push(JSON.parse(line) as Step)
+  }
+  await exit
+  return steps
+}
+
+async function contents(files: FileSystem): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
+  for (const name of await files.readdir('/', { recursive: true })) {
+    const path = `/${name}`
+    if (name.includes('.cachefs') || (await files.stat(path)).isDirectory()) continue
+    found.set(path, await files.readFile(path, 'utf8'))
+  }
+  return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+const sorted = (model: Map<string, string>): Map<string, string> => {
+  return new Map([...model].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+test('killed in the middle of work, and nothing that was told is lost', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cachefs-journal-'))
+  for (const name of ['local', 'remote']) await mkdir(join(folder, name))
+  const random = new Random(7)
+  let model = new Map<string, string>()
+  for (let round = 1; round <= ROUNDS; round++) {
+    const steps = await runAndKill(folder, round, random.below(150))
+    for (const step of steps) if (step.did !== undefined) play(model, step)
+    const last = steps.at(-1)
+    const other = new Map(model)
+    if (last?.try !== undefined) play(other, last)
+    const remote = new LocalFS(join(folder, 'remote'))
+    const files = await CacheFS.open(new LocalFS(join(folder, 'local')), remote, { journal: true })
+    const found = await contents(files)
+    if (last?.try === 'write') {
+      // Writing is more than one step: the file may also be there in part.
+      for (const it of [found, other, model]) it.delete(last.one)
+      await files.rm(last.one, { force: true })
+    }
+    const isBefore = JSON.stringify([...found]) === JSON.stringify([...sorted(model)])
+    if (!isBefore) assert.deepEqual(found, sorted(other), `round ${round}`)
+    model = found
+    await files.wait()
+    assert.deepEqual(files.errors(), [], `round ${round}`)
+    assert.deepEqual(await contents(remote), found, `round ${round}`)
+    await files.close()
+  }
+  await rm(folder, { recursive: true })
+})
+
+test('what did not reach the remote goes there from the next process', async () => {
+  const [local, behind] = [new MemoryFS(), new MemoryFS()]
+  const away = faultyFS(behind)
+  const options = { journal: true, retryBaseMs: 1, attempts: 2 }
+  await behind.writeFile('/known', 'cached')
+  await behind.writeFile('/old', 'x')
+  const first = new CacheFS(local, away.files, options)
+  assert.equal(await first.readFile('/known', 'utf8'), 'cached')
+  await first.readdir('/')
+  await first.readFile('/old')
+  await first.wait()
+  away.fault = down
+  await first.mkdir('/dir')
+  await first.writeFile('/dir/a', 'one', { mode: 0o600 })
+  await first.rename('/dir/a', '/dir/b')
+  await first.chmod('/dir/b', 0o640)
+  await first.unlink('/old')
+  await first.symlink('dir/b', '/link')
+  await first.close()
+  assert.deepEqual((await behind.readdir('/')).sort(), ['known', 'old'])
+  const remote = faultyFS(behind)
+  const second = await CacheFS.open(local, remote.files, options)
+  assert.deepEqual(second.status('/known').cached, true)
+  assert.equal(await second.readFile('/link', 'utf8'), 'one')
+  await second.wait()
+  assert.equal(await second.readFile('/known', 'utf8'), 'cached')
+  assert.ok(!remote.calls.includes('content /known'), 'the copy of last time is still good')
+  assert.deepEqual((await behind.readdir('/', { recursive: true })).sort(), [
+    'dir',
+    'dir/b',
+    'known',
+    'link',
+  ])
+  assert.equal(await behind.readFile('/dir/b', 'utf8'), 'one')
+  assert.equal((await behind.stat('/dir/b')).mode & 0o777, 0o640)
+  await second.close()
+})
+
+test('a journal that is damaged is believed up to the damage', async () => {
+  const [local, remote] = [new MemoryFS(), new MemoryFS()]
+  await remote.writeFile('/file', 'content')
+  const first = new CacheFS(local, remote, { journal: true })
+  await first.readFile('/file')
+  await first.close()
+  await local.appendFile('/.cachefs/journal', 'deadbeef {"copy":{}}\nrubbish')
+  const second = await CacheFS.open(local, remote, { journal: true })
+  assert.equal(second.status('/file').cached, true)
+  await second.close()
+})

@@ -1,0 +1,69 @@
+/** Libraries written for Node's file system, as they are, on a CacheFS. */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { test } from 'node:test'
+import { callbackify } from 'node:util'
+import { glob } from 'glob'
+import type { GlobOptions } from 'glob'
+import git from 'isomorphic-git'
+import { CacheFS } from '../../src/cachefs/cache-fs.ts'
+import { LocalFS } from '../../src/filesystem/local/local-fs.ts'
+import { MemoryFS } from '../../src/filesystem/memory/memory-fs.ts'
+
+test('isomorphic-git commits, branches, merges and checks out', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cachefs-git-'))
+  const remote = new LocalFS(folder)
+  const fs = new CacheFS(new MemoryFS(), remote)
+  const dir = '/repository'
+  const author = { name: 'A', email: 'a@example.com' }
+  await git.init({ fs, dir, defaultBranch: 'main' })
+  for (let i = 0; i < 20; i++) {
+    await fs.mkdir(`${dir}/d${i % 4}`, { recursive: true })
+    await fs.writeFile(`${dir}/d${i % 4}/file${i}`, `content ${i}\n`)
+  }
+  await git.add({ fs, dir, filepath: '.' })
+  const first = await git.commit({ fs, dir, message: 'first', author })
+  await git.branch({ fs, dir, ref: 'side', checkout: true })
+  await fs.writeFile(`${dir}/d0/file0`, 'from the side\n')
+  await git.add({ fs, dir, filepath: 'd0/file0' })
+  await git.commit({ fs, dir, message: 'second', author })
+  await git.checkout({ fs, dir, ref: 'main' })
+  assert.equal(await fs.readFile(`${dir}/d0/file0`, 'utf8'), 'content 0\n')
+  await git.merge({ fs, dir, ours: 'main', theirs: 'side', author })
+  await git.checkout({ fs, dir, ref: 'main' })
+  assert.equal(await fs.readFile(`${dir}/d0/file0`, 'utf8'), 'from the side\n')
+  const log = await git.log({ fs, dir })
+  assert.equal(log.at(-1)?.oid, first)
+  const status = await git.statusMatrix({ fs, dir })
+  assert.ok(status.every(([, head, work, stage]) => head === 1 && work === 1 && stage === 1))
+  await fs.wait()
+  assert.deepEqual(fs.errors(), [])
+  // What reached the remote is a repository to git itself.
+  const real = (...args: string[]): string => {
+    const safe = ['-c', 'safe.directory=*', '-C', join(folder, 'repository')]
+    return execFileSync('git', [...safe, ...args], { encoding: 'utf8' })
+  }
+  assert.match(real('log', '--oneline'), /second\n.*first/)
+  assert.equal(real('status', '--porcelain'), '')
+  real('fsck', '--full', '--strict')
+  await fs.close()
+  await rm(folder, { recursive: true })
+})
+
+test('glob finds files', async () => {
+  const remote = new MemoryFS()
+  for (const name of ['a/one.txt', 'a/b/two.txt', 'a/b/three.md']) {
+    await remote.mkdir('/a/b', { recursive: true })
+    await remote.writeFile(`/${name}`, name)
+  }
+  const files = new CacheFS(new MemoryFS(), remote)
+  // It lists directories with callbacks.
+  const fs = { readdir: callbackify(files.readdir.bind(files)), promises: files }
+  const options = { cwd: '/', fs } as unknown as GlobOptions
+  const found = await glob('a/**/*.txt', { ...options, withFileTypes: false })
+  assert.deepEqual(found.sort(), ['/a/b/two.txt', '/a/one.txt'])
+  await files.close()
+})

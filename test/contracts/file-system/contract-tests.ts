@@ -1,0 +1,32 @@
+/**
+ * Tests of a contract, said once and run on every file system: each on one of its own that is fresh
+ * and empty. A test that needs what a file system says it cannot keep does nothing there.
+ */
+import { test } from 'node:test'
+import type { Features, FileSystem } from '../../../src/filesystem/file-system.ts'
+import type { FileSystemFixture } from '../../fixtures/file-system-fixture.ts'
+
+type Body = (files: FileSystem) => Promise<void>
+
+interface ContractTest {
+  name: string
+  body: Body
+  needs: keyof Features | undefined
+}
+
+export class ContractTests {
+  readonly #tests: ContractTest[] = []
+
+  add(name: string, body: Body, needs?: keyof Features): void {
+    this.#tests.push({ name, body, needs })
+  }
+
+  runOn(open: () => Promise<FileSystemFixture>): void {
+    for (const { name, body, needs } of this.#tests) {
+      test(name, async () => {
+        await using fixture = await open()
+        if (needs === undefined || fixture.files.features[needs]) await body(fixture.files)
+      })
+    }
+  }
+}
