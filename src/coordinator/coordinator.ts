@@ -254,7 +254,8 @@ export class Coordinator {
   ): Promise<unknown> {
     const { store } = this.#options
     if (!isOperation(name)) throw new FsError('EINVAL', `there is no operation ${name}`)
-    const [by, operation] = once ? [once.mount, once.request] : [session.token, id]
+    // Two rows of numbers, which must not meet: a mount's requests, a session's operations.
+    const [by, operation] = once ? [`mount ${once.mount}`, once.request] : [session.token, id]
     const asker = { peer: session.peer.id, session: by, operation }
     const again = store.find(asker.session, asker.operation)
     if (again) {

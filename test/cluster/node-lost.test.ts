@@ -51,7 +51,7 @@ test('a node that is stopped beyond its time serves nothing outdated', LIMIT, as
   await taken.write('written here', 70_000)
   await kept.write('written here', 70_000)
 
-  cluster.nodes[0]!.child.kill('SIGSTOP')
+  process.kill(cluster.nodes[0]!.daemon, 'SIGSTOP')
   await Promise.all([
     bounded('a write', fs.writeFile(path(1, 'taken'), after)),
     bounded('a change', fs.writeFile(path(2, 'seen'), after)),
@@ -64,7 +64,7 @@ test('a node that is stopped beyond its time serves nothing outdated', LIMIT, as
     fs.readdir(path(0, '')),
   ] as const
   await delay(500)
-  cluster.nodes[0]!.child.kill('SIGCONT')
+  process.kill(cluster.nodes[0]!.daemon, 'SIGCONT')
 
   const [seen, taking, names] = await Promise.all(asked)
   assert.ok(seen.equals(after))

@@ -10,7 +10,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
-import { SteadyProgram, daemonOf, killDaemon } from '../fixtures/steady-programs.ts'
+import { SteadyProgram, killDaemon } from '../fixtures/steady-programs.ts'
 
 const KILLS = Number(process.env['CACHEFS_KILLS'] ?? 20)
 const CACHEFS = fileURLToPath(new URL('../../src/cli/cachefs.ts', import.meta.url))
@@ -25,7 +25,7 @@ test('programs do not notice that the daemon is killed', { timeout: 300_000 }, a
     await killDaemon(client)
     for (const program of programs) await program.check()
   }
-  const before = daemonOf(client)
+  const before = client.daemon
   const { stdout } = await run(process.execPath, [
     CACHEFS,
     'upgrade',
@@ -35,7 +35,7 @@ test('programs do not notice that the daemon is killed', { timeout: 300_000 }, a
   ])
   const { daemonPid } = JSON.parse(stdout) as { daemonPid: number }
   assert.notEqual(daemonPid, before)
-  assert.equal(daemonPid, daemonOf(client))
+  assert.equal(daemonPid, client.daemon)
   for (const program of programs) {
     const rounds = await program.finish()
     t.diagnostic(`${program.work}: ${rounds} rounds`)
