@@ -75,6 +75,10 @@ bench: install ## Compare with the disk below and other FUSE file systems (ARGS=
 bench-cluster: install ## What a coordinator and peers cost and bring, beside one node alone
 	@$(WITH) node benchmarks/cluster/cluster-bench.ts
 
+.PHONY: bench-stores
+bench-stores: install ## Changes of names per second, kept in SQLite and in PostgreSQL
+	@$(WITH) node benchmarks/cluster/stores-bench.ts
+
 .PHONY: clean
 clean: ## Remove everything that make put here
 	rm -rf dist node_modules .tools

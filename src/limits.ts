@@ -3,10 +3,13 @@
  * queue, buffer, retry, cache or wait that is not listed here is a mistake.
  */
 
+import { storeLimits } from './store-limits.ts'
+
 const KIB = 1024
 const MIB = 1024 * KIB
 
 export const limits = {
+  ...storeLimits,
   /** Longest name of one directory entry, bytes: what Linux itself allows (NAME_MAX). */
   nameBytes: 255,
   /** Longest path or symlink target, bytes, including the final NUL (PATH_MAX). */
@@ -36,6 +39,8 @@ export const limits = {
   linkTtlMs: 10_000,
   /** A node asks for that to be renewed so often, ms: three may be lost. */
   linkRenewMs: 2_500,
+  /** Where there are several coordinators, one that is silent for so long is left, ms. */
+  linkSilentMs: 4_000,
   /** Clocks of two machines may run apart by so much of the time above, a share. */
   linkClockDrift: 0.05,
   /** The kernel of a node with a coordinator keeps attributes so long, ms. */
@@ -55,6 +60,8 @@ export const limits = {
   linkOperationMs: 30_000,
   /** Operations of one node under way at once: further ones wait on the node. */
   linkOperations: 4096,
+  /** A node that was given a file to write keeps it so long at least, ms: time for one write. */
+  leaseHoldMs: 20,
   /** Files that one node alone may write at a time; the longest held goes back first. */
   writeLeases: 100_000,
   /** Changes that are kept for nodes that were away; one that missed more takes a whole copy. */
@@ -63,6 +70,8 @@ export const limits = {
   changeLogTrim: 1000,
   /** The coordinator's log of names goes into its database so often, ms. */
   coordinatorCheckpointMs: 5_000,
+  /** Addresses of coordinators that a node is given. */
+  coordinators: 16,
   /** Copies held for peers are compared with the metadata so often, ms. */
   heldSettleMs: 60_000,
   /** A whole copy of the metadata has to arrive in this time, ms. */

@@ -17,3 +17,22 @@ export function abortError(signal: AbortSignal, what = 'the call'): FsError {
 export function throwIfAborted(signal: AbortSignal | undefined, what?: string): void {
   if (signal?.aborted) throw abortError(signal, what)
 }
+
+/** The end of the work, or (`late`: in place of a timeout's) the reason of the abort. */
+export async function orAborted(
+  work: Promise<void>,
+  signal: AbortSignal,
+  late: FsError,
+): Promise<void> {
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = (): void => {
+    const isLate = (signal.reason as { name?: unknown } | undefined)?.name === 'TimeoutError'
+    aborted.reject(isLate ? late : (signal.reason as Error))
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

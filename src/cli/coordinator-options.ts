@@ -6,6 +6,8 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { LogFormat, LogLevel } from '../base/logger.ts'
+import { parsePostgresUrl } from '../metadata/postgres/connection-settings.ts'
+import type { PostgresAddress } from '../metadata/postgres/connection-settings.ts'
 import { addFlags, flag, optionalFlag, readFlags } from './flag.ts'
 import type { Environment } from './flag.ts'
 import { NODE_FLAGS, parseApiKey, parsePath, parsePort } from './node-flags.ts'
@@ -17,6 +19,8 @@ export interface CoordinatorOptions {
   port: number
   /** Absolute. */
   dataDir: string
+  /** Undefined: the names are in the data directory. */
+  postgres: PostgresAddress | undefined
   apiKey: string | undefined
   logLevel: LogLevel
   logFormat: LogFormat
@@ -40,7 +44,7 @@ const COORDINATOR_FLAGS = {
   }),
   store: flag('sqlite', {
     value: '<store>',
-    about: 'what keeps them: sqlite, in the data directory',
+    about: 'what keeps them: sqlite, in the data directory, or postgres://USER@HOST/DATABASE',
     parse: String,
   }),
   'api-key': optionalFlag({
@@ -62,12 +66,13 @@ export function readCoordinatorOptions(
   environment: Environment,
 ): CoordinatorOptions {
   const values = readFlags(command, COORDINATOR_FLAGS, environment)
-  checkStore(values.store)
+  const postgres = parseStore(values.store)
   const apiKey = values['api-key']
   const isForOthers = apiKey !== undefined || (environment['POD_IP'] ?? '') !== ''
   return {
     host: values.host ?? (isForOthers ? '0.0.0.0' : '127.0.0.1'),
     port: values.port,
+    postgres,
     dataDir: values.data ?? join(homedir(), '.cachefs/coordinator'),
     apiKey,
     logLevel: values['log-level'],
@@ -76,10 +81,11 @@ export function readCoordinatorOptions(
 }
 
 /** Not while the flag is parsed: that would repeat the URL, and with it a password. */
-function checkStore(store: string): void {
-  if (store === 'sqlite') return
-  if (/^postgres(ql)?:/i.test(store)) {
-    throw new UsageError('--store: this version keeps names in SQLite only: give sqlite')
+function parseStore(store: string): PostgresAddress | undefined {
+  if (store === 'sqlite') return undefined
+  try {
+    return parsePostgresUrl(store)
+  } catch {
+    throw new UsageError('--store: give sqlite, or postgres://USER@HOST:PORT/DATABASE')
   }
-  throw new UsageError('--store: give sqlite')
 }

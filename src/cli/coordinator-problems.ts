@@ -1,18 +1,21 @@
 /**
- * What a coordinator lacks at present, and what that means for its nodes. It listens when its
- * databases are open and stops listening before they are closed, so there is little to tell.
+ * What a coordinator lacks at present, and what that means for its nodes. Of several on one
+ * database, those that stand by lack nothing, and yet nodes have to go to another.
  */
 import { describe } from '../base/fs-error.ts'
+import type { Candidate } from '../coordinator/candidate.ts'
 import type { PeerKeeper } from '../coordinator/peer-keeper.ts'
-import type { MetadataStore } from '../coordinator/metadata-store.ts'
-import { copyState } from '../metadata/change.ts'
 import type { Problem } from '../http/problem.ts'
+import { copyState } from '../metadata/change.ts'
 
-export function coordinatorProblems(
+export async function coordinatorProblems(
   keeper: Pick<PeerKeeper, 'failure'>,
-  store: Pick<MetadataStore, 'read'>,
-): Problem[] {
-  return [unsavedNodes(keeper), unreadableNames(store)].filter((problem) => problem !== undefined)
+  candidate: Candidate,
+): Promise<Problem[]> {
+  const names = candidate.isOneOfSeveral
+    ? (standingBy(candidate) ?? databaseAway(candidate))
+    : await unreadableNames(candidate)
+  return [unsavedNodes(keeper), names].filter((problem) => problem !== undefined)
 }
 
 function unsavedNodes({ failure }: Pick<PeerKeeper, 'failure'>): Problem | undefined {
@@ -26,10 +29,33 @@ function unsavedNodes({ failure }: Pick<PeerKeeper, 'failure'>): Problem | undef
   }
 }
 
+function standingBy({ standsBy, keeperUrl, since }: Candidate): Problem | undefined {
+  if (!standsBy) return undefined
+  const leader = keeperUrl === '' ? 'no coordinator leads' : `the coordinator ${keeperUrl} leads`
+  return {
+    what: `${leader}, and this one has stood by`,
+    since,
+    works: 'taking over when that one is gone',
+    fails: 'serving nodes: they go to the one that leads',
+    blocking: true,
+  }
+}
+
+function databaseAway({ isReady }: Candidate): Problem | undefined {
+  if (isReady) return undefined
+  return {
+    what: 'the database has not answered',
+    since: new Date(),
+    works: 'files that are open on nodes, and for some seconds all that is cached there',
+    fails: 'everything that needs a name, until it answers',
+    blocking: true,
+  }
+}
+
 /** Reads one row. Not remembered: whoever asks has it tried again. */
-function unreadableNames(store: Pick<MetadataStore, 'read'>): Problem | undefined {
+async function unreadableNames(candidate: Candidate): Promise<Problem | undefined> {
   try {
-    store.read(copyState())
+    await candidate.store.read(copyState)
     return undefined
   } catch (error) {
     return {

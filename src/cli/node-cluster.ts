@@ -22,12 +22,12 @@ export class NodeCluster {
   readonly view: ClusterView
   #reports: NodeJS.Timeout | undefined
 
-  constructor(options: NodeOptions, address: string, { mountId, restarts }: Daemon) {
+  constructor(options: NodeOptions, addresses: readonly string[], { mountId, restarts }: Daemon) {
     const { apiKey, nvmeDir, nvmeCapacityBytes: capacityBytes } = options
     const self = options.peerId ?? keptPeerId(nvmeDir)
     const logger = loggerOf('CLIENT')
     const link = new NodeLink({
-      address,
+      addresses,
       apiKey: apiKey ?? '',
       peer: { id: self, url: '', capacityBytes, version: packageVersion() },
       session: { token: mountId, generation: restarts },

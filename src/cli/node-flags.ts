@@ -40,7 +40,7 @@ export const NODE_FLAGS = {
   }),
   coordinator: flag('embedded', {
     value: '<where>',
-    about: 'who keeps the names: host:port, or embedded for this node alone',
+    about: 'who keeps the names: host:port[,host:port...], or embedded for this node alone',
     parse: parseCoordinator,
   }),
   host: optionalFlag({
@@ -206,11 +206,21 @@ function parseFreeFloor(text: string): { bytes: number } | { fraction: number } 
   return { fraction: Number(percent) / 100 }
 }
 
+/** Comma separated where there are several. */
 function parseCoordinator(text: string): string {
   if (text === 'embedded') return text
-  const address = text.replace(/^http:\/\//, '').replace(/\/$/, '')
-  if (/^(\[[0-9a-f:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/i.test(address)) return address
-  throw new UsageError('give host:port of the coordinator, or embedded')
+  const addresses = text.split(',').map((part) => {
+    const address = part
+      .trim()
+      .replace(/^http:\/\//, '')
+      .replace(/\/$/, '')
+    if (/^(\[[0-9a-f:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/i.test(address)) return address
+    throw new UsageError('give host:port of the coordinator, or embedded')
+  })
+  if (addresses.length > limits.coordinators) {
+    throw new UsageError(`give at most ${limits.coordinators} addresses`)
+  }
+  return addresses.join()
 }
 
 function parsePeerId(text: string): string | undefined {

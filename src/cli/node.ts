@@ -33,7 +33,7 @@ export async function startNode(
   const cluster =
     options.coordinator === 'embedded'
       ? undefined
-      : new NodeCluster(options, options.coordinator, daemon)
+      : new NodeCluster(options, options.coordinator.split(','), daemon)
   const node = await openVolume(options, cluster, daemon)
   const changes = new KernelChanges(logger)
   let api: ApiServer | undefined

@@ -2,17 +2,22 @@
  * One coordinator in this process: takes its data directory, opens what it kept, then listens; and
  * takes it down in the reverse. A start that fails half-way leaves nothing running.
  */
+import { randomUUID } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { WebSocketServer } from 'ws'
 import type { Logger } from '../base/logger.ts'
 import { CoordinatorDatabase } from '../coordinator/coordinator-database.ts'
 import { FileHolders } from '../coordinator/file-holders.ts'
-import { Coordinator } from '../coordinator/coordinator.ts'
+import { Candidate } from '../coordinator/candidate.ts'
 import { LINK_PATH, SNAPSHOT_PATH } from '../coordinator/link-protocol.ts'
-import { MetadataStore } from '../coordinator/metadata-store.ts'
 import { metadataRoutes } from '../http/metadata-routes.ts'
 import { limits } from '../limits.ts'
+import type { NamesSource } from '../metadata/keeper-engine.ts'
+import { PostgresSource } from '../metadata/postgres/postgres-source.ts'
+import { SqliteSource } from '../metadata/sqlite/sqlite-source.ts'
 import { PeerKeeper } from '../coordinator/peer-keeper.ts'
 import type { ApiServer } from '../http/api-server.ts'
 import { serveCoordinatorApi } from '../http/coordinator-api.ts'
@@ -39,19 +44,21 @@ export async function startCoordinator(
   parts.defer(() => database.close())
   const keeper = new PeerKeeper(database, logger)
   parts.defer(() => keeper.stop())
-  const store = MetadataStore.open(join(options.dataDir, 'volume.db'))
-  parts.defer(() => store.close())
-  const coordinator = new Coordinator({ store, registry: keeper.registry, logger })
-  parts.defer(() => coordinator.close())
-  const checkpoints = setInterval(() => store.checkpoint(), limits.coordinatorCheckpointMs)
+  const address = { url: '' }
+  const source = await openSource(options, () => address.url, logger)
+  const candidate = new Candidate({ source, registry: keeper.registry, logger })
+  parts.defer(() => candidate.close())
+  const checkpoints = setInterval(() => candidate.checkpoint(), limits.coordinatorCheckpointMs)
   parts.defer(() => clearInterval(checkpoints))
-  const api = await serve(options, { keeper, store, coordinator }, logger)
+  const api = await serve(options, { keeper, candidate }, logger)
+  address.url = advertised(options, api.url)
   parts.defer(async () => {
     const closed = api.close()
     // Otherwise the server waits for links that nobody ends.
-    coordinator.close()
+    candidate.cutLinks()
     await closed
   })
+  await candidate.start()
   warnOfStrangers(options, logger)
   const running = parts.move()
   let stopping: Promise<void> | undefined
@@ -62,28 +69,60 @@ export async function startCoordinator(
   }
 }
 
+async function openSource(
+  { dataDir, postgres }: CoordinatorOptions,
+  url: () => string,
+  logger: Logger,
+): Promise<NamesSource> {
+  if (postgres === undefined) return new SqliteSource(join(dataDir, 'volume.db'))
+  const holder = keptId(join(dataDir, 'coordinator-id'))
+  return await PostgresSource.open({ address: postgres, holder, url, logger })
+}
+
+/** Names this coordinator for good: its directory is one process's at a time. */
+function keptId(path: string): string {
+  if (!existsSync(path)) writeFileSync(path, `${randomUUID()}\n`)
+  return readFileSync(path, 'utf8').trim()
+}
+
+/** Where other machines find it. */
+function advertised({ host }: CoordinatorOptions, apiUrl: string): string {
+  if (host !== '0.0.0.0' && host !== '::') return apiUrl
+  return `http://${process.env['POD_IP'] ?? hostname()}:${new URL(apiUrl).port}`
+}
+
 async function serve(
   { host, port, apiKey, dataDir }: CoordinatorOptions,
-  { keeper, store, coordinator }: Parts,
+  { keeper, candidate }: Parts,
   logger: Logger,
 ): Promise<ApiServer> {
-  const locations = new FileHolders(store)
+  const locations = new FileHolders(() => candidate.store)
   keeper.registry.onChange(({ kind, peer }) => {
     if (kind === 'left') locations.forgetPeer(peer.id)
   })
+  const version = packageVersion()
   const status = {
     peers: keeper.registry,
     locations,
-    problems: () => coordinatorProblems(keeper, store),
-    stats: () => ({ version: packageVersion(), ...store.totals(), changes: store.seq }),
+    problems: () => coordinatorProblems(keeper, candidate),
+    stats: async () => {
+      const { store } = candidate
+      return { version, ...(await store.totals()), changes: store.seq }
+    },
   }
-  const version = packageVersion()
-  const snapshots = { path: join(dataDir, 'snapshot'), make: (path: string) => store.copyTo(path) }
+  const make = (path: string): Promise<void> => candidate.store.copyTo(path)
+  const snapshots = { path: join(dataDir, 'snapshot'), make }
   const routes = [(app: FastifyInstance) => metadataRoutes(app, SNAPSHOT_PATH, snapshots)]
   const parts = { coordinator: status, apiKey, version, logger, routes }
   const api = await serveCoordinatorApi(parts, { host, port })
   const sockets = new WebSocketServer({ noServer: true, maxPayload: limits.linkMessageBytes })
   api.onUpgrade(LINK_PATH, (request, socket, head) => {
+    if (!candidate.isReady) {
+      // The node goes on to the next address.
+      socket.end('HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\r\n')
+      return
+    }
+    const { coordinator } = candidate
     sockets.handleUpgrade(request, socket, head, (link) => coordinator.attach(link))
   })
   return api
@@ -91,8 +130,7 @@ async function serve(
 
 interface Parts {
   keeper: PeerKeeper
-  store: MetadataStore
-  coordinator: Coordinator
+  candidate: Candidate
 }
 
 function warnOfStrangers({ host, apiKey }: CoordinatorOptions, logger: Logger): void {

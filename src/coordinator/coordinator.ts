@@ -17,17 +17,19 @@ import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { limits } from '../limits.ts'
 import type { Change } from '../metadata/change.ts'
-import type { PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import { isOperation, type OperationArgs } from '../metadata/operations.ts'
+import { Confirmations } from './confirmations.ts'
 import {
   LINK_VERSION,
   errorToWire,
   fromWire,
   madeFile,
   toWire,
+  type CoordinatorMessage,
   type Hello,
   type NodeMessage,
 } from './link-protocol.ts'
+import { LivePeers } from './live-peers.ts'
 import type { MetadataStore } from './metadata-store.ts'
 import { Orphans } from './orphans.ts'
 import type { PeerRegistry } from './peer-registry.ts'
@@ -44,57 +46,58 @@ export interface CoordinatorOptions {
 
 type Request = NodeMessage & { kind: 'operation' | 'lease' | 'sync' | 'lock' }
 
-interface Waiter {
-  seq: number
-  /** Who asked: has to have it, whatever becomes of its trust. */
-  asker: Session
-  resolve: () => void
-}
-
 export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #sessions = new Map<string, Session>()
   readonly #leases = new WriteLeases()
   readonly #locks = new SessionLocks()
   readonly #orphans: Orphans
-  #waiters: Waiter[] = []
+  readonly #peers: LivePeers
+  readonly #confirmations = new Confirmations()
   readonly #sweep: NodeJS.Timeout
   /** Processes of nodes from before a restart that may believe their copies. */
   readonly #absent: Set<string>
   readonly #ready = Promise.withResolvers<void>()
   #grace: NodeJS.Timeout | undefined
   #isClosed = false
-  #toldMs = 0
   #sweptMs = monotonicMs()
-  /** Nodes that came while this process was stopped are heard first: none has left before. */
+  /** After a time in which none could renew, nodes are heard first: none has left before. */
   #hearsUntilMs = 0
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
-    this.#orphans = new Orphans(options.store, (change) => {
-      this.#tell(change)
-    })
+    this.#peers = new LivePeers(options.registry, options.logger, this.#sessions)
+    this.#orphans = new Orphans(options.store, options.logger, (change) => this.#tell(change))
     this.#sweep = setInterval(() => {
       this.#sweepSessions()
     }, limits.linkRenewMs / 5)
-    this.#absent = new Set(options.store.sessions())
-    if (this.#absent.size === 0) this.#start()
-    else this.#grace = setTimeout(() => this.#start(), limits.linkTtlMs)
+    this.#absent = new Set(options.store.earlierSessions)
+    if (this.#absent.size === 0) void this.#start()
+    else this.#grace = setTimeout(() => void this.#start(), limits.linkTtlMs)
   }
 
   /** All that may hold something have said so. */
-  #start(): void {
+  async #start(): Promise<void> {
     clearTimeout(this.#grace)
-    const { store } = this.#options
-    for (const token of this.#absent) store.removeSession(token)
+    const gone = [...this.#absent]
     this.#absent.clear()
-    this.#orphans.sweep(this.#sessions.values())
+    await Promise.all(gone.map((token) => this.#forget(token)))
+    try {
+      // Before anything changes: an orphan that is there now and held by nobody is one for good.
+      await this.#orphans.sweep(() => this.#sessions.values())
+    } catch (error) {
+      this.#options.logger.warn(`files that nobody has open stay for now: ${describe(error)}`)
+    }
     this.#ready.resolve()
   }
 
-  /** Live nodes, as others are told of them. */
-  get #peers(): PeerStatus[] {
-    return this.#options.registry.list().filter(({ id }) => this.#sessions.get(id)?.isCurrent)
+  /** A node's process need not be waited for after a restart. */
+  async #forget(token: string): Promise<void> {
+    try {
+      await this.#options.store.removeSession(token)
+    } catch (error) {
+      this.#options.logger.warn(`a node that left is not forgotten: ${describe(error)}`)
+    }
   }
 
   close(): void {
@@ -129,6 +132,7 @@ export class Coordinator {
     const { peer, seq } = hello
     const known = this.#sessions.get(peer.id)
     try {
+      if (!store.leads()) throw new FsError('EAGAIN', 'another coordinator may have taken over')
       if (hello.protocol !== LINK_VERSION) throw new FsError('EINVAL', 'another version of CacheFS')
       if (known && known.token !== hello.session) this.#replace(known)
     } catch (error) {
@@ -146,8 +150,7 @@ export class Coordinator {
     session.isCurrent &&= session.isTrusted
     session.applied = seq
     session.sent = seq
-    const holder = this.#holderOf(session)
-    this.#leases.resume(holder, hello.leases)
+    this.#leases.resume(session, hello.leases)
     for (const ino of hello.held) session.held.add(ino)
     const lost = this.#locks.restore(session, hello.locks)
     if (lost.length > 0) session.send({ kind: 'lost', locks: lost })
@@ -161,15 +164,6 @@ export class Coordinator {
       throw new FsError('EBUSY', `another node is connected as ${known.peer.id}: choose a -peer-id`)
     }
     this.#end(known)
-  }
-
-  readonly #holders = new WeakMap<Session, { recall: (ino: number) => void }>()
-
-  #holderOf(session: Session): { recall: (ino: number) => void } {
-    let holder = this.#holders.get(session)
-    holder ??= { recall: (ino) => session.send({ kind: 'recall', ino }) }
-    this.#holders.set(session, holder)
-    return holder
   }
 
   #take(session: Session, message: Exclude<NodeMessage, Hello>): void {
@@ -196,27 +190,29 @@ export class Coordinator {
         this.#end(session)
         break
       case 'returned':
-        for (const ino of message.inos) this.#leases.giveBack(ino, this.#holderOf(session))
+        for (const ino of message.inos) this.#leases.giveBack(ino, session)
         break
       case 'closed':
         for (const ino of message.inos) session.held.delete(ino)
         this.#orphans.settle(this.#sessions.values(), this.#confirmed())
         break
       case 'status':
-        this.#report(session, message.report)
+        this.#peers.report(session, message.report)
         break
       case 'reachable':
         session.peer.url = message.url
-        this.#register(session)
+        this.#peers.register(session)
     }
   }
 
   #renew(session: Session, at: number): void {
+    // Whoever leads then does not know of what is promised here.
+    if (!this.#options.store.leads()) return
     // Nobody waited for it any more: it has to have everything first.
     if (!session.isTrusted) session.isCurrent = false
     this.#advance(session)
     session.renewalAt = at
-    if (session.isCurrent && !session.isLate(this.#oldestAwaited())) session.renew()
+    if (session.isCurrent && !session.isLate(this.#confirmations.oldest)) session.renew()
   }
 
   async #answer(session: Session, message: Request): Promise<void> {
@@ -225,24 +221,30 @@ export class Coordinator {
       await this.#ready.promise
       const value = await this.#run(session, message)
       await this.#told(session)
-      session.send({ kind: 'result', id, value })
+      this.#reply(session, { kind: 'result', id, value })
     } catch (error) {
       await this.#told(session)
-      session.send({ kind: 'result', id, error: errorToWire(error) })
+      this.#reply(session, { kind: 'result', id, error: errorToWire(error) })
     }
+  }
+
+  /** Who does not lead answers nothing: the node asks again, and then whoever does. */
+  #reply(session: Session, message: CoordinatorMessage): void {
+    if (this.#options.store.leads()) session.send(message)
+    else session.socket?.terminate()
   }
 
   async #run(session: Session, message: Request): Promise<unknown> {
     if (session.hasEnded()) throw new FsError('ESTALE', 'the session of this node has ended')
     if (message.kind === 'lease') {
-      await this.#leases.acquire(message.ino, this.#holderOf(session))
+      await this.#leases.acquire(message.ino, session, () => this.#options.store.settled())
       // A node that went meanwhile must not keep it.
-      if (session.hasEnded()) this.#leases.giveBack(message.ino, this.#holderOf(session))
+      if (session.hasEnded()) this.#leases.giveBack(message.ino, session)
       return undefined
     }
     if (message.kind === 'lock') return await this.#locks.run(session, message)
     if (message.kind === 'sync') {
-      this.#options.store.sync()
+      await this.#options.store.sync()
       return undefined
     }
     return await this.#operate(session, message)
@@ -257,20 +259,13 @@ export class Coordinator {
     // Two rows of numbers, which must not meet: a mount's requests, a session's operations.
     const [by, operation] = once ? [`mount ${once.mount}`, once.request] : [session.token, id]
     const asker = { peer: session.peer.id, session: by, operation }
-    const again = store.find(asker.session, asker.operation)
-    if (again) {
-      const made = madeFile(name, again.value)
-      if (made !== undefined) this.#leases.claim(made, this.#holderOf(session))
-      await this.#applied(again.change?.seq ?? 0, session)
-      return again.value
+    const check = (): void => {
+      if (name === 'commitContent') this.#leases.requireNoOther(args[0] as number, session)
     }
-    if (name === 'commitContent') {
-      this.#leases.requireNoOther(args[0] as number, this.#holderOf(session))
-    }
-    const done = store.perform(asker, name, args as OperationArgs<typeof name>)
+    const done = await store.perform(asker, name, args as OperationArgs<typeof name>, check)
     const made = madeFile(name, done.value)
     if (made !== undefined) {
-      this.#leases.grant(made, this.#holderOf(session))
+      if (!session.hasEnded()) this.#leases.claim(made, session)
       if (name === 'createNameless') this.#orphans.made(made, session)
     }
     if (done.change) {
@@ -292,52 +287,62 @@ export class Coordinator {
 
   /** A node has confirmed changes: it gets more, and others may go on. */
   #advance(session: Session): void {
-    const { store, logger } = this.#options
-    if (session.sent < store.seq && session.sent - session.applied < limits.linkWindow / 2) {
-      session.sendChanges(store.changesAfter(session.sent))
+    const { seq } = this.#options.store
+    if (session.sent < seq && session.sent - session.applied < limits.linkWindow / 2) {
+      void this.#sendMore(session)
     }
-    if (!session.isCurrent && session.applied === store.seq) {
-      session.isCurrent = true
-      session.renew()
-      store.addSession(session.token)
-      if (this.#absent.delete(session.token) && this.#absent.size === 0) this.#start()
-      logger.info(`${session.peer.id} (${session.peer.url}) is here`)
-      this.#register(session)
+    if (!session.isCurrent && session.applied === seq) {
+      if (session.isKept) this.#admit(session)
+      else void this.#keep(session)
     }
     this.#wake()
   }
 
-  /** Once others can reach it. */
-  #register({ peer, isCurrent }: Session): void {
-    if (!isCurrent || peer.url === '') return
-    try {
-      this.#options.registry.register(peer)
-    } catch (error) {
-      this.#options.logger.warn(`${peer.id}: ${describe(error)}`)
-    }
-    this.#tellPeers()
+  /** What it does not have yet, from the log. */
+  async #sendMore(session: Session): Promise<void> {
+    const { sent } = session
+    await this.#busy(session, async () => {
+      const changes = await this.#options.store.changesAfter(sent)
+      if (session.sent === sent) session.sendChanges(changes)
+    })
   }
 
-  #report({ peer }: Session, report: Partial<PeerReport>): void {
-    const { registry, logger } = this.#options
-    if (registry.get(peer.id) === undefined) return
+  async #keep(session: Session): Promise<void> {
+    await this.#busy(session, async () => {
+      await this.#options.store.addSession(session.token)
+      session.isKept = true
+    })
+    if (session.hasEnded()) await this.#forget(session.token)
+    else if (session.isKept) this.#advance(session)
+  }
+
+  /** One such work of a session at a time; one that fails has its node begin anew. */
+  async #busy(session: Session, work: () => Promise<void>): Promise<void> {
+    if (session.isBusy) return
+    session.isBusy = true
     try {
-      registry.status(peer.id, report)
+      await work()
     } catch (error) {
-      logger.warn(`${peer.id}: ${describe(error)}`)
+      this.#options.logger.warn(`${session.peer.id} is cut off: ${describe(error)}`)
+      session.socket?.terminate()
+    } finally {
+      session.isBusy = false
     }
   }
 
-  #tellPeers(): void {
-    this.#toldMs = monotonicMs()
-    const peers = this.#peers
-    for (const session of this.#sessions.values()) session.send({ kind: 'peers', peers })
+  /** It has everything, and is waited for from here on. */
+  #admit(session: Session): void {
+    if (!this.#options.store.leads()) return
+    session.isCurrent = true
+    session.renew()
+    if (this.#absent.delete(session.token) && this.#absent.size === 0) void this.#start()
+    this.#options.logger.info(`${session.peer.id} (${session.peer.url}) is here`)
+    this.#peers.register(session)
   }
 
   /** Resolves when every node that may believe its copy has applied a change, and who asked. */
   #applied(seq: number, asker: Session): Promise<void> {
-    if (isServed({ seq, asker }, this.#confirmed())) return Promise.resolve()
-    return new Promise((resolve) => this.#waiters.push({ seq, asker, resolve }))
+    return this.#confirmations.reached(seq, asker, this.#confirmed())
   }
 
   /** Resolves when a node was sent, or has, whatever an answer may depend on. */
@@ -355,46 +360,35 @@ export class Coordinator {
     return least
   }
 
-  #oldestAwaited(): number {
-    return this.#waiters[0]?.seq ?? 0
-  }
-
   #wake(): void {
-    const confirmed = this.#confirmed()
-    const woken = this.#waiters.filter((waiter) => isServed(waiter, confirmed))
-    if (woken.length === 0) return
-    this.#waiters = this.#waiters.filter((waiter) => !isServed(waiter, confirmed))
-    for (const { resolve } of woken) resolve()
+    this.#confirmations.wake(this.#confirmed())
   }
 
   /** Nodes that do not believe their copies any more have left. */
   #sweepSessions(): void {
     if (this.#isClosed) return
     const nowMs = monotonicMs()
-    if (nowMs - this.#sweptMs > limits.linkRenewMs) this.#hearsUntilMs = nowMs + limits.linkTtlMs
+    const wasAway = nowMs - this.#sweptMs > limits.linkRenewMs || !this.#options.store.leads()
+    if (wasAway) this.#hearsUntilMs = nowMs + limits.linkTtlMs
     this.#sweptMs = nowMs
     for (const session of nowMs < this.#hearsUntilMs ? [] : this.#sessions.values()) {
       const isComing = !session.isCurrent && session.socket !== undefined
       if (!session.isTrusted && !isComing) this.#end(session)
     }
     this.#wake()
-    if (monotonicMs() - this.#toldMs > limits.peerReportMs) this.#tellPeers()
+    this.#peers.tellIfDue()
   }
 
   #end(session: Session): void {
     session.end()
-    this.#options.store.removeSession(session.token)
+    void this.#forget(session.token)
     if (this.#sessions.get(session.peer.id) === session) this.#sessions.delete(session.peer.id)
-    this.#leases.drop(this.#holderOf(session))
+    this.#leases.drop(session)
     this.#locks.drop(session)
     session.held.clear()
     this.#options.logger.warn(`${session.peer.id} (${session.peer.url}) has left`)
-    this.#tellPeers()
+    this.#peers.tell()
     this.#orphans.settle(this.#sessions.values(), this.#confirmed())
     this.#wake()
   }
-}
-
-function isServed({ seq, asker }: Omit<Waiter, 'resolve'>, confirmed: number): boolean {
-  return seq <= confirmed && (asker.applied >= seq || asker.hasEnded())
 }

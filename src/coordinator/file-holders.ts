@@ -8,7 +8,7 @@ import { limits } from '../limits.ts'
 import { countUndurable } from '../metadata/chunk-rules.ts'
 import { findInode } from '../metadata/inode-rules.ts'
 import { lookup } from '../metadata/namespace-rules.ts'
-import { many } from '../metadata/statement.ts'
+import { many, type Rule } from '../metadata/statement.ts'
 import type { FileLocation, FileLocations, FileReference } from '../tiers/peers/file-locations.ts'
 import { AnnouncedLocations } from './announced-locations.ts'
 import type { MetadataStore } from './metadata-store.ts'
@@ -19,27 +19,28 @@ const selectHolders = many<{ holders: string }>(
 )
 
 export class FileHolders implements FileLocations {
-  readonly #store: MetadataStore
+  readonly #store: () => MetadataStore
   readonly #announced: AnnouncedLocations
 
-  constructor(store: MetadataStore) {
+  /** `store` throws where this coordinator keeps no names at present. */
+  constructor(store: () => MetadataStore) {
     this.#store = store
-    this.#announced = new AnnouncedLocations({ resolve: async (path) => this.#inodeOf(path) })
+    this.#announced = new AnnouncedLocations({ resolve: (path) => this.#inodeOf(path) })
   }
 
   async find(file: FileReference): Promise<FileLocation> {
-    const ino = 'ino' in file ? file.ino : this.#inodeOf(file.path)
-    const { size } = this.#inode(ino)
-    const rows = this.#store.read(selectHolders(ino, limits.locatedChunks))
+    const ino = 'ino' in file ? file.ino : await this.#inodeOf(file.path)
+    const { size } = await this.#inode(ino)
+    const rows = await this.#store().read(() => selectHolders(ino, limits.locatedChunks))
     const holders = rows.flatMap((row) => row.holders.split(','))
     const { peers } = await this.#announced.find({ ino })
     const all = new Set([...holders, ...peers].filter((id) => id !== ''))
-    const durable = this.#store.read(countUndurable(ino)) === 0
+    const durable = (await this.#store().read(() => countUndurable(ino))) === 0
     return { sizeBytes: size, durable, peers: [...all] }
   }
 
   async announce(file: FileReference, peerId: string, present: boolean): Promise<void> {
-    if ('ino' in file) this.#inode(file.ino)
+    if ('ino' in file) await this.#inode(file.ino)
     await this.#announced.announce(file, peerId, present)
   }
 
@@ -47,17 +48,21 @@ export class FileHolders implements FileLocations {
     this.#announced.forgetPeer(peerId)
   }
 
-  #inode(ino: number): { size: number } {
-    const row = this.#store.read(findInode(ino))
+  async #inode(ino: number): Promise<{ size: number }> {
+    const row = await this.#store().read(() => findInode(ino))
     if (row === undefined) throw new FsError('ENOENT', `there is no inode ${ino}`)
     return row
   }
 
-  #inodeOf(path: string): number {
-    let ino: number = ROOT_INODE
-    for (const name of path.split('/')) {
-      if (name !== '') ino = this.#store.read(lookup(ino, Buffer.from(name))).ino
-    }
-    return ino
+  async #inodeOf(path: string): Promise<number> {
+    return await this.#store().read(() => walk(path))
   }
+}
+
+function* walk(path: string): Rule<number> {
+  let ino: number = ROOT_INODE
+  for (const name of path.split('/')) {
+    if (name !== '') ino = (yield* lookup(ino, Buffer.from(name))).ino
+  }
+  return ino
 }

@@ -3,25 +3,29 @@
  * change, with who asked for it and what came of it, into a log in the same transaction. The log is
  * what nodes get that were away; and an operation that is sent again, because its answer was lost,
  * is answered from it instead of being run twice.
+ *
+ * Invariant: a change's number is taken in the transaction that makes it, and transactions commit
+ * one after the other: the order of the log is the order of commits.
  */
 import { randomUUID } from 'node:crypto'
 import { decode, encode } from '@msgpack/msgpack'
 import { now } from '../base/clock.ts'
-import { SharedMutex } from '../base/shared-mutex.ts'
 import { limits } from '../limits.ts'
 import { listOrphans } from '../metadata/chunk-rules.ts'
 import { copyState, setCopyState, type Change, type CopyState } from '../metadata/change.ts'
 import { effectsOf } from '../metadata/effects.ts'
+import type { KeeperEngine } from '../metadata/keeper-engine.ts'
+import { ruleOf, type OperationArgs, type OperationName } from '../metadata/operations.ts'
 import {
-  ruleOf,
-  type OperationArgs,
-  type OperationName,
-  type OperationResult,
-} from '../metadata/operations.ts'
-import { LOG_SCHEMA, REPLICA_SCHEMA, SCHEMA } from '../metadata/schema.ts'
-import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
-import { change, many, one, type Call, type Rule } from '../metadata/statement.ts'
-import { totals } from '../metadata/volume-rules.ts'
+  change,
+  changeReturning,
+  many,
+  one,
+  type Call,
+  type Row,
+  type Rule,
+} from '../metadata/statement.ts'
+import { createRoot, totals } from '../metadata/volume-rules.ts'
 
 /** Who asked: a process of a node, and its number of the operation. */
 export interface Asker {
@@ -41,12 +45,18 @@ interface LogEntry {
   value: unknown
 }
 
+const takeNumber = changeReturning<{ seq: number }>(
+  'UPDATE replica SET seq = seq + 1 WHERE id = 1 RETURNING seq',
+)
 const insertLog = change('INSERT INTO log (seq, session, operation, change) VALUES (?, ?, ?, ?)')
 const selectLog = many<{ change: Uint8Array }>(
   'SELECT change FROM log WHERE seq > ? ORDER BY seq LIMIT ?',
 )
 const selectDone = one<{ change: Uint8Array }>(
   'SELECT change FROM log WHERE session = ? AND operation = ?',
+)
+const selectLast = one<{ operation: number }>(
+  'SELECT operation FROM log WHERE session = ? ORDER BY operation DESC LIMIT 1',
 )
 const selectFirst = one<{ seq: number }>('SELECT seq FROM log ORDER BY seq LIMIT 1')
 const selectSessions = many<{ token: string }>('SELECT token FROM session WHERE ? = 1')
@@ -57,31 +67,32 @@ const deleteSession = change('DELETE FROM session WHERE token = ?')
 const trimLog = change('DELETE FROM log WHERE seq <= ?')
 
 export class MetadataStore {
-  readonly #engine: SqliteEngine
+  readonly #engine: KeeperEngine
   readonly #store: string
   #seq: number
+  /** The first change that the log has. */
+  #first: number
+  /** Processes of nodes that might believe their copies when this was opened. */
+  readonly earlierSessions: readonly string[]
+  /** The last operation that each process has asked for: later ones were never run. */
+  readonly #lastAsked = new Map<string, number>()
   readonly #self = randomUUID()
   #ownOperations = 0
 
-  private constructor(engine: SqliteEngine, { store, seq }: CopyState) {
+  private constructor(engine: KeeperEngine, found: Found) {
     this.#engine = engine
-    this.#store = store
-    this.#seq = seq
+    this.#store = found.state.store
+    this.#seq = found.state.seq
+    this.#first = found.first
+    this.earlierSessions = found.sessions
   }
 
-  static open(path: string): MetadataStore {
-    const engine = new SqliteEngine(path, new SharedMutex(new Int32Array(new SharedArrayBuffer(4))))
+  /** The engine is the store's from here on, and closed with it. */
+  static async open(engine: KeeperEngine): Promise<MetadataStore> {
     try {
-      for (const sql of [...SCHEMA, REPLICA_SCHEMA, ...LOG_SCHEMA]) engine.execute(sql)
-      let state = engine.read(copyState())
-      if (state.store === '') {
-        state = { store: randomUUID(), seq: 0 }
-        engine.transact(setCopyState(state))
-        engine.write('createRoot', now())
-      }
-      return new MetadataStore(engine, state)
+      return new MetadataStore(engine, await engine.transact(begin))
     } catch (error) {
-      engine.close()
+      await engine.close()
       throw error
     }
   }
@@ -96,108 +107,174 @@ export class MetadataStore {
     return this.#seq
   }
 
-  perform<K extends OperationName>(asker: Asker, name: K, args: OperationArgs<K>): Performed {
-    const seq = this.#seq + 1
-    const done = this.#engine.recorded(ruleOf(name, args), (value, calls) => {
-      return this.#log(seq, asker, { name, args, value, calls })
-    })
-    if (done.change) this.#seq = seq
-    if (seq % limits.changeLogTrim === 0) this.#trim()
+  /** False: nothing may be answered from what only memory knows. */
+  leads(): boolean {
+    return this.#engine.leads()
+  }
+
+  /** `check` throws where it must not be done any more; what was done before is not checked. */
+  async perform<K extends OperationName>(
+    asker: Asker,
+    name: K,
+    args: OperationArgs<K>,
+    check: () => void = noCheck,
+  ): Promise<Performed> {
+    const done = await this.#engine.transact(() => this.#performing(asker, name, args, check))
+    if (done.change && done.change.seq > this.#seq) this.#note(done.change.seq)
     return done
   }
 
   /** An operation of the coordinator itself. */
-  performOwn<K extends OperationName>(name: K, args: OperationArgs<K>): Performed {
+  async performOwn<K extends OperationName>(name: K, args: OperationArgs<K>): Promise<Performed> {
     this.#ownOperations += 1
     const asker = { peer: '', session: this.#self, operation: this.#ownOperations }
-    return this.perform(asker, name, args)
+    return await this.perform(asker, name, args)
   }
 
-  *#log<K extends OperationName>(
-    seq: number,
-    { peer, session, operation }: Asker,
-    done: {
-      name: K
-      args: OperationArgs<K>
-      value: OperationResult<K>
-      calls: readonly Call[]
-    },
+  *#performing<K extends OperationName>(
+    asker: Asker,
+    name: K,
+    args: OperationArgs<K>,
+    check: () => void,
   ): Rule<Performed> {
-    const { name, args, value } = done
-    if (done.calls.length === 0) return { value, change: undefined }
-    const calls = done.calls.map((call) => [call.statement.key, ...call.args] as const)
-    const made: Change = { seq, origin: peer, calls, effects: effectsOf(name, args, value) }
+    const earlier = yield* this.#find(asker)
+    if (earlier) return earlier
+    check()
+    const calls: Call[] = []
+    const value = yield* recorded(ruleOf(name, args), calls)
+    if (calls.length === 0) return { value, change: undefined }
+    const { seq } = (yield* takeNumber())!
+    const made: Change = {
+      seq,
+      origin: asker.peer,
+      calls: calls.map((call) => [call.statement.key, ...call.args] as const),
+      effects: effectsOf(name, args, value),
+    }
     const entry = encode({ change: made, value } satisfies LogEntry, { ignoreUndefined: true })
-    yield* insertLog(seq, session, operation, entry)
-    yield* setCopyState({ store: this.#store, seq })
+    yield* insertLog(seq, asker.session, asker.operation, entry)
+    if (seq % limits.changeLogTrim === 0) yield* trimLog(seq - limits.changeLogEntries)
     return { value, change: made }
   }
 
-  /** What came of an operation that was run before. */
-  find(session: string, operation: number): Performed | undefined {
-    const row = this.#engine.read(selectDone(session, operation))
+  /** What came of the operation if it was run before: by this process, or by one before it. */
+  *#find({ session, operation }: Asker): Rule<LogEntry | undefined> {
+    const last = this.#lastAsked.get(session) ?? (yield* selectLast(session))?.operation ?? 0
+    this.#lastAsked.set(session, Math.max(last, operation))
+    if (this.#lastAsked.size > 2 * limits.peers) this.#forgetOne()
+    if (operation > last) return undefined
+    const row = yield* selectDone(session, operation)
     return row && (decode(row.change) as LogEntry)
+  }
+
+  /** It is found in the log again. */
+  #forgetOne(): void {
+    for (const session of this.#lastAsked.keys()) {
+      this.#lastAsked.delete(session)
+      return
+    }
+  }
+
+  #note(seq: number): void {
+    this.#seq = seq
+    this.#first = Math.min(this.#first, seq)
+    if (seq % limits.changeLogTrim === 0) {
+      this.#first = Math.max(this.#first, seq - limits.changeLogEntries + 1)
+    }
   }
 
   /** Whether the log has everything after a change. */
   reaches(seq: number): boolean {
-    if (seq === this.#seq) return true
-    const first = this.#engine.read(selectFirst())?.seq ?? Infinity
-    return seq < this.#seq && seq >= first - 1
+    return seq === this.#seq || (seq < this.#seq && seq >= this.#first - 1)
   }
 
   /** Changes after one, in order, a page. */
-  changesAfter(seq: number): Change[] {
-    const rows = this.#engine.read(selectLog(seq, limits.linkWindow))
+  async changesAfter(seq: number): Promise<Change[]> {
+    const rows = await this.#engine.read(() => selectLog(seq, limits.linkWindow))
     return rows.map((row) => (decode(row.change) as LogEntry).change)
   }
 
   /** Inodes without a name, a page. */
-  orphansAfter(ino: number): number[] {
-    return this.#engine.read(listOrphans(ino, limits.trashBatch))
+  async orphansAfter(ino: number): Promise<number[]> {
+    return await this.#engine.read(() => listOrphans(ino, limits.trashBatch))
   }
 
-  /** Processes of nodes that may believe their copies. */
-  sessions(): string[] {
-    return this.#engine.read(selectSessions(1)).map((row) => row.token)
+  /** A process of a node may believe its copy: known after a restart too, once this resolves. */
+  async addSession(token: string): Promise<void> {
+    await this.#engine.transact(() => insertSession(token))
   }
 
-  addSession(token: string): void {
-    this.#engine.transact(insertSession(token))
+  async removeSession(token: string): Promise<void> {
+    this.#lastAsked.delete(token)
+    await this.#engine.transact(() => deleteSession(token))
   }
 
-  removeSession(token: string): void {
-    this.#engine.transact(deleteSession(token))
+  /** Resolves when all that was asked for before is done. */
+  async settled(): Promise<void> {
+    await this.#engine.transact(nothing)
   }
 
-  read<T>(rule: Rule<T>): T {
-    return this.#engine.read(rule)
+  async read<T>(begin: () => Rule<T>): Promise<T> {
+    return await this.#engine.read(begin)
   }
 
-  totals(): { files: number; bytes: number } {
-    return this.#engine.read(totals())
+  async totals(): Promise<{ files: number; bytes: number }> {
+    return await this.#engine.read(totals)
   }
 
   /** Writes a copy to a file that does not exist yet. */
-  copyTo(path: string): void {
-    this.#engine.copyTo(path)
+  async copyTo(path: string): Promise<void> {
+    await this.#engine.copyTo(path)
   }
 
   /** Everything so far survives the loss of power. */
-  sync(): void {
-    this.#engine.sync()
+  async sync(): Promise<void> {
+    await this.#engine.sync()
   }
 
-  /** What the log has goes into the database. */
+  /** What waits in a log goes into the database. */
   checkpoint(): void {
-    this.#engine.execute('PRAGMA wal_checkpoint(PASSIVE)')
+    this.#engine.checkpoint()
   }
 
-  close(): void {
-    this.#engine.close()
+  async close(): Promise<void> {
+    await this.#engine.close()
   }
+}
 
-  #trim(): void {
-    this.#engine.transact(trimLog(this.#seq - limits.changeLogEntries))
+interface Found {
+  state: CopyState
+  first: number
+  sessions: string[]
+}
+
+/** What there is; the beginnings of a volume where there is nothing. */
+function* begin(): Rule<Found> {
+  let state = yield* copyState()
+  if (state.store === '') {
+    state = { store: randomUUID(), seq: 0 }
+    yield* setCopyState(state)
+    yield* createRoot(now())
   }
+  const first = (yield* selectFirst())?.seq ?? Infinity
+  const sessions = yield* selectSessions(1)
+  return { state, first, sessions: sessions.map(({ token }) => token) }
+}
+
+function noCheck(): void {
+  // Whatever is asked for may be done.
+}
+
+function* nothing(): Rule<void> {
+  // Its turn is all that is wanted.
+}
+
+/** Runs a rule, and notes the calls that changed something. */
+function* recorded<T>(rule: Rule<T>, calls: Call[]): Rule<T> {
+  let step = rule.next()
+  while (step.done !== true) {
+    if (step.value.statement.changes) calls.push(step.value)
+    const rows: Row[] = yield step.value
+    step = rule.next(rows)
+  }
+  return step.value
 }

@@ -13,6 +13,7 @@ import { pipeline } from 'node:stream/promises'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { WebSocket, type RawData } from 'ws'
+import { orAborted } from '../base/abort.ts'
 import { monotonicMs } from '../base/clock.ts'
 import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
@@ -36,8 +37,8 @@ import type { LockChannel } from './link-locks.ts'
 import { PendingRequests, type LinkRequest } from './pending-requests.ts'
 
 export interface NodeLinkOptions {
-  /** `host:port` of the coordinator. */
-  address: string
+  /** `host:port` of the coordinators, of which one leads: tried in turn. */
+  addresses: readonly string[]
   apiKey: string
   peer: PeerRegistration
   /** Of a mount that outlives its processes: what one of them was granted, the next one has. */
@@ -56,6 +57,8 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   readonly #pending: PendingRequests
   readonly #stop = new AbortController()
   readonly #first = Promise.withResolvers<void>()
+  /** Which address is tried, or connected. */
+  #at = 0
   #node: LinkedNode | undefined
   #socket: WebSocket | undefined
   #isWelcome = false
@@ -91,7 +94,12 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   }
 
   get url(): string {
-    return `http://${this.#options.address}`
+    return `http://${this.#address}`
+  }
+
+  get #address(): string {
+    const { addresses } = this.#options
+    return addresses[this.#at % addresses.length]!
   }
 
   get isFirst(): boolean {
@@ -103,9 +111,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     this.#node = node
     this.#running = this.#run()
     this.#renewals = setInterval(() => {
-      // A network that takes everything and brings nothing: another connection may fare better.
-      const isSilent = monotonicMs() - this.#heardMs > limits.linkTtlMs
-      if (this.#isWelcome && isSilent) this.#socket?.terminate()
+      this.#checkSilence()
       this.#renew()
     }, limits.linkRenewMs)
     await this.#first.promise
@@ -163,7 +169,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     this.#trustWaiters.push(renewed.resolve)
     this.#renew()
     const bounds = [AbortSignal.timeout(limits.linkOperationMs), ...(signal ? [signal] : [])]
-    const late = new FsError('ETIMEDOUT', `the coordinator ${this.#options.address} is away`)
+    const late = new FsError('ETIMEDOUT', `the coordinator ${this.#address} is away`)
     await orAborted(renewed.promise, AbortSignal.any(bounds), late)
   }
 
@@ -182,7 +188,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     signal: AbortSignal | undefined,
     onValue?: (value: unknown) => void,
   ): Promise<unknown> {
-    const late = `the coordinator ${this.#options.address} has not answered`
+    const late = `the coordinator ${this.#address} has not answered`
     const { message, answer } = this.#pending.add(request, { signal, late, onValue })
     if (this.#isWelcome) this.#send(message)
     return answer
@@ -204,6 +210,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
           signal,
           retryable: (error) => !(error instanceof FsError && error.code === 'EACCES'),
           onRetry: ({ error, attempt }) => {
+            this.#at += 1
             if (attempt === 1 || attempt % 10 === 0) this.#options.logger.warn(describe(error))
           },
         })
@@ -218,7 +225,8 @@ export class NodeLink implements CoordinatorLink, LockChannel {
 
   /** One connection from its beginning to its end; rejects where it never came about. */
   async #connect(): Promise<void> {
-    const { address, apiKey } = this.#options
+    const { apiKey } = this.#options
+    const address = this.#address
     const socket = new WebSocket(`ws://${address}${LINK_PATH}`, {
       headers: apiKey === '' ? {} : { 'x-api-key': apiKey },
       handshakeTimeout: limits.linkConnectMs,
@@ -362,6 +370,15 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     }
   }
 
+  /** A network that takes everything and brings nothing: another connection may fare better. */
+  #checkSilence(): void {
+    const isOnly = this.#options.addresses.length === 1
+    const patienceMs = isOnly ? limits.linkTtlMs : limits.linkSilentMs
+    if (!this.#isWelcome || monotonicMs() - this.#heardMs <= patienceMs) return
+    this.#at += 1
+    this.#socket?.terminate()
+  }
+
   #renew(): void {
     if (this.#isWelcome) this.#send({ kind: 'renew', at: monotonicMs() })
   }
@@ -379,19 +396,5 @@ export class NodeLink implements CoordinatorLink, LockChannel {
 
   #send(message: NodeMessage): void {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(toWire(message))
-  }
-}
-
-async function orAborted(work: Promise<void>, signal: AbortSignal, late: FsError): Promise<void> {
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = (): void => {
-    const isLate = (signal.reason as { name?: unknown } | undefined)?.name === 'TimeoutError'
-    aborted.reject(isLate ? late : (signal.reason as Error))
-  }
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

@@ -2,18 +2,22 @@
  * Inodes that lost their last name: they stay as long as a node has them open. Every node says so
  * when it confirms the change that took the name; who holds none is not asked again.
  */
+import { describe } from '../base/fs-error.ts'
+import type { Logger } from '../base/logger.ts'
 import type { Change } from '../metadata/change.ts'
 import type { MetadataStore } from './metadata-store.ts'
 import type { Session } from './session.ts'
 
 export class Orphans {
   readonly #store: MetadataStore
+  readonly #logger: Logger
   readonly #onPurge: (change: Change) => void
   /** Inode -> the change that took its last name. */
   readonly #waiting = new Map<number, number>()
 
-  constructor(store: MetadataStore, onPurge: (change: Change) => void) {
+  constructor(store: MetadataStore, logger: Logger, onPurge: (change: Change) => void) {
     this.#store = store
+    this.#logger = logger
     this.#onPurge = onPurge
   }
 
@@ -39,25 +43,31 @@ export class Orphans {
     for (const [ino, seq] of this.#waiting) {
       if (seq > confirmed || all.some((session) => session.held.has(ino))) continue
       this.#waiting.delete(ino)
-      this.#purge(ino)
+      void this.#purge(ino)
     }
   }
 
   /** What was left by an earlier run of the coordinator. */
-  sweep(sessions: Iterable<Session>): void {
-    const all = [...sessions]
-    let page = this.#store.orphansAfter(0)
+  async sweep(sessions: () => Iterable<Session>): Promise<void> {
+    let page = await this.#store.orphansAfter(0)
     while (page.length > 0) {
+      const all = [...sessions()]
       for (const ino of page) {
         if (all.some((session) => session.held.has(ino))) this.#waiting.set(ino, 0)
-        else this.#purge(ino)
+        else await this.#purge(ino)
       }
-      page = this.#store.orphansAfter(page.at(-1)!)
+      page = await this.#store.orphansAfter(page.at(-1)!)
     }
   }
 
-  #purge(ino: number): void {
-    const { change } = this.#store.performOwn('purgeOrphan', [ino])
-    if (change) this.#onPurge(change)
+  async #purge(ino: number): Promise<void> {
+    try {
+      const { change } = await this.#store.performOwn('purgeOrphan', [ino])
+      if (change) this.#onPurge(change)
+    } catch (error) {
+      // It is tried again with the next that nobody holds any more, or by the next start.
+      this.#waiting.set(ino, 0)
+      this.#logger.warn(`inode ${ino}, which nobody has open, stays for now: ${describe(error)}`)
+    }
   }
 }

@@ -11,8 +11,9 @@ import { limits } from '../limits.ts'
 import type { Change } from '../metadata/change.ts'
 import type { PeerRegistration } from '../tiers/peers/peer-status.ts'
 import { toWire, type CoordinatorMessage } from './link-protocol.ts'
+import type { LeaseHolder } from './write-leases.ts'
 
-export class Session {
+export class Session implements LeaseHolder {
   readonly peer: PeerRegistration
   /** Names the process of the node. */
   readonly token: string
@@ -23,6 +24,10 @@ export class Session {
   sent: number
   /** It has every change, and is waited for from then on. */
   isCurrent = false
+  /** The store knows that it may believe its copy; without that it must not. */
+  isKept = false
+  /** It is being kept, or read for: once at a time. */
+  isBusy = false
   #isEnded = false
   /** When it asked to be trusted, on its own clock; it is told so when it has every change. */
   renewalAt: number | undefined
@@ -65,6 +70,11 @@ export class Session {
     if (this.applied >= seq) this.#lateSince = undefined
     else this.#lateSince ??= monotonicMs()
     return this.#lateSince !== undefined && monotonicMs() - this.#lateSince > limits.linkTtlMs
+  }
+
+  /** Another node wants to write the file. */
+  recall(ino: number): void {
+    this.send({ kind: 'recall', ino })
   }
 
   send(message: CoordinatorMessage): void {

@@ -4,8 +4,10 @@
  * nodes write at the same time are never mixed, and appends of both are all there. In memory: nodes
  * claim their leases again when the coordinator was restarted.
  */
+import { monotonicMs } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
 import { KeyedMutex } from '../base/keyed-mutex.ts'
+import { pause } from '../base/retry.ts'
 import { limits } from '../limits.ts'
 
 export interface LeaseHolder {
@@ -16,6 +18,7 @@ export interface LeaseHolder {
 interface Lease {
   holder: LeaseHolder
   isRecalled: boolean
+  grantedMs: number
   /** Resolves when it was given back, or the holder has gone. */
   returned: PromiseWithResolvers<void>
 }
@@ -27,17 +30,24 @@ export class WriteLeases {
 
   /**
    * Those who ask get it in the order of asking. Who asks does not have it, whatever was believed:
-   * the answer that gave it was lost, or it was let go of.
+   * the answer that gave it was lost, or it was let go of. `settled`: what the holder before has
+   * committed is done. Not after the grant: it would be recalled before it was told of.
    */
-  async acquire(ino: number, holder: LeaseHolder, signal?: AbortSignal): Promise<void> {
+  async acquire(ino: number, holder: LeaseHolder, settled: () => Promise<void>): Promise<void> {
     this.giveBack(ino, holder)
-    using _turn = await this.#order.acquire(ino, signal ? { signal } : undefined)
+    using _turn = await this.#order.acquire(ino)
     const lease = this.#leases.get(ino)
     if (lease) {
-      lease.isRecalled = true
-      lease.holder.recall(ino)
-      await lease.returned.promise
+      // Otherwise nodes that take it from each other at once would never come to write.
+      const leftMs = lease.grantedMs + limits.leaseHoldMs - monotonicMs()
+      if (leftMs > 0) await Promise.race([lease.returned.promise, pause(leftMs)])
+      if (this.#leases.get(ino) === lease) {
+        lease.isRecalled = true
+        lease.holder.recall(ino)
+        await lease.returned.promise
+      }
     }
+    await settled()
     this.grant(ino, holder)
   }
 
@@ -74,7 +84,12 @@ export class WriteLeases {
       }
     }
     held.add(ino)
-    this.#leases.set(ino, { holder, isRecalled: false, returned: Promise.withResolvers() })
+    this.#leases.set(ino, {
+      holder,
+      isRecalled: false,
+      grantedMs: monotonicMs(),
+      returned: Promise.withResolvers(),
+    })
   }
 
   giveBack(ino: number, holder: LeaseHolder): void {

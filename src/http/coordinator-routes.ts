@@ -9,9 +9,9 @@ export function coordinatorRoutes(app: FastifyInstance, coordinator: Coordinator
   const startedMs = performance.now()
   healthRoutes(app, 'coordinator', () => coordinator.problems())
   const summary = 'All nodes together: space, hits and misses, what is not in the cloud yet'
-  app.get('/api/stats', { schema: { summary, tags } }, () => {
+  app.get('/api/stats', { schema: { summary, tags } }, async () => {
     const totals = clusterTotals(coordinator.peers.list())
     const uptimeSeconds = Math.round((performance.now() - startedMs) / 1000)
-    return { uptimeSeconds, ...totals, hitRatio: hitRatio(totals), ...coordinator.stats() }
+    return { uptimeSeconds, ...totals, hitRatio: hitRatio(totals), ...(await coordinator.stats()) }
   })
 }

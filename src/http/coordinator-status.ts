@@ -23,7 +23,7 @@ export interface CoordinatorStatus {
   readonly peers: PeerList
   readonly locations: FileLocations
   /** What it lacks at present. */
-  problems(): Problem[]
+  problems(): Promise<Problem[]>
   /** Beside the totals of all nodes. */
-  stats(): Record<string, unknown>
+  stats(): Promise<Record<string, unknown>>
 }

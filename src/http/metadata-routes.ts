@@ -7,7 +7,7 @@ import { KeyedMutex } from '../base/keyed-mutex.ts'
 export interface SnapshotSource {
   readonly path: string
   /** Makes a copy at a path where nothing is. */
-  make(path: string): void
+  make(path: string): Promise<void>
 }
 
 export function metadataRoutes(app: FastifyInstance, url: string, source: SnapshotSource): void {
@@ -19,7 +19,7 @@ export function metadataRoutes(app: FastifyInstance, url: string, source: Snapsh
     using _turn = await turns.acquire('')
     const path = `${source.path}.${++made}`
     await rm(path, { force: true })
-    source.make(path)
+    await source.make(path)
     const { size } = await stat(path)
     const stream = createReadStream(path)
     // The file is gone by name and there for the stream.

@@ -18,6 +18,8 @@ export interface Statement {
   readonly single: boolean
   /** It changes rows. */
   readonly changes: boolean
+  /** Its rows are wanted: a rule cannot go on without them. */
+  readonly tells: boolean
   /** Names the statement among processes of the same version: a checksum of its text. */
   readonly key: number
 }
@@ -34,8 +36,14 @@ const statements: Statement[] = []
 
 const byKey = new Map<number, Statement>()
 
-function statement(sql: string, single: boolean, changes: boolean): Statement {
-  const made = { id: statements.length, sql, single, changes, key: crc32(sql) }
+interface Kind {
+  single: boolean
+  changes: boolean
+  tells: boolean
+}
+
+function statement(sql: string, { single, changes, tells }: Kind): Statement {
+  const made = { id: statements.length, sql, single, changes, tells, key: crc32(sql) }
   if (changes && byKey.has(made.key)) throw new Error(`two statements have one key: ${sql}`)
   statements.push(made)
   if (changes) byKey.set(made.key, made)
@@ -54,14 +62,14 @@ export const NO_ROWS = EMPTY as Row[]
 
 /** A query of at most one row; undefined where there is none. */
 export function one<R extends object>(sql: string): (...args: Value[]) => Rule<R | undefined> {
-  return single<R>(statement(sql, true, false))
+  return single<R>(statement(sql, { single: true, changes: false, tells: true }))
 }
 
 /** As `one`, of a statement that changes rows and tells which. */
 export function changeReturning<R extends object>(
   sql: string,
 ): (...args: Value[]) => Rule<R | undefined> {
-  return single<R>(statement(sql, true, true))
+  return single<R>(statement(sql, { single: true, changes: true, tells: true }))
 }
 
 function single<R extends object>(text: Statement): (...args: Value[]) => Rule<R | undefined> {
@@ -73,7 +81,7 @@ function single<R extends object>(text: Statement): (...args: Value[]) => Rule<R
 
 /** A query of some rows; the SQL bounds their number. */
 export function many<R extends object>(sql: string): (...args: Value[]) => Rule<R[]> {
-  const text = statement(sql, false, false)
+  const text = statement(sql, { single: false, changes: false, tells: true })
   return function* run(...args) {
     return (yield { statement: text, args }) as unknown as R[]
   }
@@ -81,7 +89,7 @@ export function many<R extends object>(sql: string): (...args: Value[]) => Rule<
 
 /** A statement that changes rows and tells nothing. */
 export function change(sql: string): (...args: Value[]) => Rule<void> {
-  const text = statement(sql, true, true)
+  const text = statement(sql, { single: true, changes: true, tells: false })
   return function* run(...args) {
     yield { statement: text, args }
   }

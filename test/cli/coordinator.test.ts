@@ -1,9 +1,12 @@
 /** `bin/coordinator` as a service manager sees it: one line when ready, signals, bad starts. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { eventually } from '../fixtures/eventually.ts'
+import { PostgresServer } from '../fixtures/postgres-server.ts'
 import { Program, run } from './program.ts'
 
 const READY = /^ready api=(http:\/\/127\.0\.0\.1:\d+)$/m
@@ -46,14 +49,33 @@ describe('bin/coordinator', () => {
       [['-nonsense'], /unknown option/],
       [['-port', '99999'], /^coordinator: --port 99999: give a whole number from 0 to 65535\n$/],
       [['-api-key', 'REPLACE-ME'], /^coordinator: --api-key REPLACE-ME: this is the example: /],
-      [['-store', 'mysql'], /^coordinator: --store: give sqlite\n$/],
-      [['-store', 'postgres://u:secret@h/db'], /^coordinator: --store: .* SQLite only: .*\n$/],
+      [['-store', 'mysql'], /^coordinator: --store: give sqlite, or postgres:.*\n$/],
     ] as [string[], RegExp][]) {
       const { status, stdout, stderr } = await run('coordinator', args)
       assert.deepEqual([status, stdout], [2, ''])
       assert.match(stderr, message)
       assert.doesNotMatch(stderr, /secret/)
     }
+  })
+
+  test('names in PostgreSQL: ready, stopped, and no password in sight', async () => {
+    await using server = await PostgresServer.start()
+    const url = new URL(await server.database())
+    url.password = 'secret'
+    await using coordinator = start('postgres', '-store', url.href)
+    const [, api = ''] = await coordinator.says(READY)
+    await eventually('it leads', async () => (await fetch(`${api}/api/health/ready`)).ok)
+    const title = readFileSync(`/proc/${coordinator.child.pid}/cmdline`, 'latin1')
+    assert.match(title, /coordinator --store postgres:\/\/cachefs@127/)
+    assert.doesNotMatch(title, /secret/)
+    coordinator.child.kill('SIGTERM')
+    const { status, stderr } = await coordinator.ended
+    assert.equal(status, 0, stderr)
+    assert.doesNotMatch(stderr, /secret/)
+    await refused(
+      ['-port', '0', '-data', join(home, 'away'), '-store', 'postgres://u:secret@127.0.0.1:1/d'],
+      /postgres:\/\/u@127\.0\.0\.1:1\/d is away/,
+    )
   })
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

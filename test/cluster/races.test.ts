@@ -185,13 +185,13 @@ test('a file removed or replaced elsewhere stays readable, then goes for good', 
     assert.equal((await file.stat()).nlink, 0)
   }
   assert.deepEqual(
-    cluster.inodes(inodes),
+    await cluster.inodes(inodes),
     inodes.toSorted((a, b) => a - b),
   )
   for (const file of reader) await file.close()
-  await eventually('the inodes go', () => cluster.inodes(inodes).length === 0)
-  await eventually('chunks go', () => cluster.chunks(inodes) === 0)
-  await eventually('objects and trash go', () => cluster.trash() === 0)
+  await eventually('the inodes go', async () => (await cluster.inodes(inodes)).length === 0)
+  await eventually('chunks go', async () => (await cluster.chunks(inodes)) === 0)
+  await eventually('objects and trash go', async () => (await cluster.trash()) === 0)
   for (const node of NODES) {
     await eventually(`bytes of node ${node} go`, () => cluster.backing(node, inodes).length === 0)
   }
@@ -224,7 +224,7 @@ test('a file without a name is one file to all who have it open', LIMIT, async (
   await files[1]!.read(seen, 0, seen.length, 0)
   assert.ok(seen.equals(content), 'the last one that has it open')
   await files[1]!.close()
-  await eventually('the inode goes', () => cluster.inodes([ino]).length === 0)
+  await eventually('the inode goes', async () => (await cluster.inodes([ino])).length === 0)
   for (const node of NODES) {
     await eventually(`bytes of node ${node} go`, () => cluster.backing(node, [ino]).length === 0)
   }

@@ -39,8 +39,8 @@ describe('the coordinator’s API', () => {
         coordinator: {
           peers,
           locations,
-          problems: () => [],
-          stats: () => ({ sessions: 3 }),
+          problems: async () => [],
+          stats: async () => ({ sessions: 3 }),
         },
         apiKey: KEY,
         version: '0.0.0',

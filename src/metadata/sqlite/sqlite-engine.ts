@@ -89,15 +89,6 @@ export class SqliteEngine implements MetadataEngine {
     return this.#database.transaction(() => this.#drive(rule))
   }
 
-  /** As `transact`; tells the calls that changed something, in order, within the transaction. */
-  recorded<T, R>(rule: Rule<T>, then: (result: T, calls: readonly Call[]) => Rule<R>): R {
-    return this.#database.transaction(() => {
-      const calls: Call[] = []
-      const result = this.#drive(rule, calls)
-      return this.#drive(then(result, calls))
-    })
-  }
-
   /** Takes over whole tables from another database file, as one transaction. */
   takeOver(path: string, tables: readonly string[]): void {
     this.#database.statement('ATTACH ? AS source').run(path)
@@ -128,12 +119,9 @@ export class SqliteEngine implements MetadataEngine {
     this.#database.close()
   }
 
-  #drive<T>(rule: Rule<T>, changes?: Call[]): T {
+  #drive<T>(rule: Rule<T>): T {
     let step = rule.next()
-    while (step.done !== true) {
-      if (changes && step.value.statement.changes) changes.push(step.value)
-      step = rule.next(this.#run(step.value))
-    }
+    while (step.done !== true) step = rule.next(this.#run(step.value))
     return step.value
   }
 

@@ -1,0 +1,66 @@
+/**
+ * Changes of names per second with names in SQLite and in PostgreSQL, through one node: one caller
+ * after the other, and many at once. Both clusters live at the same time and take turns, so that
+ * other work on the machine meets both; the median of the rounds is shown. PostgreSQL is a test's
+ * own, without fsync: what is compared is the work, not disks. `make bench-stores`.
+ */
+import * as fs from 'node:fs/promises'
+import { join } from 'node:path'
+import { Cluster } from '../../test/fixtures/cluster.ts'
+
+const ROUNDS = 5
+const COUNT = 500
+const AT_ONCE = 16
+const STORES = ['sqlite', 'postgres'] as const
+
+type Step = (folder: string, at: number) => Promise<void>
+
+const STEPS: Record<string, Step> = {
+  create: async (folder, at) => await (await fs.open(join(folder, `f${at}`), 'w')).close(),
+  rename: (folder, at) => fs.rename(join(folder, `f${at}`), join(folder, `g${at}`)),
+  unlink: (folder, at) => fs.unlink(join(folder, `g${at}`)),
+}
+
+/** Operations per second of one step on a folder, by so many callers. */
+async function measure(step: Step, folder: string, callers: number): Promise<number> {
+  const beganMs = performance.now()
+  let next = 0
+  const run = async (): Promise<void> => {
+    while (next < COUNT) await step(folder, next++)
+  }
+  await Promise.all(Array.from({ length: callers }, run))
+  return COUNT / ((performance.now() - beganMs) / 1000)
+}
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
+}
+
+await using sqlite = await Cluster.start({ nodes: 1, store: 'sqlite' })
+await using postgres = await Cluster.start({ nodes: 1, store: 'postgres' })
+const clusters = { sqlite, postgres }
+const results = new Map<string, number[]>()
+
+for (let round = 0; round < ROUNDS; round++) {
+  for (const callers of [1, AT_ONCE]) {
+    for (const [name, step] of Object.entries(STEPS)) {
+      for (const store of STORES) {
+        const folder = join(clusters[store].mount(0), `${round}-${callers}`)
+        await fs.mkdir(folder, { recursive: true })
+        const key = `${name}, ${callers} at once ${store}`
+        results.set(key, [...(results.get(key) ?? []), await measure(step, folder, callers)])
+      }
+    }
+  }
+}
+
+console.log('| operation | SQLite | PostgreSQL | ratio |')
+console.log('| --- | ---: | ---: | ---: |')
+for (const callers of [1, AT_ONCE]) {
+  for (const name of Object.keys(STEPS)) {
+    const row = `${name}, ${callers} at once`
+    const [here, there] = STORES.map((store) => median(results.get(`${row} ${store}`) ?? []))
+    const ratio = (there! / here!).toFixed(2)
+    console.log(`| ${row} | ${here!.toFixed(0)}/s | ${there!.toFixed(0)}/s | ${ratio} |`)
+  }
+}

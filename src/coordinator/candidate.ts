@@ -1,0 +1,153 @@
+/**
+ * A coordinator that may lead. Whenever the names are its to keep it opens them and serves nodes;
+ * when another has taken over it cuts its links, so that nodes go to that one, and stands by again.
+ * Where nobody else can have the names it leads from its start to its end.
+ */
+import { FsError, describe } from '../base/fs-error.ts'
+import type { Logger } from '../base/logger.ts'
+import { pause } from '../base/retry.ts'
+import { limits } from '../limits.ts'
+import type { NamesSource, Turn } from '../metadata/keeper-engine.ts'
+import { Coordinator } from './coordinator.ts'
+import { MetadataStore } from './metadata-store.ts'
+import type { PeerRegistry } from './peer-registry.ts'
+
+export interface CandidateOptions {
+  /** The candidate's from here on, and closed with it. */
+  source: NamesSource
+  registry: PeerRegistry
+  logger: Logger
+}
+
+interface Reign {
+  turn: Turn
+  store: MetadataStore
+  coordinator: Coordinator
+}
+
+export class Candidate {
+  readonly #options: CandidateOptions
+  readonly #stop = new AbortController()
+  #reign: Reign | undefined
+  /** Since when it leads, or stands by. */
+  since = new Date()
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(options: CandidateOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when it leads, or stands by where others may lead. */
+  async start(): Promise<void> {
+    const { source } = this.#options
+    if (!source.isShared) this.#reign = await this.#ascend()
+    this.#running = this.#run()
+  }
+
+  /** Others may lead in its place. */
+  get isOneOfSeveral(): boolean {
+    return this.#options.source.isShared
+  }
+
+  get standsBy(): boolean {
+    return this.#reign === undefined
+  }
+
+  /** Who serves nodes instead; empty: nobody that is known of. */
+  get keeperUrl(): string {
+    return this.#options.source.keeperUrl
+  }
+
+  /** It leads, and knows that nobody else does. */
+  get isReady(): boolean {
+    return this.#reign?.store.leads() ?? false
+  }
+
+  /** EAGAIN where another has the names. */
+  get store(): MetadataStore {
+    return this.#require().store
+  }
+
+  /** As `store`. */
+  get coordinator(): Coordinator {
+    return this.#require().coordinator
+  }
+
+  checkpoint(): void {
+    this.#reign?.store.checkpoint()
+  }
+
+  /** Links end; the rest with `close`. */
+  cutLinks(): void {
+    this.#reign?.coordinator.close()
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+    await this.#descend()
+    await this.#options.source.close()
+  }
+
+  #require(): Reign {
+    if (this.#reign) return this.#reign
+    const { keeperUrl } = this
+    const where = keeperUrl === '' ? 'none leads at present' : `${keeperUrl} leads`
+    throw new FsError('EAGAIN', `this coordinator stands by: ${where}`)
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop
+    const stopped = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    while (!this.#isStopping()) {
+      try {
+        this.#reign ??= await this.#ascend()
+        await Promise.race([this.#reign.turn.over, stopped])
+        if (this.#isStopping()) return
+        this.#options.logger.warn('another coordinator leads: standing by')
+        await this.#descend()
+      } catch (error) {
+        if (!this.#isStopping()) await this.#wait(error)
+      }
+    }
+  }
+
+  #isStopping(): boolean {
+    return this.#stop.signal.aborted
+  }
+
+  async #wait(error: unknown): Promise<void> {
+    this.#options.logger.warn(`the names cannot be opened: ${describe(error)}`)
+    await pause(limits.linkRetryMaxMs, this.#stop.signal).catch(() => undefined)
+  }
+
+  async #ascend(): Promise<Reign> {
+    const { source, registry, logger } = this.#options
+    const turn = await source.next(this.#stop.signal)
+    try {
+      const store = await MetadataStore.open(turn.engine)
+      this.since = new Date()
+      if (source.isShared) logger.info('this coordinator leads')
+      return { turn, store, coordinator: new Coordinator({ store, registry, logger }) }
+    } catch (error) {
+      await turn.resign()
+      throw error
+    }
+  }
+
+  async #descend(): Promise<void> {
+    const reign = this.#reign
+    this.#reign = undefined
+    this.since = new Date()
+    if (reign === undefined) return
+    reign.coordinator.close()
+    await reign.store.close()
+    try {
+      await reign.turn.resign()
+    } catch (error) {
+      this.#options.logger.warn(`the others find out by themselves: ${describe(error)}`)
+    }
+  }
+}

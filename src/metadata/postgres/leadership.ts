@@ -1,0 +1,145 @@
+/**
+ * Which of several coordinators leads: one row names it, with a number (epoch) that grows with
+ * every change of hands. A coordinator that waits looks at the row, and at how often the leader has
+ * said that it lives. Where that stays the same for as long as a leader may be silent, or the
+ * leader has resigned, or was this very coordinator before a restart, it takes over: in a
+ * transaction that also brings the tables to this version.
+ */
+import pg, { type Pool } from 'pg'
+import { monotonicMs } from '../../base/clock.ts'
+import { describe } from '../../base/fs-error.ts'
+import type { Logger } from '../../base/logger.ts'
+import { pause, retry } from '../../base/retry.ts'
+import { limits } from '../../limits.ts'
+import { clientConfig, type PostgresAddress } from './connection-settings.ts'
+import { LEADER_SCHEMA, migrate } from './migrations.ts'
+import { asFsError } from './postgres-error.ts'
+import { Term } from './term.ts'
+
+export interface LeadershipOptions {
+  address: PostgresAddress
+  /** Names this coordinator for good: no two processes at a time have the same. */
+  holder: string
+  /** Where others find it. */
+  url: () => string
+  logger: Logger
+}
+
+interface Seen {
+  epoch: number
+  holder: string
+  url: string
+  beats: number
+}
+
+const LOOK = `SELECT leader.epoch, leader.holder, leader.url, heartbeat.beats
+  FROM leader JOIN heartbeat ON heartbeat.id = leader.id WHERE leader.id = 1`
+const TAKE = `UPDATE leader SET epoch = epoch + 1, holder = $1, url = $2
+  WHERE id = 1 AND epoch = $3`
+const FIRST_BEAT = `UPDATE heartbeat SET epoch = $1, beats = beats + 1 WHERE id = 1 AND beats = $2`
+const SCHEMA_ATTEMPTS = 5
+
+export class Leadership {
+  readonly #options: LeadershipOptions
+  readonly #pool: Pool
+  #seen: Seen | undefined
+  #sinceMs = 0
+  #isAway = false
+
+  private constructor(options: LeadershipOptions) {
+    this.#options = options
+    this.#pool = new pg.Pool({ ...clientConfig(options.address), max: 2 })
+    // An idle connection that breaks: the next use makes another.
+    this.#pool.on('error', () => undefined)
+  }
+
+  /** Rejects with one sentence where the database cannot be used. */
+  static async open(options: LeadershipOptions): Promise<Leadership> {
+    const leadership = new Leadership(options)
+    try {
+      // Two that make the same table at once: one of them fails, and finds it the next time.
+      await retry(() => leadership.#makeTables(), {
+        attempts: SCHEMA_ATTEMPTS,
+        retryable: (error) => (error as { severity?: unknown }).severity === 'ERROR',
+      })
+      return leadership
+    } catch (error) {
+      await leadership.close()
+      throw asFsError(error, options.address.shown)
+    }
+  }
+
+  /** Where the leader is, as it was seen last; empty: there is none. */
+  get leaderUrl(): string {
+    return this.#seen?.holder === '' ? '' : (this.#seen?.url ?? '')
+  }
+
+  /** Waits until this coordinator leads. */
+  async acquire(signal: AbortSignal): Promise<Term> {
+    this.#seen = undefined
+    while (true) {
+      signal.throwIfAborted()
+      try {
+        const seen = await this.#look()
+        if (seen && this.#isFree(seen)) {
+          const term = await this.#take(seen)
+          if (term) return term
+        }
+        this.#isAway = false
+      } catch (error) {
+        // The leader could not say that it lives either.
+        this.#seen = undefined
+        const { address, logger } = this.#options
+        if (!this.#isAway) logger.warn(describe(asFsError(error, address.shown)))
+        this.#isAway = true
+      }
+      await pause(limits.leaderPollMs, signal)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end()
+  }
+
+  async #makeTables(): Promise<void> {
+    for (const sql of LEADER_SCHEMA) await this.#pool.query(sql)
+  }
+
+  async #look(): Promise<Seen | undefined> {
+    const { rows } = await this.#pool.query<Seen>(LOOK)
+    const [seen] = rows
+    const isAsBefore = seen?.epoch === this.#seen?.epoch && seen?.beats === this.#seen?.beats
+    if (!isAsBefore) this.#sinceMs = monotonicMs()
+    this.#seen = seen
+    return seen
+  }
+
+  #isFree({ holder }: Seen): boolean {
+    const isSilent = monotonicMs() - this.#sinceMs > limits.leaderTtlMs
+    return holder === '' || holder === this.#options.holder || isSilent
+  }
+
+  /** Undefined where the leader has moved meanwhile, or another was faster. */
+  async #take({ epoch, beats }: Seen): Promise<Term | undefined> {
+    const { holder, url, logger } = this.#options
+    const sinceMs = monotonicMs()
+    const client = await this.#pool.connect()
+    let isDone = false
+    try {
+      await client.query('BEGIN ISOLATION LEVEL SERIALIZABLE')
+      const taken = await client.query(TAKE, [holder, url(), epoch])
+      const begun = await client.query(FIRST_BEAT, [epoch + 1, beats])
+      if (taken.rowCount !== 1 || begun.rowCount !== 1) {
+        await client.query('ROLLBACK')
+        isDone = true
+        return undefined
+      }
+      await migrate(client)
+      await client.query('COMMIT')
+      isDone = true
+      return new Term(this.#pool, epoch + 1, sinceMs, logger)
+    } finally {
+      client.release(!isDone)
+    }
+  }
+}

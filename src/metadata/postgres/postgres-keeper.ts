@@ -1,0 +1,96 @@
+/**
+ * Names kept for many nodes in PostgreSQL, or in what speaks its protocol, by the coordinator that
+ * leads. Changes go one after the other over a connection of their own (write-lane.ts); what only
+ * reads has a few more.
+ */
+import pg, { type Pool, type PoolClient } from 'pg'
+import { monotonicMs } from '../../base/clock.ts'
+import type { Logger } from '../../base/logger.ts'
+import { retry } from '../../base/retry.ts'
+import { limits } from '../../limits.ts'
+import type { KeeperEngine } from '../keeper-engine.ts'
+import type { Rule } from '../statement.ts'
+import { clientConfig, type PostgresAddress } from './connection-settings.ts'
+import { copyToSqlite } from './copy-to-sqlite.ts'
+import { drive } from './postgres-calls.ts'
+import { asFsError, isAway } from './postgres-error.ts'
+import type { Term } from './term.ts'
+import { WriteLane } from './write-lane.ts'
+
+export class PostgresKeeper implements KeeperEngine {
+  readonly #address: PostgresAddress
+  readonly #term: Term
+  readonly #lane: WriteLane
+  readonly #pool: Pool
+
+  constructor(address: PostgresAddress, term: Term, logger: Logger) {
+    this.#address = address
+    this.#term = term
+    this.#lane = new WriteLane(address, term, logger)
+    this.#pool = new pg.Pool({ ...clientConfig(address), max: limits.storeConnections })
+    // An idle connection that breaks: the next use makes another.
+    this.#pool.on('error', () => undefined)
+  }
+
+  async read<T>(begin: () => Rule<T>): Promise<T> {
+    const sent = { pending: [], changes: 0 }
+    return await this.#reading((client) => drive(client, begin(), sent))
+  }
+
+  transact<T>(begin: () => Rule<T>): Promise<T> {
+    return this.#lane.transact(begin)
+  }
+
+  async copyTo(path: string): Promise<void> {
+    await this.#reading((client) => copyToSqlite(client, path))
+  }
+
+  /** A commit that was acknowledged is on the server's disk. */
+  async sync(): Promise<void> {
+    // Nothing is left to do.
+  }
+
+  checkpoint(): void {
+    // The server has its own.
+  }
+
+  leads(): boolean {
+    return this.#term.leads()
+  }
+
+  async close(): Promise<void> {
+    await this.#lane.close()
+    await this.#pool.end()
+  }
+
+  /** Tries again while the server is away. */
+  async #reading<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    const untilMs = monotonicMs() + limits.storeWaitMs
+    try {
+      return await retry(() => this.#withClient(work), {
+        attempts: Infinity,
+        baseMs: limits.storeRetryBaseMs,
+        maxMs: limits.storeRetryMaxMs,
+        retryable: (error) => isAway(error) && !this.#term.isOver && monotonicMs() < untilMs,
+      })
+    } catch (error) {
+      throw asFsError(error, this.#address.shown)
+    }
+  }
+
+  async #withClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect()
+    let isWell = false
+    try {
+      const result = await work(client)
+      isWell = true
+      return result
+    } catch (error) {
+      // What a rule refuses leaves the connection as it was.
+      isWell = !isAway(error) && (error as { severity?: unknown }).severity === undefined
+      throw error
+    } finally {
+      client.release(!isWell)
+    }
+  }
+}

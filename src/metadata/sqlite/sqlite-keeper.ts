@@ -1,0 +1,56 @@
+/**
+ * Names kept for many nodes in one SQLite file: the synchronous engine behind the contract that
+ * does not say so. A transaction is over when the call returns; nobody else has the file.
+ */
+import { SharedMutex } from '../../base/shared-mutex.ts'
+import type { KeeperEngine } from '../keeper-engine.ts'
+import { LOG_SCHEMA, REPLICA_SCHEMA, SCHEMA } from '../schema.ts'
+import type { Rule } from '../statement.ts'
+import { SqliteEngine } from './sqlite-engine.ts'
+
+export class SqliteKeeper implements KeeperEngine {
+  readonly #engine: SqliteEngine
+
+  private constructor(engine: SqliteEngine) {
+    this.#engine = engine
+  }
+
+  static open(path: string): SqliteKeeper {
+    const engine = new SqliteEngine(path, new SharedMutex(new Int32Array(new SharedArrayBuffer(4))))
+    try {
+      for (const sql of [...SCHEMA, REPLICA_SCHEMA, ...LOG_SCHEMA]) engine.execute(sql)
+      return new SqliteKeeper(engine)
+    } catch (error) {
+      engine.close()
+      throw error
+    }
+  }
+
+  async read<T>(begin: () => Rule<T>): Promise<T> {
+    return this.#engine.read(begin())
+  }
+
+  async transact<T>(begin: () => Rule<T>): Promise<T> {
+    return this.#engine.transact(begin())
+  }
+
+  async copyTo(path: string): Promise<void> {
+    this.#engine.copyTo(path)
+  }
+
+  async sync(): Promise<void> {
+    this.#engine.sync()
+  }
+
+  checkpoint(): void {
+    this.#engine.execute('PRAGMA wal_checkpoint(PASSIVE)')
+  }
+
+  leads(): boolean {
+    return true
+  }
+
+  async close(): Promise<void> {
+    this.#engine.close()
+  }
+}

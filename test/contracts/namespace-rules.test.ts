@@ -1,0 +1,244 @@
+/**
+ * The POSIX rules of names, the same on every engine that keeps names.
+ */
+import assert from 'node:assert/strict'
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import {
+  changeInode,
+  findInode,
+  getInode,
+  S_IFDIR,
+  S_IFREG,
+} from '../../src/metadata/inode-rules.ts'
+import {
+  create,
+  exchange,
+  link,
+  listEntries,
+  lookup,
+  rename,
+  rmdir,
+  unlink,
+  type RenameOptions,
+} from '../../src/metadata/namespace-rules.ts'
+import type { Rule } from '../../src/metadata/statement.ts'
+import { createRoot, reserveNumbers } from '../../src/metadata/volume-rules.ts'
+import { KEEPERS, type Keepers, type OpenKeeper } from '../fixtures/keeper-fixture.ts'
+
+const ROOT = 1
+const TIME = { sec: 1000, nsec: 5 }
+const LATER = { sec: 2000, nsec: 7 }
+
+let keeper: OpenKeeper
+let lastNumber = 100
+
+function transact<T>(begin: () => Rule<T>): Promise<T> {
+  return keeper.engine.transact(begin)
+}
+
+function read<T>(begin: () => Rule<T>): Promise<T> {
+  return keeper.engine.read(begin)
+}
+
+async function make(parent: number, name: string, mode: number): Promise<number> {
+  const wanted = { mode, uid: 1, gid: 2, rdev: 0, target: null }
+  lastNumber += 1
+  const numbers = { ino: lastNumber, seq: lastNumber }
+  const made = { ...wanted, ...numbers }
+  return (await transact(() => create(parent, Buffer.from(name), made, TIME))).ino
+}
+
+function file(parent: number, name: string): Promise<number> {
+  return make(parent, name, S_IFREG | 0o644)
+}
+
+function folder(parent: number, name: string): Promise<number> {
+  return make(parent, name, S_IFDIR | 0o755)
+}
+
+async function find(parent: number, name: string): Promise<number | undefined> {
+  try {
+    return (await read(() => lookup(parent, Buffer.from(name)))).ino
+  } catch {
+    return undefined
+  }
+}
+
+async function move(
+  from: [number, string],
+  to: [number, string],
+  how: Partial<RenameOptions> = {},
+): Promise<void> {
+  const expectedTarget = (await find(...to)) ?? 0
+  lastNumber += 1
+  const options = { noReplace: false, purge: true, seq: lastNumber, expectedTarget, ...how }
+  const source = { parent: from[0], name: Buffer.from(from[1]) }
+  const target = { parent: to[0], name: Buffer.from(to[1]) }
+  await transact(() => rename(source, target, options, LATER))
+}
+
+async function nlink(ino: number): Promise<number> {
+  return (await read(() => getInode(ino))).nlink
+}
+
+async function refuses(code: string, action: () => Promise<unknown>): Promise<void> {
+  await assert.rejects(action, { code })
+}
+
+/** What every engine has to do. */
+const cases = new Map<string, () => Promise<void>>()
+
+function holds(what: string, check: () => Promise<void>): void {
+  cases.set(what, check)
+}
+
+holds('a directory counts its subdirectories, and keeps times', async () => {
+  const a = await folder(ROOT, 'a')
+  assert.equal(await nlink(ROOT), 3)
+  assert.equal(await nlink(a), 2)
+  await folder(a, 'b')
+  assert.equal(await nlink(a), 3)
+  assert.equal((await read(() => getInode(a))).mtimeSec, TIME.sec)
+})
+
+holds('names: once, at most 255 bytes, any byte but slash and NUL', async () => {
+  await file(ROOT, 'a')
+  await refuses('EEXIST', () => file(ROOT, 'a'))
+  await refuses('ENAMETOOLONG', () => file(ROOT, 'x'.repeat(256)))
+  for (const name of ['', '.', '..', 'a/b', 'a\0b']) await refuses('EINVAL', () => file(ROOT, name))
+  await file(ROOT, 'x'.repeat(255))
+  const a = (await find(ROOT, 'a')) ?? 0
+  await refuses('ENOTDIR', () => file(a, 'below'))
+})
+
+holds('a set-group-id directory hands on its group, and to directories the bit', async () => {
+  const shared = await make(ROOT, 'shared', S_IFDIR | 0o2775)
+  const mode = S_IFDIR | 0o2775
+  await transact(() => changeInode(shared, { gid: 50, mode }, LATER))
+  const [f, d] = [await file(shared, 'f'), await folder(shared, 'd')]
+  assert.equal((await read(() => getInode(f))).gid, 50)
+  const below = await read(() => getInode(d))
+  assert.equal(below.gid, 50)
+  assert.equal(below.mode & 0o2000, 0o2000)
+})
+
+holds('hard links count; the inode goes with the last, unless it is open', async () => {
+  const ino = await file(ROOT, 'a')
+  await transact(() => link(ino, ROOT, Buffer.from('b'), 900, LATER))
+  assert.equal(await nlink(ino), 2)
+  const d = await folder(ROOT, 'd')
+  await refuses('EPERM', () => transact(() => link(d, ROOT, Buffer.from('e'), 901, TIME)))
+  await transact(() => unlink(ROOT, Buffer.from('a'), ino, true, LATER))
+  assert.equal(await nlink(ino), 1)
+  await transact(() => unlink(ROOT, Buffer.from('b'), ino, false, LATER))
+  assert.equal(await nlink(ino), 0)
+})
+
+holds('unlink of what another has replaced changes nothing', async () => {
+  const ino = await file(ROOT, 'a')
+  assert.equal(
+    await transact(() => unlink(ROOT, Buffer.from('a'), ino + 1, true, LATER)),
+    undefined,
+  )
+  assert.equal(await find(ROOT, 'a'), ino)
+})
+
+holds('rmdir and unlink take what they are for, and only empty directories', async () => {
+  const a = await folder(ROOT, 'a')
+  await file(a, 'f')
+  const name = Buffer.from('a')
+  await refuses('EISDIR', () => transact(() => unlink(ROOT, name, a, true, TIME)))
+  await refuses('ENOTEMPTY', () => transact(() => rmdir(ROOT, name, a, true, TIME)))
+  await move([a, 'f'], [ROOT, 'f'])
+  await transact(() => rmdir(ROOT, name, a, true, TIME))
+  assert.equal(await nlink(ROOT), 2)
+  assert.equal(await read(() => findInode(a)), undefined)
+})
+
+holds('rename replaces atomically: files files, directories empty directories', async () => {
+  const [a, b] = [await file(ROOT, 'a'), await file(ROOT, 'b')]
+  await move([ROOT, 'a'], [ROOT, 'b'])
+  assert.equal(await find(ROOT, 'b'), a)
+  assert.equal(await find(ROOT, 'a'), undefined)
+  assert.equal(await read(() => findInode(b)), undefined)
+  const [c, d] = [await folder(ROOT, 'c'), await folder(ROOT, 'd')]
+  await refuses('EISDIR', () => move([ROOT, 'b'], [ROOT, 'c']))
+  await refuses('ENOTDIR', () => move([ROOT, 'c'], [ROOT, 'b']))
+  await file(d, 'f')
+  await refuses('ENOTEMPTY', () => move([ROOT, 'c'], [ROOT, 'd']))
+  await move([ROOT, 'd'], [ROOT, 'c'])
+  assert.equal(await find(ROOT, 'c'), d)
+  assert.equal(await read(() => findInode(c)), undefined)
+  assert.equal(await nlink(ROOT), 3)
+})
+
+holds('rename of a directory moves its parent, and never into itself', async () => {
+  const a = await folder(ROOT, 'a')
+  const b = await folder(a, 'b')
+  await refuses('EINVAL', () => move([ROOT, 'a'], [b, 'a']))
+  await move([a, 'b'], [ROOT, 'b'])
+  assert.equal((await read(() => getInode(b))).parent, ROOT)
+  assert.deepEqual([await nlink(ROOT), await nlink(a)], [4, 2])
+})
+
+holds('rename between two names of one inode changes nothing; NOREPLACE refuses', async () => {
+  const ino = await file(ROOT, 'a')
+  await transact(() => link(ino, ROOT, Buffer.from('b'), 900, TIME))
+  await move([ROOT, 'a'], [ROOT, 'b'])
+  assert.deepEqual([await find(ROOT, 'a'), await find(ROOT, 'b')], [ino, ino])
+  await refuses('EEXIST', () => move([ROOT, 'a'], [ROOT, 'b'], { noReplace: true }))
+})
+
+holds('exchange swaps whatever two names stand for', async () => {
+  const [a, f] = [await folder(ROOT, 'a'), await file(ROOT, 'f')]
+  const d = await folder(a, 'd')
+  const at = (parent: number, name: string): { parent: number; name: Buffer } => ({
+    parent,
+    name: Buffer.from(name),
+  })
+  await transact(() => exchange(at(ROOT, 'f'), at(a, 'd'), LATER))
+  assert.deepEqual([await find(ROOT, 'f'), await find(a, 'd')], [d, f])
+  assert.deepEqual([await nlink(ROOT), await nlink(a)], [4, 2])
+  assert.equal((await read(() => getInode(d))).parent, ROOT)
+  await refuses('EINVAL', () => transact(() => exchange(at(ROOT, 'a'), at(a, 'd'), LATER)))
+})
+
+holds('a listing goes on after any entry, whatever came or went meanwhile', async () => {
+  for (const name of ['a', 'b', 'c', 'd']) await file(ROOT, name)
+  const [first, second] = await read(() => listEntries(ROOT, 0, 2))
+  assert.ok(first && second)
+  await transact(() => unlink(ROOT, Buffer.from(second.name), second.ino, true, LATER))
+  await file(ROOT, 'e')
+  const rest = await read(() => listEntries(ROOT, second.seq, 10))
+  const names = rest.map((row) => Buffer.from(row.name).toString())
+  assert.deepEqual(names, ['c', 'd', 'e'])
+})
+
+holds('a rule that throws leaves nothing behind', async () => {
+  await folder(ROOT, 'd')
+  const before = await read(() => getInode(ROOT))
+  await refuses('EEXIST', () => folder(ROOT, 'd'))
+  assert.deepEqual(await read(() => getInode(ROOT)), before)
+})
+
+holds('numbers are handed out once', async () => {
+  const first = await transact(() => reserveNumbers('chunk', 10))
+  assert.equal(await transact(() => reserveNumbers('chunk', 5)), first + 10)
+  assert.equal(await transact(() => reserveNumbers('chunk', 1)), first + 15)
+})
+
+for (const kind of KEEPERS) {
+  describe(`rules of names on ${kind.name}`, () => {
+    let keepers: Keepers
+    before(async () => {
+      keepers = await kind.start()
+    })
+    after(() => keepers[Symbol.asyncDispose]())
+    beforeEach(async () => {
+      keeper = await keepers.open()
+      await transact(() => createRoot(TIME))
+    })
+    afterEach(() => keeper[Symbol.asyncDispose]())
+    for (const [what, check] of cases) test(what, check)
+  })
+}
