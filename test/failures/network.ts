@@ -1,0 +1,111 @@
+/**
+ * Machines of a test, as network namespaces: each has an interface of its own, with an address of
+ * its own, in every network that it is in, and each of these links can be cut alone. Only the
+ * network is separate: files and mounts are those of the test.
+ *
+ * Networks are bridges in the namespace of the test. A link is cut at the bridge: the machine sees
+ * what a pulled cable shows, and connections time out rather than being refused. Needs root and
+ * `ip` (Debian: iproute2); without them it throws, so that no test passes by not running.
+ */
+import { spawnSync } from 'node:child_process'
+
+/** Third numbers of the addresses; RFC 2544 keeps 198.18.0.0/15 for tests of networks. */
+const SUBNETS = 512
+const NAMESPACES = '/var/run/netns'
+
+export class Network implements Disposable {
+  readonly #id = process.pid.toString(36)
+  readonly #networks: readonly string[]
+  readonly #machines: string[] = []
+  readonly #onExit = (): void => this[Symbol.dispose]()
+
+  /** With names of a few letters, as interfaces have no room for more. */
+  constructor(networks: readonly string[]) {
+    this.#networks = networks
+    process.once('exit', this.#onExit)
+    try {
+      for (const network of networks) {
+        const bridge = this.#bridge(network)
+        run('link', 'add', bridge, 'type', 'bridge')
+        run('address', 'add', `${this.#address(network, 254)}/24`, 'dev', bridge)
+        run('link', 'set', bridge, 'up')
+      }
+    } catch (error) {
+      this[Symbol.dispose]()
+      throw error
+    }
+  }
+
+  /** Adds a machine that is in these networks. */
+  add(machine: string, networks: readonly string[]): void {
+    const namespace = this.#namespace(machine)
+    this.#machines.push(machine)
+    run('netns', 'add', namespace)
+    run('-n', namespace, 'link', 'set', 'lo', 'up')
+    for (const network of networks) {
+      const link = this.#link(machine, network)
+      run('link', 'add', link, 'type', 'veth', 'peer', 'name', network, 'netns', namespace)
+      run('link', 'set', link, 'master', this.#bridge(network), 'up')
+      const address = `${this.address(machine, network)}/24`
+      run('-n', namespace, 'address', 'add', address, 'dev', network)
+      run('-n', namespace, 'link', 'set', network, 'up')
+    }
+  }
+
+  address(machine: string, network: string): string {
+    return this.#address(network, 1 + this.#machines.indexOf(machine))
+  }
+
+  /** The command, with arguments, that runs another on this machine. */
+  on(machine: string): [string, ...string[]] {
+    return ['nsenter', `--net=${NAMESPACES}/${this.#namespace(machine)}`]
+  }
+
+  cut(machine: string, network: string): void {
+    run('link', 'set', this.#link(machine, network), 'down')
+  }
+
+  heal(machine: string, network: string): void {
+    run('link', 'set', this.#link(machine, network), 'up')
+  }
+
+  [Symbol.dispose](): void {
+    process.off('exit', this.#onExit)
+    for (const machine of this.#machines) {
+      for (const network of this.#networks) {
+        spawnSync('ip', ['link', 'delete', this.#link(machine, network)])
+      }
+      spawnSync('ip', ['netns', 'delete', this.#namespace(machine)])
+    }
+    for (const network of this.#networks) {
+      spawnSync('ip', ['link', 'delete', this.#bridge(network)])
+    }
+    this.#machines.length = 0
+  }
+
+  #namespace(machine: string): string {
+    return `cachefs-${this.#id}-${machine}`
+  }
+
+  #bridge(network: string): string {
+    return `cf${this.#id}-${network}`
+  }
+
+  #link(machine: string, network: string): string {
+    return `cf${this.#id}${machine}-${network}`
+  }
+
+  #address(network: string, host: number): string {
+    const count = this.#networks.length
+    const first = (process.pid % Math.floor(SUBNETS / count)) * count
+    const subnet = first + this.#networks.indexOf(network)
+    return `198.${18 + (subnet >> 8)}.${subnet & 255}.${host}`
+  }
+}
+
+function run(...args: string[]): void {
+  const { error, status, stderr } = spawnSync('ip', args, { encoding: 'utf8' })
+  if (status === 0) return
+  const why = error?.message ?? stderr.trim()
+  throw new Error(`ip ${args.join(' ')}: ${why} (this test needs root and iproute2)`)
+}
