@@ -57,6 +57,10 @@ test: install ## Every test; failures in full
 test-verbose: install ## Every test, each by name
 	@$(NPM) run --silent test:verbose
 
+.PHONY: test-failures
+test-failures: install ## Nodes in network namespaces, cut off and paused, some minutes (root, iproute2)
+	@$(NPM) run --silent test:failures
+
 .PHONY: gates
 gates: install ## Types, lint, format, tidy rules: what takes seconds
 	@$(NPM) run --silent check
