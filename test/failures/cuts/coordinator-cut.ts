@@ -4,8 +4,8 @@
  * only, which has journaled the next one over it and cannot commit that.
  */
 import { test } from 'node:test'
-import { limits } from '../../src/limits.ts'
-import { AWAY_ERRORS, CALL_MS, survive } from './scenario.ts'
+import { limits } from '../../../src/limits.ts'
+import { AWAY_ERRORS, CALL_MS, survive } from '../scenario.ts'
 
 test('a node is cut from the coordinator beyond its time', { timeout: 240_000 }, async (t) => {
   await survive(t, {

@@ -1,7 +1,7 @@
 /** A daemon that is stopped for longer than its node is believed, and goes on. */
 import { test } from 'node:test'
-import { limits } from '../../src/limits.ts'
-import { AWAY_ERRORS, CALL_MS, survive } from './scenario.ts'
+import { limits } from '../../../src/limits.ts'
+import { AWAY_ERRORS, CALL_MS, survive } from '../scenario.ts'
 
 test('a daemon is paused beyond its lease and resumed', { timeout: 240_000 }, async (t) => {
   await survive(t, {

@@ -1,7 +1,7 @@
 /** A coordinator that no node reaches, for longer than nodes believe their copies of the names. */
 import { test } from 'node:test'
-import { limits } from '../../src/limits.ts'
-import { AWAY_ERRORS, CALL_MS, survive } from './scenario.ts'
+import { limits } from '../../../src/limits.ts'
+import { AWAY_ERRORS, CALL_MS, survive } from '../scenario.ts'
 
 test('the coordinator is cut from all nodes', { timeout: 240_000 }, async (t) => {
   await survive(t, {

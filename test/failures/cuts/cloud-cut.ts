@@ -1,6 +1,6 @@
 /** A node that does not reach the cloud: what it writes waits, what it reads comes from others. */
 import { test } from 'node:test'
-import { CALL_MS, survive } from './scenario.ts'
+import { CALL_MS, survive } from '../scenario.ts'
 
 test('a node is cut from the cloud', { timeout: 240_000 }, async (t) => {
   await survive(t, {
