@@ -388,6 +388,13 @@ export const limits = {
   cacheJournalMs: 500,
   /** A journal is written anew when it has grown by so many bytes over what it has to say. */
   cacheJournalSlackBytes: 4 * MIB,
+  /**
+   * Files and directories open at once in a mounted CacheFS: each takes a descriptor of a process
+   * that has 20,000.
+   */
+  mountedHandles: 16_384,
+  /** The kernel of such a mount keeps names and attributes so long, ms, or the ttl if shorter. */
+  mountedKernelMs: 1_000,
   /** What an open object is read in, bytes: one round trip for a reader of parts. */
   objectWindowBytes: MIB,
   /** What an open object may hold in memory until it is written, bytes; a stream has no bound. */
