@@ -3,24 +3,27 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { CacheFS } from '../../src/cachefs/cache-fs.ts'
 import { MemoryFS } from '../../src/filesystem/memory/memory-fs.ts'
-import { SubFS } from '../../src/filesystem/sub-fs.ts'
+import { down, faultyFS } from '../fixtures/faulty-fs.ts'
 
-/** Two sides that outlive their caches; the remote is away while it is asked for at no place. */
+/** Two sides that outlive their caches. */
 class Sides {
   readonly local = new MemoryFS()
-  readonly whole = new MemoryFS()
+  readonly remote = new MemoryFS()
+  isAway = false
   nowMs = Date.now()
 
-  async open(isAway = false): Promise<CacheFS> {
-    const remote = new SubFS(this.whole, isAway ? '/away' : '/here')
-    return await CacheFS.open(this.local, remote, { journal: true, now: () => this.nowMs })
+  async open(): Promise<CacheFS> {
+    const faulty = faultyFS(this.remote)
+    faulty.fault = () => (this.isAway ? down() : undefined)
+    const options = { journal: true, now: () => this.nowMs, retryBaseMs: 10, retryMaxMs: 20 }
+    return await CacheFS.open(this.local, faulty.files, options)
   }
 
   static async make(): Promise<Sides> {
     const sides = new Sides()
-    await sides.whole.mkdir('/here/folder/inner', { recursive: true })
-    await sides.whole.writeFile('/here/folder/file', 'content')
-    await sides.whole.symlink('file', '/here/folder/link')
+    await sides.remote.mkdir('/folder/inner', { recursive: true })
+    await sides.remote.writeFile('/folder/file', 'content')
+    await sides.remote.symlink('file', '/folder/link')
     return sides
   }
 }
@@ -39,7 +42,8 @@ describe('names after a restart', () => {
       await files.wait()
       await files.unlink('/folder/file')
     }
-    await using files = await sides.open(true)
+    sides.isAway = true
+    await using files = await sides.open()
     assert.deepEqual((await files.readdir('/')).sort(), ['folder', 'made'])
     assert.deepEqual((await files.readdir('/folder')).sort(), ['inner', 'link'])
     assert.equal(await files.readlink('/folder/link'), 'file')
@@ -55,8 +59,9 @@ describe('names after a restart', () => {
       await files.readdir('/')
     }
     sides.nowMs += 3_600_001
-    await using files = await sides.open(true)
-    await assert.rejects(files.readdir('/'), { code: 'ENOENT' })
+    sides.isAway = true
+    await using files = await sides.open()
+    await assert.rejects(files.readdir('/'), { code: 'EIO' })
   })
 
   for (const how of ['invalidate', 'clear'] as const) {
@@ -69,7 +74,7 @@ describe('names after a restart', () => {
         if (how === 'invalidate') files.invalidate('/')
         else await files.clear()
       }
-      await sides.whole.writeFile('/here/folder/other', 'put there meanwhile')
+      await sides.remote.writeFile('/folder/other', 'put there meanwhile')
       await using files = await sides.open()
       const names = (await files.readdir('/folder')).sort()
       assert.deepEqual(names, ['file', 'inner', 'link', 'other'])
@@ -81,12 +86,13 @@ describe('names after a restart', () => {
     {
       await using files = await sides.open()
       await files.readdir('/folder')
-      await sides.whole.rm('/here/folder', { recursive: true })
-      await sides.whole.writeFile('/here/folder', 'a file now')
+      await sides.remote.rm('/folder', { recursive: true })
+      await sides.remote.writeFile('/folder', 'a file now')
       files.invalidate('/')
       assert.equal(await files.readFile('/folder', 'utf8'), 'a file now')
     }
-    await using files = await sides.open(true)
+    sides.isAway = true
+    await using files = await sides.open()
     assert.equal(await files.readFile('/folder', 'utf8'), 'a file now')
   })
 })
