@@ -14,9 +14,7 @@ export const limits = {
   nameBytes: 255,
   /** Longest path or symlink target, bytes, including the final NUL (PATH_MAX). */
   pathBytes: 4096,
-  /**
-   * Largest file, bytes: 16 TiB, as ext4 with 4 KiB blocks; keeps every offset exact in a double.
-   */
+  /** Largest file, bytes: 16 TiB, as ext4; keeps every offset exact in a double. */
   fileBytes: 16 * 1024 * 1024 * MIB,
   /** Largest extended attribute value, bytes (XATTR_SIZE_MAX). */
   xattrValueBytes: 64 * KIB,
@@ -388,6 +386,10 @@ export const limits = {
   cacheJournalMs: 500,
   /** A journal is written anew when it has grown by so many bytes over what it has to say. */
   cacheJournalSlackBytes: 4 * MIB,
+  /** Files open at once in a mounted CacheFS: descriptors of a process that has 20,000. */
+  mountedHandles: 16_384,
+  /** The kernel of such a mount keeps names and attributes so long, ms, or the ttl if shorter. */
+  mountedKernelMs: 1_000,
   /** What an open object is read in, bytes: one round trip for a reader of parts. */
   objectWindowBytes: MIB,
   /** What an open object may hold in memory until it is written, bytes; a stream has no bound. */

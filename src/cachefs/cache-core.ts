@@ -105,6 +105,7 @@ export class CacheCore {
       }
       entry.listedMs = NEVER
       entry.validatedMs = NEVER
+      await this.memory.gone(entry)
       if (entry.parent === undefined || entry.children.size > 0) continue
       entry.parent.listedMs = NEVER
       this.tree.detach(entry)

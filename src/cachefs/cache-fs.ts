@@ -136,6 +136,7 @@ export class CacheFS extends PortableFileSystem {
       if (entry.isPinned) continue
       entry.validatedMs = NEVER
       entry.listedMs = NEVER
+      this.#core.memory.changed(entry)
     }
   }
 

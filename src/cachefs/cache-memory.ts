@@ -8,6 +8,8 @@ import { SubFS } from '../filesystem/sub-fs.ts'
 import { limits } from '../limits.ts'
 import type { CacheLocks } from './cache-locks.ts'
 import type { ChangeLog } from './change-log.ts'
+import type { FileKind } from '../filesystem/stats.ts'
+import { NEVER } from './entry.ts'
 import type { Entry } from './entry.ts'
 import type { EntryTree } from './entry-tree.ts'
 import { Journal } from './journal.ts'
@@ -80,10 +82,12 @@ export class CacheMemory {
     // Not in the middle of a rename: the path would be the wrong one.
     using _names = await this.#locks.shareNames()
     for (const entry of this.#changed) {
-      const line = copyLine(entry)
-      if (line === undefined) continue
-      entry.isRecorded = true
-      this.#journal?.note(line)
+      const wasRecorded = entry.isRecorded
+      const lines = linesOf(entry)
+      for (const line of lines) this.#journal?.note(line)
+      entry.isRecorded = lines.length > 0 || (wasRecorded && entry.isDirty)
+      const isForgotten = wasRecorded && entry.stats == null && !entry.isDetached
+      if (isForgotten) this.#journal?.note({ gone: entry.path })
     }
     this.#changed.clear()
   }
@@ -94,9 +98,9 @@ export class CacheMemory {
     const lines: JournalLine[] = []
     for (const entry of this.#tree.root.all()) {
       const { dirtyId: id, path, stats, baseEtag } = entry
-      const copy = copyLine(entry)
-      if (copy !== undefined) lines.push(copy)
-      entry.isRecorded = copy !== undefined
+      const known = linesOf(entry)
+      lines.push(...known)
+      entry.isRecorded = known.length > 0
       if (id === undefined) continue
       const base = baseEtag === undefined ? {} : { baseEtag }
       lines.push({ begin: { id, kind: 'write', path, stats: stats?.fields ?? null, ...base } })
@@ -105,9 +109,37 @@ export class CacheMemory {
   }
 }
 
+/** What there is to say of an entry that the remote has as it is; of any other, nothing. */
+function linesOf(entry: Entry): JournalLine[] {
+  const own = copyLine(entry) ?? nameLine(entry)
+  const listed = listedLine(entry)
+  return [own, listed].filter((line) => line !== undefined)
+}
+
+function nameLine(entry: Entry): JournalLine | undefined {
+  const { path, stats, target, baseEtag = null, isDirty, isDetached } = entry
+  if (isDirty || isDetached || stats == null) return undefined
+  const validatedMs = knownSince(entry)
+  return { name: { path, stats: stats.fields, target, baseEtag, validatedMs } }
+}
+
+function knownSince({ validatedMs }: Entry): number | null {
+  return validatedMs === NEVER ? null : validatedMs
+}
+
+function listedLine({ path, listedMs, children, isDetached }: Entry): JournalLine | undefined {
+  if (listedMs === NEVER || isDetached) return undefined
+  const names: [string, FileKind][] = []
+  for (const { name, stats, hint = 'file' } of children.values()) {
+    if (stats !== null) names.push([name, stats?.kind ?? hint])
+  }
+  return { listed: { path, listedMs, names } }
+}
+
 /** Of what can be believed later: a version of the remote's, with its etag. */
 function copyLine(entry: Entry): JournalLine | undefined {
-  const { path, stats, baseEtag, validatedMs, copy, isDirty, isDetached } = entry
+  const { path, stats, baseEtag, copy, isDirty, isDetached } = entry
+  const validatedMs = knownSince(entry)
   if (isDirty || isDetached || stats == null || baseEtag == null || copy?.etag === undefined) {
     return undefined
   }

@@ -5,7 +5,9 @@
  * believed.
  *
  *     begin  a change is about to be made here     made   it has been made here
- *     end    the remote has it, or never will      copy   what there is of a file, '' for nothing
+ *     end    the remote has it, or never will      copy   what there is of a file
+ *     name   what is known without a copy of it    listed all names of a directory
+ *     gone   nothing is known of it any more
  *
  * Invariants: lines are in the order in which things happened; who waits for `begin` knows that the
  * machine has the line (not that its disk has: for that there is `sync`).
@@ -13,7 +15,7 @@
 import { codeOf } from '../base/fs-error.ts'
 import type { FileHandle } from '../filesystem/file-handle.ts'
 import type { FileSystem } from '../filesystem/file-system.ts'
-import type { StatFields } from '../filesystem/stats.ts'
+import type { FileKind, StatFields } from '../filesystem/stats.ts'
 import { limits } from '../limits.ts'
 import { crcOf } from './line-crc.ts'
 
@@ -22,10 +24,25 @@ export interface CopyRecord {
   stats: StatFields
   baseEtag: string
   etag: string
-  validatedMs: number
+  /** null: it is to be asked for again. */
+  validatedMs: number | null
   /** Blocks that are there; null: all. */
   present: number[] | null
   blockBytes: number
+}
+
+export interface NameRecord {
+  path: string
+  stats: StatFields
+  target: string
+  baseEtag: string | null
+  validatedMs: number | null
+}
+
+export interface ListedRecord {
+  path: string
+  listedMs: number
+  names: [name: string, kind: FileKind][]
 }
 
 export interface ChangeRecord {
@@ -44,6 +61,8 @@ export type JournalLine =
   | { made: number }
   | { end: number }
   | { copy: CopyRecord }
+  | { name: NameRecord }
+  | { listed: ListedRecord }
   | { gone: string }
 
 const NAME = '/journal'

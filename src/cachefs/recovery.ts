@@ -13,7 +13,7 @@ import type { Change } from './change.ts'
 import { NEVER } from './entry.ts'
 import type { Entry } from './entry.ts'
 import type { EntryTree } from './entry-tree.ts'
-import type { ChangeRecord, CopyRecord, JournalLine } from './journal.ts'
+import type { ChangeRecord, CopyRecord, JournalLine, ListedRecord, NameRecord } from './journal.ts'
 import { makeLocalDirectory } from './local-copies.ts'
 import type { LocalCopies } from './local-copies.ts'
 import { LocalCopy } from './local-copy.ts'
@@ -56,6 +56,8 @@ export class Recovery {
 
   #apply(line: JournalLine): void {
     if ('copy' in line) this.#copy(line.copy)
+    else if ('name' in line) this.#name(line.name)
+    else if ('listed' in line) this.#listed(line.listed)
     else if ('gone' in line) this.#forget(this.#parts.tree.find(line.gone))
     else if ('made' in line) this.#unmade.delete(line.made)
     else if ('end' in line) this.#end(line.end)
@@ -66,21 +68,66 @@ export class Recovery {
   }
 
   #copy({ path, stats, baseEtag, etag, validatedMs, present, blockBytes }: CopyRecord): void {
-    const entry = this.#entry(path)
-    entry.stats = new Stats(stats)
+    const entry = this.#known(path, stats)
     entry.baseEtag = baseEtag
-    entry.validatedMs = validatedMs
-    const copy = new LocalCopy(entry, entry.stats.size, blockBytes, etag)
+    entry.validatedMs = validatedMs ?? NEVER
+    const copy = new LocalCopy(entry, stats.size ?? 0, blockBytes, etag)
     copy.present = present === null ? undefined : new Set(present)
     this.#copies.set(entry, copy)
+  }
+
+  #name({ path, stats, target, baseEtag, validatedMs }: NameRecord): void {
+    const entry = this.#known(path, stats)
+    entry.target = target
+    entry.baseEtag = baseEtag
+    entry.validatedMs = validatedMs ?? NEVER
+    if (validatedMs === null) entry.listedMs = NEVER
+    this.#copies.delete(entry)
+  }
+
+  #known(path: string, stats: NameRecord['stats']): Entry {
+    const entry = this.#entry(path)
+    if (stats.kind !== 'directory') {
+      for (const child of [...entry.children.values()]) this.#parts.tree.detach(child)
+      entry.listedMs = NEVER
+    }
+    entry.stats = new Stats(stats)
+    entry.isRecorded = true
+    return entry
+  }
+
+  /** All names there were; what was changed here and is on its way stays as it is. */
+  #listed({ path, listedMs, names }: ListedRecord): void {
+    const { tree } = this.#parts
+    const directory = this.#entry(path)
+    const pending = new Set<Entry | undefined>()
+    for (const change of this.#pending.values()) {
+      pending.add(change.entry)
+      if ('left' in change) pending.add((change as { left?: Entry }).left)
+    }
+    const kinds = new Map(names)
+    for (const child of directory.children.values()) {
+      if (kinds.has(child.name) || child.isDirty || pending.has(child)) continue
+      this.#forget(child)
+      child.stats = null
+      child.validatedMs = listedMs
+    }
+    for (const [name, kind] of kinds) {
+      const child = tree.child(directory, name)
+      if (pending.has(child) || child.isDirty) continue
+      child.hint = kind
+      if (child.stats === null) child.stats = undefined
+    }
+    directory.listedMs = listedMs
   }
 
   /** What was known of it is about an older version. */
   #forget(entry: Entry | undefined): void {
     if (entry === undefined || entry.isDirty) return
     this.#copies.delete(entry)
-    entry.stats = undefined
+    if (entry.parent !== undefined) entry.stats = undefined
     entry.validatedMs = NEVER
+    entry.listedMs = NEVER
   }
 
   #begin(record: ChangeRecord): void {

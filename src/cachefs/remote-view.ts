@@ -183,7 +183,7 @@ export class RemoteView {
   }
 
   async #list(directory: Entry, signal: AbortSignal): Promise<void> {
-    const { remote, tree, settings } = this.#parts
+    const { remote, tree, settings, onChange } = this.#parts
     const { path } = directory
     await this.settled(path, { signal })
     const since = tree.clock
@@ -206,6 +206,7 @@ export class RemoteView {
       }
     }
     directory.listedMs = settings.now()
+    onChange(directory)
   }
 
   /** Waits until changes that the path depends on have reached the remote. */

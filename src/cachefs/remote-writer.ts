@@ -174,7 +174,13 @@ export class RemoteWriter {
       const bits = isNew && mode !== undefined ? { mode: mode & 0o7777 } : {}
       const stats = await remote.replace(path, content, { ...only, ...bits, mtimeMs, size, signal })
       counters.sentBytes += size
-      return stats
+      const { uid = 0, gid = 0 } = entry.stats ?? {}
+      const isOwned =
+        isNew && remote.features.attributes && (uid !== stats.uid || gid !== stats.gid)
+      if (!isOwned) return stats
+      // Given an owner here before the remote had the file.
+      await remote.lchown(path, uid, gid, { signal }).catch(ignore('EPERM', 'EOPNOTSUPP'))
+      return await remote.lstat(path, { signal })
     })
     if (sent === undefined) return
     entry.baseEtag = sent.stats.etag

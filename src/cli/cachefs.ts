@@ -11,6 +11,7 @@ import { addEvict } from './evict.ts'
 import { addExplain } from './explain.ts'
 import { environmentHelp } from './flag.ts'
 import { addMissing } from './missing.ts'
+import { addMount } from './mount.ts'
 import { addReceipt } from './receipt.ts'
 import { addRestore } from './restore.ts'
 import { addStatus } from './status.ts'
@@ -25,6 +26,7 @@ const program = new Command('cachefs')
   .version(packageVersion())
 for (const add of [
   addUp,
+  addMount,
   addUmount,
   addStatus,
   addWait,

@@ -19,8 +19,8 @@ const ALWAYS_MS = 2 ** 31 - 1
 export interface RunningProgram {
   /** Stops accepting, finishes what has to be finished (bounded). Safe to call again. */
   stop(): Promise<void>
-  /** Rejects when it cannot go on; never resolves. */
-  readonly failed: Promise<never>
+  /** Rejects when it cannot go on; resolves, with why, when it has come to an end by itself. */
+  readonly failed: Promise<string>
 }
 
 export interface ForegroundProgram<T extends RunningProgram> {
@@ -60,8 +60,8 @@ export async function runInForeground<T extends RunningProgram>(
     try {
       await program.announce(running)
       manager.ready(program.describe?.(running))
-      const signal = await Promise.race([ended, running.failed])
-      logger.info(`${signal}: stopping (a second signal does not wait)`)
+      const why = await Promise.race([ended, running.failed])
+      logger.info(`${why}: stopping (a second signal does not wait)`)
     } finally {
       manager.stopping()
       await running.stop()

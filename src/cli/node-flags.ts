@@ -193,7 +193,7 @@ export function parseSeconds(text: string): number {
   throw new UsageError('give a number of seconds above 0')
 }
 
-function parseOneOf<T extends string>(text: string, words: readonly T[]): T {
+export function parseOneOf<T extends string>(text: string, words: readonly T[]): T {
   const found = words.find((word) => word === text.toLowerCase())
   if (found === undefined) throw new UsageError(`give one of ${words.join(', ')}`)
   return found

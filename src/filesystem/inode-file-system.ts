@@ -94,6 +94,9 @@ export interface FileSystemStatistics {
 
 export const ROOT_INODE = 1
 
+/** An inode, and how many of the references that replies gave the kernel it has let go. */
+export type Forgotten = readonly [ino: number, count: number]
+
 export interface InodeFileSystem {
   lookup(caller: Caller, parent: number, name: Uint8Array): Attributes
   getattr(caller: Caller, ino: number, handle?: number): Attributes
@@ -163,6 +166,8 @@ export interface InodeFileSystem {
   /** Names, each ended by a NUL byte. */
   listxattr(caller: Caller, ino: number): Uint8Array
   removexattr(caller: Caller, ino: number, name: Uint8Array): void
+  /** Absent: inode numbers are never given up, and need no counting. */
+  forget?(forgotten: readonly Forgotten[]): void
   /** A lock that stands in the way of this one. Absent: the kernel keeps locks, for this mount. */
   getLock?(caller: Caller, ino: number, owner: string, lock: FileLock): FileLock | undefined
   /** Takes a lock, or gives it back; a conflict is EAGAIN unless the caller wants to `wait`. */

@@ -136,6 +136,7 @@ export function kindOf(mode: number): FileKind {
   }
 }
 
+/** One name in a directory, as a listing gives it: nothing more was asked for it. */
 export class Dirent {
   readonly name: string
   /** Of the directory. */

@@ -31,7 +31,9 @@ import {
   handleWrite,
 } from './file-handlers.ts'
 import {
+  handleBatchForget,
   handleCreate,
+  handleForget,
   handleLink,
   handleLookup,
   handleMkdir,
@@ -58,9 +60,8 @@ const done: Handler = () => 0
 
 const table: Record<OpcodeName, Handler> = {
   LOOKUP: handleLookup,
-  // Node ids are inode numbers and never reused: what the kernel forgets needs no bookkeeping.
-  FORGET: silent,
-  BATCH_FORGET: silent,
+  FORGET: handleForget,
+  BATCH_FORGET: handleBatchForget,
   GETATTR: handleGetattr,
   SETATTR: handleSetattr,
   READLINK: handleReadlink,

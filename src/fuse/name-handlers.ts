@@ -4,8 +4,10 @@
  * system; the umask was applied by the kernel, since FUSE_DONT_MASK is not negotiated.
  */
 import { FsError } from '../base/fs-error.ts'
-import type { Exchange } from './exchange.ts'
+import type { Forgotten } from '../filesystem/inode-file-system.ts'
+import { noReply, type Exchange } from './exchange.ts'
 import { ENTRY_BYTES } from './reply-writer.ts'
+import { REQUEST_HEADER_BYTES } from './request-reader.ts'
 
 export function handleLookup(x: Exchange): number {
   try {
@@ -16,6 +18,23 @@ export function handleLookup(x: Exchange): number {
     if (!absent || x.negativeValidity === undefined) throw error
     return x.reply.putNegativeEntry(x.negativeValidity)
   }
+}
+
+/** Never answered. A file system whose inode numbers stay as they are has no use for it. */
+export function handleForget({ fs, request }: Exchange): number {
+  fs.forget?.([[request.nodeid, request.u64(0)]])
+  return noReply
+}
+
+export function handleBatchForget({ fs, request }: Exchange): number {
+  if (fs.forget === undefined) return noReply
+  const end = request.end - REQUEST_HEADER_BYTES
+  const forgotten: Forgotten[] = []
+  for (let at = 8; at + 16 <= end && forgotten.length < request.u32(0); at += 16) {
+    forgotten.push([request.u64(at), request.u64(at + 8)])
+  }
+  fs.forget(forgotten)
+  return noReply
 }
 
 export function handleMknod(x: Exchange): number {

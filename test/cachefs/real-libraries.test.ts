@@ -9,9 +9,11 @@ import { callbackify } from 'node:util'
 import { glob } from 'glob'
 import type { GlobOptions } from 'glob'
 import git from 'isomorphic-git'
+import http from 'isomorphic-git/http/node'
 import { CacheFS } from '../../src/cachefs/cache-fs.ts'
 import { LocalFS } from '../../src/filesystem/local/local-fs.ts'
 import { MemoryFS } from '../../src/filesystem/memory/memory-fs.ts'
+import { GitHttpServer } from '../fixtures/git-http-server.ts'
 
 test('isomorphic-git commits, branches, merges and checks out', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cachefs-git-'))
@@ -50,6 +52,48 @@ test('isomorphic-git commits, branches, merges and checks out', async () => {
   assert.equal(real('status', '--porcelain'), '')
   real('fsck', '--full', '--strict')
   await fs.close()
+  await rm(folder, { recursive: true })
+})
+
+test('isomorphic-git clones over HTTP, commits, pushes and pulls', async () => {
+  await using server = await GitHttpServer.start()
+  const author = { name: 'A', email: 'a@example.com' }
+  const dir = '/repository'
+  const files = Array.from({ length: 60 }, (_, n) => `folder-${n % 7}/file-${n}`)
+  const seed = new MemoryFS()
+  await git.init({ fs: seed, dir, defaultBranch: 'main' })
+  for (const path of files) {
+    await seed.mkdir(`${dir}/${path.slice(0, path.indexOf('/'))}`, { recursive: true })
+    await seed.writeFile(`${dir}/${path}`, `content of ${path}\n`.repeat(100))
+  }
+  await git.add({ fs: seed, dir, filepath: '.' })
+  await git.commit({ fs: seed, dir, message: 'first', author })
+  await git.push({ fs: seed, http, dir, url: server.url, ref: 'main' })
+
+  const folder = await mkdtemp(join(tmpdir(), 'cachefs-clone-'))
+  await using fs = new CacheFS(new MemoryFS(), new LocalFS(folder))
+  await git.clone({ fs, http, dir, url: server.url, ref: 'main', singleBranch: true })
+  assert.deepEqual((await git.listFiles({ fs, dir })).sort(), [...files].sort())
+  for (const path of files) {
+    const text = await fs.readFile(`${dir}/${path}`, 'utf8')
+    assert.equal(text, `content of ${path}\n`.repeat(100))
+  }
+  await fs.appendFile(`${dir}/folder-0/file-0`, 'one line more\n')
+  await git.add({ fs, dir, filepath: 'folder-0/file-0' })
+  const second = await git.commit({ fs, dir, message: 'second', author })
+  await git.push({ fs, http, dir, remote: 'origin', ref: 'main' })
+  assert.equal(server.git('rev-parse', 'main').trim(), second)
+  server.git('fsck', '--full', '--strict')
+  await git.addRemote({ fs: seed, dir, remote: 'origin', url: server.url })
+  await git.pull({ fs: seed, http, dir, ref: 'main', author })
+  assert.match(await seed.readFile(`${dir}/folder-0/file-0`, 'utf8'), /one line more\n$/)
+
+  await fs.wait()
+  assert.deepEqual(fs.errors(), [])
+  const clone = ['-c', 'safe.directory=*', '-C', join(folder, 'repository')]
+  execFileSync('git', [...clone, 'fsck', '--full', '--strict'], { stdio: 'pipe' })
+  const changed = execFileSync('git', [...clone, 'status', '--porcelain'], { encoding: 'utf8' })
+  assert.equal(changed, '', 'what reached the remote is a clean clone to git itself')
   await rm(folder, { recursive: true })
 })
 

@@ -21,14 +21,21 @@ const env = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_')),
 )
 
-const MODULE = `import { FsError } from 'cachefs'
+const MODULE = `import { CacheFS, FsError, MemoryFS } from 'cachefs'
 import type { FileSystem, TierStorage } from 'cachefs'
 const error = new FsError('ENOENT', 'no such file', { path: '/a' })
 export const code: 'ENOENT' | string = error.code
 export type Both = FileSystem & TierStorage
 console.log(code, error.errno)
+const remote = new MemoryFS()
+const files: CacheFS = await CacheFS.open(new MemoryFS(), remote, { journal: true })
+await files.writeFile('/file', 'text')
+await files.close()
+console.log(await remote.readFile('/file', 'utf8'))
 `
-const TSCONFIG = { compilerOptions: { module: 'nodenext', strict: true, types: ['node'] } }
+const TSCONFIG = {
+  compilerOptions: { module: 'nodenext', target: 'es2024', strict: true, types: ['node'] },
+}
 
 describe('the published package', () => {
   let folder: string
@@ -107,6 +114,6 @@ describe('the published package', () => {
     ).catch(() => undefined)
     await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc')], { cwd: user })
     const { stdout } = await run(process.execPath, ['module.js'], { cwd: user })
-    assert.equal(stdout, 'ENOENT -2\n')
+    assert.equal(stdout, 'ENOENT -2\ntext\n')
   })
 })

@@ -1,8 +1,9 @@
 /**
  * An open object. Reads are ranges of the version that was opened, a window at a time. Objects are
- * written whole: what is written lies in memory until `sync` or `close`, within a bound; a large
- * file is better written by `writeFile` with a stream.
+ * written whole: what is written lies in memory until `sync` or `close`, within a bound (EFBIG, and
+ * the object stays what it was); a large file is better written by `writeFile` with a stream.
  */
+import type { FsError } from '../../base/fs-error.ts'
 import { failure } from '../failure.ts'
 import { collect } from '../file-bytes.ts'
 import type { AttributeChanges, CallOptions } from '../file-system.ts'
@@ -26,6 +27,8 @@ export class ObjectFile implements OpenFile {
   #window = { start: 0, bytes: new Uint8Array(0) }
   #pages: MemoryPages | undefined
   #isChanged = false
+  /** Something did not fit: the object stays as it is. */
+  #isTooLarge = false
 
   constructor(parts: ObjectFileParts) {
     this.#parts = parts
@@ -49,7 +52,7 @@ export class ObjectFile implements OpenFile {
   async write(source: Uint8Array, position: number | 'end', options?: CallOptions): Promise<void> {
     const pages = await this.#load(options)
     const at = position === 'end' ? pages.size : position
-    checkSize(at + source.length)
+    this.#checkSize(at + source.length)
     pages.write(source, at)
     this.#isChanged = true
   }
@@ -62,7 +65,7 @@ export class ObjectFile implements OpenFile {
   }
 
   async truncate(sizeBytes: number, options?: CallOptions): Promise<void> {
-    checkSize(sizeBytes)
+    this.#checkSize(sizeBytes)
     const pages = await this.#load(options)
     pages.truncate(sizeBytes)
     this.#isChanged = true
@@ -78,6 +81,7 @@ export class ObjectFile implements OpenFile {
 
   async sync(): Promise<void> {
     const pages = this.#pages
+    if (this.#isTooLarge) throw tooLarge()
     if (!this.#isChanged || pages === undefined) return
     this.#isChanged = false
     async function* all(): AsyncGenerator<Uint8Array> {
@@ -109,7 +113,7 @@ export class ObjectFile implements OpenFile {
   async #load(options?: CallOptions): Promise<MemoryPages> {
     if (this.#pages !== undefined) return this.#pages
     const { size } = this.#stats
-    checkSize(size)
+    this.#checkSize(size)
     const pages = new MemoryPages()
     if (size > 0) {
       for await (const piece of this.#parts.read(0, size - 1, options)) {
@@ -119,10 +123,15 @@ export class ObjectFile implements OpenFile {
     this.#pages = pages
     return pages
   }
+
+  #checkSize(sizeBytes: number): void {
+    if (sizeBytes <= limits.objectSpoolBytes) return
+    this.#isTooLarge = true
+    throw tooLarge()
+  }
 }
 
-function checkSize(sizeBytes: number): void {
-  if (sizeBytes <= limits.objectSpoolBytes) return
+function tooLarge(): FsError {
   const text = `more than ${limits.objectSpoolBytes} bytes at once: use writeFile with a stream`
-  throw failure('EFBIG', 'write', undefined, { text })
+  return failure('EFBIG', 'write', undefined, { text })
 }

@@ -1,0 +1,112 @@
+/**
+ * What `--remote` names, and the file system that it stands for. An SDK is loaded only where its
+ * store is wanted: together they take longer than the rest of the start.
+ */
+import { realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { FileSystem } from '../filesystem/file-system.ts'
+import { HttpFS } from '../filesystem/http/http-fs.ts'
+import { LocalFS } from '../filesystem/local/local-fs.ts'
+import { limits } from '../limits.ts'
+import { NODE_FLAGS } from './node-flags.ts'
+import { optionalFlag, switchFlag } from './flag.ts'
+import type { FlagValues } from './flag.ts'
+import { UsageError } from './usage-error.ts'
+
+export const REMOTE_FLAGS = {
+  remote: optionalFlag({
+    value: '<url>',
+    about: 's3://bucket/prefix, az://container/prefix, https://host/path or file:///folder',
+    parse: parseRemote,
+  }),
+  's3-region': NODE_FLAGS['s3-region'],
+  's3-endpoint': NODE_FLAGS['s3-endpoint'],
+  'azure-account': NODE_FLAGS['azure-account'],
+  'azure-key': NODE_FLAGS['azure-key'],
+  'azure-endpoint': NODE_FLAGS['azure-endpoint'],
+  'api-key': NODE_FLAGS['api-key'],
+  'file-server': switchFlag('the https:// remote is a FileServer: it can do everything'),
+}
+
+export type RemoteValues = FlagValues<typeof REMOTE_FLAGS>
+
+export type RemoteAddress =
+  | { kind: 's3' | 'azure'; place: string; prefix: string }
+  | { kind: 'http'; url: string }
+  | { kind: 'file'; path: string }
+
+export interface OpenRemote {
+  files: FileSystem
+  /** The same text whenever it is the same place: one local side belongs to one remote. */
+  identity: string
+  /** Rejects where it answers, but not to us: no such bucket, wrong keys. */
+  check(): Promise<void>
+}
+
+function parseRemote(text: string): RemoteAddress {
+  const object = /^(s3|az):\/\/([^/]+)\/?(.*)$/.exec(text)
+  if (object !== null) {
+    const [, scheme, place = '', prefix = ''] = object
+    return { kind: scheme === 's3' ? 's3' : 'azure', place, prefix: prefix.replace(/\/+$/, '') }
+  }
+  const url = URL.parse(text)
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return { kind: 'http', url: text }
+  if (url?.protocol === 'file:' && url.host === '')
+    return { kind: 'file', path: fileURLToPath(url) }
+  throw new UsageError(`give ${REMOTE_FORMS}`)
+}
+
+const REMOTE_FORMS =
+  's3://bucket/prefix, az://container/prefix, https://host/path or file:///folder'
+
+export async function openRemote(
+  address: RemoteAddress,
+  values: RemoteValues,
+): Promise<OpenRemote> {
+  switch (address.kind) {
+    case 's3': {
+      const { place: bucket, prefix } = address
+      const [region, endpoint] = [values['s3-region'], values['s3-endpoint']]
+      const { S3FS } = await import('../filesystem/s3/s3-fs.ts')
+      const files = new S3FS({ bucket, prefix, region, endpoint })
+      return { files, identity: identity('s3', endpoint, bucket, prefix), check: () => look(files) }
+    }
+    case 'azure': {
+      const { place: container, prefix } = address
+      const { account, key } = azureAccount(values)
+      const endpoint = values['azure-endpoint']
+      const { AzureFS } = await import('../filesystem/azure/azure-fs.ts')
+      const files = new AzureFS({ account, key, container, prefix, endpoint })
+      const where = identity('az', endpoint ?? account, container, prefix)
+      return { files, identity: where, check: () => look(files) }
+    }
+    case 'http': {
+      const options = { apiKey: values['api-key'], operations: values['file-server'] }
+      const files = new HttpFS(address.url, options)
+      // Not every web server lists its root: there is nothing that all can be asked.
+      return { files, identity: address.url.replace(/\/+$/, ''), check: () => Promise.resolve() }
+    }
+    case 'file': {
+      const files = new LocalFS(address.path)
+      const { href } = new URL(`file://${realpathSync(address.path)}`)
+      return { files, identity: href, check: () => look(files) }
+    }
+  }
+}
+
+function identity(scheme: string, ...parts: (string | undefined)[]): string {
+  return `${scheme}://${parts.filter((part) => part !== undefined && part !== '').join('/')}`
+}
+
+function azureAccount(values: RemoteValues): { account: string; key: string } {
+  const [account, key] = [values['azure-account'], values['azure-key']]
+  if (account !== undefined && key !== undefined) return { account, key }
+  const missing = account === undefined ? 'account' : 'key'
+  const variable = `AZURE_STORAGE_${missing.toUpperCase()}`
+  throw new UsageError(`--remote az://...: set ${variable} (or give --azure-${missing})`)
+}
+
+async function look(files: FileSystem): Promise<void> {
+  const signal = AbortSignal.timeout(limits.cloudCheckMs)
+  for await (const _ of files.list('/', { signal })) return
+}

@@ -1,0 +1,192 @@
+/**
+ * A mounted CacheFS in this process, from start to a clean end: the remote, the local side (one
+ * process and one remote for each), the mount. What a stop does not bring to the remote in time is
+ * in the journal of the local side, and goes on with the next mount.
+ */
+import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { codeOf, describe, FsError } from '../base/fs-error.ts'
+import { loggerOf, type Logger, type LogFormat, type LogLevel } from '../base/logger.ts'
+import { siblingModule } from '../base/sibling-module.ts'
+import { CacheFS } from '../cachefs/cache-fs.ts'
+import type { CacheOptions } from '../cachefs/cache-options.ts'
+import type { FileSystem } from '../filesystem/file-system.ts'
+import { ANSWER, InodeAdapter } from '../filesystem/inode/inode-adapter.ts'
+import type { InodeNeed } from '../filesystem/inode/inode-need.ts'
+import { InodeOperations } from '../filesystem/inode/inode-operations.ts'
+import { InodeTable } from '../filesystem/inode/inode-table.ts'
+import type { FileSystemStatistics, Forgotten } from '../filesystem/inode-file-system.ts'
+import { LocalFS } from '../filesystem/local/local-fs.ts'
+import { ReadOnlyFS } from '../filesystem/read-only-fs.ts'
+import { FuseServer } from '../fuse/fuse-server.ts'
+import { abortMountSync } from '../fuse/mount.ts'
+import { limits } from '../limits.ts'
+import { DirectoryLock } from '../volume/directory-lock.ts'
+import { runInForeground, type RunningProgram } from './foreground.ts'
+import { openRemote, type RemoteAddress, type RemoteValues } from './remote-address.ts'
+
+export interface MountOptions {
+  mountPoint: string
+  local: string
+  address: RemoteAddress
+  remote: RemoteValues
+  cache: CacheOptions
+  isReadOnly: boolean
+  fuseThreads: number
+  trace: boolean
+  logLevel: LogLevel
+  logFormat: LogFormat
+}
+
+/** Answers that another start does not change. */
+const REFUSALS = new Set(['ENOENT', 'EACCES', 'EPERM', 'EINVAL', 'ENOTDIR'])
+
+export async function runMount(options: MountOptions): Promise<void> {
+  await runInForeground({
+    subsystem: 'FUSE',
+    options,
+    start: (logger) => start(options, logger),
+    announce: () => {
+      console.log(`ready mount=${options.mountPoint}`)
+    },
+    describe: () => `mounted at ${options.mountPoint}`,
+    abandon: () => {
+      abortMountSync(options.mountPoint)
+    },
+  })
+}
+
+async function start(options: MountOptions, logger: Logger): Promise<RunningProgram> {
+  const { local, address, remote: values } = options
+  const remote = await openRemote(address, values)
+  await remote.check().catch((error: unknown) => {
+    if (REFUSALS.has(codeOf(error))) throw refusal(remote.identity, error)
+    logger.warn(`${remote.identity} does not answer: ${describe(error)}`)
+  })
+  using stack = new DisposableStack()
+  const use = { name: 'local directory', flag: '--local' }
+  const lock = stack.adopt(DirectoryLock.take(local, use), (it) => {
+    it.release()
+  })
+  await claim(local, remote.identity)
+  const place = join(local, 'files')
+  await mkdir(place, { recursive: true })
+  const cache = await CacheFS.open(new LocalFS(place), remote.files, {
+    ...options.cache,
+    journal: true,
+    logger: loggerOf('CACHE'),
+  })
+  try {
+    const mounted = await mount(options, cache, place)
+    stack.move()
+    return running(options, { ...mounted, cache, lock }, logger)
+  } catch (error) {
+    await cache.close()
+    throw error
+  }
+}
+
+function refusal(identity: string, cause: unknown): FsError {
+  return new FsError(codeOf(cause), `${identity} cannot be used`, { cause })
+}
+
+/** What is cached of one remote must not pass for another's. */
+async function claim(local: string, identity: string): Promise<void> {
+  const path = join(local, 'remote.txt')
+  const owner = await readFile(path, 'utf8').catch((error: unknown) => {
+    if (codeOf(error) !== 'ENOENT') throw error
+    return undefined
+  })
+  if (owner === undefined) await writeFile(path, identity)
+  else if (owner !== identity) {
+    throw new FsError('EEXIST', `${local} is the cache of ${owner}: name another with --local`)
+  }
+}
+
+interface Mounted {
+  server: FuseServer
+  operations: InodeOperations
+}
+
+async function mount(options: MountOptions, cache: CacheFS, place: string): Promise<Mounted> {
+  const table = new InodeTable()
+  const files: FileSystem = options.isReadOnly ? new ReadOnlyFS(cache) : cache
+  const status = (path: string): unknown => {
+    return { ...cache.status(path), ...(path === '/' ? { totals: cache.counters } : {}) }
+  }
+  const statistics = (): Promise<FileSystemStatistics> => statisticsOf(place)
+  const operations = new InodeOperations({ files, table, statistics, status })
+  const adapter = new InodeAdapter({ table })
+  const keptMs = Math.min(limits.mountedKernelMs, cache.ttlMs)
+  await mkdir(options.mountPoint, { recursive: true }).catch((error: unknown) => {
+    // Whatever is there already: mounting says what is wrong with it.
+    if (!['EEXIST', 'ENOTCONN'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  })
+  const server = await FuseServer.open({
+    mountPoint: options.mountPoint,
+    source: 'cachefs',
+    // Whoever may write to the remote gives no rights here.
+    mountOptions: ['nosuid', 'nodev', ...(options.isReadOnly ? ['ro'] : [])],
+    fileSystem: adapter,
+    worker: {
+      module: siblingModule(import.meta.url, '../filesystem/inode/inode-adapter'),
+      count: options.fuseThreads,
+    },
+    timeouts: { entryMs: keptMs, attributesMs: keptMs, negativeMs: 0 },
+    satisfy: async (need, how) => {
+      const { op } = need as InodeNeed
+      if (op === 'here') return undefined
+      try {
+        return { key: ANSWER, value: await operations.run(need as InodeNeed, how) }
+      } catch (error) {
+        return { key: ANSWER, error }
+      }
+    },
+    onHint: (message) => {
+      adapter.forget(message as Forgotten[])
+    },
+    log: (line) => {
+      loggerOf('FUSE').warn(line)
+    },
+    ...(options.trace ? { traceFd: 2 } : {}),
+  })
+  return { server, operations }
+}
+
+/** Of the disk that the local side is on: nobody knows how much a bucket takes. */
+async function statisticsOf(place: string): Promise<FileSystemStatistics> {
+  const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(place)
+  return {
+    blockSize: bsize,
+    blocks,
+    blocksFree: bfree,
+    blocksAvailable: bavail,
+    files,
+    filesFree: ffree,
+    nameMax: limits.nameBytes,
+  }
+}
+
+function running(
+  { mountPoint }: MountOptions,
+  { server, operations, cache, lock }: Mounted & { cache: CacheFS; lock: DirectoryLock },
+  logger: Logger,
+): RunningProgram {
+  const stop = async (): Promise<void> => {
+    await server.close()
+    await operations.close()
+    await cache.close({ signal: AbortSignal.timeout(limits.drainMs) })
+    const { pending } = cache.counters
+    if (pending > 0) {
+      logger.warn(
+        `${pending} changes have not reached the remote: the next mount goes on with them`,
+      )
+    }
+    lock.release()
+  }
+  let stopping: Promise<void> | undefined
+  return {
+    stop: () => (stopping ??= stop()),
+    failed: server.closed.then(() => `${mountPoint} was unmounted`),
+  }
+}

@@ -1,0 +1,302 @@
+/**
+ * Any file system of paths as one of inodes, so that it can be mounted. Whatever the kernel asks
+ * has to wait for it: a worker thread says what is needed (`Blocked`), the main thread does it
+ * (`InodeOperations`) and runs the operation again, which then takes the answer. So every thread
+ * has an adapter, and the main thread's alone has a table of inodes.
+ *
+ * Invariants: a request is carried out once, however often it is run; an inode is entered in the
+ * table in the same turn in which the reply that names it is written, so that no FORGET comes
+ * between; what the kernel has to be refused without asking anybody is refused in the worker.
+ */
+import { Blocked, takeOutcome } from '../../base/blocked.ts'
+import { FsError } from '../../base/fs-error.ts'
+import type {
+  AttributeChange,
+  Attributes,
+  Caller,
+  DirectorySink,
+  FileSystemStatistics,
+  Forgotten,
+  InodeFileSystem,
+  Opened,
+} from '../inode-file-system.ts'
+import type { Stats } from '../stats.ts'
+import { attributesOf } from './inode-attributes.ts'
+import type { InodeAnswers, InodeNeed, ListedName, WriteHow } from './inode-need.ts'
+import type { InodeTable } from './inode-table.ts'
+
+/** Names what the main thread has done for a request. */
+export const ANSWER = 'answer'
+/** An extended attribute that tells what is known of a path beyond its attributes, as JSON. */
+const STATUS_NAME = 'user.cachefs.status'
+
+const RENAME_NOREPLACE = 1
+const TYPE_MASK = 0o170000
+const REGULAR = 0o100000
+const TYPES = { file: REGULAR, directory: 0o040000, symlink: 0o120000, other: REGULAR }
+/** Of entries that the kernel has no inode of; it asks when it wants one. */
+const UNKNOWN_INODE = 0xffffffff
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const encoder = new TextEncoder()
+
+export interface InodeAdapterParts {
+  /** The main thread's; a worker has none. */
+  table?: InodeTable
+  /** Tells the main thread what the kernel has forgotten; false: not now. */
+  hint?: (message: readonly Forgotten[]) => boolean
+}
+
+export class InodeAdapter implements InodeFileSystem {
+  readonly #parts: InodeAdapterParts
+  #forgotten: Forgotten[] = []
+
+  constructor(parts: InodeAdapterParts) {
+    this.#parts = parts
+  }
+
+  lookup(_: Caller, parent: number, name: Uint8Array): Attributes {
+    const text = textOf(name)
+    return this.#entered(parent, text, this.#ask({ op: 'lookup', parent, name: text }))
+  }
+
+  getattr(_: Caller, ino: number, handle?: number): Attributes {
+    return attributesOf(ino, this.#ask({ op: 'getattr', ino, handle }))
+  }
+
+  setattr(_: Caller, ino: number, change: AttributeChange, handle?: number): Attributes {
+    return attributesOf(ino, this.#ask({ op: 'setattr', ino, change, handle }))
+  }
+
+  readlink(_: Caller, ino: number): Uint8Array {
+    return encoder.encode(this.#ask({ op: 'readlink', ino }))
+  }
+
+  /** Pipes, sockets and devices are none of what a remote keeps. */
+  mknod({ uid, gid }: Caller, parent: number, name: Uint8Array, mode: number): Attributes {
+    const type = mode & TYPE_MASK
+    if (type !== REGULAR && type !== 0) {
+      throw new FsError('EPERM', 'this file system has files, directories and symbolic links')
+    }
+    const text = textOf(name)
+    return this.#entered(
+      parent,
+      text,
+      this.#ask({ op: 'mknod', parent, name: text, mode, uid, gid }),
+    )
+  }
+
+  mkdir({ uid, gid }: Caller, parent: number, name: Uint8Array, mode: number): Attributes {
+    const text = textOf(name)
+    const stats = this.#ask({ op: 'mkdir', parent, name: text, mode, uid, gid })
+    return this.#entered(parent, text, stats)
+  }
+
+  symlink(caller: Caller, parent: number, name: Uint8Array, target: Uint8Array): Attributes {
+    const { uid, gid } = caller
+    const place = { parent, name: textOf(name), mode: 0o777, uid, gid }
+    const stats = this.#ask({ op: 'symlink', ...place, target: textOf(target) })
+    return this.#entered(parent, place.name, stats)
+  }
+
+  /** One name for each file: that is all an object store has. link(2) calls it EPERM. */
+  link(): Attributes {
+    throw new FsError('EPERM', 'this file system has no hard links')
+  }
+
+  unlink(_: Caller, parent: number, name: Uint8Array): void {
+    this.#ask({ op: 'unlink', parent, name: textOf(name) })
+  }
+
+  rmdir(_: Caller, parent: number, name: Uint8Array): void {
+    this.#ask({ op: 'rmdir', parent, name: textOf(name) })
+  }
+
+  rename(
+    _: Caller,
+    parent: number,
+    name: Uint8Array,
+    newParent: number,
+    newName: Uint8Array,
+    flags: number,
+  ): void {
+    if ((flags & ~RENAME_NOREPLACE) !== 0) {
+      throw new FsError('EINVAL', 'two names cannot be exchanged in one step here')
+    }
+    const from = { parent, name: textOf(name) }
+    const to = { parent: newParent, name: textOf(newName) }
+    this.#ask({ op: 'rename', from, to, isNew: flags === RENAME_NOREPLACE })
+  }
+
+  open(_: Caller, ino: number, flags: number, killSetId: boolean): Opened {
+    return this.#ask({ op: 'open', ino, flags, killSetId })
+  }
+
+  create(
+    { uid, gid }: Caller,
+    parent: number,
+    name: Uint8Array,
+    mode: number,
+    flags: number,
+  ): { attributes: Attributes; opened: Opened } {
+    const place = { parent, name: textOf(name), mode, uid, gid }
+    const [stats, opened] = this.#ask({ op: 'create', ...place, flags })
+    return { attributes: this.#entered(parent, place.name, stats), opened }
+  }
+
+  read(_: Caller, ino: number, handle: number, offset: number, target: Uint8Array): number {
+    const sizeBytes = target.length
+    const bytes = this.#ask({ op: 'read', ino, handle, offset, sizeBytes })
+    target.set(bytes)
+    return bytes.length
+  }
+
+  write(
+    _: Caller,
+    ino: number,
+    handle: number,
+    offset: number,
+    source: Uint8Array,
+    { append, killSetId }: WriteHow,
+  ): number {
+    // The request goes to the main thread as it is: there its bytes are copied once.
+    if (this.#parts.table === undefined) throw new Blocked({ op: 'here' } satisfies InodeNeed)
+    const how = { append, killSetId }
+    const outcome = takeOutcome(ANSWER)
+    if (outcome !== undefined) return outcome.value as InodeAnswers['write']
+    const need = { op: 'write', ino, handle, offset, source: source.slice(), how } as const
+    throw new Blocked(need satisfies InodeNeed)
+  }
+
+  /** What was written goes to the remote when the file is released, right after its last close. */
+  flush(): void {
+    return undefined
+  }
+
+  release(_: Caller, ino: number, handle: number): void {
+    this.#ask({ op: 'release', ino, handle })
+  }
+
+  fsync(_: Caller, ino: number, handle: number): void {
+    this.#ask({ op: 'fsync', ino, handle })
+  }
+
+  fallocate(
+    _: Caller,
+    ino: number,
+    handle: number,
+    offset: number,
+    length: number,
+    mode: number,
+  ): void {
+    if (mode !== 0) throw new FsError('EOPNOTSUPP', 'files here only grow')
+    this.#ask({ op: 'extend', ino, handle, sizeBytes: offset + length })
+  }
+
+  /** The kernel then takes a file for one piece of data. */
+  lseek(): number {
+    throw new FsError('ENOSYS', 'holes are not kept')
+  }
+
+  opendir(_: Caller, ino: number): Opened {
+    return this.#ask({ op: 'opendir', ino })
+  }
+
+  readdir(_: Caller, ino: number, handle: number, offset: number, sink: DirectorySink): void {
+    const { plus } = sink
+    const page = this.#ask({ op: 'readdir', ino, handle, offset, plus })
+    if (offset < 1 && !sink.add(encoder.encode('.'), ino, TYPES.directory, 1)) return
+    const parent = this.#parts.table?.get(ino).parent?.ino ?? ino
+    if (offset < 2 && !sink.add(encoder.encode('..'), parent, TYPES.directory, 2)) return
+    let next = page.first + 3
+    for (const entry of page.names) if (!this.#list(ino, entry, next++, sink)) return
+  }
+
+  releasedir(_: Caller, ino: number, handle: number): void {
+    this.#ask({ op: 'release', ino, handle })
+  }
+
+  fsyncdir(): void {
+    return undefined
+  }
+
+  statfs(): FileSystemStatistics {
+    return this.#ask({ op: 'statfs' })
+  }
+
+  setxattr(): void {
+    throw new FsError('EOPNOTSUPP', 'extended attributes are not kept')
+  }
+
+  getxattr(_: Caller, ino: number, name: Uint8Array): Uint8Array {
+    if (Buffer.from(name).toString() !== STATUS_NAME) {
+      throw new FsError('ENODATA', 'extended attributes are not kept')
+    }
+    return encoder.encode(JSON.stringify(this.#ask({ op: 'status', ino })))
+  }
+
+  listxattr(): Uint8Array {
+    return new Uint8Array(0)
+  }
+
+  removexattr(): void {
+    throw new FsError('ENODATA', 'extended attributes are not kept')
+  }
+
+  forget(forgotten: readonly Forgotten[]): void {
+    const { table, hint } = this.#parts
+    if (table !== undefined) for (const [ino, count] of forgotten) table.forget(ino, count)
+    if (hint === undefined) return
+    // What the main thread has no time for now goes along with what comes next.
+    this.#forgotten.push(...forgotten)
+    if (hint(this.#forgotten)) this.#forgotten = []
+  }
+
+  #list(parent: number, entry: ListedName, next: number, sink: DirectorySink): boolean {
+    const { table } = this.#parts
+    const name = encoder.encode(entry.name)
+    const { stats } = entry
+    if (!sink.plus || stats === undefined || table === undefined) {
+      const ino = table?.find(parent, entry.name)?.ino ?? UNKNOWN_INODE
+      return sink.add(name, ino, TYPES[entry.kind], next)
+    }
+    const inode = table.enter(parent, entry.name, stats.kind)
+    const attributes = attributesOf(inode.ino, stats)
+    const hasRoom = sink.add(name, inode.ino, attributes.mode & TYPE_MASK, next, attributes)
+    if (hasRoom) inode.lookups++
+    else table.release(inode)
+    return hasRoom
+  }
+
+  /** The reply names it: one reference of the kernel more. */
+  #entered(parent: number, name: string, stats: Stats): Attributes {
+    const { table } = this.#parts
+    if (table === undefined) throw new FsError('EIO', 'a worker has no inodes')
+    const inode = table.enter(parent, name, stats.kind)
+    inode.lookups++
+    return attributesOf(inode.ino, stats)
+  }
+
+  #ask<Op extends InodeNeed['op']>(need: InodeNeed & { op: Op }): InodeAnswers[Op] {
+    const outcome = takeOutcome(ANSWER)
+    if (outcome === undefined) throw new Blocked(need)
+    return outcome.value as InodeAnswers[Op]
+  }
+}
+
+/** Names here are text. */
+function textOf(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes)
+  } catch (cause) {
+    throw new FsError('EINVAL', 'a name has to be UTF-8 here', { cause })
+  }
+}
+
+/** What the mount's workers call. */
+export function openFileSystem(
+  _: unknown,
+  { hint }: { hint: (message: unknown) => boolean },
+): InodeAdapter {
+  return new InodeAdapter({ hint })
+}

@@ -1,0 +1,329 @@
+/**
+ * What the kernel asks, done on a file system that knows paths and answers in its own time. It runs
+ * on the main thread, once for every request; what it returns is the answer that `InodeAdapter`
+ * then puts into the reply.
+ *
+ * Invariants: the table of inodes follows every change of names in the same turn in which the file
+ * system says that it is made; a handle that nobody will hear of is closed again; releasing twice
+ * is releasing once.
+ */
+import { FsError, codeOf } from '../../base/fs-error.ts'
+import { limits } from '../../limits.ts'
+import { failureOf } from '../failure.ts'
+import type { FileHandle } from '../file-handle.ts'
+import { childOf } from '../file-path.ts'
+import type { AttributeChanges, CallOptions, FileSystem } from '../file-system.ts'
+import type { FileSystemStatistics, Opened } from '../inode-file-system.ts'
+import type { Stats } from '../stats.ts'
+import { changesOf, withoutSetId } from './inode-attributes.ts'
+import type { DirectoryPage, InodeNeed, OpenPlace } from './inode-need.ts'
+import type { InodeTable } from './inode-table.ts'
+import { OpenHandles } from './open-handles.ts'
+
+export interface InodeOperationsParts {
+  files: FileSystem
+  table: InodeTable
+  statistics: () => Promise<FileSystemStatistics>
+  /** What can be told of a path beyond its attributes: plain data. */
+  status: (path: string) => unknown
+}
+
+type Need<Op extends InodeNeed['op']> = InodeNeed & { op: Op }
+
+const O_ACCMODE = 0o3
+const O_CREAT = 0o100
+const O_EXCL = 0o200
+const O_TRUNC = 0o1000
+
+export class InodeOperations {
+  readonly #parts: InodeOperationsParts
+  readonly #handles: OpenHandles
+
+  constructor(parts: InodeOperationsParts) {
+    this.#parts = parts
+    this.#handles = new OpenHandles(parts.table)
+  }
+
+  /** Closes what was left open; the mount has gone. */
+  async close(): Promise<void> {
+    await this.#handles.close()
+  }
+
+  /** The answer; an FsError where that is a refusal. */
+  async run(need: InodeNeed, options: CallOptions): Promise<unknown> {
+    try {
+      return await this.#run(need, options)
+    } catch (error) {
+      throw error instanceof FsError ? error : failureOf(error, need.op, '')
+    }
+  }
+
+  #run(need: InodeNeed, options: CallOptions): Promise<unknown> {
+    switch (need.op) {
+      case 'here':
+        return Promise.resolve()
+      case 'lookup':
+        return this.#lookup(need, options)
+      case 'getattr':
+        return this.#stat(need.ino, need.handle, options)
+      case 'setattr':
+        return this.#setattr(need, options)
+      case 'readlink':
+        return this.#parts.files.readlink(this.#parts.table.path(need.ino), options)
+      case 'mkdir':
+        return this.#mkdir(need, options)
+      case 'symlink':
+        return this.#symlink(need, options)
+      case 'mknod':
+        return this.#mknod(need, options)
+      case 'create':
+        return this.#create(need, options)
+      case 'unlink':
+      case 'rmdir':
+        return this.#remove(need, options)
+      case 'rename':
+        return this.#rename(need, options)
+      case 'open':
+        return this.#open(need, options)
+      case 'read':
+        return this.#read(need, options)
+      case 'write':
+        return this.#write(need)
+      case 'release':
+        return this.#release(need)
+      case 'fsync':
+        return this.#handles.file(need.handle).sync(options)
+      case 'extend':
+        return this.#extend(need, options)
+      case 'opendir':
+        return this.#opendir(need.ino)
+      case 'readdir':
+        return this.#readdir(need, options)
+      case 'statfs':
+        return this.#parts.statistics()
+      case 'status':
+        return Promise.resolve(this.#parts.status(this.#parts.table.path(need.ino)))
+    }
+  }
+
+  async #lookup({ parent, name }: Need<'lookup'>, options: CallOptions): Promise<Stats> {
+    const { files, table } = this.#parts
+    try {
+      return await files.lstat(table.pathIn(parent, name), options)
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') table.remove(parent, name)
+      throw error
+    }
+  }
+
+  /** What has lost its name is known by its handles alone. */
+  async #stat(ino: number, handle: number | undefined, options: CallOptions): Promise<Stats> {
+    const { files, table } = this.#parts
+    const inode = table.get(ino)
+    const given = handle === undefined ? undefined : this.#handles.get(handle).file
+    const file = given ?? (inode.isGone ? this.#handles.fileOf(inode) : undefined)
+    if (file !== undefined) return await file.stat(options)
+    const stats = await files.lstat(table.path(ino), options)
+    if (stats.kind === inode.kind) return stats
+    throw new FsError('ESTALE', `inode ${ino} has become another kind of file`)
+  }
+
+  async #setattr(need: Need<'setattr'>, options: CallOptions): Promise<Stats> {
+    const { files, table } = this.#parts
+    const { ino, change } = need
+    const inode = table.get(ino)
+    const given = need.handle === undefined ? undefined : this.#handles.get(need.handle).file
+    const file = given ?? (inode.isGone ? this.#handles.fileOf(inode) : undefined)
+    if (change.size !== undefined) {
+      if (given !== undefined) await given.truncate(change.size, options)
+      else await files.truncate(table.path(ino), change.size, options)
+    }
+    const before = await this.#stat(ino, need.handle, options)
+    const changes = changesOf(change, before)
+    if (inode.isGone && file !== undefined) await changeOpen(file, changes)
+    else await this.#change(table.path(ino), changes, options)
+    return await this.#stat(ino, need.handle, options)
+  }
+
+  async #change(path: string, changes: AttributeChanges, options: CallOptions): Promise<void> {
+    const { files } = this.#parts
+    const { mode, uid, gid, atimeMs, mtimeMs } = changes
+    if (uid !== undefined && gid !== undefined) await files.lchown(path, uid, gid, options)
+    if (mode !== undefined) await files.chmod(path, mode, options)
+    if (atimeMs === undefined || mtimeMs === undefined) return
+    await files.lutimes(path, new Date(atimeMs), new Date(mtimeMs), options)
+  }
+
+  async #mkdir(need: Need<'mkdir'>, options: CallOptions): Promise<Stats> {
+    const { files, table } = this.#parts
+    const path = table.pathIn(need.parent, need.name)
+    await files.mkdir(path, { mode: need.mode, ...options })
+    return await this.#made(path, need, options)
+  }
+
+  async #symlink(need: Need<'symlink'>, options: CallOptions): Promise<Stats> {
+    const { files, table } = this.#parts
+    const path = table.pathIn(need.parent, need.name)
+    await files.symlink(need.target, path, null, options)
+    return await files.lstat(path, options)
+  }
+
+  async #mknod(need: Need<'mknod'>, options: CallOptions): Promise<Stats> {
+    const { files, table } = this.#parts
+    const path = table.pathIn(need.parent, need.name)
+    const file = await files.open(path, 'wx', need.mode, options)
+    await file.close()
+    return await this.#made(path, need, options)
+  }
+
+  /** With the bits and the owner that were asked for, where the file system gave it others. */
+  async #made(
+    path: string,
+    need: Need<'mkdir' | 'mknod' | 'create'>,
+    options: CallOptions,
+  ): Promise<Stats> {
+    const { files } = this.#parts
+    const stats = await files.lstat(path, options)
+    const mode = need.mode & 0o7777
+    const isOwned = stats.uid === need.uid && stats.gid === need.gid
+    if (isOwned && (stats.mode & 0o7777) === mode) return stats
+    if (!files.features.attributes) return stats
+    const owner = isOwned ? {} : { uid: need.uid, gid: need.gid }
+    await this.#change(path, { mode, ...owner }, options)
+    return await files.lstat(path, options)
+  }
+
+  async #create(need: Need<'create'>, options: CallOptions): Promise<[Stats, Opened]> {
+    const { files, table } = this.#parts
+    const { parent, name, flags, mode } = need
+    this.#handles.checkRoom()
+    const path = table.pathIn(parent, name)
+    const how = O_CREAT | (flags & (O_ACCMODE | O_TRUNC | O_EXCL))
+    const file = await files.open(path, how, mode, options)
+    try {
+      const stats = await this.#made(path, need, options)
+      options.signal?.throwIfAborted()
+      const inode = table.enter(parent, name, stats.kind)
+      inode.etag = stats.etag
+      return [stats, { handle: this.#handles.add({ inode, file }) }]
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+  }
+
+  async #remove(need: Need<'unlink' | 'rmdir'>, options: CallOptions): Promise<void> {
+    const { files, table } = this.#parts
+    const { parent, name } = need
+    await files[need.op](table.pathIn(parent, name), options)
+    table.remove(parent, name)
+  }
+
+  async #rename({ from, to, isNew }: Need<'rename'>, options: CallOptions): Promise<void> {
+    const { files, table } = this.#parts
+    const target = table.pathIn(to.parent, to.name)
+    if (isNew && (await this.#exists(target, options))) {
+      throw new FsError('EEXIST', `${target} is there already`, { path: target })
+    }
+    await files.rename(table.pathIn(from.parent, from.name), target, options)
+    table.move(from, to)
+  }
+
+  async #exists(path: string, options: CallOptions): Promise<boolean> {
+    try {
+      await this.#parts.files.lstat(path, options)
+      return true
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return false
+      throw error
+    }
+  }
+
+  /** The kernel keeps the pages of the version that it has. */
+  async #open({ ino, flags, killSetId }: Need<'open'>, options: CallOptions): Promise<Opened> {
+    const { files, table } = this.#parts
+    this.#handles.checkRoom()
+    const inode = table.get(ino)
+    const path = table.path(ino)
+    const file = await files.open(path, flags & (O_ACCMODE | O_TRUNC), undefined, options)
+    try {
+      if (killSetId && (flags & O_TRUNC) !== 0) await dropSetId(file)
+      const { etag } = await file.stat(options)
+      options.signal?.throwIfAborted()
+      const keepCache = etag === inode.etag
+      inode.etag = etag
+      return { handle: this.#handles.add({ inode, file }), keepCache }
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+  }
+
+  async #read(need: Need<'read'>, options: CallOptions): Promise<Uint8Array> {
+    const { handle, offset, sizeBytes } = need
+    const buffer = Buffer.allocUnsafe(sizeBytes)
+    const file = this.#handles.file(handle)
+    const { bytesRead } = await file.read(buffer, {
+      length: sizeBytes,
+      position: offset,
+      ...options,
+    })
+    return buffer.subarray(0, bytesRead)
+  }
+
+  /** The kernel has one writer at a time in a file: the end stays where it is seen. */
+  async #write({ handle, offset, source, how }: Need<'write'>): Promise<number> {
+    const file = this.#handles.file(handle)
+    if (how.killSetId) await dropSetId(file)
+    const position = how.append ? (await file.stat()).size : offset
+    const { bytesWritten } = await file.write(source, 0, source.length, position)
+    return bytesWritten
+  }
+
+  async #release({ handle }: OpenPlace): Promise<void> {
+    await this.#handles.remove(handle)?.file?.close()
+  }
+
+  async #extend({ handle, sizeBytes }: Need<'extend'>, options: CallOptions): Promise<void> {
+    const file = this.#handles.file(handle)
+    const { size } = await file.stat(options)
+    if (size < sizeBytes) await file.truncate(sizeBytes, options)
+  }
+
+  async #opendir(ino: number): Promise<Opened> {
+    this.#handles.checkRoom()
+    return { handle: this.#handles.add({ inode: this.#parts.table.get(ino) }) }
+  }
+
+  async #readdir(need: Need<'readdir'>, options: CallOptions): Promise<DirectoryPage> {
+    const { files, table } = this.#parts
+    const opened = this.#handles.get(need.handle)
+    const path = table.path(need.ino)
+    if (need.offset === 0 || opened.names === undefined) {
+      opened.names = await Array.fromAsync(files.list(path, options))
+    }
+    const first = Math.max(0, need.offset - 2)
+    const count = need.plus ? limits.directoryPagePlus : limits.directoryPage
+    const page = opened.names.slice(first, first + count)
+    if (!need.plus) return { names: page, first }
+    const filled = page.map(async ({ name, kind }) => {
+      const stats = await files.lstat(childOf(path, name), options).catch(() => undefined)
+      return { name, kind, stats }
+    })
+    return { names: await Promise.all(filled), first }
+  }
+}
+
+async function changeOpen(file: FileHandle, changes: AttributeChanges): Promise<void> {
+  const { mode, uid, gid, atimeMs, mtimeMs } = changes
+  if (uid !== undefined && gid !== undefined) await file.chown(uid, gid)
+  if (mode !== undefined) await file.chmod(mode)
+  if (atimeMs === undefined || mtimeMs === undefined) return
+  await file.utimes(new Date(atimeMs), new Date(mtimeMs))
+}
+
+/** Who may not give rights away has changed the file. */
+async function dropSetId(file: FileHandle): Promise<void> {
+  const mode = withoutSetId(await file.stat())
+  if (mode !== undefined) await file.chmod(mode)
+}
