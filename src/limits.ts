@@ -145,9 +145,7 @@ export const limits = {
   uploads: 32,
   /** Their bytes in memory: 16 chunks of 4 MiB. */
   uploadBufferBytes: 64 * MIB,
-  /**
-   * A chunk is uploaded so long after its commit, ms, unless somebody waits: much is short-lived.
-   */
+  /** A chunk is uploaded so long after its commit, ms, unless awaited: much is short-lived. */
   uploadSettleMs: 1000,
   /** Between two looks at chunks that have not settled, ms. */
   uploadLookMs: 100,
