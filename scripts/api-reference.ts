@@ -65,7 +65,8 @@ function section(node: ts.Declaration, checker: ts.TypeChecker): string {
   // Another name for an interface that is not exported itself has the members of that.
   const target = otherName(node, checker) ?? node
   if (ts.isClassDeclaration(target) || ts.isInterfaceDeclaration(target)) {
-    parts.push(target.members.filter(isPublic).map(item).join('\n'))
+    const members = [...target.members, ...hiddenBase(target, checker)]
+    parts.push(members.filter(isPublic).map(item).join('\n'))
   }
   return parts.filter((part) => part !== '').join('\n\n')
 }
@@ -79,6 +80,24 @@ function otherName(node: ts.Declaration, checker: ts.TypeChecker): ts.Declaratio
   if (!ts.isTypeAliasDeclaration(node) || !ts.isTypeReferenceNode(node.type)) return undefined
   const symbol = checker.getSymbolAtLocation(node.type.typeName)
   return symbol && declarationOf(symbol, checker)
+}
+
+/** What a class has from one that its file keeps to itself. */
+function hiddenBase(
+  node: ts.ClassDeclaration | ts.InterfaceDeclaration,
+  checker: ts.TypeChecker,
+): readonly ts.ClassElement[] {
+  const symbol = (node.heritageClauses ?? [])
+    .flatMap(({ types }) => types.map(({ expression }) => checker.getSymbolAtLocation(expression)))
+    .find((base) => base !== undefined)
+  const base = symbol && declarationOf(symbol, checker)
+  if (base === undefined || !ts.isClassDeclaration(base)) return []
+  const isExported = base.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)
+  if (isExported === true) return []
+  // What is abstract there is given here.
+  return base.members.filter(
+    (member) => ts.isMethodDeclaration(member) && member.body !== undefined,
+  )
 }
 
 function nameOf(node: ts.Declaration): string {

@@ -378,7 +378,8 @@ export abstract class PortableFileSystem implements FileSystem {
   }
 }
 
-function asOptions<T extends { encoding?: TextEncoding | null | undefined }>(
+/** An encoding alone stands for options with just that. */
+export function asOptions<T extends { encoding?: TextEncoding | null | undefined }>(
   options: TextEncoding | T | undefined,
 ): T {
   return typeof options === 'string' ? ({ encoding: options } as T) : (options ?? ({} as T))

@@ -27,7 +27,40 @@ export interface StatFields {
   etag?: string | undefined
 }
 
-export class Stats {
+/** The questions that Node's classes answer about the kind of a file. */
+abstract class OfKind {
+  abstract readonly kind: FileKind
+
+  isFile(): boolean {
+    return this.kind === 'file'
+  }
+
+  isDirectory(): boolean {
+    return this.kind === 'directory'
+  }
+
+  isSymbolicLink(): boolean {
+    return this.kind === 'symlink'
+  }
+
+  isBlockDevice(): boolean {
+    return false
+  }
+
+  isCharacterDevice(): boolean {
+    return false
+  }
+
+  isFIFO(): boolean {
+    return false
+  }
+
+  isSocket(): boolean {
+    return false
+  }
+}
+
+export class Stats extends OfKind {
   readonly dev = 0
   readonly rdev = 0
   readonly blksize = 4096
@@ -46,6 +79,7 @@ export class Stats {
   readonly etag: string
 
   constructor(fields: StatFields) {
+    super()
     const { kind, mtimeMs = 0 } = fields
     this.ino = fields.ino ?? 0
     this.mode = ((fields.mode ?? DEFAULT_MODES[kind]) & ~TYPE_MASK) | TYPE_BITS[kind]
@@ -91,34 +125,6 @@ export class Stats {
     const times = { atimeMs, mtimeMs, ctimeMs, birthtimeMs }
     return { kind, size, mode, ino, nlink, uid, gid, ...times, etag: this.etag }
   }
-
-  isFile(): boolean {
-    return this.kind === 'file'
-  }
-
-  isDirectory(): boolean {
-    return this.kind === 'directory'
-  }
-
-  isSymbolicLink(): boolean {
-    return this.kind === 'symlink'
-  }
-
-  isBlockDevice(): boolean {
-    return false
-  }
-
-  isCharacterDevice(): boolean {
-    return false
-  }
-
-  isFIFO(): boolean {
-    return false
-  }
-
-  isSocket(): boolean {
-    return false
-  }
 }
 
 const DEFAULT_MODES = { file: 0o644, directory: 0o755, symlink: 0o777, other: 0o644 }
@@ -137,7 +143,7 @@ export function kindOf(mode: number): FileKind {
 }
 
 /** One name in a directory, as a listing gives it: nothing more was asked for it. */
-export class Dirent {
+export class Dirent extends OfKind {
   readonly name: string
   /** Of the directory. */
   readonly parentPath: string
@@ -146,37 +152,10 @@ export class Dirent {
   readonly stats: Stats | undefined
 
   constructor(name: string, parentPath: string, kind: FileKind, stats?: Stats) {
+    super()
     this.name = name
     this.parentPath = parentPath
     this.kind = kind
     this.stats = stats
-  }
-
-  isFile(): boolean {
-    return this.kind === 'file'
-  }
-
-  isDirectory(): boolean {
-    return this.kind === 'directory'
-  }
-
-  isSymbolicLink(): boolean {
-    return this.kind === 'symlink'
-  }
-
-  isBlockDevice(): boolean {
-    return false
-  }
-
-  isCharacterDevice(): boolean {
-    return false
-  }
-
-  isFIFO(): boolean {
-    return false
-  }
-
-  isSocket(): boolean {
-    return false
   }
 }

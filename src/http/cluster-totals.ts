@@ -1,22 +1,12 @@
 /**
  * What all nodes are together: for statistics and metrics. Silent ones count as they last were.
  */
-import type { PeerStatus } from '../tiers/peers/peer-status.ts'
+import type { PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 
-export interface ClusterTotals {
+/** The oldest backlog is that of any node, all else the sum. */
+export interface ClusterTotals extends Omit<PeerReport, 'health'> {
   peers: number
   silentPeers: number
-  capacityBytes: number
-  usedBytes: number
-  hits: number
-  misses: number
-  peerHits: number
-  peerBytes: number
-  cloudReads: number
-  cloudBytes: number
-  backlogBytes: number
-  /** Of the oldest that any node has. */
-  backlogAgeMs: number
 }
 
 export function clusterTotals(peers: readonly PeerStatus[]): ClusterTotals {

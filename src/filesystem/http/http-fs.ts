@@ -10,8 +10,7 @@
  */
 import { FsError } from '../../base/fs-error.ts'
 import { failure } from '../failure.ts'
-import { collect, piecesOf } from '../file-bytes.ts'
-import type { Content, TextEncoding } from '../file-bytes.ts'
+import { collect } from '../file-bytes.ts'
 import { namesOf } from '../file-path.ts'
 import type {
   AttributeChanges,
@@ -19,14 +18,13 @@ import type {
   ContentOptions,
   Features,
   ReplaceOptions,
-  WriteFileOptions,
 } from '../file-system.ts'
 import { ObjectFile } from '../object/object-file.ts'
 import type { OpenFile } from '../open-file.ts'
 import type { OpenFlags } from '../open-flags.ts'
-import { PortableFileSystem } from '../portable-file-system.ts'
 import { Dirent, Stats } from '../stats.ts'
 import type { FileKind, StatFields } from '../stats.ts'
+import { WholeFileSystem } from '../whole-file-system.ts'
 import { errorOf, networkError } from './http-errors.ts'
 
 export interface HttpOptions {
@@ -43,7 +41,7 @@ interface Entry {
   stats?: StatFields & { kind: FileKind }
 }
 
-export class HttpFS extends PortableFileSystem {
+export class HttpFS extends WholeFileSystem {
   readonly features: Features
   readonly #url: string
   readonly #headers: Record<string, string>
@@ -58,20 +56,6 @@ export class HttpFS extends PortableFileSystem {
     this.#isFull = options.operations ?? false
     const all = this.#isFull
     this.features = { symlinks: all, attributes: all, directories: all, handles: false }
-  }
-
-  override async writeFile(
-    path: string,
-    data: Content,
-    options?: TextEncoding | WriteFileOptions,
-  ): Promise<void> {
-    const how = typeof options === 'string' ? { encoding: options } : (options ?? {})
-    const { flag = 'w', encoding, mode, signal } = how
-    if (flag !== 'w') {
-      await super.writeFile(path, data, how)
-      return
-    }
-    await this.replace(path, piecesOf(data, encoding ?? undefined), { mode, signal })
   }
 
   protected async openFile(

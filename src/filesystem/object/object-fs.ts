@@ -13,21 +13,19 @@ import { Semaphore } from '../../base/semaphore.ts'
 import { limits } from '../../limits.ts'
 import { failure } from '../failure.ts'
 import { collect, piecesOf, textOf } from '../file-bytes.ts'
-import type { Content, TextEncoding } from '../file-bytes.ts'
 import type {
   AttributeChanges,
   CallOptions,
   ContentOptions,
   Features,
   ReplaceOptions,
-  WriteFileOptions,
 } from '../file-system.ts'
 import { nameOf, parentOf } from '../file-path.ts'
 import type { OpenFile } from '../open-file.ts'
 import type { OpenFlags } from '../open-flags.ts'
-import { PortableFileSystem } from '../portable-file-system.ts'
 import { realPlace } from '../real-path.ts'
 import { Dirent, Stats } from '../stats.ts'
+import { WholeFileSystem } from '../whole-file-system.ts'
 import { DIRECTORY, LINK, changed, metadataOf, statsOf } from './object-attributes.ts'
 import { ObjectFile } from './object-file.ts'
 import type { ObjectInfo, ObjectStore } from './object-store.ts'
@@ -40,7 +38,7 @@ interface Found {
   info?: ObjectInfo
 }
 
-export class ObjectFS extends PortableFileSystem {
+export class ObjectFS extends WholeFileSystem {
   readonly features = FEATURES
   readonly #store: ObjectStore
   readonly #prefix: string
@@ -61,21 +59,6 @@ export class ObjectFS extends PortableFileSystem {
     this.#store = store
     const trimmed = prefix.replaceAll(/^\/+|\/+$/g, '')
     this.#prefix = trimmed === '' ? '' : `${trimmed}/`
-  }
-
-  override async writeFile(
-    path: string,
-    data: Content,
-    options?: TextEncoding | WriteFileOptions,
-  ): Promise<void> {
-    const how = typeof options === 'string' ? { encoding: options } : (options ?? {})
-    const { flag = 'w', encoding, mode, signal } = how
-    // Without end, and so without the bound of what an open file may hold in memory.
-    if (flag !== 'w') {
-      await super.writeFile(path, data, how)
-      return
-    }
-    await this.replace(path, piecesOf(data, encoding ?? undefined), { mode, signal })
   }
 
   protected async openFile(
