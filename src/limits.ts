@@ -3,6 +3,7 @@
  * queue, buffer, retry, cache or wait that is not listed here is a mistake.
  */
 
+import { cloudLimits } from './cloud-limits.ts'
 import { storeLimits } from './store-limits.ts'
 
 const KIB = 1024
@@ -10,6 +11,7 @@ const MIB = 1024 * KIB
 
 export const limits = {
   ...storeLimits,
+  ...cloudLimits,
   /** Longest name of one directory entry, bytes: what Linux itself allows (NAME_MAX). */
   nameBytes: 255,
   /** Longest path or symlink target, bytes, including the final NUL (PATH_MAX). */
@@ -263,18 +265,6 @@ export const limits = {
   objectPrefixBytes: 255,
   /** Largest object that is read or written in one piece, bytes: it is held in memory. */
   objectBytes: 1024 * MIB,
-  /** Calls of one cloud tier under way at once, and its sockets: 128 MiB of chunks in memory. */
-  cloudCallsAtOnce: 32,
-  /** Until a connection to the cloud stands, ms: several round trips around the world. */
-  cloudConnectMs: 10_000,
-  /** Silence on a connection to the cloud, ms, before the call counts as lost. */
-  cloudIdleMs: 30_000,
-  /** One call to the cloud, ms, besides the time that its bytes may take (next line). */
-  cloudCallMs: 60_000,
-  /** Slowest transfer that is waited for, bytes per ms (64 KB/s): below it, retrying is better. */
-  cloudBytesPerMsMin: 64,
-  /** Looking whether a cloud tier can be used, ms: somebody is watching the start. */
-  cloudCheckMs: 15_000,
   /** Connections to one peer at once: enough to hide the latency of small chunks. */
   peerConnections: 32,
   /** Until a connection to a peer stands, ms: it is in the same network. */

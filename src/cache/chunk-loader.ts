@@ -21,7 +21,8 @@ export class ChunkLoader {
     for (let attempt = 0; attempt < limits.optimisticReads; attempt++) {
       const upload = this.#cache.database.upload(ino, index)
       const pending = upload?.id === id ? await this.loadUpload(upload) : undefined
-      if (pending !== undefined) return pending
+      const found = pending ?? (await this.#loadSuperseded({ ino, index, id }))
+      if (found !== undefined) return found
       const clean = await this.#loadClean({ ino, index, id })
       if (clean !== 'changed') return clean
     }
@@ -46,6 +47,16 @@ export class ChunkLoader {
       if (row?.state === PENDING && row.id === at.id) return data
     }
     return undefined
+  }
+
+  /** Its commit's successor may still be refused: then this is what the metadata refers to. */
+  async #loadSuperseded({ ino, id }: ChunkAddress): Promise<Buffer | undefined> {
+    const { files, database } = this.#cache
+    const found = database.supersededOf(ino).find((upload) => upload.id === id)
+    if (found?.source == null) return undefined
+    const { sourceOffset, length } = found
+    const path = files.asidePath(found.source)
+    return await readIfThere(() => files.readDetached(path, sourceOffset, length))
   }
 
   async #loadClean({ ino, index, id }: ChunkAddress): Promise<Buffer | 'changed' | undefined> {

@@ -1,7 +1,8 @@
 /**
  * Commits and the end of files. A commit gives every dirty chunk an id, puts it into the upload
  * journal, and then makes size, times and chunks visible in the metadata together. In this order a
- * crash in between is made good by recovery: the journal says what the metadata may lack.
+ * crash in between is made good by recovery: the journal says what the metadata may lack. What it
+ * replaces in the journal stays at hand until the metadata has taken it (superseded-uploads.ts).
  */
 import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
@@ -12,14 +13,13 @@ import type { Need } from './need.ts'
 import { DIRTY, JOURNALED, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './open-inode.ts'
+import { dropSuperseded, settleSuperseded } from './superseded-uploads.ts'
 
 /** A commit that is in the journal, on its way to the metadata. */
 export interface PreparedCommit {
   content: Content
   /** Chunks that were dirty. */
   rows: readonly LocalChunk[]
-  /** Set-aside files that nothing needs once it is through. */
-  dropped: readonly string[]
 }
 
 /** Who has an inode open: programs by way of the kernel, or somebody in this process. */
@@ -136,7 +136,7 @@ export class FileCommitter {
       }))
     const blocks = this.#blocks(ino, open, index.file(ino).blocks)
     const floor = Math.min(open.voidFrom, open.size)
-    const dropped = open.dirty ? this.#journal(ino, open, rows, fresh) : []
+    if (open.dirty) this.#journal(ino, open, rows, fresh)
     const chunks = open.committing ? this.#journaled(ino) : fresh
     const { size, mtime, ctime } = open
     const base = index.isRemote ? open.base : undefined
@@ -146,7 +146,7 @@ export class FileCommitter {
     open.committing = true
     open.growth = 0
     shared.bumpChunks(ino)
-    return { content: { size, floor, blocks, mtime, ctime, chunks, base }, rows, dropped }
+    return { content: { size, floor, blocks, mtime, ctime, chunks, base }, rows }
   }
 
   /** Chunks that the journal has and the metadata does not. */
@@ -156,33 +156,30 @@ export class FileCommitter {
     return uploads.filter((upload) => index.find(ino, upload.index)?.id !== upload.id)
   }
 
-  #finishLocked(ino: number, open: OpenInode, { content, dropped }: PreparedCommit): void {
-    const { database, files, shared } = this.#cache
+  #finishLocked(ino: number, open: OpenInode, { content }: PreparedCommit): void {
+    const { database, shared } = this.#cache
     open.committing = false
     if (content.chunks.length === 0 && !open.dirty) {
       database.transaction(() => database.deleteUncommitted(ino))
     }
+    dropSuperseded(this.#cache, ino)
     shared.bumpChunks(ino)
     shared.announceCommit()
-    removeAsides(database, files, dropped)
   }
 
-  /** Returns the set-aside files of uploads that this commit supersedes. */
   #journal(
     ino: number,
     open: OpenInode,
     rows: readonly LocalChunk[],
     chunks: Content['chunks'],
-  ): string[] {
+  ): void {
     const { database, settings } = this.#cache
     const voidFrom = Math.ceil(Math.min(open.floor, open.size) / settings.chunkSize)
     const committedMs = Date.now()
-    const dropped: string[] = []
     database.transaction(() => {
       const overwritten = rows.flatMap((row) => database.upload(ino, row.index) ?? [])
       for (const upload of [...overwritten, ...database.uploadsOf(ino, voidFrom)]) {
-        database.deleteUpload(upload.seq)
-        if (upload.source !== null) dropped.push(upload.source)
+        database.supersedeUpload(upload.seq)
       }
       for (const { index, id, length } of chunks) {
         const sourceOffset = index * settings.chunkSize
@@ -199,7 +196,6 @@ export class FileCommitter {
         base: open.base,
       })
     })
-    return dropped
   }
 
   /** The metadata refused: the chunks are dirty still, and the next commit takes them again. */
@@ -219,6 +215,7 @@ export class FileCommitter {
     open.committing = false
     open.dirty = true
     open.floor = floor
+    settleSuperseded(this.#cache, ino)
     shared.bumpChunks(ino)
   }
 
@@ -320,11 +317,13 @@ export class FileCommitter {
     const open = shared.findOpen(ino)
     if (open) this.#forgetWritten(open)
     const held = database.sumFrom(ino, 0)
-    const uploads = database.uploadsOf(ino, 0)
-    if (held.chunks > 0 || uploads.length > 0 || database.uncommitted(ino)) {
+    const [uploads, superseded] = [database.uploadsOf(ino, 0), database.supersededOf(ino)]
+    const sources = [...uploads, ...superseded].flatMap((upload) => upload.source ?? [])
+    if (held.chunks > 0 || sources.length + uploads.length > 0 || database.uncommitted(ino)) {
       database.transaction(() => {
         database.deleteChunksFrom(ino, 0)
-        for (const upload of uploads) database.deleteUpload(upload.seq)
+        for (const { seq } of uploads) database.deleteUpload(seq)
+        for (const { seq } of superseded) database.deleteSuperseded(seq)
         database.deleteUncommitted(ino)
       })
     }
@@ -333,7 +332,6 @@ export class FileCommitter {
     shared.bumpChunks(ino)
     shared.bumpFile(ino)
     files.remove(ino)
-    const sources = uploads.flatMap((upload) => upload.source ?? [])
     removeAsides(database, files, sources)
   }
 

@@ -86,6 +86,11 @@ const SCHEMA = `
     source TEXT, source_offset INTEGER NOT NULL
   );
   CREATE UNIQUE INDEX IF NOT EXISTS upload_chunk ON upload (ino, idx);
+  CREATE TABLE IF NOT EXISTS superseded (
+    seq INTEGER PRIMARY KEY, ino INTEGER NOT NULL, idx INTEGER NOT NULL, id INTEGER NOT NULL,
+    length INTEGER NOT NULL, committed_ms INTEGER NOT NULL, source TEXT, source_offset INTEGER
+  );
+  CREATE INDEX IF NOT EXISTS superseded_ino ON superseded (ino);
   CREATE TABLE IF NOT EXISTS uncommitted (
     ino INTEGER PRIMARY KEY, floor INTEGER NOT NULL, size INTEGER NOT NULL,
     stage INTEGER NOT NULL, mtime_sec INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL,
@@ -96,6 +101,7 @@ const HELD = 'id, ino, idx AS "index", length, crc, stored_ms AS storedMs'
 const CHUNK = 'idx AS "index", state, id, length, accessed'
 const UPLOAD = `seq, ino, idx AS "index", id, length, committed_ms AS committedMs, source,
   source_offset AS sourceOffset`
+const UPLOAD_DATA = 'ino, idx, id, length, committed_ms, source, source_offset'
 const UNCOMMITTED = `ino, floor, size, stage, mtime_sec AS mtimeSec, mtime_nsec AS mtimeNsec, base`
 
 export class NodeDatabase {
@@ -264,8 +270,36 @@ export class NodeDatabase {
     this.#run('DELETE FROM upload WHERE seq = ?', seq)
   }
 
+  /** Out of the upload journal, while it is not known whether its successor is committed. */
+  supersedeUpload(seq: number): void {
+    this.#run('INSERT INTO superseded SELECT * FROM upload WHERE seq = ?', seq)
+    this.deleteUpload(seq)
+  }
+
+  /** Back into the upload journal. */
+  reinstateUpload(seq: number): void {
+    const sql = `INSERT INTO upload (${UPLOAD_DATA}) SELECT ${UPLOAD_DATA} FROM superseded`
+    this.#run(`${sql} WHERE seq = ?`, seq)
+    this.deleteSuperseded(seq)
+  }
+
+  supersededOf(ino: number): Upload[] {
+    return this.#all(`SELECT ${UPLOAD} FROM superseded WHERE ino = ? ORDER BY seq`, ino)
+  }
+
+  inodesWithSuperseded(): number[] {
+    const rows = this.#all<{ ino: number }>('SELECT DISTINCT ino FROM superseded')
+    return rows.map(({ ino }) => ino)
+  }
+
+  deleteSuperseded(seq: number): void {
+    this.#run('DELETE FROM superseded WHERE seq = ?', seq)
+  }
+
   sourceInUse(source: string): boolean {
-    return this.#one('SELECT 1 AS found FROM upload WHERE source = ? LIMIT 1', source) !== undefined
+    const sql = `SELECT 1 AS found FROM upload WHERE source = ?1
+      UNION ALL SELECT 1 FROM superseded WHERE source = ?1 LIMIT 1`
+    return this.#one(sql, source) !== undefined
   }
 
   uncommitted(ino: number): Uncommitted | undefined {

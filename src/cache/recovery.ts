@@ -23,6 +23,7 @@ import {
   type Uncommitted,
 } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
+import { settleSuperseded } from './superseded-uploads.ts'
 
 const PAGE = 1000
 
@@ -63,6 +64,7 @@ export class Recovery {
     shared.setCounter('usedBytes', used)
     shared.setCounter('unsyncedBytes', unsynced)
     this.#finishCommits()
+    this.#settleSuperseded()
     this.#sweepAsides()
     const totals = database.totals()
     shared.setCounter('usedBytes', totals.used)
@@ -227,6 +229,16 @@ export class Recovery {
     open.ctime = open.mtime
     open.committing = true
     this.#recovered += 1
+  }
+
+  /** A commit that is still to be made takes care of what it replaces itself. */
+  #settleSuperseded(): void {
+    const { database, shared } = this.#cache
+    for (const ino of database.inodesWithSuperseded()) {
+      shared.withInode(ino, () => {
+        if (shared.findOpen(ino)?.committing !== true) settleSuperseded(this.#cache, ino)
+      })
+    }
   }
 
   #sweepAsides(): void {

@@ -178,21 +178,29 @@ export class Uploader {
     return this.#cache.database.upload(upload.ino, upload.index)
   }
 
+  /** Where it still is: also superseded by a commit that the metadata may refuse. */
+  #find({ ino, index, seq }: Upload): Upload | undefined {
+    const { database } = this.#cache
+    const found = [database.upload(ino, index), ...database.supersededOf(ino)]
+    return found.find((upload) => upload?.seq === seq)
+  }
+
   async #finish(upload: Upload, crc: number): Promise<void> {
     const { shared, database, files } = this.#cache
     const { ino, index, id } = upload
     // Under the lock: a commit that is half-way is not to be seen.
     const holds = await shared.withInode(ino, () => {
-      return this.#current(upload)?.seq === upload.seq && this.#marks.durable(ino, index, id, crc)
+      return this.#find(upload) !== undefined && this.#marks.durable(ino, index, id, crc)
     })
     if (!holds) await this.#marks.discard(ino, index, id)
     shared.withInode(ino, () => {
-      const current = this.#current(upload)
-      if (current?.seq !== upload.seq) return
+      const current = this.#find(upload)
+      if (current === undefined) return
       const row = database.chunk(upload.ino, upload.index)
       const isClean = holds && row?.state === PENDING && row.id === upload.id
       database.transaction(() => {
         database.deleteUpload(upload.seq)
+        database.deleteSuperseded(upload.seq)
         if (isClean) database.putChunk(upload.ino, { ...row, state: CLEAN })
         if (!database.hasUploads(upload.ino)) database.deleteJournaled(upload.ino)
       })

@@ -154,7 +154,8 @@ export class HolderWatch {
     const { cache, held } = this.#parts
     const { database } = cache
     const isOwn = database.upload(ino, index)?.id === id || database.chunk(ino, index)?.id === id
-    return isOwn || held.has(id)
+    const isSuperseded = database.supersededOf(ino).some((upload) => upload.id === id)
+    return isOwn || isSuperseded || held.has(id)
   }
 
   /** Copies held here that this node has become answerable for. */

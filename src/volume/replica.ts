@@ -10,6 +10,7 @@ import { describe } from '../base/fs-error.ts'
 import { removeAsides } from '../cache/aside-files.ts'
 import { keepConflict } from '../cache/conflict-files.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../cache/node-database.ts'
+import { settleSuperseded } from '../cache/superseded-uploads.ts'
 import { limits } from '../limits.ts'
 import { applyChanges, copyState, setCopyState, type Change } from '../metadata/change.ts'
 import type { CopyState } from '../metadata/change.ts'
@@ -294,6 +295,7 @@ export class Replica implements LinkedNode {
       if (!isAhead && !database.hasUploads(ino)) {
         database.transaction(() => database.deleteJournaled(ino))
       }
+      if (!isAhead) settleSuperseded(this.#thread!.cache, ino)
       this.#cutFile(ino)
       this.#shared.bumpChunks(ino)
     })

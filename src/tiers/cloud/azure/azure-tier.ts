@@ -71,7 +71,8 @@ export class AzureTier implements TierStorage {
       const length = range.lengthWithin(await this.size(key, options))
       if (length === 0) return Buffer.alloc(0)
     }
-    const what = { verb: 'read', key, signal: options.signal }
+    const { signal } = options
+    const what = { verb: 'read', key, signal, callMs: limits.cloudReadMs }
     return await this.#caller.call(what, (deadline) => this.#get(key, range, deadline))
   }
 
