@@ -1,7 +1,7 @@
 /** The checker itself: what a register allows, and each thing that it does not. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MIXED, torn, violations, type Operation } from './history.ts'
+import { mixOf, torn, violations, type Operation } from './history.ts'
 
 type Line = [kind: 'read' | 'write', node: number, value: string, start: number, end: number]
 
@@ -32,14 +32,25 @@ test('outdated, early, unknown and mixed content is found', () => {
   assert.match(found(['read', 2, 'one', 31, 32])[0]!, /replaced by write .* two/)
   assert.match(found(['read', 2, 'two', 11, 19])[0]!, /not yet written/)
   assert.match(found(['read', 2, 'three', 31, 32])[0]!, /nobody wrote this/)
-  assert.match(found(['read', 2, MIXED, 31, 32])[0]!, /a mix/)
+  assert.match(found(['read', 2, mixOf(['one', 'two']), 31, 32])[0]!, /a mix/)
 })
 
 test('a mix beside a write is torn: told where the write is on another node', () => {
   for (const [node, count] of [[1, 0] as const, [2, 1] as const]) {
-    const all = history([ONE, TWO, ['read', node, MIXED, 25, 26]])
+    const all = history([ONE, TWO, ['read', node, mixOf(['one', 'two']), 25, 26]])
     assert.deepEqual(violations(all), [])
     assert.equal(torn(all).length, count)
+  }
+})
+
+test('no part of a torn read is outdated, early or unknown', () => {
+  const three = ['write', 0, 'three', 40, 50] as const
+  for (const [part, wrong] of [
+    ['one', /replaced by/],
+    ['four', /nobody wrote/],
+  ] as const) {
+    const read = ['read', 2, mixOf([part, 'three']), 45, 46] as const
+    assert.match(violations(history([ONE, TWO, three, read]))[0]!, wrong)
   }
 })
 

@@ -7,9 +7,10 @@
  * - A write that failed may have taken effect, or do so later, until the same node replaces it.
  *
  * A read that gives parts of several versions is a violation where no write went on beside it.
- * Where one did, it is `torn`: on one node it is as on any local file system; across nodes it
- * happens when a read waits for a chunk, for instance of a node that is away, and the next version
- * is committed before the wait ends. That is told, not failed.
+ * Where one did, each part has to be of a version that a read of it alone might have given, and the
+ * read is `torn`: on one node it is as on any local file system; across nodes it happens when a read
+ * waits for a chunk, for instance of a node that is away, and the next version is committed before
+ * the wait ends. That is told, not failed.
  */
 export interface Operation {
   node: number
@@ -26,7 +27,11 @@ export interface Operation {
   slowest: { call: string; ms: number }
 }
 
-export const MIXED = 'mixed'
+export const MIXED = 'mixed of '
+
+export function mixOf(parts: readonly string[]): string {
+  return MIXED + parts.join(', ')
+}
 
 /** Each violation as a sentence. */
 export function violations(history: readonly Operation[]): string[] {
@@ -44,7 +49,11 @@ export function violations(history: readonly Operation[]): string[] {
 }
 
 function wrongIn(read: Operation, writes: readonly Operation[]): string | undefined {
-  if (isMixed(read)) return isBeside(read, writes) ? undefined : 'a mix'
+  if (isMixed(read)) {
+    if (!isBeside(read, writes)) return 'a mix'
+    const parts = read.value!.slice(MIXED.length).split(', ')
+    return parts.map((value) => wrongIn({ ...read, value }, writes)).find((it) => it !== undefined)
+  }
   const source = writes.find(({ value }) => value === read.value)
   if (source === undefined) return 'nobody wrote this'
   if (source.start > read.end) return `not yet written: ${describe(source)}`

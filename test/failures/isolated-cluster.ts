@@ -34,7 +34,7 @@ export class IsolatedCluster implements AsyncDisposable {
       cluster.network.add('c', ['co'])
       cluster.network.add('s', ['cl'])
       for (const at of NODES) cluster.network.add(`n${at}`, ['co', 'pe', 'cl'])
-      await cluster.#startCoordinator()
+      await cluster.startCoordinator()
       cluster.#cloud = await startS3Server({
         within: cluster.network.on('s'),
         address: cluster.network.address('s', 'cl'),
@@ -63,19 +63,27 @@ export class IsolatedCluster implements AsyncDisposable {
       return child.exitCode === null && child.signalCode === null
     })
     await Promise.all(running.map((node) => node.kill()))
-    const child = this.#coordinator
-    if (child?.exitCode === null && child.signalCode === null) {
-      const ended = once(child, 'exit')
-      child.kill('SIGKILL')
-      await ended
-    }
+    await this.killCoordinator()
     await this.#cloud?.[Symbol.asyncDispose]()
     this.network[Symbol.dispose]()
     for (const home of this.homes) home[Symbol.dispose]()
     rmSync(this.#directory, { recursive: true, force: true })
   }
 
-  async #startCoordinator(): Promise<void> {
+  async killCoordinator(): Promise<void> {
+    const child = this.#coordinator
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  }
+
+  /** Starts a node again that was killed. */
+  async restart(at: number): Promise<void> {
+    this.nodes[at] = await this.#startNode(at)
+  }
+
+  async startCoordinator(): Promise<void> {
     const [enter, ...args] = this.network.on('c')
     const flags = [process.execPath, COORDINATOR]
     flags.push('-host', '0.0.0.0', '-port', PORT, '-data', join(this.#directory, 'data'))

@@ -1,8 +1,8 @@
 /**
- * One failure while programs on all nodes write and read: each node writes a file of its own and
- * one that all share, and reads what others write. Afterwards the history of all of it is that of
- * one register per file, no system call took longer than it may, every node works again, and all
- * nodes have the same bytes, also when these come from the cloud.
+ * Failures while programs on all nodes write and read: each node writes a file of its own and one
+ * that all share, and reads what others write. Afterwards the history of all of it is that of one
+ * register per file, no system call took longer than it may, every node works again, and all nodes
+ * have the same bytes, also when these come from the cloud.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -14,6 +14,7 @@ import { Random } from '../fixtures/random.ts'
 import { limits } from '../../src/limits.ts'
 import { Actors } from './actors.ts'
 import { MIXED, describe, torn, violations, type Operation } from './history.ts'
+import type { Fault } from './faults.ts'
 import { IsolatedCluster, NODES } from './isolated-cluster.ts'
 import { contentOf, valueOf } from './version.ts'
 
@@ -27,29 +28,26 @@ const SHARED = 'shared'
 const FILES = [SHARED, ...NODES.map((node) => `own-${node}`)]
 const FIRST = 'first'
 
-export interface Failure {
-  begin: (cluster: IsolatedCluster) => void
-  end: (cluster: IsolatedCluster) => void
-  /** Between the two. */
-  ms: number
-  /** Longest system call, besides what a busy machine adds. */
-  callMs: number
-  /** What programs may get until all is well again: `read EIO` and the like. */
-  errors: readonly string[]
+/** A call that waits for the coordinator: the time of trust may pass before it begins to. */
+const CALL_MS = limits.linkTtlMs + limits.linkOperationMs + BUSY_MS
+
+/** What happens at the same time, and to which node each. */
+export type Step = readonly (readonly [fault: Fault, at: number])[]
+
+/** A step that was made: until when programs may notice. */
+interface Past {
+  step: Step
+  began: number
+  wellAt: number
 }
 
-/** A call that waits for the coordinator: the time of trust may pass before it begins to. */
-export const CALL_MS = limits.linkTtlMs + limits.linkOperationMs
-
-/** What docs/SEMANTICS.md says of a node and a coordinator that do not reach each other. */
-export const AWAY_ERRORS = ['read ETIMEDOUT', 'write ETIMEDOUT', 'write ESTALE']
-
-export async function survive(t: TestContext, failure: Failure): Promise<void> {
+/** Step after step, each when all is well again after the one before. */
+export async function survive(t: TestContext, steps: readonly Step[]): Promise<void> {
   const random = Random.fromEnvironment()
   t.diagnostic(`CACHEFS_SEED=${random.seed}`)
   await using cluster = await IsolatedCluster.start()
   try {
-    await use(t, failure, cluster, random)
+    await use(t, steps, cluster, random)
   } catch (error) {
     process.stderr.write(`${cluster.log}\n`)
     throw error
@@ -58,30 +56,48 @@ export async function survive(t: TestContext, failure: Failure): Promise<void> {
 
 async function use(
   t: TestContext,
-  failure: Failure,
+  steps: readonly Step[],
   cluster: IsolatedCluster,
   random: Random,
 ): Promise<void> {
   for (const file of FILES) writeFileSync(join(cluster.mount(0), file), contentOf(FIRST))
   await using actors = startActors(cluster, random)
-  await delay(BEFORE_MS)
-  const began = now()
-  failure.begin(cluster)
-  try {
-    await delay(failure.ms)
-  } finally {
-    failure.end(cluster)
+  const past: Past[] = []
+  for (const step of steps) {
+    await delay(BEFORE_MS)
+    past.push(await make(t, step, cluster, actors))
   }
-  const ended = now()
-  const recovered = await recovery(actors, ended)
   await delay(AFTER_MS)
   await actors.stop()
-  t.diagnostic(summary(actors.history, began, ended))
-  t.diagnostic(`recovered ${Math.round(recovered)} ms after the failure ended`)
+  t.diagnostic(summary(actors.history))
   const history = [...firstWrites(), ...actors.history]
   for (const read of torn(history)) t.diagnostic(`torn: ${describe(read)}`)
-  check(failure, history, ended + recovered)
+  check(past, history)
   await compare(cluster, history)
+}
+
+async function make(
+  t: TestContext,
+  step: Step,
+  cluster: IsolatedCluster,
+  actors: Actors,
+): Promise<Past> {
+  const began = now()
+  let ended: number
+  for (const [fault, at] of step) await fault.begin(cluster, at)
+  try {
+    await delay(Math.max(...step.map(([fault]) => fault.ms)))
+  } finally {
+    ended = now()
+    const ends = step.map(async ([fault, at]) => {
+      await fault.end(cluster, at)
+    })
+    await Promise.all(ends)
+  }
+  const recovered = await recovery(actors, ended)
+  const names = step.map(([fault]) => fault.name).join(', and ')
+  t.diagnostic(`recovered ${Math.round(recovered)} ms after: ${names}`)
+  return { step, began, wellAt: ended + recovered }
 }
 
 function firstWrites(): Operation[] {
@@ -123,16 +139,25 @@ async function recovery({ history }: Actors, ended: number): Promise<number> {
   }
 }
 
-function check(failure: Failure, history: readonly Operation[], wellAt: number): void {
-  const { callMs, errors } = failure
+function check(past: readonly Past[], history: readonly Operation[]): void {
   assert.deepEqual(violations(history), [])
   for (const operation of history) {
-    const { slowest, error, kind, start } = operation
-    assert.ok(slowest.ms < callMs + BUSY_MS, `${describe(operation)}: ${JSON.stringify(slowest)}`)
-    if (error === undefined) continue
-    assert.ok(errors.includes(`${kind} ${error}`), describe(operation))
-    assert.ok(start < wellAt, `all was well before ${describe(operation)}`)
+    const { slowest } = operation
+    assert.ok(slowest.ms < CALL_MS, `${describe(operation)}: ${JSON.stringify(slowest)}`)
+    if (operation.error === undefined) continue
+    const isExpected = past.some((step) => explains(step, operation))
+    assert.ok(isExpected, `${describe(operation)}, after ${past.map(({ began }) => began).join()}`)
   }
+}
+
+function explains({ step, began, wellAt }: Past, operation: Operation): boolean {
+  const { node, kind, error, start, end } = operation
+  const isInTime = end > began && start < wellAt
+  const said = `${kind} ${error}`
+  return step.some(([fault, at]) => {
+    const there = at === node ? (fault.errorsThere ?? []) : []
+    return isInTime && [...fault.errors, ...there].includes(said)
+  })
 }
 
 /** All nodes have the same, whole, of the last writes; and the cloud has it. */
@@ -162,14 +187,12 @@ function sums(cluster: IsolatedCluster, node: number): Record<string, string> {
   return Object.fromEntries(entries)
 }
 
-function summary(history: readonly Operation[], began: number, ended: number): string {
-  const during = history.filter(({ start, end }) => end > began && start < ended)
+function summary(history: readonly Operation[]): string {
   const failed = history.filter(({ error }) => error !== undefined)
   const codes = [...new Set(failed.map(({ kind, error }) => `${kind} ${error}`))]
   const { ms, call } = history.reduce((a, b) => (a.slowest.ms > b.slowest.ms ? a : b)).slowest
-  const counts = `${history.length} operations, ${during.length} during the failure`
   const ends = `${failed.length} failed (${codes.join(', ')})`
-  return `${counts}, ${ends}, longest call: ${call}, ${Math.round(ms)} ms`
+  return `${history.length} operations, ${ends}, longest call: ${call}, ${Math.round(ms)} ms`
 }
 
 /** The clock of the programs. */
