@@ -22,6 +22,9 @@ program.action(async () => {
     subsystem: 'COORDINATOR',
     options,
     async start(logger) {
+      if (options.postgres?.hasPassword && program.opts<{ store?: string }>().store) {
+        logger.warn('a password on the command line is seen by others: use CACHEFS_STORE instead')
+      }
       const { startCoordinator } = await import('./start-coordinator.ts')
       return await startCoordinator(options, { logger })
     },

@@ -14,20 +14,10 @@ import { limits } from '../../src/limits.ts'
 import { censusOf } from '../fixtures/census.ts'
 import { Cluster } from '../fixtures/cluster.ts'
 import { eventually } from '../fixtures/eventually.ts'
+import { interrupted } from '../fixtures/interrupted.ts'
 
 const FLAGS = ['-chunk-size', '64K', '-nvme-capacity', '50M']
 const LIMIT = { timeout: 180_000 }
-
-/** A program that a person would interrupt: its exit signal, or undefined where it ended well. */
-async function interrupted(command: string, args: string[]): Promise<string | null> {
-  const child = spawn(command, args, { stdio: 'ignore' })
-  const ended = once(child, 'exit')
-  await delay(1500)
-  assert.equal(child.exitCode, null, 'it waits')
-  child.kill('SIGINT')
-  const [, signal] = (await ended) as [number | null, string | null]
-  return signal
-}
 
 /** Writes at the beginning of a file, and on when it is told to; has it open meanwhile. */
 function writer(path: string): { goOn: () => Promise<void> } {

@@ -4,6 +4,9 @@
  * PostgreSQL are those of SQLite.
  */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FsError } from '../../src/base/fs-error.ts'
@@ -17,9 +20,12 @@ import type { Term } from '../../src/metadata/postgres/term.ts'
 import { SCHEMA, TABLES } from '../../src/metadata/schema.ts'
 import { SqliteEngine } from '../../src/metadata/sqlite/sqlite-engine.ts'
 import { many } from '../../src/metadata/statement.ts'
+import { getSetting } from '../../src/metadata/volume-rules.ts'
+import { eventually } from '../fixtures/eventually.ts'
 import { openMutex, postgresSource } from '../fixtures/keeper-fixture.ts'
 import { PostgresServer } from '../fixtures/postgres-server.ts'
 
+const PAUSED_LEADER = new URL('../fixtures/paused-leader.ts', import.meta.url).pathname
 const NEVER = new AbortController().signal
 
 async function set(store: MetadataStore, name: string, value: string): Promise<void> {
@@ -103,6 +109,31 @@ describe('coordinators on one PostgreSQL', () => {
     await assert.rejects(MetadataStore.open(keeper), { code: 'EAGAIN' })
     assert.equal(isOver, true)
     await dispose(source, turn)
+  })
+
+  test('one paused in the middle of a transaction holds nobody up, and is fenced', async () => {
+    const url = await server.database()
+    const leader = spawn(process.execPath, [PAUSED_LEADER, url], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const lines = createInterface({ input: leader.stdout })[Symbol.asyncIterator]()
+    try {
+      assert.equal((await lines.next()).value, 'in the middle')
+      await eventually('it is stopped', () => {
+        return /^State:\s+T/m.test(readFileSync(`/proc/${leader.pid}/status`, 'utf8'))
+      })
+      const source = await postgresSource(url, 'b')
+      // What the transaction locks is free when the database ends it, not when its process wakes.
+      const boundMs = limits.leaderTtlMs + limits.storeIdleMs + limits.storeStatementMs
+      const turn = await source.next(AbortSignal.timeout(boundMs))
+      const successor = await MetadataStore.open(turn.engine)
+      assert.equal(await turn.engine.read(() => getSetting('who')), 'first')
+      await set(successor, 'who', 'b')
+      leader.kill('SIGCONT')
+      assert.equal((await lines.next()).value, 'EAGAIN', 'another coordinator leads')
+      assert.equal(await turn.engine.read(() => getSetting('who')), 'b')
+      await dispose(source, turn)
+    } finally {
+      leader.kill('SIGKILL')
+    }
   })
 
   test('a restart of the database: what was asked for is done once, or refused', async () => {

@@ -22,7 +22,9 @@ import { stopMs } from './stop-time.ts'
 import { containerOf, environmentOf, find } from './workload.ts'
 import type { Container, Keyed, Probe, Workload } from './workload.ts'
 
+/** What Secrets have to be given. */
 const KEY = { CACHEFS_API_KEY: 'a key of our own' }
+const STORE = { CACHEFS_STORE: 'postgres://cachefs:secret@postgres/cachefs' }
 
 const readers = {
   client: (environment: Record<string, string>): NodeOptions => {
@@ -42,7 +44,7 @@ const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 }
 
 test('a schema that knows what a field is called, and what is in it', async () => {
-  const [, , , deployment] = readManifests('k8s/base/coordinator.yaml') as Workload[]
+  const [, , , deployment] = readManifests('k8s/coordinator/sqlite/coordinator.yaml') as Workload[]
   assert.deepEqual(await complaintsAbout([deployment!]), [])
   const [wrongName, wrongType] = [structuredClone(deployment!), structuredClone(deployment!)]
   Object.assign(containerOf(wrongName).volumeMounts[0]!, { mountPropogation: 'None' })
@@ -90,7 +92,8 @@ for (const overlay of OVERLAYS) {
         const known = knownVariables(name)
         for (const variable of Object.keys(environment)) assert.ok(known.has(variable), variable)
         assert.throws(() => readers[name](environment), /REPLACE-ME: this is the example/)
-        const options = readers[name]({ ...environment, ...KEY })
+        const store = environment['CACHEFS_STORE'] === undefined ? {} : STORE
+        const options = readers[name]({ ...environment, ...KEY, ...store })
         const { port, host } = options
         assert.equal(host, '0.0.0.0', 'others reach it')
         assert.deepEqual(container.ports, [{ name: 'api', containerPort: port }])
@@ -120,16 +123,26 @@ for (const overlay of OVERLAYS) {
       })
     }
 
-    test('the coordinator is alone with its volume, behind a Service', () => {
-      const { replicas, strategy, template } = coordinator.spec
-      assert.deepEqual([replicas, strategy?.type], [1, 'Recreate'])
-      const claims = template.spec.volumes.flatMap(
+    test('what keeps the names is said once, behind a Service', () => {
+      const container = containerOf(coordinator)
+      const environment: Record<string, string> = { ...environmentOf(all, container), ...KEY }
+      const claims = coordinator.spec.template.spec.volumes.flatMap(
         (it) => it.persistentVolumeClaim?.claimName ?? [],
       )
-      for (const claim of claims) find(all, 'PersistentVolumeClaim', claim)
-      assert.equal(claims.length, 1)
-      const container = containerOf(coordinator)
-      const { dataDir } = readers.coordinator({ ...environmentOf(all, container), ...KEY })
+      const { replicas, strategy, template } = coordinator.spec
+      // One alone with its volume; or several, of which those that stand by are not ready.
+      assert.equal(strategy?.type, 'Recreate')
+      if (environment['CACHEFS_STORE'] === undefined) {
+        assert.equal(replicas, 1)
+        for (const claim of claims) find(all, 'PersistentVolumeClaim', claim)
+        assert.equal(claims.length, 1)
+      } else {
+        assert.ok(replicas! > 1)
+        assert.deepEqual(claims, [])
+        assert.throws(() => readers.coordinator(environment), /--store/)
+        Object.assign(environment, STORE)
+      }
+      const { dataDir } = readers.coordinator(environment)
       assert.equal(mountOf(container, 'data').mountPath, dataDir)
       const service = find<Service>(all, 'Service', 'cachefs-coordinator')
       assert.equal(service.spec.type, 'ClusterIP')
@@ -168,7 +181,7 @@ for (const overlay of OVERLAYS) {
 
     test('nothing in it is a secret: every value has to be replaced', () => {
       const secrets = all.filter(({ kind }) => kind === 'Secret') as Keyed[]
-      assert.equal(secrets.length, 2)
+      assert.ok(secrets.length >= 2)
       for (const { data, stringData, metadata } of secrets) {
         assert.equal(data, undefined, metadata.name)
         for (const value of Object.values(stringData ?? {})) assert.equal(value, 'REPLACE-ME')
@@ -177,12 +190,19 @@ for (const overlay of OVERLAYS) {
   })
 }
 
-test('the overlays differ in the cloud', () => {
-  const clouds = OVERLAYS.map((overlay) => {
+test('the overlays differ in the cloud, and in what keeps the names', () => {
+  const choices = OVERLAYS.map((overlay) => {
     const all = render(overlay)
-    return clientOptions(all, find<Workload>(all, 'DaemonSet', 'cachefs-client')).cloud.provider
+    const { cloud } = clientOptions(all, find<Workload>(all, 'DaemonSet', 'cachefs-client'))
+    const coordinator = containerOf(find<Workload>(all, 'Deployment', 'cachefs-coordinator'))
+    const { CACHEFS_STORE: store } = environmentOf(all, coordinator)
+    return [cloud.provider, store === undefined ? 'sqlite' : 'postgres']
   })
-  assert.deepEqual(clouds, ['s3', 'azure'])
+  assert.deepEqual(choices, [
+    ['s3', 'sqlite'],
+    ['azure', 'sqlite'],
+    ['s3', 'postgres'],
+  ])
 })
 
 interface Service extends Manifest {

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { ROOT } from '../tidy/source-files.ts'
 
-export const OVERLAYS = ['k8s/overlays/s3', 'k8s/overlays/azure']
+export const OVERLAYS = ['k8s/overlays/s3', 'k8s/overlays/azure', 'k8s/overlays/postgres']
 
 export interface Manifest {
   apiVersion: string

@@ -31,7 +31,7 @@ const FIRST = 'first'
 /** A call that waits for the coordinator: the time of trust may pass before it begins to. */
 const CALL_MS = limits.linkTtlMs + limits.linkOperationMs + BUSY_MS
 
-/** What happens at the same time, and to which node each. */
+/** What begins at the same time, and for which node. */
 export type Step = readonly (readonly [fault: Fault, at: number])[]
 
 /** A step that was made: until when programs may notice. */
@@ -83,16 +83,18 @@ async function make(
   actors: Actors,
 ): Promise<Past> {
   const began = now()
-  let ended: number
-  for (const [fault, at] of step) await fault.begin(cluster, at)
-  try {
-    await delay(Math.max(...step.map(([fault]) => fault.ms)))
-  } finally {
-    ended = now()
-    const ends = step.map(async ([fault, at]) => {
+  let ended = began
+  const happen = step.map(async ([fault, at]) => {
+    await fault.begin(cluster, at)
+    try {
+      await delay(fault.ms)
+    } finally {
+      ended = now()
       await fault.end(cluster, at)
-    })
-    await Promise.all(ends)
+    }
+  })
+  for (const outcome of await Promise.allSettled(happen)) {
+    if (outcome.status === 'rejected') throw outcome.reason
   }
   const recovered = await recovery(actors, ended)
   const names = step.map(([fault]) => fault.name).join(', and ')

@@ -13,6 +13,7 @@ export interface PostgresAddress {
   readonly url: string
   /** Without password, for messages. */
   readonly shown: string
+  readonly hasPassword: boolean
 }
 
 /** EINVAL: it is no such URL; the message does not repeat it. */
@@ -21,10 +22,11 @@ export function parsePostgresUrl(url: string): PostgresAddress {
   if (parsed === null || !/^postgres(ql)?:$/.test(parsed.protocol)) {
     throw new FsError('EINVAL', 'give postgres://USER@HOST:PORT/DATABASE')
   }
-  const { username, host, pathname, searchParams } = parsed
+  const { username, password, host, pathname, searchParams } = parsed
   const where = host === '' ? (searchParams.get('host') ?? '') : host
   const shown = `postgres://${username === '' ? '' : `${username}@`}${where}${pathname}`
-  return { url, shown }
+  const hasPassword = password !== '' || searchParams.has('password')
+  return { url, shown, hasPassword }
 }
 
 const INT8 = 20
