@@ -1,10 +1,13 @@
 /** Operations that have to wait: handed to the main thread, satisfied, interrupted, refused. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import * as fs from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { FsError } from '../../src/base/fs-error.ts'
+import { limits } from '../../src/limits.ts'
 import { CONTENT, SLOW_TREE } from './fuse-slow-tree.ts'
 import { mountSlowTree, run, withFuse } from './fuse-scratch.ts'
 
@@ -126,6 +129,21 @@ describe('operations that wait', withFuse, () => {
     mounted.release()
     gate.call(undefined)
     for (const { stdout } of await Promise.all(all)) assert.equal(stdout, CONTENT.toString())
+  })
+
+  test('one more than may wait is told EAGAIN in the end, the others go on', async (t) => {
+    const gate = nextCall<undefined>()
+    const mounted = await mountSlowTree(t, { satisfy: () => gate.called })
+    const script = 'n=0; while [ $n -lt $1 ]; do cat "$0" & n=$((n+1)); done; wait'
+    const count = String(limits.fuseWaitingRequests + 1)
+    const all = spawn('sh', ['-c', script, mounted.path('slow-open'), count])
+    const [answered, refused] = [text(all.stdout), text(all.stderr)]
+    await once(all.stderr, 'data')
+    mounted.release()
+    gate.call(undefined)
+    const wanted = CONTENT.toString().repeat(limits.fuseWaitingRequests)
+    assert.equal(await answered, wanted)
+    assert.match(await refused, /^cat: .*slow-open: Resource temporarily unavailable\n$/)
   })
 
   test('a mistake of the file system is EIO and is logged, and the mount lives', async (t) => {
