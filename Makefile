@@ -58,7 +58,7 @@ test-verbose: install ## Every test, each by name
 	@$(NPM) run --silent test:verbose
 
 .PHONY: test-failures
-test-failures: install ## Machines killed, paused, cut off, also two at once: 15 minutes (root, iproute2)
+test-failures: install ## Each failure and each pair: 15 minutes (root, iproute2)
 	@$(NPM) run --silent test:failures
 
 .PHONY: gates

@@ -1,6 +1,7 @@
 /**
  * `bin/coordinator`: who keeps the names for many nodes, in the foreground, as services and scripts
- * run it. It prints one line, `ready api=...`, when nodes can connect.
+ * run it. It prints one line, `ready api=...`, when nodes can connect. `coordinator migrate` moves
+ * the names to PostgreSQL.
  */
 import { Command } from 'commander'
 import { packageVersion, runCommandLine } from './command-line.ts'
@@ -12,6 +13,8 @@ const program = new Command('coordinator')
   .description('Keep the names of a volume for many nodes, and know which nodes are there.')
   .version(packageVersion())
   .allowExcessArguments(false)
+  // Flags behind the verb are the verb's.
+  .enablePositionalOptions()
 addCoordinatorFlags(program)
 program.addHelpText('after', environmentHelp('api-key'))
 program.action(async () => {
@@ -32,4 +35,13 @@ program.action(async () => {
     describe: ({ apiUrl }) => `nodes connect at ${apiUrl}`,
   })
 })
+const migration = new Command('migrate').description(
+  'Move the names from SQLite in --data to --store, an empty PostgreSQL.',
+)
+addCoordinatorFlags(migration)
+migration.action(async () => {
+  const { migrate } = await import('./migrate.ts')
+  console.log(await migrate(readCoordinatorOptions(migration, process.env)))
+})
+program.addCommand(migration)
 await runCommandLine(program, process.argv.slice(2))

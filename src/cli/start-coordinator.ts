@@ -31,7 +31,7 @@ export interface RunningCoordinator extends RunningProgram {
   readonly apiUrl: string
 }
 
-const DATA = { name: 'data directory', flag: '-data' }
+export const DATA = { name: 'data directory', flag: '-data' }
 
 export async function startCoordinator(
   options: CoordinatorOptions,
@@ -69,7 +69,7 @@ export async function startCoordinator(
   }
 }
 
-async function openSource(
+export async function openSource(
   { dataDir, postgres }: CoordinatorOptions,
   url: () => string,
   logger: Logger,

@@ -10,11 +10,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync } from 'node:fs'
+import { closeSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from '../base/logger.ts'
 import { siblingModule } from '../base/sibling-module.ts'
+import { ConnectionGuard } from '../fuse/connection-guard.ts'
 import { canResume } from '../fuse/handshake.ts'
 import { abortMountSync, openFuseDevice } from '../fuse/mount.ts'
 import { limits } from '../limits.ts'
@@ -34,6 +35,9 @@ export class Supervisor implements RunningNode {
   #fd = openFuseDevice()
   #mountId = randomUUID()
   #daemon: ChildProcess | undefined
+  #guard: ConnectionGuard | undefined
+  /** The connection was ended: the next daemon needs another one. */
+  #isCut = false
   #served: Served | undefined
   #stopping: Promise<void> | undefined
   #replacing = false
@@ -80,6 +84,7 @@ export class Supervisor implements RunningNode {
   abandon(): void {
     this.#daemon?.kill('SIGKILL')
     abortMountSync(this.#options.mountPoint)
+    this.#unguard()
   }
 
   async #stop(): Promise<void> {
@@ -91,6 +96,12 @@ export class Supervisor implements RunningNode {
     }
     abortMountSync(this.#options.mountPoint)
     closeSync(this.#fd)
+    this.#unguard()
+  }
+
+  #unguard(): void {
+    this.#guard?.[Symbol.dispose]()
+    this.#guard = undefined
   }
 
   /** One daemon, until it serves. */
@@ -105,9 +116,26 @@ export class Supervisor implements RunningNode {
     this.#daemon = daemon
     daemon.send(this.#orders())
     const served = await answerOf(daemon, (message) => this.#take(message))
+    this.#guard ??= new ConnectionGuard(served.mount.mountPoint)
     const readyMs = performance.now()
-    daemon.once('exit', (code, signal) => void this.#ended(code, signal, readyMs))
+    let looks = 0
+    const watch = setInterval(() => {
+      // A process that ends is one for a moment.
+      looks = isZombie(daemon.pid) ? looks + 1 : 0
+      if (looks === 2) this.#cutOff()
+    }, limits.daemonLookMs)
+    daemon.once('exit', (code, signal) => {
+      clearInterval(watch)
+      void this.#ended(code, signal, readyMs)
+    })
     return served
+  }
+
+  /** The daemon is dead, and kept by a thread that waits in the kernel (connection-guard.ts). */
+  #cutOff(): void {
+    this.#logger.error('the dead daemon holds up its mount: programs that use it get an error')
+    this.#isCut = true
+    abortMountSync(this.#options.mountPoint)
   }
 
   #orders(): StartMessage {
@@ -165,9 +193,12 @@ export class Supervisor implements RunningNode {
 
   /** Kernels before 6.9 do not ask again: programs would wait for ever for an answer. */
   #prepareConnection(): void {
-    if (!this.#served || canResume(this.#served.mount.negotiated)) return
+    const mayResume = this.#served && canResume(this.#served.mount.negotiated) && !this.#isCut
+    if (!this.#served || mayResume) return
+    this.#isCut = false
     abortMountSync(this.#options.mountPoint)
     closeSync(this.#fd)
+    this.#unguard()
     this.#fd = openFuseDevice()
     this.#mountId = randomUUID()
     this.#served = undefined
@@ -186,6 +217,16 @@ export class Supervisor implements RunningNode {
 
   #fail(error: Error): void {
     this.#failed.reject(error)
+  }
+}
+
+/** Its main thread has ended, and it was not reaped since: others of its threads have not. */
+function isZombie(pid: number | undefined): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z')
+  } catch {
+    return false
   }
 }
 

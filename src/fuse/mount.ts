@@ -39,7 +39,7 @@ export interface FuseMount {
   readonly negotiated: Negotiated
 }
 
-const CONNECTIONS = '/sys/fs/fuse/connections'
+export const CONNECTIONS = '/sys/fs/fuse/connections'
 const EPROTO = 71
 const POLL_MS = 2
 

@@ -4,10 +4,14 @@
  * away: coordinator-away.test.ts; writers at their bounds: ../mount/cloud-trouble.test.ts.)
  */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster } from '../fixtures/cluster.ts'
+import { eventually } from '../fixtures/eventually.ts'
 import { startFaultProxy, type FaultProxy } from '../fixtures/fault-proxy.ts'
 import { HeldFile } from '../fixtures/held-file.ts'
 import { interrupted } from '../fixtures/interrupted.ts'
@@ -54,6 +58,32 @@ test('the cloud away: a cold read waits, interruptibly, then EIO', LIMIT, async 
   proxy.fault = 'none'
   assert.ok((await readFile(path(1, 'cold'))).equals(CONTENT))
 })
+
+for (const what of ['node', 'daemon'] as const) {
+  // The kernel's wait for a page that is being read, by a thread of the daemon, outlives the daemon.
+  test(`a ${what} killed while it reads what has changed: an error, no hang`, LIMIT, async () => {
+    const name = `changing-${what}`
+    await writeFile(path(0, name), CONTENT)
+    await cluster.nodes[0]!.act('wait', '/')
+    for (const node of cluster.nodes) await node.act('evict', '/')
+    proxy.fault = 'hang'
+    const reader = spawn('cat', [path(1, name)], { stdio: 'ignore' })
+    const ended = once(reader, 'exit')
+    await delay(1000)
+    const other = Buffer.alloc(CONTENT.length, 'other ')
+    await writeFile(path(0, name), other)
+    await delay(500)
+    assert.equal(reader.exitCode, null, 'it waits')
+    if (what === 'node') await cluster.nodes[1]!.kill()
+    else process.kill(cluster.nodes[1]!.daemon, 'SIGKILL')
+    assert.deepEqual(await ended, [1, null])
+    proxy.fault = 'none'
+    if (what === 'node') await cluster.restart(1)
+    await eventually('it is mounted again', async () => {
+      return (await readFile(path(1, name)).catch(() => undefined))?.equals(other) === true
+    })
+  })
+}
 
 test('the only node with the bytes does not answer: a read, and a writer', LIMIT, async () => {
   proxy.fault = 'busy'

@@ -113,7 +113,9 @@ describe('coordinators on one PostgreSQL', () => {
 
   test('one paused in the middle of a transaction holds nobody up, and is fenced', async () => {
     const url = await server.database()
-    const leader = spawn(process.execPath, [PAUSED_LEADER, url], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const leader = spawn(process.execPath, [PAUSED_LEADER, url], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     const lines = createInterface({ input: leader.stdout })[Symbol.asyncIterator]()
     try {
       assert.equal((await lines.next()).value, 'in the middle')

@@ -1,0 +1,51 @@
+/**
+ * All that a coordinator kept in SQLite, into an empty PostgreSQL, as one transaction: the names,
+ * and with them the log and the sessions, so that nodes go on where they were. Rows go page by
+ * page, each waited for before the next one is read, so that memory stays flat.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import { FsError } from '../../base/fs-error.ts'
+import { limits } from '../../limits.ts'
+import { TABLES } from '../schema.ts'
+import { change, one, type Rule, type Value } from '../statement.ts'
+
+const findAny = one<{ ino: number }>('SELECT ino FROM inode LIMIT 1')
+const KEPT = [...TABLES, 'replica', 'log', 'session']
+/** Statements are made once; by their text. */
+const inserts = new Map<string, (...args: Value[]) => Rule<void>>()
+
+/** The rows that were copied. EEXIST: something is there already. */
+export function* copyFromSqlite(from: DatabaseSync): Rule<number> {
+  if ((yield* findAny()) !== undefined) {
+    throw new FsError('EEXIST', 'the database keeps a volume already: give an empty one')
+  }
+  let rows = 0
+  for (const table of KEPT) rows += yield* copyTable(from, table)
+  return rows
+}
+
+function* copyTable(from: DatabaseSync, table: string): Rule<number> {
+  const shape = from.prepare(`PRAGMA table_info(${table})`).all() as unknown as { name: string }[]
+  const columns = shape.map(({ name }) => name)
+  const select = from.prepare(`SELECT ${columns.join()} FROM ${table}`)
+  let rows = 0
+  let page: Value[][] = []
+  for (const row of select.iterate()) {
+    page.push(columns.map((column) => row[column] as Value))
+    rows += 1
+    if (page.length < limits.storePage) continue
+    yield* insert(table, columns, page)
+    yield* findAny()
+    page = []
+  }
+  for (const row of page) yield* insert(table, columns, [row])
+  return rows
+}
+
+function* insert(table: string, columns: readonly string[], rows: Value[][]): Rule<void> {
+  const row = `(${columns.map(() => '?').join()})`
+  const sql = `INSERT INTO ${table} (${columns.join()}) VALUES ${rows.map(() => row).join()}`
+  const run = inserts.get(sql) ?? change(sql)
+  inserts.set(sql, run)
+  yield* run(...rows.flat())
+}
