@@ -204,6 +204,38 @@ for (const [conflict, { file, names }] of Object.entries(OUTCOMES)) {
   })
 }
 
+for (const conflict of ['local wins', 'remote wins', 'keep both'] as const) {
+  test(`a file that is moved away and made anew is no conflict: ${conflict}`, async () => {
+    const { files, behind, remote } = setUp({ conflict })
+    await behind.writeFile('/log', 'old')
+    assert.equal(await files.readFile('/log', 'utf8'), 'old')
+    const open = gate(remote)
+    await files.rename('/log', '/log.1')
+    await files.writeFile('/log', 'new', { mode: 0o600 })
+    open()
+    await files.wait()
+    assert.equal(files.counters.conflicts, 0)
+    assert.equal(await behind.readFile('/log', 'utf8'), 'new')
+    assert.equal(await behind.readFile('/log.1', 'utf8'), 'old')
+    assert.equal((await behind.stat('/log')).mode & 0o777, 0o600)
+    await files.close()
+  })
+}
+
+test('a new file that replaces another by its name brings its own mode and owner', async () => {
+  const { files, behind } = setUp()
+  await behind.writeFile('/file', 'old', { mode: 0o644 })
+  await files.readFile('/file')
+  await files.writeFile('/file.new', 'new', { mode: 0o600 })
+  await files.chown('/file.new', 12, 34)
+  await files.rename('/file.new', '/file')
+  await files.wait()
+  const { mode, uid, gid } = await behind.stat('/file')
+  assert.deepEqual([mode & 0o777, uid, gid], [0o600, 12, 34])
+  assert.equal(await behind.readFile('/file', 'utf8'), 'new')
+  await files.close()
+})
+
 test('a file that is written all the time arrives in states that it was in', async () => {
   const { files, behind, remote } = setUp()
   const states = new Set<string>()

@@ -26,7 +26,7 @@ import type { OpenFlags } from '../open-flags.ts'
 import { realPlace } from '../real-path.ts'
 import { Dirent, Stats } from '../stats.ts'
 import { WholeFileSystem } from '../whole-file-system.ts'
-import { DIRECTORY, LINK, changed, metadataOf, statsOf } from './object-attributes.ts'
+import { DIRECTORY, LINK, changed, metadataOf, ownerIn, statsOf } from './object-attributes.ts'
 import { ObjectFile } from './object-file.ts'
 import type { ObjectInfo, ObjectStore } from './object-store.ts'
 
@@ -249,9 +249,9 @@ export class ObjectFS extends WholeFileSystem {
       throw failure('ESTALE', 'open', path)
     }
     const mode = options.mode === undefined ? undefined : 0o100000 | (options.mode & 0o7777)
-    const before = found?.info?.metadata['mode']
-    const bits = mode ?? (before === undefined ? 0o100644 : Number(before))
-    const metadata = metadataOf(bits, options.mtimeMs)
+    const before = found?.info?.metadata ?? {}
+    const bits = mode ?? Number(before['mode'] ?? 0o100644)
+    const metadata = { ...ownerIn(before), ...metadataOf(bits, options.mtimeMs) }
     const put = await this.#store.put(this.#key(place), watched(source, signal), {
       ...{ metadata, ifMatch, signal, size },
     })
