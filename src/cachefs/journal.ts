@@ -93,7 +93,7 @@ export class Journal {
   #keptBytes = 0
   /** A write failed, and may have left part of itself behind. */
   #isTorn = false
-  /** More was to be said than was kept while nothing could be written: it has to be written anew. */
+  /** More was to be said than is kept while nothing can be written: it is to be written anew. */
   #isBehind = false
   #waiting: Uint8Array[] = []
   #writing: Promise<void> = Promise.resolve()

@@ -22,7 +22,7 @@ const options = { journal: true, retryBaseMs: 1, retryMaxMs: 5, attempts: 2 }
 // So that it is written anew all the time.
 beforeEach(() => void Object.assign(limits, { cacheJournalSlackBytes: SLACK_BYTES }))
 
-/** A process's view of its disk: dead, it does nothing any more, whatever it was in the middle of. */
+/** A process's view of its disk: dead, it does nothing more, whatever it was in the middle of. */
 class Process {
   isDead = false
 
@@ -188,7 +188,7 @@ describe('the journal', () => {
     await first.close()
   })
 
-  test('a disk that is full: what cannot be written down is refused, and then it goes on', async () => {
+  test('a full disk: what cannot be written down is refused, and then it goes on', async () => {
     const [local, behind, place] = [new MemoryFS(), new MemoryFS(), new MemoryFS()]
     let isFull = false
     const journal = new Proxy(place, {

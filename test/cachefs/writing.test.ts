@@ -162,6 +162,39 @@ test('the remote is away: work goes on, and all arrives when it is back', async 
   await files.close()
 })
 
+test('new names in a directory whose old list may be served, with the remote away', async () => {
+  let nowMs = Date.now()
+  const ttl = { ttlMs: 1000, staleIfErrorMs: 3_600_000, now: () => nowMs }
+  const { files, behind, remote } = setUp(ttl)
+  await behind.mkdir('/listed')
+  await behind.writeFile('/listed/theirs', 'theirs')
+  await behind.mkdir('/unknown')
+  await files.readdir('/')
+  await files.readdir('/listed')
+  await files.mkdir('/ours')
+  await files.wait()
+  nowMs += 60_000
+  remote.fault = down
+  await assert.rejects(files.stat('/unknown/file'), { code: 'EIO' }, 'nothing is known of it')
+  await assert.rejects(files.stat('/listed/new'), { code: 'ENOENT' })
+  await files.writeFile('/listed/new', 'new', { flag: 'wx' })
+  await files.mkdir('/listed/folder')
+  await files.writeFile('/ours/file', 'ours')
+  await files.rename('/listed/new', '/ours/moved')
+  await assert.rejects(files.mkdir('/listed/theirs'), { code: 'EEXIST' })
+  assert.equal(await files.readFile('/ours/moved', 'utf8'), 'new')
+  await files.wait()
+  remote.fault = () => undefined
+  files.retry()
+  await files.wait()
+  assert.equal(await behind.readFile('/ours/moved', 'utf8'), 'new')
+  assert.deepEqual((await behind.readdir('/listed')).sort(), ['folder', 'theirs'])
+  await behind.writeFile('/listed/later', 'theirs')
+  nowMs += 60_000
+  assert.equal(await files.readFile('/listed/later', 'utf8'), 'theirs', 'asked again')
+  await files.close()
+})
+
 test('what the remote refuses for good is told, and its state counts again', async () => {
   const { files, behind, remote } = setUp()
   await behind.mkdir('/dir')
