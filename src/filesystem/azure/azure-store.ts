@@ -14,8 +14,9 @@ import type { AzureTierOptions } from '../../tiers/cloud/azure/azure-tier.ts'
 import { CloudCaller } from '../../tiers/cloud/cloud-caller.ts'
 import type { Reason } from '../../tiers/cloud/cloud-caller.ts'
 import type { CallOptions } from '../file-system.ts'
-import { firstPart } from '../object/first-part.ts'
+import { firstPart, partBytesFor } from '../object/first-part.ts'
 import type {
+  CopyOptions,
   GetOptions,
   ListedKey,
   ObjectInfo,
@@ -106,7 +107,7 @@ export class AzureStore implements ObjectStore {
   async put(
     key: string,
     source: AsyncIterable<Uint8Array>,
-    { metadata, ifMatch, signal }: PutOptions,
+    { metadata, ifMatch, signal, size: sizeBytes }: PutOptions,
   ): Promise<{ etag: string; size: number }> {
     const { bytes, whole } = await firstPart(source)
     const blob = this.#blob(key).getBlockBlobClient()
@@ -133,26 +134,23 @@ export class AzureStore implements ObjectStore {
         }
       }
       const stream = Readable.from(counted(), { objectMode: false })
-      const { objectPartBytes, objectPartsAtOnce } = limits
-      const { etag } = await blob.uploadStream(stream, objectPartBytes, objectPartsAtOnce, how)
+      const partBytes = partBytesFor(sizeBytes, BLOCKS)
+      const { etag } = await blob.uploadStream(stream, partBytes, limits.objectPartsAtOnce, how)
       return { etag: plain(etag), size }
     })
   }
 
-  async copy(
-    from: string,
-    to: string,
-    metadata: Record<string, string>,
-    { signal }: CallOptions,
-  ): Promise<void> {
+  /** Azure copies a blob of any size in one request, and goes on by itself. */
+  async copy(from: string, to: string, { metadata, size, signal }: CopyOptions): Promise<void> {
     await this.#caller.call({ verb: 'copy', key: from, signal }, async (deadline) => {
+      deadline.allow(size)
       const abortSignal = deadline.signal
       if (from === to) {
-        await this.#blob(from).setMetadata(metadata, { abortSignal })
+        await this.#blob(from).setMetadata(metadata ?? {}, { abortSignal })
         return
       }
       const { url } = this.#blob(from)
-      const how = { metadata, abortSignal, intervalInMs: limits.retryBaseMs }
+      const how = { abortSignal, intervalInMs: limits.retryBaseMs }
       const copying = await this.#blob(to).beginCopyFromURL(url, how)
       await copying.pollUntilDone()
     })
@@ -174,6 +172,8 @@ export class AzureStore implements ObjectStore {
   }
 }
 
+/** Of one blob: the most that Azure takes. */
+const BLOCKS = 50_000
 const callMs = limits.cloudCallMs
 
 function plain(etag: string | undefined): string {

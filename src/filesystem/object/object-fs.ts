@@ -161,8 +161,8 @@ export class ObjectFS extends WholeFileSystem {
     if (there !== undefined) await this.#checkReplaced(found, there, from, target, options)
     await this.#keepFolder(source, options)
     if (!found.stats.isDirectory()) {
-      const { metadata = {} } = found.info ?? {}
-      await this.#store.copy(this.#key(source), this.#key(target), metadata, options)
+      const { size = 0 } = found.info ?? {}
+      await this.#store.copy(this.#key(source), this.#key(target), { ...options, size })
       await this.#store.remove(this.#key(source), options)
       return
     }
@@ -170,18 +170,15 @@ export class ObjectFS extends WholeFileSystem {
   }
 
   async #moveFolder(from: string, to: string, options: CallOptions): Promise<void> {
-    const keys: string[] = []
-    for await (const it of this.#store.list(from, true, options)) {
-      if ('key' in it) keys.push(it.key)
-    }
+    const found: { key: string; size: number }[] = []
+    for await (const it of this.#store.list(from, true, options)) if ('key' in it) found.push(it)
     const pool = new Semaphore(limits.cloudCallsAtOnce / 2)
-    const copy = async (key: string): Promise<void> => {
-      const { metadata = {} } = (await this.#store.head(key, options)) ?? {}
-      await this.#store.copy(key, to + key.slice(from.length), metadata, options)
+    const copy = async (key: string, size: number): Promise<void> => {
+      await this.#store.copy(key, to + key.slice(from.length), { ...options, size })
     }
-    await Promise.all(keys.map((key) => pool.run(() => copy(key))))
+    await Promise.all(found.map(({ key, size }) => pool.run(() => copy(key, size))))
     // From the leaves up: some stores mind what is still below.
-    for (const key of keys.reverse()) await this.#store.remove(key, options)
+    for (const { key } of found.reverse()) await this.#store.remove(key, options)
   }
 
   async #checkReplaced(
@@ -231,7 +228,10 @@ export class ObjectFS extends WholeFileSystem {
     if (stats.isDirectory()) {
       const folder = this.#folder(place)
       await this.#store.put(folder, nothing(), { ...options, metadata, size: 0 })
-    } else await this.#store.copy(this.#key(place), this.#key(place), metadata, options)
+    } else {
+      const key = this.#key(place)
+      await this.#store.copy(key, key, { ...options, metadata, size: stats.size })
+    }
   }
 
   protected async replaceFile(

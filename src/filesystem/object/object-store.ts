@@ -30,6 +30,13 @@ export interface PutOptions extends CallOptions {
   size?: number | undefined
 }
 
+export interface CopyOptions extends CallOptions {
+  /** Its bytes. */
+  size: number
+  /** Instead of what it has. */
+  metadata?: Record<string, string> | undefined
+}
+
 export interface ObjectStore {
   /** Undefined where there is no such object. */
   head(key: string, options: CallOptions): Promise<ObjectInfo | undefined>
@@ -41,13 +48,8 @@ export interface ObjectStore {
     source: AsyncIterable<Uint8Array>,
     options: PutOptions,
   ): Promise<{ etag: string; size: number }>
-  /** Within the store; metadata is what is given. */
-  copy(
-    from: string,
-    to: string,
-    metadata: Record<string, string>,
-    options: CallOptions,
-  ): Promise<void>
+  /** Within the store, of any size; what other tools have said of it stays. */
+  copy(from: string, to: string, options: CopyOptions): Promise<void>
   /** Nothing happens where there is none. */
   remove(key: string, options: CallOptions): Promise<void>
 }
