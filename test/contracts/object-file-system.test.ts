@@ -71,6 +71,24 @@ describe('the file system contract: AzureFS', () => {
   contract((prefix) => new AzureFS({ ...server.options, prefix }))
 })
 
+test('keys that are no paths: not shown, never lost', async () => {
+  await using azure = await startAzureServer()
+  const keys = ['k/a//b', 'k/both', 'k/both/child', 'k/mark', 'k/mark/', `k/${'n'.repeat(300)}`]
+  const put = async (key: string): Promise<void> => {
+    await azure.container().getBlockBlobClient(key).upload(key, key.length)
+  }
+  for (const key of keys) await put(key)
+  const files = new AzureFS(azure.options)
+  assert.deepEqual((await files.readdir('/k')).sort(), ['a', 'both', 'mark'])
+  assert.deepEqual(await files.readdir('/k/a'), [])
+  assert.equal(await files.readFile('/k/both', 'utf8'), 'k/both')
+  await assert.rejects(files.rmdir('/k/a'), { code: 'ENOTEMPTY' })
+  await files.rename('/k', '/moved')
+  const found: string[] = []
+  for await (const { name } of azure.container().listBlobsFlat()) found.push(name)
+  assert.deepEqual(found.sort(), keys.map((key) => key.replace('k/', 'moved/')).sort())
+})
+
 async function checkCopies(files: FileSystem): Promise<void> {
   const content = randomBytes(3 * MIB + 5)
   await files.mkdir('/a folder/deep', { recursive: true })

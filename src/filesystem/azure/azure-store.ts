@@ -58,7 +58,7 @@ export class AzureStore implements ObjectStore {
     let token: string | undefined
     do {
       const page = await this.#caller.call({ verb: 'list', signal }, async (deadline) => {
-        const how = { prefix, abortSignal: deadline.signal }
+        const how = { prefix, includeMetadata: true, abortSignal: deadline.signal }
         const paging = {
           maxPageSize: limits.cloudListPage,
           ...(token === undefined ? {} : { continuationToken: token }),
@@ -72,11 +72,11 @@ export class AzureStore implements ObjectStore {
       const { blobItems = [] } = page?.segment ?? {}
       const prefixes = (page?.segment as { blobPrefixes?: { name: string }[] } | undefined)
         ?.blobPrefixes
-      for (const { name } of prefixes ?? []) yield { prefix: name }
-      for (const { name: key, properties } of blobItems) {
+      for (const { name: key, properties, metadata = {} } of blobItems) {
         const { contentLength: size = 0, etag, lastModified } = properties
-        yield { key, size, etag: plain(etag), modifiedMs: lastModified.getTime() }
+        yield { key, size, etag: plain(etag), modifiedMs: lastModified.getTime(), metadata }
       }
+      for (const { name } of prefixes ?? []) yield { prefix: name }
       token = page?.continuationToken
     } while (token !== undefined && token !== '')
   }

@@ -2,6 +2,7 @@
  * The names on a page that lists a directory, as nginx, Apache, Python and others make one: links
  * to what lies directly below the page. A page of another kind gives the links that it has to there.
  */
+import { isName } from '../file-path.ts'
 import { Dirent } from '../stats.ts'
 
 const LINK = /<a\s[^>]*?href\s*=\s*(?:"([^"]*)"|'([^']*)')/gi
@@ -24,8 +25,7 @@ function nameBelow(href: string, url: string): string | undefined {
   if (!href.startsWith(url)) return undefined
   try {
     const name = decodeURIComponent(href.slice(url.length).replace(/\/$/, ''))
-    const isName = name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name)
-    return isName ? name : undefined
+    return isName(name) ? name : undefined
   } catch {
     return undefined
   }

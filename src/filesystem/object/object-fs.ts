@@ -9,6 +9,7 @@
  */
 import { throwIfAborted } from '../../base/abort.ts'
 import type { FsError } from '../../base/fs-error.ts'
+import { mapAhead } from '../../base/map-ahead.ts'
 import { Semaphore } from '../../base/semaphore.ts'
 import { limits } from '../../limits.ts'
 import { failure } from '../failure.ts'
@@ -20,7 +21,7 @@ import type {
   Features,
   ReplaceOptions,
 } from '../file-system.ts'
-import { nameOf, parentOf } from '../file-path.ts'
+import { isName, nameOf, parentOf } from '../file-path.ts'
 import type { OpenFile } from '../open-file.ts'
 import type { OpenFlags } from '../open-flags.ts'
 import { realPlace } from '../real-path.ts'
@@ -28,7 +29,7 @@ import { Dirent, Stats } from '../stats.ts'
 import { WholeFileSystem } from '../whole-file-system.ts'
 import { DIRECTORY, LINK, changed, metadataOf, ownerIn, statsOf } from './object-attributes.ts'
 import { ObjectFile } from './object-file.ts'
-import type { ObjectInfo, ObjectStore } from './object-store.ts'
+import type { ListedKey, ObjectInfo, ObjectStore } from './object-store.ts'
 
 const FEATURES: Features = { symlinks: true, attributes: true, directories: true, handles: false }
 
@@ -99,26 +100,42 @@ export class ObjectFS extends WholeFileSystem {
   protected async *entries(path: string, options: CallOptions): AsyncGenerator<Dirent> {
     const place = await this.#place(path, options)
     const prefix = this.#folder(place)
-    let hasAny = place === '/'
-    for await (const it of this.#store.list(prefix, false, options)) {
-      hasAny = true
-      const key = 'key' in it ? it.key : it.prefix.slice(0, -1)
-      const name = key.slice(prefix.length)
-      if (name === '' || name.includes('/')) continue
-      if ('prefix' in it) yield new Dirent(name, path, 'directory')
-      else {
-        // A listing has no metadata: what is small may be a link.
-        const isPlain = it.size > limits.pathBytes
-        const stats = isPlain ? undefined : (await this.#find(`${place}/${name}`, options))?.stats
-        if (isPlain || stats !== undefined) {
-          yield new Dirent(name, path, stats?.kind ?? 'file', stats)
-        }
-      }
+    const state = { hasAny: place === '/' }
+    // An object and a prefix of one name: the path is the object's.
+    const seen = new Set<string>()
+    const look = async (it: ListedKey): Promise<Dirent | undefined> => {
+      state.hasAny = true
+      const name = ('key' in it ? it.key : it.prefix.slice(0, -1)).slice(prefix.length)
+      if (!isName(name) || seen.has(name)) return undefined
+      seen.add(name)
+      return await this.#entry(path, `${place === '/' ? '' : place}/${name}`, it, options)
     }
-    if (hasAny) return
+    const listed = this.#store.list(prefix, false, options)
+    for await (const entry of mapAhead(listed, limits.cloudCallsAtOnce, look)) {
+      if (entry !== undefined) yield entry
+    }
+    if (state.hasAny) return
     const found = await this.#find(place, options)
     if (found === undefined) throw await this.#missing(path, 'scandir', options)
     if (!found.stats.isDirectory()) throw failure('ENOTDIR', 'scandir', path)
+  }
+
+  /** A listing without metadata does not tell links: whatever may be one is looked at. */
+  async #entry(
+    parent: string,
+    place: string,
+    it: ListedKey,
+    options: CallOptions,
+  ): Promise<Dirent | undefined> {
+    const name = nameOf(place)
+    if ('prefix' in it) return new Dirent(name, parent, 'directory')
+    const { metadata } = it
+    if (metadata === undefined && (it.size === 0 || it.size > limits.pathBytes)) {
+      return new Dirent(name, parent, 'file')
+    }
+    const told = metadata === undefined ? undefined : statsOf({ ...it, metadata })
+    const stats = told ?? (await this.#find(place, options))?.stats
+    return stats === undefined ? undefined : new Dirent(name, parent, stats.kind, stats)
   }
 
   protected async makeDirectory(path: string, mode: number, options: CallOptions): Promise<void> {

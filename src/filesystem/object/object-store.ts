@@ -13,8 +13,10 @@ export interface ObjectInfo {
 }
 
 /** An object, or a prefix that ends in a slash and stands for all that begin with it. */
-export type ListedKey =
-  { key: string; size: number; etag: string; modifiedMs: number } | { prefix: string }
+export type ListedKey = ListedObject | { prefix: string }
+
+/** Some stores tell the metadata as well. */
+export type ListedObject = Omit<ObjectInfo, 'metadata'> & Partial<ObjectInfo> & { key: string }
 
 export interface GetOptions extends CallOptions {
   start?: number | undefined
@@ -40,7 +42,7 @@ export interface CopyOptions extends CallOptions {
 export interface ObjectStore {
   /** Undefined where there is no such object. */
   head(key: string, options: CallOptions): Promise<ObjectInfo | undefined>
-  /** In the order of keys; with `flat` every object, else one level. */
+  /** An object comes before the prefix that has its name; with `flat` every object, no prefix. */
   list(prefix: string, flat: boolean, options: CallOptions): AsyncIterable<ListedKey>
   get(key: string, options: GetOptions): AsyncIterable<Uint8Array>
   put(

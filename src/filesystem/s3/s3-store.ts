@@ -84,10 +84,10 @@ export class S3Store implements ObjectStore {
         })
         return this.#client.send(command, { abortSignal: deadline.signal })
       })
-      for (const { Prefix = '' } of page.CommonPrefixes ?? []) yield { prefix: Prefix }
       for (const { Key: key = '', Size: size = 0, ETag, LastModified } of page.Contents ?? []) {
         yield { key, size, etag: plain(ETag), modifiedMs: LastModified?.getTime() ?? 0 }
       }
+      for (const { Prefix = '' } of page.CommonPrefixes ?? []) yield { prefix: Prefix }
       token = page.IsTruncated === true ? page.NextContinuationToken : undefined
     } while (token !== undefined)
   }
