@@ -83,6 +83,10 @@ bench-cluster: install ## What a coordinator and peers cost and bring, beside on
 bench-stores: install ## Changes of names per second, kept in SQLite and in PostgreSQL
 	@$(WITH) node benchmarks/cluster/stores-bench.ts
 
+.PHONY: bench-library
+bench-library: install ## The library beside a plain directory and beside the bare SDK
+	@$(WITH) node benchmarks/library/library-bench.ts
+
 .PHONY: clean
 clean: ## Remove everything that make put here
 	rm -rf dist node_modules .tools
