@@ -18,6 +18,7 @@ import { firstPart, partBytesFor } from '../object/first-part.ts'
 import type {
   CopyOptions,
   GetOptions,
+  ListOptions,
   ListedKey,
   ObjectInfo,
   ObjectStore,
@@ -54,13 +55,14 @@ export class AzureStore implements ObjectStore {
     }
   }
 
-  async *list(prefix: string, flat: boolean, { signal }: CallOptions): AsyncGenerator<ListedKey> {
+  async *list(prefix: string, flat: boolean, options: ListOptions): AsyncGenerator<ListedKey> {
+    const { signal, pageKeys = limits.cloudListPage } = options
     let token: string | undefined
     do {
       const page = await this.#caller.call({ verb: 'list', signal }, async (deadline) => {
         const how = { prefix, includeMetadata: true, abortSignal: deadline.signal }
         const paging = {
-          maxPageSize: limits.cloudListPage,
+          maxPageSize: pageKeys,
           ...(token === undefined ? {} : { continuationToken: token }),
         }
         const pages = flat

@@ -7,7 +7,6 @@
  * the new names are complete before the first old one goes, and no reader sees half a file, but
  * one of a directory may see both.
  */
-import { throwIfAborted } from '../../base/abort.ts'
 import type { FsError } from '../../base/fs-error.ts'
 import { mapAhead } from '../../base/map-ahead.ts'
 import { Semaphore } from '../../base/semaphore.ts'
@@ -21,13 +20,14 @@ import type {
   Features,
   ReplaceOptions,
 } from '../file-system.ts'
-import { isName, nameOf, parentOf } from '../file-path.ts'
+import { childOf, isName, nameOf, parentOf } from '../file-path.ts'
 import type { OpenFile } from '../open-file.ts'
 import type { OpenFlags } from '../open-flags.ts'
 import { realPlace } from '../real-path.ts'
 import { Dirent, Stats } from '../stats.ts'
 import { WholeFileSystem } from '../whole-file-system.ts'
 import { DIRECTORY, LINK, changed, metadataOf, ownerIn, statsOf } from './object-attributes.ts'
+import { knownVersion, nothing, watched } from './object-bytes.ts'
 import { ObjectFile } from './object-file.ts'
 import type { ListedKey, ObjectInfo, ObjectStore } from './object-store.ts'
 
@@ -37,6 +37,11 @@ interface Found {
   stats: Stats
   /** Absent of a directory that only its content makes. */
   info?: ObjectInfo
+}
+
+interface Place {
+  place: string
+  found?: Found | undefined
 }
 
 export class ObjectFS extends WholeFileSystem {
@@ -68,8 +73,7 @@ export class ObjectFS extends WholeFileSystem {
     mode: number,
     options: CallOptions,
   ): Promise<OpenFile> {
-    const place = flags.exclusive ? path : await this.#place(path, options)
-    const found = await this.#find(place, options)
+    const { place, found } = await this.#look(path, !flags.exclusive, options)
     if (found !== undefined && flags.exclusive) throw failure('EEXIST', 'open', path)
     if (found === undefined && !flags.create) throw await this.#missing(path, 'open', options)
     if (found?.stats.isDirectory() === true && flags.write) throw failure('EISDIR', 'open', path)
@@ -93,8 +97,9 @@ export class ObjectFS extends WholeFileSystem {
   }
 
   protected async statFile(path: string, follow: boolean, options: CallOptions): Promise<Stats> {
-    const place = await (follow ? this.#place(path, options) : this.#parentPlace(path, options))
-    return await this.#links.lstat(place, options)
+    const { found } = await this.#look(path, follow, options)
+    if (found === undefined) throw await this.#missing(path, 'stat', options)
+    return found.stats
   }
 
   protected async *entries(path: string, options: CallOptions): AsyncGenerator<Dirent> {
@@ -146,8 +151,7 @@ export class ObjectFS extends WholeFileSystem {
   }
 
   protected async removeDirectory(path: string, options: CallOptions): Promise<void> {
-    const place = await this.#parentPlace(path, options)
-    const found = await this.#find(place, options)
+    const { place, found } = await this.#look(path, false, options)
     if (found === undefined) throw failure('ENOENT', 'rmdir', path)
     if (!found.stats.isDirectory()) throw failure('ENOTDIR', 'rmdir', path)
     const folder = this.#folder(place)
@@ -158,8 +162,7 @@ export class ObjectFS extends WholeFileSystem {
   }
 
   protected async removeFile(path: string, options: CallOptions): Promise<void> {
-    const place = await this.#parentPlace(path, options)
-    const found = await this.#find(place, options)
+    const { place, found } = await this.#look(path, false, options)
     if (found === undefined) throw failure('ENOENT', 'unlink', path)
     if (found.stats.isDirectory()) throw failure('EISDIR', 'unlink', path)
     await this.#keepFolder(place, options)
@@ -237,8 +240,7 @@ export class ObjectFS extends WholeFileSystem {
     follow: boolean,
     options: CallOptions,
   ): Promise<void> {
-    const place = follow ? await this.#place(path, options) : path
-    const found = await this.#find(place, options)
+    const { place, found } = await this.#look(path, follow, options)
     if (found === undefined) throw failure('ENOENT', 'chmod', path)
     const { stats, info } = found
     const metadata = changed(info?.metadata ?? {}, stats, changes)
@@ -256,9 +258,8 @@ export class ObjectFS extends WholeFileSystem {
     source: AsyncIterable<Uint8Array>,
     options: ReplaceOptions,
   ): Promise<Stats> {
-    const place = await this.#place(path, options)
+    const { place, found } = await this.#look(path, true, options)
     const { signal, size } = options
-    const found = await this.#find(place, options)
     if (found?.stats.isDirectory() === true) throw failure('EISDIR', 'open', path)
     if (found === undefined) await this.#newPlace(place, 'open', options)
     const { ifMatch } = options
@@ -279,9 +280,13 @@ export class ObjectFS extends WholeFileSystem {
     path: string,
     options: ContentOptions,
   ): AsyncGenerator<Uint8Array> {
-    const place = await this.#place(path, options)
     const { start = 0, end = Infinity, ifMatch, signal } = options
-    const found = await this.#find(place, options)
+    const known = await knownVersion(this.#store, this.#key(path), options)
+    if (known !== undefined) {
+      yield* known
+      return
+    }
+    const { place, found } = await this.#look(path, true, options)
     if (found === undefined) throw await this.#missing(path, 'open', options)
     if (found.stats.isDirectory()) throw failure('EISDIR', 'read', path)
     const { size, etag } = found.stats
@@ -306,7 +311,8 @@ export class ObjectFS extends WholeFileSystem {
     const info = await this.#store.head(this.#key(clean), options)
     if (info !== undefined) return { stats: statsOf(info), info }
     const folder = this.#folder(clean)
-    for await (const it of this.#store.list(folder, false, options)) {
+    // The directory's own object comes before what is in it.
+    for await (const it of this.#store.list(folder, false, { ...options, pageKeys: 1 })) {
       const isMarker = 'key' in it && it.key === folder
       const marker = isMarker ? await this.#store.head(folder, options) : undefined
       if (marker === undefined) return { stats: new Stats({ kind: 'directory' }) }
@@ -315,18 +321,26 @@ export class ObjectFS extends WholeFileSystem {
     return undefined
   }
 
-  /** With links followed; a path that has none on it, nearly all, costs nothing here. */
-  async #place(path: string, options: CallOptions): Promise<string> {
-    if (path === '/') return path
+  /** Where the path leads; one that has no links on it, nearly all, costs nothing for that. */
+  async #look(path: string, follow: boolean, options: CallOptions): Promise<Place> {
     const found = await this.#find(path, options)
-    if (found !== undefined && !found.stats.isSymbolicLink()) return path
-    return await realPlace(this.#links, path, options)
+    const isLink = found?.stats.isSymbolicLink() === true
+    if (found !== undefined && !(follow && isLink)) return { place: path, found }
+    const parent = parentOf(path)
+    const isPlain = found === undefined && (await this.#find(parent, options))?.stats.isDirectory()
+    if (isPlain === true) return { place: path }
+    const at = follow ? path : parent
+    const real = await realPlace(this.#links, at, options)
+    const place = follow ? real : childOf(real, nameOf(path))
+    return { place, found: place === path ? found : await this.#find(place, options) }
+  }
+
+  async #place(path: string, options: CallOptions): Promise<string> {
+    return (await this.#look(path, true, options)).place
   }
 
   async #parentPlace(path: string, options: CallOptions): Promise<string> {
-    if (await this.#find(path, options)) return path
-    const parent = await this.#place(parentOf(path), options)
-    return parent === '/' ? path : `${parent}/${nameOf(path)}`
+    return (await this.#look(path, false, options)).place
   }
 
   /** The parent has to be there, and be a directory. */
@@ -352,22 +366,9 @@ export class ObjectFS extends WholeFileSystem {
   async #missing(path: string, syscall: string, options: CallOptions): Promise<FsError> {
     for (let at = parentOf(path); at !== '/'; at = parentOf(at)) {
       const found = await this.#find(at, options)
-      if (found !== undefined && found.stats.isFile()) return failure('ENOTDIR', syscall, path)
+      if (found?.stats.isFile() === true) return failure('ENOTDIR', syscall, path)
+      if (found !== undefined) break
     }
     return failure('ENOENT', syscall, path)
-  }
-}
-
-async function* nothing(): AsyncGenerator<Uint8Array> {
-  // An empty object.
-}
-
-async function* watched(
-  source: AsyncIterable<Uint8Array>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
-  for await (const piece of source) {
-    throwIfAborted(signal)
-    yield piece
   }
 }

@@ -32,6 +32,11 @@ export interface PutOptions extends CallOptions {
   size?: number | undefined
 }
 
+export interface ListOptions extends CallOptions {
+  /** All that is wanted; a page of the store's by default. */
+  pageKeys?: number | undefined
+}
+
 export interface CopyOptions extends CallOptions {
   /** Its bytes. */
   size: number
@@ -43,7 +48,7 @@ export interface ObjectStore {
   /** Undefined where there is no such object. */
   head(key: string, options: CallOptions): Promise<ObjectInfo | undefined>
   /** An object comes before the prefix that has its name; with `flat` every object, no prefix. */
-  list(prefix: string, flat: boolean, options: CallOptions): AsyncIterable<ListedKey>
+  list(prefix: string, flat: boolean, options: ListOptions): AsyncIterable<ListedKey>
   get(key: string, options: GetOptions): AsyncIterable<Uint8Array>
   put(
     key: string,

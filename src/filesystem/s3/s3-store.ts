@@ -28,6 +28,7 @@ import { firstPart, partBytesFor } from '../object/first-part.ts'
 import type {
   CopyOptions,
   GetOptions,
+  ListOptions,
   ListedKey,
   ObjectInfo,
   ObjectStore,
@@ -71,7 +72,8 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  async *list(prefix: string, flat: boolean, { signal }: CallOptions): AsyncGenerator<ListedKey> {
+  async *list(prefix: string, flat: boolean, options: ListOptions): AsyncGenerator<ListedKey> {
+    const { signal, pageKeys = limits.cloudListPage } = options
     let token: string | undefined
     do {
       const page = await this.#caller.call({ verb: 'list', signal }, (deadline) => {
@@ -79,7 +81,7 @@ export class S3Store implements ObjectStore {
           Bucket: this.#bucket,
           Prefix: prefix,
           Delimiter: flat ? undefined : '/',
-          MaxKeys: limits.cloudListPage,
+          MaxKeys: pageKeys,
           ContinuationToken: token,
         })
         return this.#client.send(command, { abortSignal: deadline.signal })
