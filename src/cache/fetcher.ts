@@ -36,6 +36,8 @@ export class Fetcher {
   readonly #loader: ChunkLoader
   readonly #flights = new SingleFlight<string, void>()
   readonly #memory = new Semaphore(limits.downloadBufferBytes)
+  /** Of that, for what nobody waits for yet. */
+  readonly #aheadMemory = new Semaphore(limits.readaheadBufferBytes)
   readonly #cloudFlights = new SingleFlight<string, Buffer>()
   readonly #cloudMemory = new Semaphore(limits.cloudBufferBytes)
   /** Since the start, from wherever, for readers here. */
@@ -82,6 +84,36 @@ export class Fetcher {
     const reference = this.#cache.index.find(ino, index)
     if (reference?.id !== id || !reference.durable) return undefined
     return await this.#fromCloud(ino, reference, Date.now(), signal)
+  }
+
+  /** Live nodes that fetch for each other, this one among them. */
+  get nodes(): number {
+    const peers = this.#cluster?.peers.usable().length ?? 0
+    return Math.min(limits.readaheadNodes, 1 + peers)
+  }
+
+  /**
+   * Has the home of a chunk get it from the cloud, for readers to come; not where that home is busy
+   * enough, or fails: then they ask for themselves.
+   */
+  prepare(ino: number, index: number): void {
+    const reference = this.#absent(ino, index)
+    if (reference?.durable !== true) return
+    const { id, objectLength: length, crc } = reference
+    const chunk = { ino, index, id, length, crc }
+    const home = this.#cluster?.peers.home(chunk)
+    if (home === undefined) this.prepareHome(chunk)
+    else this.#cluster?.peers.prepare(home, chunk)
+  }
+
+  /** As fetchHome, for nobody yet: only where there is room enough for those who wait. */
+  prepareHome(chunk: ChunkAddress): void {
+    const room = this.#cloudMemory.free - this.#cache.settings.chunkSize
+    if (this.#cloudMemory.waiting > 0 || room < limits.cloudBufferBytes / 4) return
+    this.fetchHome(chunk).catch((error: unknown) => {
+      const { ino, index } = chunk
+      this.#logger.debug(`getting chunk ${index} of inode ${ino} ready: ${describe(error)}`)
+    })
   }
 
   /** Since the start, by tier; from the cloud: for readers here, and for peers. */
@@ -132,7 +164,9 @@ export class Fetcher {
   async #attempt(ino: number, index: number, ahead: boolean, signal: AbortSignal): Promise<void> {
     const reference = this.#absent(ino, index)
     if (reference === undefined) return
-    using _memory = await this.#memory.acquire(Math.max(1, reference.objectLength), { signal })
+    const weight = Math.max(1, reference.objectLength)
+    using _ahead = ahead ? await this.#aheadMemory.acquire(weight, { signal }) : undefined
+    using _memory = await this.#memory.acquire(weight, { signal })
     const accessed = ahead ? 0 : Date.now()
     const fromCloud = (all: AbortSignal): Promise<Buffer> =>
       this.#fromCloud(ino, reference, accessed, all)
