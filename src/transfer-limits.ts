@@ -28,7 +28,7 @@ export const transferLimits = {
   downloadAttempts: 4,
   /** Of the first of these, what nobody waits for yet: who does never waits for all of that. */
   readaheadBufferBytes: 48 * MIB,
-  /** Chunks fetched ahead of one sequential reader, for each node (up to so many) of the cluster. */
+  /** Chunks fetched ahead of one sequential reader; for each node of the cluster, up to so many. */
   readaheadChunks: 12,
   readaheadNodes: 8,
   /** Sequential readers that are followed at once. */

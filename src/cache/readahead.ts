@@ -1,9 +1,9 @@
 /**
- * Fetches chunks before a sequential reader asks: a window that grows fourfold with every step the
- * reader takes in order, and closes when it jumps. A reader is seen when it misses a chunk, and when
- * it first uses one that was fetched ahead. What the node can take is fetched; further on, as far
- * again for every other node, the homes of the chunks are asked to have them ready: so readers that
- * go in step on many nodes draw on the cloud with all of them. Runs on the main thread.
+ * Fetches chunks before a sequential reader asks: a window that grows fourfold with every step that
+ * the reader takes in order, and closes when it jumps. A reader is seen when it misses a chunk, and
+ * when it first uses one that was fetched ahead. What the node can take is fetched; further on, as
+ * far again for every other node, the homes of the chunks are asked to have them ready: so readers
+ * that go in step on many nodes draw on the cloud with all of them. Runs on the main thread.
  */
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
