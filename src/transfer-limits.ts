@@ -31,6 +31,10 @@ export const transferLimits = {
   /** Chunks fetched ahead of one sequential reader; for each node of the cluster, up to so many. */
   readaheadChunks: 12,
   readaheadNodes: 8,
+  /** Of a chunk that is not here, no more than this part (one in so many) comes without the rest. */
+  rangeShare: 8,
+  /** Chunks of which is known how much of them came so. */
+  rangedChunks: 4096,
   /** Sequential readers that are followed at once. */
   readaheadStreams: 1024,
 } as const

@@ -25,6 +25,7 @@ import { sourcesOf, type Cluster } from './chunk-sources.ts'
 import type { Evictor } from './evictor.ts'
 import { validReference } from './file-reader.ts'
 import type { NodeCache } from './node-cache.ts'
+import { RangeReader, type ChunkRange } from './range-reader.ts'
 import { chunkKey } from './object-key.ts'
 
 export class Fetcher {
@@ -34,6 +35,7 @@ export class Fetcher {
   readonly #logger: Logger
   readonly #cluster: Cluster | undefined
   readonly #loader: ChunkLoader
+  readonly #ranges: RangeReader
   readonly #flights = new SingleFlight<string, void>()
   readonly #memory = new Semaphore(limits.downloadBufferBytes)
   /** Of that, for what nobody waits for yet. */
@@ -60,6 +62,7 @@ export class Fetcher {
     this.#logger = logger
     this.#cluster = cluster
     this.#loader = new ChunkLoader(cache)
+    this.#ranges = new RangeReader(cloud, logger)
   }
 
   /** Chunks `first` to `last`, in parallel; those that are here, or holes, cost nothing. */
@@ -73,6 +76,26 @@ export class Fetcher {
     if (this.#absent(ino, index) === undefined) return Promise.resolve()
     const work = (all: AbortSignal): Promise<void> => this.#fetch(ino, index, ahead, all)
     return this.#flights.run(`${ino}/${index}`, work, { signal })
+  }
+
+  /**
+   * A few bytes of a chunk that is not here, without the rest of it; undefined: nothing is gained
+   * by that, or a peer has it: the chunk is to be fetched. `offset`: in the file.
+   */
+  async readRange(
+    ino: number,
+    offset: number,
+    length: number,
+    signal?: AbortSignal,
+  ): Promise<ChunkRange | undefined> {
+    const { chunkSize } = this.#cache.settings
+    const index = Math.floor(offset / chunkSize)
+    const reference = this.#absent(ino, index)
+    if (reference === undefined || this.#flights.has(`${ino}/${index}`)) return undefined
+    if (this.#cluster && this.#cluster.peers.among(reference.holders).length > 0) return undefined
+    const wanted = { ino, offset: offset - index * chunkSize, length }
+    const data = await this.#ranges.read(reference, wanted, signal)
+    return data && { id: reference.id, offset, data }
   }
 
   /**
@@ -126,7 +149,8 @@ export class Fetcher {
       damagedPeerCopies: peers?.damagedCopies ?? 0,
       slowPeerReads: peers?.lostReads ?? 0,
       cloudChunks: this.#cloudChunks,
-      cloudBytes: this.#cloudBytes,
+      cloudRanges: this.#ranges.ranges,
+      cloudBytes: this.#cloudBytes + this.#ranges.bytes,
     }
   }
 

@@ -36,27 +36,32 @@ export class Readahead {
     this.#largest = largest
   }
 
-  /** The reader of an inode is at `index`. */
-  seen(ino: number, index: number): void {
-    const stream = this.#follow(ino, index)
+  /**
+   * The reader of an inode is at `index`, `offset` bytes into that chunk. False: it jumped there.
+   */
+  seen(ino: number, index: number, offset = 0): boolean {
+    const stream = this.#follow(ino, index, offset)
     const { window } = stream
-    if (window === 0) return
+    if (window === 0) return false
     const last = index + Math.min(window, this.#largest)
-    for (let at = stream.next; at <= last; at++) this.#ahead(ino, at)
+    for (let at = stream.next; at <= last; at++) this.fetch(ino, at)
     stream.next = Math.max(stream.next, last + 1)
     const lastPrepared = index + window
     for (let at = Math.max(stream.next, stream.nextPrepared); at <= lastPrepared; at++) {
       this.#fetcher.prepare(ino, at)
     }
     stream.nextPrepared = Math.max(stream.nextPrepared, lastPrepared + 1)
+    return true
   }
 
-  #follow(ino: number, index: number): Stream {
+  #follow(ino: number, index: number, offset: number): Stream {
     const known = this.#streams.get(ino)
     this.#streams.delete(ino)
     if (known !== undefined && index === known.index) return this.#keep(ino, known)
-    const isNext = known !== undefined && index > known.index && index <= known.next
-    const starts = known === undefined && index === 0
+    // Who comes from the chunk before is no further than one request.
+    const isNear = offset < limits.fuseRequestBytes
+    const isNext = isNear && known !== undefined && index > known.index && index <= known.next
+    const starts = isNear && index === 0
     const window = isNext ? Math.max(1, known.window * GROWTH) : starts ? 1 : 0
     const { next, nextPrepared } = isNext ? known : { next: 0, nextPrepared: 0 }
     return this.#keep(ino, {
@@ -76,7 +81,8 @@ export class Readahead {
     return stream
   }
 
-  #ahead(ino: number, index: number): void {
+  /** A chunk that nobody waits for. */
+  fetch(ino: number, index: number): void {
     this.#fetcher.fetchChunk(ino, index, true).catch((error: unknown) => {
       this.#logger.debug(`readahead of chunk ${index} of inode ${ino}: ${describe(error)}`)
     })
