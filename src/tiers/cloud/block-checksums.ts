@@ -1,7 +1,7 @@
 /**
- * CRC-32s of an object's blocks, kept in its metadata beside the CRC-32 of all of it: so that a part
- * can be read and checked without the rest. Blocks have 16 KiB, more where there would be too many
- * for the metadata that stores allow (2 KiB on S3); an object of one block has none.
+ * CRC-32s of an object's blocks, kept in its metadata beside the CRC-32 of all of it: so a part can
+ * be read and checked without the rest. Blocks have 16 KiB, more where there would be too many for
+ * the metadata that stores allow (2 KiB on S3); an object of one block has none.
  */
 import { crc32 } from 'node:zlib'
 import { FsError } from '../../base/fs-error.ts'
