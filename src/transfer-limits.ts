@@ -31,7 +31,7 @@ export const transferLimits = {
   /** Chunks fetched ahead of one sequential reader; for each node of the cluster, up to so many. */
   readaheadChunks: 12,
   readaheadNodes: 8,
-  /** Of a chunk that is not here, no more than this part (one in so many) comes without the rest. */
+  /** Chunks fetched ahead of one sequential reader; for each node of a cluster, up to so many. */
   rangeShare: 8,
   /** Chunks of which is known how much of them came so. */
   rangedChunks: 4096,
