@@ -75,6 +75,10 @@ ok: gates test ## The gates, then every test: what CI runs
 bench: install ## Compare with the disk below and other FUSE file systems (ARGS=--help)
 	@$(WITH) node benchmarks/bench.ts $(ARGS)
 
+.PHONY: bench-cold
+bench-cold: install ## Reads of what only an S3 server has, beside the bare SDK
+	@$(WITH) node benchmarks/cold/cold-bench.ts
+
 .PHONY: bench-cluster
 bench-cluster: install ## What a coordinator and peers cost and bring, beside one node alone
 	@$(WITH) node benchmarks/cluster/cluster-bench.ts

@@ -5,6 +5,7 @@
 
 import { libraryLimits } from './library-limits.ts'
 import { storeLimits } from './store-limits.ts'
+import { transferLimits } from './transfer-limits.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -12,6 +13,7 @@ const MIB = 1024 * KIB
 export const limits = {
   ...libraryLimits,
   ...storeLimits,
+  ...transferLimits,
   /** Longest name of one directory entry, bytes: what Linux itself allows (NAME_MAX). */
   nameBytes: 255,
   /** Longest path or symlink target, bytes, including the final NUL (PATH_MAX). */
@@ -143,30 +145,6 @@ export const limits = {
   optimisticReads: 100,
   /** Numbers (inodes, chunk ids) that a thread reserves at once: one transaction in so many. */
   numberBlock: 1000,
-  /** Chunks on their way to the cloud at once: hides the latency of small ones. */
-  uploads: 32,
-  /** Their bytes in memory: 16 chunks of 4 MiB. */
-  uploadBufferBytes: 64 * MIB,
-  /** A chunk is uploaded so long after its commit, ms, unless awaited: much is short-lived. */
-  uploadSettleMs: 1000,
-  /** Between two looks at chunks that have not settled, ms. */
-  uploadLookMs: 100,
-  /** Journal rows read at once. */
-  uploadBatch: 256,
-  /** First wait after a failed upload, ms. */
-  uploadRetryBaseMs: 500,
-  /** Attempts per minute while the cloud fails: enough to notice that it is back. */
-  failedUploadsPerMinute: 60,
-  /** Bytes of chunks being fetched, in memory. */
-  downloadBufferBytes: 64 * MIB,
-  /** Of those, chunks that come from the cloud, for readers here and for peers. */
-  cloudBufferBytes: 64 * MIB,
-  /** Tries to fetch a chunk that somebody waits for, before the reader is told EIO. */
-  downloadAttempts: 4,
-  /** Chunks fetched ahead of one sequential reader. */
-  readaheadChunks: 8,
-  /** Sequential readers that are followed at once. */
-  readaheadStreams: 1024,
   /** Waiters look again after so long without news, ms. */
   progressLookMs: 1000,
   /** Share of the capacity that eviction goes down to. */
