@@ -1,6 +1,6 @@
 /**
  * The names on a page that lists a directory, as nginx, Apache, Python and others make one: links
- * to what lies directly below the page. A page of another kind gives the links that it has to there.
+ * to what lies directly below the page. A page of another kind gives the links that it has there.
  */
 import { isName } from '../file-path.ts'
 import { Dirent } from '../stats.ts'

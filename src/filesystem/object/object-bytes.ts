@@ -1,4 +1,7 @@
-/** Bytes that go to objects and come from them, piece by piece. */
+/**
+ * Bytes that go to objects and come from them, piece by piece: of a version that the caller has
+ * looked at, of a source that may be cut off, and none.
+ */
 import { throwIfAborted } from '../../base/abort.ts'
 import { codeOf } from '../../base/fs-error.ts'
 import type { ContentOptions } from '../file-system.ts'

@@ -1,7 +1,7 @@
 /**
  * Copies an object within a bucket, of any size: S3 copies at most 5 GiB in one request, and takes
- * its time for it, so a large one goes in parts that the store copies side by side. What other tools
- * have said of it (type, encoding, caching) stays. Tags go along only with a copy in one request.
+ * its time for it, so a large one goes in parts that it copies side by side. What other tools have
+ * said of it (type, encoding, caching) stays. Tags go along only with a copy in one request.
  */
 import {
   AbortMultipartUploadCommand,
