@@ -1,9 +1,9 @@
 /**
- * Thousands of operations at once, from a seed, on a cache over two sides whose calls overtake each
- * other as the seed has it, and of which the remote fails now and then. Each worker has names of
- * its own, for which a plain model says at any moment what must be seen; the names lie in
- * directories that all share; others write into directories while these move, and one keeps looking at
- * everything. At the end the remote has what the model has.
+ * Thousands of operations at once, from a seed, on a cache over two sides whose calls overtake
+ * each other as the seed has it, and of which the remote fails now and then. Each worker has names
+ * of its own, for which a plain model says at any moment what must be seen; the names lie in
+ * directories that all share; others write into directories while these move, and one keeps
+ * looking at everything. At the end the remote has what the model has.
  *
  * A failure names its seed; `CACHEFS_SEED=1234` runs that one.
  */
