@@ -83,6 +83,10 @@ bench-cold: install ## Reads of what only an S3 server has, beside the bare SDK
 bench-cluster: install ## What a coordinator and peers cost and bring, beside one node alone
 	@$(WITH) node benchmarks/cluster/cluster-bench.ts
 
+.PHONY: bench-scale
+bench-scale: install ## One node with 10,000 to 1,000,000 files (ARGS="--files 10000,10000000")
+	@$(WITH) node benchmarks/scale/scale-bench.ts $(ARGS)
+
 .PHONY: bench-stores
 bench-stores: install ## Changes of names per second, kept in SQLite and in PostgreSQL
 	@$(WITH) node benchmarks/cluster/stores-bench.ts
