@@ -75,13 +75,25 @@ ok: gates test ## The gates, then every test: what CI runs
 bench: install ## Compare with the disk below and other FUSE file systems (ARGS=--help)
 	@$(WITH) node benchmarks/bench.ts $(ARGS)
 
+.PHONY: bench-cold
+bench-cold: install ## Reads of what only an S3 server has, beside the bare SDK
+	@$(WITH) node benchmarks/cold/cold-bench.ts
+
 .PHONY: bench-cluster
 bench-cluster: install ## What a coordinator and peers cost and bring, beside one node alone
 	@$(WITH) node benchmarks/cluster/cluster-bench.ts
 
+.PHONY: bench-scale
+bench-scale: install ## One node with 10,000 to 1,000,000 files (ARGS="--files 10000,10000000")
+	@$(WITH) node benchmarks/scale/scale-bench.ts $(ARGS)
+
 .PHONY: bench-stores
 bench-stores: install ## Changes of names per second, kept in SQLite and in PostgreSQL
 	@$(WITH) node benchmarks/cluster/stores-bench.ts
+
+.PHONY: bench-library
+bench-library: install ## The library beside a plain directory and beside the bare SDK
+	@$(WITH) node benchmarks/library/library-bench.ts
 
 .PHONY: clean
 clean: ## Remove everything that make put here

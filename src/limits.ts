@@ -4,14 +4,18 @@
  */
 
 import { cloudLimits } from './cloud-limits.ts'
+import { libraryLimits } from './library-limits.ts'
 import { storeLimits } from './store-limits.ts'
+import { transferLimits } from './transfer-limits.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
 
 export const limits = {
+  ...libraryLimits,
   ...storeLimits,
   ...cloudLimits,
+  ...transferLimits,
   /** Longest name of one directory entry, bytes: what Linux itself allows (NAME_MAX). */
   nameBytes: 255,
   /** Longest path or symlink target, bytes, including the final NUL (PATH_MAX). */
@@ -143,30 +147,6 @@ export const limits = {
   optimisticReads: 100,
   /** Numbers (inodes, chunk ids) that a thread reserves at once: one transaction in so many. */
   numberBlock: 1000,
-  /** Chunks on their way to the cloud at once: hides the latency of small ones. */
-  uploads: 32,
-  /** Their bytes in memory: 16 chunks of 4 MiB. */
-  uploadBufferBytes: 64 * MIB,
-  /** A chunk is uploaded so long after its commit, ms, unless awaited: much is short-lived. */
-  uploadSettleMs: 1000,
-  /** Between two looks at chunks that have not settled, ms. */
-  uploadLookMs: 100,
-  /** Journal rows read at once. */
-  uploadBatch: 256,
-  /** First wait after a failed upload, ms. */
-  uploadRetryBaseMs: 500,
-  /** Attempts per minute while the cloud fails: enough to notice that it is back. */
-  failedUploadsPerMinute: 60,
-  /** Bytes of chunks being fetched, in memory. */
-  downloadBufferBytes: 64 * MIB,
-  /** Of those, chunks that come from the cloud, for readers here and for peers. */
-  cloudBufferBytes: 64 * MIB,
-  /** Tries to fetch a chunk that somebody waits for, before the reader is told EIO. */
-  downloadAttempts: 4,
-  /** Chunks fetched ahead of one sequential reader. */
-  readaheadChunks: 8,
-  /** Sequential readers that are followed at once. */
-  readaheadStreams: 1024,
   /** Waiters look again after so long without news, ms. */
   progressLookMs: 1000,
   /** Share of the capacity that eviction goes down to. */
@@ -340,52 +320,4 @@ export const limits = {
   fileTierLeftoverMs: 3_600_000,
   /** Tries to put an object into a folder that deletions keep taking away. */
   fileTierPlaceAttempts: 20,
-  /** Bytes of a file that a stream reads at once: few calls, little memory. */
-  fileReadBytes: 256 * KIB,
-  /** A page of a file in memory, bytes: sparse files take memory by the page. */
-  memoryPageBytes: 64 * KIB,
-  /** Largest file that is kept in memory, bytes: a Map of pages slows down far above it. */
-  memoryFileBytes: 64 * 1024 * MIB,
-  /** A CacheFS believes what it learnt so long, ms, where nothing else is said. */
-  cacheTtlMs: 3_600_000,
-  /** ... and that there is nothing, ms: somebody may be about to make it. */
-  cacheNegativeTtlMs: 5_000,
-  /** A CacheFS fetches files in blocks of so many bytes: one round trip, moderate memory. */
-  cacheBlockBytes: 4 * MIB,
-  /** Blocks that are fetched ahead of a sequential reader. */
-  cacheReadahead: 3,
-  /** Blocks of one file that are fetched at once where all of it is wanted. */
-  cacheFetches: 4,
-  /** Changes that go to the remote at once. */
-  cacheConcurrency: 8,
-  /** Tries of a change before it counts as stalled: some seconds with the usual waits. */
-  cacheAttempts: 5,
-  /** Changes on their way to the remote; further ones wait until there is room. */
-  cachePendingChanges: 10_000,
-  /** Errors of the background that are kept; older ones are only counted. */
-  cacheErrors: 1000,
-  /** Names remembered, some 500 bytes each; beyond, the oldest that can be asked for again go. */
-  cacheEntries: 200_000,
-  /** Times an operation looks again because what it saw changed before it could act. */
-  cacheRounds: 100,
-  /** Times a read starts anew because the remote's file was replaced under it. */
-  cacheReadAttempts: 5,
-  /** Times a file that is being written is read for the remote before a copy is made of it. */
-  cacheReadsOfWritten: 2,
-  /** What is known of copies is written down so much later, ms, in one go. */
-  cacheJournalMs: 500,
-  /** A journal is written anew when it has grown by so many bytes over what it has to say. */
-  cacheJournalSlackBytes: 4 * MIB,
-  /** Files open at once in a mounted CacheFS: descriptors of a process that has 20,000. */
-  mountedHandles: 16_384,
-  /** The kernel of such a mount keeps names and attributes so long, ms, or the ttl if shorter. */
-  mountedKernelMs: 1_000,
-  /** What an open object is read in, bytes: one round trip for a reader of parts. */
-  objectWindowBytes: MIB,
-  /** What an open object may hold in memory until it is written, bytes; a stream has no bound. */
-  objectSpoolBytes: 256 * MIB,
-  /** Larger objects go up in parts of so many bytes, held in memory; S3 wants 5 MiB at least. */
-  objectPartBytes: 8 * MIB,
-  /** Parts of one object that go up at once. */
-  objectPartsAtOnce: 4,
 } as const

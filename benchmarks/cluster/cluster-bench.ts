@@ -12,9 +12,14 @@ import { ClientHome, ClientProcess } from '../../test/fixtures/client-process.ts
 import { startS3Server } from '../../test/fixtures/s3-server.ts'
 import { dropKernelCaches } from '../kernel-caches.ts'
 import type { Counted, Task } from './cluster-caller.ts'
+import { startSlowLink } from './slow-link.ts'
 
 const FILES = 400
+const FILE_BYTES = 16 * 1024 * 1024
 const DATA_BYTES = 128 * 1024 * 1024
+/** One file, behind a cloud that gives each connection no more than this. */
+const SLOW_BYTES = 256 * 1024 * 1024
+const SLOW_BYTES_PER_SECOND = 2_000_000
 
 type Line = [what: string, ...cells: string[]]
 
@@ -81,16 +86,22 @@ async function traffic(nodes: readonly ClientProcess[]): Promise<Traffic> {
 }
 
 /** So many nodes read one dataset that none of them has, at the same time, from an S3 server. */
-async function coldRead(count: number): Promise<Line> {
+async function coldRead(count: number, isSlow = false): Promise<Line> {
   await using s3 = await startS3Server()
-  const { bucket, endpoint } = s3.options
+  const { bucket } = s3.options
+  await using link = isSlow
+    ? await startSlowLink(s3.options.endpoint, SLOW_BYTES_PER_SECOND)
+    : undefined
+  const { endpoint } = link ?? s3.options
+  const [files, fileBytes] = isSlow ? [1, SLOW_BYTES] : [DATA_BYTES / FILE_BYTES, FILE_BYTES]
+  const dataBytes = files * fileBytes
   const flags = ['-cloud-provider', 's3', '-s3-bucket', bucket, '-s3-endpoint', endpoint]
   process.env['AWS_ACCESS_KEY_ID'] = 'S3RVER'
   process.env['AWS_SECRET_ACCESS_KEY'] = 'S3RVER'
   await using cluster = await Cluster.start({ nodes: count, flags, ownCloud: true })
   const folder = join(cluster.mount(0), 'data')
   mkdirSync(folder)
-  await call({ verb: 'fill', folder, files: DATA_BYTES / (16 * 1024 * 1024) })
+  await call({ verb: 'fill', folder, files, fileBytes })
   await cluster.nodes[0]!.act('wait', '/')
   await evictAll(cluster)
   const before = await traffic(cluster.nodes)
@@ -102,11 +113,11 @@ async function coldRead(count: number): Promise<Line> {
   )
   const seconds = (performance.now() - started) / 1000
   const after = await traffic(cluster.nodes)
-  const share = (bytes: number): string => `${(bytes / DATA_BYTES).toFixed(2)}x`
+  const share = (bytes: number): string => `${(bytes / dataBytes).toFixed(2)}x`
   return [
     `${count} node${count === 1 ? '' : 's'}`,
     `${seconds.toFixed(1)} s`,
-    `${((DATA_BYTES * count) / 1e6 / seconds).toFixed(0)} MB/s`,
+    `${((dataBytes * count) / 1e6 / seconds).toFixed(0)} MB/s`,
     share(after.cloudBytes - before.cloudBytes),
     share(after.peerBytes - before.peerBytes),
   ]
@@ -117,7 +128,7 @@ async function tiers(): Promise<Line[]> {
   await using cluster = await Cluster.start({ nodes: 2 })
   const folder = join(cluster.mount(0), 'data')
   mkdirSync(folder)
-  await call({ verb: 'fill', folder, files: DATA_BYTES / (16 * 1024 * 1024) })
+  await call({ verb: 'fill', folder, files: DATA_BYTES / FILE_BYTES, fileBytes: FILE_BYTES })
   const there = join(cluster.mount(1), 'data')
   const speed = async (): Promise<string> => {
     const { count, ms } = await call({ verb: 'read', folder: there, files: 0 })
@@ -162,5 +173,9 @@ print('One cold dataset of 128 MiB on S3', cold, [
   await coldRead(1),
   await coldRead(3),
   await coldRead(8),
+])
+print('One cold file of 256 MiB on S3 that gives each connection 2 MB/s', cold, [
+  await coldRead(1, true),
+  await coldRead(3, true),
 ])
 print('Write and close 4 KiB', ['durability', 'median'], await durability())

@@ -17,6 +17,8 @@ export interface Task {
   verb: 'create' | 'stat' | 'list' | 'rename' | 'remove' | 'fill' | 'read' | 'write'
   folder: string
   files: number
+  /** Of each that is filled. */
+  fileBytes?: number
 }
 
 export interface Counted {
@@ -38,7 +40,7 @@ function readAll(path: string): number {
 }
 
 /** What is counted of one step: 1, or bytes. */
-function step({ verb, folder }: Task, name: string): number {
+function step({ verb, folder, fileBytes = 0 }: Task, name: string): number {
   const path = join(folder, name)
   switch (verb) {
     case 'create':
@@ -59,7 +61,7 @@ function step({ verb, folder }: Task, name: string): number {
       rmSync(path, { force: true })
       return 1
     case 'fill':
-      writeFileSync(path, randomBytes(16 * 1024 * 1024))
+      writeFileSync(path, randomBytes(fileBytes))
       return 1
     case 'read':
       return readAll(path)

@@ -59,6 +59,11 @@ export class ChunkExchange {
     return found
   }
 
+  /** It will be asked for; a hint that need not be taken. */
+  prepare(chunk: ChunkAddress): void {
+    this.#parts.fetcher.prepareHome(chunk)
+  }
+
   /** As HeldChunks.hold. */
   async hold(chunk: ChunkAddress, data: Buffer, crc: number): Promise<void> {
     await this.#parts.held.hold(chunk, data, crc)

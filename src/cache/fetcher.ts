@@ -25,6 +25,7 @@ import { sourcesOf, type Cluster } from './chunk-sources.ts'
 import type { Evictor } from './evictor.ts'
 import { validReference } from './file-reader.ts'
 import type { NodeCache } from './node-cache.ts'
+import { RangeReader, type ChunkRange } from './range-reader.ts'
 import { chunkKey } from './object-key.ts'
 
 export class Fetcher {
@@ -34,8 +35,11 @@ export class Fetcher {
   readonly #logger: Logger
   readonly #cluster: Cluster | undefined
   readonly #loader: ChunkLoader
+  readonly #ranges: RangeReader
   readonly #flights = new SingleFlight<string, void>()
   readonly #memory = new Semaphore(limits.downloadBufferBytes)
+  /** Of that, for what nobody waits for yet. */
+  readonly #aheadMemory = new Semaphore(limits.readaheadBufferBytes)
   readonly #cloudFlights = new SingleFlight<string, Buffer>()
   readonly #cloudMemory = new Semaphore(limits.cloudBufferBytes)
   /** Since the start, from wherever, for readers here. */
@@ -58,6 +62,7 @@ export class Fetcher {
     this.#logger = logger
     this.#cluster = cluster
     this.#loader = new ChunkLoader(cache)
+    this.#ranges = new RangeReader(cloud, logger)
   }
 
   /** Chunks `first` to `last`, in parallel; those that are here, or holes, cost nothing. */
@@ -74,6 +79,26 @@ export class Fetcher {
   }
 
   /**
+   * A few bytes of a chunk that is not here, without the rest of it; undefined: nothing is gained
+   * by that, or a peer has it: the chunk is to be fetched. `offset`: in the file.
+   */
+  async readRange(
+    ino: number,
+    offset: number,
+    length: number,
+    signal?: AbortSignal,
+  ): Promise<ChunkRange | undefined> {
+    const { chunkSize } = this.#cache.settings
+    const index = Math.floor(offset / chunkSize)
+    const reference = this.#absent(ino, index)
+    if (reference === undefined || this.#flights.has(`${ino}/${index}`)) return undefined
+    if (this.#cluster && this.#cluster.peers.among(reference.holders).length > 0) return undefined
+    const wanted = { ino, offset: offset - index * chunkSize, length }
+    const data = await this.#ranges.read(reference, wanted, signal)
+    return data && { id: reference.id, offset, data }
+  }
+
+  /**
    * For a peer whose home of this chunk we are: from the cloud, once for all who ask, and kept.
    * undefined: the metadata here knows no such content at that place, or the cloud has it not yet.
    */
@@ -82,6 +107,36 @@ export class Fetcher {
     const reference = this.#cache.index.find(ino, index)
     if (reference?.id !== id || !reference.durable) return undefined
     return await this.#fromCloud(ino, reference, Date.now(), signal)
+  }
+
+  /** Live nodes that fetch for each other, this one among them. */
+  get nodes(): number {
+    const peers = this.#cluster?.peers.usable().length ?? 0
+    return Math.min(limits.readaheadNodes, 1 + peers)
+  }
+
+  /**
+   * Has the home of a chunk get it from the cloud, for readers to come; not where that home is busy
+   * enough, or fails: then they ask for themselves.
+   */
+  prepare(ino: number, index: number): void {
+    const reference = this.#absent(ino, index)
+    if (reference?.durable !== true) return
+    const { id, objectLength: length, crc } = reference
+    const chunk = { ino, index, id, length, crc }
+    const home = this.#cluster?.peers.home(chunk)
+    if (home === undefined) this.prepareHome(chunk)
+    else this.#cluster?.peers.prepare(home, chunk)
+  }
+
+  /** As fetchHome, for nobody yet: only where there is room enough for those who wait. */
+  prepareHome(chunk: ChunkAddress): void {
+    const room = this.#cloudMemory.free - this.#cache.settings.chunkSize
+    if (this.#cloudMemory.waiting > 0 || room < limits.cloudBufferBytes / 4) return
+    this.fetchHome(chunk).catch((error: unknown) => {
+      const { ino, index } = chunk
+      this.#logger.debug(`getting chunk ${index} of inode ${ino} ready: ${describe(error)}`)
+    })
   }
 
   /** Since the start, by tier; from the cloud: for readers here, and for peers. */
@@ -94,7 +149,8 @@ export class Fetcher {
       damagedPeerCopies: peers?.damagedCopies ?? 0,
       slowPeerReads: peers?.lostReads ?? 0,
       cloudChunks: this.#cloudChunks,
-      cloudBytes: this.#cloudBytes,
+      cloudRanges: this.#ranges.ranges,
+      cloudBytes: this.#cloudBytes + this.#ranges.bytes,
     }
   }
 
@@ -132,7 +188,9 @@ export class Fetcher {
   async #attempt(ino: number, index: number, ahead: boolean, signal: AbortSignal): Promise<void> {
     const reference = this.#absent(ino, index)
     if (reference === undefined) return
-    using _memory = await this.#memory.acquire(Math.max(1, reference.objectLength), { signal })
+    const weight = Math.max(1, reference.objectLength)
+    using _ahead = ahead ? await this.#aheadMemory.acquire(weight, { signal }) : undefined
+    using _memory = await this.#memory.acquire(weight, { signal })
     const accessed = ahead ? 0 : Date.now()
     const fromCloud = (all: AbortSignal): Promise<Buffer> =>
       this.#fromCloud(ino, reference, accessed, all)

@@ -3,7 +3,7 @@
  * chunks are present, read, and check that the generation still stands; whoever takes bytes away
  * changes the generation first. What is not here is asked for with `Blocked`.
  */
-import { Blocked } from '../base/blocked.ts'
+import { Blocked, takeOutcome } from '../base/blocked.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import { SEEK_DATA, SEEK_HOLE } from '../base/native-calls.ts'
@@ -12,6 +12,7 @@ import type { Need } from './need.ts'
 import type { LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { RememberedInode } from './chunk-memory.ts'
+import type { ChunkRange } from './range-reader.ts'
 
 export class FileReader {
   readonly #cache: NodeCache
@@ -41,24 +42,43 @@ export class FileReader {
       : shared.withInode(ino, () => this.#cache.sizeOf(ino))
     const length = Math.min(target.length, size - offset)
     if (length <= 0) return 0
-    this.#requirePresent(ino, offset, length, locked)
+    const range = this.#requirePresent(ino, offset, length, locked)
     const wanted = target.subarray(0, length)
-    wanted.fill(0, files.read(ino, wanted, offset))
+    wanted.fill(0, range ? 0 : files.read(ino, wanted, offset))
+    if (range) wanted.set(range.data.subarray(0, length))
     return length
   }
 
-  #requirePresent(ino: number, offset: number, length: number, locked: boolean): void {
+  /** What came from elsewhere for this read, instead of from the backing file. */
+  #requirePresent(
+    ino: number,
+    offset: number,
+    length: number,
+    locked: boolean,
+  ): ChunkRange | undefined {
     const { chunkSize } = this.#cache.settings
     const known = this.#cache.memory.of(ino)
     const first = Math.floor(offset / chunkSize)
     const last = Math.floor((offset + length - 1) / chunkSize)
     for (let index = first; index <= last; index++) {
       if (known.present.has(index)) continue
-      if (!this.#isPresent(ino, index, known, locked)) {
-        const need: Need = { kind: 'chunks', ino, first: index, last, reading: true }
-        throw new Blocked(need)
-      }
+      if (this.#isPresent(ino, index, known, locked)) continue
+      const range = first === last ? this.#takeRange(ino, index, offset, locked) : undefined
+      if (range) return range
+      const need: Need =
+        first === last
+          ? { kind: 'bytes', ino, offset, length }
+          : { kind: 'chunks', ino, first: index, last, reading: true }
+      throw new Blocked(need)
     }
+    return undefined
+  }
+
+  /** Of the content that is committed now. */
+  #takeRange(ino: number, index: number, offset: number, locked: boolean): ChunkRange | undefined {
+    const range = takeOutcome(rangeKey(ino, index))?.value as ChunkRange | undefined
+    const isCurrent = range?.id === this.#validReference(ino, index, locked)?.id
+    return isCurrent && range?.offset === offset ? range : undefined
   }
 
   #isPresent(ino: number, index: number, known: RememberedInode, locked: boolean): boolean {
@@ -136,6 +156,11 @@ export class FileReader {
     }
     return size
   }
+}
+
+/** Names the bytes that a read of a chunk was given. */
+export function rangeKey(ino: number, index: number): string {
+  return `range ${ino}/${index}`
 }
 
 /** The committed chunk at an index as far as it still holds; under the inode's lock. */

@@ -3,6 +3,8 @@ import type { RequestIdentity } from '../base/current-request.ts'
 export type Need =
   /** Chunks `first` to `last` of an inode have to be fetched. */
   | { kind: 'chunks'; ino: number; first: number; last: number; reading: boolean }
+  /** These bytes of an inode, within one chunk, have to come, with the chunk or without. */
+  | { kind: 'bytes'; ino: number; offset: number; length: number }
   /** The disk has to take so many bytes more. */
   | { kind: 'space'; bytes: number }
   /** So many bytes more may be written only when older ones are durable. */

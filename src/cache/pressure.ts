@@ -9,6 +9,7 @@ import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import type { Evictor } from './evictor.ts'
 import type { Fetcher } from './fetcher.ts'
+import { rangeKey } from './file-reader.ts'
 import type { FileCommitter } from './file-committer.ts'
 import type { Need } from './need.ts'
 import type { NodeCache } from './node-cache.ts'
@@ -60,6 +61,8 @@ export class Pressure {
       case 'chunks':
         await this.#fetch(need, signal)
         break
+      case 'bytes':
+        return await this.#bytes(need, signal)
       case 'space':
         await uploader.hurried(() => this.#space(need.bytes, signal))
         break
@@ -93,6 +96,27 @@ export class Pressure {
     if (need.reading) readahead.seen(need.ino, need.last)
     await this.#loosen(signal)
     await fetcher.fetch(need.ino, need.first, need.last, signal)
+  }
+
+  /** The chunk, or at first only what is asked for of it. */
+  async #bytes(
+    { ino, offset, length }: Need & { kind: 'bytes' },
+    signal?: AbortSignal,
+  ): Promise<Outcome | undefined> {
+    const { fetcher, readahead, cache } = this.#parts
+    const { chunkSize } = cache.settings
+    const index = Math.floor(offset / chunkSize)
+    const follows = readahead.seen(ino, index, offset - index * chunkSize)
+    // Whoever goes on wants the whole chunk, which other nodes get for all.
+    if (!follows || fetcher.nodes === 1) {
+      const reading = fetcher.readRange(ino, offset, length, signal)
+      if (follows) readahead.fetch(ino, index)
+      const value = await reading
+      if (value) return { key: rangeKey(ino, index), value }
+    }
+    await this.#loosen(signal)
+    await fetcher.fetch(ino, index, index, signal)
+    return undefined
   }
 
   /** Until enough of the cache can be evicted, as long as the cloud takes what cannot. */

@@ -65,12 +65,13 @@ export class CacheCore {
     this.view = new RemoteView({ remote, tree, copies, queue, counters, settings, onChange })
     const { view } = this
     const log = new ChangeLog(tree, queue, counters)
-    this.memory = new CacheMemory(tree, log, queue, locks)
+    this.memory = new CacheMemory(tree, log, locks)
     const onDirty = (entry: Entry): Promise<void> => log.dirty(entry)
     this.names = new CachedNames({ local, remote, tree, view, copies, locks, queue, log, now })
     const { names } = this
     this.files = new CachedFiles({
       ...{ local, tree, names, copies, locks, log, blockBytes, now, onDirty },
+      syncJournal: () => this.memory.sync(),
     })
     if (settings.journal === false) return
     const parts = { local, tree, copies, log, blockBytes, now }

@@ -178,6 +178,8 @@ export class CacheFS extends PortableFileSystem {
     this.#isClosed = true
     const { queue, memory, settings } = this.#core
     await this.#core.ready()
+    // What failed gets its last chance: the remote may be back since.
+    queue.retryNow()
     const cut = await queue.idle(options).then(
       () => undefined,
       (error: unknown) => error,

@@ -7,6 +7,7 @@ import type { FileSystem } from '../filesystem/file-system.ts'
 import { SubFS } from '../filesystem/sub-fs.ts'
 import { limits } from '../limits.ts'
 import type { CacheLocks } from './cache-locks.ts'
+import { dirtyRecordOf } from './change-log.ts'
 import type { ChangeLog } from './change-log.ts'
 import type { FileKind } from '../filesystem/stats.ts'
 import { NEVER } from './entry.ts'
@@ -18,22 +19,19 @@ import { makeLocalDirectory } from './local-copies.ts'
 import { Recovery } from './recovery.ts'
 import type { RecoveryParts } from './recovery.ts'
 import { RESERVED } from './remote-view.ts'
-import type { WriteQueue } from './write-queue.ts'
 
 export class CacheMemory {
   readonly #tree: EntryTree
   readonly #log: ChangeLog
-  readonly #queue: WriteQueue
   readonly #locks: CacheLocks
   readonly #changed = new Set<Entry>()
   #journal: Journal | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(tree: EntryTree, log: ChangeLog, queue: WriteQueue, locks: CacheLocks) {
+  constructor(tree: EntryTree, log: ChangeLog, locks: CacheLocks) {
     this.#locks = locks
     this.#tree = tree
     this.#log = log
-    this.#queue = queue
   }
 
   async open(place: FileSystem | true, parts: RecoveryParts): Promise<void> {
@@ -43,8 +41,8 @@ export class CacheMemory {
     const { journal, lines } = await Journal.open(files)
     this.#journal = journal
     this.#log.journal = journal
-    journal.snapshot = () => this.#snapshot()
     await new Recovery(parts).run(lines)
+    journal.snapshot = () => this.#snapshot()
   }
 
   /** There is more, or something newer, to be said of its copy. */
@@ -67,6 +65,11 @@ export class CacheMemory {
   async flush(): Promise<void> {
     await this.#flush()
     await this.#journal?.flush()
+  }
+
+  /** ... and the disk has it. */
+  async sync(): Promise<void> {
+    await this.#journal?.sync()
   }
 
   async close(): Promise<void> {
@@ -92,20 +95,16 @@ export class CacheMemory {
     this.#changed.clear()
   }
 
-  /** Not while names are on their way: they were named as they were then. */
-  #snapshot(): JournalLine[] | undefined {
-    if (this.#queue.changes.some(({ kind }) => kind !== 'write')) return undefined
+  /** The tree as it is, and then what is on its way: made already, or about to be. */
+  #snapshot(): JournalLine[] {
     const lines: JournalLine[] = []
     for (const entry of this.#tree.root.all()) {
-      const { dirtyId: id, path, stats, baseEtag } = entry
       const known = linesOf(entry)
       lines.push(...known)
       entry.isRecorded = known.length > 0
-      if (id === undefined) continue
-      const base = baseEtag === undefined ? {} : { baseEtag }
-      lines.push({ begin: { id, kind: 'write', path, stats: stats?.fields ?? null, ...base } })
+      if (entry.dirtyId !== undefined) lines.push({ begin: dirtyRecordOf(entry, entry.dirtyId) })
     }
-    return lines
+    return [...lines, ...this.#log.lines()]
   }
 }
 

@@ -24,7 +24,9 @@ export interface CachedFileParts {
   onDirty: (entry: Entry) => Promise<void>
   /** What was written goes to the remote. */
   onWritten: (entry: Entry) => void
-  change: (entry: Entry, changes: AttributeChanges) => void
+  change: (entry: Entry, changes: AttributeChanges) => Promise<void>
+  /** What was written down of it is on the disk. */
+  syncJournal: () => Promise<void>
 }
 
 export class CachedFile implements OpenFile {
@@ -77,12 +79,13 @@ export class CachedFile implements OpenFile {
   }
 
   async change(changes: AttributeChanges): Promise<void> {
-    this.#parts.change(this.#parts.entry, changes)
+    await this.#parts.change(this.#parts.entry, changes)
   }
 
   async sync(): Promise<void> {
     const { entry, handle } = this.#parts
     await handle.sync()
+    await this.#parts.syncJournal()
     if (entry.isDirty) this.#parts.onWritten(entry)
   }
 

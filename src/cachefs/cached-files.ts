@@ -33,6 +33,7 @@ export interface CachedFilesParts {
   now: () => number
   /** Before an entry is changed that the remote has as it is: for the journal. */
   onDirty: (entry: Entry) => Promise<void>
+  syncJournal: () => Promise<void>
 }
 
 let staged = 0
@@ -96,6 +97,7 @@ export class CachedFiles {
       } catch (error) {
         entry.stats = null
         entry.isDirty = false
+        this.#parts.log.clean(entry)
         throw error
       }
     })
@@ -171,6 +173,7 @@ export class CachedFiles {
       },
       onWritten: (it) => log.write(it),
       change: (it, changes) => names.changeEntry(it, changes),
+      syncJournal: this.#parts.syncJournal,
     })
   }
 
@@ -229,7 +232,7 @@ export class CachedFiles {
     copies.adopt(entry, new LocalCopy(entry, size, blockBytes))
     const { stats } = entry
     log.write(entry)
-    if (options.mode !== undefined) names.changeEntry(entry, { mode: options.mode })
+    if (options.mode !== undefined) await names.changeEntry(entry, { mode: options.mode })
     return stats
   }
 }

@@ -137,6 +137,7 @@ export class CachedNames {
       entry.listedMs = now()
       this.#touchParent(entry)
       log.add({ kind: 'mkdir', path: place, entry })
+      await log.written()
     })
   }
 
@@ -154,6 +155,7 @@ export class CachedNames {
       entry.target = target
       this.#touchParent(entry)
       log.add({ kind: 'symlink', path: place, entry })
+      await log.written()
     })
   }
 
@@ -165,7 +167,7 @@ export class CachedNames {
       using _entry = await locks.entry(entry)
       const place = entry.path
       const id = await log.begin({ kind: 'unlink', path: place })
-      await local.unlink(place).catch(ignoreMissing)
+      await log.making(id, () => local.unlink(place).catch(ignoreMissing))
       log.supersede(entry)
       log.clean(entry)
       copies.abandon(entry)
@@ -191,6 +193,7 @@ export class CachedNames {
         const place = entry.path
         await local.rm(place, { recursive: true, force: true }).catch(ignoreMissing)
         log.add({ kind: 'rmdir', path: place, entry: this.#vacate(entry) })
+        await log.written()
         return true
       })
       if (isDone) return
@@ -223,9 +226,11 @@ export class CachedNames {
     const { tree, log, copies, local } = this.#parts
     const [path, to] = [entry.path, target.entry.path]
     const id = await log.begin({ kind: 'rename', path, to, baseEtag: entry.baseEtag ?? null })
-    await local.rm(to, { recursive: true, force: true }).catch(ignoreMissing)
-    await makeLocalDirectory(local, parentOf(to))
-    await local.rename(path, to).catch(ignoreMissing)
+    await log.making(id, async () => {
+      await makeLocalDirectory(local, parentOf(to))
+      await local.rm(to, { recursive: true, force: true }).catch(ignoreMissing)
+      await local.rename(path, to).catch(ignoreMissing)
+    })
     log.supersede(target.entry)
     log.clean(target.entry)
     copies.abandon(target.entry)
@@ -250,14 +255,16 @@ export class CachedNames {
     const entry = await this.find(path, options)
     using _names = await this.#parts.locks.shareNames(options)
     using _entry = await this.#parts.locks.entry(entry, options)
-    this.changeEntry(entry, changes)
+    await this.changeEntry(entry, changes)
   }
 
-  changeEntry(entry: Entry, changes: AttributeChanges): void {
+  async changeEntry(entry: Entry, changes: AttributeChanges): Promise<void> {
     const { remote, log } = this.#parts
     const given = Object.entries(changes).filter(([, value]) => value !== undefined)
     entry.alter({ ...Object.fromEntries(given), etag: entry.stats?.etag })
-    if (!entry.isDetached && remote.features.attributes) log.attributes(entry, changes)
+    if (entry.isDetached || !remote.features.attributes) return
+    log.attributes(entry, changes)
+    await log.written()
   }
 
   newFileStats(mode: number): Stats {

@@ -7,7 +7,7 @@ import type { CacheCounters } from './cache-counters.ts'
 import type { Change } from './change.ts'
 import type { Entry } from './entry.ts'
 import type { EntryTree } from './entry-tree.ts'
-import type { ChangeRecord, Journal } from './journal.ts'
+import type { ChangeRecord, Journal, JournalLine, QueuedRecord } from './journal.ts'
 import type { WriteQueue } from './write-queue.ts'
 
 /** Without its number, unless it was begun in the journal already. */
@@ -21,6 +21,8 @@ export class ChangeLog {
   readonly #tree: EntryTree
   readonly #queue: WriteQueue
   readonly #counters: CacheCounters
+  /** Begun, and not made here yet: the tree is as it was before. */
+  readonly #unmade = new Map<number, ChangeRecord>()
   journal: Journal | undefined
   /** The last number given to a change. */
   lastId = 0
@@ -34,19 +36,39 @@ export class ChangeLog {
   /** Before it is made here, where half of it done would lose something. */
   async begin(change: Omit<ChangeRecord, 'id'>): Promise<number> {
     const id = ++this.lastId
-    await this.journal?.add({ begin: { ...change, id } })
+    const begin = { ...change, id }
+    this.#unmade.set(id, begin)
+    await this.making(id, async () => {
+      await this.journal?.add({ begin })
+    })
     return id
+  }
+
+  /** Makes on the local side what was begun; where that fails, nothing was changed. */
+  async making(id: number, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      this.#unmade.delete(id)
+      this.journal?.note({ undone: id })
+      throw error
+    }
+  }
+
+  /** Changes of names that are begun or on their way, for a journal that is written anew. */
+  lines(): JournalLine[] {
+    const changes = this.#queue.changes.filter(({ kind }) => kind !== 'write')
+    return [
+      ...changes.map((change) => ({ queued: queuedRecordOf(change) })),
+      ...[...this.#unmade.values()].map((begin) => ({ begin })),
+    ]
   }
 
   /** Content is about to change that the remote has, or does not know of. */
   async dirty(entry: Entry): Promise<void> {
     if (this.journal === undefined || entry.dirtyId !== undefined || entry.isDetached) return
-    const { path, baseEtag, stats } = entry
     entry.dirtyId = ++this.lastId
-    const fields = { stats: stats?.fields ?? null }
-    const base = baseEtag === undefined ? {} : { baseEtag }
-    const begin: ChangeRecord = { id: entry.dirtyId, kind: 'write', path, ...fields, ...base }
-    await this.journal.add({ begin })
+    await this.journal.add({ begin: dirtyRecordOf(entry, entry.dirtyId) })
   }
 
   /** Its content is not on its way any more. */
@@ -55,9 +77,23 @@ export class ChangeLog {
     entry.dirtyId = undefined
   }
 
+  /** All that was entered so far survives this process. */
+  async written(): Promise<void> {
+    await this.journal?.flush()
+  }
+
   end(change: Change): void {
+    if (this.#unmade.delete(change.id)) this.journal?.note({ made: change.id })
     if (change.kind !== 'write') this.journal?.note({ end: change.id })
     else if (!change.entry.isDirty) this.clean(change.entry)
+    this.#restate(change.entry)
+    if (change.kind === 'rename') this.#restate(change.left)
+  }
+
+  /** What waits to be sent builds on another version of the remote's than was written down. */
+  #restate(entry: Entry): void {
+    if (entry.dirtyId === undefined || entry.isDetached) return
+    this.journal?.note({ begin: dirtyRecordOf(entry, entry.dirtyId) })
   }
 
   add(change: New): void {
@@ -69,6 +105,7 @@ export class ChangeLog {
       this.#tree.touch(change.left)
     }
     const { id = ++this.lastId } = change
+    this.#unmade.delete(id)
     const full = { ...change, id }
     if (change.id !== undefined) this.journal?.note({ made: id })
     else if (change.kind !== 'write') this.journal?.note({ begin: recordOf(full) })
@@ -108,6 +145,23 @@ export class ChangeLog {
   isOnlyHere(entry: Entry): boolean {
     return entry.baseEtag === null && !this.#queue.has(entry.path)
   }
+}
+
+/** Content that the remote does not have yet. */
+export function dirtyRecordOf({ path, stats, baseEtag }: Entry, id: number): ChangeRecord {
+  const base = baseEtag === undefined ? {} : { baseEtag }
+  return { id, kind: 'write', path, stats: stats?.fields ?? null, ...base }
+}
+
+function queuedRecordOf(change: Change): QueuedRecord {
+  const record = { ...recordOf(change), at: placeOf(change.entry) }
+  if (change.kind !== 'rename') return record
+  const { left, isDirectory } = change
+  return { ...record, leftAt: placeOf(left), isDirectory }
+}
+
+function placeOf(entry: Entry): string | null {
+  return entry.isDetached ? null : entry.path
 }
 
 function recordOf(change: Change): ChangeRecord {

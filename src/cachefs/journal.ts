@@ -5,12 +5,17 @@
  * believed.
  *
  *     begin  a change is about to be made here     made   it has been made here
- *     end    the remote has it, or never will      copy   what there is of a file
- *     name   what is known without a copy of it    listed all names of a directory
- *     gone   nothing is known of it any more
+ *     undone it could not be made here             end    the remote has it, or never will
+ *     copy   what there is of a file               name   what is known without a copy of it
+ *     listed all names of a directory              gone   nothing is known of it any more
+ *     queued it was made before the lines above were written, and has to reach the remote
+ *
+ * A journal that has grown is written anew: what is known, then what is on its way. So it is as
+ * large as these two are, and not as all that ever happened.
  *
  * Invariants: lines are in the order in which things happened; who waits for `begin` knows that the
- * machine has the line (not that its disk has: for that there is `sync`).
+ * machine has the line (not that its disk has: for that there is `sync`); what could not be written
+ * comes before what is written next, or is part of a journal that is written anew.
  */
 import { codeOf } from '../base/fs-error.ts'
 import type { FileHandle } from '../filesystem/file-handle.ts'
@@ -56,9 +61,18 @@ export interface ChangeRecord {
   changes?: object
 }
 
+/** A change of names, and where what it is about is by now; null: it has no name any more. */
+export interface QueuedRecord extends ChangeRecord {
+  at: string | null
+  leftAt?: string | null
+  isDirectory?: boolean
+}
+
 export type JournalLine =
   | { begin: ChangeRecord }
+  | { queued: QueuedRecord }
   | { made: number }
+  | { undone: number }
   | { end: number }
   | { copy: CopyRecord }
   | { name: NameRecord }
@@ -66,89 +80,152 @@ export type JournalLine =
   | { gone: string }
 
 const NAME = '/journal'
+const NEXT = '/journal.new'
+const NEWLINE = 10
 const encoder = new TextEncoder()
+const decoder = new TextDecoder()
 
 export class Journal {
   readonly #files: FileSystem
   #handle: FileHandle
+  /** What it holds that is whole, and what it held when this process last wrote it anew. */
   #bytes: number
-  #keptBytes: number
-  /** All that is to be said, as of now; undefined while it cannot be said any shorter. */
-  snapshot: () => JournalLine[] | undefined = () => undefined
+  #keptBytes = 0
+  /** A write failed, and may have left part of itself behind. */
+  #isTorn = false
+  /** More was to be said than is kept while nothing can be written: it is to be written anew. */
+  #isBehind = false
   #waiting: Uint8Array[] = []
   #writing: Promise<void> = Promise.resolve()
-  #failure: unknown
+  /** All that is to be said, as of now; undefined until what was said last time is taken in. */
+  snapshot: (() => JournalLine[]) | undefined
 
   private constructor(files: FileSystem, handle: FileHandle, bytes: number) {
     this.#files = files
     this.#handle = handle
     this.#bytes = bytes
-    this.#keptBytes = bytes
   }
 
   /** The lines of last time, and the journal to go on with. */
   static async open(files: FileSystem): Promise<{ journal: Journal; lines: JournalLine[] }> {
-    const text = await files.readFile(NAME, 'utf8').catch((error: unknown) => {
-      if (codeOf(error) === 'ENOENT') return ''
+    const bytes = await files.readFile(NAME).catch((error: unknown) => {
+      if (codeOf(error) === 'ENOENT') return new Uint8Array(0)
       throw error
     })
-    const lines = parse(text)
+    const { lines, length } = parse(bytes)
     const handle = await files.open(NAME, 'a', 0o600)
-    return { journal: new Journal(files, handle, text.length), lines }
+    // What is written from here on must not stand behind something that is not believed.
+    if (length < bytes.length) await handle.truncate(length)
+    return { journal: new Journal(files, handle, length), lines }
   }
 
   /** Resolves when the machine has it. */
   async add(line: JournalLine): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure as Error
-    const bytes = encode(line)
-    this.#bytes += bytes.length
-    this.#waiting.push(bytes)
+    this.#waiting.push(encode(line))
     await this.flush()
   }
 
-  /** As `add`, for what nobody has to wait for. */
+  /** As `add`, for what nobody has to wait for: what could not be written goes with the next. */
   note(line: JournalLine): void {
-    this.add(line).catch((error: unknown) => {
-      this.#failure = error
-    })
+    this.add(line).catch(() => undefined)
   }
 
   async flush(): Promise<void> {
-    this.#writing = this.#writing.then(() => this.#write())
-    await this.#writing
+    await this.#inTurn(() => this.#write())
+  }
+
+  /** The disk has all that was said so far. */
+  async sync(): Promise<void> {
+    await this.#inTurn(async () => {
+      await this.#write()
+      await this.#handle.sync()
+    })
   }
 
   async close(): Promise<void> {
-    await this.flush()
-    await this.#handle.sync()
+    await this.sync()
     await this.#handle.close()
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    this.#writing = this.#writing.then(work, work)
+    await this.#writing
   }
 
   async #write(): Promise<void> {
+    const { snapshot } = this
+    if (this.#isBehind && snapshot !== undefined) {
+      await this.#rewrite(snapshot)
+      return
+    }
+    if (this.#waiting.length === 0) return
+    if (this.#isTorn) await this.#handle.truncate(this.#bytes)
     const parts = this.#waiting
-    if (parts.length === 0) return
     this.#waiting = []
-    for (const part of parts) await this.#handle.write(part)
-    if (this.#bytes > 2 * this.#keptBytes + limits.cacheJournalSlackBytes) await this.#rewrite()
+    try {
+      this.#isTorn = true
+      const bytes = joined(parts)
+      await this.#handle.write(bytes)
+      this.#isTorn = false
+      this.#bytes += bytes.length
+    } catch (error) {
+      this.#waiting = [...parts, ...this.#waiting]
+      this.#isBehind = sizeOf(this.#waiting) > limits.cacheJournalSlackBytes
+      throw error
+    }
+    const isShort = this.#bytes <= 2 * this.#keptBytes + limits.cacheJournalSlackBytes
+    if (isShort || snapshot === undefined) return
+    // Where there is no room for a new one the old one serves, and grows by as much again.
+    await this.#rewrite(snapshot).catch(() => {
+      this.#keptBytes = this.#bytes
+    })
   }
 
-  async #rewrite(): Promise<void> {
-    const lines = this.snapshot()
-    if (lines === undefined) return
+  async #rewrite(snapshot: () => JournalLine[]): Promise<void> {
     // What is waiting to be written is in the snapshot already.
+    const before = this.#waiting
     this.#waiting = []
-    const parts = lines.map((line) => encode(line))
-    const next = `${NAME}.new`
-    const handle = await this.#files.open(next, 'w', 0o600)
-    for (const part of parts) await handle.write(part)
-    await handle.sync()
-    await handle.close()
-    await this.#files.rename(next, NAME)
-    await this.#handle.close()
-    this.#handle = await this.#files.open(NAME, 'a', 0o600)
-    for (const part of this.#waiting.splice(0)) await this.#handle.write(part)
-    this.#bytes = this.#keptBytes = parts.reduce((sum, part) => sum + part.length, 0)
+    try {
+      const bytes = joined(snapshot().map((line) => encode(line)))
+      const old = this.#handle
+      this.#handle = await this.#replace(bytes)
+      this.#bytes = this.#keptBytes = bytes.length
+      this.#isTorn = this.#isBehind = false
+      await old.close()
+    } catch (error) {
+      this.#waiting = this.#isBehind ? [] : [...before, ...this.#waiting]
+      throw error
+    }
   }
+
+  /** The handle is of the new file before that has the name: nothing is said to neither. */
+  async #replace(bytes: Uint8Array): Promise<FileHandle> {
+    await this.#files.rm(NEXT, { force: true })
+    const handle = await this.#files.open(NEXT, 'ax', 0o600)
+    try {
+      await handle.write(bytes)
+      await handle.sync()
+      await this.#files.rename(NEXT, NAME)
+      return handle
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+}
+
+function sizeOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0)
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(sizeOf(parts))
+  let at = 0
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
 }
 
 function encode(line: JournalLine): Uint8Array {
@@ -156,13 +233,17 @@ function encode(line: JournalLine): Uint8Array {
   return encoder.encode(`${crcOf(text)} ${text}\n`)
 }
 
-function parse(text: string): JournalLine[] {
+/** Lines up to the first one that is damaged, and their length. */
+function parse(bytes: Uint8Array): { lines: JournalLine[]; length: number } {
   const lines: JournalLine[] = []
-  for (const line of text.split('\n')) {
+  let length = 0
+  for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, length)) {
+    const line = decoder.decode(bytes.subarray(length, end))
     const at = line.indexOf(' ')
     const json = line.slice(at + 1)
     if (at < 0 || crcOf(json) !== line.slice(0, at)) break
     lines.push(JSON.parse(json) as JournalLine)
+    length = end + 1
   }
-  return lines
+  return { lines, length }
 }

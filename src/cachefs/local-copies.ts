@@ -142,12 +142,30 @@ export class LocalCopies {
   }
 
   async #fetch(copy: LocalCopy, block: number, signal: AbortSignal): Promise<void> {
-    const { locks, counters } = this.#parts
     const { entry } = copy
     if (entry === undefined || entry.isDetached) throw failure('ESTALE', 'read', entry?.path)
     const range = copy.range(block)
     const data = await this.#ask(copy, entry, range, signal)
-    counters.fetchedBytes += data.length
+    this.#parts.counters.fetchedBytes += data.length
+    try {
+      await this.#put(copy, entry, block, data, signal)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOSPC') throw error
+      // The disk is full: what can be fetched again makes room.
+      await this.#evict(this.#bytes - Math.max(this.#bytes / 10, 4 * data.length))
+      await this.#put(copy, entry, block, data, signal)
+    }
+  }
+
+  async #put(
+    copy: LocalCopy,
+    entry: Entry,
+    block: number,
+    data: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { locks } = this.#parts
+    const range = copy.range(block)
     using _names = await locks.shareNames({ signal })
     using _entry = await locks.entry(entry, { signal })
     if (copy.has(block)) return
@@ -229,10 +247,10 @@ export class LocalCopies {
     })
   }
 
-  async #evict(): Promise<void> {
-    const { locks, local, counters, maxBytes } = this.#parts
+  async #evict(toBytes = this.#parts.maxBytes): Promise<void> {
+    const { locks, local, counters } = this.#parts
     for (const copy of [...this.#used.keys()]) {
-      if (this.#bytes <= maxBytes) return
+      if (this.#bytes <= toBytes) return
       const { entry } = copy
       if (entry === undefined || entry.isPinned || copy.users > 0) continue
       using _names = await locks.shareNames()

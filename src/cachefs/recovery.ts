@@ -10,10 +10,16 @@ import type { FileSystem } from '../filesystem/file-system.ts'
 import { Stats } from '../filesystem/stats.ts'
 import type { ChangeLog } from './change-log.ts'
 import type { Change } from './change.ts'
-import { NEVER } from './entry.ts'
-import type { Entry } from './entry.ts'
+import { Entry, NEVER } from './entry.ts'
 import type { EntryTree } from './entry-tree.ts'
-import type { ChangeRecord, CopyRecord, JournalLine, ListedRecord, NameRecord } from './journal.ts'
+import type {
+  ChangeRecord,
+  CopyRecord,
+  JournalLine,
+  ListedRecord,
+  NameRecord,
+  QueuedRecord,
+} from './journal.ts'
 import { makeLocalDirectory } from './local-copies.ts'
 import type { LocalCopies } from './local-copies.ts'
 import { LocalCopy } from './local-copy.ts'
@@ -27,11 +33,9 @@ export interface RecoveryParts {
   now: () => number
 }
 
-type Pending = Omit<Change, 'id'> & { id: number }
-
 export class Recovery {
   readonly #parts: RecoveryParts
-  readonly #pending = new Map<number, Pending>()
+  readonly #pending = new Map<number, Change>()
   /** Files that were changed, by the number of that change. */
   readonly #dirty = new Map<number, Entry>()
   readonly #copies = new Map<Entry, LocalCopy>()
@@ -44,13 +48,16 @@ export class Recovery {
 
   async run(lines: readonly JournalLine[]): Promise<void> {
     for (const line of lines) this.#apply(line)
-    for (const record of this.#unmade.values()) await this.#makeUp(record)
+    for (const record of this.#unmade.values()) {
+      this.#made(record.id)
+      await this.#makeUp(record)
+    }
     for (const [entry, copy] of this.#copies) await this.#checkCopy(entry, copy)
     for (const entry of this.#dirty.values()) await this.#checkDirty(entry)
     const { log } = this.#parts
     // The numbers are in the journal already; the queue takes them in their order.
     const changes = [...this.#pending.values()].sort((a, b) => a.id - b.id)
-    for (const change of changes) log.add(change as Change)
+    for (const change of changes) log.add(change)
     for (const entry of this.#dirty.values()) if (entry.isDirty) log.write(entry)
   }
 
@@ -59,12 +66,11 @@ export class Recovery {
     else if ('name' in line) this.#name(line.name)
     else if ('listed' in line) this.#listed(line.listed)
     else if ('gone' in line) this.#forget(this.#parts.tree.find(line.gone))
-    else if ('made' in line) this.#unmade.delete(line.made)
+    else if ('made' in line) this.#made(line.made)
     else if ('end' in line) this.#end(line.end)
-    else {
-      this.#parts.log.lastId = Math.max(this.#parts.log.lastId, line.begin.id)
-      this.#begin(line.begin)
-    }
+    else if ('queued' in line) this.#queued(line.queued)
+    else if ('begin' in line) this.#begin(line.begin)
+    else this.#unmade.delete(line.undone)
   }
 
   #copy({ path, stats, baseEtag, etag, validatedMs, present, blockBytes }: CopyRecord): void {
@@ -103,7 +109,7 @@ export class Recovery {
     const pending = new Set<Entry | undefined>()
     for (const change of this.#pending.values()) {
       pending.add(change.entry)
-      if ('left' in change) pending.add((change as { left?: Entry }).left)
+      if (change.kind === 'rename') pending.add(change.left)
     }
     const kinds = new Map(names)
     for (const child of directory.children.values()) {
@@ -132,6 +138,7 @@ export class Recovery {
 
   #begin(record: ChangeRecord): void {
     const { id, kind, path } = record
+    this.#number(id)
     const known = this.#pending.get(id)
     if (known?.kind === 'attributes') {
       Object.assign(known, { changes: record.changes })
@@ -150,12 +157,9 @@ export class Recovery {
         return
       }
       case 'rename':
-        this.#unmade.set(id, record)
-        this.#rename(record)
-        return
       case 'unlink':
+        // Lines up to the one that says it was made are about names as they were before.
         this.#unmade.set(id, record)
-        this.#remove(record)
         return
       case 'rmdir':
         this.#remove(record)
@@ -163,6 +167,13 @@ export class Recovery {
       default:
         this.#make(record)
     }
+  }
+
+  #made(id: number): void {
+    const record = this.#unmade.get(id)
+    this.#unmade.delete(id)
+    if (record?.kind === 'rename') this.#rename(record)
+    else if (record !== undefined) this.#remove(record)
   }
 
   #make(record: ChangeRecord): void {
@@ -173,7 +184,7 @@ export class Recovery {
     entry.baseEtag = record.baseEtag
     if (kind === 'mkdir') entry.listedMs = this.#parts.now()
     const changes = record.changes ?? {}
-    this.#pending.set(id, { kind, path, entry, id, changes } as unknown as Pending)
+    this.#pending.set(id, { kind, path, entry, id, changes } as Change)
   }
 
   #remove({ id, kind, path, baseEtag }: ChangeRecord): void {
@@ -183,7 +194,7 @@ export class Recovery {
     tree.detach(before)
     const entry = this.#absent(path)
     entry.baseEtag = before.baseEtag ?? baseEtag
-    this.#pending.set(id, { kind, path, entry, id })
+    this.#pending.set(id, { kind, path, entry, id } as Change)
   }
 
   #rename(record: ChangeRecord): void {
@@ -198,7 +209,39 @@ export class Recovery {
     const left = this.#absent(path)
     const isDirectory = entry.children.size > 0 || entry.isDirectory
     const change = { kind: 'rename', path, to, entry, left, isDirectory, id }
-    this.#pending.set(id, change as unknown as Pending)
+    this.#pending.set(id, change as Change)
+  }
+
+  /** It was made before, and the tree is as that left it. */
+  #queued({ id, kind, path, to, target, at, leftAt, isDirectory, ...record }: QueuedRecord): void {
+    this.#number(id)
+    const { baseEtag, changes = {} } = record
+    const isGone = kind === 'unlink' || kind === 'rmdir'
+    const entry = isGone ? this.#gone(at, baseEtag) : this.#placed(at)
+    if (kind === 'symlink') entry.target = target ?? ''
+    const rename = leftAt === undefined ? {} : { to, isDirectory, left: this.#gone(leftAt) }
+    this.#pending.set(id, { kind, path, entry, id, changes, ...rename } as Change)
+  }
+
+  #placed(at: string | null): Entry {
+    if (at !== null) return this.#entry(at)
+    const lost = new Entry('', undefined)
+    lost.isDetached = true
+    return lost
+  }
+
+  /** What stands for a name that was taken away, unless something has it again. */
+  #gone(at: string | null, baseEtag?: string | null): Entry {
+    const entry = this.#placed(at)
+    if (entry.stats !== undefined) return entry
+    if (at !== null) this.#absent(at)
+    entry.baseEtag = baseEtag
+    return entry
+  }
+
+  /** Numbers go on where they ended: none names two changes of one journal. */
+  #number(id: number): void {
+    this.#parts.log.lastId = Math.max(this.#parts.log.lastId, id)
   }
 
   #end(id: number): void {
@@ -208,15 +251,17 @@ export class Recovery {
       entry.dirtyId = undefined
       this.#forget(entry)
     }
-    const made = this.#pending.get(id)?.entry
+    const change = this.#pending.get(id)
+    const made = change?.entry
     if (made !== undefined && made.stats !== null) {
       // Others may have changed it since the remote has it.
       made.validatedMs = NEVER
       made.listedMs = NEVER
     }
+    const gone = change?.kind === 'rename' ? change.left : made
+    if (gone?.stats === null) gone.baseEtag = null
     this.#dirty.delete(id)
     this.#pending.delete(id)
-    this.#unmade.delete(id)
   }
 
   /** It has no name any more, so nothing of it is wanted. */

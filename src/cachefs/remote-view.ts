@@ -60,21 +60,43 @@ export class RemoteView {
       counters.hits++
       return entry
     }
+    const { now, negativeTtlMs } = this.#parts.settings
     const isHidden = name === RESERVED && directory.parent === undefined
     if (isHidden || (entry === undefined && this.isListed(directory))) {
-      const absent = tree.child(directory, name)
-      absent.stats = null
-      absent.baseEtag = null
-      absent.validatedMs = this.#parts.settings.now()
       counters.hits++
-      return absent
+      return this.#absent(directory, name, now())
     }
     const path = childOf(directory.path, name)
-    if (entry === undefined || !isKnown) {
+    if (entry !== undefined && isKnown) {
+      await this.#renew(entry, () => this.#ask(directory, name, path, options))
+    } else {
       counters.misses++
-      await this.#ask(directory, name, path, options)
-    } else await this.#renew(entry, () => this.#ask(directory, name, path, options))
+      try {
+        await this.#ask(directory, name, path, options)
+      } catch (error) {
+        if (entry !== undefined || !this.#servesStale(directory, error)) throw error
+        // Not on the old list: there is none, as far as anybody can tell, until somebody can.
+        counters.stale++
+        return this.#absent(directory, name, now() - negativeTtlMs)
+      }
+    }
     return directory.children.get(name) ?? tree.child(directory, name)
+  }
+
+  #absent(directory: Entry, name: string, validatedMs: number): Entry {
+    const absent = this.#parts.tree.child(directory, name)
+    if (absent.stats !== undefined) return absent
+    absent.stats = null
+    absent.baseEtag = null
+    absent.validatedMs = validatedMs
+    return absent
+  }
+
+  /** What a directory was said to have counts though the remote cannot be asked. */
+  #servesStale({ listedMs }: Entry, error: unknown): boolean {
+    const { ttlMs, staleIfErrorMs } = this.#parts.settings
+    const isAnswer = codeOf(error) === 'ECANCELED' || listedMs === NEVER
+    return !isAnswer && this.#ageMs(listedMs) - ttlMs < staleIfErrorMs
   }
 
   /** Its children are known. */

@@ -131,6 +131,8 @@ export class RemoteWriter {
         }
       case 'rename': {
         await this.#rename(change, signal)
+        // What was made there meanwhile is new to the remote.
+        change.left.baseEtag = null
         return
       }
     }
@@ -169,16 +171,14 @@ export class RemoteWriter {
   ): Promise<void> {
     const { remote, reader, counters, settings } = this.#parts
     const sent = await reader.read(entry, signal, async (content, size) => {
-      const { mode, mtimeMs } = entry.stats ?? {}
-      const isNew = entry.baseEtag == null
-      const bits = isNew && mode !== undefined ? { mode: mode & 0o7777 } : {}
+      const { attributes } = remote.features
+      const { mode, mtimeMs, uid = 0, gid = 0 } = entry.stats ?? {}
+      // What was new here may replace a file there, by a rename: all of it counts.
+      const isTold = mode !== undefined && (attributes || entry.baseEtag == null)
+      const bits = isTold ? { mode: mode & 0o7777 } : {}
       const stats = await remote.replace(path, content, { ...only, ...bits, mtimeMs, size, signal })
       counters.sentBytes += size
-      const { uid = 0, gid = 0 } = entry.stats ?? {}
-      const isOwned =
-        isNew && remote.features.attributes && (uid !== stats.uid || gid !== stats.gid)
-      if (!isOwned) return stats
-      // Given an owner here before the remote had the file.
+      if (!attributes || (uid === stats.uid && gid === stats.gid)) return stats
       await remote.lchown(path, uid, gid, { signal }).catch(ignore('EPERM', 'EOPNOTSUPP'))
       return await remote.lstat(path, { signal })
     })

@@ -25,11 +25,12 @@ program.action(async () => {
     subsystem: 'COORDINATOR',
     options,
     async start(logger) {
+      const { startCoordinator } = await import('./start-coordinator.ts')
+      const running = await startCoordinator(options, { logger })
       if (options.postgres?.hasPassword && program.opts<{ store?: string }>().store) {
         logger.warn('a password on the command line is seen by others: use CACHEFS_STORE instead')
       }
-      const { startCoordinator } = await import('./start-coordinator.ts')
-      return await startCoordinator(options, { logger })
+      return running
     },
     announce: ({ apiUrl }) => console.log(`ready api=${apiUrl}`),
     describe: ({ apiUrl }) => `nodes connect at ${apiUrl}`,

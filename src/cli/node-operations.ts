@@ -218,9 +218,32 @@ export class NodeOperations implements NodeStatus {
 
   async *wait(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine> {
     yield* this.#each(paths, options, async ({ ino, size }) => {
-      await this.#node.durable(ino, options?.signal)
+      await this.#durable(ino, options?.signal)
       return size
     })
+  }
+
+  /** Until the cloud has a file; EIO where some of it is on nodes that stay away. */
+  async #durable(ino: number, signal: AbortSignal | undefined): Promise<void> {
+    const { engine } = this.#node.thread
+    const lost = new AbortController()
+    let sinceMs = Infinity
+    const look = async (): Promise<void> => {
+      const isGone = await isMissing(engine, ino, this.#presence())
+      sinceMs = isGone ? Math.min(sinceMs, performance.now()) : Infinity
+      if (performance.now() - sinceMs < limits.peerSilentMs) return
+      const path = engine.read(pathOf(ino)) ?? `inode ${ino}`
+      const what = 'some of its bytes are only on nodes that are away'
+      const then = 'start them again, or see `cachefs missing` and `cachefs restore`'
+      lost.abort(new FsError('EIO', `${path} cannot become durable: ${what}: ${then}`, { path }))
+    }
+    const looks = setInterval(() => void look().catch(() => undefined), limits.peerSweepMs)
+    try {
+      const both = AbortSignal.any([lost.signal, ...(signal ? [signal] : [])])
+      await this.#node.durable(ino, both)
+    } finally {
+      clearInterval(looks)
+    }
   }
 
   async *warm(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine> {

@@ -43,6 +43,12 @@ function checkName(name: string, syscall: string | undefined): string {
   throw new FsError('ENAMETOOLONG', message, { syscall })
 }
 
+/** Whether a path can have such a name: what others keep may be called otherwise. */
+export function isName(name: string): boolean {
+  if (name === '' || name === '.' || name === '..' || /[/\0]/.test(name)) return false
+  return name.length * 3 <= limits.nameBytes || encoder.encode(name).length <= limits.nameBytes
+}
+
 export function namesOf(path: string): string[] {
   return path === '/' ? [] : path.slice(1).split('/')
 }

@@ -12,7 +12,7 @@ import { failure, failureOf } from './failure.ts'
 import { asBuffer, bytesOf, collect, piecesOf, textOf } from './file-bytes.ts'
 import type { Content, TextEncoding } from './file-bytes.ts'
 import { FileHandle } from './file-handle.ts'
-import { childOf, normalize, parentOf } from './file-path.ts'
+import { childOf, isName, normalize, parentOf } from './file-path.ts'
 import type {
   AttributeChanges,
   CallOptions,
@@ -325,7 +325,7 @@ export abstract class PortableFileSystem implements FileSystem {
     try {
       for await (const entry of this.entries(at, options)) {
         throwIfAborted(options.signal)
-        yield entry
+        if (isName(entry.name)) yield entry
       }
     } catch (error) {
       throw failureOf(error, 'scandir', at)

@@ -1,23 +1,21 @@
 /**
- * The API key of a program, as requests carry it. Compared in constant time: both sides are hashed,
- * so that lengths do not show. Without a key, or with an empty one, every request is let in.
+ * The API key of a program, as requests carry it, compared in constant time. Without a key, or with
+ * an empty one, every request is let in.
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { Secret } from '../base/secret.ts'
 import { HttpError } from './http-error.ts'
 
 export class ApiKey {
-  readonly #digest: Buffer | undefined
+  readonly #secret: Secret | undefined
 
   constructor(key: string | undefined) {
-    this.#digest = key === undefined || key === '' ? undefined : digest(key)
+    this.#secret = key === undefined || key === '' ? undefined : new Secret(key)
   }
 
   /** Throws 401 where the headers do not carry it. */
   check(headers: IncomingHttpHeaders): void {
-    if (this.#digest === undefined) return
-    const given = givenKey(headers)
-    if (typeof given === 'string' && timingSafeEqual(digest(given), this.#digest)) return
+    if (this.#secret === undefined || this.#secret.matches(givenKey(headers))) return
     throw new HttpError(401, 'EACCES', 'send the API key in the header X-API-Key')
   }
 }
@@ -25,8 +23,4 @@ export class ApiKey {
 /** Prometheus, for one, can send a bearer token and no header of its own. */
 function givenKey(headers: IncomingHttpHeaders): unknown {
   return headers['x-api-key'] ?? /^Bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1]
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }

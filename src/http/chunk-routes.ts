@@ -1,7 +1,7 @@
 /**
  * `/api/chunks/{ino}/{index}/{id}`: what nodes give each other. GET answers the bytes of one
  * immutable chunk content, PUT leaves a copy here to be held; both carry the CRC-32 of the body in
- * `X-Chunk-CRC32`.
+ * `X-Chunk-CRC32`. POST says that it will be asked for.
  *
  * Invariants: numbers are numbers before anything is looked up by them; no more of the bodies is in
  * memory than the limits say; what is refused changes nothing.
@@ -55,6 +55,12 @@ const PUT_SCHEMA = {
   },
 } as const
 
+const POST_SCHEMA = {
+  summary: 'Gets a chunk from the cloud for readers to come, where there is room; answers at once',
+  tags: ['peers'],
+  params: PARAMS,
+} as const
+
 /** In a scope of its own: here bodies are bytes, whatever they are called. */
 export function chunkRoutes(app: FastifyInstance, exchange: ChunkExchange): void {
   const outgoing = new Semaphore(limits.peerServeBytes, { maxWaiting: limits.apiConnections })
@@ -67,6 +73,10 @@ export function chunkRoutes(app: FastifyInstance, exchange: ChunkExchange): void
     if (raw.method === 'PUT') raw.headers['content-type'] = 'application/octet-stream'
   })
   app.get(URL, { schema: GET_SCHEMA }, (request, reply) => give(exchange, outgoing, request, reply))
+  app.post(URL, { schema: POST_SCHEMA }, async (request, reply) => {
+    exchange.prepare(addressOf(request))
+    return await reply.code(202).send()
+  })
   app.put(URL, { schema: PUT_SCHEMA }, (request, reply) => hold(exchange, incoming, request, reply))
 }
 

@@ -7,6 +7,8 @@
  *   checksum that was sent along; a failed or aborted write leaves no object that `read` would
  *   give.
  * - `read` answers exactly the object's bytes (or the range), or throws. ENOENT: no such object.
+ * - `readRange`, where there is one, answers bytes that were checked against checksums stored with
+ *   the object; EOPNOTSUPP where it has none: it has to be read whole then.
  * - `delete` of what is not there succeeds.
  * - Every error is an `FsError`: ENOENT (no such object), EACCES (credentials or rights), EINVAL
  *   (a key or range that cannot be), ETIMEDOUT, ECANCELED (aborted), ENOSPC, else EIO; its message
@@ -18,6 +20,7 @@ export interface TierStorage {
   readonly name: string
   /** Whole object, or `length` bytes from `offset`. */
   read(key: string, options?: ReadOptions): Promise<Buffer>
+  readRange?(key: string, options: RangeOptions): Promise<Buffer>
   write(key: string, data: Uint8Array, options?: WriteOptions): Promise<void>
   delete(key: string, options?: CallOptions): Promise<void>
   exists(key: string, options?: CallOptions): Promise<boolean>
@@ -40,6 +43,14 @@ export interface CallOptions {
 export interface ReadOptions extends CallOptions {
   offset?: number | undefined
   length?: number | undefined
+}
+
+export interface RangeOptions extends CallOptions {
+  offset: number
+  /** Above 0. */
+  length: number
+  /** Bytes of the whole object. */
+  size: number
 }
 
 export interface WriteOptions extends CallOptions {

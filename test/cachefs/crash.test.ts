@@ -141,7 +141,15 @@ test('a journal that is damaged is believed up to the damage', async () => {
   await first.readFile('/file')
   await first.close()
   await local.appendFile('/.cachefs/journal', 'deadbeef {"copy":{}}\nrubbish')
-  const second = await CacheFS.open(local, remote, { journal: true })
+  const away = faultyFS(remote)
+  away.fault = down
+  const options = { journal: true, retryBaseMs: 1, attempts: 1 }
+  const second = await CacheFS.open(local, away.files, options)
   assert.equal(second.status('/file').cached, true)
+  await second.writeFile('/new', 'written behind the damage')
   await second.close()
+  const third = await CacheFS.open(local, remote, { journal: true })
+  await third.wait()
+  assert.equal(await remote.readFile('/new', 'utf8'), 'written behind the damage')
+  await third.close()
 })

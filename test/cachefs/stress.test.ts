@@ -1,8 +1,11 @@
 /**
- * Thousands of operations at once, from a seed, on a cache over a remote that is slow and fails now
- * and then. Each worker has names of its own, for which a plain model says at any moment what must
- * be seen; the names lie in directories that all share, and one worker keeps looking at everything.
- * At the end the remote has what the model has.
+ * Thousands of operations at once, from a seed, on a cache over two sides whose calls overtake
+ * each other as the seed has it, and of which the remote fails now and then. Each worker has names
+ * of its own, for which a plain model says at any moment what must be seen; the names lie in
+ * directories that all share; others write into directories while these move, and one keeps
+ * looking at everything. At the end the remote has what the model has.
+ *
+ * A failure names its seed; `CACHEFS_SEED=1234` runs that one.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -14,10 +17,16 @@ import { localFixture, memoryFixture } from '../fixtures/file-system-fixture.ts'
 import type { FileSystemFixture } from '../fixtures/file-system-fixture.ts'
 import { faultyFS } from '../fixtures/faulty-fs.ts'
 import { Random } from '../fixtures/random.ts'
+import { scheduledFS } from '../fixtures/scheduled-fs.ts'
 
 const WORKERS = 8
 const STEPS = 250
 const CHURNS = 60
+const BOXES = 4
+const BOX_WRITERS = 4
+const BOX_FILES = 30
+const SEEDS =
+  process.env['CACHEFS_SEED'] === undefined ? [1, 2] : [Number(process.env['CACHEFS_SEED'])]
 const DIRECTORIES = ['/d0', '/d1', '/d1/deep', '']
 
 type Model = Map<string, string>
@@ -97,13 +106,67 @@ async function churn(files: FileSystem, random: Random, isDone: () => boolean): 
       assert.equal(await files.readFile(`${to}/sub/file`, 'utf8'), String(i))
       await assert.rejects(files.stat(from), { code: 'ENOENT' })
     }
-    for (const path of await files.readdir('/', { recursive: true })) {
+    const names = await files.readdir('/', { recursive: true }).catch(ignore)
+    for (const path of names ?? []) {
       // Others' names may go between the two.
       await files.readFile(`/${path}`).catch((error: unknown) => {
         assert.match(codeOf(error), /ENOENT|EISDIR|ENOTDIR/)
       })
     }
   }
+}
+
+/** Into files that stay open while the directory that they are in gets other names. */
+async function writeInMoving(files: FileSystem, random: Random, id: number): Promise<Model> {
+  const model: Model = new Map()
+  for (let i = 0; i < BOX_FILES; i++) {
+    const name = `${id}-${i}`
+    const opened = await files.open(`/boxes/box${random.below(BOXES)}/${name}`, 'wx+').catch(ignore)
+    // The directory had another name right then.
+    if (opened === undefined) continue
+    await using handle = opened
+    let text = ''
+    for (let part = 0; part < 3; part++) {
+      const piece = `${name}-${part} `.repeat(1 + random.below(200))
+      await handle.write(piece)
+      text += piece
+      const target = Buffer.alloc(text.length + 1)
+      const { bytesRead } = await handle.read(target, 0, target.length, 0)
+      assert.equal(target.toString('utf8', 0, bytesRead), text, name)
+    }
+    model.set(name, text)
+  }
+  return model
+}
+
+function ignore(error: unknown): undefined {
+  assert.equal(codeOf(error), 'ENOENT', String(error))
+}
+
+/** What is in the boxes, wherever they are: each file once. */
+async function inBoxes(files: FileSystem): Promise<Model> {
+  const found: Model = new Map()
+  for (const name of await files.readdir('/boxes', { recursive: true })) {
+    if (!name.includes('/')) continue
+    const own = name.slice(name.indexOf('/') + 1)
+    assert.ok(!found.has(own), `${own} is there twice`)
+    found.set(own, await files.readFile(`/boxes/${name}`, 'utf8'))
+  }
+  return found
+}
+
+async function moveBoxes(files: FileSystem, random: Random, isDone: () => boolean): Promise<void> {
+  while (!isDone()) {
+    const [one, two] = [random.below(BOXES), random.below(BOXES)].map((n) => `/boxes/box${n}`)
+    if (one === two) continue
+    await files.rename(one!, '/boxes/between')
+    await files.rename(two!, one!)
+    await files.rename('/boxes/between', two!)
+  }
+}
+
+const sorted = (pairs: Iterable<[string, string]>): [string, string][] => {
+  return [...pairs].sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
 async function run(
@@ -114,14 +177,13 @@ async function run(
   const local = await open()
   const behind = await open()
   const faults = new Random(seed)
-  const remote = faultyFS(behind.files)
-  remote.fault = async (call) => {
-    for (let i = faults.below(4); i > 0; i--) await new Promise((resolve) => setImmediate(resolve))
+  const remote = faultyFS(scheduledFS(behind.files, faults))
+  remote.fault = (call) => {
     const isChange = !/lstat|list|content|readlink/.test(call)
     return isChange && faults.below(20) === 0 ? new FsError('EIO', 'now and then') : undefined
   }
   const how = { retryBaseMs: 0, attempts: 1000, ...options }
-  const files = new CacheFS(local.files, remote.files, how)
+  const files = new CacheFS(scheduledFS(local.files, faults), remote.files, how)
   for (const directory of DIRECTORIES) await files.mkdir(directory || '/', { recursive: true })
   const models: Model[] = []
   const state = { isDone: false }
@@ -132,10 +194,17 @@ async function run(
     for (let i = 0; i < STEPS; i++) await step(files, model, random, id)
   })
   const churning = churn(files, new Random(seed), () => state.isDone)
-  await Promise.all(workers).finally(() => {
+  for (let box = 0; box < BOXES; box++) {
+    await files.mkdir(`/boxes/box${box}`, { recursive: true })
+  }
+  const writers = Array.from({ length: BOX_WRITERS }, (_, id) => {
+    return writeInMoving(files, new Random(seed * 2000 + id), id)
+  })
+  const moving = moveBoxes(files, new Random(seed), () => state.isDone)
+  const ended = Promise.all([Promise.all(workers), Promise.all(writers)]).finally(() => {
     state.isDone = true
   })
-  await churning
+  const [[, written]] = await Promise.all([ended, churning, moving])
   await files.wait()
   assert.deepEqual(files.errors(), [])
   for (const model of models) {
@@ -144,6 +213,9 @@ async function run(
       assert.equal(await behind.files.readFile(path, 'utf8'), text, `${path} at the remote`)
     }
   }
+  const boxes = sorted(written.flatMap((model) => [...model]))
+  assert.deepEqual(sorted(await inBoxes(files)), boxes)
+  assert.deepEqual(sorted(await inBoxes(behind.files)), boxes)
   const names = async (it: FileSystem): Promise<string[]> => {
     return (await it.readdir('/', { recursive: true })).sort()
   }
@@ -163,7 +235,7 @@ const MANNERS: [string, CacheOptions, () => Promise<FileSystemFixture>][] = [
 ]
 
 for (const [name, options, open] of MANNERS) {
-  for (const seed of [1, 2]) {
+  for (const seed of SEEDS) {
     test(`thousands of interleaved operations, seed ${seed}: ${name}`, () =>
       run(seed, options, open))
   }

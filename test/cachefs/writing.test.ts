@@ -162,6 +162,39 @@ test('the remote is away: work goes on, and all arrives when it is back', async 
   await files.close()
 })
 
+test('new names in a directory whose old list may be served, with the remote away', async () => {
+  let nowMs = Date.now()
+  const ttl = { ttlMs: 1000, staleIfErrorMs: 3_600_000, now: () => nowMs }
+  const { files, behind, remote } = setUp(ttl)
+  await behind.mkdir('/listed')
+  await behind.writeFile('/listed/theirs', 'theirs')
+  await behind.mkdir('/unknown')
+  await files.readdir('/')
+  await files.readdir('/listed')
+  await files.mkdir('/ours')
+  await files.wait()
+  nowMs += 60_000
+  remote.fault = down
+  await assert.rejects(files.stat('/unknown/file'), { code: 'EIO' }, 'nothing is known of it')
+  await assert.rejects(files.stat('/listed/new'), { code: 'ENOENT' })
+  await files.writeFile('/listed/new', 'new', { flag: 'wx' })
+  await files.mkdir('/listed/folder')
+  await files.writeFile('/ours/file', 'ours')
+  await files.rename('/listed/new', '/ours/moved')
+  await assert.rejects(files.mkdir('/listed/theirs'), { code: 'EEXIST' })
+  assert.equal(await files.readFile('/ours/moved', 'utf8'), 'new')
+  await files.wait()
+  remote.fault = () => undefined
+  files.retry()
+  await files.wait()
+  assert.equal(await behind.readFile('/ours/moved', 'utf8'), 'new')
+  assert.deepEqual((await behind.readdir('/listed')).sort(), ['folder', 'theirs'])
+  await behind.writeFile('/listed/later', 'theirs')
+  nowMs += 60_000
+  assert.equal(await files.readFile('/listed/later', 'utf8'), 'theirs', 'asked again')
+  await files.close()
+})
+
 test('what the remote refuses for good is told, and its state counts again', async () => {
   const { files, behind, remote } = setUp()
   await behind.mkdir('/dir')
@@ -203,6 +236,38 @@ for (const [conflict, { file, names }] of Object.entries(OUTCOMES)) {
     await files.close()
   })
 }
+
+for (const conflict of ['local wins', 'remote wins', 'keep both'] as const) {
+  test(`a file that is moved away and made anew is no conflict: ${conflict}`, async () => {
+    const { files, behind, remote } = setUp({ conflict })
+    await behind.writeFile('/log', 'old')
+    assert.equal(await files.readFile('/log', 'utf8'), 'old')
+    const open = gate(remote)
+    await files.rename('/log', '/log.1')
+    await files.writeFile('/log', 'new', { mode: 0o600 })
+    open()
+    await files.wait()
+    assert.equal(files.counters.conflicts, 0)
+    assert.equal(await behind.readFile('/log', 'utf8'), 'new')
+    assert.equal(await behind.readFile('/log.1', 'utf8'), 'old')
+    assert.equal((await behind.stat('/log')).mode & 0o777, 0o600)
+    await files.close()
+  })
+}
+
+test('a new file that replaces another by its name brings its own mode and owner', async () => {
+  const { files, behind } = setUp()
+  await behind.writeFile('/file', 'old', { mode: 0o644 })
+  await files.readFile('/file')
+  await files.writeFile('/file.new', 'new', { mode: 0o600 })
+  await files.chown('/file.new', 12, 34)
+  await files.rename('/file.new', '/file')
+  await files.wait()
+  const { mode, uid, gid } = await behind.stat('/file')
+  assert.deepEqual([mode & 0o777, uid, gid], [0o600, 12, 34])
+  assert.equal(await behind.readFile('/file', 'utf8'), 'new')
+  await files.close()
+})
 
 test('a file that is written all the time arrives in states that it was in', async () => {
   const { files, behind, remote } = setUp()

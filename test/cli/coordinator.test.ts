@@ -72,6 +72,7 @@ describe('bin/coordinator', () => {
     const { status, stderr } = await coordinator.ended
     assert.equal(status, 0, stderr)
     assert.doesNotMatch(stderr, /secret/)
+    assert.match(stderr, /use CACHEFS_STORE instead/)
     await refused(
       ['-port', '0', '-data', join(home, 'away'), '-store', 'postgres://u:secret@127.0.0.1:1/d'],
       /postgres:\/\/u@127\.0\.0\.1:1\/d is away/,

@@ -156,6 +156,9 @@ test('what peers have outlives the writer and its disk', { timeout: 180_000 }, a
     assert.equal(sum(readFileSync(join(cluster.mount(node), 'changed'))), sum(before))
   }
   assert.deepEqual(cachefs(cluster, 2, 'missing'), [1, '/only here  5 B: no node has it\n'])
+  const [waited, why] = cachefs(cluster, 1, 'wait', '/only here')
+  assert.equal(waited, 1, 'a wait for what is lost ends')
+  assert.match(why, /\/only here cannot become durable: .* are away/)
   for (const path of ['/only here', '/p1/f0']) {
     assert.equal(cachefs(cluster, 1, 'restore', path)[0], 1)
   }

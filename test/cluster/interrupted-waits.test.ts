@@ -60,7 +60,7 @@ test('the cloud away: a cold read waits, interruptibly, then EIO', LIMIT, async 
 })
 
 for (const what of ['node', 'daemon'] as const) {
-  // The kernel's wait for a page that is being read, by a thread of the daemon, outlives the daemon.
+  // A thread of the daemon waits in the kernel for a page that is being read: it outlives it.
   test(`a ${what} killed while it reads what has changed: an error, no hang`, LIMIT, async () => {
     const name = `changing-${what}`
     await writeFile(path(0, name), CONTENT)

@@ -9,12 +9,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { crc32 } from 'node:zlib'
-import { configureLogging } from '../../src/base/logger.ts'
+import { configureLogging, loggerOf } from '../../src/base/logger.ts'
 import { CLEAN, PENDING } from '../../src/cache/node-database.ts'
 import { chunkKey } from '../../src/cache/object-key.ts'
+import { Readahead } from '../../src/cache/readahead.ts'
 import type { Peer } from '../../src/tiers/peers/peer-directory.ts'
 import { FileTier } from '../../src/tiers/cloud/file/file-tier.ts'
 import { CountingTier } from '../fixtures/counting-tier.ts'
+import { eventually } from '../fixtures/eventually.ts'
 import { startFaultProxy } from '../fixtures/fault-proxy.ts'
 import {
   CHUNK_SIZE,
@@ -107,6 +109,34 @@ describe('a cold dataset', () => {
       assert.equal(sum('peerFailures'), 0)
     })
   }
+
+  test('read in order by one node is made ready by the others, once', async () => {
+    await using cluster = await startCluster(3, { cloud, index })
+    const [reader, ...others] = cluster.nodes as [PeerNode, PeerNode, PeerNode]
+    const chunks: Buffer[] = []
+    for (let at = 0; at < 24; at++) chunks.push(await putDurable(1, at))
+    const readahead = new Readahead(reader.fetcher, 2, loggerOf('CACHE'))
+    // In order: the window goes up to twice three chunks, of which the reader gets two itself.
+    for (let at = 0; at < 4; at++) {
+      readahead.seen(1, at)
+      await reader.fetcher.fetch(1, at, at)
+    }
+    const has = (node: PeerNode, at: number): boolean =>
+      node.cache.database.chunk(1, at) !== undefined
+    const isReady = (at: number): boolean => {
+      const home = reader.peers.home({ ino: 1, index: at })?.id
+      return has(others.find(({ peer }) => peer.id === home) ?? reader, at)
+    }
+    await eventually('what is ahead is at its homes', () => [4, 5, 6, 7, 8, 9].every(isReady))
+    assert.deepEqual(
+      [6, 7, 8, 9].filter((at) => has(reader, at)),
+      [6, 7, 8, 9].filter((at) => reader.peers.home({ ino: 1, index: at }) === undefined),
+    )
+    assert.equal(cloud.reads, 10)
+    await reader.fetcher.fetch(1, 0, 23)
+    assert.equal(cloud.reads, 24)
+    chunks.forEach((data, at) => assert.ok(reader.bytes(1, at, data.length).equals(data)))
+  })
 
   test('has its chunks spread over all nodes', async () => {
     await using cluster = await startCluster(3, { cloud, index })

@@ -1,6 +1,8 @@
 /** The contract of a file system on existing buckets: real servers, a prefix for every test. */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
+import { HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { AzureFS } from '../../src/filesystem/azure/azure-fs.ts'
 import type { FileSystem } from '../../src/filesystem/file-system.ts'
 import { S3FS } from '../../src/filesystem/s3/s3-fs.ts'
@@ -15,6 +17,7 @@ import { handleTests } from './file-system/handles.ts'
 import { linkTests } from './file-system/links.ts'
 import { nameTests } from './file-system/names.ts'
 
+const MIB = 1024 * 1024
 let prefixes = 0
 
 async function checkLarge(files: FileSystem): Promise<void> {
@@ -66,6 +69,76 @@ describe('the file system contract: AzureFS', () => {
   })
   after(() => server[Symbol.asyncDispose]())
   contract((prefix) => new AzureFS({ ...server.options, prefix }))
+})
+
+test('keys that are no paths: not shown, never lost', async () => {
+  await using azure = await startAzureServer()
+  const keys = ['k/a//b', 'k/both', 'k/both/child', 'k/mark', 'k/mark/', `k/${'n'.repeat(300)}`]
+  const put = async (key: string): Promise<void> => {
+    await azure.container().getBlockBlobClient(key).upload(key, key.length)
+  }
+  for (const key of keys) await put(key)
+  const files = new AzureFS(azure.options)
+  assert.deepEqual((await files.readdir('/k')).sort(), ['a', 'both', 'mark'])
+  assert.deepEqual(await files.readdir('/k/a'), [])
+  assert.equal(await files.readFile('/k/both', 'utf8'), 'k/both')
+  await assert.rejects(files.rmdir('/k/a'), { code: 'ENOTEMPTY' })
+  await files.rename('/k', '/moved')
+  const found: string[] = []
+  for await (const { name } of azure.container().listBlobsFlat()) found.push(name)
+  assert.deepEqual(found.sort(), keys.map((key) => key.replace('k/', 'moved/')).sort())
+})
+
+async function checkCopies(files: FileSystem): Promise<void> {
+  const content = randomBytes(3 * MIB + 5)
+  await files.mkdir('/a folder/deep', { recursive: true })
+  await files.writeFile('/a folder/deep/lärge &', content, { mode: 0o640 })
+  await files.rename('/a folder/deep/lärge &', '/a folder/moved')
+  await files.chmod('/a folder/moved', 0o600)
+  await files.rename('/a folder', '/other')
+  const { mode, size } = await files.stat('/other/moved')
+  assert.deepEqual([mode & 0o777, size], [0o600, content.length])
+  assert.deepEqual(await files.readFile('/other/moved'), content)
+  assert.deepEqual((await files.readdir('/', { recursive: true })).sort(), [
+    'other',
+    'other/deep',
+    'other/moved',
+  ])
+}
+
+describe('an object that is too large to be copied in one request', () => {
+  before(() => void Object.assign(limits, { objectCopyBytes: MIB }))
+  after(() => void Object.assign(limits, { objectCopyBytes: 512 * MIB }))
+
+  test('on S3, in parts; what other tools have said of it stays', async () => {
+    await using s3 = await startS3Server({ lenient: true })
+    const { endpoint, bucket, accessKeyId = '', secretAccessKey = '' } = s3.options
+    const files = new S3FS(s3.options)
+    await checkCopies(files)
+    const client = new S3Client({
+      ...{ endpoint, region: 'us-east-1', forcePathStyle: true },
+      credentials: { accessKeyId, secretAccessKey },
+    })
+    const Bucket = bucket
+    for (const size of [100, 2 * MIB + 1]) {
+      const Metadata = { owner: 'somebody', mode: '33188' }
+      const about = { ContentType: 'image/png', CacheControl: 'max-age=60' }
+      const put = { Bucket, Key: 'picture', Body: randomBytes(size), Metadata, ...about }
+      await client.send(new PutObjectCommand(put))
+      await files.rename('/picture', '/renamed')
+      await files.chmod('/renamed', 0o600)
+      const found = await client.send(new HeadObjectCommand({ Bucket, Key: 'renamed' }))
+      assert.deepEqual([found.ContentType, found.CacheControl], ['image/png', 'max-age=60'])
+      const { owner, mode } = found.Metadata ?? {}
+      assert.deepEqual([owner, Number(mode) & 0o777], ['somebody', 0o600])
+    }
+    client.destroy()
+  })
+
+  test('on Azure, in one request all the same', async () => {
+    await using azure = await startAzureServer()
+    await checkCopies(new AzureFS(azure.options))
+  })
 })
 
 test('a large file goes up in parts and comes back', async () => {

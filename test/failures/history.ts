@@ -9,8 +9,8 @@
  * A read that gives parts of several versions is a violation where no write went on beside it.
  * Where one did, each part has to be of a version that a read of it alone might have given, and
  * the read is `torn`: on one node it is as on any local file system; across nodes it happens when a
- * read waits for a chunk, for instance of a node that is away, and the next version is committed before
- * the wait ends. That is told, not failed.
+ * read waits for a chunk, for instance of a node that is away, and the next version is committed
+ * before the wait ends. That is told, not failed.
  */
 export interface Operation {
   node: number

@@ -4,7 +4,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import { FileServer } from '../../src/filesystem/http/file-server.ts'
 import { HttpFS } from '../../src/filesystem/http/http-fs.ts'
+import { MemoryFS } from '../../src/filesystem/memory/memory-fs.ts'
 
 const TEXT = '0123456789'.repeat(100)
 
@@ -40,3 +42,51 @@ for (const hasRanges of [true, false]) {
     await assert.rejects(files.stat('/a b.txt'), { code: 'EIO' })
   })
 }
+
+test('part of another version is refused, though the server knows no conditions', async () => {
+  const state = { text: 'first version', modifiedMs: 1_700_000_000_000 }
+  const server = createServer(({ method, headers }, reply) => {
+    const [, start = '0', end = ''] = /bytes=(\d+)-(\d*)/.exec(headers.range ?? '') ?? []
+    const part = state.text.slice(Number(start), Number(end) + 1)
+    const about = {
+      'content-length': part.length,
+      'content-range': `bytes ${start}-${end}/${state.text.length}`,
+      'last-modified': new Date(state.modifiedMs).toUTCString(),
+    }
+    const whole = { ...about, 'content-length': state.text.length, 'content-range': '' }
+    reply.writeHead(method === 'HEAD' ? 200 : 206, method === 'HEAD' ? whole : about)
+    reply.end(method === 'HEAD' ? undefined : part)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const files = new HttpFS(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const { etag } = await files.stat('/file')
+  const read = async (): Promise<string> => {
+    const parts: Uint8Array[] = []
+    const range = { start: 0, end: 4, ifMatch: etag }
+    for await (const part of files.content('/file', range)) parts.push(part)
+    return Buffer.concat(parts).toString()
+  }
+  assert.equal(await read(), 'first')
+  Object.assign(state, { text: 'other content', modifiedMs: state.modifiedMs + 5000 })
+  await assert.rejects(read(), { code: 'ESTALE' })
+  server.close()
+  server.closeAllConnections()
+})
+
+test('a FileServer with a key answers who has it', async () => {
+  const memory = new MemoryFS()
+  await memory.writeFile('/file', 'secret')
+  await using server = await FileServer.listen(memory, { apiKey: 'the key' })
+  const options = { operations: true, apiKey: 'the key' }
+  assert.equal(await new HttpFS(server.url, options).readFile('/file', 'utf8'), 'secret')
+  for (const apiKey of [undefined, '', 'another', 'the ke']) {
+    const stranger = new HttpFS(server.url, { operations: true, apiKey })
+    await assert.rejects(stranger.readFile('/file'), { code: 'EACCES' }, apiKey)
+    await assert.rejects(stranger.readdir('/'), { code: 'EACCES' })
+    await assert.rejects(stranger.writeFile('/file', 'x'.repeat(1e6)), { code: 'EACCES' })
+  }
+  assert.equal((await fetch(`${server.url}/file`)).status, 401)
+  assert.equal(await memory.readFile('/file', 'utf8'), 'secret')
+  await assert.rejects(FileServer.listen(memory, { apiKey: '' }), { code: 'EINVAL' })
+})

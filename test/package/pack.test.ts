@@ -1,6 +1,7 @@
 /**
  * The package as users get it: packed from what is in this checkout (in a copy, so that nothing
- * here changes), installed into an empty folder, run, and imported with its types.
+ * here changes), installed into an empty folder, run, imported with its types on every Node that it
+ * is for, and bundled for browsers.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -9,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
+import { build } from 'esbuild-wasm'
 import { withFuse } from '../mount/fuse-scratch.ts'
 
 const run = promisify(execFile)
@@ -21,18 +23,23 @@ const env = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_')),
 )
 
-const MODULE = `import { CacheFS, FsError, MemoryFS } from 'cachefs'
+const MODULE = `import { CacheFS, FileServer, FsError, HttpFS, LocalFS, MemoryFS } from 'cachefs'
 import type { FileSystem, TierStorage } from 'cachefs'
 const error = new FsError('ENOENT', 'no such file', { path: '/a' })
 export const code: 'ENOENT' | string = error.code
 export type Both = FileSystem & TierStorage
 console.log(code, error.errno)
-const remote = new MemoryFS()
-const files: CacheFS = await CacheFS.open(new MemoryFS(), remote, { journal: true })
-await files.writeFile('/file', 'text')
+const behind = new MemoryFS()
+await using server = await FileServer.listen(behind)
+const remote = new HttpFS(server.url, { operations: true })
+const files: CacheFS = await CacheFS.open(new LocalFS('local'), remote, { journal: true })
+await files.mkdir('/directory')
+await files.writeFile('/directory/file', 'text')
+await files.rename('/directory', '/renamed')
 await files.close()
-console.log(await remote.readFile('/file', 'utf8'))
+console.log(await behind.readFile('/renamed/file', 'utf8'), process.version.split('.')[0])
 `
+const NODES = ['24', '26']
 const TSCONFIG = {
   compilerOptions: { module: 'nodenext', target: 'es2024', strict: true, types: ['node'] },
 }
@@ -113,7 +120,38 @@ describe('the published package', () => {
       join(user, 'node_modules/undici-types'),
     ).catch(() => undefined)
     await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc')], { cwd: user })
-    const { stdout } = await run(process.execPath, ['module.js'], { cwd: user })
-    assert.equal(stdout, 'ENOENT -2\ntext\n')
+  })
+
+  for (const major of NODES) {
+    test(`runs on Node ${major}`, { timeout: 120_000 }, async () => {
+      const node = await nodeOf(major, folder)
+      await rm(join(user, 'local'), { recursive: true, force: true })
+      await mkdir(join(user, 'local'))
+      const { stdout } = await run(node, ['module.js'], { cwd: user })
+      assert.equal(stdout, `ENOENT -2\ntext v${major}\n`)
+      const program = join(installed, 'dist/cli/cachefs.js')
+      assert.match((await run(node, [program, '--help'])).stdout, /Usage: cachefs/)
+    })
+  }
+
+  test('its core bundles for browsers', async () => {
+    const contents = `export { CacheFS, HttpFS, MemoryFS } from 'cachefs'`
+    const { outputFiles, warnings } = await build({
+      stdin: { contents, resolveDir: user },
+      ...{ bundle: true, write: false, format: 'esm', platform: 'browser' },
+    })
+    assert.deepEqual(warnings, [])
+    assert.doesNotMatch(outputFiles[0]?.text ?? 'require(', /from ["']node:|require\(/)
   })
 })
+
+/** A Node of that version, as npm carries it, where this is another. */
+async function nodeOf(major: string, folder: string): Promise<string> {
+  if (process.versions.node.startsWith(`${major}.`)) return process.execPath
+  const name = `node-${process.platform}-${process.arch}`
+  const place = join(folder, `node-${major}`)
+  await mkdir(place)
+  const quiet = ['--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund']
+  await run('npm', ['install', '--prefix', place, ...quiet, `${name}@${major}`], { env })
+  return join(place, 'node_modules', name, 'bin/node')
+}

@@ -14,9 +14,11 @@ import type { AzureTierOptions } from '../../tiers/cloud/azure/azure-tier.ts'
 import { CloudCaller } from '../../tiers/cloud/cloud-caller.ts'
 import type { Reason } from '../../tiers/cloud/cloud-caller.ts'
 import type { CallOptions } from '../file-system.ts'
-import { firstPart } from '../object/first-part.ts'
+import { firstPart, partBytesFor } from '../object/first-part.ts'
 import type {
+  CopyOptions,
   GetOptions,
+  ListOptions,
   ListedKey,
   ObjectInfo,
   ObjectStore,
@@ -53,13 +55,14 @@ export class AzureStore implements ObjectStore {
     }
   }
 
-  async *list(prefix: string, flat: boolean, { signal }: CallOptions): AsyncGenerator<ListedKey> {
+  async *list(prefix: string, flat: boolean, options: ListOptions): AsyncGenerator<ListedKey> {
+    const { signal, pageKeys = limits.cloudListPage } = options
     let token: string | undefined
     do {
       const page = await this.#caller.call({ verb: 'list', signal }, async (deadline) => {
-        const how = { prefix, abortSignal: deadline.signal }
+        const how = { prefix, includeMetadata: true, abortSignal: deadline.signal }
         const paging = {
-          maxPageSize: limits.cloudListPage,
+          maxPageSize: pageKeys,
           ...(token === undefined ? {} : { continuationToken: token }),
         }
         const pages = flat
@@ -71,11 +74,11 @@ export class AzureStore implements ObjectStore {
       const { blobItems = [] } = page?.segment ?? {}
       const prefixes = (page?.segment as { blobPrefixes?: { name: string }[] } | undefined)
         ?.blobPrefixes
-      for (const { name } of prefixes ?? []) yield { prefix: name }
-      for (const { name: key, properties } of blobItems) {
+      for (const { name: key, properties, metadata = {} } of blobItems) {
         const { contentLength: size = 0, etag, lastModified } = properties
-        yield { key, size, etag: plain(etag), modifiedMs: lastModified.getTime() }
+        yield { key, size, etag: plain(etag), modifiedMs: lastModified.getTime(), metadata }
       }
+      for (const { name } of prefixes ?? []) yield { prefix: name }
       token = page?.continuationToken
     } while (token !== undefined && token !== '')
   }
@@ -106,7 +109,7 @@ export class AzureStore implements ObjectStore {
   async put(
     key: string,
     source: AsyncIterable<Uint8Array>,
-    { metadata, ifMatch, signal }: PutOptions,
+    { metadata, ifMatch, signal, size: sizeBytes }: PutOptions,
   ): Promise<{ etag: string; size: number }> {
     const { bytes, whole } = await firstPart(source)
     const blob = this.#blob(key).getBlockBlobClient()
@@ -133,26 +136,23 @@ export class AzureStore implements ObjectStore {
         }
       }
       const stream = Readable.from(counted(), { objectMode: false })
-      const { objectPartBytes, objectPartsAtOnce } = limits
-      const { etag } = await blob.uploadStream(stream, objectPartBytes, objectPartsAtOnce, how)
+      const partBytes = partBytesFor(sizeBytes, BLOCKS)
+      const { etag } = await blob.uploadStream(stream, partBytes, limits.objectPartsAtOnce, how)
       return { etag: plain(etag), size }
     })
   }
 
-  async copy(
-    from: string,
-    to: string,
-    metadata: Record<string, string>,
-    { signal }: CallOptions,
-  ): Promise<void> {
+  /** Azure copies a blob of any size in one request, and goes on by itself. */
+  async copy(from: string, to: string, { metadata, size, signal }: CopyOptions): Promise<void> {
     await this.#caller.call({ verb: 'copy', key: from, signal }, async (deadline) => {
+      deadline.allow(size)
       const abortSignal = deadline.signal
       if (from === to) {
-        await this.#blob(from).setMetadata(metadata, { abortSignal })
+        await this.#blob(from).setMetadata(metadata ?? {}, { abortSignal })
         return
       }
       const { url } = this.#blob(from)
-      const how = { metadata, abortSignal, intervalInMs: limits.retryBaseMs }
+      const how = { abortSignal, intervalInMs: limits.retryBaseMs }
       const copying = await this.#blob(to).beginCopyFromURL(url, how)
       await copying.pollUntilDone()
     })
@@ -174,6 +174,8 @@ export class AzureStore implements ObjectStore {
   }
 }
 
+/** Of one blob: the most that Azure takes. */
+const BLOCKS = 50_000
 const callMs = limits.cloudCallMs
 
 function plain(etag: string | undefined): string {

@@ -2,16 +2,17 @@
  * Exports any file system over HTTP: a small server, and what it does as a plain function from
  * `Request` to `Response`, for whoever has a server already. GET, HEAD (with ranges and
  * conditions), PUT and DELETE as everywhere; everything else is a POST to the root that names an
- * operation, which is what `HttpFS` with `operations` sends. It asks for no password: listen where
- * only those can reach it who may, or check requests before they come here.
+ * operation, which is what `HttpFS` with `operations` sends. With `apiKey` only who knows it is
+ * answered (`X-API-Key`, as a CacheFS node has it); the function checks nothing of the kind.
  *
- *     await using server = await FileServer.listen(files, { port: 8090 })
+ *     await using server = await FileServer.listen(files, { port: 8090, apiKey })
  */
 import { createServer } from 'node:http'
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { FsError, codeOf, describe } from '../../base/fs-error.ts'
+import { Secret } from '../../base/secret.ts'
 import { childOf, normalize } from '../file-path.ts'
 import type { AttributeChanges, FileSystem } from '../file-system.ts'
 import type { Stats } from '../stats.ts'
@@ -45,6 +46,13 @@ const STATUS: Record<string, number> = {
   EOPNOTSUPP: 501,
 }
 
+export interface FileServerOptions {
+  host?: string | undefined
+  port?: number | undefined
+  /** Without it, whoever can reach the server can do everything. */
+  apiKey?: string | undefined
+}
+
 export class FileServer implements AsyncDisposable {
   readonly #server: Server
   readonly url: string
@@ -56,8 +64,10 @@ export class FileServer implements AsyncDisposable {
 
   static async listen(
     files: FileSystem,
-    { host = '127.0.0.1', port = 0 }: { host?: string; port?: number } = {},
+    { host = '127.0.0.1', port = 0, apiKey }: FileServerOptions = {},
   ): Promise<FileServer> {
+    if (apiKey === '') throw new FsError('EINVAL', 'an empty apiKey would let everybody in')
+    const secret = apiKey === undefined ? undefined : new Secret(apiKey)
     const server = createServer((message, reply) => {
       const gone = new AbortController()
       reply.once('close', () => gone.abort())
@@ -67,10 +77,13 @@ export class FileServer implements AsyncDisposable {
         method,
         headers: message.headers as Record<string, string>,
         signal: gone.signal,
-        ...(hasBody ? { body: Readable.toWeb(message) as ReadableStream, duplex: 'half' } : {}),
+        ...(hasBody ? { body: bodyOf(message), duplex: 'half' } : {}),
       })
       const answer = async (): Promise<void> => {
-        const { status, headers, body } = await answerFor(files, request)
+        const isLetIn = secret?.matches(request.headers.get('x-api-key')) ?? true
+        const { status, headers, body } = isLetIn ? await answerFor(files, request) : refusal()
+        // What nobody wanted to read would stand before the next request.
+        message.resume()
         reply.writeHead(status, Object.fromEntries(headers))
         if (body === null) reply.end()
         else await pipeline(Readable.fromWeb(body as never), reply)
@@ -96,6 +109,16 @@ export class FileServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
+}
+
+/** Who stops reading gets an answer all the same. */
+function bodyOf(message: IncomingMessage): ReadableStream {
+  return ReadableStream.from(message.iterator({ destroyOnReturn: false }))
+}
+
+function refusal(): Response {
+  const error = { code: 'EACCES', message: 'send the API key in the header X-API-Key' }
+  return Response.json({ error }, { status: 401 })
 }
 
 /** What the server answers, for a request whose path is a path in the file system. */

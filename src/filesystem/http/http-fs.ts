@@ -1,5 +1,6 @@
 /**
- * Files behind a URL. Any web server with ranges can be read; a CacheFS node (`/api/files`) can be
+ * Files behind a URL. Any web server with ranges can be read (directories as far as it lists them,
+ * in JSON or as a page of links, or redirects to their slash); a CacheFS node (`/api/files`) can be
  * written as well; and what `FileServer` exports can do everything (`operations`). Uses `fetch` and
  * nothing of Node's: it runs in browsers.
  *
@@ -25,6 +26,7 @@ import type { OpenFlags } from '../open-flags.ts'
 import { Dirent, Stats } from '../stats.ts'
 import type { FileKind, StatFields } from '../stats.ts'
 import { WholeFileSystem } from '../whole-file-system.ts'
+import { namesInPage } from './html-index.ts'
 import { errorOf, networkError } from './http-errors.ts'
 
 export interface HttpOptions {
@@ -98,12 +100,11 @@ export class HttpFS extends WholeFileSystem {
   }
 
   protected async *entries(path: string, options: CallOptions): AsyncGenerator<Dirent> {
-    const found = this.#isFull
-      ? ((await this.#operate('readdir', path, {}, options)) as Entry[])
-      : await this.#listing(path, options)
-    for (const { name, type, stats } of found) {
-      yield new Dirent(name, path, type, stats === undefined ? undefined : new Stats(stats))
+    if (!this.#isFull) {
+      yield* await this.#listing(path, options)
+      return
     }
+    yield* direntsOf((await this.#operate('readdir', path, {}, options)) as Entry[], path)
   }
 
   protected async makeDirectory(path: string, mode: number, options: CallOptions): Promise<void> {
@@ -167,8 +168,9 @@ export class HttpFS extends WholeFileSystem {
     const headers: Record<string, string> = {}
     const isRange = start > 0 || end !== undefined
     if (isRange) headers['range'] = `bytes=${start}-${end ?? ''}`
-    const isTag = ifMatch !== undefined && !ifMatch.startsWith('time-')
-    if (isTag) headers['if-match'] = `"${ifMatch}"`
+    // Of the others a server cannot say whether they match: what it answers is looked at.
+    const isStrong = ifMatch !== undefined && !/^(time-|W\/)/.test(ifMatch)
+    if (isStrong) headers['if-match'] = `"${ifMatch}"`
     const answer = await this.#fetch('GET', path, options, headers, 'read')
     if (answer.status === 416) return
     const answered = statsOf(answer)
@@ -177,7 +179,7 @@ export class HttpFS extends WholeFileSystem {
       await answer.body?.cancel()
       throw failure('EISDIR', 'read', path)
     }
-    if (ifMatch !== undefined && !isRange && tag !== ifMatch) {
+    if (ifMatch !== undefined && tag !== ifMatch && hasVersion(answer, isRange)) {
       await answer.body?.cancel()
       throw failure('ESTALE', 'read', path)
     }
@@ -193,11 +195,15 @@ export class HttpFS extends WholeFileSystem {
     }
   }
 
-  async #listing(path: string, options: CallOptions): Promise<Entry[]> {
-    const headers = { accept: 'application/json' }
+  async #listing(path: string, options: CallOptions): Promise<Iterable<Dirent>> {
+    const headers = { accept: 'application/json, text/html;q=0.5' }
     const answer = await this.#fetch('GET', path, options, headers, 'scandir', true)
-    if (answer.headers.get('content-type')?.startsWith('application/json') === true) {
-      return (await answer.json()) as Entry[]
+    const type = answer.headers.get('content-type') ?? ''
+    if (type.startsWith('application/json')) {
+      return direntsOf((await answer.json()) as Entry[], path)
+    }
+    if (type.startsWith('text/html') && answer.url.endsWith('/')) {
+      return namesInPage(await answer.text(), answer.url, path)
     }
     await answer.body?.cancel()
     throw failure('EOPNOTSUPP', 'scandir', path, { text: 'the server does not list directories' })
@@ -243,6 +249,8 @@ export class HttpFS extends WholeFileSystem {
       throw networkError(error, signal, this.#url)
     }
     if (answer.ok || (answer.status === 416 && method === 'GET')) return answer
+    // Whether it may be listed or not, there is a directory.
+    if (isFolder(answer) && /^(GET|HEAD)$/.test(method) && !isDirectory) return answer
     throw await errorOf(answer, syscall, path)
   }
 }
@@ -270,7 +278,25 @@ async function* bodyOf({ body }: Response): AsyncGenerator<Uint8Array> {
   }
 }
 
-function statsOf({ headers, status }: Response): Stats {
+function* direntsOf(entries: readonly Entry[], path: string): Generator<Dirent> {
+  for (const { name, type, stats } of entries) {
+    yield new Dirent(name, path, type, stats === undefined ? undefined : new Stats(stats))
+  }
+}
+
+/** A plain web server sends who asks for a directory to the same name with a slash. */
+function isFolder({ redirected, url }: Response): boolean {
+  return redirected && new URL(url).pathname.endsWith('/')
+}
+
+/** Servers leave out of a part of a file what they say of all of it. */
+function hasVersion({ headers }: Response, isRange: boolean): boolean {
+  return !isRange || headers.has('etag') || headers.has('last-modified')
+}
+
+function statsOf(answer: Response): Stats {
+  const { headers, status } = answer
+  if (isFolder(answer)) return new Stats({ kind: 'directory' })
   const length = Number(headers.get('content-length') ?? 0)
   const whole = /\/(\d+)$/.exec(headers.get('content-range') ?? '')?.[1]
   const size = status === 206 && whole !== undefined ? Number(whole) : length
@@ -288,7 +314,7 @@ function isJson(headers: Headers): boolean {
 }
 
 function plain(etag: string | null): string | undefined {
-  return etag === null ? undefined : etag.replace(/^W\//, '').replaceAll('"', '')
+  return etag === null ? undefined : etag.replaceAll('"', '')
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {

@@ -11,6 +11,11 @@ export interface FirstPart {
   whole: AsyncIterable<Uint8Array> | undefined
 }
 
+/** Of what a store takes only so many parts of: larger ones where that is known to be needed. */
+export function partBytesFor(size: number | undefined, parts: number): number {
+  return Math.max(limits.objectPartBytes, Math.ceil((size ?? 0) / parts))
+}
+
 export async function firstPart(source: AsyncIterable<Uint8Array>): Promise<FirstPart> {
   const iterator = source[Symbol.asyncIterator]()
   const pieces: Uint8Array[] = []

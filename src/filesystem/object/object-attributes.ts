@@ -32,6 +32,11 @@ export function metadataOf(mode: number, mtimeMs?: number): Record<string, strin
   return { mode: String(mode), ...(mtimeMs === undefined ? {} : { mtime: seconds(mtimeMs) }) }
 }
 
+/** A new version belongs to whom the one before did. */
+export function ownerIn({ uid, gid }: Record<string, string>): Record<string, string> {
+  return { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) }
+}
+
 export function changed(
   metadata: Record<string, string>,
   stats: Stats,

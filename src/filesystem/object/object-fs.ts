@@ -7,8 +7,8 @@
  * the new names are complete before the first old one goes, and no reader sees half a file, but
  * one of a directory may see both.
  */
-import { throwIfAborted } from '../../base/abort.ts'
 import type { FsError } from '../../base/fs-error.ts'
+import { mapAhead } from '../../base/map-ahead.ts'
 import { Semaphore } from '../../base/semaphore.ts'
 import { limits } from '../../limits.ts'
 import { failure } from '../failure.ts'
@@ -20,15 +20,16 @@ import type {
   Features,
   ReplaceOptions,
 } from '../file-system.ts'
-import { nameOf, parentOf } from '../file-path.ts'
+import { childOf, isName, nameOf, parentOf } from '../file-path.ts'
 import type { OpenFile } from '../open-file.ts'
 import type { OpenFlags } from '../open-flags.ts'
 import { realPlace } from '../real-path.ts'
 import { Dirent, Stats } from '../stats.ts'
 import { WholeFileSystem } from '../whole-file-system.ts'
-import { DIRECTORY, LINK, changed, metadataOf, statsOf } from './object-attributes.ts'
+import { DIRECTORY, LINK, changed, metadataOf, ownerIn, statsOf } from './object-attributes.ts'
+import { knownVersion, nothing, watched } from './object-bytes.ts'
 import { ObjectFile } from './object-file.ts'
-import type { ObjectInfo, ObjectStore } from './object-store.ts'
+import type { ListedKey, ObjectInfo, ObjectStore } from './object-store.ts'
 
 const FEATURES: Features = { symlinks: true, attributes: true, directories: true, handles: false }
 
@@ -36,6 +37,11 @@ interface Found {
   stats: Stats
   /** Absent of a directory that only its content makes. */
   info?: ObjectInfo
+}
+
+interface Place {
+  place: string
+  found?: Found | undefined
 }
 
 export class ObjectFS extends WholeFileSystem {
@@ -67,8 +73,7 @@ export class ObjectFS extends WholeFileSystem {
     mode: number,
     options: CallOptions,
   ): Promise<OpenFile> {
-    const place = flags.exclusive ? path : await this.#place(path, options)
-    const found = await this.#find(place, options)
+    const { place, found } = await this.#look(path, !flags.exclusive, options)
     if (found !== undefined && flags.exclusive) throw failure('EEXIST', 'open', path)
     if (found === undefined && !flags.create) throw await this.#missing(path, 'open', options)
     if (found?.stats.isDirectory() === true && flags.write) throw failure('EISDIR', 'open', path)
@@ -92,33 +97,50 @@ export class ObjectFS extends WholeFileSystem {
   }
 
   protected async statFile(path: string, follow: boolean, options: CallOptions): Promise<Stats> {
-    const place = await (follow ? this.#place(path, options) : this.#parentPlace(path, options))
-    return await this.#links.lstat(place, options)
+    const { found } = await this.#look(path, follow, options)
+    if (found === undefined) throw await this.#missing(path, 'stat', options)
+    return found.stats
   }
 
   protected async *entries(path: string, options: CallOptions): AsyncGenerator<Dirent> {
     const place = await this.#place(path, options)
     const prefix = this.#folder(place)
-    let hasAny = place === '/'
-    for await (const it of this.#store.list(prefix, false, options)) {
-      hasAny = true
-      const key = 'key' in it ? it.key : it.prefix.slice(0, -1)
-      const name = key.slice(prefix.length)
-      if (name === '' || name.includes('/')) continue
-      if ('prefix' in it) yield new Dirent(name, path, 'directory')
-      else {
-        // A listing has no metadata: what is small may be a link.
-        const isPlain = it.size > limits.pathBytes
-        const stats = isPlain ? undefined : (await this.#find(`${place}/${name}`, options))?.stats
-        if (isPlain || stats !== undefined) {
-          yield new Dirent(name, path, stats?.kind ?? 'file', stats)
-        }
-      }
+    const state = { hasAny: place === '/' }
+    // An object and a prefix of one name: the path is the object's.
+    const seen = new Set<string>()
+    const look = async (it: ListedKey): Promise<Dirent | undefined> => {
+      state.hasAny = true
+      const name = ('key' in it ? it.key : it.prefix.slice(0, -1)).slice(prefix.length)
+      if (!isName(name) || seen.has(name)) return undefined
+      seen.add(name)
+      return await this.#entry(path, `${place === '/' ? '' : place}/${name}`, it, options)
     }
-    if (hasAny) return
+    const listed = this.#store.list(prefix, false, options)
+    for await (const entry of mapAhead(listed, limits.cloudCallsAtOnce, look)) {
+      if (entry !== undefined) yield entry
+    }
+    if (state.hasAny) return
     const found = await this.#find(place, options)
     if (found === undefined) throw await this.#missing(path, 'scandir', options)
     if (!found.stats.isDirectory()) throw failure('ENOTDIR', 'scandir', path)
+  }
+
+  /** A listing without metadata does not tell links: whatever may be one is looked at. */
+  async #entry(
+    parent: string,
+    place: string,
+    it: ListedKey,
+    options: CallOptions,
+  ): Promise<Dirent | undefined> {
+    const name = nameOf(place)
+    if ('prefix' in it) return new Dirent(name, parent, 'directory')
+    const { metadata } = it
+    if (metadata === undefined && (it.size === 0 || it.size > limits.pathBytes)) {
+      return new Dirent(name, parent, 'file')
+    }
+    const told = metadata === undefined ? undefined : statsOf({ ...it, metadata })
+    const stats = told ?? (await this.#find(place, options))?.stats
+    return stats === undefined ? undefined : new Dirent(name, parent, stats.kind, stats)
   }
 
   protected async makeDirectory(path: string, mode: number, options: CallOptions): Promise<void> {
@@ -129,8 +151,7 @@ export class ObjectFS extends WholeFileSystem {
   }
 
   protected async removeDirectory(path: string, options: CallOptions): Promise<void> {
-    const place = await this.#parentPlace(path, options)
-    const found = await this.#find(place, options)
+    const { place, found } = await this.#look(path, false, options)
     if (found === undefined) throw failure('ENOENT', 'rmdir', path)
     if (!found.stats.isDirectory()) throw failure('ENOTDIR', 'rmdir', path)
     const folder = this.#folder(place)
@@ -141,8 +162,7 @@ export class ObjectFS extends WholeFileSystem {
   }
 
   protected async removeFile(path: string, options: CallOptions): Promise<void> {
-    const place = await this.#parentPlace(path, options)
-    const found = await this.#find(place, options)
+    const { place, found } = await this.#look(path, false, options)
     if (found === undefined) throw failure('ENOENT', 'unlink', path)
     if (found.stats.isDirectory()) throw failure('EISDIR', 'unlink', path)
     await this.#keepFolder(place, options)
@@ -161,8 +181,8 @@ export class ObjectFS extends WholeFileSystem {
     if (there !== undefined) await this.#checkReplaced(found, there, from, target, options)
     await this.#keepFolder(source, options)
     if (!found.stats.isDirectory()) {
-      const { metadata = {} } = found.info ?? {}
-      await this.#store.copy(this.#key(source), this.#key(target), metadata, options)
+      const { size = 0 } = found.info ?? {}
+      await this.#store.copy(this.#key(source), this.#key(target), { ...options, size })
       await this.#store.remove(this.#key(source), options)
       return
     }
@@ -170,18 +190,15 @@ export class ObjectFS extends WholeFileSystem {
   }
 
   async #moveFolder(from: string, to: string, options: CallOptions): Promise<void> {
-    const keys: string[] = []
-    for await (const it of this.#store.list(from, true, options)) {
-      if ('key' in it) keys.push(it.key)
-    }
+    const found: { key: string; size: number }[] = []
+    for await (const it of this.#store.list(from, true, options)) if ('key' in it) found.push(it)
     const pool = new Semaphore(limits.cloudCallsAtOnce / 2)
-    const copy = async (key: string): Promise<void> => {
-      const { metadata = {} } = (await this.#store.head(key, options)) ?? {}
-      await this.#store.copy(key, to + key.slice(from.length), metadata, options)
+    const copy = async (key: string, size: number): Promise<void> => {
+      await this.#store.copy(key, to + key.slice(from.length), { ...options, size })
     }
-    await Promise.all(keys.map((key) => pool.run(() => copy(key))))
+    await Promise.all(found.map(({ key, size }) => pool.run(() => copy(key, size))))
     // From the leaves up: some stores mind what is still below.
-    for (const key of keys.reverse()) await this.#store.remove(key, options)
+    for (const { key } of found.reverse()) await this.#store.remove(key, options)
   }
 
   async #checkReplaced(
@@ -223,15 +240,17 @@ export class ObjectFS extends WholeFileSystem {
     follow: boolean,
     options: CallOptions,
   ): Promise<void> {
-    const place = follow ? await this.#place(path, options) : path
-    const found = await this.#find(place, options)
+    const { place, found } = await this.#look(path, follow, options)
     if (found === undefined) throw failure('ENOENT', 'chmod', path)
     const { stats, info } = found
     const metadata = changed(info?.metadata ?? {}, stats, changes)
     if (stats.isDirectory()) {
       const folder = this.#folder(place)
       await this.#store.put(folder, nothing(), { ...options, metadata, size: 0 })
-    } else await this.#store.copy(this.#key(place), this.#key(place), metadata, options)
+    } else {
+      const key = this.#key(place)
+      await this.#store.copy(key, key, { ...options, metadata, size: stats.size })
+    }
   }
 
   protected async replaceFile(
@@ -239,9 +258,8 @@ export class ObjectFS extends WholeFileSystem {
     source: AsyncIterable<Uint8Array>,
     options: ReplaceOptions,
   ): Promise<Stats> {
-    const place = await this.#place(path, options)
+    const { place, found } = await this.#look(path, true, options)
     const { signal, size } = options
-    const found = await this.#find(place, options)
     if (found?.stats.isDirectory() === true) throw failure('EISDIR', 'open', path)
     if (found === undefined) await this.#newPlace(place, 'open', options)
     const { ifMatch } = options
@@ -249,9 +267,9 @@ export class ObjectFS extends WholeFileSystem {
       throw failure('ESTALE', 'open', path)
     }
     const mode = options.mode === undefined ? undefined : 0o100000 | (options.mode & 0o7777)
-    const before = found?.info?.metadata['mode']
-    const bits = mode ?? (before === undefined ? 0o100644 : Number(before))
-    const metadata = metadataOf(bits, options.mtimeMs)
+    const before = found?.info?.metadata ?? {}
+    const bits = mode ?? Number(before['mode'] ?? 0o100644)
+    const metadata = { ...ownerIn(before), ...metadataOf(bits, options.mtimeMs) }
     const put = await this.#store.put(this.#key(place), watched(source, signal), {
       ...{ metadata, ifMatch, signal, size },
     })
@@ -262,9 +280,13 @@ export class ObjectFS extends WholeFileSystem {
     path: string,
     options: ContentOptions,
   ): AsyncGenerator<Uint8Array> {
-    const place = await this.#place(path, options)
     const { start = 0, end = Infinity, ifMatch, signal } = options
-    const found = await this.#find(place, options)
+    const known = await knownVersion(this.#store, this.#key(path), options)
+    if (known !== undefined) {
+      yield* known
+      return
+    }
+    const { place, found } = await this.#look(path, true, options)
     if (found === undefined) throw await this.#missing(path, 'open', options)
     if (found.stats.isDirectory()) throw failure('EISDIR', 'read', path)
     const { size, etag } = found.stats
@@ -289,7 +311,8 @@ export class ObjectFS extends WholeFileSystem {
     const info = await this.#store.head(this.#key(clean), options)
     if (info !== undefined) return { stats: statsOf(info), info }
     const folder = this.#folder(clean)
-    for await (const it of this.#store.list(folder, false, options)) {
+    // The directory's own object comes before what is in it.
+    for await (const it of this.#store.list(folder, false, { ...options, pageKeys: 1 })) {
       const isMarker = 'key' in it && it.key === folder
       const marker = isMarker ? await this.#store.head(folder, options) : undefined
       if (marker === undefined) return { stats: new Stats({ kind: 'directory' }) }
@@ -298,18 +321,26 @@ export class ObjectFS extends WholeFileSystem {
     return undefined
   }
 
-  /** With links followed; a path that has none on it, nearly all, costs nothing here. */
-  async #place(path: string, options: CallOptions): Promise<string> {
-    if (path === '/') return path
+  /** Where the path leads; one that has no links on it, nearly all, costs nothing for that. */
+  async #look(path: string, follow: boolean, options: CallOptions): Promise<Place> {
     const found = await this.#find(path, options)
-    if (found !== undefined && !found.stats.isSymbolicLink()) return path
-    return await realPlace(this.#links, path, options)
+    const isLink = found?.stats.isSymbolicLink() === true
+    if (found !== undefined && !(follow && isLink)) return { place: path, found }
+    const parent = parentOf(path)
+    const isPlain = found === undefined && (await this.#find(parent, options))?.stats.isDirectory()
+    if (isPlain === true) return { place: path }
+    const at = follow ? path : parent
+    const real = await realPlace(this.#links, at, options)
+    const place = follow ? real : childOf(real, nameOf(path))
+    return { place, found: place === path ? found : await this.#find(place, options) }
+  }
+
+  async #place(path: string, options: CallOptions): Promise<string> {
+    return (await this.#look(path, true, options)).place
   }
 
   async #parentPlace(path: string, options: CallOptions): Promise<string> {
-    if (await this.#find(path, options)) return path
-    const parent = await this.#place(parentOf(path), options)
-    return parent === '/' ? path : `${parent}/${nameOf(path)}`
+    return (await this.#look(path, false, options)).place
   }
 
   /** The parent has to be there, and be a directory. */
@@ -335,22 +366,9 @@ export class ObjectFS extends WholeFileSystem {
   async #missing(path: string, syscall: string, options: CallOptions): Promise<FsError> {
     for (let at = parentOf(path); at !== '/'; at = parentOf(at)) {
       const found = await this.#find(at, options)
-      if (found !== undefined && found.stats.isFile()) return failure('ENOTDIR', syscall, path)
+      if (found?.stats.isFile() === true) return failure('ENOTDIR', syscall, path)
+      if (found !== undefined) break
     }
     return failure('ENOENT', syscall, path)
-  }
-}
-
-async function* nothing(): AsyncGenerator<Uint8Array> {
-  // An empty object.
-}
-
-async function* watched(
-  source: AsyncIterable<Uint8Array>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
-  for await (const piece of source) {
-    throwIfAborted(signal)
-    yield piece
   }
 }

@@ -4,7 +4,6 @@
  */
 import { Readable } from 'node:stream'
 import {
-  CopyObjectCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -12,6 +11,7 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
+import type { PutObjectCommandInput } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import { throwIfAborted } from '../../base/abort.ts'
 import { codeOf } from '../../base/fs-error.ts'
@@ -24,14 +24,17 @@ import { s3ClientConfig, s3Host } from '../../tiers/cloud/s3/s3-tier.ts'
 import type { S3TierOptions } from '../../tiers/cloud/s3/s3-tier.ts'
 import { failure } from '../failure.ts'
 import type { CallOptions } from '../file-system.ts'
-import { firstPart } from '../object/first-part.ts'
+import { firstPart, partBytesFor } from '../object/first-part.ts'
 import type {
+  CopyOptions,
   GetOptions,
+  ListOptions,
   ListedKey,
   ObjectInfo,
   ObjectStore,
   PutOptions,
 } from '../object/object-store.ts'
+import { S3Copy, S3_PARTS } from './s3-copy.ts'
 
 type Conditions = { IfMatch: string } | { IfNoneMatch: string } | Record<string, never>
 
@@ -69,7 +72,8 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  async *list(prefix: string, flat: boolean, { signal }: CallOptions): AsyncGenerator<ListedKey> {
+  async *list(prefix: string, flat: boolean, options: ListOptions): AsyncGenerator<ListedKey> {
+    const { signal, pageKeys = limits.cloudListPage } = options
     let token: string | undefined
     do {
       const page = await this.#caller.call({ verb: 'list', signal }, (deadline) => {
@@ -77,15 +81,15 @@ export class S3Store implements ObjectStore {
           Bucket: this.#bucket,
           Prefix: prefix,
           Delimiter: flat ? undefined : '/',
-          MaxKeys: limits.cloudListPage,
+          MaxKeys: pageKeys,
           ContinuationToken: token,
         })
         return this.#client.send(command, { abortSignal: deadline.signal })
       })
-      for (const { Prefix = '' } of page.CommonPrefixes ?? []) yield { prefix: Prefix }
       for (const { Key: key = '', Size: size = 0, ETag, LastModified } of page.Contents ?? []) {
         yield { key, size, etag: plain(ETag), modifiedMs: LastModified?.getTime() ?? 0 }
       }
+      for (const { Prefix = '' } of page.CommonPrefixes ?? []) yield { prefix: Prefix }
       token = page.IsTruncated === true ? page.NextContinuationToken : undefined
     } while (token !== undefined)
   }
@@ -118,11 +122,14 @@ export class S3Store implements ObjectStore {
   async put(
     key: string,
     source: AsyncIterable<Uint8Array>,
-    { metadata, ifMatch, signal }: PutOptions,
+    { metadata, ifMatch, signal, size }: PutOptions,
   ): Promise<{ etag: string; size: number }> {
     const { bytes, whole } = await firstPart(source)
     const only = conditions(ifMatch)
-    if (whole !== undefined) return await this.#putLarge(key, whole, metadata, only, signal)
+    if (whole !== undefined) {
+      const params = { ...this.#place(key), ...only, Metadata: metadata }
+      return await this.#putLarge(params, whole, partBytesFor(size, S3_PARTS), signal)
+    }
     return await this.#caller.call({ verb: 'write', key, signal }, async (deadline) => {
       deadline.allow(bytes.length)
       const digest = new ObjectDigest(bytes)
@@ -140,21 +147,8 @@ export class S3Store implements ObjectStore {
     })
   }
 
-  async copy(
-    from: string,
-    to: string,
-    metadata: Record<string, string>,
-    { signal }: CallOptions,
-  ): Promise<void> {
-    await this.#caller.call({ verb: 'copy', key: from, signal }, async (deadline) => {
-      const command = new CopyObjectCommand({
-        ...this.#place(to),
-        CopySource: encodeURI(`${this.#bucket}/`) + from.split('/').map(encoded).join('/'),
-        Metadata: metadata,
-        MetadataDirective: 'REPLACE',
-      })
-      await this.#client.send(command, { abortSignal: deadline.signal })
-    })
+  async copy(from: string, to: string, options: CopyOptions): Promise<void> {
+    await new S3Copy(this.#client, this.#caller, this.#bucket).run(from, to, options)
   }
 
   async remove(key: string, { signal }: CallOptions): Promise<void> {
@@ -174,10 +168,9 @@ export class S3Store implements ObjectStore {
 
   /** No deadline for all of it: it takes as long as its source does; sockets have their own. */
   async #putLarge(
-    key: string,
+    params: Omit<PutObjectCommandInput, 'Body'>,
     source: AsyncIterable<Uint8Array>,
-    metadata: Record<string, string>,
-    only: Conditions,
+    partSize: number,
     signal: AbortSignal | undefined,
   ): Promise<{ etag: string; size: number }> {
     let size = 0
@@ -190,11 +183,8 @@ export class S3Store implements ObjectStore {
     }
     const upload = new Upload({
       client: this.#client,
-      params: {
-        ...{ ...this.#place(key), ...only, Metadata: metadata },
-        Body: Readable.from(counted(), { objectMode: false }),
-      },
-      partSize: limits.objectPartBytes,
+      params: { ...params, Body: Readable.from(counted(), { objectMode: false }) },
+      partSize,
       queueSize: limits.objectPartsAtOnce,
     })
     const { ETag } = await upload.done()
@@ -213,8 +203,4 @@ function conditions(ifMatch: string | null | undefined): Conditions {
 
 function plain(etag: string | undefined): string {
   return etag?.replaceAll('"', '') ?? ''
-}
-
-function encoded(name: string): string {
-  return encodeURIComponent(name)
 }

@@ -4,6 +4,12 @@
  */
 import { FsError } from '../../base/fs-error.ts'
 
+/** What came, and what is stored beside it. */
+export interface ReadObject {
+  data: Buffer
+  metadata: Record<string, string> | undefined
+}
+
 export async function collect(body: AsyncIterable<Uint8Array>, length: number): Promise<Buffer> {
   const all = Buffer.allocUnsafeSlow(length)
   let filled = 0

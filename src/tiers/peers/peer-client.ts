@@ -35,7 +35,7 @@ export interface PeerPutOptions {
 }
 
 interface Call {
-  method: 'GET' | 'PUT'
+  method: 'GET' | 'POST' | 'PUT'
   path: string
   headers: Record<string, string | number>
   body?: Uint8Array | undefined
@@ -102,11 +102,14 @@ export class PeerClient {
       [CRC_HEADER]: String(crc),
     }
     const path = chunkPath(chunk)
-    const call: Call = { method: 'PUT', path, headers, body: data, deadline }
-    await this.#call(peer, call, async (answer) => {
-      answer.resume()
-      await once(answer, 'end')
-    })
+    await this.#call(peer, { method: 'PUT', path, headers, body: data, deadline }, noBody)
+  }
+
+  /** Resolves when the peer knows that the chunk will be asked for; it is its home. */
+  async prepare(peer: Peer, chunk: ChunkAddress): Promise<void> {
+    using deadline = new CallDeadline(undefined, limits.peerCallMs)
+    const path = chunkPath(chunk)
+    await this.#call(peer, { method: 'POST', path, headers: {}, deadline }, noBody)
   }
 
   close(): void {
@@ -184,6 +187,11 @@ function boundConnecting(socket: Socket): void {
   const clear = (): void => clearTimeout(timer)
   socket.once('connect', clear)
   socket.once('close', clear)
+}
+
+async function noBody(answer: http.IncomingMessage): Promise<void> {
+  answer.resume()
+  await once(answer, 'end')
 }
 
 async function bodyOf(answer: http.IncomingMessage, length: number): Promise<Buffer> {

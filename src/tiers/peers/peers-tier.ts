@@ -84,11 +84,15 @@ export class PeersTier {
     return this.#health.isAside(peer.id)
   }
 
+  /** Live peers that answer. Whom everybody has put aside has the same successor for everybody. */
+  usable(): Peer[] {
+    return this.directory.peers().filter((peer) => !this.isAside(peer))
+  }
+
   /** The peer that fetches this chunk for all; undefined: this node does. */
   home({ ino, index }: Pick<ChunkAddress, 'ino' | 'index'>): Peer | undefined {
     const { self } = this.directory
-    // Whom everybody has put aside has the same successor for everybody.
-    const usable = this.directory.peers().filter((peer) => !this.isAside(peer))
+    const usable = this.usable()
     const id = homeOf(`${ino}/${index}`, [self, ...usable.map((peer) => peer.id)])
     return usable.find((peer) => peer.id === id)
   }
@@ -117,6 +121,13 @@ export class PeersTier {
     this.readChunks += 1
     this.readBytes += data.length
     return data
+  }
+
+  /** Lets a home get a chunk from the cloud before somebody asks for it; a hint, no more. */
+  prepare(peer: Peer, chunk: ChunkAddress): void {
+    this.#client.prepare(peer, chunk).catch((error: unknown) => {
+      this.#logger.debug(`peer ${peer.id} was not told what to get ready: ${describe(error)}`)
+    })
   }
 
   /** What is to happen when `read` fails. Not having a chunk is no failure. */

@@ -14,13 +14,15 @@ import { limits } from '../../../limits.ts'
 import type {
   CallOptions,
   ListedObject,
+  RangeOptions,
   ReadOptions,
   TierStorage,
   WriteOptions,
 } from '../../tier-storage.ts'
 import type { CallDeadline } from '../call-deadline.ts'
 import { CloudCaller } from '../cloud-caller.ts'
-import { collect } from '../object-body.ts'
+import { CheckedRange, blockMetadata } from '../block-checksums.ts'
+import { collect, type ReadObject } from '../object-body.ts'
 import { CRC32_METADATA, ObjectDigest, checkCrc32, storedCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, folderOf, isKey } from '../object-key.ts'
 import { ObjectRange, checkSize } from '../object-range.ts'
@@ -73,7 +75,21 @@ export class AzureTier implements TierStorage {
     }
     const { signal } = options
     const what = { verb: 'read', key, signal, callMs: limits.cloudReadMs }
-    return await this.#caller.call(what, (deadline) => this.#get(key, range, deadline))
+    return await this.#caller.call(what, async (deadline) => {
+      const { data } = await this.#get(key, range, deadline)
+      return data
+    })
+  }
+
+  async readRange(key: string, options: RangeOptions): Promise<Buffer> {
+    checkKey(key)
+    const range = new CheckedRange(options)
+    const { signal } = options
+    const what = { verb: 'read', key, signal, callMs: limits.cloudReadMs }
+    return await this.#caller.call(what, async (deadline) => {
+      const { data, metadata } = await this.#get(key, range.blocks, deadline)
+      return range.checked(data, metadata)
+    })
   }
 
   async write(key: string, data: Uint8Array, options: WriteOptions = {}): Promise<void> {
@@ -86,7 +102,7 @@ export class AzureTier implements TierStorage {
       const upload: UploadOptions = {
         abortSignal: deadline.signal,
         transactionalContentMD5: digest.md5,
-        metadata: { [CRC32_METADATA]: digest.crc32Hex },
+        metadata: { [CRC32_METADATA]: digest.crc32Hex, ...blockMetadata(data) },
       }
       const blob = this.#blob(key).getBlockBlobClient()
       const { contentMD5 } = await blob.upload(data, data.length, upload)
@@ -164,7 +180,8 @@ export class AzureTier implements TierStorage {
   /** A damaged blob does not stay: a range of it would be believed. */
   async #readBack(key: string, digest: ObjectDigest, deadline: CallDeadline): Promise<void> {
     try {
-      checkCrc32(await this.#get(key, new ObjectRange({}), deadline), digest.crc32)
+      const { data } = await this.#get(key, new ObjectRange({}), deadline)
+      checkCrc32(data, digest.crc32)
     } catch (error) {
       await this.#blob(key)
         .deleteIfExists({ abortSignal: AbortSignal.timeout(limits.cloudCheckMs) })
@@ -173,7 +190,7 @@ export class AzureTier implements TierStorage {
     }
   }
 
-  async #get(key: string, range: ObjectRange, deadline: CallDeadline): Promise<Buffer> {
+  async #get(key: string, range: ObjectRange, deadline: CallDeadline): Promise<ReadObject> {
     const answer = await this.#blob(key).download(range.offset, range.length, {
       abortSignal: deadline.signal,
       maxRetryRequests: 0,
@@ -190,7 +207,7 @@ export class AzureTier implements TierStorage {
       const chunks = body as AsyncIterable<Uint8Array> | undefined
       const data = chunks === undefined ? Buffer.alloc(0) : await collect(chunks, length)
       if (range.isWhole) checkCrc32(data, storedCrc32(answer.metadata))
-      return data
+      return { data, metadata: answer.metadata }
     } finally {
       body?.destroy()
     }

@@ -24,13 +24,15 @@ import { limits } from '../../../limits.ts'
 import type {
   CallOptions,
   ListedObject,
+  RangeOptions,
   ReadOptions,
   TierStorage,
   WriteOptions,
 } from '../../tier-storage.ts'
 import type { CallDeadline } from '../call-deadline.ts'
 import { CloudCaller } from '../cloud-caller.ts'
-import { collect } from '../object-body.ts'
+import { CheckedRange, blockMetadata } from '../block-checksums.ts'
+import { collect, type ReadObject } from '../object-body.ts'
 import { CRC32_METADATA, ObjectDigest, checkCrc32, storedCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, folderOf, isKey } from '../object-key.ts'
 import { ObjectRange, checkSize } from '../object-range.ts'
@@ -88,7 +90,21 @@ export class S3Tier implements TierStorage {
     }
     const { signal } = options
     const what = { verb: 'read', key, signal, callMs: limits.cloudReadMs }
-    return await this.#caller.call(what, (deadline) => this.#get(key, range, deadline))
+    return await this.#caller.call(what, async (deadline) => {
+      const { data } = await this.#get(key, range, deadline)
+      return data
+    })
+  }
+
+  async readRange(key: string, options: RangeOptions): Promise<Buffer> {
+    checkKey(key)
+    const range = new CheckedRange(options)
+    const { signal } = options
+    const what = { verb: 'read', key, signal, callMs: limits.cloudReadMs }
+    return await this.#caller.call(what, async (deadline) => {
+      const { data, metadata } = await this.#get(key, range.blocks, deadline)
+      return range.checked(data, metadata)
+    })
   }
 
   async write(key: string, data: Uint8Array, options: WriteOptions = {}): Promise<void> {
@@ -188,7 +204,7 @@ export class S3Tier implements TierStorage {
     return { Bucket: this.#bucket, Key: this.#folder + key }
   }
 
-  async #get(key: string, range: ObjectRange, deadline: CallDeadline): Promise<Buffer> {
+  async #get(key: string, range: ObjectRange, deadline: CallDeadline): Promise<ReadObject> {
     const command = new GetObjectCommand({ ...this.#place(key), Range: range.header })
     const answer = await this.#client.send(command, { abortSignal: deadline.signal })
     const body = answer.Body as (AsyncIterable<Uint8Array> & { destroy(): void }) | undefined
@@ -200,7 +216,7 @@ export class S3Tier implements TierStorage {
       deadline.allow(length)
       const data = body === undefined ? Buffer.alloc(0) : await collect(body, length)
       if (range.isWhole) checkCrc32(data, storedCrc32(answer.Metadata))
-      return data
+      return { data, metadata: answer.Metadata }
     } finally {
       // A body left unread would hold its socket.
       body?.destroy()
@@ -220,7 +236,7 @@ export class S3Tier implements TierStorage {
       ChecksumCRC32: digest.crc32Base64,
       // S3 Express refuses Content-MD5; it verifies the CRC.
       ContentMD5: this.#bucket.endsWith('--x-s3') ? undefined : digest.md5Base64,
-      Metadata: { [CRC32_METADATA]: digest.crc32Hex },
+      Metadata: { [CRC32_METADATA]: digest.crc32Hex, ...blockMetadata(data) },
     })
     return await this.#client.send(command, { abortSignal: deadline.signal })
   }
@@ -228,7 +244,8 @@ export class S3Tier implements TierStorage {
   /** A damaged object does not stay: a range of it would be believed. */
   async #readBack(key: string, digest: ObjectDigest, deadline: CallDeadline): Promise<void> {
     try {
-      checkCrc32(await this.#get(key, new ObjectRange({}), deadline), digest.crc32)
+      const { data } = await this.#get(key, new ObjectRange({}), deadline)
+      checkCrc32(data, digest.crc32)
     } catch (error) {
       const command = new DeleteObjectCommand(this.#place(key))
       const abortSignal = AbortSignal.timeout(limits.cloudCheckMs)

@@ -1,0 +1,123 @@
+/**
+ * Copies an object within a bucket, of any size: S3 copies at most 5 GiB in one request, and takes
+ * its time for it, so a large one goes in parts that it copies side by side. What other tools have
+ * said of it (type, encoding, caching) stays. Tags go along only with a copy in one request.
+ */
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CopyObjectCommand,
+  CreateMultipartUploadCommand,
+  HeadObjectCommand,
+  UploadPartCopyCommand,
+} from '@aws-sdk/client-s3'
+import type { CompletedPart, HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3'
+import { Semaphore } from '../../base/semaphore.ts'
+import { limits } from '../../limits.ts'
+import type { CloudCaller } from '../../tiers/cloud/cloud-caller.ts'
+import type { CopyOptions } from '../object/object-store.ts'
+
+/** Parts of one object: the most that S3 takes. */
+export const S3_PARTS = 10_000
+
+export class S3Copy {
+  readonly #client: S3Client
+  readonly #caller: CloudCaller
+  readonly #bucket: string
+
+  constructor(client: S3Client, caller: CloudCaller, bucket: string) {
+    this.#client = client
+    this.#caller = caller
+    this.#bucket = bucket
+  }
+
+  async run(from: string, to: string, { metadata, size, signal }: CopyOptions): Promise<void> {
+    const source = `${this.#bucket}/${from}`.split('/').map(encodeURIComponent).join('/')
+    if (size > limits.objectCopyBytes) {
+      await this.#runInParts(from, to, source, metadata, signal)
+      return
+    }
+    const kept = metadata === undefined ? undefined : await this.#look(from, signal)
+    await this.#caller.call({ verb: 'copy', key: from, signal }, async (deadline) => {
+      deadline.allow(size)
+      const command = new CopyObjectCommand({
+        ...{ Bucket: this.#bucket, Key: to, CopySource: source },
+        ...(kept === undefined
+          ? { MetadataDirective: 'COPY' }
+          : { MetadataDirective: 'REPLACE', ...headersOf(kept), Metadata: metadata }),
+      })
+      await this.#client.send(command, { abortSignal: deadline.signal })
+    })
+  }
+
+  async #runInParts(
+    from: string,
+    to: string,
+    source: string,
+    metadata: Record<string, string> | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const about = await this.#look(from, signal)
+    const { ContentLength: size = 0, ETag: etag, Metadata } = about
+    const place = { Bucket: this.#bucket, Key: to }
+    const call = { verb: 'copy', key: from, signal }
+    const { UploadId } = await this.#caller.call(call, (deadline) => {
+      const command = new CreateMultipartUploadCommand({
+        ...{ ...place, ...headersOf(about), Metadata: metadata ?? Metadata },
+      })
+      return this.#client.send(command, { abortSignal: deadline.signal })
+    })
+    const copyPart = async (PartNumber: number, range: string): Promise<CompletedPart> => {
+      return await this.#caller.call(call, async (deadline) => {
+        deadline.allow(partBytes)
+        const command = new UploadPartCopyCommand({
+          ...{ ...place, UploadId, PartNumber, CopySource: source },
+          ...{ CopySourceRange: range, CopySourceIfMatch: etag },
+        })
+        const answer = await this.#client.send(command, { abortSignal: deadline.signal })
+        return { PartNumber, ETag: answer.CopyPartResult?.ETag }
+      })
+    }
+    const partBytes = Math.max(limits.objectCopyBytes, Math.ceil(size / S3_PARTS))
+    const pool = new Semaphore(limits.objectPartsAtOnce)
+    const parts: Promise<CompletedPart>[] = []
+    for (let start = 0; start < size; start += partBytes) {
+      const range = `bytes=${start}-${Math.min(start + partBytes, size) - 1}`
+      const number = parts.length + 1
+      parts.push(pool.run(() => copyPart(number, range)))
+    }
+    try {
+      const MultipartUpload = { Parts: await Promise.all(parts) }
+      await this.#caller.call(call, (deadline) => {
+        const command = new CompleteMultipartUploadCommand({ ...place, UploadId, MultipartUpload })
+        return this.#client.send(command, { abortSignal: deadline.signal })
+      })
+    } catch (error) {
+      await Promise.allSettled(parts)
+      // What was copied would be kept, and paid for, for ever.
+      await this.#client.send(new AbortMultipartUploadCommand({ ...place, UploadId })).catch(ignore)
+      throw error
+    }
+  }
+
+  async #look(key: string, signal: AbortSignal | undefined): Promise<HeadObjectCommandOutput> {
+    return await this.#caller.call({ verb: 'look at', key, signal }, (deadline) => {
+      const command = new HeadObjectCommand({ Bucket: this.#bucket, Key: key })
+      return this.#client.send(command, { abortSignal: deadline.signal })
+    })
+  }
+}
+
+type Headers = Pick<
+  HeadObjectCommandOutput,
+  'CacheControl' | 'ContentDisposition' | 'ContentEncoding' | 'ContentLanguage' | 'ContentType'
+>
+
+function headersOf(about: HeadObjectCommandOutput): Headers {
+  const { CacheControl, ContentDisposition, ContentEncoding, ContentLanguage, ContentType } = about
+  return { CacheControl, ContentDisposition, ContentEncoding, ContentLanguage, ContentType }
+}
+
+function ignore(): void {
+  // The first failure is the one to tell.
+}

@@ -1,0 +1,60 @@
+/**
+ * The part of limits.ts that is about the library: file systems by path, and the cache before one.
+ * Read it there, as `limits`.
+ */
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+export const libraryLimits = {
+  /** Bytes of a file that a stream reads at once: few calls, little memory. */
+  fileReadBytes: 256 * KIB,
+  /** A page of a file in memory, bytes: sparse files take memory by the page. */
+  memoryPageBytes: 64 * KIB,
+  /** Largest file that is kept in memory, bytes: a Map of pages slows down far above it. */
+  memoryFileBytes: 64 * 1024 * MIB,
+  /** A CacheFS believes what it learnt so long, ms, where nothing else is said. */
+  cacheTtlMs: 3_600_000,
+  /** ... and that there is nothing, ms: somebody may be about to make it. */
+  cacheNegativeTtlMs: 5_000,
+  /** A CacheFS fetches files in blocks of so many bytes: one round trip, moderate memory. */
+  cacheBlockBytes: 4 * MIB,
+  /** Blocks that are fetched ahead of a sequential reader. */
+  cacheReadahead: 3,
+  /** Blocks of one file that are fetched at once where all of it is wanted. */
+  cacheFetches: 4,
+  /** Changes that go to the remote at once. */
+  cacheConcurrency: 8,
+  /** Tries of a change before it counts as stalled: some seconds with the usual waits. */
+  cacheAttempts: 5,
+  /** Changes on their way to the remote; further ones wait until there is room. */
+  cachePendingChanges: 10_000,
+  /** Errors of the background that are kept; older ones are only counted. */
+  cacheErrors: 1000,
+  /** Names remembered, some 500 bytes each; beyond, the oldest that can be asked for again go. */
+  cacheEntries: 200_000,
+  /** Times an operation looks again because what it saw changed before it could act. */
+  cacheRounds: 100,
+  /** Times a read starts anew because the remote's file was replaced under it. */
+  cacheReadAttempts: 5,
+  /** Times a file that is being written is read for the remote before a copy is made of it. */
+  cacheReadsOfWritten: 2,
+  /** What is known of copies is written down so much later, ms, in one go. */
+  cacheJournalMs: 500,
+  /** A journal is written anew when it has grown by so many bytes over what it has to say. */
+  cacheJournalSlackBytes: 4 * MIB,
+  /** Files open at once in a mounted CacheFS: descriptors of a process that has 20,000. */
+  mountedHandles: 16_384,
+  /** The kernel of such a mount keeps names and attributes so long, ms, or the ttl if shorter. */
+  mountedKernelMs: 1_000,
+  /** What an open object is read in, bytes: one round trip for a reader of parts. */
+  objectWindowBytes: MIB,
+  /** What an open object may hold in memory until it is written, bytes; a stream has no bound. */
+  objectSpoolBytes: 256 * MIB,
+  /** Larger objects go up in parts of so many bytes, held in memory; S3 wants 5 MiB at least. */
+  objectPartBytes: 8 * MIB,
+  /** A larger object is copied in parts of so many bytes, each of which takes S3 some seconds. */
+  objectCopyBytes: 512 * MIB,
+  /** Parts of one object that go up, or are copied, at once. */
+  objectPartsAtOnce: 4,
+} as const

@@ -1,0 +1,40 @@
+/**
+ * The bounds of what moves chunks between this node, its peers and the cloud: a part of `limits`,
+ * where the rest of the system finds them.
+ */
+
+const MIB = 1024 * 1024
+
+export const transferLimits = {
+  /** Chunks on their way to the cloud at once: hides the latency of small ones. */
+  uploads: 32,
+  /** Their bytes in memory: 16 chunks of 4 MiB. */
+  uploadBufferBytes: 64 * MIB,
+  /** A chunk is uploaded so long after its commit, ms, unless awaited: much is short-lived. */
+  uploadSettleMs: 1000,
+  /** Between two looks at chunks that have not settled, ms. */
+  uploadLookMs: 100,
+  /** Journal rows read at once. */
+  uploadBatch: 256,
+  /** First wait after a failed upload, ms. */
+  uploadRetryBaseMs: 500,
+  /** Attempts per minute while the cloud fails: enough to notice that it is back. */
+  failedUploadsPerMinute: 60,
+  /** Bytes of chunks being fetched, in memory. */
+  downloadBufferBytes: 64 * MIB,
+  /** Of those, chunks that come from the cloud, for readers here and for peers. */
+  cloudBufferBytes: 64 * MIB,
+  /** Tries to fetch a chunk that somebody waits for, before the reader is told EIO. */
+  downloadAttempts: 4,
+  /** Of the first of these, what nobody waits for yet: who does never waits for all of that. */
+  readaheadBufferBytes: 48 * MIB,
+  /** Chunks fetched ahead of one sequential reader; for each node of the cluster, up to so many. */
+  readaheadChunks: 12,
+  readaheadNodes: 8,
+  /** Chunks fetched ahead of one sequential reader; for each node of a cluster, up to so many. */
+  rangeShare: 8,
+  /** Chunks of which is known how much of them came so. */
+  rangedChunks: 4096,
+  /** Sequential readers that are followed at once. */
+  readaheadStreams: 1024,
+} as const
