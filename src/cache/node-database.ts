@@ -86,6 +86,7 @@ const SCHEMA = `
     source TEXT, source_offset INTEGER NOT NULL
   );
   CREATE UNIQUE INDEX IF NOT EXISTS upload_chunk ON upload (ino, idx);
+  CREATE TABLE IF NOT EXISTS mapped (ino INTEGER PRIMARY KEY);
   CREATE TABLE IF NOT EXISTS uncommitted (
     ino INTEGER PRIMARY KEY, floor INTEGER NOT NULL, size INTEGER NOT NULL,
     stage INTEGER NOT NULL, mtime_sec INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL,
@@ -179,6 +180,10 @@ export class NodeDatabase {
 
   touchChunk(ino: number, index: number, accessed: number): void {
     this.#run('UPDATE local_chunk SET accessed = ? WHERE ino = ? AND idx = ?', accessed, ino, index)
+  }
+
+  touchChunks(ino: number, accessed: number): void {
+    this.#run('UPDATE local_chunk SET accessed = ? WHERE ino = ?', accessed, ino)
   }
 
   /** Chunks that may be evicted, least recently used first. */
@@ -292,6 +297,19 @@ export class NodeDatabase {
       row.mtimeNsec,
       row.base,
     )
+  }
+
+  /** Inodes that programs may have mapped, to write to them. */
+  mapped(): number[] {
+    return this.#all<{ ino: number }>('SELECT ino FROM mapped').map((row) => row.ino)
+  }
+
+  addMapped(ino: number): void {
+    this.#run('INSERT OR IGNORE INTO mapped (ino) VALUES (?)', ino)
+  }
+
+  deleteMapped(ino: number): void {
+    this.#run('DELETE FROM mapped WHERE ino = ?', ino)
   }
 
   /** A commit on a version was carried out: what is not committed follows on what it made. */

@@ -10,6 +10,7 @@ import { describe } from '../base/fs-error.ts'
 import { removeAsides } from '../cache/aside-files.ts'
 import { keepConflict } from '../cache/conflict-files.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../cache/node-database.ts'
+import { closeGaps, dropBytes } from '../cache/passthrough.ts'
 import { limits } from '../limits.ts'
 import { applyChanges, copyState, setCopyState, type Change } from '../metadata/change.ts'
 import type { CopyState } from '../metadata/change.ts'
@@ -295,6 +296,7 @@ export class Replica implements LinkedNode {
         database.transaction(() => database.deleteJournaled(ino))
       }
       this.#cutFile(ino)
+      closeGaps(this.#thread!.cache, ino)
       this.#shared.bumpChunks(ino)
     })
   }
@@ -327,7 +329,7 @@ export class Replica implements LinkedNode {
       database.deleteChunk(ino, row.index)
     })
     if (upload?.source != null) dropped.push(upload.source)
-    files.punch(ino, start, settings.chunkSize)
+    dropBytes(this.#thread!.cache, ino, row.index)
     this.#account(row, -row.length)
   }
 
