@@ -5,6 +5,7 @@
 
 import { cloudLimits } from './cloud-limits.ts'
 import { libraryLimits } from './library-limits.ts'
+import { passthroughLimits } from './passthrough-limits.ts'
 import { storeLimits } from './store-limits.ts'
 import { transferLimits } from './transfer-limits.ts'
 
@@ -13,6 +14,7 @@ const MIB = 1024 * KIB
 
 export const limits = {
   ...libraryLimits,
+  ...passthroughLimits,
   ...storeLimits,
   ...cloudLimits,
   ...transferLimits,
@@ -136,7 +138,7 @@ export const limits = {
   /** Directory entries read from the database at once: what one reply of 4 KiB may take. */
   directoryPage: 128,
   directoryPagePlus: 32,
-  /** Inodes open at the same time: the size of a table in shared memory (88 bytes each). */
+  /** Inodes open at the same time: the size of a table in shared memory (144 bytes each). */
   openInodes: 65_536,
   /** Inodes whose chunk states a thread remembers, and chunks it remembers of each. */
   rememberedInodes: 4096,

@@ -5,6 +5,7 @@
 import { randomFillSync } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { withMapped } from '../memory-map.ts'
 import { LARGE_FILE, timed, type Measured, type Place, type Workload } from './workload.ts'
 
 const BLOCK_BYTES = 1024 * 1024
@@ -43,6 +44,17 @@ export const sequentialWorkloads: readonly Workload[] = [
       return readFile(place)
     },
   },
+  { group, name: 'mapped, page cache dropped', unit: 'MB/s', before: 'pages', run: readMapped },
+  {
+    group,
+    name: 'mapped, warm',
+    unit: 'MB/s',
+    before: 'as they are',
+    run: (place) => {
+      readMapped(place)
+      return readMapped(place)
+    },
+  },
 ]
 
 function writeFile({ directory, sizeBytes }: Place, name: string, isSynced: boolean): Measured {
@@ -74,6 +86,18 @@ function readFile({ directory, sizeBytes }: Place): Measured {
     } finally {
       closeSync(fd)
     }
+  })
+}
+
+/** Copied out of the mapping, as a read does. */
+function readMapped({ directory, sizeBytes }: Place): Measured {
+  return timed(sizeBytes, () => {
+    withMapped(join(directory, LARGE_FILE), sizeBytes, (bytes) => {
+      for (let at = 0; at < sizeBytes; at += BLOCK_BYTES) {
+        bytes.copy(block, 0, at, Math.min(at + BLOCK_BYTES, sizeBytes))
+        if (block.readUInt32LE() !== at / BLOCK_BYTES) throw new Error(`wrong bytes at ${at}`)
+      }
+    })
   })
 }
 

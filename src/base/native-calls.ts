@@ -1,7 +1,8 @@
 /**
  * The system calls that Node lacks: fallocate(2) to give blocks of sparse files back, lseek(2) to
  * find holes, mmap(2) for memory that outlives the process, prctl(2) to die with one's parent,
- * sendto(2) for datagrams of AF_UNIX. By FFI (koffi ships its binaries), once a thread.
+ * sendto(2) for datagrams of AF_UNIX, ioctl(2) on /dev/fuse, leases of fcntl(2). By FFI (koffi
+ * ships its binaries), once a thread.
  */
 import { closeSync, ftruncateSync, openSync } from 'node:fs'
 import { endianness } from 'node:os'
@@ -28,11 +29,18 @@ const sendtoCall = libc.func(
   'long sendto(int fd, const void *data, size_t length, int flags, void *to, uint32_t toLength)',
 )
 const lseekCall = libc.func('int64_t lseek(int fd, int64_t offset, int whence)')
+const ioctlCall = libc.func('int ioctl(int fd, unsigned long request, void *argument)')
+const fcntlCall = libc.func('int fcntl(int fd, int command, int argument)')
 
 const PROT_READ_WRITE = 3
 const MAP_SHARED = 1
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn
 const PR_SET_PDEATHSIG = 1
+const F_SETSIG = 10
+const SIGURG = 23
+const F_SETLEASE = 1024
+const F_RDLCK = 0
+const F_UNLCK = 2
 const AF_UNIX = 1
 const SOCK_DGRAM = 2
 const SOCK_CLOEXEC = 0o2000000
@@ -68,6 +76,26 @@ export function mapFile(path: string, sizeBytes: number): ArrayBuffer {
   } finally {
     closeSync(fd)
   }
+}
+
+/** What the call returned; `argument` is read, or written, by it. */
+export function ioctl(fd: number, request: number, argument: Uint8Array): number {
+  const result = Number(ioctlCall(fd, request, argument))
+  if (result < 0) throw lastError('ioctl')
+  return result
+}
+
+/** Whether any process has the file open for writing, or mapped so; `fd` is open for reading. */
+export function hasWriters(fd: number): boolean {
+  // Who opens it meanwhile has this process told of it: not by SIGIO, which would end it.
+  fcntlCall(fd, F_SETSIG, SIGURG)
+  if (fcntlCall(fd, F_SETLEASE, F_RDLCK) !== 0) {
+    const error = lastError('fcntl')
+    if (error.code === 'EAGAIN') return true
+    throw error
+  }
+  fcntlCall(fd, F_SETLEASE, F_UNLCK)
+  return false
 }
 
 /** From here on the kernel sends this process the signal when its parent dies. */

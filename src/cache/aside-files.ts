@@ -1,6 +1,25 @@
-/** Set-aside files go when no upload reads them any more. */
+/**
+ * Files that hold what uploads still need of a content that is overwritten, or may be. They go when
+ * no upload reads them any more.
+ */
 import type { BackingFiles } from '../tiers/nvme/backing-files.ts'
+import type { NodeCache } from './node-cache.ts'
 import type { NodeDatabase } from './node-database.ts'
+
+/** Keeps a committed chunk for its upload before it is overwritten; under the inode's lock. */
+export function setAside(
+  { database, files, settings }: NodeCache,
+  ino: number,
+  { index, length }: { index: number; length: number },
+): void {
+  const upload = database.upload(ino, index)
+  if (upload === undefined || upload.source !== null) return
+  const name = `chunk-${upload.id}`
+  files.setAside(ino, index * settings.chunkSize, length, name)
+  database.transaction(() => {
+    database.setUploadSource(upload.seq, name, 0)
+  })
+}
 
 export function removeAsides(
   database: NodeDatabase,

@@ -14,6 +14,8 @@ export interface RememberedInode {
   dirty: Set<number>
   /** Size of the committed content; undefined until asked. */
   size: number | undefined
+  /** Every chunk of the committed content is here. */
+  whole: boolean
 }
 
 export class ChunkMemory {
@@ -36,6 +38,7 @@ export class ChunkMemory {
       present: new Set<number>(),
       dirty: new Set<number>(),
       size: undefined,
+      whole: false,
     }
     this.#inodes.delete(ino)
     if (this.#inodes.size >= limits.rememberedInodes) this.#forgetOldest()

@@ -20,7 +20,10 @@ export function promoteChunk(
     if (database.chunk(ino, index)) return false
     const current = validReference(cache, ino, index)
     if (current?.id !== id) return false
-    files.write(ino, data.subarray(0, current.length), index * settings.chunkSize)
+    const start = index * settings.chunkSize
+    files.write(ino, data.subarray(0, current.length), start)
+    const rest = settings.chunkSize - current.length
+    if (rest > 0 && files.isLent(ino)) files.punch(ino, start + current.length, rest)
     const row = { index, state: CLEAN, id, length: current.length, accessed }
     database.transaction(() => {
       database.putChunk(ino, row)

@@ -5,11 +5,13 @@
  */
 import { statfsSync } from 'node:fs'
 import { limits } from '../limits.ts'
-import { CLEAN } from './node-database.ts'
+import { CLEAN, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 
 export class Evictor {
   readonly #cache: NodeCache
+  /** Files that were found in use, and are the youngest since. */
+  #kept = 0
   evictedChunks = 0
   evictedBytes = 0
 
@@ -40,7 +42,7 @@ export class Evictor {
     const { shared, settings } = this.#cache
     const free = shared.counter('freeBytes') - settings.freeFloorBytes
     const reach = Math.min(settings.capacityBytes, shared.counter('usedBytes') + free)
-    const loose = reach - shared.counter('unsyncedBytes')
+    const loose = reach - shared.counter('unsyncedBytes') - shared.counter('passedBytes')
     return loose < Math.min(reach / 2, limits.looseChunks * settings.chunkSize)
   }
 
@@ -55,8 +57,9 @@ export class Evictor {
       const reach = used + shared.counter('freeBytes') - settings.freeFloorBytes
       return used + bytes > Math.min(settings.capacityBytes, reach) * limits.evictTo
     }
+    const sinceMs = Date.now()
     while (wantsMore()) {
-      if (!this.#evictBatch(wantsMore)) break
+      if (!this.#evictBatch(wantsMore, sinceMs)) break
       this.measure()
       await new Promise(setImmediate)
     }
@@ -65,10 +68,12 @@ export class Evictor {
 
   /**
    * Evicts the oldest chunks while there is reason to: the youngest may have been fetched a moment
-   * ago for an operation that is about to be tried again. False where none of them could go.
+   * ago for an operation that is about to be tried again. False where none of them could go, or
+   * those that were not used since `sinceMs` have all been tried.
    */
-  #evictBatch(wantsMore: () => boolean): boolean {
+  #evictBatch(wantsMore: () => boolean, sinceMs: number): boolean {
     const oldest = this.#cache.database.leastRecentlyUsed(limits.evictBatch)
+    const keptBefore = this.#kept
     let evicted = 0
     for (const { ino, index } of oldest) {
       if (!wantsMore()) break
@@ -76,7 +81,8 @@ export class Evictor {
       this.#cache.shared.add('freeBytes', freed)
       if (freed > 0) evicted += 1
     }
-    return evicted > 0
+    const isOld = (oldest[0]?.accessed ?? sinceMs) < sinceMs
+    return evicted > 0 || (isOld && this.#kept > keptBefore)
   }
 
   /** Evicts what can go of one inode; returns bytes freed. */
@@ -96,9 +102,8 @@ export class Evictor {
     const { shared, database, files, settings } = this.#cache
     return shared.withInode(ino, () => {
       const row = database.chunk(ino, index)
-      if (row?.state !== CLEAN) return 0
-      const durable = this.#cache.index.find(ino, index)
-      if (durable?.id !== row.id || !durable.durable) return 0
+      if (row === undefined || !this.#isSafe(ino, row)) return 0
+      if (files.isLent(ino)) return this.#evictWhole(ino)
       database.transaction(() => {
         database.deleteChunk(ino, index)
       })
@@ -111,10 +116,44 @@ export class Evictor {
       } else {
         files.punch(ino, index * settings.chunkSize, settings.chunkSize)
       }
-      shared.add('usedBytes', -row.length)
-      this.evictedChunks += 1
-      this.evictedBytes += row.length
+      this.#count(1, row.length)
       return row.length
     })
+  }
+
+  /** The cloud has the same bytes. */
+  #isSafe(ino: number, { state, index, id }: LocalChunk): boolean {
+    if (state !== CLEAN) return false
+    const durable = this.#cache.index.find(ino, index)
+    return durable?.id === id && durable.durable
+  }
+
+  /**
+   * A file that programs may have mapped goes as a whole, by its name: who has it mapped keeps it.
+   * While the kernel reads it, it is in use, and stays.
+   */
+  #evictWhole(ino: number): number {
+    const { shared, database, files } = this.#cache
+    const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+    const open = shared.findOpen(ino)
+    const isUsed = open !== undefined && (open.backing !== 0 || open.mapped || open.ahead)
+    if (isUsed || database.hasUploads(ino) || !rows.every((row) => this.#isSafe(ino, row))) {
+      database.transaction(() => database.touchChunks(ino, Date.now()))
+      this.#kept += 1
+      return 0
+    }
+    database.transaction(() => database.deleteChunksFrom(ino, 0))
+    shared.bumpChunks(ino)
+    shared.bumpFile(ino)
+    files.remove(ino)
+    const bytes = rows.reduce((sum, row) => sum + row.length, 0)
+    this.#count(rows.length, bytes)
+    return bytes
+  }
+
+  #count(chunks: number, bytes: number): void {
+    this.#cache.shared.add('usedBytes', -bytes)
+    this.evictedChunks += chunks
+    this.evictedBytes += bytes
   }
 }

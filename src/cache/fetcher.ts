@@ -24,6 +24,7 @@ import { promoteChunk } from './chunk-promotion.ts'
 import { sourcesOf, type Cluster } from './chunk-sources.ts'
 import type { Evictor } from './evictor.ts'
 import { validReference } from './file-reader.ts'
+import { firstAbsent } from './passthrough.ts'
 import type { NodeCache } from './node-cache.ts'
 import { RangeReader, type ChunkRange } from './range-reader.ts'
 import { chunkKey } from './object-key.ts'
@@ -67,8 +68,39 @@ export class Fetcher {
 
   /** Chunks `first` to `last`, in parallel; those that are here, or holes, cost nothing. */
   async fetch(ino: number, first: number, last: number, signal?: AbortSignal): Promise<void> {
+    if (this.#isPassed(ino)) {
+      await this.#fetchAll(ino, signal)
+      return
+    }
     const indexes = Array.from({ length: last - first + 1 }, (_, at) => first + at)
     await Promise.all(indexes.map((index) => this.fetchChunk(ino, index, false, signal)))
+  }
+
+  /** Another node has changed a file; where the kernel reads it, its bytes become those. */
+  renew(ino: number): void {
+    if (!this.#isPassed(ino)) return
+    this.#fetchAll(ino).catch((error: unknown) => {
+      this.#logger.debug(`renewing inode ${ino}: ${describe(error)}`)
+    })
+  }
+
+  #isPassed(ino: number): boolean {
+    const { shared } = this.#cache
+    if (!shared.mayBeOpen(ino)) return false
+    return shared.withInode(ino, () => (shared.findOpen(ino)?.backing ?? 0) !== 0)
+  }
+
+  /** In order: the file grows with what comes, and who reads it must find no gaps. */
+  #fetchAll(ino: number, signal?: AbortSignal): Promise<void> {
+    const next = (from: number): number | undefined => {
+      return this.#cache.shared.withInode(ino, () => firstAbsent(this.#cache, ino, from))
+    }
+    const work = async (all: AbortSignal): Promise<void> => {
+      for (let at = next(0); at !== undefined; at = next(at)) {
+        await this.fetchChunk(ino, at, false, all)
+      }
+    }
+    return this.#flights.run(`${ino}/all`, work, { signal })
   }
 
   /** `ahead`: nobody asked for it yet. */

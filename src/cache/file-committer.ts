@@ -7,13 +7,14 @@
 import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
-import { removeAsides } from './aside-files.ts'
+import { removeAsides, setAside } from './aside-files.ts'
 import type { Content } from './chunk-index.ts'
 import type { Need } from './need.ts'
 import { DIRTY, JOURNALED, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './open-inode.ts'
 import { dropSuperseded, settleSuperseded } from './superseded-uploads.ts'
+import { dropBytes, endPassthrough } from './passthrough.ts'
 
 /** A commit that is in the journal, on its way to the metadata. */
 export interface PreparedCommit {
@@ -91,7 +92,7 @@ export class FileCommitter {
    * the committed content, and whoever compares the two afterwards drops the rest.
    */
   discard(ino: number): void {
-    const { database, files, shared, settings } = this.#cache
+    const { database, shared } = this.#cache
     shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open) {
@@ -103,7 +104,7 @@ export class FileCommitter {
         for (const { index } of rows) database.deleteChunk(ino, index)
         database.deleteUncommitted(ino)
       })
-      for (const { index } of rows) files.punch(ino, index * settings.chunkSize, settings.chunkSize)
+      for (const { index } of rows) dropBytes(this.#cache, ino, index)
       const bytes = rows.reduce((sum, row) => sum + row.length, 0)
       shared.add('usedBytes', -bytes)
       shared.add('unsyncedBytes', -bytes)
@@ -137,6 +138,8 @@ export class FileCommitter {
     const blocks = this.#blocks(ino, open, index.file(ino).blocks)
     const floor = Math.min(open.voidFrom, open.size)
     if (open.dirty) this.#journal(ino, open, rows, fresh)
+    // What was committed stays as it was, whatever is written to the file unseen.
+    if (open.mapped) for (const chunk of fresh) setAside(this.#cache, ino, chunk)
     const chunks = open.committing ? this.#journaled(ino) : fresh
     const { size, mtime, ctime } = open
     const base = index.isRemote ? open.base : undefined
@@ -275,7 +278,10 @@ export class FileCommitter {
         if (!open.ahead && !open.leased) shared.removeOpen(ino)
         return false
       }
-      if (open.unlinked) this.#forgetGrowth(open)
+      if (open.unlinked) {
+        this.#forgetGrowth(open)
+        open.mapped = false
+      }
       if (!open.ahead || open.unlinked) shared.removeOpen(ino)
       return open.unlinked
     })
@@ -295,6 +301,7 @@ export class FileCommitter {
   #leave(ino: number, open: OpenInode, by: User): boolean {
     if (by === 'kernel' && !this.#cache.journal.count(ino, open, -1)) return false
     open.opens -= 1
+    if (open.kernelOpens === 0) endPassthrough(this.#cache, open)
     return true
   }
 
@@ -315,7 +322,10 @@ export class FileCommitter {
   forgetLocked(ino: number): void {
     const { database, files, shared } = this.#cache
     const open = shared.findOpen(ino)
-    if (open) this.#forgetWritten(open)
+    if (open) {
+      this.#forgetWritten(open)
+      open.mapped = false
+    }
     const held = database.sumFrom(ino, 0)
     const [uploads, superseded] = [database.uploadsOf(ino, 0), database.supersededOf(ino)]
     const sources = [...uploads, ...superseded].flatMap((upload) => upload.source ?? [])

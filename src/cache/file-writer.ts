@@ -13,13 +13,14 @@ import { FsError, codeOf } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE } from '../base/native-calls.ts'
 import type { FileCommitter } from './file-committer.ts'
+import { setAside } from './aside-files.ts'
 import { validReference } from './file-reader.ts'
 import type { Need } from './need.ts'
 import { CLEAN, CUTTING, DIRTY, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './open-inode.ts'
 
-interface Mark {
+export interface Mark {
   index: number
   row: LocalChunk | undefined
 }
@@ -71,6 +72,12 @@ export class FileWriter {
       const need: Need = { kind: 'space', bytes: source.length }
       throw new Blocked(need)
     }
+  }
+
+  /** Chunks have another content than is committed, by no write that came this way; locked. */
+  adopt(ino: number, open: OpenInode, marks: readonly Mark[]): void {
+    this.#begin(ino, open, this.#cache.sizeOf(ino), marks)
+    this.#touch(open)
   }
 
   /** Sets the size; commits at once where nobody has the file open. */
@@ -247,7 +254,7 @@ export class FileWriter {
   #mark(ino: number, marks: readonly Mark[], open: OpenInode, begins = false): void {
     if (marks.length === 0 && !begins) return
     const { database, shared, memory } = this.#cache
-    for (const { index, row } of marks) if (row?.state === PENDING) this.#setAside(ino, index, row)
+    for (const { row } of marks) if (row?.state === PENDING) setAside(this.#cache, ino, row)
     database.transaction(() => {
       if (begins) this.#journalSize(ino, open, WRITTEN)
       for (const { index, row } of marks) {
@@ -264,29 +271,19 @@ export class FileWriter {
     }
   }
 
-  /** Keeps a committed chunk for its upload before it is overwritten. */
-  #setAside(ino: number, index: number, row: LocalChunk): void {
-    const { database, files, settings } = this.#cache
-    const upload = database.upload(ino, index)
-    if (upload === undefined || upload.source !== null) return
-    const name = `chunk-${upload.id}`
-    files.setAside(ino, index * settings.chunkSize, row.length, name)
-    database.transaction(() => {
-      database.setUploadSource(upload.seq, name, 0)
-    })
-  }
-
   /** Takes away what lies beyond the new size, keeping what its uploads still need. */
   #cut(ino: number, open: OpenInode): void {
     const { database, shared, settings } = this.#cache
     const { size } = open
     const first = Math.ceil(size / settings.chunkSize)
     const waiting = database.uploadsOf(ino, first).filter((upload) => upload.source === null)
-    if (size === 0 && waiting.length > 0) this.#setAsideWhole(ino)
-    else for (const upload of waiting) this.#setAside(ino, upload.index, rowOf(upload.length))
+    // The kernel goes on with the file that it knows.
+    const mayMove = size === 0 && open.backing === 0
+    if (mayMove && waiting.length > 0) this.#setAsideWhole(ino)
+    else for (const upload of waiting) setAside(this.#cache, ino, upload)
     const rest = size % settings.chunkSize
     const tail = rest === 0 ? undefined : database.chunk(ino, first - 1)
-    if (tail?.state === PENDING) this.#setAside(ino, first - 1, tail)
+    if (tail?.state === PENDING) setAside(this.#cache, ino, tail)
     const gone = database.sumFrom(ino, first)
     database.transaction(() => {
       if (gone.chunks > 0) database.deleteChunksFrom(ino, first)
@@ -341,7 +338,3 @@ export class FileWriter {
 }
 
 const NOTHING: Plan = { before: [], after: [] }
-
-function rowOf(length: number): LocalChunk {
-  return { index: 0, state: PENDING, id: 0, length, accessed: 0 }
-}

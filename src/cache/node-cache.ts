@@ -8,6 +8,7 @@ import type { BackingFiles } from '../tiers/nvme/backing-files.ts'
 import { BackingFiles as Files } from '../tiers/nvme/backing-files.ts'
 import type { ChunkIndex } from './chunk-index.ts'
 import { ChunkMemory } from './chunk-memory.ts'
+import { KernelBackings } from './kernel-backings.ts'
 import { NodeDatabase } from './node-database.ts'
 import { RequestJournal } from './request-journal.ts'
 import { SharedState, type SharedBuffers } from './shared-state.ts'
@@ -23,6 +24,15 @@ export interface CacheSettings {
   maxUnsyncedBytes: number
   /** Age of the oldest write not in the cloud before writers wait, seconds; 0: no bound. */
   maxUnsyncedSeconds: number
+  /** Smaller files are not read by the kernel itself, bytes. */
+  passedFromBytes: number
+}
+
+export interface NodeCacheParts {
+  index: ChunkIndex
+  request?: CurrentRequest
+  /** Descriptor of the mount's connection, where one is to be used beyond requests. */
+  connection?: number | undefined
 }
 
 export class NodeCache {
@@ -32,20 +42,25 @@ export class NodeCache {
   readonly files: BackingFiles
   readonly memory: ChunkMemory
   readonly journal: RequestJournal
+  readonly backings: KernelBackings
   readonly index: ChunkIndex
 
   constructor(
     settings: CacheSettings,
     buffers: SharedBuffers,
-    { index, request = new CurrentRequest() }: { index: ChunkIndex; request?: CurrentRequest },
+    { index, request = new CurrentRequest(), connection }: NodeCacheParts,
   ) {
     this.settings = settings
     this.index = index
     this.shared = new SharedState(buffers)
     this.database = new NodeDatabase(databasePath(settings.directory), this.shared.nodeDatabase)
-    this.files = new Files(settings.directory, (ino) => this.shared.fileGeneration(ino))
+    this.files = new Files(settings.directory, {
+      generationOf: (ino) => this.shared.fileGeneration(ino),
+      epoch: () => this.shared.fileEpoch,
+    })
     this.journal = new RequestJournal(this.shared.requestRecords, request)
     this.memory = new ChunkMemory(this.shared)
+    this.backings = new KernelBackings(connection)
   }
 
   /** Bytes of chunk `index` in a file of `size` bytes. */

@@ -6,6 +6,7 @@
 import type { SQLInputValue } from 'node:sqlite'
 import type { SharedMutex } from '../base/shared-mutex.ts'
 import { SqliteDatabase } from '../base/sqlite-database.ts'
+import { NODE_SCHEMA } from './node-schema.ts'
 
 /** The cloud has the same bytes: may be evicted. */
 export const CLEAN = 1
@@ -68,35 +69,6 @@ export interface Uncommitted {
   base: number
 }
 
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS local_chunk (
-    ino INTEGER NOT NULL, idx INTEGER NOT NULL, state INTEGER NOT NULL, id INTEGER NOT NULL,
-    length INTEGER NOT NULL, accessed INTEGER NOT NULL, PRIMARY KEY (ino, idx)
-  ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS local_chunk_lru ON local_chunk (accessed) WHERE state = 1;
-  CREATE TABLE IF NOT EXISTS held_chunk (
-    id INTEGER PRIMARY KEY, ino INTEGER NOT NULL, idx INTEGER NOT NULL,
-    length INTEGER NOT NULL, crc INTEGER NOT NULL, stored_ms INTEGER NOT NULL
-  );
-  CREATE INDEX IF NOT EXISTS held_chunk_ino ON held_chunk (ino);
-  CREATE TABLE IF NOT EXISTS upload (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, ino INTEGER NOT NULL, idx INTEGER NOT NULL,
-    id INTEGER NOT NULL, length INTEGER NOT NULL, committed_ms INTEGER NOT NULL,
-    source TEXT, source_offset INTEGER NOT NULL
-  );
-  CREATE UNIQUE INDEX IF NOT EXISTS upload_chunk ON upload (ino, idx);
-  CREATE TABLE IF NOT EXISTS superseded (
-    seq INTEGER PRIMARY KEY, ino INTEGER NOT NULL, idx INTEGER NOT NULL, id INTEGER NOT NULL,
-    length INTEGER NOT NULL, committed_ms INTEGER NOT NULL, source TEXT, source_offset INTEGER
-  );
-  CREATE INDEX IF NOT EXISTS superseded_ino ON superseded (ino);
-  CREATE TABLE IF NOT EXISTS uncommitted (
-    ino INTEGER PRIMARY KEY, floor INTEGER NOT NULL, size INTEGER NOT NULL,
-    stage INTEGER NOT NULL, mtime_sec INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL,
-    base INTEGER NOT NULL DEFAULT 0
-  );`
-
 const HELD = 'id, ino, idx AS "index", length, crc, stored_ms AS storedMs'
 const CHUNK = 'idx AS "index", state, id, length, accessed'
 const UPLOAD = `seq, ino, idx AS "index", id, length, committed_ms AS committedMs, source,
@@ -114,7 +86,7 @@ export class NodeDatabase {
   /** Makes the tables; once, before other threads open the database. */
   static prepare(path: string, mutex: SharedMutex): void {
     const database = new SqliteDatabase(path, mutex)
-    database.execute(SCHEMA)
+    database.execute(NODE_SCHEMA)
     database.close()
   }
 
@@ -185,6 +157,10 @@ export class NodeDatabase {
 
   touchChunk(ino: number, index: number, accessed: number): void {
     this.#run('UPDATE local_chunk SET accessed = ? WHERE ino = ? AND idx = ?', accessed, ino, index)
+  }
+
+  touchChunks(ino: number, accessed: number): void {
+    this.#run('UPDATE local_chunk SET accessed = ? WHERE ino = ?', accessed, ino)
   }
 
   /** Chunks that may be evicted, least recently used first. */
@@ -326,6 +302,19 @@ export class NodeDatabase {
       row.mtimeNsec,
       row.base,
     )
+  }
+
+  /** Inodes that programs may have mapped, to write to them. */
+  mapped(): number[] {
+    return this.#all<{ ino: number }>('SELECT ino FROM mapped').map((row) => row.ino)
+  }
+
+  addMapped(ino: number): void {
+    this.#run('INSERT OR IGNORE INTO mapped (ino) VALUES (?)', ino)
+  }
+
+  deleteMapped(ino: number): void {
+    this.#run('DELETE FROM mapped WHERE ino = ?', ino)
   }
 
   /** A commit on a version was carried out: what is not committed follows on what it made. */

@@ -5,10 +5,13 @@
  */
 import type { Timestamp } from '../base/clock.ts'
 
-export const FIELDS = 15
+export const FIELDS = 18
 export const INO = 0
 export const EPOCH = 13
 export const KERNEL_OPENS = 14
+export const BACKING = 15
+export const PASSED_BYTES = 16
+const SEEN = 17
 export const NEXT = 1
 export const FLAGS = 3
 const [OPENS, SIZE, FLOOR, MTIME, MTIME_NSEC, CTIME, CTIME_NSEC] = [2, 4, 5, 6, 7, 8, 9] as const
@@ -17,6 +20,7 @@ export const DIRTY = 1
 const UNLINKED = 2
 export const COMMITTING = 4
 export const LEASED = 8
+export const MAPPED = 16
 
 /** A view of one open inode's fields; use it under the inode's lock only. */
 export class OpenInode {
@@ -41,6 +45,38 @@ export class OpenInode {
   }
   set kernelOpens(count: number) {
     this.#entries[this.#base + KERNEL_OPENS] = count
+  }
+
+  /** What the kernel knows the backing file by, which it reads by itself; 0: it does not. */
+  get backing(): number {
+    return this.#entries[this.#base + BACKING] ?? 0
+  }
+  set backing(id: number) {
+    this.#entries[this.#base + BACKING] = id
+  }
+
+  /** Bytes counted as not to be evicted for that. */
+  get passedBytes(): number {
+    return this.#entries[this.#base + PASSED_BYTES] ?? 0
+  }
+  set passedBytes(bytes: number) {
+    this.#entries[this.#base + PASSED_BYTES] = bytes
+  }
+
+  /** Programs may write to it by way of memory, unseen: see mapped-writes.ts. */
+  get mapped(): boolean {
+    return this.#flag(MAPPED)
+  }
+  set mapped(value: boolean) {
+    this.#setFlag(MAPPED, value)
+  }
+
+  /** When the backing file had been changed last as far as that was looked at, ms; -1: unknown. */
+  get seenMs(): number {
+    return this.#entries[this.#base + SEEN] ?? -1
+  }
+  set seenMs(ms: number) {
+    this.#entries[this.#base + SEEN] = ms
   }
 
   /** Its content differs from what is in the journal; the fields below hold then. */

@@ -8,7 +8,17 @@
  */
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { EPOCH, FIELDS, FLAGS, INO, LEASED, KERNEL_OPENS } from './open-inode.ts'
+import {
+  BACKING,
+  EPOCH,
+  FIELDS,
+  FLAGS,
+  INO,
+  KERNEL_OPENS,
+  LEASED,
+  MAPPED,
+  PASSED_BYTES,
+} from './open-inode.ts'
 import { RequestJournal } from './request-journal.ts'
 import { ENTRY_NUMBERS, type SharedState } from './shared-state.ts'
 
@@ -18,6 +28,8 @@ export interface Surviving {
   isNameless: (ino: number) => boolean | undefined
   /** Bytes of its backing file. */
   sizeOf: (ino: number) => number
+  /** The kernel may forget what it knows by this number. */
+  closeBacking: (id: number) => void
 }
 
 export class OpenTable {
@@ -37,7 +49,7 @@ export class OpenTable {
   }
 
   /** Opens what was open; returns the inodes among it that have no name. */
-  restore(shared: SharedState, { isNameless, sizeOf }: Surviving): number[] {
+  restore(shared: SharedState, { isNameless, sizeOf, closeBacking }: Surviving): number[] {
     if (!existsSync(this.#before)) return []
     const { buffer, byteOffset, byteLength } = readFileSync(this.#before)
     const copy = buffer.slice(byteOffset, byteOffset + byteLength - (byteLength % 8))
@@ -50,7 +62,14 @@ export class OpenTable {
     })
     for (const [ino, open] of opens) {
       const unlinked = isNameless(ino)
-      if (unlinked !== undefined) reopen(shared, ino, { ...open, unlinked })
+      const isUsed = unlinked !== undefined && open.count > 0
+      if (open.backing !== 0 && !isUsed) {
+        closeBacking(open.backing)
+        Object.assign(open, { backing: 0, passedBytes: 0 })
+      }
+      if (isUsed || ((open.leased || open.mapped) && unlinked !== undefined)) {
+        reopen(shared, ino, { ...open, unlinked })
+      }
     }
     rmSync(this.#before)
     return [...opens.keys()].filter((ino) => isNameless(ino) === true)
@@ -61,9 +80,19 @@ interface KernelOpen {
   count: number
   epoch: number
   leased: boolean
+  backing: number
+  passedBytes: number
+  mapped: boolean
 }
 
-const NOT_OPEN: KernelOpen = { count: 0, epoch: 0, leased: false }
+const NOT_OPEN: KernelOpen = {
+  count: 0,
+  epoch: 0,
+  leased: false,
+  backing: 0,
+  passedBytes: 0,
+  mapped: false,
+}
 
 function opensOf(entries: Float64Array): Map<number, KernelOpen> {
   const opens = new Map<number, KernelOpen>()
@@ -71,8 +100,13 @@ function opensOf(entries: Float64Array): Map<number, KernelOpen> {
     const ino = entries[base + INO] ?? 0
     const count = entries[base + KERNEL_OPENS] ?? 0
     const epoch = entries[base + EPOCH] ?? 0
-    const leased = ((entries[base + FLAGS] ?? 0) & LEASED) !== 0
-    if (ino !== 0 && (count > 0 || leased)) opens.set(ino, { count, epoch, leased })
+    const flags = entries[base + FLAGS] ?? 0
+    const leased = (flags & LEASED) !== 0
+    const mapped = (flags & MAPPED) !== 0
+    const backing = entries[base + BACKING] ?? 0
+    const passedBytes = entries[base + PASSED_BYTES] ?? 0
+    if (ino === 0 || (count === 0 && !leased && !mapped && backing === 0)) continue
+    opens.set(ino, { count, epoch, leased, backing, passedBytes, mapped })
   }
   return opens
 }
@@ -80,14 +114,17 @@ function opensOf(entries: Float64Array): Map<number, KernelOpen> {
 function reopen(
   shared: SharedState,
   ino: number,
-  { count, epoch, leased, unlinked }: KernelOpen & { unlinked: boolean },
+  opened: KernelOpen & { unlinked: boolean },
 ): void {
   shared.withInode(ino, () => {
     const open = shared.addOpen(ino)
+    const { count, backing, passedBytes, ...others } = opened
+    Object.assign(open, others)
     open.opens = count
     open.kernelOpens = count
-    open.epoch = epoch
-    open.leased = leased
-    open.unlinked = unlinked
+    open.backing = backing
+    open.passedBytes = passedBytes
+    open.seenMs = -1
+    shared.add('passedBytes', passedBytes)
   })
 }

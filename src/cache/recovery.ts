@@ -14,11 +14,14 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { Logger } from '../base/logger.ts'
 import type { FileCommitter } from './file-committer.ts'
+import { changedChunks } from './mapped-writes.ts'
 import {
   CLEAN,
   CUTTING,
   JOURNALED,
+  DIRTY,
   PENDING,
+  WRITTEN,
   type LocalChunk,
   type Uncommitted,
 } from './node-database.ts'
@@ -63,6 +66,7 @@ export class Recovery {
     const { used, unsynced } = database.totals()
     shared.setCounter('usedBytes', used)
     shared.setCounter('unsyncedBytes', unsynced)
+    if (!resumed) for (const ino of database.mapped()) this.#cutOff(ino)
     this.#finishCommits()
     this.#settleSuperseded()
     this.#sweepAsides()
@@ -132,6 +136,31 @@ export class Recovery {
     const data = Buffer.alloc(wanted.length)
     files.read(ino, data, row.index * settings.chunkSize)
     return crc32(data) === wanted.crc
+  }
+
+  /** Programs that survived the mount may still write to it: what they wrote so far counts. */
+  #cutOff(ino: number): void {
+    const { database, files, index, shared } = this.#cache
+    shared.withInode(ino, () => {
+      const isHere = index.exists(ino) && files.stat(ino) !== undefined
+      if (isHere) files.replaceByCopy(ino)
+      const marks = isHere ? changedChunks(this.#cache, ino) : []
+      database.transaction(() => {
+        database.deleteMapped(ino)
+        if (marks.length === 0) return
+        for (const { index: at, row } of marks) {
+          const length = row?.length ?? this.#cache.extent(at, index.file(ino).size)
+          database.putChunk(ino, { index: at, state: DIRTY, id: 0, length, accessed: Date.now() })
+        }
+        if (!database.uncommitted(ino)) database.putUncommitted(this.#written(ino))
+      })
+    })
+  }
+
+  #written(ino: number): Uncommitted {
+    const { size, version } = this.#cache.index.file(ino)
+    const times = { mtimeSec: 0, mtimeNsec: 0 }
+    return { ino, floor: size, size, stage: WRITTEN, ...times, base: version }
   }
 
   #finishCommits(): void {

@@ -35,13 +35,18 @@ export class RequestJournal {
     this.#request = request
   }
 
-  /** One use more (or less) by the kernel; false: an earlier process has counted it. */
+  /**
+   * One use more (or less) by the kernel; false: an earlier process has counted it. An open that
+   * has to wait takes its use back, and is as if it had not been asked yet.
+   */
   count(ino: number, open: OpenInode, delta: 1 | -1): boolean {
     if (this.#find(REQUEST) !== undefined) return false
+    const { unique } = this.#request
     const count = open.kernelOpens + delta
+    const isTakenBack = delta === -1 && this.#records[this.#base + REQUEST] === unique
     this.#put(INO, ino)
     this.#put(COUNT, count)
-    this.#put(REQUEST, this.#request.unique)
+    this.#put(REQUEST, isTakenBack ? 0 : unique)
     this.#put(PENDING, 1)
     open.kernelOpens = count
     this.#put(PENDING, 0)

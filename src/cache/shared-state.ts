@@ -11,7 +11,17 @@ import { SharedMutex } from '../base/shared-mutex.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import { mapFile } from '../base/native-calls.ts'
-import { COMMITTING, DIRTY, FIELDS, FLAGS, INO, LEASED, NEXT, OpenInode } from './open-inode.ts'
+import {
+  COMMITTING,
+  DIRTY,
+  FIELDS,
+  FLAGS,
+  INO,
+  LEASED,
+  MAPPED,
+  NEXT,
+  OpenInode,
+} from './open-inode.ts'
 import { JOURNAL_NUMBERS } from './request-journal.ts'
 
 const SLOTS = 65_536
@@ -25,6 +35,9 @@ const COUNTERS = [
   'hits',
   'hitBytes',
   'misses',
+  /** Of files that the kernel reads by itself. */
+  'passedBytes',
+  'passedOpens',
   /** 1 while the oldest write that is not durable is older than its bound. */
   'overdue',
 ] as const
@@ -47,6 +60,7 @@ export interface SharedBuffers {
   commits: SharedArrayBuffer
   stalePages: SharedArrayBuffer
   trust: SharedArrayBuffer
+  passthrough: SharedArrayBuffer
 }
 
 /** Numbers of open inodes; what threads do for the kernel is behind them. */
@@ -67,6 +81,7 @@ export function allocateSharedBuffers(openTable?: string): SharedBuffers {
     commits: new SharedArrayBuffer(4),
     stalePages: new SharedArrayBuffer(SLOTS * 4),
     trust: new SharedArrayBuffer(8),
+    passthrough: new SharedArrayBuffer(8),
   }
   const entries = openEntries(buffers)
   for (let at = 1; at <= limits.openInodes; at++) {
@@ -97,6 +112,7 @@ export class SharedState {
   readonly #commits: Int32Array
   readonly #stalePages: Int32Array
   readonly #trust: Float64Array
+  readonly #passthrough: Int32Array
 
   constructor(buffers: SharedBuffers) {
     this.#locks = new SharedMutex(new Int32Array(buffers.locks))
@@ -112,6 +128,7 @@ export class SharedState {
     this.#commits = new Int32Array(buffers.commits)
     this.#stalePages = new Int32Array(buffers.stalePages)
     this.#trust = new Float64Array(buffers.trust)
+    this.#passthrough = new Int32Array(buffers.passthrough)
     const databases = new Int32Array(buffers.databases)
     this.nodeDatabase = new SharedMutex(databases.subarray(0, 1))
     this.metadataDatabase = new SharedMutex(databases.subarray(1, 2))
@@ -163,6 +180,22 @@ export class SharedState {
     this.#trust[0] = ms
   }
 
+  /** The kernel may be told to read files by itself. */
+  get passthrough(): boolean {
+    return Atomics.load(this.#passthrough, 0) !== 0
+  }
+  set passthrough(value: boolean) {
+    Atomics.store(this.#passthrough, 0, value ? 1 : 0)
+  }
+
+  /** Grows when descriptors that are void should be closed, and not only when they are used. */
+  get fileEpoch(): number {
+    return Atomics.load(this.#passthrough, 1)
+  }
+  beginFileEpoch(): void {
+    Atomics.add(this.#passthrough, 1, 1)
+  }
+
   /** False: nobody has it open (asked without the lock: true may be another inode's). */
   mayBeOpen(ino: number): boolean {
     return Atomics.load(this.#heads, ino % SLOTS) !== 0
@@ -190,7 +223,9 @@ export class SharedState {
     return new OpenInode(this.#entries, at)
   }
 
+  /** Unless programs may have it mapped. */
   removeOpen(ino: number): void {
+    if (this.findOpen(ino)?.mapped === true) return
     const slot = ino % SLOTS
     let before = 0
     let at = Atomics.load(this.#heads, slot)
@@ -212,6 +247,11 @@ export class SharedState {
   /** Inodes with content that is not committed; asked without locks, so only a hint. */
   dirtyInodes(): number[] {
     return this.#flagged(DIRTY | COMMITTING)
+  }
+
+  /** Inodes that programs may have mapped; a hint as well. */
+  mappedInodes(): number[] {
+    return this.#flagged(MAPPED)
   }
 
   /** Inodes that only this node may write; a hint as well. */

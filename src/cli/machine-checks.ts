@@ -36,11 +36,11 @@ function checkKernel(version: string): Finding {
   if (!isAtLeast(version, KERNEL_MIN)) {
     return lacking('Linux', version, `needs Linux ${KERNEL_MIN.join('.')} or newer`)
   }
-  const passthrough = isAtLeast(version, PASSTHROUGH_KERNEL)
-  const note = passthrough
-    ? 'FUSE passthrough: cached files at native speed'
-    : `no FUSE passthrough before ${PASSTHROUGH_KERNEL.join('.')}: works, reads are slower`
-  return found('Linux', `${version}; ${note}`)
+  return found('Linux', version)
+}
+
+export function hasPassthrough(version: string): boolean {
+  return isAtLeast(version, PASSTHROUGH_KERNEL)
 }
 
 function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {

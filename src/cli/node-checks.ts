@@ -2,13 +2,15 @@
  * What `doctor` looks at for a node that would be started with these options: room, mount point,
  * port, cloud. A node that runs already is no reason to complain.
  */
-import { access, constants, stat, statfs } from 'node:fs/promises'
+import { access, constants, readFile, stat, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { release } from 'node:os'
 import { describe } from '../base/fs-error.ts'
 import { findMount } from '../fuse/mount-table.ts'
 import { checkCloud } from './cloud-check.ts'
 import { found, lacking } from './doctor-check.ts'
 import type { Finding } from './doctor-check.ts'
+import { hasPassthrough } from './machine-checks.ts'
 import { nearestFolder } from './nearest-folder.ts'
 import type { NodeOptions } from './node-options.ts'
 import { formatSize } from './size.ts'
@@ -16,12 +18,16 @@ import { formatSize } from './size.ts'
 /** A cache with less room than this is not worth having. */
 const ROOM_MIN_BYTES = 1024 ** 3
 const HEALTH_TIMEOUT_MS = 2000
+/** What statfs(2) says of a file system that lies on others, and the map of users of a machine. */
+const OVERLAYFS = 0x794c7630
+const MACHINE_UIDS = /^\s*0\s+0\s+4294967295\s*$/
 
 export async function checkNode(options: NodeOptions): Promise<Finding[]> {
   return [
     await checkRoom(options),
     await checkMountPoint(options),
     await checkPort(options),
+    await checkPassthrough(options),
     await checkCloud(options.cloud),
   ]
 }
@@ -43,6 +49,19 @@ async function checkRoom(options: NodeOptions): Promise<Finding> {
   )
   if (!writable) return lacking('space', `${folder} is not writable`, 'choose one with --nvme')
   return found('space', detail)
+}
+
+/** Nothing that is missing here keeps a node from running. */
+async function checkPassthrough({ passthrough, nvmeDir }: NodeOptions): Promise<Finding> {
+  const name = 'passthrough'
+  const no = (why: string): Finding => found(name, `no (${why}): works, large reads are slower`)
+  if (passthrough === 'off') return no('--passthrough off')
+  if (!hasPassthrough(release())) return no('before Linux 6.9')
+  const map = await readFile('/proc/self/uid_map', 'utf8')
+  if (!MACHINE_UIDS.test(map)) return no('in a user namespace')
+  const { type } = await statfs(await nearestFolder(nvmeDir))
+  if (type === OVERLAYFS) return no(`${nvmeDir} is on overlayfs: choose a disk with --nvme`)
+  return found(name, 'cached files are read at the speed of the disk')
 }
 
 async function checkMountPoint({ mountPoint }: NodeOptions): Promise<Finding> {

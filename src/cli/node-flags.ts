@@ -15,6 +15,7 @@ import { UsageError } from './usage-error.ts'
 const PROVIDERS = ['s3', 'azure', 'file'] as const
 const CHUNK_BYTES_MIN = 64 * 1024
 const CHUNK_BYTES_MAX = 64 * 1024 * 1024
+const PASSTHROUGH = ['auto', 'always', 'off'] as const
 const LOG_FORMATS = ['line', 'json'] as const
 
 export const NODE_FLAGS = {
@@ -142,6 +143,11 @@ export const NODE_FLAGS = {
     value: '<n>',
     about: 'threads that answer the kernel',
     parse: (text) => parseInteger(text, 1, limits.fuseWorkers),
+  }),
+  passthrough: flag('auto', {
+    value: '<when>',
+    about: 'the kernel reads cached files by itself: auto (large ones), always, off',
+    parse: (text) => parseOneOf(text, PASSTHROUGH),
   }),
   'upload-limit': flag('100M', {
     value: '<size>',

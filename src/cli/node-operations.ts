@@ -134,6 +134,7 @@ export class NodeOperations implements NodeStatus {
       hits: thread.cache.shared.counter('hits'),
       hitBytes: thread.cache.shared.counter('hitBytes'),
       misses: thread.cache.shared.counter('misses'),
+      passedOpens: thread.cache.shared.counter('passedOpens'),
       fetchedChunks: fetcher.fetchedChunks,
       fetchedBytes: fetcher.fetchedBytes,
       ...fetcher.tierStats(),

@@ -40,6 +40,7 @@ describe('the flags of a node', () => {
       maxUnsyncedBytes: undefined,
       maxUnsyncedMs: undefined,
       fuseThreads: 2,
+      passthrough: 'auto',
       trace: false,
       logLevel: 'info',
       logFormat: 'line',

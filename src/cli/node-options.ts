@@ -52,6 +52,8 @@ export interface NodeOptions {
   maxUnsyncedBytes: number | undefined
   maxUnsyncedMs: number | undefined
   fuseThreads: number
+  /** The kernel may read cached files by itself: large ones, or all. */
+  passthrough: 'auto' | 'always' | 'off'
   /** Log every request of the kernel. */
   trace: boolean
   logLevel: LogLevel
@@ -105,6 +107,7 @@ function assemble(values: NodeFlagValues): NodeOptions {
     maxUnsyncedBytes: values['max-unsynced-bytes'],
     maxUnsyncedMs: values['max-unsynced-seconds'],
     fuseThreads: values['fuse-threads'],
+    passthrough: values.passthrough,
     trace: values.trace,
     logLevel: values['log-level'],
     logFormat: values['log-format'],

@@ -3,6 +3,7 @@
  * them down in the reverse. A start that fails half-way leaves nothing running.
  */
 import { existsSync, mkdirSync, statfsSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { FsError } from '../base/fs-error.ts'
@@ -10,6 +11,7 @@ import { loggerOf, type Logger } from '../base/logger.ts'
 import { siblingModule } from '../base/sibling-module.ts'
 import { LinkLocks } from '../coordinator/link-locks.ts'
 import { FuseServer } from '../fuse/fuse-server.ts'
+import { canPassThrough } from '../fuse/handshake.ts'
 import type { ApiServer } from '../http/api-server.ts'
 import { serveNodeApi } from '../http/node-api.ts'
 import { limits } from '../limits.ts'
@@ -42,6 +44,7 @@ export async function startNode(
     api = served.api
     const server = await mount(options, node, daemon)
     changes.server = server
+    passThrough(options, node, server)
     if (node.replica) node.replica.kernel = server
     cluster?.announce(advertisedUrl(options, api.url), () => served.operations.report())
     void server.closed.then(() => {
@@ -138,13 +141,18 @@ async function openVolume(
       capacityBytes: options.nvmeCapacityBytes,
       freeFloorBytes: freeFloorBytes(options),
       maxUnsyncedBytes: options.maxUnsyncedBytes ?? Infinity,
+      passedFromBytes: options.passthrough === 'always' ? 1 : limits.passedLeastBytes,
       maxUnsyncedSeconds: (options.maxUnsyncedMs ?? 0) / 1000,
       durability: options.durability,
       logger: loggerOf('CACHE'),
       link: cluster?.link,
       peers: cluster?.peers,
       locks: cluster && new LinkLocks(cluster.link),
-      mount: { id: mountId, isResumed: connection.resumed !== undefined },
+      mount: {
+        id: mountId,
+        isResumed: connection.resumed !== undefined,
+        connection: connection.fd,
+      },
     })
   } catch (error) {
     await cloud.close()
@@ -176,6 +184,7 @@ function mount(
     mountPoint: options.mountPoint,
     source: 'cachefs',
     remoteLocks: node.locks !== undefined,
+    passthrough: options.passthrough !== 'off',
     fileSystem: node.thread.volume,
     worker: {
       module: siblingModule(import.meta.url, '../volume/volume-thread'),
@@ -194,6 +203,24 @@ function mount(
     },
     ...(options.trace ? { traceFd: 2 } : {}),
   })
+}
+
+/** From here on cached files are read by the kernel itself, where that can be; else it is said. */
+function passThrough(options: NodeOptions, node: VolumeNode, { negotiated }: FuseServer): void {
+  const logger = loggerOf('FUSE')
+  const obstacle =
+    options.passthrough === 'off'
+      ? 'switched off'
+      : canPassThrough(negotiated)
+        ? node.passThrough(() => wakeThreads(options))
+        : 'the kernel does not offer it (Linux 6.9 does)'
+  if (obstacle === undefined) logger.info('cached files are read at the speed of the disk')
+  else logger.info(`no passthrough, cached files are read through this process: ${obstacle}`)
+}
+
+/** The kernel gives requests to its idle readers in turn. */
+async function wakeThreads({ mountPoint, fuseThreads }: NodeOptions): Promise<void> {
+  for (let at = 0; at < 2 * fuseThreads; at++) await statfs(mountPoint)
 }
 
 /** Every change comes through this mount or is announced to it: nothing goes stale by itself. */

@@ -60,6 +60,11 @@ export interface Opened {
   keepCache?: boolean
   /** The kernel must not cache pages of this open. */
   directIo?: boolean
+  /**
+   * The kernel reads the file by itself, from what it knows by this number; with `directIo` only
+   * mappings of it. All opens of an inode that are there at one time have to agree on it.
+   */
+  backing?: number | undefined
   /** The kernel may cache the entries of this directory. */
   cacheDirectory?: boolean
 }

@@ -37,6 +37,8 @@ export interface FuseServerOptions {
   mountOptions?: readonly string[]
   /** The file system keeps the locks of fcntl(2) and flock(2), not the kernel for this mount. */
   remoteLocks?: boolean
+  /** The file system may have the kernel read files by itself (`Opened.backing`). */
+  passthrough?: boolean
   /** The mount outlives this process, by way of somebody who holds its connection open as well. */
   connection?: FuseConnection | undefined
   /** The main thread's instance; closed by whoever made it. */

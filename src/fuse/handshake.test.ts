@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { limits } from '../limits.ts'
-import { negotiate } from './handshake.ts'
+import { canPassThrough, negotiate } from './handshake.ts'
 import { OPCODE } from './opcode.ts'
 import { REPLY_HEADER_BYTES, ReplyWriter } from './reply-writer.ts'
 import { RequestReader } from './request-reader.ts'
@@ -15,7 +15,7 @@ function initOf(
   minor: number,
   flags = EVERYTHING,
   flags2 = EVERYTHING,
-  options: { remoteLocks?: boolean } = {},
+  options: { remoteLocks?: boolean; passthrough?: boolean } = {},
 ) {
   const words = new Uint32Array(26)
   words.set([104, OPCODE.INIT, 2])
@@ -72,4 +72,15 @@ test('file locks are kept by the kernel unless others share the file system', ()
   assert.equal(negotiated!.flags & ~own!.flags, INIT.POSIX_LOCKS | INIT.FLOCK_LOCKS)
   const old = initOf(7, 45, INIT.ASYNC_READ, 0, { remoteLocks: true })
   assert.equal(old.negotiated?.flags, INIT.ASYNC_READ)
+})
+
+test('the kernel reads files by itself only where that is wanted, and offered', () => {
+  const { negotiated, payload } = initOf(7, 45, EVERYTHING, EVERYTHING, { passthrough: true })
+  assert.ok(canPassThrough(negotiated!))
+  assert.equal(payload.readUInt32LE(32), INIT2.HAS_RESEND | INIT2.PASSTHROUGH)
+  assert.equal(payload.readUInt32LE(36), 1)
+  const old = initOf(7, 39, EVERYTHING, INIT2.HAS_RESEND, { passthrough: true })
+  assert.ok(!canPassThrough(old.negotiated!))
+  assert.equal(old.payload.readUInt32LE(36), 0)
+  assert.ok(!canPassThrough(initOf(7, 45).negotiated!))
 })

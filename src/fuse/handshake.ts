@@ -39,6 +39,8 @@ const WANTED =
   INIT.INIT_EXT
 const LOCKS = INIT.POSIX_LOCKS | INIT.FLOCK_LOCKS
 const WANTED2 = INIT2.HAS_RESEND
+/** Backing files may lie on file systems that are no stack of others themselves. */
+const MAX_STACK_DEPTH = 1
 
 /** What kernel and server agreed on. */
 export interface Negotiated {
@@ -55,9 +57,21 @@ export interface Negotiated {
   readonly congestionThreshold: number
 }
 
+/** Whether files may be passed through, as far as the kernel is concerned. */
+export function canPassThrough({ flags2 }: Negotiated): boolean {
+  return (flags2 & INIT2.PASSTHROUGH) !== 0
+}
+
 /** Whether a process can go on where another one has died. */
 export function canResume({ flags2 }: Negotiated): boolean {
   return (flags2 & INIT2.HAS_RESEND) !== 0
+}
+
+export interface Wishes {
+  /** The file system keeps the locks of fcntl(2) and flock(2), not the kernel for this mount. */
+  remoteLocks?: boolean | undefined
+  /** The file system may have the kernel read files by itself. */
+  passthrough?: boolean | undefined
 }
 
 /**
@@ -68,7 +82,7 @@ export function canResume({ flags2 }: Negotiated): boolean {
 export function negotiate(
   request: RequestReader,
   reply: ReplyWriter,
-  { remoteLocks = false }: { remoteLocks?: boolean | undefined } = {},
+  { remoteLocks = false, passthrough = false }: Wishes = {},
 ): { payloadBytes: number; negotiated: Negotiated | undefined } {
   const major = request.u32(0)
   const kernelMinor = request.u32(4)
@@ -84,12 +98,13 @@ export function negotiate(
   }
   const offered = request.u32(12)
   const flags = offered & (remoteLocks ? WANTED | LOCKS : WANTED)
+  const wanted2 = passthrough ? WANTED2 | INIT2.PASSTHROUGH : WANTED2
   const pages = flags & INIT.MAX_PAGES ? limits.fuseRequestBytes / PAGE_BYTES : DEFAULT_MAX_PAGES
   const negotiated: Negotiated = {
     minor: Math.min(kernelMinor, PROTOCOL_MINOR),
     kernelMinor,
     flags,
-    flags2: flags & INIT.INIT_EXT ? request.u32(16) & WANTED2 : 0,
+    flags2: flags & INIT.INIT_EXT ? request.u32(16) & wanted2 : 0,
     maxWriteBytes: pages * PAGE_BYTES,
     maxReadaheadBytes: Math.min(request.u32(8), limits.fuseReadaheadBytes),
     maxBackground: limits.fuseMaxBackground,
@@ -112,5 +127,6 @@ function putInit(reply: ReplyWriter, agreed: Negotiated | undefined): number {
   reply.u32(24, 1) // time_gran: nanoseconds
   reply.u16(28, agreed.maxWriteBytes / PAGE_BYTES)
   reply.u32(32, agreed.flags2)
+  if (canPassThrough(agreed)) reply.u32(36, MAX_STACK_DEPTH)
   return INIT_REPLY_BYTES
 }

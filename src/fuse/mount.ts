@@ -11,7 +11,7 @@ import { spawnSync } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
-import { negotiate, type Negotiated } from './handshake.ts'
+import { negotiate, type Negotiated, type Wishes } from './handshake.ts'
 import { prepareMountPoint } from './mount-point.ts'
 import { findMount } from './mount-table.ts'
 import { OPCODE, opcodeName } from './opcode.ts'
@@ -19,14 +19,12 @@ import { REPLY_HEADER_BYTES, ReplyWriter } from './reply-writer.ts'
 import { RequestReader } from './request-reader.ts'
 import { runCommand, type CommandResult } from './run-command.ts'
 
-export interface MountOptions {
+export interface MountOptions extends Wishes {
   mountPoint: string
   /** First column of the mount table, e.g. the volume's address. */
   source: string
   /** Further options of mount(8), e.g. `ro`, `nosuid`. */
   options?: readonly string[] | undefined
-  /** The file system keeps the locks of fcntl(2) and flock(2), not the kernel for this mount. */
-  remoteLocks?: boolean | undefined
   /** An open /dev/fuse to mount; opened here where there is none. */
   fd?: number | undefined
 }

@@ -152,9 +152,10 @@ export class ReplyWriter {
       at + 8,
       (opened.directIo === true ? FOPEN.DIRECT_IO : 0) |
         (opened.keepCache === true ? FOPEN.KEEP_CACHE : 0) |
-        (opened.cacheDirectory === true ? FOPEN.CACHE_DIR : 0),
+        (opened.cacheDirectory === true ? FOPEN.CACHE_DIR : 0) |
+        (opened.backing === undefined ? 0 : FOPEN.PASSTHROUGH),
     )
-    this.u32(at + 12, 0)
+    this.u32(at + 12, opened.backing ?? 0)
     return at + OPENED_BYTES
   }
 

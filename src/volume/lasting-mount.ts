@@ -4,6 +4,7 @@
  * calls that were not answered.
  */
 import type { HeldLock } from '../base/file-lock.ts'
+import { KernelBackings } from '../cache/kernel-backings.ts'
 import { OpenTable } from '../cache/open-table.ts'
 import { allocateSharedBuffers, SharedState, type SharedBuffers } from '../cache/shared-state.ts'
 import { ANSWERED_SCHEMA, forgetAnswers, keepAnswers } from '../metadata/answered-rules.ts'
@@ -20,6 +21,8 @@ import { BackingFiles } from '../tiers/nvme/backing-files.ts'
 export const LASTING_SCHEMA = [ANSWERED_SCHEMA, LOCK_JOURNAL_SCHEMA] as const
 
 export interface MountIdentity {
+  /** Descriptor of its connection. */
+  connection: number
   /** Names it among all mounts of all nodes. */
   id: string
   /** An earlier process has served it. */
@@ -32,11 +35,13 @@ export class LastingMount {
   readonly #table: OpenTable | undefined
   readonly #directory: string
   readonly #isResumed: boolean
+  readonly #connection: number | undefined
 
   /** `mount`: undefined where it ends with this process. */
   constructor(directory: string, mount: MountIdentity | undefined) {
     this.#directory = directory
     this.#isResumed = mount?.isResumed === true
+    this.#connection = mount?.connection
     this.#table = mount && new OpenTable(directory, { resumed: this.#isResumed })
     this.buffers = allocateSharedBuffers(this.#table?.path)
     this.shared = new SharedState(this.buffers)
@@ -46,13 +51,15 @@ export class LastingMount {
   takeOver(engine: SqliteEngine): { nameless: number[]; locks: HeldLock[] } {
     engine.transact(this.#isResumed ? keepAnswers() : forgetAnswers())
     if (!this.#isResumed) engine.transact(forgetLocks())
-    const files = new BackingFiles(this.#directory, () => 0)
+    const files = new BackingFiles(this.#directory, { generationOf: () => 0, epoch: () => 0 })
+    const backings = new KernelBackings(this.#connection)
     const nameless = this.#table?.restore(this.shared, {
       isNameless: (ino) => {
         const row = engine.read(findInode(ino))
         return row && row.nlink === 0
       },
       sizeOf: (ino) => files.stat(ino)?.size ?? 0,
+      closeBacking: (id) => backings.close(id),
     })
     return { nameless: nameless ?? [], locks: engine.read(notedLocks()) }
   }

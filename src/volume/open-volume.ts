@@ -119,6 +119,7 @@ export async function openVolume(
     durability,
     isReplica: link !== undefined,
     mountId: mount?.id,
+    connection: mount?.connection,
   }
   const thread = openVolumeThread(settings, () => undefined)
   const recovery = new Recovery(thread.cache, thread.committer, logger)

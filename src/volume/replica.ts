@@ -11,6 +11,7 @@ import { removeAsides } from '../cache/aside-files.ts'
 import { keepConflict } from '../cache/conflict-files.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../cache/node-database.ts'
 import { settleSuperseded } from '../cache/superseded-uploads.ts'
+import { closeGaps, dropBytes } from '../cache/passthrough.ts'
 import { limits } from '../limits.ts'
 import { applyChanges, copyState, setCopyState, type Change } from '../metadata/change.ts'
 import type { CopyState } from '../metadata/change.ts'
@@ -297,6 +298,7 @@ export class Replica implements LinkedNode {
       }
       if (!isAhead) settleSuperseded(this.#thread!.cache, ino)
       this.#cutFile(ino)
+      closeGaps(this.#thread!.cache, ino)
       this.#shared.bumpChunks(ino)
     })
   }
@@ -329,7 +331,7 @@ export class Replica implements LinkedNode {
       database.deleteChunk(ino, row.index)
     })
     if (upload?.source != null) dropped.push(upload.source)
-    files.punch(ino, start, settings.chunkSize)
+    dropBytes(this.#thread!.cache, ino, row.index)
     this.#account(row, -row.length)
   }
 

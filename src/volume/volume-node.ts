@@ -34,6 +34,7 @@ import type { CoordinatorLink } from './coordinator-link.ts'
 import { HolderWatch } from './holder-watch.ts'
 import type { LockNeed } from './lock-service.ts'
 import type { NodeLocks } from './node-locks.ts'
+import { MappedFiles } from './mapped-files.ts'
 import { RemoteCommits } from './remote-commits.ts'
 import type { Replica } from './replica.ts'
 import { TrashCollector, type TrashKeeper } from './trash-collector.ts'
@@ -74,6 +75,8 @@ export class VolumeNode {
   readonly #link: CoordinatorLink | undefined
   readonly #remote: RemoteCommits | undefined
   readonly #holders: HolderWatch | undefined
+  readonly #mapped: MappedFiles
+  #wakeThreads = (): Promise<void> => Promise.resolve()
   readonly #logger: Logger
   readonly #readahead: Readahead
   readonly #recovery: Recovery
@@ -128,6 +131,12 @@ export class VolumeNode {
       progress: this.progress,
       remote: this.#remote,
     })
+    this.#mapped = new MappedFiles({
+      mapped: thread.mapped,
+      satisfy: (need, how) => this.satisfy(need, how),
+      commit: (ino) => this.#commit(ino),
+      wakeThreads: () => this.#wakeThreads(),
+    })
     this.trash = new TrashCollector(engine, cloud, logger, trashOf(engine, link))
     this.#checkpointer = this.#openCheckpointer()
     this.#housekeeping = setInterval(() => {
@@ -160,6 +169,18 @@ export class VolumeNode {
     return this.pressure.satisfy(wanted, how.signal)
   }
 
+  /**
+   * From here on the kernel may read files by itself; why it cannot, or undefined. `wakeThreads`:
+   * every thread of the mount serves a request.
+   */
+  passThrough(wakeThreads: () => Promise<void>): string | undefined {
+    this.#wakeThreads = wakeThreads
+    const { backings, settings, shared } = this.thread.cache
+    const obstacle = backings.obstacle(settings.directory)
+    shared.passthrough = obstacle === undefined
+    return obstacle
+  }
+
   /** A word from a worker of the mount. */
   hint(message: unknown): void {
     const { ino, index } = message as FirstUse
@@ -169,6 +190,7 @@ export class VolumeNode {
   /** Uploads what is left, up to a bound; the rest stays in the journal. */
   async drain(signal: AbortSignal): Promise<void> {
     const { database, shared } = this.thread.cache
+    await this.#mapped.cutOff(signal).catch(this.#report)
     for (const ino of shared.dirtyInodes()) {
       if (this.#remote) await this.#remote.commit(ino, true, { signal }).catch(this.#report)
       else this.thread.committer.commit(ino)
@@ -187,11 +209,16 @@ export class VolumeNode {
 
   /** Until the cloud has all that was written to a file, here and on other nodes. */
   async durable(ino: number, signal?: AbortSignal): Promise<void> {
-    const { committer, engine } = this.thread
-    if (this.#remote) await this.#remote.commit(ino, false, { signal })
-    else committer.commit(ino)
+    const { engine } = this.thread
+    await this.#mapped.absorb(ino, signal)
+    await this.#commit(ino, signal)
     await this.pressure.durable(ino, signal)
     await this.progress.until(() => engine.read(countUndurable(ino)) === 0, signal)
+  }
+
+  async #commit(ino: number, signal?: AbortSignal): Promise<void> {
+    if (this.#remote) await this.#remote.commit(ino, false, { signal })
+    else this.thread.committer.commit(ino)
   }
 
   /** The last version that the cloud has whole is the file's content again. ENODATA: none is. */
@@ -241,6 +268,7 @@ export class VolumeNode {
     replica.reconcileAll()
     replica.onEffects = ({ durable, contents, purged }) => {
       for (const { id } of durable) void this.#held?.durable(id).catch(this.#report)
+      for (const ino of contents) this.fetcher.renew(ino)
       for (const ino of [...contents, ...purged]) {
         void this.#held?.changed(ino).catch(this.#report)
       }
@@ -280,6 +308,7 @@ export class VolumeNode {
       if (!isOverdue) this.progress.announce()
       this.trash.collect(this.#stop.signal)
       this.#keepUp()
+      void this.#mapped.look().catch(this.#report)
       if (!this.evictor.hasRoom(0)) void this.evictor.makeRoom(0).catch(this.#report)
     } catch (error) {
       this.#report(error)

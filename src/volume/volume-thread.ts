@@ -7,7 +7,9 @@ import { CurrentRequest } from '../base/current-request.ts'
 import { FileCommitter } from '../cache/file-committer.ts'
 import { FileReader } from '../cache/file-reader.ts'
 import { FileWriter } from '../cache/file-writer.ts'
+import { MappedWrites } from '../cache/mapped-writes.ts'
 import { NodeCache, type CacheSettings } from '../cache/node-cache.ts'
+import { Passthrough } from '../cache/passthrough.ts'
 import { SharedState, type SharedBuffers } from '../cache/shared-state.ts'
 import type { Durability } from '../metadata/durability.ts'
 import type { Effects } from '../metadata/effects.ts'
@@ -33,6 +35,8 @@ export interface ThreadSettings {
   isReplica: boolean
   /** Of a mount that outlives this process. */
   mountId: string | undefined
+  /** Its connection. */
+  connection: number | undefined
 }
 
 /** A reader came to a chunk that was fetched ahead of it. */
@@ -46,6 +50,7 @@ export interface VolumeThread {
   engine: MetadataEngine
   cache: NodeCache
   committer: FileCommitter
+  mapped: MappedWrites
 }
 
 export function metadataPath(directory: string): string {
@@ -66,7 +71,7 @@ export function openVolumeThread(
   }
   const path = metadataPath(cacheSettings.directory)
   const request = new CurrentRequest()
-  const { mountId } = settings
+  const { mountId, connection } = settings
   // Where the mount ends with the process, nothing is asked again.
   const options = { onEffects: count, ...(mountId === undefined ? {} : { request }) }
   const local = new SqliteEngine(path, shared.metadataDatabase, options)
@@ -76,15 +81,28 @@ export function openVolumeThread(
     : local
   const numbers = new NumberSource(engine)
   const index = new MetadataIndex(engine, numbers, cacheSettings.chunkSize)
-  const cache = new NodeCache(cacheSettings, buffers, { index, request })
+  const cache = new NodeCache(cacheSettings, buffers, { index, request, connection })
   const committer = new FileCommitter(cache)
   const writer = new FileWriter(cache, committer)
   const reader = new FileReader(cache, (ino, at) => {
     onFirstUse({ ino, index: at })
   })
+  const mapped = new MappedWrites(cache, writer)
+  const passthrough = new Passthrough(cache, mapped)
   const places = { spaceDirectory, cloudName, durability }
-  const parts = { engine, cache, numbers, reader, writer, committer, locks, request, ...places }
-  return { volume: new Volume(parts), engine, cache, committer }
+  const parts = {
+    engine,
+    cache,
+    numbers,
+    reader,
+    writer,
+    committer,
+    passthrough,
+    locks,
+    request,
+    ...places,
+  }
+  return { volume: new Volume(parts), engine, cache, committer, mapped }
 }
 
 /** What the mount's workers call. */

@@ -11,6 +11,7 @@ import type { FileLock, LockKind } from '../base/file-lock.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { FileReader } from '../cache/file-reader.ts'
 import type { FileWriter } from '../cache/file-writer.ts'
+import type { Passthrough } from '../cache/passthrough.ts'
 import {
   ROOT_INODE,
   type AttributeChange,
@@ -45,18 +46,17 @@ import { statisticsOf } from './volume-statistics.ts'
 import { isReceipt, refuseAcl, refuseReserved } from './xattr-names.ts'
 
 const O_ACCMODE = 3
-const O_TRUNC = 0o1000
-const O_APPEND = 0o2000
+const [O_TRUNC, O_APPEND] = [0o1000, 0o2000]
 const RENAME_NOREPLACE = 1
 const RENAME_EXCHANGE = 2
 const NO_NAME = new Uint8Array(0)
 const NUL = Buffer.alloc(1)
-const DOT = Buffer.from('.')
-const DOTDOT = Buffer.from('..')
+const [DOT, DOTDOT] = [Buffer.from('.'), Buffer.from('..')]
 
 export interface VolumeParts extends NamesParts {
   reader: FileReader
   writer: FileWriter
+  passthrough: Passthrough
   /** Directory whose file system tells how much room there is. */
   spaceDirectory: string
   /** Where durable bytes are, for receipts. */
@@ -90,9 +90,10 @@ export class Volume implements InodeFileSystem {
   }
 
   serving(unique: number, isResent: boolean): void {
-    const { request } = this.#parts
+    const { request, cache } = this.#parts
     request.unique = unique
     request.isResent = isResent
+    cache.files.closeVoid()
   }
 
   lookup(_caller: Caller, parent: number, name: Uint8Array): Attributes {
@@ -182,19 +183,21 @@ export class Volume implements InodeFileSystem {
   }
 
   open(_caller: Caller, ino: number, flags: number, killSetId: boolean): Opened {
-    const { committer, writer } = this.#parts
+    const { cache, committer, writer, passthrough } = this.#parts
     this.#parts.engine.requireCurrent()
     const truncates = (flags & O_TRUNC) !== 0 && (flags & O_ACCMODE) !== 0
     if (truncates && killSetId) this.#dropSetId(ino)
-    const epoch = committer.open(ino, { by: 'kernel' })
+    const handle = handleOf(flags, committer.open(ino, { by: 'kernel' }))
     try {
       if (truncates) writer.truncate(ino, 0)
+      const backing = passthrough.join(ino, flags)
+      if (backing !== undefined) return { handle, backing, directIo: handle !== 0 }
     } catch (error) {
       this.#names.release(ino, 'kernel')
       throw error
     }
-    const keepCache = !this.#parts.cache.shared.hasStalePages(ino)
-    return { handle: handleOf(flags, epoch), keepCache, directIo: this.#appends(flags) }
+    const keepCache = !cache.shared.hasStalePages(ino)
+    return { handle, keepCache, directIo: this.#appends(flags) }
   }
 
   create(
@@ -249,6 +252,7 @@ export class Volume implements InodeFileSystem {
 
   flush(_caller: Caller, ino: number, handle: number): void {
     this.#requireKept(ino, handle)
+    this.#parts.passthrough.absorb(ino)
     this.#parts.committer.commit(ino, true)
     this.#durability.require(ino)
   }
@@ -259,6 +263,7 @@ export class Volume implements InodeFileSystem {
 
   fsync(_caller: Caller, ino: number, handle: number): void {
     this.#requireKept(ino, handle)
+    this.#parts.passthrough.absorb(ino)
     this.#parts.committer.sync(ino)
     this.#durability.require(ino)
   }

@@ -39,6 +39,9 @@ describe('cachefs doctor', () => {
     assert.equal(status, found.every(({ ok }) => ok) ? 0 : 1)
     assert.ok(found.every(({ ok, remedy }) => ok === (remedy === '')))
     assert.ok(found.find(({ name }) => name === 'native calls (koffi)')?.ok)
+    assert.ok(names.includes('passthrough'))
+    const off = (await doctor('--port', '0', '--passthrough', 'off')).found
+    assert.match(off.find(({ name }) => name === 'passthrough')?.detail ?? '', /^no \(/)
   })
 
   test('a port that is taken, a mount point that is a file, a disk without room', async () => {

@@ -19,7 +19,13 @@ const LAYERS = [
   ['filesystem'],
   ['tiers'],
   ['base', 'limits.ts'],
-  ['cloud-limits.ts', 'library-limits.ts', 'store-limits.ts', 'transfer-limits.ts'],
+  [
+    'cloud-limits.ts',
+    'library-limits.ts',
+    'passthrough-limits.ts',
+    'store-limits.ts',
+    'transfer-limits.ts',
+  ],
 ]
 
 const rankOf = new Map(LAYERS.flatMap((names, rank) => names.map((name) => [name, rank] as const)))

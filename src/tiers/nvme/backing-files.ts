@@ -5,8 +5,11 @@
  * bytes of a file are there is not known here (the node's database knows).
  */
 import {
+  chmodSync,
   closeSync,
   constants,
+  copyFileSync,
+  fchmodSync,
   fdatasyncSync,
   fstatSync,
   ftruncateSync,
@@ -25,10 +28,27 @@ import {
   FALLOC_KEEP_SIZE,
   FALLOC_PUNCH_HOLE,
   fallocate,
+  hasWriters,
   seekSparse,
 } from '../../base/native-calls.ts'
 
 const SHARDS = 256
+const S_ISVTX = 0o1000
+
+export interface BackingStat {
+  size: number
+  blocks: number
+  mtimeMs: number
+  mode: number
+}
+
+/** What other threads did to the files. */
+export interface FileChanges {
+  /** Grows when the file at an inode's path is replaced or removed. */
+  generationOf: (ino: number) => number
+  /** Grows when descriptors of such files are to be closed. */
+  epoch: () => number
+}
 
 interface OpenFile {
   fd: number
@@ -39,12 +59,12 @@ interface OpenFile {
 export class BackingFiles {
   readonly #directory: string
   readonly #open = new Map<number, OpenFile>()
-  /** Tells whether the file at an inode's path was replaced or removed since. */
-  readonly #generationOf: (ino: number) => number
+  readonly #changes: FileChanges
+  #epoch = 0
 
-  constructor(directory: string, generationOf: (ino: number) => number) {
+  constructor(directory: string, changes: FileChanges) {
     this.#directory = directory
-    this.#generationOf = generationOf
+    this.#changes = changes
   }
 
   /** Makes the folders; once, before any thread uses them. */
@@ -112,10 +132,31 @@ export class BackingFiles {
   }
 
   /** Size and allocated 512-byte blocks; undefined where there is no file. */
-  stat(ino: number): { size: number; blocks: number; mtimeMs: number } | undefined {
+  stat(ino: number): BackingStat | undefined {
     const fd = this.#open.get(ino)
-    if (fd?.generation === this.#generationOf(ino)) return fstatSync(fd.fd)
+    if (fd?.generation === this.#changes.generationOf(ino)) return fstatSync(fd.fd)
     return statSync(this.path(ino), { throwIfNoEntry: false })
+  }
+
+  /**
+   * Whether the kernel was told to read the file by itself, ever: programs may have it mapped, and
+   * nobody is told when that ends. The file's mode says so, since it has to be known for as long as
+   * there is the file. From its `punch` on such a reader would see zeros.
+   */
+  isLent(ino: number): boolean {
+    return ((this.stat(ino)?.mode ?? 0) & S_ISVTX) !== 0
+  }
+
+  /** Notes that, and gives the file, open for reading, to `use`. */
+  lend<T>(ino: number, use: (fd: number) => T): T {
+    const fd = openSync(this.path(ino), 'r')
+    try {
+      const { mode } = fstatSync(fd)
+      if ((mode & S_ISVTX) === 0) fchmodSync(fd, (mode & 0o777) | S_ISVTX)
+      return use(fd)
+    } finally {
+      closeSync(fd)
+    }
   }
 
   remove(ino: number): void {
@@ -141,6 +182,47 @@ export class BackingFiles {
     renameSync(this.path(ino), this.asidePath(name))
   }
 
+  /** Whether bytes that were set aside are still those at `offset` of the file. */
+  isAsAside(ino: number, offset: number, length: number, name: string, asideOffset: number) {
+    const now = Buffer.alloc(length)
+    this.read(ino, now, offset)
+    const before = Buffer.alloc(length)
+    const fd = openSync(this.asidePath(name), 'r')
+    try {
+      for (let done = 0, read = -1; read !== 0 && done < length; done += read) {
+        read = readSync(fd, before, done, length - done, asideOffset + done)
+      }
+    } finally {
+      closeSync(fd)
+    }
+    return now.equals(before)
+  }
+
+  /** Whether anybody has the file open for writing, or mapped so, beside this thread. */
+  hasWriters(ino: number): boolean {
+    this.#forget(ino)
+    try {
+      const fd = openSync(this.path(ino), 'r')
+      try {
+        return hasWriters(fd)
+      } finally {
+        closeSync(fd)
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+      throw error
+    }
+  }
+
+  /** A copy takes the place of the file: who has it mapped changes nothing any more. */
+  replaceByCopy(ino: number): void {
+    this.#forget(ino)
+    const copy = `${this.path(ino)}.copy`
+    copyFileSync(this.path(ino), copy, constants.COPYFILE_FICLONE)
+    chmodSync(copy, 0o600)
+    renameSync(copy, this.path(ino))
+  }
+
   removeAside(name: string): void {
     removeIfThere(this.asidePath(name))
   }
@@ -163,8 +245,18 @@ export class BackingFiles {
     for (const ino of [...this.#open.keys()]) this.#forget(ino)
   }
 
+  /** Closes descriptors of files that were replaced, if there is reason to hurry. */
+  closeVoid(): void {
+    const epoch = this.#changes.epoch()
+    if (epoch === this.#epoch) return
+    this.#epoch = epoch
+    for (const [ino, { generation }] of this.#open) {
+      if (generation !== this.#changes.generationOf(ino)) this.#forget(ino)
+    }
+  }
+
   #descriptor(ino: number, create: boolean): number {
-    const generation = this.#generationOf(ino)
+    const generation = this.#changes.generationOf(ino)
     const known = this.#open.get(ino)
     if (known?.generation === generation) return known.fd
     this.#forget(ino)

@@ -1,0 +1,144 @@
+/**
+ * Files that programs may write to by way of memory, unseen: opened for reading and writing while
+ * the kernel reads them by itself (passthrough.ts). Such a mapping is of the backing file, and
+ * outlives the descriptor that it was made with; nothing tells of its writes, nor of its end.
+ *
+ * So the file is looked at whenever it is closed or synced, and every second: where it was changed,
+ * what differs from the committed content is committed. Its chunks that wait for upload are kept
+ * aside at once, so that a committed content never changes under its id.
+ *
+ * That a file was changed shows in the time of its last change: a page that was synced is read-only
+ * until the first write to it, which sets that time. That its last writer is gone shows when a read
+ * lease can be had (fcntl(2)), which needs that nobody has the file open for writing.
+ */
+import { crc32 } from 'node:zlib'
+import { SEEK_DATA } from '../base/native-calls.ts'
+import { limits } from '../limits.ts'
+import { setAside } from './aside-files.ts'
+import type { FileWriter, Mark } from './file-writer.ts'
+import { DIRTY, PENDING, type LocalChunk } from './node-database.ts'
+import type { NodeCache } from './node-cache.ts'
+import type { OpenInode } from './open-inode.ts'
+
+export class MappedWrites {
+  readonly #cache: NodeCache
+  readonly #writer: FileWriter
+
+  constructor(cache: NodeCache, writer: FileWriter) {
+    this.#cache = cache
+    this.#writer = writer
+  }
+
+  /** From here on the file may change unseen; under the inode's lock. */
+  begin(ino: number, open: OpenInode): void {
+    if (open.mapped) return
+    const { database } = this.#cache
+    for (const upload of database.uploadsOf(ino, 0)) setAside(this.#cache, ino, upload)
+    database.transaction(() => {
+      database.addMapped(ino)
+    })
+    open.seenMs = -1
+    open.mapped = true
+  }
+
+  /** What was written unseen counts as written from here on. */
+  absorb(ino: number): void {
+    const { shared, files } = this.#cache
+    if (!shared.mayBeOpen(ino)) return
+    shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      if (open?.mapped !== true) return
+      const nowMs = Date.now()
+      const changedMs = files.stat(ino)?.mtimeMs ?? -1
+      if (changedMs === open.seenMs) return
+      // In this order: what is written from here on sets a later time.
+      files.sync(ino)
+      const marks = changedChunks(this.#cache, ino)
+      if (marks.length > 0) this.#writer.adopt(ino, open, marks)
+      open.seenMs = nowMs - changedMs > limits.fileClockMs ? changedMs : -1
+    })
+  }
+
+  /** Inodes that are to be looked at. */
+  inodes(): number[] {
+    return this.#cache.shared.mappedInodes()
+  }
+
+  /** Threads of this process that wrote to such files have them open as well: they are to close. */
+  releaseFiles(): void {
+    const { shared } = this.#cache
+    for (const ino of this.inodes()) shared.withInode(ino, () => shared.bumpFile(ino))
+    shared.beginFileEpoch()
+  }
+
+  /** Ends what has ended: nobody can write to the file unseen any more, and all is committed. */
+  settle(ino: number): void {
+    const { shared, files } = this.#cache
+    shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      if (open?.mapped !== true || open.ahead) return
+      if (files.hasWriters(ino) || files.stat(ino)?.mtimeMs !== open.seenMs) return
+      this.#end(ino)
+    })
+  }
+
+  /** The mount has ended: what is written by way of memory from here on is of no file. */
+  cutOff(ino: number): void {
+    const { shared, files } = this.#cache
+    shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      if (open?.mapped !== true) return
+      shared.bumpFile(ino)
+      files.replaceByCopy(ino)
+      open.seenMs = -1
+    })
+    this.absorb(ino)
+    shared.withInode(ino, () => this.#end(ino))
+  }
+
+  #end(ino: number): void {
+    const { shared, database } = this.#cache
+    const open = shared.findOpen(ino)
+    if (open) open.mapped = false
+    database.transaction(() => {
+      database.deleteMapped(ino)
+    })
+    if (open?.opens === 0 && !open.leased && !open.ahead) shared.removeOpen(ino)
+  }
+}
+
+/** Chunks that are not what was committed; of a file that was mapped, under the inode's lock. */
+export function changedChunks(cache: NodeCache, ino: number): Mark[] {
+  const { settings, index, database } = cache
+  const size = cache.sizeOf(ino)
+  const marks: Mark[] = []
+  for (let at = 0; at * settings.chunkSize < size; at++) {
+    const row = database.chunk(ino, at)
+    const isHole = row === undefined && index.find(ino, at) === undefined
+    const isChanged = row ? hasChanged(cache, ino, row) : isHole && isWritten(cache, ino, at)
+    if (isChanged) marks.push({ index: at, row })
+  }
+  return marks
+}
+
+function isWritten({ settings, files }: NodeCache, ino: number, at: number): boolean {
+  const start = at * settings.chunkSize
+  const data = files.seek(ino, start, SEEK_DATA)
+  return data >= 0 && data < start + settings.chunkSize
+}
+
+function hasChanged(cache: NodeCache, ino: number, row: LocalChunk): boolean {
+  if (row.state === DIRTY) return false
+  const { settings, index, files, database } = cache
+  const start = row.index * settings.chunkSize
+  if (row.state === PENDING) {
+    const upload = database.upload(ino, row.index)
+    if (upload?.id !== row.id || upload.source === null) return true
+    return !files.isAsAside(ino, start, row.length, upload.source, upload.sourceOffset)
+  }
+  const committed = index.find(ino, row.index)
+  if (committed?.id !== row.id || committed.length !== committed.objectLength) return true
+  const data = Buffer.alloc(committed.length)
+  files.read(ino, data, start)
+  return crc32(data) !== committed.crc
+}

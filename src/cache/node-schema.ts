@@ -1,0 +1,35 @@
+/**
+ * The tables of a node's database: chunks that are here (`local_chunk`) or held for others, the
+ * journal of uploads and what a commit on its way replaces in it, files that are being written, and
+ * files that programs may write to by way of memory. Only ever added to: a node opens what an
+ * earlier release has left.
+ */
+export const NODE_SCHEMA = `
+  CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS local_chunk (
+    ino INTEGER NOT NULL, idx INTEGER NOT NULL, state INTEGER NOT NULL, id INTEGER NOT NULL,
+    length INTEGER NOT NULL, accessed INTEGER NOT NULL, PRIMARY KEY (ino, idx)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS local_chunk_lru ON local_chunk (accessed) WHERE state = 1;
+  CREATE TABLE IF NOT EXISTS held_chunk (
+    id INTEGER PRIMARY KEY, ino INTEGER NOT NULL, idx INTEGER NOT NULL,
+    length INTEGER NOT NULL, crc INTEGER NOT NULL, stored_ms INTEGER NOT NULL
+  );
+  CREATE INDEX IF NOT EXISTS held_chunk_ino ON held_chunk (ino);
+  CREATE TABLE IF NOT EXISTS upload (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, ino INTEGER NOT NULL, idx INTEGER NOT NULL,
+    id INTEGER NOT NULL, length INTEGER NOT NULL, committed_ms INTEGER NOT NULL,
+    source TEXT, source_offset INTEGER NOT NULL
+  );
+  CREATE UNIQUE INDEX IF NOT EXISTS upload_chunk ON upload (ino, idx);
+  CREATE TABLE IF NOT EXISTS superseded (
+    seq INTEGER PRIMARY KEY, ino INTEGER NOT NULL, idx INTEGER NOT NULL, id INTEGER NOT NULL,
+    length INTEGER NOT NULL, committed_ms INTEGER NOT NULL, source TEXT, source_offset INTEGER
+  );
+  CREATE INDEX IF NOT EXISTS superseded_ino ON superseded (ino);
+  CREATE TABLE IF NOT EXISTS mapped (ino INTEGER PRIMARY KEY);
+  CREATE TABLE IF NOT EXISTS uncommitted (
+    ino INTEGER PRIMARY KEY, floor INTEGER NOT NULL, size INTEGER NOT NULL,
+    stage INTEGER NOT NULL, mtime_sec INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL,
+    base INTEGER NOT NULL DEFAULT 0
+  );`

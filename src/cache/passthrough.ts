@@ -1,0 +1,168 @@
+/**
+ * Files that the kernel reads by itself, at the speed of the disk: this process is not asked for
+ * their bytes. Decided anew whenever nobody has a file open: then an open for reading of a file
+ * that is all here, and committed, is passed through.
+ *
+ * What the kernel demands (fs/fuse/iomode.c): as long as one open of an inode is passed through,
+ * all are, by the same number. So opens for writing that come meanwhile are passed through as well,
+ * but for mappings only: their reads and writes come here (`directIo`), and what they write by way
+ * of memory is found by mapped-writes.ts.
+ *
+ * Invariants, under the inode's lock:
+ * - `open.backing` is what all opens of the kernel have in common, also in the next process;
+ * - from a file that was ever passed through no bytes go that a reader may miss: see `dropBytes`.
+ */
+import { Blocked } from '../base/blocked.ts'
+import { limits } from '../limits.ts'
+import type { KernelBackings } from './kernel-backings.ts'
+import type { MappedWrites } from './mapped-writes.ts'
+import type { Need } from './need.ts'
+import type { NodeCache } from './node-cache.ts'
+import type { OpenInode } from './open-inode.ts'
+
+const O_ACCMODE = 3
+const O_RDWR = 2
+
+export class Passthrough {
+  readonly #cache: NodeCache
+  readonly #mapped: MappedWrites
+
+  constructor(cache: NodeCache, mapped: MappedWrites) {
+    this.#cache = cache
+    this.#mapped = mapped
+  }
+
+  /** What an open is passed through by; undefined: it is served here. The inode is open already. */
+  join(ino: number, flags: number): number | undefined {
+    const { shared } = this.#cache
+    if (!shared.passthrough && !shared.mayBeOpen(ino)) return undefined
+    return shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      if (open === undefined) return undefined
+      if (open.backing === 0) {
+        return this.#mayBegin(ino, open, flags) ? this.#begin(ino, open) : undefined
+      }
+      this.#requireWhole(ino)
+      if ((flags & O_ACCMODE) === O_RDWR) this.#mapped.begin(ino, open)
+      return open.backing
+    })
+  }
+
+  /** What was written by way of memory counts as written from here on. */
+  absorb(ino: number): void {
+    this.#mapped.absorb(ino)
+  }
+
+  #mayBegin(ino: number, open: OpenInode, flags: number): boolean {
+    const { shared, settings } = this.#cache
+    if (!shared.passthrough || (flags & O_ACCMODE) !== 0) return false
+    if (open.kernelOpens !== 1 || open.ahead) return false
+    const size = this.#cache.sizeOf(ino)
+    const most = settings.capacityBytes * limits.passedShare
+    if (size < settings.passedFromBytes || shared.counter('passedBytes') + size > most) return false
+    return this.#isWhole(ino, size)
+  }
+
+  /** Holes count as missing: there would be no bytes to account for what is mapped there. */
+  #isWhole(ino: number, size: number): boolean {
+    const { database, index, settings, memory, files } = this.#cache
+    const known = memory.of(ino)
+    if (known.whole) return true
+    const chunks = Math.ceil(size / settings.chunkSize)
+    if (index.count(ino) !== chunks || database.countChunks(ino) !== chunks) return false
+    const last = index.find(ino, chunks - 1)
+    if (last === undefined) return false
+    const end = last.index * settings.chunkSize + last.length
+    const there = files.stat(ino)?.size ?? 0
+    if (there < end) return false
+    if (there < size) files.truncate(ino, size)
+    database.transaction(() => {
+      database.touchChunks(ino, Date.now())
+    })
+    known.whole = true
+    return true
+  }
+
+  #begin(ino: number, open: OpenInode): number | undefined {
+    const { shared, files, backings } = this.#cache
+    let id: number
+    try {
+      id = files.lend(ino, (fd) => backings.open(fd))
+    } catch {
+      // Out of descriptors, say: the file can be read here as well.
+      return undefined
+    }
+    open.backing = id
+    open.passedBytes = this.#cache.sizeOf(ino)
+    shared.add('passedBytes', open.passedBytes)
+    shared.add('passedOpens', 1)
+    return id
+  }
+
+  /** What another node has changed has to be here before anybody opens the file again. */
+  #requireWhole(ino: number): void {
+    const { memory } = this.#cache
+    const known = memory.of(ino)
+    if (known.whole) return
+    const first = firstAbsent(this.#cache, ino)
+    if (first === undefined) {
+      extendToSize(this.#cache, ino)
+      known.whole = true
+      return
+    }
+    const last = Math.ceil(this.#cache.sizeOf(ino) / this.#cache.settings.chunkSize) - 1
+    const need: Need = { kind: 'chunks', ino, first, last, reading: false }
+    throw new Blocked(need)
+  }
+}
+
+/** The last open of the kernel is gone; under the inode's lock. */
+export function endPassthrough(
+  { shared, backings }: { shared: NodeCache['shared']; backings: KernelBackings },
+  open: OpenInode,
+): void {
+  const { backing, passedBytes } = open
+  if (backing === 0) return
+  // In this order: a number that was closed may be another file's by the time a successor reads it.
+  open.backing = 0
+  open.passedBytes = 0
+  shared.add('passedBytes', -passedBytes)
+  backings.close(backing)
+}
+
+/** The first chunk of the content that is not here; under the inode's lock. */
+export function firstAbsent(cache: NodeCache, ino: number, from = 0): number | undefined {
+  const { database, index, settings } = cache
+  const chunks = Math.ceil(cache.sizeOf(ino) / settings.chunkSize)
+  for (let at = from; at < chunks; at++) {
+    if (!database.chunk(ino, at) && index.find(ino, at)) return at
+  }
+  return undefined
+}
+
+/** Who reads the file itself sees its end where it is. */
+function extendToSize(cache: NodeCache, ino: number): void {
+  const size = cache.sizeOf(ino)
+  if ((cache.files.stat(ino)?.size ?? 0) < size) cache.files.truncate(ino, size)
+}
+
+/**
+ * Takes the bytes of a chunk away that are of no content any more. From a file that the kernel
+ * reads, or programs may have mapped, they go when the next content takes their place.
+ */
+export function dropBytes(cache: NodeCache, ino: number, at: number): void {
+  const { files, index, settings } = cache
+  if (files.isLent(ino) && index.find(ino, at)) return
+  files.punch(ino, at * settings.chunkSize, settings.chunkSize)
+}
+
+/** What `dropBytes` has left, and is of no chunk any more, goes; under the inode's lock. */
+export function closeGaps(cache: NodeCache, ino: number): void {
+  const { database, files, index, settings } = cache
+  if (!files.isLent(ino)) return
+  const chunks = Math.ceil((files.stat(ino)?.size ?? 0) / settings.chunkSize)
+  for (let at = 0; at < chunks; at++) {
+    const isUsed = index.find(ino, at) ?? database.chunk(ino, at)
+    if (!isUsed) files.punch(ino, at * settings.chunkSize, settings.chunkSize)
+  }
+}

@@ -1,0 +1,316 @@
+/**
+ * Files that the kernel reads by itself: the same bytes, whatever else is done to them meanwhile,
+ * as through the daemon. Every test runs in both setups; each says whether the daemon was asked for
+ * the bytes, so that none passes for having tested the other.
+ */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { suite, test } from 'node:test'
+import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
+import { eventually } from '../fixtures/eventually.ts'
+import { MappedFile } from '../fixtures/mapped-file.ts'
+import { Random } from '../fixtures/random.ts'
+import { killDaemon } from '../fixtures/steady-programs.ts'
+import { withFuse } from './fuse-scratch.ts'
+
+const CHUNK = 64 * 1024
+const SIZE = 16 * CHUNK + 1000
+const random = Random.fromEnvironment()
+const SETUPS = ['auto', 'off'] as const
+
+function sha(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+/** A node, and the model of one of its files. */
+class Scene implements AsyncDisposable {
+  readonly home = new ClientHome()
+  readonly path = join(this.home.mount, 'file')
+  content: Buffer = random.bytes(SIZE)
+  client!: ClientProcess
+  readonly #setup: string
+
+  private constructor(setup: string) {
+    this.#setup = setup
+  }
+
+  /** With a file that was written and closed. */
+  static async open(setup: string, flags: readonly string[] = []): Promise<Scene> {
+    const scene = new Scene(setup)
+    await scene.start(flags)
+    fs.writeFileSync(scene.path, scene.content)
+    return scene
+  }
+
+  async start(flags: readonly string[] = []): Promise<void> {
+    const environment = { CACHEFS_PASSTHROUGH: this.#setup }
+    const all = ['-chunk-size', '64K', ...flags]
+    this.client = await ClientProcess.start(this.home, { flags: all, environment })
+  }
+
+  /** Whether the kernel is to read by itself. */
+  get isPassed(): boolean {
+    return this.#setup === 'auto'
+  }
+
+  /** What an open descriptor and a new one read is the model. */
+  check(fd?: number): void {
+    const read = Buffer.alloc(this.content.length + 100)
+    if (fd !== undefined) {
+      const length = fs.readSync(fd, read, 0, read.length, 0)
+      assert.equal(sha(read.subarray(0, length)), sha(this.content), 'through what was open')
+    }
+    assert.equal(sha(fs.readFileSync(this.path)), sha(this.content), 'through a new open')
+    assert.equal(fs.statSync(this.path).size, this.content.length)
+  }
+
+  /** Whatever was acknowledged is in the cloud, and comes back from there. */
+  async checkCloud(): Promise<void> {
+    const { evictedChunks: before } = await this.stats()
+    await eventually('it can be evicted', async () => {
+      await this.client.act('wait', '/')
+      await this.client.act('evict', '/')
+      return (await this.stats())['evictedChunks']! > before!
+    })
+    this.check()
+  }
+
+  async stats(): Promise<Record<string, number>> {
+    const response = await fetch(`${this.client.api}/api/cache/stats`)
+    return (await response.json()) as Record<string, number>
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { exitCode, signalCode } = this.client.child
+    if (exitCode === null && signalCode === null)
+      assert.equal(await this.client.stop(), 0, this.client.log.join(''))
+    this.home[Symbol.dispose]()
+  }
+}
+
+/** `bytes` at an offset of the file, and of the model. */
+function put(scene: Scene, fd: number, offset: number, length: number): void {
+  const bytes = random.bytes(length)
+  fs.writeSync(fd, bytes, 0, length, offset)
+  const end = Math.max(scene.content.length, offset + length)
+  const next = Buffer.alloc(end)
+  scene.content.copy(next)
+  bytes.copy(next, offset)
+  scene.content = next
+}
+
+for (const setup of SETUPS) {
+  suite(`passthrough ${setup}`, { ...withFuse, timeout: 240_000 }, () => {
+    test('reads of a cached file ask the daemon for nothing', async () => {
+      await using scene = await Scene.open(setup)
+      scene.check()
+      fs.writeFileSync('/proc/sys/vm/drop_caches', '1')
+      scene.check()
+      await using mapped = await MappedFile.open(scene.path, SIZE, 'r')
+      assert.equal(await mapped.digest(), sha(scene.content))
+      await mapped.unmap()
+      const { passedOpens, hits } = await scene.stats()
+      assert.equal(passedOpens! > 0, scene.isPassed)
+      assert.equal(hits === 0, scene.isPassed, 'chunks that the daemon read')
+    })
+
+    test('opens in every order of modes see what each of them writes', async () => {
+      await using scene = await Scene.open(setup)
+      const modes = ['r', 'r+', 'a', 'w'] as const
+      for (let round = 0; round < 40; round++) {
+        const first = round % 2 === 0 ? 'r' : modes[random.below(3)]!
+        const order = [first, ...Array.from({ length: 3 }, () => modes[random.below(3)]!)]
+        const open = order.map((mode) => ({ mode, fd: openAs(scene.path, mode) }))
+        for (const { mode, fd } of open) {
+          if (mode === 'a') put(scene, fd, scene.content.length, 1 + random.below(3000))
+          else if (mode === 'r+') put(scene, fd, random.below(SIZE), 1 + random.below(2 * CHUNK))
+          scene.check(open.find((one) => one.mode !== 'a')?.fd)
+        }
+        for (const { fd } of open) fs.closeSync(fd)
+        scene.check()
+      }
+      await scene.checkCloud()
+    })
+
+    test('truncated, replaced and extended while open', async () => {
+      await using scene = await Scene.open(setup)
+      const fd = fs.openSync(scene.path, 'r')
+      scene.check(fd)
+      fs.truncateSync(scene.path, 3 * CHUNK + 5)
+      scene.content = scene.content.subarray(0, 3 * CHUNK + 5)
+      scene.check(fd)
+      fs.truncateSync(scene.path, 9 * CHUNK)
+      scene.content = Buffer.concat([scene.content, Buffer.alloc(6 * CHUNK - 5)])
+      scene.check(fd)
+      scene.content = random.bytes(SIZE)
+      fs.writeFileSync(scene.path, scene.content)
+      scene.check(fd)
+      fs.appendFileSync(scene.path, 'more')
+      scene.content = Buffer.concat([scene.content, Buffer.from('more')])
+      scene.check(fd)
+      const data = spawnSync('python3', ['-c', HOLES, scene.path], { encoding: 'utf8' })
+      assert.equal(data.stdout.trim(), `0 ${scene.content.length}`, data.stderr)
+      fs.closeSync(fd)
+      await scene.checkCloud()
+    })
+
+    test('what was committed and is not in the cloud outlives what comes after it', async () => {
+      await using scene = await Scene.open(setup)
+      fs.renameSync(scene.home.cloud, `${scene.home.cloud}-away`)
+      const fd = fs.openSync(scene.path, 'r')
+      for (let round = 0; round < 5; round++) {
+        const writer = fs.openSync(scene.path, 'r+')
+        put(scene, writer, random.below(SIZE / 2), CHUNK)
+        fs.closeSync(writer)
+        fs.writeFileSync(scene.path, (scene.content = random.bytes(SIZE)))
+        scene.check(fd)
+      }
+      fs.renameSync(`${scene.home.cloud}-away`, scene.home.cloud)
+      fs.closeSync(fd)
+      await scene.checkCloud()
+    })
+
+    test('unlinked, renamed and replaced while open', async () => {
+      await using scene = await Scene.open(setup)
+      const fd = fs.openSync(scene.path, 'r')
+      const before = sha(scene.content)
+      fs.renameSync(scene.path, `${scene.path}-2`)
+      fs.writeFileSync(scene.path, (scene.content = random.bytes(SIZE)))
+      scene.check()
+      fs.renameSync(scene.path, `${scene.path}-2`)
+      const read = Buffer.alloc(SIZE)
+      fs.readSync(fd, read, 0, SIZE, 0)
+      assert.equal(sha(read), before, 'the file that was open')
+      fs.unlinkSync(`${scene.path}-2`)
+      fs.readSync(fd, read, 0, SIZE, 0)
+      assert.equal(sha(read), before, 'with no name left')
+      fs.closeSync(fd)
+      const data = join(scene.home.nvme, 'data')
+      await eventually('its bytes are gone', () => {
+        return (fs.readdirSync(data, { recursive: true }) as string[]).every((it) => it.length < 4)
+      })
+    })
+
+    test('evicted while it is open, or mapped', async () => {
+      await using scene = await Scene.open(setup)
+      await scene.client.act('wait', '/')
+      const fd = fs.openSync(scene.path, 'r')
+      await using mapped = await MappedFile.open(scene.path, SIZE, 'r')
+      await scene.client.act('evict', '/')
+      scene.check(fd)
+      fs.closeSync(fd)
+      await scene.client.act('evict', '/')
+      fs.writeFileSync('/proc/sys/vm/drop_caches', '1')
+      assert.equal(await mapped.digest(), sha(scene.content), 'mapped, with no descriptor')
+      scene.check()
+      await mapped.unmap()
+      await scene.checkCloud()
+    })
+
+    test('written by way of memory, after its descriptor was closed', async () => {
+      await using scene = await Scene.open(setup)
+      const reader = fs.openSync(scene.path, 'r')
+      await using mapped = await MappedFile.open(scene.path, SIZE, 'r+')
+      for (const at of [0, 5 * CHUNK - 2, SIZE - 10]) {
+        await mapped.store(at, 'stored')
+        scene.content.write('stored', at)
+      }
+      if (scene.isPassed) scene.check(reader)
+      fs.closeSync(reader)
+      if (!scene.isPassed) await mapped.unmap()
+      scene.check()
+      await scene.client.act('wait', '/')
+      await mapped.store(CHUNK, 'once more').catch(() => undefined)
+      if (scene.isPassed) {
+        scene.content.write('once more', CHUNK)
+        await eventually('it is in the cloud', async () => {
+          await scene.client.act('wait', '/')
+          return inCloud(scene, 'once more')
+        })
+        await mapped.unmap()
+      }
+      scene.check()
+      await scene.checkCloud()
+    })
+
+    test('read with O_DIRECT, and copied by the kernel', async () => {
+      await using scene = await Scene.open(setup)
+      const args = [`if=${scene.path}`, 'bs=64K', 'iflag=direct', 'status=none']
+      const direct = spawnSync('dd', args, { maxBuffer: 2 * SIZE })
+      assert.equal(sha(direct.stdout), sha(scene.content), direct.stderr.toString())
+      fs.copyFileSync(scene.path, `${scene.path}-copy`)
+      const copy = spawnSync('python3', ['-c', COPY, scene.path, `${scene.path}-range`])
+      assert.equal(copy.status, 0, copy.stderr.toString())
+      for (const name of ['copy', 'range']) {
+        assert.equal(sha(fs.readFileSync(`${scene.path}-${name}`)), sha(scene.content), name)
+      }
+    })
+
+    test('the daemon is killed while files are open', async () => {
+      await using scene = await Scene.open(setup)
+      const reader = fs.openSync(scene.path, 'r')
+      await using mapped = await MappedFile.open(scene.path, SIZE, 'r+')
+      for (let kill = 0; kill < 5; kill++) {
+        await killDaemon(scene.client)
+        scene.check(reader)
+        const writer = fs.openSync(scene.path, 'r+')
+        put(scene, writer, random.below(SIZE - 100), 100)
+        scene.check(writer)
+        fs.closeSync(writer)
+        await mapped.store(kill * CHUNK, `stored ${kill}`)
+        scene.content.write(`stored ${kill}`, kill * CHUNK)
+        if (scene.isPassed) scene.check(reader)
+      }
+      fs.closeSync(reader)
+      await mapped.unmap()
+      scene.check()
+      await scene.checkCloud()
+    })
+
+    test('all is killed while a program has the file in memory', async () => {
+      await using scene = await Scene.open(setup)
+      await scene.client.act('wait', '/')
+      const reader = fs.openSync(scene.path, 'r')
+      await using mapped = await MappedFile.open(scene.path, SIZE, 'r+')
+      if (scene.isPassed) {
+        await mapped.store(7, 'before the end')
+        scene.content.write('before the end', 7)
+      }
+      await scene.client.kill()
+      // Nobody is there to be told.
+      assert.throws(() => fs.closeSync(reader))
+      await scene.start()
+      await mapped.store(7, 'after the end').catch(() => undefined)
+      await mapped.unmap()
+      scene.check()
+      await scene.checkCloud()
+    })
+  })
+}
+
+function openAs(path: string, mode: 'r' | 'r+' | 'a' | 'w'): number {
+  const { O_WRONLY } = fs.constants
+  return fs.openSync(path, mode === 'w' ? O_WRONLY : mode)
+}
+
+function inCloud(scene: Scene, text: string): boolean {
+  const chunks = join(scene.home.cloud, 'chunks')
+  const names = fs.readdirSync(chunks, { recursive: true }) as string[]
+  return names.some((name) => {
+    const path = join(chunks, name)
+    return fs.statSync(path).isFile() && fs.readFileSync(path).includes(text)
+  })
+}
+
+const HOLES = `
+import os, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+print(os.lseek(fd, 0, os.SEEK_DATA), os.lseek(fd, 0, os.SEEK_HOLE))`
+
+const COPY = `
+import os, sys
+source, target = os.open(sys.argv[1], os.O_RDONLY), os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+while os.copy_file_range(source, target, 1 << 20) > 0: pass`
