@@ -102,7 +102,7 @@ test('a reader who jumps gets what it asks for, and no file', async () => {
 })
 
 test('what is read again and again is fetched', async () => {
-  for (let i = 0; i < 128; i++) readAt(20 * MIB + i * 16_384, 100)
+  for (let i = 0; i < 250; i++) readAt(20 * MIB + i * 16_384, 100)
   await eventually('its chunk is here', async () => (await since()).cloudChunks >= 1)
 })
 
