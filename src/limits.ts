@@ -201,8 +201,6 @@ export const limits = {
   /** Least pause before a daemon that died soon is replaced again, ms; twice that each time. */
   daemonBackoffMs: 100,
   daemonBackoffMaxMs: 5_000,
-  /** Between two looks whether a daemon is dead and cannot end, ms. */
-  daemonLookMs: 1_000,
   /** A daemon that has served so long, ms, did not die of what its predecessor died of. */
   daemonSettledMs: 1_000,
   /** A program that is to take over is tried so long at most, ms. */

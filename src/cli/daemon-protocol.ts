@@ -5,7 +5,7 @@ import type { NodeOptions } from './node-options.ts'
 /** A mount that a daemon served and its successor goes on with. */
 export type ServedMount = Omit<FuseMount, 'fd'>
 
-/** The first and only word to a daemon. Its descriptor `CONNECTION_FD` is an open /dev/fuse. */
+/** The first word to a daemon. Its descriptor `CONNECTION_FD` is an open /dev/fuse. */
 export interface StartMessage {
   options: NodeOptions
   /** Undefined: it is to mount. */
@@ -16,11 +16,21 @@ export interface StartMessage {
   restarts: number
 }
 
+/** What the kernel made of a notification: Node's name of the error, if there was one. */
+export interface NotifiedMessage {
+  notified: number
+  code: string | undefined
+}
+
+export type SupervisorMessage = StartMessage | NotifiedMessage
+
 export type DaemonMessage =
   | { kind: 'ready'; mount: ServedMount; apiUrl: string }
   /** It ends, and should not be started again. */
   | { kind: 'failed'; message: string }
   /** It ends, to be replaced. */
   | { kind: 'replace' }
+  /** The kernel is to be told, which may take long. */
+  | { kind: 'notify'; id: number; message: Uint8Array }
 
 export const CONNECTION_FD = 3

@@ -11,6 +11,7 @@ import { limits } from '../limits.ts'
 import { CONNECTION_FD, type DaemonMessage, type StartMessage } from './daemon-protocol.ts'
 import { runInForeground } from './foreground.ts'
 import { startNode } from './node.ts'
+import { SupervisedNotifications } from './supervised-notifications.ts'
 
 const SIGKILL = 9
 /** Argument of a process that ends where others begin: all that it needs could be loaded. */
@@ -35,7 +36,8 @@ async function serve(): Promise<void> {
 }
 
 async function runNode({ options, resumed, ...start }: StartMessage): Promise<void> {
-  const connection = { fd: CONNECTION_FD, resumed }
+  const notifications = new SupervisedNotifications()
+  const connection = { fd: CONNECTION_FD, resumed, notifications }
   const daemon = { ...start, connection, supervisorPid: process.ppid, die, replace, checkProgram }
   await runInForeground({
     subsystem: 'CLIENT',

@@ -10,7 +10,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, readFileSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from '../base/logger.ts'
@@ -18,8 +18,14 @@ import { siblingModule } from '../base/sibling-module.ts'
 import { ConnectionGuard } from '../fuse/connection-guard.ts'
 import { canResume } from '../fuse/handshake.ts'
 import { abortMountSync, openFuseDevice } from '../fuse/mount.ts'
+import { NotificationThread } from '../fuse/notification-thread.ts'
 import { limits } from '../limits.ts'
-import type { DaemonMessage, ServedMount, StartMessage } from './daemon-protocol.ts'
+import type {
+  DaemonMessage,
+  NotifiedMessage,
+  ServedMount,
+  StartMessage,
+} from './daemon-protocol.ts'
 import type { NodeOptions } from './node-options.ts'
 import type { RunningNode } from './running-node.ts'
 
@@ -36,8 +42,7 @@ export class Supervisor implements RunningNode {
   #mountId = randomUUID()
   #daemon: ChildProcess | undefined
   #guard: ConnectionGuard | undefined
-  /** The connection was ended: the next daemon needs another one. */
-  #isCut = false
+  #notifications = new NotificationThread(this.#fd)
   #served: Served | undefined
   #stopping: Promise<void> | undefined
   #replacing = false
@@ -95,6 +100,7 @@ export class Supervisor implements RunningNode {
       await ended
     }
     abortMountSync(this.#options.mountPoint)
+    await this.#notifications.close()
     closeSync(this.#fd)
     this.#unguard()
   }
@@ -115,27 +121,11 @@ export class Supervisor implements RunningNode {
     })
     this.#daemon = daemon
     daemon.send(this.#orders())
-    const served = await answerOf(daemon, (message) => this.#take(message))
+    const served = await answerOf(daemon, (message) => this.#take(daemon, message))
     this.#guard ??= new ConnectionGuard(served.mount.mountPoint)
     const readyMs = performance.now()
-    let looks = 0
-    const watch = setInterval(() => {
-      // A process that ends is one for a moment.
-      looks = isZombie(daemon.pid) ? looks + 1 : 0
-      if (looks === 2) this.#cutOff()
-    }, limits.daemonLookMs)
-    daemon.once('exit', (code, signal) => {
-      clearInterval(watch)
-      void this.#ended(code, signal, readyMs)
-    })
+    daemon.once('exit', (code, signal) => void this.#ended(code, signal, readyMs))
     return served
-  }
-
-  /** The daemon is dead, and kept by a thread that waits in the kernel (connection-guard.ts). */
-  #cutOff(): void {
-    this.#logger.error('the dead daemon holds up its mount: programs that use it get an error')
-    this.#isCut = true
-    abortMountSync(this.#options.mountPoint)
   }
 
   #orders(): StartMessage {
@@ -145,9 +135,20 @@ export class Supervisor implements RunningNode {
     return { options, resumed, mountId: this.#mountId, restarts: this.#restarts }
   }
 
-  #take(message: DaemonMessage): void {
+  #take(daemon: ChildProcess, message: DaemonMessage): void {
     if (message.kind === 'replace') this.#replacing = true
     else if (message.kind === 'failed') this.#fail(new Error(message.message))
+    else if (message.kind === 'notify') void this.#notify(daemon, message)
+  }
+
+  /** Also for a daemon that dies meanwhile: its successor answers what the kernel waits for. */
+  async #notify(
+    daemon: ChildProcess,
+    { id, message }: DaemonMessage & { kind: 'notify' },
+  ): Promise<void> {
+    const code = await this.#notifications.write(message).catch(() => 'EIO')
+    const notified: NotifiedMessage = { notified: id, code }
+    if (daemon.connected) daemon.send(notified, () => undefined)
   }
 
   async #ended(code: number | null, signal: string | null, readyMs: number): Promise<void> {
@@ -193,13 +194,13 @@ export class Supervisor implements RunningNode {
 
   /** Kernels before 6.9 do not ask again: programs would wait for ever for an answer. */
   #prepareConnection(): void {
-    const mayResume = this.#served && canResume(this.#served.mount.negotiated) && !this.#isCut
-    if (!this.#served || mayResume) return
-    this.#isCut = false
+    if (!this.#served || canResume(this.#served.mount.negotiated)) return
     abortMountSync(this.#options.mountPoint)
     closeSync(this.#fd)
     this.#unguard()
+    void this.#notifications.close()
     this.#fd = openFuseDevice()
+    this.#notifications = new NotificationThread(this.#fd)
     this.#mountId = randomUUID()
     this.#served = undefined
   }
@@ -220,16 +221,6 @@ export class Supervisor implements RunningNode {
   }
 }
 
-/** Its main thread has ended, and it was not reaped since: others of its threads have not. */
-function isZombie(pid: number | undefined): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z')
-  } catch {
-    return false
-  }
-}
-
 /** Resolves when the daemon serves; rejects with what it says, or with how it ended. */
 async function answerOf(
   daemon: ChildProcess,
@@ -238,7 +229,7 @@ async function answerOf(
   const { promise, resolve, reject } = Promise.withResolvers<Served>()
   let isServing = false
   daemon.on('message', (message: DaemonMessage) => {
-    if (isServing) onLater(message)
+    if (isServing || message.kind === 'notify') onLater(message)
     else if (message.kind === 'ready') resolve(message)
     else if (message.kind === 'failed') reject(new Error(message.message))
   })

@@ -16,6 +16,7 @@ import { defaultCacheTimeouts, Dispatcher, type CacheTimeouts } from './dispatch
 import type { ServedFileSystem } from './exchange.ts'
 import type { Negotiated } from './handshake.ts'
 import { KernelNotifier } from './kernel-notifier.ts'
+import type { NotificationWriter } from './notification-thread.ts'
 import {
   abortConnection,
   abortMountSync,
@@ -75,6 +76,8 @@ export interface FuseConnection {
   fd: number
   /** What a process that died had mounted on it. */
   resumed?: Omit<FuseMount, 'fd'> | undefined
+  /** Writes what may wait in the kernel; undefined: a thread of this process does. */
+  notifications?: NotificationWriter | undefined
 }
 
 const DEFAULT_WORKERS = 2
@@ -98,7 +101,7 @@ export class FuseServer {
     this.#device = deviceOf(parts.mount.mountPoint)
     this.#pool = parts.pool
     this.#counters = parts.counters
-    this.#notifier = new KernelNotifier(parts.mount.fd)
+    this.#notifier = new KernelNotifier(parts.mount.fd, options.connection?.notifications)
     this.#waiting = new WaitingRequests({
       dispatcher: this.#newDispatcher(),
       satisfy: (need, how) => options.satisfy(need, how),

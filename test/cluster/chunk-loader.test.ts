@@ -113,6 +113,7 @@ test('the API describes the routes of chunks', async () => {
   const { paths } = (await answer.json()) as { paths: Record<string, object> }
   assert.deepEqual(Object.keys(paths['/api/chunks/{ino}/{index}/{id}'] ?? {}).sort(), [
     'get',
+    'post',
     'put',
   ])
 })
