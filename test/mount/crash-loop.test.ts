@@ -12,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
 import { Random } from '../fixtures/random.ts'
 
-const ROUNDS = 25
+const ROUNDS = 12
 const NAMES = 24
 const CHUNK = 1024 * 1024
 
