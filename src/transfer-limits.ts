@@ -28,6 +28,8 @@ export const transferLimits = {
   downloadAttempts: 4,
   /** Of the first of these, what nobody waits for yet: who does never waits for all of that. */
   readaheadBufferBytes: 48 * MIB,
+  /** Of the second, what stays free of chunks that a home gets before anybody asks for them. */
+  unpreparedBufferBytes: 16 * MIB,
   /** Chunks fetched ahead of one sequential reader; for each node of the cluster, up to so many. */
   readaheadChunks: 12,
   readaheadNodes: 8,

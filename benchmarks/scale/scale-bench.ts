@@ -120,6 +120,5 @@ for (const files of values.files.split(',').map(Number)) {
   )
   const memory = `${residentMib(node.daemon)} MiB`
   console.log(`| ${[files, `${(startMs / 1000).toFixed(1)} s`, ...times, memory].join(' | ')} |`)
-  await node.act('wait', '/d0').catch(() => undefined)
   await node.stop()
 }

@@ -4,7 +4,15 @@
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { LARGE_FILE, counted, timed, type Measured, type Place, type Workload } from './workload.ts'
+import {
+  LARGE_FILE,
+  counted,
+  timed,
+  warmed,
+  type Measured,
+  type Place,
+  type Workload,
+} from './workload.ts'
 
 const PAGE_BYTES = 4096
 const page = Buffer.alloc(PAGE_BYTES, 'random')
@@ -17,10 +25,7 @@ export const randomWorkloads: readonly Workload[] = [
     name: 'read, warm',
     unit: 'op/s',
     before: 'as they are',
-    run: (place) => {
-      read(place)
-      return read(place)
-    },
+    run: warmed(read),
   },
   { group, name: 'write, close', unit: 'op/s', before: 'as they are', run: write },
 ]

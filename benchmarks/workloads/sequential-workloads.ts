@@ -6,7 +6,7 @@ import { randomFillSync } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { withMapped } from '../memory-map.ts'
-import { LARGE_FILE, timed, type Measured, type Place, type Workload } from './workload.ts'
+import { LARGE_FILE, timed, warmed, type Measured, type Place, type Workload } from './workload.ts'
 
 const BLOCK_BYTES = 1024 * 1024
 const block = randomFillSync(Buffer.allocUnsafeSlow(BLOCK_BYTES))
@@ -39,10 +39,7 @@ export const sequentialWorkloads: readonly Workload[] = [
     name: 'read, warm',
     unit: 'MB/s',
     before: 'as they are',
-    run: (place) => {
-      readFile(place)
-      return readFile(place)
-    },
+    run: warmed(readFile),
   },
   { group, name: 'mapped, page cache dropped', unit: 'MB/s', before: 'pages', run: readMapped },
   {
@@ -50,10 +47,7 @@ export const sequentialWorkloads: readonly Workload[] = [
     name: 'mapped, warm',
     unit: 'MB/s',
     before: 'as they are',
-    run: (place) => {
-      readMapped(place)
-      return readMapped(place)
-    },
+    run: warmed(readMapped),
   },
 ]
 

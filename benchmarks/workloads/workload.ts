@@ -56,6 +56,14 @@ export interface Workload {
   run(place: Place): Measured
 }
 
+/** Measures what comes second: the first fills the caches. */
+export function warmed(run: Workload['run']): Workload['run'] {
+  return (place) => {
+    run(place)
+    return run(place)
+  }
+}
+
 /** Path in the directory of what the sequential workloads leave for the random ones. */
 export const LARGE_FILE = 'large'
 

@@ -164,7 +164,7 @@ export class Fetcher {
   /** As fetchHome, for nobody yet: only where there is room enough for those who wait. */
   prepareHome(chunk: ChunkAddress): void {
     const room = this.#cloudMemory.free - this.#cache.settings.chunkSize
-    if (this.#cloudMemory.waiting > 0 || room < limits.cloudBufferBytes / 4) return
+    if (this.#cloudMemory.waiting > 0 || room < limits.unpreparedBufferBytes) return
     this.fetchHome(chunk).catch((error: unknown) => {
       const { ino, index } = chunk
       this.#logger.debug(`getting chunk ${index} of inode ${ino} ready: ${describe(error)}`)

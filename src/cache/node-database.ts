@@ -248,7 +248,9 @@ export class NodeDatabase {
 
   /** Out of the upload journal, while it is not known whether its successor is committed. */
   supersedeUpload(seq: number): void {
-    this.#run('INSERT INTO superseded SELECT * FROM upload WHERE seq = ?', seq)
+    const columns = `seq, ${UPLOAD_DATA}`
+    const insert = `INSERT INTO superseded (${columns}) SELECT ${columns} FROM upload WHERE seq = ?`
+    this.#run(insert, seq)
     this.deleteUpload(seq)
   }
 

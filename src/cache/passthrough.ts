@@ -13,15 +13,13 @@
  * - from a file that was ever passed through no bytes go that a reader may miss: see `dropBytes`.
  */
 import { Blocked } from '../base/blocked.ts'
+import { O_ACCMODE, O_RDWR } from '../base/open-bits.ts'
 import { limits } from '../limits.ts'
 import type { KernelBackings } from './kernel-backings.ts'
 import type { MappedWrites } from './mapped-writes.ts'
 import type { Need } from './need.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './open-inode.ts'
-
-const O_ACCMODE = 3
-const O_RDWR = 2
 
 export class Passthrough {
   readonly #cache: NodeCache

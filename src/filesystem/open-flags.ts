@@ -2,6 +2,7 @@
  * The flags of `open`, as text (`r`, `w+`, `ax`) or as the numbers of Linux that `fs.constants`
  * has, taken apart once: implementations look at fields, not at bits.
  */
+import { O_APPEND, O_CREAT, O_EXCL, O_RDWR, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
 import { failure } from './failure.ts'
 
 export interface OpenFlags {
@@ -12,13 +13,6 @@ export interface OpenFlags {
   truncate: boolean
   append: boolean
 }
-
-const O_WRONLY = 0o1
-const O_RDWR = 0o2
-const O_CREAT = 0o100
-const O_EXCL = 0o200
-const O_TRUNC = 0o1000
-const O_APPEND = 0o2000
 
 export function parseFlags(flags: string | number, path: string): OpenFlags {
   if (typeof flags === 'number') return fromNumber(flags)

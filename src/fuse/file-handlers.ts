@@ -3,10 +3,11 @@
  * the reply itself, writes come straight out of the request: neither is copied here.
  */
 import { Blocked } from '../base/blocked.ts'
+import { O_APPEND } from '../base/open-bits.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { Exchange } from './exchange.ts'
 import { releaseFlock, releaseRecordLocks } from './lock-handlers.ts'
-import { FSYNC_FDATASYNC, OPEN_KILL_SUIDGID, O_APPEND, WRITE } from './wire-flags.ts'
+import { FSYNC_FDATASYNC, OPEN_KILL_SUIDGID, WRITE } from './wire-flags.ts'
 
 export function handleOpen(x: Exchange): number {
   const { request } = x

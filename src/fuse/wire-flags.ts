@@ -84,6 +84,3 @@ export const NOTIFY = {
   RESEND: 7,
   INC_EPOCH: 8,
 } as const
-
-/** O_APPEND of open(2): the same on every Linux architecture that Node runs on. */
-export const O_APPEND = 0o2000

@@ -9,6 +9,7 @@ import { now } from '../base/clock.ts'
 import type { CurrentRequest } from '../base/current-request.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
 import { FsError } from '../base/fs-error.ts'
+import { O_ACCMODE, O_APPEND, O_TRUNC } from '../base/open-bits.ts'
 import type { FileReader } from '../cache/file-reader.ts'
 import type { FileWriter } from '../cache/file-writer.ts'
 import type { Passthrough } from '../cache/passthrough.ts'
@@ -45,13 +46,12 @@ import type { VolumeLocks } from './volume-locks.ts'
 import { statisticsOf } from './volume-statistics.ts'
 import { isReceipt, refuseAcl, refuseReserved } from './xattr-names.ts'
 
-const O_ACCMODE = 3
-const [O_TRUNC, O_APPEND] = [0o1000, 0o2000]
 const RENAME_NOREPLACE = 1
 const RENAME_EXCHANGE = 2
 const NO_NAME = new Uint8Array(0)
 const NUL = Buffer.alloc(1)
-const [DOT, DOTDOT] = [Buffer.from('.'), Buffer.from('..')]
+const DOT = Buffer.from('.')
+const DOTDOT = Buffer.from('..')
 
 export interface VolumeParts extends NamesParts {
   reader: FileReader

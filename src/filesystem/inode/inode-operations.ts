@@ -8,6 +8,7 @@
  * is releasing once.
  */
 import { FsError, codeOf } from '../../base/fs-error.ts'
+import { O_ACCMODE, O_CREAT, O_EXCL, O_TRUNC } from '../../base/open-bits.ts'
 import { limits } from '../../limits.ts'
 import { failureOf } from '../failure.ts'
 import type { FileHandle } from '../file-handle.ts'
@@ -29,11 +30,6 @@ export interface InodeOperationsParts {
 }
 
 type Need<Op extends InodeNeed['op']> = InodeNeed & { op: Op }
-
-const O_ACCMODE = 0o3
-const O_CREAT = 0o100
-const O_EXCL = 0o200
-const O_TRUNC = 0o1000
 
 export class InodeOperations {
   readonly #parts: InodeOperationsParts

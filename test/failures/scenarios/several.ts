@@ -1,6 +1,6 @@
 /**
- * The worst of it in one run, failures one after the other, of several machines
- * at once, under one load. The other files here have each of them, and each pair.
+ * The worst of it in one run: failures one after the other, of several machines at once, under one
+ * load. The other files here have each of them, and each pair.
  */
 import { test } from 'node:test'
 import { NODE_FAULTS, coordinatorKilled } from '../faults.ts'

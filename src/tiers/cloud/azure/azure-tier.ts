@@ -21,11 +21,12 @@ import type {
 } from '../../tier-storage.ts'
 import type { CallDeadline } from '../call-deadline.ts'
 import { CloudCaller } from '../cloud-caller.ts'
-import { CheckedRange, blockMetadata } from '../block-checksums.ts'
+import { blockMetadata } from '../block-checksums.ts'
 import { collect, type ReadObject } from '../object-body.ts'
 import { CRC32_METADATA, ObjectDigest, checkCrc32, storedCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, folderOf, isKey } from '../object-key.ts'
 import { ObjectRange, checkSize } from '../object-range.ts'
+import { ObjectReader } from '../object-reader.ts'
 import { announcedSize, sizeInRange } from '../object-size.ts'
 import { azureReason } from './azure-reason.ts'
 
@@ -47,6 +48,7 @@ export class AzureTier implements TierStorage {
   readonly #container: ContainerClient
   readonly #folder: string
   readonly #caller: CloudCaller
+  readonly #reader: ObjectReader
 
   static async open(options: AzureTierOptions): Promise<AzureTier> {
     return new AzureTier(options)
@@ -63,33 +65,19 @@ export class AzureTier implements TierStorage {
     const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : url.port
     const explain = (error: unknown): ReturnType<typeof azureReason> => azureReason(error, options)
     this.#caller = new CloudCaller({ name: this.name, host: `${url.hostname}:${port}`, explain })
+    this.#reader = new ObjectReader({
+      caller: this.#caller,
+      get: (key, range, deadline) => this.#get(key, range, deadline),
+      size: (key, callOptions) => this.size(key, callOptions),
+    })
   }
 
   async read(key: string, options: ReadOptions = {}): Promise<Buffer> {
-    checkKey(key)
-    const range = new ObjectRange(options)
-    if (range.isEmpty || (range.offset > 0 && range.length === undefined)) {
-      // A range of nothing, or possibly so: it would be refused like one past the end.
-      const length = range.lengthWithin(await this.size(key, options))
-      if (length === 0) return Buffer.alloc(0)
-    }
-    const { signal } = options
-    const what = { verb: 'read', key, signal, callMs: limits.cloudReadMs }
-    return await this.#caller.call(what, async (deadline) => {
-      const { data } = await this.#get(key, range, deadline)
-      return data
-    })
+    return await this.#reader.read(key, options)
   }
 
   async readRange(key: string, options: RangeOptions): Promise<Buffer> {
-    checkKey(key)
-    const range = new CheckedRange(options)
-    const { signal } = options
-    const what = { verb: 'read', key, signal, callMs: limits.cloudReadMs }
-    return await this.#caller.call(what, async (deadline) => {
-      const { data, metadata } = await this.#get(key, range.blocks, deadline)
-      return range.checked(data, metadata)
-    })
+    return await this.#reader.readRange(key, options)
   }
 
   async write(key: string, data: Uint8Array, options: WriteOptions = {}): Promise<void> {

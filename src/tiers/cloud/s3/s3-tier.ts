@@ -31,11 +31,12 @@ import type {
 } from '../../tier-storage.ts'
 import type { CallDeadline } from '../call-deadline.ts'
 import { CloudCaller } from '../cloud-caller.ts'
-import { CheckedRange, blockMetadata } from '../block-checksums.ts'
+import { blockMetadata } from '../block-checksums.ts'
 import { collect, type ReadObject } from '../object-body.ts'
 import { CRC32_METADATA, ObjectDigest, checkCrc32, storedCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, folderOf, isKey } from '../object-key.ts'
 import { ObjectRange, checkSize } from '../object-range.ts'
+import { ObjectReader } from '../object-reader.ts'
 import { announcedSize, sizeInRange } from '../object-size.ts'
 import { s3Reason, statusOf } from './s3-reason.ts'
 
@@ -59,6 +60,7 @@ export class S3Tier implements TierStorage {
   readonly #bucket: string
   readonly #folder: string
   readonly #caller: CloudCaller
+  readonly #reader: ObjectReader
   /** A 404 without a body may mean the bucket as well: one question settles it for good. */
   #isBucketSeen = false
 
@@ -78,33 +80,19 @@ export class S3Tier implements TierStorage {
     const host = s3Host(options)
     const explain = (error: unknown): ReturnType<typeof s3Reason> => s3Reason(error, options)
     this.#caller = new CloudCaller({ name: this.name, host, explain })
+    this.#reader = new ObjectReader({
+      caller: this.#caller,
+      get: (key, range, deadline) => this.#get(key, range, deadline),
+      size: (key, callOptions) => this.size(key, callOptions),
+    })
   }
 
   async read(key: string, options: ReadOptions = {}): Promise<Buffer> {
-    checkKey(key)
-    const range = new ObjectRange(options)
-    if (range.isEmpty || (range.offset > 0 && range.length === undefined)) {
-      // A range of nothing, or possibly so: S3 would answer 416, which also means past the end.
-      const length = range.lengthWithin(await this.size(key, options))
-      if (length === 0) return Buffer.alloc(0)
-    }
-    const { signal } = options
-    const what = { verb: 'read', key, signal, callMs: limits.cloudReadMs }
-    return await this.#caller.call(what, async (deadline) => {
-      const { data } = await this.#get(key, range, deadline)
-      return data
-    })
+    return await this.#reader.read(key, options)
   }
 
   async readRange(key: string, options: RangeOptions): Promise<Buffer> {
-    checkKey(key)
-    const range = new CheckedRange(options)
-    const { signal } = options
-    const what = { verb: 'read', key, signal, callMs: limits.cloudReadMs }
-    return await this.#caller.call(what, async (deadline) => {
-      const { data, metadata } = await this.#get(key, range.blocks, deadline)
-      return range.checked(data, metadata)
-    })
+    return await this.#reader.readRange(key, options)
   }
 
   async write(key: string, data: Uint8Array, options: WriteOptions = {}): Promise<void> {
