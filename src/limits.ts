@@ -131,6 +131,8 @@ export const limits = {
   announcedPeers: 64,
   /** A change through the API is answered after so long, ms, though the kernel did not note it. */
   kernelNotifyMs: 5_000,
+  /** A write is answered after so long, ms, though the kernel has not forgotten what it should. */
+  kernelPagesMs: 20,
   /** Symbolic links followed in one path: as Linux. */
   linksFollowed: 40,
   /** Bytes read or written in one step by the API: flat memory, few steps. */

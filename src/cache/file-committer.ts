@@ -256,6 +256,7 @@ export class FileCommitter {
         throw new FsError('ESTALE', `inode ${ino} has no name any more`)
       }
       const open = shared.addOpen(ino)
+      if (open.opens === 0) open.forgotten = false
       if (by === 'kernel' && !journal.count(ino, open, 1)) return open.epoch
       open.opens += 1
       return open.epoch

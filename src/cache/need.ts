@@ -14,6 +14,11 @@ export type Need =
    * others may write it then.
    */
   | { kind: 'commit'; ino: number; release: boolean }
+  /**
+   * These bytes of an inode are written, and the kernel has to forget what it may have read of
+   * their places meanwhile.
+   */
+  | { kind: 'pages'; ino: number; offset: number; length: number }
   /** Only this node may write the inode: the metadata, which is elsewhere, has to say so. */
   | { kind: 'lease'; ino: number }
   /** The metadata, which is elsewhere, has to be changed; only the main thread asks for it. */

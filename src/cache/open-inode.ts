@@ -21,6 +21,7 @@ const UNLINKED = 2
 export const COMMITTING = 4
 export const LEASED = 8
 export const MAPPED = 16
+const FORGOTTEN = 32
 
 /** A view of one open inode's fields; use it under the inode's lock only. */
 export class OpenInode {
@@ -106,6 +107,18 @@ export class OpenInode {
   }
   set leased(value: boolean) {
     this.#setFlag(LEASED, value)
+  }
+
+  /**
+   * The kernel was made to forget its pages while programs have it open. It fills pages before it
+   * asks for a write: of one that was under way then they are gone, and may have been read anew,
+   * without it.
+   */
+  get forgotten(): boolean {
+    return this.#flag(FORGOTTEN)
+  }
+  set forgotten(value: boolean) {
+    this.#setFlag(FORGOTTEN, value)
   }
 
   /** Its last name is gone: it goes with its last user. */

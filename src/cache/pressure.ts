@@ -43,6 +43,8 @@ export interface RemoteMetadata {
   copy(ino: number, copies: number, options?: RemoteOptions): Promise<boolean>
   perform(need: Need & { kind: 'operation' }, signal?: AbortSignal): Promise<Outcome>
   trusted(signal?: AbortSignal): Promise<void>
+  /** What the kernel has read of the places of bytes that are written now, it forgets. */
+  forgetPages(ino: number, offset: number, length: number): Promise<void>
 }
 
 export class Pressure {
@@ -75,6 +77,9 @@ export class Pressure {
       case 'copies':
         await this.#copies(need, signal)
         break
+      case 'pages':
+        await this.#parts.remote?.forgetPages(need.ino, need.offset, need.length)
+        return { key: `pages ${need.ino}` }
       case 'lease':
         await this.#parts.remote?.lease(need.ino, signal)
         break

@@ -167,6 +167,14 @@ export class SharedState {
     Atomics.add(this.#stalePages, ino % SLOTS, delta)
   }
 
+  /** Before the kernel is made to forget pages of it: see OpenInode.forgotten. */
+  noteForgotten(ino: number): void {
+    this.withInode(ino, () => {
+      const open = this.findOpen(ino)
+      if (open) open.forgotten = true
+    })
+  }
+
   /** As `countStalePages`, of all inodes, for good. */
   countAllStalePages(): void {
     for (let slot = 0; slot < SLOTS; slot++) Atomics.add(this.#stalePages, slot, 1)

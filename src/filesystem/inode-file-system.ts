@@ -135,14 +135,17 @@ export interface InodeFileSystem {
    * Reads into `target` (its length is what is asked), returns bytes read; fewer only at the end.
    */
   read(caller: Caller, ino: number, handle: number, offset: number, target: Uint8Array): number
-  /** `append`: to the end of the file, whatever `offset` says. Returns bytes written. */
+  /**
+   * `append`: to the end of the file, whatever `offset` says. `writeback`: from pages that were
+   * written to in memory, which hold it. Returns bytes written.
+   */
   write(
     caller: Caller,
     ino: number,
     handle: number,
     offset: number,
     source: Uint8Array,
-    how: { append: boolean; killSetId: boolean },
+    how: { append: boolean; killSetId: boolean; writeback: boolean },
   ): number
   /** Called by every close(2) of a descriptor; makes the content visible and as safe as asked. */
   flush(caller: Caller, ino: number, handle: number): void

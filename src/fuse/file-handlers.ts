@@ -25,21 +25,21 @@ export function handleRead(x: Exchange): number {
 }
 
 /** How a write is to be done, one object per case: nothing is made per request. */
-const HOW = [
-  { append: false, killSetId: false },
-  { append: true, killSetId: false },
-  { append: false, killSetId: true },
-  { append: true, killSetId: true },
-] as const
+const HOW = Array.from({ length: 8 }, (_, bits) => ({
+  append: (bits & 1) !== 0,
+  killSetId: (bits & 2) !== 0,
+  writeback: (bits & 4) !== 0,
+}))
 
 export function handleWrite(x: Exchange): number {
   const { request } = x
   const writeFlags = request.u32(20)
   const source = request.data(40, request.u32(16))
   // Pages written back from a mapping have their place, whatever handle the kernel guessed.
-  const append = (writeFlags & WRITE.CACHE) === 0 && (request.u32(32) & O_APPEND) !== 0
+  const writeback = (writeFlags & WRITE.CACHE) !== 0
+  const append = !writeback && (request.u32(32) & O_APPEND) !== 0
   const killSetId = (writeFlags & WRITE.KILL_SUIDGID) !== 0
-  const how = HOW[(append ? 1 : 0) + (killSetId ? 2 : 0)]!
+  const how = HOW[(append ? 1 : 0) + (killSetId ? 2 : 0) + (writeback ? 4 : 0)]!
   const offset = request.u64(8)
   const written = x.fs.write(x.caller, request.nodeid, request.u64(0), offset, source, how)
   return x.reply.putU32(written)

@@ -175,8 +175,8 @@ export class FuseServer {
   }
 
   /** The kernel forgets the pages of an inode, as soon as nobody works on them. */
-  forgetPages(ino: number): Promise<void> {
-    return this.invalidateInode(ino, 0, 0)
+  forgetPages(ino: number, offset: number, length: number): Promise<void> {
+    return this.invalidateInode(ino, offset, length)
   }
 
   /** The kernel forgets what it knows about a name, present or absent. */

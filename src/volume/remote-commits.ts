@@ -162,6 +162,10 @@ export class RemoteCommits implements RemoteMetadata {
     }
   }
 
+  forgetPages(ino: number, offset: number, length: number): Promise<void> {
+    return this.#replica.forgetWritten(ino, offset, length)
+  }
+
   trusted(signal?: AbortSignal): Promise<void> {
     return this.#link.trusted(signal)
   }

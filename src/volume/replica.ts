@@ -5,6 +5,7 @@
  *
  * Invariant: when `apply` has resolved, whoever asks this node sees the state after the change.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '../base/logger.ts'
 import { describe } from '../base/fs-error.ts'
 import { removeAsides } from '../cache/aside-files.ts'
@@ -27,8 +28,8 @@ import type { VolumeThread } from './volume-thread.ts'
 export interface KernelMemory {
   /** Forgets the attributes of an inode, at once. */
   forgetAttributes(ino: number): void
-  /** Forgets its pages, when whoever works on them lets go. */
-  forgetPages(ino: number): Promise<void>
+  /** Forgets its pages, when whoever works on them lets go; `length` 0: to the end. */
+  forgetPages(ino: number, offset: number, length: number): Promise<void>
 }
 
 export class Replica implements LinkedNode {
@@ -266,18 +267,38 @@ export class Replica implements LinkedNode {
       return
     }
     // Not waited for: who works on a page may wait for the coordinator. Who opens drops them.
+    this.#shared.noteForgotten(ino)
+    void this.#tell(ino, this.#kernel, 0, 0)
+  }
+
+  /** Never rejects. */
+  async #tell(ino: number, kernel: KernelMemory, offset: number, length: number): Promise<void> {
     this.#shared.countStalePages(ino, 1)
-    this.#kernel.forgetPages(ino).then(
-      () => this.#shared.countStalePages(ino, -1),
+    try {
+      await kernel.forgetPages(ino, offset, length)
+      this.#shared.countStalePages(ino, -1)
+    } catch (error) {
       // It stays counted: who opens the file drops the pages.
-      (error: unknown) => this.#logger.warn(`pages of inode ${ino}: ${describe(error)}`),
-    )
+      this.#logger.warn(`pages of inode ${ino}: ${describe(error)}`)
+    }
+  }
+
+  /**
+   * Pages that were written to, and may have been read anew since that write began
+   * (OpenInode.forgotten). Its last page may be locked until it is answered: then nobody has read
+   * that one, and all others have gone when this is given up.
+   */
+  async forgetWritten(ino: number, offset: number, length: number): Promise<void> {
+    if (!this.#kernel) return
+    const told = this.#tell(ino, this.#kernel, offset, length)
+    await Promise.race([told, delay(limits.kernelPagesMs, undefined, { ref: false })])
   }
 
   /** A mount that an earlier process served has pages of it, and nobody to tell it yet. */
   #missed(ino: number): void {
     if (this.#untold.has(ino)) return
     this.#untold.add(ino)
+    this.#shared.noteForgotten(ino)
     this.#shared.countStalePages(ino, 1)
   }
 

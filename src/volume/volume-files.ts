@@ -279,7 +279,7 @@ export class VolumeFiles implements FileStore {
     { signal, maxBytes = limits.fileBytes }: CallOptions & { maxBytes?: number },
   ): Promise<void> {
     let offset = 0
-    const how = { append: false, killSetId: false }
+    const how = { append: false, killSetId: false, writeback: false }
     const blocks = source instanceof Uint8Array ? [source] : source
     for await (const block of blocks) {
       if (offset + block.length > maxBytes) {

@@ -14,7 +14,6 @@ import type { FileReader } from '../cache/file-reader.ts'
 import type { FileWriter } from '../cache/file-writer.ts'
 import type { Passthrough } from '../cache/passthrough.ts'
 import {
-  ROOT_INODE,
   type AttributeChange,
   type Attributes,
   type Caller,
@@ -36,8 +35,9 @@ import {
   listXattr,
   readLink,
 } from '../metadata/inode-rules.ts'
-import { listEntries, listEntriesWithInodes, lookup } from '../metadata/namespace-rules.ts'
+import { lookup } from '../metadata/namespace-rules.ts'
 import type { Rule } from '../metadata/statement.ts'
+import { DirectoryListing } from './directory-listing.ts'
 import { DurabilityGate } from './durability-gate.ts'
 import { LiveAttributes } from './live-attributes.ts'
 import { Names, type NamesParts } from './names.ts'
@@ -50,8 +50,6 @@ const RENAME_NOREPLACE = 1
 const RENAME_EXCHANGE = 2
 const NO_NAME = new Uint8Array(0)
 const NUL = Buffer.alloc(1)
-const DOT = Buffer.from('.')
-const DOTDOT = Buffer.from('..')
 
 export interface VolumeParts extends NamesParts {
   reader: FileReader
@@ -71,11 +69,13 @@ export class Volume implements InodeFileSystem {
   readonly #parts: VolumeParts
   readonly #names: Names
   readonly #attributes: LiveAttributes
+  readonly #listing: DirectoryListing
   readonly #durability: DurabilityGate
 
   constructor(parts: VolumeParts) {
     this.#parts = parts
     this.#attributes = new LiveAttributes(parts)
+    this.#listing = new DirectoryListing(parts.engine, this.#attributes)
     this.#names = new Names(parts)
     this.#durability = new DurabilityGate(parts)
   }
@@ -197,6 +197,7 @@ export class Volume implements InodeFileSystem {
       throw error
     }
     const keepCache = !cache.shared.hasStalePages(ino)
+    if (!keepCache) cache.shared.noteForgotten(ino)
     return { handle, keepCache, directIo: this.#appends(flags) }
   }
 
@@ -230,11 +231,11 @@ export class Volume implements InodeFileSystem {
     handle: number,
     offset: number,
     source: Uint8Array,
-    how: { append: boolean; killSetId: boolean },
+    how: { append: boolean; killSetId: boolean; writeback: boolean },
   ): number {
     this.#requireKept(ino, handle)
     if (how.killSetId) this.#dropSetId(ino)
-    return this.#parts.writer.write(ino, offset, source, how.append)
+    return this.#parts.writer.write(ino, offset, source, how)
   }
 
   /** First, and only where there is one: what waits is run again from the start. */
@@ -300,35 +301,7 @@ export class Volume implements InodeFileSystem {
     offset: number,
     sink: DirectorySink,
   ): void {
-    const directory = this.#read(getInode(ino))
-    const parent = ino === ROOT_INODE ? ROOT_INODE : directory.parent
-    if (offset < 1 && !sink.add(DOT, ino, S_IFDIR, 1)) return
-    if (offset < 2 && !sink.add(DOTDOT, parent, S_IFDIR, 2)) return
-    let after = Math.max(offset, 2)
-    for (;;) {
-      const page = this.#page(ino, after, sink)
-      if (page === undefined) return
-      after = page
-    }
-  }
-
-  /** Adds a page of entries; the place to go on from, or undefined at the end. */
-  #page(ino: number, after: number, sink: DirectorySink): number | undefined {
-    const count = sink.plus ? limits.directoryPagePlus : limits.directoryPage
-    let last: number | undefined
-    if (sink.plus) {
-      const page = this.#attributes.readAll(listEntriesWithInodes(ino, after, count))
-      for (const { row, attributes } of page) {
-        if (!sink.add(row.name, row.ino, row.type, row.seq, attributes)) return undefined
-        last = row.seq
-      }
-    } else {
-      for (const row of this.#read(listEntries(ino, after, count))) {
-        if (!sink.add(row.name, row.ino, row.type, row.seq)) return undefined
-        last = row.seq
-      }
-    }
-    return last
+    this.#listing.list(ino, offset, sink)
   }
 
   releasedir(_caller: Caller, ino: number): void {

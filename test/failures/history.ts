@@ -50,8 +50,9 @@ export function violations(history: readonly Operation[]): string[] {
 
 function wrongIn(read: Operation, writes: readonly Operation[]): string | undefined {
   if (isMixed(read)) {
-    if (!isBeside(read, writes)) return 'a mix'
     const parts = read.value!.slice(MIXED.length).split(', ')
+    const sources = writes.filter(({ value }) => parts.includes(value!))
+    if (!isBeside(read, writes)) return `a mix of ${sources.map(describe).join(' and ')}`
     return parts.map((value) => wrongIn({ ...read, value }, writes)).find((it) => it !== undefined)
   }
   const source = writes.find(({ value }) => value === read.value)

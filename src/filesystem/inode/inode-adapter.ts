@@ -157,11 +157,10 @@ export class InodeAdapter implements InodeFileSystem {
     handle: number,
     offset: number,
     source: Uint8Array,
-    { append, killSetId }: WriteHow,
+    how: WriteHow,
   ): number {
     // The request goes to the main thread as it is: there its bytes are copied once.
     if (this.#parts.table === undefined) throw new Blocked({ op: 'here' } satisfies InodeNeed)
-    const how = { append, killSetId }
     const outcome = takeOutcome(ANSWER)
     if (outcome !== undefined) return outcome.value as InodeAnswers['write']
     const need = { op: 'write', ino, handle, offset, source: source.slice(), how } as const

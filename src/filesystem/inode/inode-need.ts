@@ -51,6 +51,7 @@ export type InodeNeed =
 export interface WriteHow {
   append: boolean
   killSetId: boolean
+  writeback: boolean
 }
 
 /** `stats` where attributes are wanted and can be had. */

@@ -1,10 +1,10 @@
 /**
  * The worst of it in one run: failures one after the other, of several machines at once, under one
- * load. The other files here have each of them, and each pair.
+ * load. scenarios/ has each of them, and each pair.
  */
 import { test } from 'node:test'
-import { NODE_FAULTS, coordinatorKilled } from '../faults.ts'
-import { survive } from '../scenario.ts'
+import { NODE_FAULTS, coordinatorKilled } from './faults.ts'
+import { survive } from './scenario.ts'
 
 const [killed, paused, cutFromCoordinator, cutFromPeers, cutFromCloud] = NODE_FAULTS
 
