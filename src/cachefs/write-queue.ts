@@ -30,7 +30,7 @@ export interface QueueOptions {
 interface Item {
   change: Change
   paths: string[]
-  state: 'waiting' | 'running' | 'stalled'
+  hasBegun: boolean
   /** Earlier items that it waits for. */
   blockers: Set<Item>
   /** Later items that wait for it. */
@@ -43,6 +43,7 @@ export class WriteQueue {
   readonly #places: Semaphore
   readonly #stop = new AbortController()
   readonly #items = new Map<Change, Item>()
+  readonly #stalled = new Set<Item>()
   /** Items that name a path, and items that name a path below it. */
   readonly #at = new Map<string, Set<Item>>()
   readonly #below = new Map<string, Set<Item>>()
@@ -59,7 +60,7 @@ export class WriteQueue {
   }
 
   get stalled(): Change[] {
-    return [...this.#items.values()].filter((it) => it.state === 'stalled').map((it) => it.change)
+    return [...this.#stalled].map((it) => it.change)
   }
 
   get changes(): Change[] {
@@ -77,7 +78,7 @@ export class WriteQueue {
     const item: Item = {
       change,
       paths,
-      state: 'waiting',
+      hasBegun: false,
       blockers: new Set(),
       blocked: new Set(),
       finished,
@@ -97,7 +98,7 @@ export class WriteQueue {
   /** The last change that names the path, where it has not begun and nothing came after it. */
   last(path: string): Change | undefined {
     const item = [...(this.#at.get(path) ?? [])].at(-1)
-    return item?.state === 'waiting' && item.blocked.size === 0 ? item.change : undefined
+    return item?.hasBegun === false && item.blocked.size === 0 ? item.change : undefined
   }
 
   /** Whether a change names the path. */
@@ -108,9 +109,9 @@ export class WriteQueue {
   /** The change is not needed any more; what waits for it goes on. */
   drop(change: Change): void {
     const item = this.#items.get(change)
-    if (item?.state === 'waiting') this.#finish(item)
+    if (item?.hasBegun === false) this.#finish(item)
     // It looks for what it was to send, and finds that it is not wanted.
-    else if (item?.state === 'stalled') this.retryNow()
+    else if (item !== undefined && this.#stalled.has(item)) this.retryNow()
   }
 
   /** When nothing is under way that the path depends on; false where that has stalled. */
@@ -118,35 +119,34 @@ export class WriteQueue {
     for (;;) {
       const items = [...this.#touching(path)]
       if (items.length === 0) return true
-      if (items.every((it) => this.#isStuck(it))) return false
+      const stuck = this.#stuck()
+      if (items.every((it) => stuck.has(it))) return false
       await this.#change(options.signal)
     }
   }
 
   /** When all is done, but for what has stalled and what waits for that. */
   async idle({ signal }: AcquireOptions = {}): Promise<void> {
-    while ([...this.#items.values()].some((it) => !this.#isStuck(it))) await this.#change(signal)
+    while (this.#items.size > this.#stuck().size) await this.#change(signal)
   }
 
   /** Stalled changes are tried again now. */
   retryNow(): void {
-    for (const item of this.#items.values()) {
-      if (item.state === 'stalled') item.state = 'running'
-    }
+    this.#stalled.clear()
     for (const wake of [...this.#wakers]) wake()
   }
 
   /** Ends what runs; nothing more is begun. */
   async stop(): Promise<void> {
     this.#stop.abort()
-    const running = [...this.#items.values()].filter((it) => it.state !== 'waiting')
+    const running = [...this.#items.values()].filter((it) => it.hasBegun)
     await Promise.all(running.map((it) => it.finished.promise))
   }
 
   async #work(item: Item): Promise<void> {
     const { signal } = this.#stop
     const { run, attempts } = this.#options
-    item.state = 'running'
+    item.hasBegun = true
     try {
       for (let attempt = 1; ; attempt++) {
         const permit = await this.#places.acquire(1, { signal })
@@ -154,7 +154,7 @@ export class WriteQueue {
         if (verdict === 'done') break
         if (signal.aborted) throw new Error('the queue has stopped')
         if (verdict === 'stalled' || attempt >= attempts) {
-          item.state = 'stalled'
+          this.#stalled.add(item)
           this.#notify()
         }
         await this.#rest(attempt)
@@ -186,6 +186,7 @@ export class WriteQueue {
 
   #finish(item: Item): void {
     this.#items.delete(item.change)
+    this.#stalled.delete(item)
     for (const path of item.paths) {
       discard(this.#at, path, item)
       for (let at = path; at !== '/';) discard(this.#below, (at = parentOf(at)), item)
@@ -199,15 +200,21 @@ export class WriteQueue {
         other.blockers.add(before)
         before.blocked.add(other)
       }
-      const isFree = other.blockers.size === 0 && other.state === 'waiting'
+      const isFree = other.blockers.size === 0 && !other.hasBegun
       if (isFree && !this.#stop.signal.aborted) void this.#work(other)
     }
     this.#notify()
   }
 
-  #isStuck(item: Item): boolean {
-    if (item.state !== 'waiting') return item.state === 'stalled'
-    return [...item.blockers].some((it) => this.#isStuck(it))
+  /**
+   * What has stalled and what waits for it, each looked at once: from the other end, as many ways
+   * lead through changes that wait for each other as there are subsets of them.
+   */
+  #stuck(): Set<Item> {
+    const stuck = new Set(this.#stalled)
+    // What is added is visited as well.
+    for (const item of stuck) for (const next of item.blocked) stuck.add(next)
+    return stuck
   }
 
   *#overlapping(paths: readonly string[]): Generator<Item> {

@@ -20,7 +20,7 @@ import { Random } from '../fixtures/random.ts'
 import { scheduledFS } from '../fixtures/scheduled-fs.ts'
 
 const WORKERS = 8
-const STEPS = 80
+const STEPS = 250
 const CHURNS = 60
 const BOXES = 4
 const BOX_WRITERS = 4
