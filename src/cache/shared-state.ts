@@ -30,8 +30,6 @@ const COUNTERS = [
   'usedBytes',
   'unsyncedBytes',
   'freeBytes',
-  'volumeBytes',
-  'volumeFiles',
   'hits',
   'hitBytes',
   'misses',

@@ -10,6 +10,7 @@ import type { ClusterView } from '../http/cluster-view.ts'
 import type { CallOptions, NodeStatus, ProgressLine } from '../http/node-status.ts'
 import { healthOf } from '../http/problem.ts'
 import type { Problem } from '../http/problem.ts'
+import { keptTotals } from '../metadata/sqlite/kept-totals.ts'
 import { limits } from '../limits.ts'
 import type { Daemon } from './daemon.ts'
 import { NodeProblems } from './node-problems.ts'
@@ -68,8 +69,7 @@ export class NodeOperations implements NodeStatus {
       uptimeSeconds: Math.round((Date.now() - this.#startedMs) / 1000),
       ...healthOf(away),
       away,
-      files: shared.counter('volumeFiles'),
-      bytes: shared.counter('volumeBytes'),
+      ...thread.engine.read(keptTotals()),
       cache: this.cache(),
       backlog: {
         chunks: count,

@@ -25,7 +25,7 @@ import {
   type Row,
   type Rule,
 } from '../metadata/statement.ts'
-import { createRoot, totals } from '../metadata/volume-rules.ts'
+import { createRoot, type Totals } from '../metadata/volume-rules.ts'
 
 /** Who asked: a process of a node, and its number of the operation. */
 export interface Asker {
@@ -217,8 +217,8 @@ export class MetadataStore {
     return await this.#engine.read(begin)
   }
 
-  async totals(): Promise<{ files: number; bytes: number }> {
-    return await this.#engine.read(totals)
+  async totals(): Promise<Totals> {
+    return await this.#engine.totals()
   }
 
   /** Writes a copy to a file that does not exist yet. */

@@ -90,8 +90,6 @@ export interface CommittedPart {
 
 /** What a commit brought about. */
 export interface Committed {
-  /** Bytes that the file has more than before. */
-  grown: number
   version: number
 }
 
@@ -116,7 +114,7 @@ export function* commitContent(
   const { size, blocks } = commit
   yield* updateSize(size, blocks, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, ino)
   if (commit.chunks.length === 0) yield* settlePast(ino)
-  return { grown: size - before.size, version: before.version + 1 }
+  return { version: before.version + 1 }
 }
 
 /** Drops references at and beyond `size`; the one that `size` falls into keeps its head. */

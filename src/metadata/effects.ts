@@ -1,16 +1,13 @@
 /**
  * What an operation changed, in terms of those who remember the state before it: caches of names
- * and attributes, of contents, and the counts of the volume. Exhaustive: an operation that is not
- * in the table does not compile.
+ * and attributes, and of contents. Exhaustive: an operation that is not in the table does not
+ * compile.
  */
 import type { OperationArgs, OperationName, OperationResult } from './operations.ts'
 import type { Removed } from './namespace-rules.ts'
 
 /** Plain data: it is told to other nodes. */
 export interface Effects {
-  /** More files and bytes in the volume than before. */
-  files: number
-  bytes: number
   /** Inodes with other attributes than before. */
   attributes: readonly number[]
   /** Names that mean something else than before, or nothing. */
@@ -26,8 +23,6 @@ export interface Effects {
 }
 
 const NONE: Effects = {
-  files: 0,
-  bytes: 0,
   attributes: [],
   entries: [],
   contents: [],
@@ -50,10 +45,10 @@ const attributesOf = ([ino]: readonly [number, ...unknown[]]): Partial<Effects> 
 /** Of an inode that lost a name; `removed` is absent where it did not. */
 function removal(removed: Removed | undefined | null): Partial<Effects> {
   if (removed == null) return NONE
-  const { ino, nlink, purged, size } = removed
+  const { ino, nlink, purged } = removed
   if (nlink > 0) return { attributes: [ino] }
-  if (purged) return { files: -1, bytes: -size, purged: [ino] }
-  return { files: -1, attributes: [ino], orphaned: [ino] }
+  if (purged) return { purged: [ino] }
+  return { attributes: [ino], orphaned: [ino] }
 }
 
 function losesName(
@@ -68,8 +63,8 @@ function losesName(
 const table: { [K in OperationName]: EffectOf<K> } = {
   changeInode: attributesOf,
   claimSetting: nothing,
-  commitContent: ([ino], { grown }) => ({ bytes: grown, attributes: [ino], contents: [ino] }),
-  create: ([parent, name]) => ({ files: 1, attributes: [parent], entries: [[parent, name]] }),
+  commitContent: ([ino]) => ({ attributes: [ino], contents: [ino] }),
+  create: ([parent, name]) => ({ attributes: [parent], entries: [[parent, name]] }),
   createNameless: nothing,
   createRoot: nothing,
   discard: nothing,
@@ -82,14 +77,13 @@ const table: { [K in OperationName]: EffectOf<K> } = {
       [to.parent, to.name],
     ],
   }),
-  link: ([ino, parent, name], { nlink }) => ({
-    files: nlink === 1 ? 1 : 0,
+  link: ([ino, parent, name]) => ({
     attributes: [ino, parent],
     entries: [[parent, name]],
   }),
   markDurable: ([ino, index, id], holds) => (holds ? { durable: [{ ino, index, id }] } : NONE),
-  purgeInode: ([ino], size) => ({ bytes: -size, purged: [ino] }),
-  purgeOrphan: ([ino], size) => (size == null ? NONE : { bytes: -size, purged: [ino] }),
+  purgeInode: ([ino]) => ({ purged: [ino] }),
+  purgeOrphan: ([ino], size) => (size == null ? NONE : { purged: [ino] }),
   removeXattr: attributesOf,
   rename: ([from, to], outcome) => {
     if (outcome === 'changed') return NONE
@@ -104,7 +98,7 @@ const table: { [K in OperationName]: EffectOf<K> } = {
     }
   },
   reserveNumbers: nothing,
-  restorePast: ([ino], { grown }) => ({ bytes: grown, attributes: [ino], contents: [ino] }),
+  restorePast: ([ino]) => ({ attributes: [ino], contents: [ino] }),
   rmdir: losesName,
   setHolders: nothing,
   setSetting: nothing,

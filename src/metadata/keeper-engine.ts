@@ -5,6 +5,7 @@
  * from its beginning, within bounds.
  */
 import type { Rule } from './statement.ts'
+import type { Totals } from './volume-rules.ts'
 
 export interface KeeperEngine {
   /** A rule that only reads; each of its statements sees the latest committed state. */
@@ -14,6 +15,8 @@ export interface KeeperEngine {
    * in the order in which they were asked for, and their promises settle in that order.
    */
   transact<T>(begin: () => Rule<T>): Promise<T>
+  /** Of what was committed. */
+  totals(): Promise<Totals>
   /** Writes a copy of one state to an SQLite file that does not exist yet. */
   copyTo(path: string): Promise<void>
   /** Everything that was acknowledged so far survives the loss of power. */

@@ -95,13 +95,9 @@ export function* endPast(ino: number): Rule<void> {
   yield* deleteFile(ino)
 }
 
-/** Makes the past the file's content again. ENODATA: it has none. The bytes that it has more. */
-export function* restorePast(
-  ino: number,
-  chunkSize: number,
-  time: Timestamp,
-): Rule<{ grown: number }> {
-  const before = yield* getInode(ino)
+/** Makes the past the file's content again. ENODATA: it has none. */
+export function* restorePast(ino: number, chunkSize: number, time: Timestamp): Rule<void> {
+  yield* getInode(ino)
   const past = yield* findPast(ino)
   if (past === undefined) throw new FsError('ENODATA', 'the cloud never had this file whole')
   const { size, blocks, mtimeSec, mtimeNsec } = past
@@ -112,5 +108,4 @@ export function* restorePast(
   yield* deletePast(ino)
   yield* deleteFile(ino)
   yield* updateSize(size, blocks, mtimeSec, mtimeNsec, time.sec, time.nsec, ino)
-  return { grown: size - before.size }
 }

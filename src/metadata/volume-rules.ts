@@ -15,7 +15,7 @@ const insertRoot = change(`INSERT INTO inode (ino, mode, nlink, uid, gid, rdev, 
   atime_sec, atime_nsec, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, parent)
   VALUES (1, ?, 2, 0, 0, 0, 4096, 8, ?, ?, ?, ?, ?, ?, 0)`)
 const selectRoot = one<{ ino: number }>('SELECT ino FROM inode WHERE ino = 1')
-const selectTotals = one<{ files: number; bytes: number }>(
+const selectTotals = one<Totals>(
   'SELECT COUNT(*) AS files, COALESCE(SUM(size), 0) AS bytes FROM inode',
 )
 
@@ -52,7 +52,13 @@ export function* createRoot(time: Timestamp): Rule<void> {
   yield* reserveNumbers('entry', 2)
 }
 
-/** What statfs counts. */
-export function* totals(): Rule<{ files: number; bytes: number }> {
+/** Inodes, and what they hold together. */
+export interface Totals {
+  files: number
+  bytes: number
+}
+
+/** Counts all: an engine that keeps them need not. */
+export function* totals(): Rule<Totals> {
   return (yield* selectTotals()) ?? { files: 0, bytes: 0 }
 }

@@ -15,8 +15,9 @@ import { limits } from '../limits.ts'
 import { listOrphans } from '../metadata/chunk-rules.ts'
 import type { Durability } from '../metadata/durability.ts'
 import { REPLICA_SCHEMA, SCHEMA } from '../metadata/schema.ts'
+import { keepTotals, keptTotals } from '../metadata/sqlite/kept-totals.ts'
 import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
-import { getSetting, totals } from '../metadata/volume-rules.ts'
+import { getSetting } from '../metadata/volume-rules.ts'
 import { BackingFiles } from '../tiers/nvme/backing-files.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import type { DirectoryLock } from './directory-lock.ts'
@@ -125,9 +126,6 @@ export async function openVolume(
   const recovery = new Recovery(thread.cache, thread.committer, logger)
   recovery.run((ino, base) => replica?.baseOf(ino, base) ?? base, { resumed: mount?.isResumed })
   if (!link) purgeOrphans(thread)
-  const total = thread.engine.read(totals())
-  thread.cache.shared.setCounter('volumeFiles', total.files)
-  thread.cache.shared.setCounter('volumeBytes', total.bytes)
   return { lock, identity, settings, thread, recovery, link, replica, locks }
 }
 
@@ -136,6 +134,7 @@ function openMetadata(directory: string, shared: SharedState): SqliteEngine {
   try {
     for (const statement of [...SCHEMA, REPLICA_SCHEMA, ...LASTING_SCHEMA])
       engine.execute(statement)
+    keepTotals(engine)
     return engine
   } catch (error) {
     engine.close()
@@ -178,7 +177,7 @@ async function joinVolume(
   try {
     const remote = await inspectCloud(cloud)
     // Until something was stored, the bucket may be one that nobody wrote to yet.
-    const isNew = engine.read(totals()).files <= 1
+    const isNew = engine.read(keptTotals()).files <= 1
     checkIdentity(directory, identity.volume, cloud, remote, isNew)
     if (remote === undefined) await writeIdentity(cloud, identity)
   } catch (error) {

@@ -94,8 +94,6 @@ export class Replica implements LinkedNode {
     this.#noteOwnCommits(changes)
     this.#engine.transact(applyChanges(store, changes))
     for (const { effects, origin } of changes) {
-      this.#shared.add('volumeFiles', effects.files)
-      this.#shared.add('volumeBytes', effects.bytes)
       for (const ino of effects.orphaned) this.#orphan(ino)
       if (!this.#thread) {
         for (const ino of effects.contents) this.#missed(ino)

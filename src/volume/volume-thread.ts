@@ -12,7 +12,6 @@ import { NodeCache, type CacheSettings } from '../cache/node-cache.ts'
 import { Passthrough } from '../cache/passthrough.ts'
 import { SharedState, type SharedBuffers } from '../cache/shared-state.ts'
 import type { Durability } from '../metadata/durability.ts'
-import type { Effects } from '../metadata/effects.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import { ReplicaEngine } from '../metadata/replica-engine.ts'
 import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
@@ -65,15 +64,11 @@ export function openVolumeThread(
   const { cache: cacheSettings, buffers, spaceDirectory, cloudName, durability } = settings
   const locks = new VolumeLocks(settings.lockMarks)
   const shared = new SharedState(buffers)
-  const count = ({ files, bytes }: Effects): void => {
-    shared.add('volumeFiles', files)
-    shared.add('volumeBytes', bytes)
-  }
   const path = metadataPath(cacheSettings.directory)
   const request = new CurrentRequest()
   const { mountId, connection } = settings
   // Where the mount ends with the process, nothing is asked again.
-  const options = { onEffects: count, ...(mountId === undefined ? {} : { request }) }
+  const options = mountId === undefined ? {} : { request }
   const local = new SqliteEngine(path, shared.metadataDatabase, options)
   const trustedUntil = (): number => shared.trustedUntilMs
   const engine = settings.isReplica

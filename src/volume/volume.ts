@@ -36,6 +36,7 @@ import {
   readLink,
 } from '../metadata/inode-rules.ts'
 import { lookup } from '../metadata/namespace-rules.ts'
+import { keptTotals } from '../metadata/sqlite/kept-totals.ts'
 import type { Rule } from '../metadata/statement.ts'
 import { DirectoryListing } from './directory-listing.ts'
 import { DurabilityGate } from './durability-gate.ts'
@@ -318,7 +319,7 @@ export class Volume implements InodeFileSystem {
   }
 
   statfs(): FileSystemStatistics {
-    return statisticsOf(this.#parts.cache.shared, this.#parts.spaceDirectory)
+    return statisticsOf(this.#parts.engine.read(keptTotals()), this.#parts.spaceDirectory)
   }
 
   setxattr(_caller: Caller, ino: number, name: Uint8Array, value: Uint8Array, flags: number): void {

@@ -10,6 +10,7 @@ import { retry } from '../../base/retry.ts'
 import { limits } from '../../limits.ts'
 import type { KeeperEngine } from '../keeper-engine.ts'
 import type { Rule } from '../statement.ts'
+import { totals, type Totals } from '../volume-rules.ts'
 import { clientConfig, type PostgresAddress } from './connection-settings.ts'
 import { copyToSqlite } from './copy-to-sqlite.ts'
 import { drive } from './postgres-calls.ts'
@@ -39,6 +40,10 @@ export class PostgresKeeper implements KeeperEngine {
 
   transact<T>(begin: () => Rule<T>): Promise<T> {
     return this.#lane.transact(begin)
+  }
+
+  async totals(): Promise<Totals> {
+    return await this.read(totals)
   }
 
   async copyTo(path: string): Promise<void> {

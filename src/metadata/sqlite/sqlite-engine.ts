@@ -10,7 +10,6 @@ import { CurrentRequest } from '../../base/current-request.ts'
 import type { SharedMutex } from '../../base/shared-mutex.ts'
 import { SqliteDatabase } from '../../base/sqlite-database.ts'
 import { answerOf, answering, isUnrepeatable } from '../answered-rules.ts'
-import { effectsOf, type Effects } from '../effects.ts'
 import type { MetadataEngine } from '../metadata-engine.ts'
 import {
   ruleOf,
@@ -21,8 +20,6 @@ import {
 import { NO_ROWS, type Call, type Row, type Rule } from '../statement.ts'
 
 export interface SqliteEngineOptions {
-  /** Told what each operation changed. */
-  onEffects?: (effects: Effects) => void
   /** What the thread works on, where that may have been done before. */
   request?: CurrentRequest
 }
@@ -31,12 +28,10 @@ export class SqliteEngine implements MetadataEngine {
   readonly isReplica = false
   readonly #database: SqliteDatabase
   readonly #prepared: (StatementSync | undefined)[] = []
-  readonly #onEffects: ((effects: Effects) => void) | undefined
   readonly #request: CurrentRequest
 
   constructor(path: string, mutex: SharedMutex, options: SqliteEngineOptions = {}) {
     this.#database = new SqliteDatabase(path, mutex)
-    this.#onEffects = options.onEffects
     this.#request = options.request ?? new CurrentRequest()
   }
 
@@ -55,10 +50,10 @@ export class SqliteEngine implements MetadataEngine {
   write<K extends OperationName>(name: K, ...args: OperationArgs<K>): OperationResult<K> {
     const { unique } = this.#request
     const rule = ruleOf(name, args)
-    if (unique === 0 || !isUnrepeatable(name)) return this.#perform(name, args, rule)
+    if (unique === 0 || !isUnrepeatable(name)) return this.transact(rule)
     const done = this.#answer()
     if (done) return done.result as OperationResult<K>
-    return this.#perform(name, args, answering(rule, unique, threadId))
+    return this.transact(answering(rule, unique, threadId))
   }
 
   hasAnswered(): boolean {
@@ -68,16 +63,6 @@ export class SqliteEngine implements MetadataEngine {
   #answer(): { result: unknown } | undefined {
     const { unique, isResent } = this.#request
     return isResent ? this.read(answerOf(unique)) : undefined
-  }
-
-  #perform<K extends OperationName>(
-    name: K,
-    args: OperationArgs<K>,
-    rule: Rule<OperationResult<K>>,
-  ): OperationResult<K> {
-    const result = this.transact(rule)
-    this.#onEffects?.(effectsOf(name, args, result))
-    return result
   }
 
   requireCurrent(): void {

@@ -6,6 +6,8 @@ import { SharedMutex } from '../../base/shared-mutex.ts'
 import type { KeeperEngine } from '../keeper-engine.ts'
 import { LOG_SCHEMA, REPLICA_SCHEMA, SCHEMA } from '../schema.ts'
 import type { Rule } from '../statement.ts'
+import type { Totals } from '../volume-rules.ts'
+import { keepTotals, keptTotals } from './kept-totals.ts'
 import { SqliteEngine } from './sqlite-engine.ts'
 
 export class SqliteKeeper implements KeeperEngine {
@@ -19,6 +21,7 @@ export class SqliteKeeper implements KeeperEngine {
     const engine = new SqliteEngine(path, new SharedMutex(new Int32Array(new SharedArrayBuffer(4))))
     try {
       for (const sql of [...SCHEMA, REPLICA_SCHEMA, ...LOG_SCHEMA]) engine.execute(sql)
+      keepTotals(engine)
       return new SqliteKeeper(engine)
     } catch (error) {
       engine.close()
@@ -32,6 +35,10 @@ export class SqliteKeeper implements KeeperEngine {
 
   async transact<T>(begin: () => Rule<T>): Promise<T> {
     return this.#engine.transact(begin())
+  }
+
+  async totals(): Promise<Totals> {
+    return this.#engine.read(keptTotals())
   }
 
   async copyTo(path: string): Promise<void> {
