@@ -164,6 +164,16 @@ export const limits = {
   evictBatch: 64,
   /** Writers wait so long for space that only the cloud can give, ms, then ENOSPC. */
   spaceWaitMs: 30_000,
+  /**
+   * Pages that one connection to a database keeps, KiB: every thread has two, and what is not there
+   * is in the kernel's page cache. With four times as much a lookup is not faster.
+   */
+  databaseCacheKib: 4096,
+  /**
+   * Young objects of one thread of the daemon, MiB, in each of V8's semispaces: a thread that has
+   * grown once keeps three of them. V8's own bound is many times as much.
+   */
+  semiSpaceMib: 2,
   /** Write-ahead log of a database, bytes, beyond which writers wait for a checkpoint. */
   writeAheadLogBytes: 64 * MIB,
   /** Between two looks at the disk, the backlog and the databases, ms. */

@@ -5,6 +5,7 @@
  */
 import { closeSync, fdatasyncSync, openSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { limits } from '../limits.ts'
 import { FsError, describe } from './fs-error.ts'
 import type { SharedMutex } from './shared-mutex.ts'
 
@@ -104,7 +105,8 @@ export class SqliteDatabase {
 export function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 10_000 })
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-    PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY`)
+    PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -${limits.databaseCacheKib};
+    PRAGMA temp_store = MEMORY`)
   return database
 }
 

@@ -43,7 +43,7 @@ test('a path waits for all changes that it depends on, in their order', async ()
   await queue.stop()
 })
 
-test('behind a change that has stalled nothing is waited for, until it is tried again', async () => {
+test('nothing is waited for behind a change that has stalled, until it goes on', async () => {
   const verdicts: Verdict[] = ['stalled', 'done']
   const { queue, ran } = chained(async () => verdicts.shift() ?? 'done')
   assert.equal(await queue.settled('/a/file'), false)

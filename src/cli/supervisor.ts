@@ -113,7 +113,9 @@ export class Supervisor implements RunningNode {
   /** One daemon, until it serves. */
   async #launch(): Promise<Served> {
     const program = fileURLToPath(siblingModule(import.meta.url, 'node-daemon'))
-    const daemon = spawn(process.execPath, [...process.execArgv, program], {
+    // Holds for its threads as well; what the user gives comes after it.
+    const heap = `--max-semi-space-size=${limits.semiSpaceMib}`
+    const daemon = spawn(process.execPath, [heap, ...process.execArgv, program], {
       // Ctrl-C reaches this process, which passes it on: once.
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit', this.#fd, 'ipc'],

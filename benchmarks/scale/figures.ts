@@ -1,0 +1,45 @@
+/** What the tables of `make bench-scale` are made of: times, the memory of a node, rows. */
+import { readFileSync } from 'node:fs'
+import type { ClientProcess } from '../../test/fixtures/client-process.ts'
+
+/** Of each step, µs. */
+export function timesOf(count: number, step: (at: number) => void): number[] {
+  return Array.from({ length: count }, (_, at) => {
+    const started = performance.now()
+    step(at)
+    return (performance.now() - started) * 1000
+  })
+}
+
+export function median(times: readonly number[]): number {
+  return times.toSorted((a, b) => a - b)[times.length >> 1]!
+}
+
+/** Of so many steps, as a cell. */
+export function typical(count: number, step: (at: number) => void): string {
+  return micros(median(timesOf(count, step)))
+}
+
+export function micros(us: number): string {
+  return `${us.toFixed(us < 10 ? 1 : 0)} µs`
+}
+
+/** The most that daemon and supervisor had resident, in MiB, as cells. */
+export function memoryOf(node: ClientProcess): string[] {
+  return [node.daemon, node.child.pid!].map((pid) => {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    return `${(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024).toFixed(0)} MiB`
+  })
+}
+
+export const MEMORY = ['daemon, most', 'supervisor, most'] as const
+
+export function printHead(...titles: readonly string[]): void {
+  console.log()
+  printRow(...titles)
+  printRow(...titles.map((_, at) => (at === 0 ? '---' : '---:')))
+}
+
+export function printRow(...cells: readonly (string | number)[]): void {
+  console.log(`| ${cells.map((it) => it.toLocaleString('en-US')).join(' | ')} |`)
+}
