@@ -120,6 +120,8 @@ export class Supervisor implements RunningNode {
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit', this.#fd, 'ipc'],
       serialization: 'advanced',
+      // Buffers that a thread has freed are the others' too: mallopt(3).
+      env: { MALLOC_ARENA_MAX: '2', ...process.env },
     })
     this.#daemon = daemon
     daemon.send(this.#orders())
