@@ -84,7 +84,7 @@ bench-cluster: install ## What a coordinator and peers cost and bring, beside on
 	@$(WITH) node benchmarks/cluster/cluster-bench.ts
 
 .PHONY: bench-scale
-bench-scale: install ## One node as its files, their size and its readers grow (ARGS="--files 10000,10000000")
+bench-scale: install ## One node as what it has grows (ARGS="--files 10000,10000000")
 	@$(WITH) node benchmarks/scale/scale-bench.ts $(ARGS)
 
 .PHONY: bench-stores
