@@ -7,6 +7,7 @@
  * the blob is read back. The SDK never retries. Opening calls nobody: a node starts while the
  * cloud is away.
  */
+import type { Readable } from 'node:stream'
 import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-blob'
 import type { BlockBlobUploadOptions, BlobClient, ContainerClient } from '@azure/storage-blob'
 import { FsError } from '../../../base/fs-error.ts'
@@ -23,7 +24,7 @@ import type { CallDeadline } from '../call-deadline.ts'
 import { CloudCaller } from '../cloud-caller.ts'
 import { blockMetadata } from '../block-checksums.ts'
 import { collect, type ReadObject } from '../object-body.ts'
-import { CRC32_METADATA, ObjectDigest, checkCrc32, storedCrc32 } from '../object-digest.ts'
+import { CRC32_METADATA, ObjectDigest, checkCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, folderOf, isKey } from '../object-key.ts'
 import { ObjectRange, checkSize } from '../object-range.ts'
 import { ObjectReader } from '../object-reader.ts'
@@ -183,7 +184,7 @@ export class AzureTier implements TierStorage {
       abortSignal: deadline.signal,
       maxRetryRequests: 0,
     })
-    const body = answer.readableStreamBody as (NodeJS.ReadableStream & Destroyable) | undefined
+    const body = answer.readableStreamBody as Readable | undefined
     // The stream fails as well when the call is aborted, when nobody reads it any more.
     body?.on('error', () => undefined)
     try {
@@ -192,18 +193,12 @@ export class AzureTier implements TierStorage {
         : sizeInRange(answer.contentRange)
       const length = range.lengthWithin(size)
       deadline.allow(length)
-      const chunks = body as AsyncIterable<Uint8Array> | undefined
-      const data = chunks === undefined ? Buffer.alloc(0) : await collect(chunks, length)
-      if (range.isWhole) checkCrc32(data, storedCrc32(answer.metadata))
+      const data = body === undefined ? Buffer.alloc(0) : await collect(body, length)
       return { data, metadata: answer.metadata }
     } finally {
       body?.destroy()
     }
   }
-}
-
-interface Destroyable {
-  destroy(): void
 }
 
 /** As every caller here wants it: nothing is tried again by the SDK. */
