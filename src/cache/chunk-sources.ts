@@ -27,10 +27,12 @@ export interface SourcesOptions {
   ino: number
   reference: CommittedChunk
   cluster: Cluster | undefined
-  fromCloud: (signal: AbortSignal) => Promise<Buffer>
+  /** Into the cache. */
+  fromCloud: (signal: AbortSignal) => Promise<undefined>
 }
 
-export function sourcesOf(options: SourcesOptions): Source<Buffer>[] {
+/** Sources give the bytes, or nothing where they have put them into the cache. */
+export function sourcesOf(options: SourcesOptions): Source<Buffer | undefined>[] {
   const { ino, reference, cluster, fromCloud } = options
   const cloud = { patienceMs: Infinity, read: fromCloud }
   if (cluster === undefined) return [cloud]

@@ -46,6 +46,8 @@ export interface ReadOptions extends CallOptions {
   length?: number | undefined
   /** The caller checks the bytes itself: a pass over them that finds damage is not done twice. */
   unchecked?: boolean | undefined
+  /** Where the answer goes if it fits; left alone once the call has ended, however it ended. */
+  into?: Buffer | undefined
 }
 
 export interface RangeOptions extends CallOptions {

@@ -14,22 +14,31 @@ export interface ReadObject {
   metadata: Record<string, string> | undefined
 }
 
-export async function collect(body: Readable, length: number): Promise<Buffer> {
-  const all = Buffer.allocUnsafeSlow(length)
+/** For so many bytes: of what the caller gave, where they fit. */
+export function memoryOf(length: number, into?: Buffer): Buffer {
+  if (into === undefined || length > into.length) return Buffer.allocUnsafeSlow(length)
+  return into.subarray(0, length)
+}
+
+/** Fills `all`; leaves it alone once it has resolved or failed. */
+export async function collect(body: Readable, all: Buffer): Promise<Buffer> {
+  const { length } = all
   let filled = 0
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
-  finished(body, { writable: false }, (error) => {
-    if (error) reject(error)
-    else if (filled < length) reject(new FsError('EIO', `only ${filled} of ${length} bytes came`))
-    else resolve(all)
-  })
-  body.on('data', (piece: Uint8Array) => {
+  const take = (piece: Uint8Array): void => {
     if (filled + piece.length > length) {
       body.destroy(new FsError('EIO', `more than ${length} bytes came`))
       return
     }
     all.set(piece, filled)
     filled += piece.length
+  }
+  finished(body, { writable: false }, (error) => {
+    body.off('data', take)
+    if (error) reject(error)
+    else if (filled < length) reject(new FsError('EIO', `only ${filled} of ${length} bytes came`))
+    else resolve(all)
   })
+  body.on('data', take)
   return await promise
 }

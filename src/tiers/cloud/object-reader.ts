@@ -15,7 +15,12 @@ import { ObjectRange } from './object-range.ts'
 export interface ObjectReaderParts {
   caller: CloudCaller
   /** One request. */
-  get: (key: string, range: ObjectRange, deadline: CallDeadline) => Promise<ReadObject>
+  get: (
+    key: string,
+    range: ObjectRange,
+    deadline: CallDeadline,
+    into?: Buffer,
+  ) => Promise<ReadObject>
   size: (key: string, options: CallOptions) => Promise<number>
 }
 
@@ -38,7 +43,7 @@ export class ObjectReader {
     const { caller, get } = this.#parts
     const what = { verb: 'read', key, signal: options.signal, callMs: limits.cloudReadMs }
     return await caller.call(what, async (deadline) => {
-      const { data, metadata } = await get(key, range, deadline)
+      const { data, metadata } = await get(key, range, deadline, options.into)
       if (range.isWhole && options.unchecked !== true) checkCrc32(data, storedCrc32(metadata))
       return data
     })

@@ -23,7 +23,7 @@ import type {
 import type { CallDeadline } from '../call-deadline.ts'
 import { CloudCaller } from '../cloud-caller.ts'
 import { blockMetadata } from '../block-checksums.ts'
-import { collect, type ReadObject } from '../object-body.ts'
+import { collect, memoryOf, type ReadObject } from '../object-body.ts'
 import { CRC32_METADATA, ObjectDigest, checkCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, folderOf, isKey } from '../object-key.ts'
 import { ObjectRange, checkSize } from '../object-range.ts'
@@ -68,7 +68,7 @@ export class AzureTier implements TierStorage {
     this.#caller = new CloudCaller({ name: this.name, host: `${url.hostname}:${port}`, explain })
     this.#reader = new ObjectReader({
       caller: this.#caller,
-      get: (key, range, deadline) => this.#get(key, range, deadline),
+      get: (...args) => this.#get(...args),
       size: (key, callOptions) => this.size(key, callOptions),
     })
   }
@@ -179,7 +179,12 @@ export class AzureTier implements TierStorage {
     }
   }
 
-  async #get(key: string, range: ObjectRange, deadline: CallDeadline): Promise<ReadObject> {
+  async #get(
+    key: string,
+    range: ObjectRange,
+    deadline: CallDeadline,
+    into?: Buffer,
+  ): Promise<ReadObject> {
     const answer = await this.#blob(key).download(range.offset, range.length, {
       abortSignal: deadline.signal,
       maxRetryRequests: 0,
@@ -193,7 +198,8 @@ export class AzureTier implements TierStorage {
         : sizeInRange(answer.contentRange)
       const length = range.lengthWithin(size)
       deadline.allow(length)
-      const data = body === undefined ? Buffer.alloc(0) : await collect(body, length)
+      const data =
+        body === undefined ? Buffer.alloc(0) : await collect(body, memoryOf(length, into))
       return { data, metadata: answer.metadata }
     } finally {
       body?.destroy()
