@@ -254,10 +254,11 @@ export class Fetcher {
       if (here !== undefined) return here
       const weight = Math.max(1, reference.objectLength)
       using _memory = await this.#cloudMemory.acquire(weight, { signal: all })
-      using borrowed = this.#cluster ? undefined : this.#buffers.take()
+      const isWhole = reference.objectLength === this.#cache.settings.chunkSize
+      using borrowed = !this.#cluster && isWhole ? this.#buffers.take() : undefined
       const data = await this.#download(key, reference, all, borrowed?.memory)
       await this.#keep(ino, reference, data, accessed)
-      return borrowed ? undefined : data
+      return this.#cluster ? data : undefined
     }
     return this.#cloudFlights.run(key, work, { signal })
   }
