@@ -3,8 +3,8 @@
  * new memory for each of them would be cleared by the kernel, filled once, and make the engine
  * collect garbage every few chunks. Nothing is kept while nothing is under way.
  *
- * Invariant: who has a buffer has it alone, until it is given back; there are as many as are used at
- * once, which is bounded by who takes them.
+ * Invariant: who has a buffer has it alone, until it is given back; there are as many as are used
+ * at once, which is bounded by who takes them.
  */
 export class ChunkBuffers {
   readonly #sizeBytes: number

@@ -27,11 +27,11 @@ export interface SourcesOptions {
   ino: number
   reference: CommittedChunk
   cluster: Cluster | undefined
-  /** Into the cache. */
-  fromCloud: (signal: AbortSignal) => Promise<undefined>
+  /** Into the cache, and given as well where it may be of use. */
+  fromCloud: (signal: AbortSignal) => Promise<Buffer | undefined>
 }
 
-/** Sources give the bytes, or nothing where they have put them into the cache. */
+/** Sources give the bytes, or have put them into the cache. */
 export function sourcesOf(options: SourcesOptions): Source<Buffer | undefined>[] {
   const { ino, reference, cluster, fromCloud } = options
   const cloud = { patienceMs: Infinity, read: fromCloud }

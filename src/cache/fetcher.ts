@@ -227,9 +227,8 @@ export class Fetcher {
     using _ahead = ahead ? await this.#aheadMemory.acquire(weight, { signal }) : undefined
     using _memory = await this.#memory.acquire(weight, { signal })
     const accessed = ahead ? 0 : Date.now()
-    const fromCloud = async (all: AbortSignal): Promise<undefined> => {
-      await this.#fromCloud(ino, reference, accessed, all)
-    }
+    const fromCloud = (all: AbortSignal): Promise<Buffer | undefined> =>
+      this.#fromCloud(ino, reference, accessed, all)
     const sources = sourcesOf({ ino, reference, cluster: this.#cluster, fromCloud })
     const data = await hedgedRead(sources, signal)
     if (data) await this.#keep(ino, reference, data, accessed)
@@ -238,8 +237,8 @@ export class Fetcher {
   }
 
   /**
-   * Read once for all who ask at the same time, and in the cache before the next one asks. The bytes
-   * themselves only where there are peers to give them to: else their memory is used again.
+   * Read once for all who ask at the same time, and in the cache before the next one asks.
+   * Undefined: only there, since there are no peers to give it to, and its memory is used again.
    */
   #fromCloud(
     ino: number,
@@ -258,7 +257,7 @@ export class Fetcher {
       using borrowed = !this.#cluster && isWhole ? this.#buffers.take() : undefined
       const data = await this.#download(key, reference, all, borrowed?.memory)
       await this.#keep(ino, reference, data, accessed)
-      return this.#cluster ? data : undefined
+      return borrowed ? undefined : data
     }
     return this.#cloudFlights.run(key, work, { signal })
   }
