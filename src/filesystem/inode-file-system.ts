@@ -65,6 +65,8 @@ export interface Opened {
    * mappings of it. All opens of an inode that are there at one time have to agree on it.
    */
   backing?: number | undefined
+  /** Closing a descriptor of this open needs no `flush`. */
+  noFlush?: boolean
   /** The kernel may cache the entries of this directory. */
   cacheDirectory?: boolean
 }

@@ -66,10 +66,13 @@ test('a newer major version is told ours, and asks again', () => {
   assert.equal(payload.readUInt32LE(0), 7)
 })
 
-test('file locks are kept by the kernel unless others share the file system', () => {
+test('where others share the file system locks are asked for, and fewer attributes', () => {
   const { negotiated } = initOf(7, 45, EVERYTHING, EVERYTHING, { remoteLocks: true })
   const own = initOf(7, 45).negotiated
-  assert.equal(negotiated!.flags & ~own!.flags, INIT.POSIX_LOCKS | INIT.FLOCK_LOCKS)
+  assert.equal(
+    negotiated!.flags & ~own!.flags,
+    INIT.POSIX_LOCKS | INIT.FLOCK_LOCKS | INIT.READDIRPLUS_AUTO,
+  )
   const old = initOf(7, 45, INIT.ASYNC_READ, 0, { remoteLocks: true })
   assert.equal(old.negotiated?.flags, INIT.ASYNC_READ)
 })

@@ -29,7 +29,6 @@ const WANTED =
   INIT.ATOMIC_O_TRUNC |
   INIT.BIG_WRITES |
   INIT.DO_READDIRPLUS |
-  INIT.READDIRPLUS_AUTO |
   INIT.ASYNC_DIO |
   INIT.PARALLEL_DIROPS |
   INIT.MAX_PAGES |
@@ -37,7 +36,11 @@ const WANTED =
   INIT.EXPLICIT_INVAL_DATA |
   INIT.HANDLE_KILLPRIV_V2 |
   INIT.INIT_EXT
-const LOCKS = INIT.POSIX_LOCKS | INIT.FLOCK_LOCKS
+/**
+ * Where others share the file system attributes that come with a listing are asked for again when
+ * they are used: then it is left to the kernel which listing is to bring them.
+ */
+const SHARED = INIT.POSIX_LOCKS | INIT.FLOCK_LOCKS | INIT.READDIRPLUS_AUTO
 const WANTED2 = INIT2.HAS_RESEND
 /** Backing files may lie on file systems that are no stack of others themselves. */
 const MAX_STACK_DEPTH = 1
@@ -97,7 +100,7 @@ export function negotiate(
     )
   }
   const offered = request.u32(12)
-  const flags = offered & (remoteLocks ? WANTED | LOCKS : WANTED)
+  const flags = offered & (remoteLocks ? WANTED | SHARED : WANTED)
   const wanted2 = passthrough ? WANTED2 | INIT2.PASSTHROUGH : WANTED2
   const pages = flags & INIT.MAX_PAGES ? limits.fuseRequestBytes / PAGE_BYTES : DEFAULT_MAX_PAGES
   const negotiated: Negotiated = {

@@ -153,6 +153,7 @@ export class ReplyWriter {
       (opened.directIo === true ? FOPEN.DIRECT_IO : 0) |
         (opened.keepCache === true ? FOPEN.KEEP_CACHE : 0) |
         (opened.cacheDirectory === true ? FOPEN.CACHE_DIR : 0) |
+        (opened.noFlush === true ? FOPEN.NOFLUSH : 0) |
         (opened.backing === undefined ? 0 : FOPEN.PASSTHROUGH),
     )
     this.u32(at + 12, opened.backing ?? 0)

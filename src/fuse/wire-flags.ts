@@ -33,6 +33,8 @@ export const FOPEN = {
   DIRECT_IO: 1 << 0,
   KEEP_CACHE: 1 << 1,
   CACHE_DIR: 1 << 3,
+  /** No FLUSH when a descriptor of it is closed. */
+  NOFLUSH: 1 << 5,
   /** The kernel reads and writes the backing file by itself; with DIRECT_IO only mappings of it. */
   PASSTHROUGH: 1 << 7,
 } as const

@@ -16,6 +16,11 @@ export class VolumeLocks {
     this.#marks = marks && new LockMarks(marks)
   }
 
+  /** With other nodes; the kernel's own go without a word. */
+  get areShared(): boolean {
+    return this.#marks !== undefined
+  }
+
   get(ino: number, owner: string, lock: FileLock): FileLock | undefined {
     this.#requireShared()
     return ask({ kind: 'lock', op: 'get', ino, owner, lock }) as FileLock | undefined

@@ -9,7 +9,7 @@ import { now } from '../base/clock.ts'
 import type { CurrentRequest } from '../base/current-request.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
 import { FsError } from '../base/fs-error.ts'
-import { O_ACCMODE, O_APPEND, O_TRUNC } from '../base/open-bits.ts'
+import { O_ACCMODE, O_APPEND, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
 import type { FileReader } from '../cache/file-reader.ts'
 import type { FileWriter } from '../cache/file-writer.ts'
 import type { Passthrough } from '../cache/passthrough.ts'
@@ -188,17 +188,19 @@ export class Volume implements InodeFileSystem {
     const truncates = (flags & O_TRUNC) !== 0 && (flags & O_ACCMODE) !== 0
     if (truncates && killSetId) this.#dropSetId(ino)
     const handle = handleOf(flags, committer.open(ino, { by: 'kernel' }))
+    // Who only reads has nothing to say at the end but which locks it gives back.
+    const noFlush = handle === 0 && !this.#parts.locks.areShared
     try {
       if (truncates) writer.truncate(ino, 0)
       const backing = passthrough.join(ino, flags)
-      if (backing !== undefined) return { handle, backing, directIo: handle !== 0 }
+      if (backing !== undefined) return { handle, backing, directIo: handle !== 0, noFlush }
     } catch (error) {
       this.#names.release(ino, 'kernel')
       throw error
     }
     const keepCache = !cache.shared.hasStalePages(ino)
     if (!keepCache) cache.shared.noteForgotten(ino)
-    return { handle, keepCache, directIo: this.#appends(flags) }
+    return { handle, keepCache, directIo: this.#isUncached(flags), noFlush }
   }
 
   create(
@@ -210,15 +212,17 @@ export class Volume implements InodeFileSystem {
   ): { attributes: Attributes; opened: Opened } {
     const attributes = this.#names.create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null)
     const handle = handleOf(flags, this.#parts.committer.open(attributes.ino, { by: 'kernel' }))
-    return { attributes, opened: { handle, keepCache: true, directIo: this.#appends(flags) } }
+    return { attributes, opened: { handle, keepCache: true, directIo: this.#isUncached(flags) } }
   }
 
   /**
-   * Where others append as well the kernel does not know the end: it would keep what was written
-   * in the wrong pages.
+   * Who only writes gains nothing by pages in the kernel, which cost a copy of each byte. And where
+   * others append as well the kernel does not know the end: it would keep what was written in the
+   * wrong pages.
    */
-  #appends(flags: number): boolean {
-    return this.#parts.engine.isReplica && (flags & O_APPEND) !== 0
+  #isUncached(flags: number): boolean {
+    const isShared = this.#parts.engine.isReplica
+    return (flags & O_ACCMODE) === O_WRONLY || (isShared && (flags & O_APPEND) !== 0)
   }
 
   read(_caller: Caller, ino: number, _handle: number, offset: number, target: Uint8Array): number {

@@ -280,8 +280,8 @@ for (const setup of SETUPS) {
         scene.content.write('before the end', 7)
       }
       await scene.client.kill()
-      // Nobody is there to be told.
-      assert.throws(() => fs.closeSync(reader))
+      // Nobody is there to be told, nor has to be.
+      fs.closeSync(reader)
       await scene.start()
       await mapped.store(7, 'after the end').catch(() => undefined)
       await mapped.unmap()

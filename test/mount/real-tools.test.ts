@@ -1,11 +1,12 @@
 /**
  * What scripts/acceptance/run.sh does with a large tree on every cloud, small and on a directory:
- * real programs on a real mount, compared with the local file system.
+ * real programs on a real mount, compared with the local file system; where the kernel reads every
+ * file that it can by itself, and where it reads none.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { suite, test, type TestContext } from 'node:test'
 import { gitStep } from '../../scripts/acceptance/git-step.ts'
 import { makeStep } from '../../scripts/acceptance/make-step.ts'
 import { missingTools } from '../../scripts/acceptance/needed-tools.ts'
@@ -23,13 +24,13 @@ const options = {
 
 type Step = (stage: Stage) => Promise<void> | void
 
-async function play(t: TestContext, step: Step): Promise<void> {
+async function play(t: TestContext, passthrough: string, step: Step): Promise<void> {
   using home = new ClientHome()
   const scratch = mkdtempSync(join(tmpdir(), 'cachefs-local-'))
   t.after(() => {
     rmSync(scratch, { recursive: true, force: true })
   })
-  const client = { flags: ['-chunk-size', '1'] }
+  const client = { flags: ['-chunk-size', '1', '-passthrough', passthrough] }
   const say = (line: string): void => {
     t.diagnostic(line)
   }
@@ -38,22 +39,26 @@ async function play(t: TestContext, step: Step): Promise<void> {
   await stage.close()
 }
 
-test('a tree, copied, evicted, read back by checksum', options, (t) =>
-  play(t, (stage) => treeStep(stage, { files: 300, megabytes: 12 })),
-)
+for (const passthrough of ['always', 'off']) {
+  suite(`passthrough ${passthrough}`, () => {
+    test('a tree, copied, evicted, read back by checksum', options, (t) =>
+      play(t, passthrough, (stage) => treeStep(stage, { files: 300, megabytes: 12 })),
+    )
 
-test('git: clone, fsck, gc, status', options, (t) =>
-  play(t, (stage) => gitStep(stage, { commits: 10 })),
-)
+    test('git: clone, fsck, gc, status', options, (t) =>
+      play(t, passthrough, (stage) => gitStep(stage, { commits: 10 })),
+    )
 
-test('sqlite: whole after kill -9 of the writer', options, (t) =>
-  play(t, (stage) => sqliteStep(stage, { rounds: 2, runMs: 500 })),
-)
+    test('sqlite: whole after kill -9 of the writer', options, (t) =>
+      play(t, passthrough, (stage) => sqliteStep(stage, { rounds: 2, runMs: 500 })),
+    )
 
-test('make: a C program', options, (t) =>
-  play(t, (stage) => {
-    makeStep(stage, { modules: 6 })
-  }),
-)
+    test('make: a C program', options, (t) =>
+      play(t, passthrough, (stage) => {
+        makeStep(stage, { modules: 6 })
+      }),
+    )
 
-test('tar, rsync, cp, find, du, rm', options, (t) => play(t, toolsStep))
+    test('tar, rsync, cp, find, du, rm', options, (t) => play(t, passthrough, toolsStep))
+  })
+}

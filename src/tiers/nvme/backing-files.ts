@@ -260,7 +260,8 @@ export class BackingFiles {
     const known = this.#open.get(ino)
     if (known?.generation === generation) return known.fd
     this.#forget(ino)
-    const fd = openIfThere(this.path(ino), create)
+    const path = this.path(ino)
+    const fd = create ? openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600) : tryOpen(path)
     if (fd < 0) return fd
     if (this.#open.size >= limits.backingDescriptors) this.#forgetOldest()
     this.#open.set(ino, { fd, generation })
@@ -284,12 +285,13 @@ function shardName(shard: number): string {
   return shard.toString(16).padStart(2, '0')
 }
 
-function openIfThere(path: string, create: boolean): number {
+/** -1 where it is not there. */
+function tryOpen(path: string): number {
   try {
     return openSync(path, 'r+')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    return create ? openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600) : -1
+    return -1
   }
 }
 
