@@ -27,10 +27,12 @@ export interface SourcesOptions {
   ino: number
   reference: CommittedChunk
   cluster: Cluster | undefined
-  fromCloud: (signal: AbortSignal) => Promise<Buffer>
+  /** Into the cache, and given as well where it may be of use. */
+  fromCloud: (signal: AbortSignal) => Promise<Buffer | undefined>
 }
 
-export function sourcesOf(options: SourcesOptions): Source<Buffer>[] {
+/** Sources give the bytes, or have put them into the cache. */
+export function sourcesOf(options: SourcesOptions): Source<Buffer | undefined>[] {
   const { ino, reference, cluster, fromCloud } = options
   const cloud = { patienceMs: Infinity, read: fromCloud }
   if (cluster === undefined) return [cloud]

@@ -19,6 +19,7 @@ import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
 import { hedgedRead } from '../tiers/peers/hedged-read.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import type { CommittedChunk } from './chunk-index.ts'
+import { ChunkBuffers } from './chunk-buffers.ts'
 import { ChunkLoader } from './chunk-loader.ts'
 import { promoteChunk } from './chunk-promotion.ts'
 import { sourcesOf, type Cluster } from './chunk-sources.ts'
@@ -41,7 +42,8 @@ export class Fetcher {
   readonly #memory = new Semaphore(limits.downloadBufferBytes)
   /** Of that, for what nobody waits for yet. */
   readonly #aheadMemory = new Semaphore(limits.readaheadBufferBytes)
-  readonly #cloudFlights = new SingleFlight<string, Buffer>()
+  readonly #cloudFlights = new SingleFlight<string, Buffer | undefined>()
+  readonly #buffers: ChunkBuffers
   readonly #cloudMemory = new Semaphore(limits.cloudBufferBytes)
   /** Since the start, from wherever, for readers here. */
   fetchedChunks = 0
@@ -64,6 +66,7 @@ export class Fetcher {
     this.#cluster = cluster
     this.#loader = new ChunkLoader(cache)
     this.#ranges = new RangeReader(cloud, logger)
+    this.#buffers = new ChunkBuffers(cache.settings.chunkSize)
   }
 
   /** Chunks `first` to `last`, in parallel; those that are here, or holes, cost nothing. */
@@ -224,40 +227,50 @@ export class Fetcher {
     using _ahead = ahead ? await this.#aheadMemory.acquire(weight, { signal }) : undefined
     using _memory = await this.#memory.acquire(weight, { signal })
     const accessed = ahead ? 0 : Date.now()
-    const fromCloud = (all: AbortSignal): Promise<Buffer> =>
+    const fromCloud = (all: AbortSignal): Promise<Buffer | undefined> =>
       this.#fromCloud(ino, reference, accessed, all)
     const sources = sourcesOf({ ino, reference, cluster: this.#cluster, fromCloud })
     const data = await hedgedRead(sources, signal)
-    await this.#keep(ino, reference, data, accessed)
+    if (data) await this.#keep(ino, reference, data, accessed)
     this.fetchedChunks += 1
-    this.fetchedBytes += data.length
+    this.fetchedBytes += reference.objectLength
   }
 
-  /** Read once for all who ask at the same time, and in the cache before the next one asks. */
+  /**
+   * Read once for all who ask at the same time, and in the cache before the next one asks.
+   * Undefined: only there, since there are no peers to give it to, and its memory is used again.
+   */
   #fromCloud(
     ino: number,
     reference: CommittedChunk,
     accessed: number,
     signal?: AbortSignal,
-  ): Promise<Buffer> {
+  ): Promise<Buffer | undefined> {
     const { index, id } = reference
     const key = chunkKey(ino, index, id)
-    const work = async (all: AbortSignal): Promise<Buffer> => {
+    const work = async (all: AbortSignal): Promise<Buffer | undefined> => {
       const here = await this.#loader.load({ ino, index, id })
       if (here !== undefined) return here
       const weight = Math.max(1, reference.objectLength)
       using _memory = await this.#cloudMemory.acquire(weight, { signal: all })
-      const data = await this.#download(key, reference, all)
+      const isWhole = reference.objectLength === this.#cache.settings.chunkSize
+      using borrowed = !this.#cluster && isWhole ? this.#buffers.take() : undefined
+      const data = await this.#download(key, reference, all, borrowed?.memory)
       await this.#keep(ino, reference, data, accessed)
-      return data
+      return borrowed ? undefined : data
     }
     return this.#cloudFlights.run(key, work, { signal })
   }
 
-  async #download(key: string, reference: CommittedChunk, signal: AbortSignal): Promise<Buffer> {
+  async #download(
+    key: string,
+    reference: CommittedChunk,
+    signal: AbortSignal,
+    into: Buffer | undefined,
+  ): Promise<Buffer> {
     let data: Buffer
     try {
-      data = await this.#cloud.read(key, { signal })
+      data = await this.#cloud.read(key, { signal, into, unchecked: reference.crc !== null })
     } catch (error) {
       if (signal.aborted) throw error
       // What only nodes have is asked for here last, on the chance.
@@ -267,11 +280,10 @@ export class Fetcher {
     }
     this.#cloudChunks += 1
     this.#cloudBytes += data.length
-    const crc = crc32(data)
-    // Not known yet: the object was checked when it was stored, and its name is used only once.
-    const isRight = reference.crc === null || crc === reference.crc
-    if (data.length === reference.objectLength && isRight) return data
-    const found = `${data.length} bytes with CRC-32 ${crc}`
+    // Not known yet: it was checked against the one that is stored with it, if any.
+    const crc = reference.crc === null ? null : crc32(data)
+    if (data.length === reference.objectLength && crc === reference.crc) return data
+    const found = `${data.length} bytes with CRC-32 ${crc ?? 'unknown'}`
     const wanted = `${reference.objectLength} bytes with ${reference.crc ?? 'any'}`
     this.#logger.error(`${key} in ${this.#cloud.name} is damaged: ${found}, not ${wanted}`)
     throw new FsError('EIO', `chunk ${key} in ${this.#cloud.name} is damaged`)

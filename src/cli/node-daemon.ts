@@ -4,6 +4,7 @@
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
 import { FsError, describe } from '../base/fs-error.ts'
 import { signalWithParent } from '../base/native-calls.ts'
 import { abortMountSync } from '../fuse/mount.ts'
@@ -16,11 +17,17 @@ import { SupervisedNotifications } from './supervised-notifications.ts'
 const SIGKILL = 9
 /** Argument of a process that ends where others begin: all that it needs could be loaded. */
 const CHECK = '--check'
+/**
+ * Buffers count in proportion to all of the memory in use. Else the engine looks through its whole
+ * heap whenever some tens of MiB came from the network, which costs as much as reading them.
+ */
+const COUNT_BUFFERS = '--external-memory-accounted-in-global-limit'
 
 if (process.argv[2] !== CHECK) await serve()
 
 async function serve(): Promise<void> {
   signalWithParent(SIGKILL)
+  setFlagsFromString(COUNT_BUFFERS)
   process.on('disconnect', die)
   const { promise: told, resolve } = Promise.withResolvers<StartMessage>()
   process.once('message', resolve)

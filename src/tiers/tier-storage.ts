@@ -6,7 +6,8 @@
  * - `write` returns only when the store has taken the whole object and has checked it against a
  *   checksum that was sent along; a failed or aborted write leaves no object that `read` would
  *   give.
- * - `read` answers exactly the object's bytes (or the range), or throws. ENOENT: no such object.
+ * - `read` answers exactly the object's bytes (or the range), or throws. ENOENT: no such object. A
+ *   whole object is checked against a checksum that is stored with it, where there is one.
  * - `readRange`, where there is one, answers bytes that were checked against checksums stored with
  *   the object; EOPNOTSUPP where it has none: it has to be read whole then.
  * - `delete` of what is not there succeeds.
@@ -43,6 +44,10 @@ export interface CallOptions {
 export interface ReadOptions extends CallOptions {
   offset?: number | undefined
   length?: number | undefined
+  /** The caller checks the bytes itself: a pass over them that finds damage is not done twice. */
+  unchecked?: boolean | undefined
+  /** Where the answer goes if it fits; left alone once the call has ended, however it ended. */
+  into?: Buffer | undefined
 }
 
 export interface RangeOptions extends CallOptions {

@@ -83,6 +83,37 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       await assert.rejects(tier.read('range-empty', { length: 1 }), { code: 'EINVAL' })
     })
 
+    test('reads into what the caller gave, where it fits', async () => {
+      const data = randomBytes(300_000)
+      await tier.write('into', data)
+      const into = Buffer.alloc(400_000, 7)
+      const read = await tier.read('into', { into })
+      assert.deepEqual([read.buffer, read.byteOffset], [into.buffer, into.byteOffset])
+      assert.equal(sha(read), sha(data))
+      assert.deepEqual(into.subarray(300_000), Buffer.alloc(100_000, 7))
+      const range = { offset: 5, length: 10, into }
+      assert.deepEqual(await tier.read('into', range), data.subarray(5, 15))
+      const small = Buffer.alloc(1000, 7)
+      assert.equal(sha(await tier.read('into', { into: small })), sha(data))
+      assert.deepEqual(small, Buffer.alloc(1000, 7))
+    })
+
+    test('leaves that memory alone once the call has ended', async () => {
+      await tier.write('into-large', Buffer.alloc(16 * MIB, 1))
+      for (let i = 0; i < 10; i++) {
+        const into = Buffer.alloc(16 * MIB, 7)
+        const controller = new AbortController()
+        const read = tier.read('into-large', { into, signal: controller.signal })
+        setTimeout(() => controller.abort(), i * 3)
+        await read.catch((error: unknown) => {
+          assert.equal((error as { code?: string }).code, 'ECANCELED')
+        })
+        const left = Buffer.from(into)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        assert.ok(into.equals(left), `aborted after ${i * 3} ms`)
+      }
+    })
+
     test('gives ranges that were checked, where it has a way to', async () => {
       if (kind === 'fileFixture') {
         // A folder has no place for checksums, and is near enough to be read whole.
@@ -270,6 +301,8 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       await tier.write('damaged', Buffer.alloc(1000, 'whole'))
       await fixture.damage('damaged')
       await assert.rejects(tier.read('damaged'), { code: 'EIO', message: /CRC-32/ })
+      const found = await tier.read('damaged', { unchecked: true })
+      assert.deepEqual(found.subarray(1), Buffer.alloc(1000, 'whole').subarray(1))
     })
   })
 }

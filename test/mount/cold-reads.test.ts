@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
 import { globSync } from 'node:fs'
@@ -149,4 +149,39 @@ test('a part of a damaged object is never given', async () => {
   writeFileSync(first!, object)
   readAt(index * 4 * MIB + 1000, 10)
   closeSync(file)
+})
+
+test('chunks that are evicted, given up and written while they are fetched', async () => {
+  const paths = ['first', 'second', 'third'].map((name) => join(home.mount, name))
+  const contents = paths.map(() => random.bytes(24 * MIB + 1))
+  for (const [at, path] of paths.entries()) await writeFile(path, contents[at]!)
+  await client.act('wait', '/')
+  for (let round = 0; round < 3; round++) {
+    await cool()
+    const reads = paths.map(async (path, at) => {
+      assert.equal(sha(await readFile(path)), sha(contents[at]!), path)
+    })
+    const others = [7, 20, 45].map(async (ms) => {
+      const signal = AbortSignal.timeout(ms + random.below(60))
+      await readFile(join(home.mount, 'data'), { signal }).catch(() => undefined)
+      await client.act('evict', '/')
+    })
+    await Promise.all([...reads, ...others])
+    // In the middle of a chunk that is on its way, and cut off in another.
+    await cool()
+    const third = readFile(paths[2]!).catch(() => undefined)
+    const offset = random.below(23 * MIB)
+    const written = random.bytes(100_000)
+    await using file = await open(paths[2]!, 'r+')
+    await file.write(written, 0, written.length, offset)
+    const length = 23.5 * MIB + random.below(1000)
+    await file.truncate(length)
+    await third
+    written.copy(contents[2]!, offset)
+    contents[2] = Buffer.concat([contents[2]!.subarray(0, length), random.bytes(MIB)])
+    await file.write(contents[2].subarray(length), 0, MIB, length)
+    await file.close()
+    assert.equal(sha(await readFile(paths[2]!)), sha(contents[2]), 'as written')
+    await client.act('wait', '/')
+  }
 })

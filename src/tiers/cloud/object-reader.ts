@@ -8,13 +8,19 @@ import { CheckedRange } from './block-checksums.ts'
 import type { CallDeadline } from './call-deadline.ts'
 import type { CloudCaller } from './cloud-caller.ts'
 import type { ReadObject } from './object-body.ts'
+import { checkCrc32, storedCrc32 } from './object-digest.ts'
 import { checkKey } from './object-key.ts'
 import { ObjectRange } from './object-range.ts'
 
 export interface ObjectReaderParts {
   caller: CloudCaller
-  /** One request; a whole object comes checked against the CRC-32 that is stored with it. */
-  get: (key: string, range: ObjectRange, deadline: CallDeadline) => Promise<ReadObject>
+  /** One request. */
+  get: (
+    key: string,
+    range: ObjectRange,
+    deadline: CallDeadline,
+    into?: Buffer,
+  ) => Promise<ReadObject>
   size: (key: string, options: CallOptions) => Promise<number>
 }
 
@@ -36,8 +42,11 @@ export class ObjectReader {
     }
     const { caller, get } = this.#parts
     const what = { verb: 'read', key, signal: options.signal, callMs: limits.cloudReadMs }
-    const { data } = await caller.call(what, (deadline) => get(key, range, deadline))
-    return data
+    return await caller.call(what, async (deadline) => {
+      const { data, metadata } = await get(key, range, deadline, options.into)
+      if (range.isWhole && options.unchecked !== true) checkCrc32(data, storedCrc32(metadata))
+      return data
+    })
   }
 
   /** As TierStorage.readRange. */

@@ -7,6 +7,7 @@
  * the blob is read back. The SDK never retries. Opening calls nobody: a node starts while the
  * cloud is away.
  */
+import type { Readable } from 'node:stream'
 import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-blob'
 import type { BlockBlobUploadOptions, BlobClient, ContainerClient } from '@azure/storage-blob'
 import { FsError } from '../../../base/fs-error.ts'
@@ -22,8 +23,8 @@ import type {
 import type { CallDeadline } from '../call-deadline.ts'
 import { CloudCaller } from '../cloud-caller.ts'
 import { blockMetadata } from '../block-checksums.ts'
-import { collect, type ReadObject } from '../object-body.ts'
-import { CRC32_METADATA, ObjectDigest, checkCrc32, storedCrc32 } from '../object-digest.ts'
+import { collect, memoryOf, type ReadObject } from '../object-body.ts'
+import { CRC32_METADATA, ObjectDigest, checkCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, folderOf, isKey } from '../object-key.ts'
 import { ObjectRange, checkSize } from '../object-range.ts'
 import { ObjectReader } from '../object-reader.ts'
@@ -67,7 +68,7 @@ export class AzureTier implements TierStorage {
     this.#caller = new CloudCaller({ name: this.name, host: `${url.hostname}:${port}`, explain })
     this.#reader = new ObjectReader({
       caller: this.#caller,
-      get: (key, range, deadline) => this.#get(key, range, deadline),
+      get: (...args) => this.#get(...args),
       size: (key, callOptions) => this.size(key, callOptions),
     })
   }
@@ -178,12 +179,17 @@ export class AzureTier implements TierStorage {
     }
   }
 
-  async #get(key: string, range: ObjectRange, deadline: CallDeadline): Promise<ReadObject> {
+  async #get(
+    key: string,
+    range: ObjectRange,
+    deadline: CallDeadline,
+    into?: Buffer,
+  ): Promise<ReadObject> {
     const answer = await this.#blob(key).download(range.offset, range.length, {
       abortSignal: deadline.signal,
       maxRetryRequests: 0,
     })
-    const body = answer.readableStreamBody as (NodeJS.ReadableStream & Destroyable) | undefined
+    const body = answer.readableStreamBody as Readable | undefined
     // The stream fails as well when the call is aborted, when nobody reads it any more.
     body?.on('error', () => undefined)
     try {
@@ -192,18 +198,13 @@ export class AzureTier implements TierStorage {
         : sizeInRange(answer.contentRange)
       const length = range.lengthWithin(size)
       deadline.allow(length)
-      const chunks = body as AsyncIterable<Uint8Array> | undefined
-      const data = chunks === undefined ? Buffer.alloc(0) : await collect(chunks, length)
-      if (range.isWhole) checkCrc32(data, storedCrc32(answer.metadata))
+      const data =
+        body === undefined ? Buffer.alloc(0) : await collect(body, memoryOf(length, into))
       return { data, metadata: answer.metadata }
     } finally {
       body?.destroy()
     }
   }
-}
-
-interface Destroyable {
-  destroy(): void
 }
 
 /** As every caller here wants it: nothing is tried again by the SDK. */

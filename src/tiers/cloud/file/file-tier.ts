@@ -24,6 +24,7 @@ import type {
   TierStorage,
   WriteOptions,
 } from '../../tier-storage.ts'
+import { memoryOf } from '../object-body.ts'
 import { checkCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, isKey } from '../object-key.ts'
 import { ObjectRange, checkSize } from '../object-range.ts'
@@ -71,7 +72,7 @@ export class FileTier implements TierStorage {
     return await this.#call('read', key, options, async () => {
       await using file = await this.#openObject(key)
       const length = range.lengthWithin((await file.stat()).size)
-      const data = Buffer.allocUnsafeSlow(length)
+      const data = memoryOf(length, options.into)
       await fill(file, data, range.offset, options.signal)
       return data
     })

@@ -9,6 +9,7 @@
  */
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
+import type { Readable } from 'node:stream'
 import {
   DeleteObjectCommand,
   GetObjectCommand,
@@ -32,8 +33,8 @@ import type {
 import type { CallDeadline } from '../call-deadline.ts'
 import { CloudCaller } from '../cloud-caller.ts'
 import { blockMetadata } from '../block-checksums.ts'
-import { collect, type ReadObject } from '../object-body.ts'
-import { CRC32_METADATA, ObjectDigest, checkCrc32, storedCrc32 } from '../object-digest.ts'
+import { collect, memoryOf, type ReadObject } from '../object-body.ts'
+import { CRC32_METADATA, ObjectDigest, checkCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, folderOf, isKey } from '../object-key.ts'
 import { ObjectRange, checkSize } from '../object-range.ts'
 import { ObjectReader } from '../object-reader.ts'
@@ -82,7 +83,7 @@ export class S3Tier implements TierStorage {
     this.#caller = new CloudCaller({ name: this.name, host, explain })
     this.#reader = new ObjectReader({
       caller: this.#caller,
-      get: (key, range, deadline) => this.#get(key, range, deadline),
+      get: (...args) => this.#get(...args),
       size: (key, callOptions) => this.size(key, callOptions),
     })
   }
@@ -192,18 +193,23 @@ export class S3Tier implements TierStorage {
     return { Bucket: this.#bucket, Key: this.#folder + key }
   }
 
-  async #get(key: string, range: ObjectRange, deadline: CallDeadline): Promise<ReadObject> {
+  async #get(
+    key: string,
+    range: ObjectRange,
+    deadline: CallDeadline,
+    into?: Buffer,
+  ): Promise<ReadObject> {
     const command = new GetObjectCommand({ ...this.#place(key), Range: range.header })
     const answer = await this.#client.send(command, { abortSignal: deadline.signal })
-    const body = answer.Body as (AsyncIterable<Uint8Array> & { destroy(): void }) | undefined
+    const body = answer.Body as Readable | undefined
     try {
       const size = range.isWhole
         ? announcedSize(answer.ContentLength)
         : sizeInRange(answer.ContentRange)
       const length = range.lengthWithin(size)
       deadline.allow(length)
-      const data = body === undefined ? Buffer.alloc(0) : await collect(body, length)
-      if (range.isWhole) checkCrc32(data, storedCrc32(answer.Metadata))
+      const data =
+        body === undefined ? Buffer.alloc(0) : await collect(body, memoryOf(length, into))
       return { data, metadata: answer.Metadata }
     } finally {
       // A body left unread would hold its socket.
