@@ -19,7 +19,8 @@ import { DURABILITY_XATTR, durabilityOf } from '../metadata/durability.ts'
 import { S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
 import { pathOf } from '../metadata/undurable-rules.ts'
 import type { PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
-import { isMissing, missingFiles, type MissingFiles } from '../volume/missing-files.ts'
+import { holdersOf } from '../volume/durability-gate.ts'
+import { isMissing, missingFiles, type IsHad, type MissingFiles } from '../volume/missing-files.ts'
 import { receiptOf } from '../volume/receipt.ts'
 import type { VolumeFiles, WalkedFile } from '../volume/volume-files.ts'
 import type { VolumeNode } from '../volume/volume-node.ts'
@@ -175,14 +176,14 @@ export class NodeOperations implements NodeStatus {
   }
 
   missing(): Promise<MissingFiles> {
-    return missingFiles(this.#node.thread.engine, this.#presence())
+    return missingFiles(this.#node.thread.engine, this.#isHad())
   }
 
   async restore(path: string): Promise<Record<string, unknown>> {
     const { ino, mode } = await this.#files.inode(path)
     if ((mode & S_IFMT) !== S_IFREG) throw new FsError('EINVAL', `${path} is no regular file`)
     const { engine } = this.#node.thread
-    if (!(await isMissing(engine, ino, this.#presence()))) {
+    if (!(await isMissing(engine, ino, this.#isHad()))) {
       throw new FsError('EBUSY', `${path} is all there: nothing has to be restored`, { path })
     }
     await this.#node.restore(ino)
@@ -196,6 +197,17 @@ export class NodeOperations implements NodeStatus {
     const { self } = peers.directory
     const there = new Set([self, ...peers.directory.peers().map(({ id }) => id)])
     return (id) => there.has(id)
+  }
+
+  /** By a node that is there, or here, though nobody was told. */
+  #isHad(): IsHad {
+    const { peers, thread } = this.#node
+    if (peers === undefined) return () => true
+    const isThere = this.#presence()
+    return (chunk) => {
+      const upload = thread.cache.database.upload(chunk.ino, chunk.index)
+      return upload?.id === chunk.id || holdersOf(chunk).some(isThere)
+    }
   }
 
   async explain(path: string): Promise<Record<string, unknown>> {
@@ -230,7 +242,7 @@ export class NodeOperations implements NodeStatus {
     const lost = new AbortController()
     let sinceMs = Infinity
     const look = async (): Promise<void> => {
-      const isGone = await isMissing(engine, ino, this.#presence())
+      const isGone = await isMissing(engine, ino, this.#isHad())
       sinceMs = isGone ? Math.min(sinceMs, performance.now()) : Infinity
       if (performance.now() - sinceMs < limits.peerSilentMs) return
       const path = engine.read(pathOf(ino)) ?? `inode ${ino}`

@@ -3,6 +3,7 @@
  * them is back, or never, when it is gone for good. Any node can tell: it knows who has what.
  */
 import { limits } from '../limits.ts'
+import type { ChunkReference } from '../metadata/chunk-rules.ts'
 import { findInode } from '../metadata/inode-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import { findPast } from '../metadata/past-rules.ts'
@@ -25,20 +26,18 @@ export interface MissingFiles {
   more: boolean
 }
 
-/** `isThere`: the node of an id answers. */
-export async function missingFiles(
-  engine: MetadataEngine,
-  isThere: (id: string) => boolean,
-): Promise<MissingFiles> {
+/** Whether a chunk that the cloud does not have is to be had. */
+export type IsHad = (chunk: ChunkReference) => boolean
+
+export async function missingFiles(engine: MetadataEngine, isHad: IsHad): Promise<MissingFiles> {
   const found = new Map<number, { bytes: number; holders: Set<string> }>()
   for (let [ino, index] = [0, -1]; found.size <= limits.missingFiles;) {
     const page = engine.read(listUndurable(ino, index, limits.heldPage))
     for (const row of page) {
-      const holders = holdersOf(row)
-      if (holders.some(isThere)) continue
+      if (isHad(row)) continue
       const file = found.get(row.ino) ?? { bytes: 0, holders: new Set() }
       file.bytes += row.length
-      for (const id of holders) file.holders.add(id)
+      for (const id of holdersOf(row)) file.holders.add(id)
       found.set(row.ino, file)
     }
     const last = page.at(-1)
@@ -63,12 +62,12 @@ export async function missingFiles(
 export async function isMissing(
   engine: MetadataEngine,
   ino: number,
-  isThere: (id: string) => boolean,
+  isHad: IsHad,
 ): Promise<boolean> {
   for (let index = -1; ;) {
     const page = engine.read(listUndurable(ino, index, limits.heldPage))
     const own = page.filter((row) => row.ino === ino)
-    if (own.some((row) => !holdersOf(row).some(isThere))) return true
+    if (!own.every(isHad)) return true
     if (own.length < limits.heldPage) return false
     index = own.at(-1)!.index
     await new Promise(setImmediate)

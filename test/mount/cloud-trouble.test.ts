@@ -51,6 +51,8 @@ async function writeThrough(home: ClientHome, options: ClientOptions, outage: Ou
   await delay(2000)
   assert.equal(writer.ended, false, 'held back at the bound')
   assert.deepEqual(await readFile(path('before')), data.subarray(0, 3 * MIB), 'reads go on')
+  const missing = await fetch(`${client.api}/api/missing`)
+  assert.deepEqual(await missing.json(), { files: [], more: false }, 'this node has all of it')
   impatient.interrupt()
   assert.match(await impatient.result(), /SIGINT/)
 
