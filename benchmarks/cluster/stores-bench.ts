@@ -7,6 +7,7 @@
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { Cluster } from '../../test/fixtures/cluster.ts'
+import { median } from '../median.ts'
 
 const ROUNDS = 5
 const COUNT = 500
@@ -30,10 +31,6 @@ async function measure(step: Step, folder: string, callers: number): Promise<num
   }
   await Promise.all(Array.from({ length: callers }, run))
   return COUNT / ((performance.now() - beganMs) / 1000)
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
 }
 
 await using sqlite = await Cluster.start({ nodes: 1, store: 'sqlite' })

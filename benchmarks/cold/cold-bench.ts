@@ -16,6 +16,7 @@ import { startS3Server } from '../../test/fixtures/s3-server.ts'
 import type { Counted } from '../cluster/cluster-caller.ts'
 import { startSlowLink } from '../cluster/slow-link.ts'
 import { dropKernelCaches } from '../kernel-caches.ts'
+import { median } from '../median.ts'
 
 const BYTES = 256 * 1024 * 1024
 const CHUNK_BYTES = 4 * 1024 * 1024
@@ -93,10 +94,6 @@ function bare(client: S3Client, bucket: string, keys: readonly string[]): Subjec
         await Promise.all(Array.from({ length: limits.readaheadChunks }, lane))
       }),
   }
-}
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]!
 }
 
 async function measure(isSlow: boolean): Promise<void> {

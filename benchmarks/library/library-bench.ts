@@ -15,6 +15,7 @@ import { CacheFS } from '../../src/cachefs/cache-fs.ts'
 import { LocalFS } from '../../src/filesystem/local/local-fs.ts'
 import { S3FS } from '../../src/filesystem/s3/s3-fs.ts'
 import { startS3Server } from '../../test/fixtures/s3-server.ts'
+import { median } from '../median.ts'
 
 const ROUNDS = 5
 const FILES = 200
@@ -39,10 +40,6 @@ async function time(work: () => Promise<void>): Promise<number> {
   const beganMs = performance.now()
   await work()
   return performance.now() - beganMs
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
 }
 
 const root = await fs.mkdtemp(join(tmpdir(), 'cachefs-bench-'))

@@ -1,6 +1,7 @@
 /** What the tables of `make bench-scale` are made of: times, the memory of a node, rows. */
 import { readFileSync } from 'node:fs'
 import type { ClientProcess } from '../../test/fixtures/client-process.ts'
+import { median } from '../median.ts'
 
 /** Of each step, µs. */
 export function timesOf(count: number, step: (at: number) => void): number[] {
@@ -9,10 +10,6 @@ export function timesOf(count: number, step: (at: number) => void): number[] {
     step(at)
     return (performance.now() - started) * 1000
   })
-}
-
-export function median(times: readonly number[]): number {
-  return times.toSorted((a, b) => a - b)[times.length >> 1]!
 }
 
 /** Of so many steps, as a cell. */

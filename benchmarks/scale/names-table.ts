@@ -11,7 +11,8 @@ import { pipeline } from 'node:stream/promises'
 import { ClientProcess, type ClientHome } from '../../test/fixtures/client-process.ts'
 import { Random } from '../../test/fixtures/random.ts'
 import { dropKernelCaches } from '../kernel-caches.ts'
-import { MEMORY, median, memoryOf, micros, printHead, printRow, timesOf } from './figures.ts'
+import { median } from '../median.ts'
+import { MEMORY, memoryOf, micros, printHead, printRow, timesOf } from './figures.ts'
 import { VolumeFiller, firstDirectoryFiles, placeOf } from './volume-filler.ts'
 
 const ROUNDS = 10

@@ -5,7 +5,7 @@
  */
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import koffi from 'koffi'
+import { SEEK_DATA, SEEK_HOLE, seekSparse } from '../../src/base/native-calls.ts'
 import { openDatabase } from '../../src/base/sqlite-database.ts'
 import { ClientHome, ClientProcess } from '../../test/fixtures/client-process.ts'
 import { Random } from '../../test/fixtures/random.ts'
@@ -15,15 +15,6 @@ import { MEMORY, memoryOf, printHead, printRow, typical } from './figures.ts'
 const SIZES = [2e9, 200e9]
 const PIECES = 100
 const PIECE_BYTES = 4096
-/** lseek(2). */
-const SEEK_DATA = 3
-const SEEK_HOLE = 4
-
-const lseek = koffi.load(null).func('int64_t lseek(int, int64_t, int)') as (
-  fd: number,
-  offset: number,
-  whence: number,
-) => number
 
 export async function printSparseTable(): Promise<void> {
   const work = ['write 4 KiB', 'fsync', 'read 4 KiB', 'read 4 KiB of a hole']
@@ -55,7 +46,7 @@ async function row(size: number): Promise<void> {
   }
   const zeros = Buffer.alloc(PIECE_BYTES)
   const seek = (from: number, whence: number, isRight: (at: number) => boolean): void => {
-    const at = lseek(fd, from, whence)
+    const at = seekSparse(fd, from, whence)
     if (!isRight(at)) throw new Error(`from ${from} it leads to ${at}`)
   }
   cells.push(

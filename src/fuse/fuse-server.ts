@@ -174,11 +174,6 @@ export class FuseServer {
     if (!this.#gone) this.#notifier.forgetAttributes(ino)
   }
 
-  /** The kernel forgets the pages of an inode, as soon as nobody works on them. */
-  forgetPages(ino: number, offset: number, length: number): Promise<void> {
-    return this.invalidateInode(ino, offset, length)
-  }
-
   /** The kernel forgets what it knows about a name, present or absent. */
   invalidateEntry(parent: number, name: Uint8Array): Promise<void> {
     return this.#notifier.invalidateEntry(parent, name)

@@ -28,8 +28,8 @@ import type { VolumeThread } from './volume-thread.ts'
 export interface KernelMemory {
   /** Forgets the attributes of an inode, at once. */
   forgetAttributes(ino: number): void
-  /** Forgets its pages, when whoever works on them lets go; `length` 0: to the end. */
-  forgetPages(ino: number, offset: number, length: number): Promise<void>
+  /** And its pages, when whoever works on them lets go; `length` 0: to the end. */
+  invalidateInode(ino: number, offset: number, length: number): Promise<void>
 }
 
 export class Replica implements LinkedNode {
@@ -273,7 +273,7 @@ export class Replica implements LinkedNode {
   async #tell(ino: number, kernel: KernelMemory, offset: number, length: number): Promise<void> {
     this.#shared.countStalePages(ino, 1)
     try {
-      await kernel.forgetPages(ino, offset, length)
+      await kernel.invalidateInode(ino, offset, length)
       this.#shared.countStalePages(ino, -1)
     } catch (error) {
       // It stays counted: who opens the file drops the pages.

@@ -8,12 +8,6 @@
 import { finished, type Readable } from 'node:stream'
 import { FsError } from '../../base/fs-error.ts'
 
-/** What came, and what is stored beside it. */
-export interface ReadObject {
-  data: Buffer
-  metadata: Record<string, string> | undefined
-}
-
 /** For so many bytes: of what the caller gave, where they fit. */
 export function memoryOf(length: number, into?: Buffer): Buffer {
   if (into === undefined || length > into.length) return Buffer.allocUnsafeSlow(length)

@@ -23,12 +23,11 @@ import type {
 import type { CallDeadline } from '../call-deadline.ts'
 import { CloudCaller } from '../cloud-caller.ts'
 import { blockMetadata } from '../block-checksums.ts'
-import { collect, memoryOf, type ReadObject } from '../object-body.ts'
 import { CRC32_METADATA, ObjectDigest, checkCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, folderOf, isKey } from '../object-key.ts'
-import { ObjectRange, checkSize } from '../object-range.ts'
-import { ObjectReader } from '../object-reader.ts'
-import { announcedSize, sizeInRange } from '../object-size.ts'
+import { checkSize, type ObjectRange } from '../object-range.ts'
+import { ObjectReader, type ObjectAnswer } from '../object-reader.ts'
+import { announcedSize } from '../object-size.ts'
 import { azureReason } from './azure-reason.ts'
 
 export interface AzureTierOptions {
@@ -169,8 +168,7 @@ export class AzureTier implements TierStorage {
   /** A damaged blob does not stay: a range of it would be believed. */
   async #readBack(key: string, digest: ObjectDigest, deadline: CallDeadline): Promise<void> {
     try {
-      const { data } = await this.#get(key, new ObjectRange({}), deadline)
-      checkCrc32(data, digest.crc32)
+      checkCrc32(await this.#reader.readBack(key, deadline), digest.crc32)
     } catch (error) {
       await this.#blob(key)
         .deleteIfExists({ abortSignal: AbortSignal.timeout(limits.cloudCheckMs) })
@@ -179,31 +177,16 @@ export class AzureTier implements TierStorage {
     }
   }
 
-  async #get(
-    key: string,
-    range: ObjectRange,
-    deadline: CallDeadline,
-    into?: Buffer,
-  ): Promise<ReadObject> {
+  async #get(key: string, range: ObjectRange, deadline: CallDeadline): Promise<ObjectAnswer> {
     const answer = await this.#blob(key).download(range.offset, range.length, {
       abortSignal: deadline.signal,
       maxRetryRequests: 0,
     })
+    const { contentLength, contentRange, metadata } = answer
     const body = answer.readableStreamBody as Readable | undefined
     // The stream fails as well when the call is aborted, when nobody reads it any more.
     body?.on('error', () => undefined)
-    try {
-      const size = range.isWhole
-        ? announcedSize(answer.contentLength)
-        : sizeInRange(answer.contentRange)
-      const length = range.lengthWithin(size)
-      deadline.allow(length)
-      const data =
-        body === undefined ? Buffer.alloc(0) : await collect(body, memoryOf(length, into))
-      return { data, metadata: answer.metadata }
-    } finally {
-      body?.destroy()
-    }
+    return { body, contentLength, contentRange, metadata }
   }
 }
 

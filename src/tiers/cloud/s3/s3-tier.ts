@@ -33,12 +33,11 @@ import type {
 import type { CallDeadline } from '../call-deadline.ts'
 import { CloudCaller } from '../cloud-caller.ts'
 import { blockMetadata } from '../block-checksums.ts'
-import { collect, memoryOf, type ReadObject } from '../object-body.ts'
 import { CRC32_METADATA, ObjectDigest, checkCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, folderOf, isKey } from '../object-key.ts'
-import { ObjectRange, checkSize } from '../object-range.ts'
-import { ObjectReader } from '../object-reader.ts'
-import { announcedSize, sizeInRange } from '../object-size.ts'
+import { checkSize, type ObjectRange } from '../object-range.ts'
+import { ObjectReader, type ObjectAnswer } from '../object-reader.ts'
+import { announcedSize } from '../object-size.ts'
 import { s3Reason, statusOf } from './s3-reason.ts'
 
 export interface S3TierOptions {
@@ -193,28 +192,12 @@ export class S3Tier implements TierStorage {
     return { Bucket: this.#bucket, Key: this.#folder + key }
   }
 
-  async #get(
-    key: string,
-    range: ObjectRange,
-    deadline: CallDeadline,
-    into?: Buffer,
-  ): Promise<ReadObject> {
+  async #get(key: string, range: ObjectRange, deadline: CallDeadline): Promise<ObjectAnswer> {
     const command = new GetObjectCommand({ ...this.#place(key), Range: range.header })
     const answer = await this.#client.send(command, { abortSignal: deadline.signal })
+    const { ContentLength: contentLength, ContentRange: contentRange } = answer
     const body = answer.Body as Readable | undefined
-    try {
-      const size = range.isWhole
-        ? announcedSize(answer.ContentLength)
-        : sizeInRange(answer.ContentRange)
-      const length = range.lengthWithin(size)
-      deadline.allow(length)
-      const data =
-        body === undefined ? Buffer.alloc(0) : await collect(body, memoryOf(length, into))
-      return { data, metadata: answer.Metadata }
-    } finally {
-      // A body left unread would hold its socket.
-      body?.destroy()
-    }
+    return { body, contentLength, contentRange, metadata: answer.Metadata }
   }
 
   async #put(
@@ -238,8 +221,7 @@ export class S3Tier implements TierStorage {
   /** A damaged object does not stay: a range of it would be believed. */
   async #readBack(key: string, digest: ObjectDigest, deadline: CallDeadline): Promise<void> {
     try {
-      const { data } = await this.#get(key, new ObjectRange({}), deadline)
-      checkCrc32(data, digest.crc32)
+      checkCrc32(await this.#reader.readBack(key, deadline), digest.crc32)
     } catch (error) {
       const command = new DeleteObjectCommand(this.#place(key))
       const abortSignal = AbortSignal.timeout(limits.cloudCheckMs)
