@@ -30,6 +30,14 @@ export const limits = {
   xattrListBytes: 64 * KIB,
   /** Backing files that one thread keeps open: three threads stay far below 20,000 a process. */
   backingDescriptors: 1024,
+  /** Empty files made in advance: what a burst of new files takes while one checkpoint syncs. */
+  spareFiles: 1024,
+  /** More are made when so few are left. */
+  spareFilesLow: 512,
+  /** Made between two turns of their thread: a checkpoint may be due. */
+  spareBatch: 16,
+  /** Share of the free inodes that they may take: where few are free, there are none. */
+  spareShare: 0.01,
   /** Chunks that explain lists of one file. */
   explainedChunks: 1000,
   /** The kernel keeps names and attributes so long, ms, unless it is told of a change. */

@@ -1,6 +1,7 @@
 /**
  * The thread behind checkpointer.ts: looks at both databases every so often, and moves what their
- * logs have into them. Ends, after a last checkpoint, with the first message it gets.
+ * logs have into them. In between it sees to it that there are spare files, a few at a time. Ends,
+ * after a last checkpoint, with the first message it gets.
  */
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
@@ -9,9 +10,12 @@ import { describe } from '../base/fs-error.ts'
 import { openDatabase } from '../base/sqlite-database.ts'
 import type { SharedMutex } from '../base/shared-mutex.ts'
 import { limits } from '../limits.ts'
+import { SpareFiles } from '../tiers/nvme/spare-files.ts'
 import { SharedState, type SharedBuffers } from './shared-state.ts'
 
 export interface CheckpointSetup {
+  /** The NVMe directory. */
+  directory: string
   nodeDatabase: string
   metadataDatabase: string
   buffers: SharedBuffers
@@ -29,6 +33,8 @@ const targets: Target[] = [
   target(setup.nodeDatabase, shared.nodeDatabase),
   target(setup.metadataDatabase, shared.metadataDatabase),
 ]
+const spares = new SpareFiles(setup.directory, shared.spareNumbers)
+let isClosing = false
 
 function target(path: string, mutex: SharedMutex): Target {
   return { path, database: openDatabase(path), mutex }
@@ -47,11 +53,20 @@ function checkpoint({ path, database, mutex }: Target, last: boolean): void {
   }
 }
 
+async function keepSpares(): Promise<void> {
+  spares.takeOver()
+  while (!isClosing) {
+    if (!spares.fill()) await spares.low(limits.housekeepingMs)
+    await new Promise(setImmediate)
+  }
+}
+
 const timer = setInterval(() => {
   for (const each of targets) checkpoint(each, false)
 }, limits.housekeepingMs)
 
 parentPort?.once('message', () => {
+  isClosing = true
   clearInterval(timer)
   for (const each of targets) {
     checkpoint(each, true)
@@ -59,3 +74,5 @@ parentPort?.once('message', () => {
   }
   parentPort?.close()
 })
+
+void keepSpares()

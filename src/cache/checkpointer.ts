@@ -1,7 +1,8 @@
 /**
  * Moves what databases have in their write-ahead logs into the databases themselves, in a thread of
  * its own: a checkpoint syncs files, and no request shall wait for that. Passive while logs are
- * small; a log that grew beyond its bound is cut while writers wait for a moment.
+ * small; a log that grew beyond its bound is cut while writers wait for a moment. The same thread
+ * makes spare files, which no request shall wait for either.
  */
 import { Worker } from 'node:worker_threads'
 import { siblingModule } from '../base/sibling-module.ts'

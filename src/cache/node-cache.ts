@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { CurrentRequest } from '../base/current-request.ts'
 import type { BackingFiles } from '../tiers/nvme/backing-files.ts'
 import { BackingFiles as Files } from '../tiers/nvme/backing-files.ts'
+import { SpareFiles } from '../tiers/nvme/spare-files.ts'
 import type { ChunkIndex } from './chunk-index.ts'
 import { ChunkMemory } from './chunk-memory.ts'
 import { KernelBackings } from './kernel-backings.ts'
@@ -54,10 +55,12 @@ export class NodeCache {
     this.index = index
     this.shared = new SharedState(buffers)
     this.database = new NodeDatabase(databasePath(settings.directory), this.shared.nodeDatabase)
-    this.files = new Files(settings.directory, {
-      generationOf: (ino) => this.shared.fileGeneration(ino),
+    const changes = {
+      generationOf: (ino: number) => this.shared.fileGeneration(ino),
       epoch: () => this.shared.fileEpoch,
-    })
+    }
+    const spares = new SpareFiles(settings.directory, this.shared.spareNumbers)
+    this.files = new Files(settings.directory, changes, spares)
     this.journal = new RequestJournal(this.shared.requestRecords, request)
     this.memory = new ChunkMemory(this.shared)
     this.backings = new KernelBackings(connection)

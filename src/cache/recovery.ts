@@ -195,7 +195,8 @@ export class Recovery {
     open.size = Math.max(row.size, stat?.size ?? 0)
     open.floor = row.floor
     open.base = this.#baseOf(row.ino, row.base)
-    const mtimeMs = stat?.mtimeMs ?? Date.now()
+    // One that was never written to may have been made long before, as a spare.
+    const mtimeMs = (stat?.size === 0 ? stat.ctimeMs : stat?.mtimeMs) ?? Date.now()
     const sec = Math.floor(mtimeMs / 1000)
     open.mtime = { sec, nsec: Math.floor((mtimeMs - sec * 1000) * 1000) * 1000 }
     open.ctime = open.mtime

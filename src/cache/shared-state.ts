@@ -59,6 +59,7 @@ export interface SharedBuffers {
   stalePages: SharedArrayBuffer
   trust: SharedArrayBuffer
   passthrough: SharedArrayBuffer
+  spares: SharedArrayBuffer
 }
 
 /** Numbers of open inodes; what threads do for the kernel is behind them. */
@@ -80,6 +81,7 @@ export function allocateSharedBuffers(openTable?: string): SharedBuffers {
     stalePages: new SharedArrayBuffer(SLOTS * 4),
     trust: new SharedArrayBuffer(8),
     passthrough: new SharedArrayBuffer(8),
+    spares: new SharedArrayBuffer(16),
   }
   const entries = openEntries(buffers)
   for (let at = 1; at <= limits.openInodes; at++) {
@@ -99,6 +101,8 @@ export class SharedState {
   readonly metadataDatabase: SharedMutex
   /** Memory of request-journal.ts. */
   readonly requestRecords: Float64Array
+  /** Memory of spare-files.ts. */
+  readonly spareNumbers: BigInt64Array
   readonly #locks: SharedMutex
   readonly #chunkGenerations: Int32Array
   readonly #fileGenerations: Int32Array
@@ -127,6 +131,7 @@ export class SharedState {
     this.#stalePages = new Int32Array(buffers.stalePages)
     this.#trust = new Float64Array(buffers.trust)
     this.#passthrough = new Int32Array(buffers.passthrough)
+    this.spareNumbers = new BigInt64Array(buffers.spares)
     const databases = new Int32Array(buffers.databases)
     this.nodeDatabase = new SharedMutex(databases.subarray(0, 1))
     this.metadataDatabase = new SharedMutex(databases.subarray(1, 2))

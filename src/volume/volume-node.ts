@@ -288,6 +288,7 @@ export class VolumeNode {
   #openCheckpointer(): Checkpointer {
     const { cache, buffers } = this.threadSettings
     const setup = {
+      directory: cache.directory,
       nodeDatabase: databasePath(cache.directory),
       metadataDatabase: metadataPath(cache.directory),
       buffers,

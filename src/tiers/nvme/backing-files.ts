@@ -1,14 +1,18 @@
 /**
  * Bytes on the local disk: one sparse file per inode, `data/<low byte of inode>/<inode>`, each byte
  * at the offset that it has in the file. Chunks that must outlive being overwritten are set aside
- * under `aside/`. One instance per thread; descriptors are few, least recently used go first. Which
- * bytes of a file are there is not known here (the node's database knows).
+ * under `aside/`; empty files wait in `spare/` to become new ones. One instance per thread;
+ * descriptors are few, least recently used go first. Which bytes of a file are there is not known
+ * here (the node's database knows).
+ *
+ * Callers change the file of an inode under the inode's lock: there is one maker of it at a time.
  */
 import {
   chmodSync,
   closeSync,
   constants,
   copyFileSync,
+  existsSync,
   fchmodSync,
   fdatasyncSync,
   fstatSync,
@@ -31,6 +35,7 @@ import {
   hasWriters,
   seekSparse,
 } from '../../base/native-calls.ts'
+import type { SpareFiles } from './spare-files.ts'
 
 const SHARDS = 256
 const S_ISVTX = 0o1000
@@ -39,6 +44,7 @@ export interface BackingStat {
   size: number
   blocks: number
   mtimeMs: number
+  ctimeMs: number
   mode: number
 }
 
@@ -60,11 +66,14 @@ export class BackingFiles {
   readonly #directory: string
   readonly #open = new Map<number, OpenFile>()
   readonly #changes: FileChanges
+  readonly #spares: SpareFiles | undefined
   #epoch = 0
 
-  constructor(directory: string, changes: FileChanges) {
+  /** `spares`: undefined where nothing is written. */
+  constructor(directory: string, changes: FileChanges, spares?: SpareFiles) {
     this.#directory = directory
     this.#changes = changes
+    this.#spares = spares
   }
 
   /** Makes the folders; once, before any thread uses them. */
@@ -261,11 +270,16 @@ export class BackingFiles {
     if (known?.generation === generation) return known.fd
     this.#forget(ino)
     const path = this.path(ino)
-    const fd = create ? openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600) : tryOpen(path)
+    const fd = create ? this.#openOrMake(path) : tryOpen(path)
     if (fd < 0) return fd
     if (this.#open.size >= limits.backingDescriptors) this.#forgetOldest()
     this.#open.set(ino, { fd, generation })
     return fd
+  }
+
+  #openOrMake(path: string): number {
+    const spare = existsSync(path) ? -1 : (this.#spares?.take(path) ?? -1)
+    return spare >= 0 ? spare : openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
   }
 
   #forgetOldest(): void {

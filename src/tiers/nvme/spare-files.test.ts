@@ -1,0 +1,231 @@
+/** Spare files: each goes to one taker, empty, and their absence is nobody's failure. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Worker } from 'node:worker_threads'
+import type { TakerSetup } from '../../../test/fixtures/spare-taker.ts'
+import { limits } from '../../limits.ts'
+import { BackingFiles } from './backing-files.ts'
+import { SpareFiles } from './spare-files.ts'
+
+class Scratch implements Disposable {
+  readonly directory = mkdtempSync(join(tmpdir(), 'cachefs-spares-'))
+  readonly spare = join(this.directory, 'spare')
+  /** As a start of the node allocates them. */
+  numbers = new BigInt64Array(new SharedArrayBuffer(16))
+
+  constructor() {
+    BackingFiles.prepare(this.directory)
+  }
+
+  /** Of a node that starts, or goes on. */
+  spares({ fresh = false } = {}): SpareFiles {
+    if (fresh) this.numbers = new BigInt64Array(new SharedArrayBuffer(16))
+    return new SpareFiles(this.directory, this.numbers)
+  }
+
+  /** With a few of them. */
+  begun(): SpareFiles {
+    const spares = this.spares()
+    spares.fill()
+    return spares
+  }
+
+  filled(): SpareFiles {
+    const spares = this.spares()
+    while (spares.fill());
+    return spares
+  }
+
+  /** Takes one; its name on the disk, and its inode there. */
+  take(spares: SpareFiles, name: string): number | undefined {
+    const path = this.target(name)
+    const fd = spares.take(path)
+    if (fd < 0) return undefined
+    const [opened, there] = [fstatSync(fd), statSync(path)]
+    closeSync(fd)
+    assert.equal(opened.ino, there.ino)
+    assert.equal(opened.size, 0)
+    assert.equal(there.mode & 0o7777, 0o600)
+    return there.ino
+  }
+
+  target(name: string): string {
+    return join(this.directory, 'data', name)
+  }
+
+  /** Names of the spares that are there. */
+  names(): string[] {
+    return readdirSync(this.spare).sort((a, b) => Number(a) - Number(b))
+  }
+
+  inode(name: string): number {
+    return statSync(join(this.spare, name)).ino
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+test('a spare becomes the file, and more are made', () => {
+  using scratch = new Scratch()
+  const spares = scratch.filled()
+  const names = scratch.names()
+  assert.ok(names.length > 0 && names.length <= limits.spareFiles)
+  const first = scratch.inode('0')
+  assert.equal(scratch.take(spares, 'a'), first)
+  assert.ok(!existsSync(join(scratch.spare, '0')))
+  while (spares.fill());
+  assert.deepEqual(
+    scratch.names(),
+    names.map((name) => String(Number(name) + 1)),
+  )
+})
+
+test('an empty pool has none, and the file is made', () => {
+  using scratch = new Scratch()
+  const spares = scratch.spares()
+  assert.equal(scratch.take(spares, 'a'), undefined)
+  assert.ok(!existsSync(scratch.target('a')))
+  const files = new BackingFiles(
+    scratch.directory,
+    { generationOf: () => 0, epoch: () => 0 },
+    spares,
+  )
+  files.write(5, Buffer.from('made'), 0)
+  files.close()
+  assert.equal(readFileSync(files.path(5), 'utf8'), 'made')
+})
+
+test('an inode gets a spare once, and what is there stays', () => {
+  using scratch = new Scratch()
+  const spares = scratch.begun()
+  const open = (): BackingFiles =>
+    new BackingFiles(scratch.directory, { generationOf: () => 0, epoch: () => 0 }, spares)
+  const [one, two] = [open(), open()]
+  const first = scratch.inode('0')
+  one.write(5, Buffer.from('one'), 0)
+  two.write(5, Buffer.from('two'), 3)
+  assert.equal(statSync(one.path(5)).ino, first)
+  assert.ok(existsSync(join(scratch.spare, '1')))
+  one.close()
+  two.close()
+  assert.equal(readFileSync(one.path(5), 'utf8'), 'onetwo')
+})
+
+test('a number that is missing is passed over', () => {
+  using scratch = new Scratch()
+  const spares = scratch.begun()
+  const second = scratch.inode('1')
+  unlinkSync(join(scratch.spare, '0'))
+  assert.equal(scratch.take(spares, 'a'), undefined)
+  assert.equal(scratch.take(spares, 'b'), second)
+})
+
+test('a spare that cannot be moved is gone, and nothing else', () => {
+  using scratch = new Scratch()
+  const spares = scratch.begun()
+  assert.equal(spares.take(join(scratch.directory, 'no such folder', 'a')), -1)
+  assert.ok(!existsSync(join(scratch.spare, '0')))
+  assert.ok(existsSync(join(scratch.spare, '1')))
+})
+
+test('what an earlier process left is taken over, unless it was touched', () => {
+  using scratch = new Scratch()
+  mkdirSync(scratch.spare)
+  const leave = (name: string, content = '', mode = 0o600): void => {
+    writeFileSync(join(scratch.spare, name), content, { mode })
+  }
+  for (const name of ['7', '8', '11', '12', '13', '14', '15']) leave(name)
+  leave('10', 'bytes')
+  leave('12', 'bytes')
+  leave('009')
+  leave('20x')
+  leave('99', '', 0o644)
+  leave(String(7 + limits.spareFiles))
+  mkdirSync(join(scratch.spare, '13x'))
+  leave('13x/inside', 'bytes')
+  linkSync(join(scratch.spare, '14'), scratch.target('another name'))
+  utimesSync(join(scratch.spare, '15'), 1, 1)
+  writeFileSync(join(scratch.directory, 'spare.new'), 'half made')
+  const [seven, eight] = [scratch.inode('7'), scratch.inode('8')]
+
+  const spares = scratch.spares({ fresh: true })
+  spares.takeOver()
+  assert.deepEqual(scratch.names(), ['7', '8', '11', '13'])
+  assert.ok(!existsSync(join(scratch.directory, 'spare.new')))
+  assert.equal(scratch.take(spares, 'a'), seven)
+  assert.equal(scratch.take(spares, 'b'), eight)
+  spares.fill()
+  assert.ok(scratch.names().every((name) => statSync(join(scratch.spare, name)).size === 0))
+})
+
+test('what is in the way of a new spare is none', () => {
+  using scratch = new Scratch()
+  mkdirSync(scratch.spare)
+  writeFileSync(join(scratch.spare, '0'), 'bytes')
+  writeFileSync(join(scratch.directory, 'spare.new'), 'bytes')
+  const spares = scratch.spares()
+  assert.equal(spares.fill(), false, 'nothing could be made')
+  spares.fill()
+  assert.notEqual(scratch.take(spares, 'a'), undefined)
+})
+
+test('the folder may go away, and a disk too', () => {
+  using scratch = new Scratch()
+  const spares = scratch.begun()
+  rmSync(scratch.spare, { recursive: true })
+  assert.equal(scratch.take(spares, 'a'), undefined)
+  spares.fill()
+  assert.notDeepEqual(scratch.names(), [])
+  rmSync(scratch.directory, { recursive: true })
+  assert.equal(spares.fill(), false)
+  assert.equal(spares.take(scratch.target('b')), -1)
+  assert.ok(!existsSync(scratch.directory))
+})
+
+test('who makes them learns that few are left', async () => {
+  using scratch = new Scratch()
+  const spares = scratch.filled()
+  const woken = spares.low(3_600_000)
+  for (let at = 0; scratch.names().length > limits.spareFilesLow - 1; at++) {
+    assert.notEqual(scratch.take(spares, `file-${at}`), undefined)
+  }
+  await woken
+})
+
+test('threads that take at once are given different files, and all of them', async () => {
+  using scratch = new Scratch()
+  scratch.filled()
+  const all = scratch.names().map((name) => scratch.inode(name))
+  const url = new URL('../../../test/fixtures/spare-taker.ts', import.meta.url)
+  const workers = ['a', 'b', 'c'].map((name) => {
+    const { directory, numbers } = scratch
+    const workerData: TakerSetup = { directory, numbers: numbers.buffer, name }
+    return new Worker(url, { workerData })
+  })
+  await Promise.all(workers.map((worker) => once(worker, 'message')))
+  const results = workers.map((worker) => once(worker, 'message'))
+  for (const worker of workers) worker.postMessage('go')
+  const taken = (await Promise.all(results)).flatMap(([inodes]) => inodes as number[])
+  assert.deepEqual(taken.toSorted(), all.toSorted())
+  assert.deepEqual(scratch.names(), [])
+})
