@@ -1,9 +1,9 @@
 /**
- * Empty files made in advance, `spare/<number>`, off the path of requests: an inode gets its backing
- * file by a rename then. Making one has the file system look for a free inode, which can take long
- * (ext4 without a journal walks past each that was freed lately). Those from `head` up to `tail` are
- * there; both numbers are in memory that all threads share. Any thread takes at the head, a single
- * one adds at the tail.
+ * Empty files made in advance, `spare/<number>`, off the path of requests: an inode gets its
+ * backing file by a rename. Making one has the file system look for a free inode, which can take
+ * long (ext4 without a journal walks past those that were freed lately). The spares from `head` up
+ * to `tail` are there; both numbers are in memory that all threads share. Any thread takes at the
+ * head, a single one adds at the tail.
  *
  * Invariants: no number is given twice; a spare is empty, has one name, and was nothing else before
  * (who has a removed file open, or mapped, would have the next one); whatever goes wrong with
