@@ -27,6 +27,7 @@ import { limits } from '../../limits.ts'
 
 const HEAD = 0
 const TAIL = 1
+const SHARDS = 256
 const MODE = 0o600
 const S_IFREG = 0o100000
 /** Fits into a double, exactly. */
@@ -35,11 +36,6 @@ const NUMBER = /^(0|[1-9]\d{0,14})$/
 export class SpareFiles {
   readonly #directory: string
   readonly #spares: string
-  /**
-   * A file is made under this name: its folder is locked while the file system looks for an inode,
-   * and who takes a spare waits for theirs.
-   */
-  readonly #fresh: string
   readonly #numbers: BigInt64Array
   #seenHead = 0n
 
@@ -47,7 +43,6 @@ export class SpareFiles {
   constructor(directory: string, numbers: BigInt64Array) {
     this.#directory = directory
     this.#spares = join(directory, 'spare')
-    this.#fresh = join(directory, 'spare.new')
     this.#numbers = numbers
   }
 
@@ -74,7 +69,7 @@ export class SpareFiles {
 
   /** Takes over what an earlier process has left; once, before `fill`, by the same thread. */
   takeOver(): void {
-    remove(this.#fresh)
+    for (let shard = 0; shard < SHARDS; shard++) remove(this.#fresh(shard))
     try {
       const names = readdirSync(this.#spares)
       const numbers = names.filter((name) => this.#isSpare(name)).map(Number)
@@ -104,7 +99,7 @@ export class SpareFiles {
       return step < Math.abs(missing)
     } catch {
       // A full disk, say: tried again later.
-      remove(this.#fresh)
+      remove(this.#fresh(this.#tailShard()))
       return false
     }
   }
@@ -113,6 +108,18 @@ export class SpareFiles {
   async low(timeoutMs: number): Promise<void> {
     const wait = Atomics.waitAsync(this.#numbers, HEAD, this.#seenHead, timeoutMs)
     if (wait.async) await wait.value
+  }
+
+  /**
+   * Where a file is made, in turn in all folders of `data/`: inodes are looked for near the folder,
+   * which is locked meanwhile, and who takes a spare waits for theirs.
+   */
+  #fresh(shard: number): string {
+    return join(this.#directory, 'data', shard.toString(16).padStart(2, '0'), 'new')
+  }
+
+  #tailShard(): number {
+    return Number(Atomics.load(this.#numbers, TAIL) % BigInt(SHARDS))
   }
 
   #path(number: bigint): string {
@@ -151,8 +158,9 @@ export class SpareFiles {
 
   #make(): void {
     const number = Atomics.load(this.#numbers, TAIL)
-    closeSync(openSync(this.#fresh, 'wx', MODE))
-    renameSync(this.#fresh, this.#path(number))
+    const fresh = this.#fresh(this.#tailShard())
+    closeSync(openSync(fresh, 'wx', MODE))
+    renameSync(fresh, this.#path(number))
     Atomics.store(this.#numbers, TAIL, number + 1n)
   }
 
