@@ -28,6 +28,11 @@ export class SharedMutex {
     }
   }
 
+  /** False: somebody has it. */
+  tryLock(index = 0): boolean {
+    return Atomics.compareExchange(this.#cells, index, FREE, HELD) === FREE
+  }
+
   unlock(index = 0): void {
     if (Atomics.exchange(this.#cells, index, FREE) === CONTENDED) {
       Atomics.notify(this.#cells, index, 1)

@@ -8,6 +8,7 @@
  * an open inode's fields are read and written under its slot's lock.
  */
 import { SharedMutex } from '../base/shared-mutex.ts'
+import { SharedQueue } from '../base/shared-queue.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import { mapFile } from '../base/native-calls.ts'
@@ -60,6 +61,7 @@ export interface SharedBuffers {
   trust: SharedArrayBuffer
   passthrough: SharedArrayBuffer
   spares: SharedArrayBuffer
+  closed: SharedArrayBuffer
 }
 
 /** Numbers of open inodes; what threads do for the kernel is behind them. */
@@ -80,8 +82,9 @@ export function allocateSharedBuffers(openTable?: string): SharedBuffers {
     commits: new SharedArrayBuffer(4),
     stalePages: new SharedArrayBuffer(SLOTS * 4),
     trust: new SharedArrayBuffer(8),
-    passthrough: new SharedArrayBuffer(8),
     spares: new SharedArrayBuffer(16),
+    passthrough: new SharedArrayBuffer(12),
+    closed: SharedQueue.allocate(limits.groupCommitQueue),
   }
   const entries = openEntries(buffers)
   for (let at = 1; at <= limits.openInodes; at++) {
@@ -99,6 +102,10 @@ export class SharedState {
   /** Order write transactions on the node's database and on the metadata database. */
   readonly nodeDatabase: SharedMutex
   readonly metadataDatabase: SharedMutex
+  /** Inodes that were closed, for group-commit.ts. */
+  readonly closed: SharedQueue
+  /** The table of open inodes outlives the process. */
+  readonly isLasting: boolean
   /** Memory of request-journal.ts. */
   readonly requestRecords: Float64Array
   /** Memory of spare-files.ts. */
@@ -121,6 +128,8 @@ export class SharedState {
     this.#chunkGenerations = new Int32Array(buffers.chunkGenerations)
     this.#fileGenerations = new Int32Array(buffers.fileGenerations)
     this.#heads = new Int32Array(buffers.heads)
+    this.isLasting = typeof buffers.entries === 'string'
+    this.closed = new SharedQueue(buffers.closed)
     const table = openEntries(buffers)
     this.#entries = table.subarray(0, ENTRY_NUMBERS)
     this.requestRecords = table.subarray(ENTRY_NUMBERS)
@@ -140,6 +149,15 @@ export class SharedState {
   /** Runs `section` while no other thread works on the inode. */
   withInode<T>(ino: number, section: () => T): T {
     return this.#locks.with(ino % SLOTS, section)
+  }
+
+  /** For who holds several at once, and so must not wait for any. False: somebody has it. */
+  tryLock(ino: number): boolean {
+    return this.#locks.tryLock(ino % SLOTS)
+  }
+
+  unlock(ino: number): void {
+    this.#locks.unlock(ino % SLOTS)
   }
 
   chunkGeneration(ino: number): number {
@@ -197,6 +215,14 @@ export class SharedState {
   }
   set passthrough(value: boolean) {
     Atomics.store(this.#passthrough, 0, value ? 1 : 0)
+  }
+
+  /** Grows when a directory may ask for another durability than before: see DurabilityGate. */
+  get policies(): number {
+    return Atomics.load(this.#passthrough, 2)
+  }
+  countPolicy(): void {
+    Atomics.add(this.#passthrough, 2, 1)
   }
 
   /** Grows when descriptors that are void should be closed, and not only when they are used. */

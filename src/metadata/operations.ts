@@ -5,6 +5,7 @@
  */
 import {
   commitContent,
+  commitContents,
   discard,
   emptyTrash,
   markDurable,
@@ -22,6 +23,7 @@ const operations = {
   changeInode,
   claimSetting,
   commitContent,
+  commitContents,
   create,
   createNameless,
   createRoot,

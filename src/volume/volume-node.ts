@@ -17,6 +17,7 @@ import { HeldChunks } from '../cache/held-chunks.ts'
 import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import { Evictor } from '../cache/evictor.ts'
 import { Fetcher } from '../cache/fetcher.ts'
+import { GroupCommit } from '../cache/group-commit.ts'
 import type { Need } from '../cache/need.ts'
 import { databasePath } from '../cache/node-cache.ts'
 import { Pressure } from '../cache/pressure.ts'
@@ -76,6 +77,7 @@ export class VolumeNode {
   readonly #remote: RemoteCommits | undefined
   readonly #holders: HolderWatch | undefined
   readonly #mapped: MappedFiles
+  readonly #groups: GroupCommit | undefined
   #wakeThreads = (): Promise<void> => Promise.resolve()
   readonly #logger: Logger
   readonly #readahead: Readahead
@@ -121,6 +123,7 @@ export class VolumeNode {
     const marks = marksOf(engine, link)
     this.#holders = this.#watchHolders(marks)
     this.uploader = new Uploader({ cache, cloud, marks, progress: this.progress, logger })
+    this.#groups = link ? undefined : new GroupCommit(cache, committer, logger)
     this.pressure = new Pressure({
       cache,
       committer,
@@ -130,6 +133,7 @@ export class VolumeNode {
       uploader: this.uploader,
       progress: this.progress,
       remote: this.#remote,
+      groups: this.#groups,
     })
     this.#mapped = new MappedFiles({
       mapped: thread.mapped,
@@ -143,6 +147,7 @@ export class VolumeNode {
       this.#keepHouse()
     }, limits.housekeepingMs)
     if (replica) this.#joinCoordinator(replica)
+    this.#groups?.start()
     this.uploader.start()
     this.#holders?.start()
   }
@@ -190,6 +195,7 @@ export class VolumeNode {
   /** Uploads what is left, up to a bound; the rest stays in the journal. */
   async drain(signal: AbortSignal): Promise<void> {
     const { database, shared } = this.thread.cache
+    await this.#groups?.stop()
     await this.#mapped.cutOff(signal).catch(this.#report)
     for (const ino of shared.dirtyInodes()) {
       if (this.#remote) await this.#remote.commit(ino, true, { signal }).catch(this.#report)
@@ -236,6 +242,7 @@ export class VolumeNode {
   async close(): Promise<void> {
     clearInterval(this.#housekeeping)
     this.#stop.abort()
+    await this.#groups?.stop()
     await this.#holders?.stop()
     await this.uploader.stop()
     await this.trash.settled()

@@ -22,6 +22,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { BackingFiles } from '../../src/tiers/nvme/backing-files.ts'
@@ -90,10 +91,14 @@ test('a file that died before its first byte is not as old as its spare', withFu
   writeSync(fd, 'bytes')
   const path = backingOf(home, 'file')
   await first.kill()
-  assert.throws(() => closeSync(fd), { code: 'ENOTCONN' })
+  closeSync(fd)
   // As it is between the rename and the write.
   truncateSync(path)
   utimesSync(path, 1, 1)
+  // Only the disk tells its time then, as after a loss of power.
+  const database = new DatabaseSync(join(home.nvme, 'node.db'))
+  database.exec("UPDATE setting SET value = 'another' WHERE name = 'boot'")
+  database.close()
   const second = await ClientProcess.start(home)
   const { size, mtimeMs } = statSync(join(home.mount, 'file'))
   assert.equal(size, 0)
