@@ -87,6 +87,9 @@ test('new files are spares, before kill -9 and after', withFuse, async (t) => {
 test('a file that died before its first byte is not as old as its spare', withFuse, async () => {
   using home = new ClientHome()
   const first = await ClientProcess.start(home)
+  writeFileSync(join(home.mount, 'file'), 'a version before')
+  await first.act('wait', '/')
+  await first.act('evict', '/')
   const fd = openSync(join(home.mount, 'file'), 'w')
   writeSync(fd, 'bytes')
   const path = backingOf(home, 'file')
