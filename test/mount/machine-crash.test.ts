@@ -15,7 +15,8 @@ function zeroBackingFiles(nvme: string): number {
   const data = join(nvme, 'data')
   const files = readdirSync(data, { recursive: true, encoding: 'utf8' })
     .map((name) => join(data, name))
-    .filter((path) => statSync(path).isFile())
+    // A spare file may be half made.
+    .filter((path) => statSync(path).isFile() && !path.endsWith('/new'))
   for (const path of files) writeFileSync(path, Buffer.alloc(statSync(path).size))
   return files.length
 }
