@@ -74,6 +74,8 @@ const CHUNK = 'idx AS "index", state, id, length, accessed'
 const UPLOAD = `seq, ino, idx AS "index", id, length, committed_ms AS committedMs, source,
   source_offset AS sourceOffset`
 const UPLOAD_DATA = 'ino, idx, id, length, committed_ms, source, source_offset'
+const END_COMMIT = `DELETE FROM uncommitted WHERE ino = ?1 AND stage = ${JOURNALED}
+  AND NOT EXISTS (SELECT 1 FROM upload WHERE ino = ?1)`
 const UNCOMMITTED = `ino, floor, size, stage, mtime_sec AS mtimeSec, mtime_nsec AS mtimeNsec, base`
 
 export class NodeDatabase {
@@ -147,6 +149,13 @@ export class NodeDatabase {
     )
   }
 
+  /** The cloud has a committed chunk now; its bytes, 0 where it is not what the cache has. */
+  markClean(ino: number, index: number, id: number): number {
+    const sql = `UPDATE local_chunk SET state = ${CLEAN}
+      WHERE ino = ? AND idx = ? AND id = ? AND state = ${PENDING} RETURNING length`
+    return this.#one<{ length: number }>(sql, ino, index, id)?.length ?? 0
+  }
+
   deleteChunk(ino: number, index: number): void {
     this.#run('DELETE FROM local_chunk WHERE ino = ? AND idx = ?', ino, index)
   }
@@ -203,11 +212,8 @@ export class NodeDatabase {
   }
 
   uploadsOf(ino: number, fromIndex: number): Upload[] {
-    return this.#all(
-      `SELECT ${UPLOAD} FROM upload WHERE ino = ? AND idx >= ? ORDER BY idx`,
-      ino,
-      fromIndex,
-    )
+    const sql = `SELECT ${UPLOAD} FROM upload WHERE ino = ? AND idx >= ? ORDER BY idx`
+    return this.#all(sql, ino, fromIndex)
   }
 
   hasUploads(ino: number): boolean {
@@ -244,6 +250,16 @@ export class NodeDatabase {
 
   deleteUpload(seq: number): void {
     this.#run('DELETE FROM upload WHERE seq = ?', seq)
+  }
+
+  /** Ends one, superseded or not, and its file's commit if it was the last; undefined: none is. */
+  endUpload({ seq, ino }: Upload): Pick<Upload, 'source'> | undefined {
+    const how = 'WHERE seq = ? RETURNING source'
+    const ended =
+      this.#one<Pick<Upload, 'source'>>(`DELETE FROM upload ${how}`, seq) ??
+      this.#one<Pick<Upload, 'source'>>(`DELETE FROM superseded ${how}`, seq)
+    if (ended) this.#run(END_COMMIT, ino)
+    return ended
   }
 
   /** Out of the upload journal, while it is not known whether its successor is committed. */
@@ -285,11 +301,8 @@ export class NodeDatabase {
   }
 
   uncommittedAfter(ino: number, limit: number): Uncommitted[] {
-    return this.#all(
-      `SELECT ${UNCOMMITTED} FROM uncommitted WHERE ino > ? ORDER BY ino LIMIT ?`,
-      ino,
-      limit,
-    )
+    const sql = `SELECT ${UNCOMMITTED} FROM uncommitted WHERE ino > ? ORDER BY ino LIMIT ?`
+    return this.#all(sql, ino, limit)
   }
 
   putUncommitted(row: Uncommitted): void {

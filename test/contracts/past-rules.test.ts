@@ -6,8 +6,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   commitContent,
+  discard,
   listChunks,
   listTrash,
+  markAllDurable,
   markDurable,
   purgeInode,
 } from '../../src/metadata/chunk-rules.ts'
@@ -76,8 +78,27 @@ class File {
     )
     const row = waiting[this.#random.below(Math.max(1, waiting.length))]
     if (row === undefined) return
+    if (this.#random.below(2) === 0) {
+      await this.#uploadAll(waiting)
+      return
+    }
     this.uploaded.add(row.id)
     assert.ok(await this.#engine.transact(() => markDurable(INO, row.index, row.id, 1)))
+    await this.#look()
+  }
+
+  /** At once, together with objects of earlier versions, whose nodes are late to say so. */
+  async #uploadAll(waiting: readonly { index: number; id: number }[]): Promise<void> {
+    const marks = waiting.map(({ index, id }) => ({ ino: INO, index, id, crc: 1 }))
+    const late = marks.map((mark) => ({ ...mark, id: this.#random.below(mark.id) }))
+    const rows = await this.#engine.read(() => listChunks(INO, 0, 1000))
+    const isGone = ({ index, id }: { index: number; id: number }): boolean =>
+      id > 0 && !rows.some((row) => row.index === index && row.id === id)
+    const gone = late.filter(isGone)
+    for (const { id } of waiting) this.uploaded.add(id)
+    const held = await this.#engine.transact(() => markAllDurable([...marks, ...gone]))
+    assert.deepEqual(held, [...marks.map(() => true), ...gone.map(() => false)])
+    for (const { index, id } of gone) await this.#engine.transact(() => discard(INO, index, id))
     await this.#look()
   }
 
