@@ -6,7 +6,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
-import { CLEAN, PENDING, type Upload } from './node-database.ts'
+import { CLEAN, type Upload } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import { limits } from '../limits.ts'
 
@@ -34,18 +34,19 @@ export class ChunkLoader {
   async loadUpload(upload: Upload): Promise<Buffer | undefined> {
     const { files, database } = this.#cache
     const { seq, ino, index } = upload
-    const current = (): Upload | undefined => database.upload(ino, index)
-    for (let at: Upload | undefined = upload; at?.seq === seq; at = current()) {
+    let at = upload
+    for (let attempt = 0; attempt < limits.optimisticReads; attempt++) {
       const path = at.source === null ? files.path(ino) : files.asidePath(at.source)
       const data = await this.#readWritten(path, at.sourceOffset, at.length)
       // Valid only if the source is still the same: a writer moves the chunk aside before it
       // writes.
-      const after = current()
+      const after = database.uploadOfCached(ino, index)
       if (after?.seq !== seq) return undefined
-      if (after.source !== at.source) continue
-      if (at.source !== null) return data
-      const row = database.chunk(ino, index)
-      if (row?.state === PENDING && row.id === at.id) return data
+      const isSame = after.source === at.source && (after.source !== null || after.isCached === 1)
+      if (isSame && data !== undefined) return data
+      at = after
+      // It is being moved: a moment later the row says where.
+      await new Promise(setImmediate)
     }
     return undefined
   }

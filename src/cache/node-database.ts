@@ -74,6 +74,8 @@ const CHUNK = 'idx AS "index", state, id, length, accessed'
 const UPLOAD = `seq, ino, idx AS "index", id, length, committed_ms AS committedMs, source,
   source_offset AS sourceOffset`
 const UPLOAD_DATA = 'ino, idx, id, length, committed_ms, source, source_offset'
+const IS_CACHED = `EXISTS (SELECT 1 FROM local_chunk AS cached WHERE cached.ino = upload.ino
+  AND cached.idx = upload.idx AND cached.id = upload.id AND state = ${PENDING}) AS isCached`
 const END_COMMIT = `DELETE FROM uncommitted WHERE ino = ?1 AND stage = ${JOURNALED}
   AND NOT EXISTS (SELECT 1 FROM upload WHERE ino = ?1)`
 const UNCOMMITTED = `ino, floor, size, stage, mtime_sec AS mtimeSec, mtime_nsec AS mtimeNsec, base`
@@ -119,12 +121,8 @@ export class NodeDatabase {
 
   /** Chunks at and after an index, in order. */
   chunksFrom(ino: number, index: number, limit: number): LocalChunk[] {
-    return this.#all(
-      `SELECT ${CHUNK} FROM local_chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?`,
-      ino,
-      index,
-      limit,
-    )
+    const sql = `SELECT ${CHUNK} FROM local_chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?`
+    return this.#all(sql, ino, index, limit)
   }
 
   dirtyChunks(ino: number): LocalChunk[] {
@@ -174,10 +172,8 @@ export class NodeDatabase {
 
   /** Chunks that may be evicted, least recently used first. */
   leastRecentlyUsed(limit: number): (LocalChunk & { ino: number })[] {
-    return this.#all(
-      `SELECT ino, ${CHUNK} FROM local_chunk WHERE state = ${CLEAN} ORDER BY accessed LIMIT ?`,
-      limit,
-    )
+    const where = `WHERE state = ${CLEAN} ORDER BY accessed LIMIT ?`
+    return this.#all(`SELECT ino, ${CHUNK} FROM local_chunk ${where}`, limit)
   }
 
   /** Inodes with bytes here, after `ino`, a page at a time. */
@@ -205,6 +201,15 @@ export class NodeDatabase {
 
   upload(ino: number, index: number): Upload | undefined {
     return this.#one(`SELECT ${UPLOAD} FROM upload WHERE ino = ? AND idx = ?`, ino, index)
+  }
+
+  /** The same, and whether the cache still has the chunk as it was committed. */
+  uploadOfCached(ino: number, index: number): (Upload & { isCached: number }) | undefined {
+    return this.#one(
+      `SELECT ${UPLOAD}, ${IS_CACHED} FROM upload WHERE ino = ? AND idx = ?`,
+      ino,
+      index,
+    )
   }
 
   uploadsAfter(seq: number, limit: number): Upload[] {
@@ -282,8 +287,7 @@ export class NodeDatabase {
   }
 
   inodesWithSuperseded(): number[] {
-    const rows = this.#all<{ ino: number }>('SELECT DISTINCT ino FROM superseded')
-    return rows.map(({ ino }) => ino)
+    return this.#all<{ ino: number }>('SELECT DISTINCT ino FROM superseded').map((row) => row.ino)
   }
 
   deleteSuperseded(seq: number): void {
@@ -334,11 +338,8 @@ export class NodeDatabase {
 
   /** A commit on a version was carried out: what is not committed follows on what it made. */
   rebase(ino: number, from: number, to: number): void {
-    this.#run(
-      `DELETE FROM uncommitted WHERE ino = ? AND base = ? AND stage = ${JOURNALED}`,
-      ino,
-      from,
-    )
+    const carriedOut = `ino = ? AND base = ? AND stage = ${JOURNALED}`
+    this.#run(`DELETE FROM uncommitted WHERE ${carriedOut}`, ino, from)
     this.#run('UPDATE uncommitted SET base = ? WHERE ino = ? AND base = ?', to, ino, from)
   }
 

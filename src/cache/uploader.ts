@@ -100,7 +100,6 @@ export class Uploader {
     // Up to the first that has not: the journal is taken in order, and none may be passed over.
     const young = waiting.findIndex((upload) => !this.#isSettled(upload))
     const batch = young < 0 ? waiting : waiting.slice(0, young)
-    if (waiting.length > 0 && batch.length === 0) await delay(limits.uploadLookMs)
     for (const upload of batch) {
       const place = this.#places.tryAcquire() ?? (await this.#places.acquire(1, { signal }))
       this.#cursor = upload.seq
@@ -108,6 +107,7 @@ export class Uploader {
       this.#underWay.add(work)
       void work.finally(() => this.#underWay.delete(work))
     }
+    if (young >= 0) await delay(limits.uploadLookMs)
   }
 
   /** Not overwritten or removed right after it was written, as so many files are. */

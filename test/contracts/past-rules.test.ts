@@ -32,7 +32,7 @@ class File {
   readonly #engine: KeeperEngine
   readonly #random: Random
   #lastId = 0
-  readonly made = new Set<number>()
+  readonly #made: { index: number; id: number }[] = []
   readonly uploaded = new Set<number>()
   /** What the cloud had whole last, and whether a later version is under way. */
   past: Version | undefined
@@ -64,7 +64,7 @@ class File {
     for (let index = 0; index * CHUNK < size; index++) {
       if (this.#random.below(3) > 0) continue
       const id = ++this.#lastId
-      this.made.add(id)
+      this.#made.push({ index, id })
       chunks.push({ index, id, length: Math.min(CHUNK, size - index * CHUNK) })
     }
     const content = { size, floor, blocks: 0, mtime: TIME, ctime: TIME, chunks }
@@ -87,18 +87,18 @@ class File {
     await this.#look()
   }
 
-  /** At once, together with objects of earlier versions, whose nodes are late to say so. */
+  /** At once, together with objects that were replaced, whose nodes are late to say so. */
   async #uploadAll(waiting: readonly { index: number; id: number }[]): Promise<void> {
     const marks = waiting.map(({ index, id }) => ({ ino: INO, index, id, crc: 1 }))
-    const late = marks.map((mark) => ({ ...mark, id: this.#random.below(mark.id) }))
     const rows = await this.#engine.read(() => listChunks(INO, 0, 1000))
-    const isGone = ({ index, id }: { index: number; id: number }): boolean =>
-      id > 0 && !rows.some((row) => row.index === index && row.id === id)
-    const gone = late.filter(isGone)
-    for (const { id } of waiting) this.uploaded.add(id)
-    const held = await this.#engine.transact(() => markAllDurable([...marks, ...gone]))
-    assert.deepEqual(held, [...marks.map(() => true), ...gone.map(() => false)])
-    for (const { index, id } of gone) await this.#engine.transact(() => discard(INO, index, id))
+    const replaced = this.#made.filter(({ id }) => !rows.some((row) => row.id === id))
+    const late = replaced
+      .filter(() => this.#random.below(3) === 0)
+      .map(({ index, id }) => ({ ino: INO, index, id, crc: 1 }))
+    for (const { id } of marks) this.uploaded.add(id)
+    const held = await this.#engine.transact(() => markAllDurable([...marks, ...late]))
+    assert.deepEqual(held, [...marks.map(() => true), ...late.map(() => false)])
+    for (const { index, id } of late) await this.#engine.transact(() => discard(INO, index, id))
     await this.#look()
   }
 
