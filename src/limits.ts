@@ -151,6 +151,15 @@ export const limits = {
   optimisticReads: 100,
   /** Numbers (inodes, chunk ids) that a thread reserves at once: one transaction in so many. */
   numberBlock: 1000,
+  /**
+   * Commits that nobody waits for are collected so long, ms: a burst of small files shares a
+   * transaction, and the first upload comes much later.
+   */
+  groupCommitMs: 20,
+  /** Files in one such transaction: a few ms, in which requests for one of them wait. */
+  groupCommitFiles: 64,
+  /** Files that wait for one; further ones are committed when they are closed. A power of two. */
+  groupCommitQueue: 8192,
   /** Waiters look again after so long without news, ms. */
   progressLookMs: 1000,
   /** Share of the capacity that eviction goes down to. */

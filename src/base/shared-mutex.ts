@@ -29,7 +29,7 @@ export class SharedMutex {
     }
   }
 
-  /** Without waiting; false where somebody holds it. */
+  /** False: somebody has it. */
   tryLock(index = 0): boolean {
     return Atomics.compareExchange(this.#cells, index, FREE, HELD) === FREE
   }

@@ -41,6 +41,8 @@ export interface ChunkIndex {
   findNext(ino: number, index: number): CommittedChunk | undefined
   count(ino: number): number
   commit(ino: number, content: Content): void
+  /** As `commit`, of many as one transaction: all or none. */
+  commitAll(commits: readonly { ino: number; content: Content }[]): void
   nextChunkId(): number
   /** Everything so far survives the loss of power. */
   sync(): void

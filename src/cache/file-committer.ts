@@ -1,44 +1,55 @@
 /**
  * Commits and the end of files. A commit gives every dirty chunk an id, puts it into the upload
- * journal, and then makes size, times and chunks visible in the metadata together. In this order a
- * crash in between is made good by recovery: the journal says what the metadata may lack. What it
- * replaces in the journal stays at hand until the metadata has taken it (superseded-uploads.ts).
+ * journal, and then makes size, times and chunks visible in the metadata together (commit-steps.ts
+ * has the steps). What it replaces in the journal stays at hand until the metadata has taken it
+ * (superseded-uploads.ts). Files that are open, or written and not committed, have an entry in the
+ * table of open inodes.
  */
 import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
-import { removeAsides, setAside } from './aside-files.ts'
-import type { Content } from './chunk-index.ts'
+import { removeAsides } from './aside-files.ts'
+import { CommitSteps, type PreparedCommit } from './commit-steps.ts'
 import type { Need } from './need.ts'
-import { DIRTY, JOURNALED, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './open-inode.ts'
-import { dropSuperseded, settleSuperseded } from './superseded-uploads.ts'
 import { dropBytes, endPassthrough } from './passthrough.ts'
-
-/** A commit that is in the journal, on its way to the metadata. */
-export interface PreparedCommit {
-  content: Content
-  /** Chunks that were dirty. */
-  rows: readonly LocalChunk[]
-}
 
 /** Who has an inode open: programs by way of the kernel, or somebody in this process. */
 export type User = 'kernel' | 'here'
 
 export class FileCommitter {
   readonly #cache: NodeCache
+  readonly #steps: CommitSteps
 
   constructor(cache: NodeCache) {
     this.#cache = cache
+    this.#steps = new CommitSteps(cache)
   }
 
   /** Makes what was written to the inode visible; nothing where nothing was. */
   commit(ino: number, release = false): void {
     this.#cache.shared.withInode(ino, () => {
       const open = this.#cache.shared.findOpen(ino)
-      if (open) this.commitLocked(ino, open, release)
+      if (open === undefined) return
+      this.commitLocked(ino, open, release)
+      if (open.opens === 0) this.leaveClosed(ino, open)
     })
+  }
+
+  /** Nobody has it open: its entry goes, unless it says what the metadata does not know yet. */
+  leaveClosed(ino: number, open: OpenInode): void {
+    const { shared, index } = this.#cache
+    if (!open.ahead && !open.leased) shared.removeOpen(ino)
+    else if (!index.isRemote) open.queued ||= shared.closed.put(ino)
+  }
+
+  /** What nobody has open is committed now: somebody asks where it is. */
+  commitClosed(ino: number): void {
+    const { shared, index } = this.#cache
+    if (index.isRemote || !shared.mayBeOpen(ino)) return
+    const isClosed = shared.withInode(ino, () => shared.findOpen(ino)?.opens === 0)
+    if (isClosed) this.commit(ino)
   }
 
   /** ESTALE where what may have been written since that epoch was overtaken by another node. */
@@ -65,10 +76,37 @@ export class FileCommitter {
     try {
       index.commit(ino, prepared.content)
     } catch (error) {
-      this.#unjournal(ino, open, prepared)
+      this.#steps.undo(ino, open, prepared)
       throw error
     }
-    this.#finishLocked(ino, open, prepared)
+    this.#steps.finish(ino, open, prepared)
+  }
+
+  #prepareLocked(ino: number, open: OpenInode): PreparedCommit {
+    const planned = this.#steps.plan(ino, open)
+    if (open.dirty) this.#cache.database.transaction(() => this.#steps.journal(planned))
+    return this.#steps.take(planned)
+  }
+
+  /**
+   * As `commit`, of a file that nobody waits for: a small one is left to group-commit.ts, where
+   * only this node may write it.
+   */
+  commitSoon(ino: number): void {
+    this.#cache.shared.withInode(ino, () => {
+      const open = this.#cache.shared.findOpen(ino)
+      if (open && !this.#defer(ino, open)) this.commitLocked(ino, open, true)
+    })
+  }
+
+  /** False: it has to be committed now. */
+  #defer(ino: number, open: OpenInode): boolean {
+    const { shared, index, settings } = this.#cache
+    if (index.isRemote || !shared.isLasting) return false
+    if (this.#isCommitted(open) || open.queued) return true
+    if (open.mapped || open.size >= settings.passedFromBytes) return false
+    open.queued = shared.closed.put(ino)
+    return open.queued
   }
 
   /**
@@ -119,127 +157,10 @@ export class FileCommitter {
       const open = this.#cache.shared.findOpen(ino)
       if (open === undefined) return
       open.base = Math.max(open.base, version)
-      this.#finishLocked(ino, open, prepared)
+      this.#steps.finish(ino, open, prepared)
       const isUsed = open.opens > 0 || open.ahead || open.leased
       if (!isUsed) this.#cache.shared.removeOpen(ino)
     })
-  }
-
-  #prepareLocked(ino: number, open: OpenInode): PreparedCommit {
-    const { database, shared, index } = this.#cache
-    const rows = open.dirty ? database.dirtyChunks(ino) : []
-    const fresh = rows
-      .filter((row) => this.#cache.extent(row.index, open.size) > 0)
-      .map((row) => ({
-        index: row.index,
-        id: index.nextChunkId(),
-        length: this.#cache.extent(row.index, open.size),
-      }))
-    const blocks = this.#blocks(ino, open, index.file(ino).blocks)
-    const floor = Math.min(open.voidFrom, open.size)
-    if (open.dirty) this.#journal(ino, open, rows, fresh)
-    // What was committed stays as it was, whatever is written to the file unseen.
-    if (open.mapped) for (const chunk of fresh) setAside(this.#cache, ino, chunk)
-    const chunks = open.committing ? this.#journaled(ino) : fresh
-    const { size, mtime, ctime } = open
-    const base = index.isRemote ? open.base : undefined
-    if (open.dirty) this.#account(open, rows, fresh)
-    open.commitFloor = floor
-    open.dirty = false
-    open.committing = true
-    open.growth = 0
-    shared.bumpChunks(ino)
-    return { content: { size, floor, blocks, mtime, ctime, chunks, base }, rows }
-  }
-
-  /** Chunks that the journal has and the metadata does not. */
-  #journaled(ino: number): Content['chunks'] {
-    const { database, index } = this.#cache
-    const uploads = database.uploadsOf(ino, 0)
-    return uploads.filter((upload) => index.find(ino, upload.index)?.id !== upload.id)
-  }
-
-  #finishLocked(ino: number, open: OpenInode, { content }: PreparedCommit): void {
-    const { database, shared } = this.#cache
-    open.committing = false
-    if (content.chunks.length === 0 && !open.dirty) {
-      database.transaction(() => database.deleteUncommitted(ino))
-    }
-    dropSuperseded(this.#cache, ino)
-    shared.bumpChunks(ino)
-    shared.announceCommit()
-  }
-
-  #journal(
-    ino: number,
-    open: OpenInode,
-    rows: readonly LocalChunk[],
-    chunks: Content['chunks'],
-  ): void {
-    const { database, settings } = this.#cache
-    const voidFrom = Math.ceil(Math.min(open.floor, open.size) / settings.chunkSize)
-    const committedMs = Date.now()
-    database.transaction(() => {
-      const overwritten = rows.flatMap((row) => database.upload(ino, row.index) ?? [])
-      for (const upload of [...overwritten, ...database.uploadsOf(ino, voidFrom)]) {
-        database.supersedeUpload(upload.seq)
-      }
-      for (const { index, id, length } of chunks) {
-        const sourceOffset = index * settings.chunkSize
-        database.addUpload({ ino, index, id, length, committedMs, sourceOffset })
-        database.putChunk(ino, { index, state: PENDING, id, length, accessed: committedMs })
-      }
-      database.putUncommitted({
-        ino,
-        floor: open.voidFrom,
-        size: open.size,
-        stage: JOURNALED,
-        mtimeSec: open.mtime.sec,
-        mtimeNsec: open.mtime.nsec,
-        base: open.base,
-      })
-    })
-  }
-
-  /** The metadata refused: the chunks are dirty still, and the next commit takes them again. */
-  #unjournal(ino: number, open: OpenInode, { rows, content }: PreparedCommit): void {
-    const { database, shared } = this.#cache
-    const { size, floor } = content
-    database.transaction(() => {
-      for (const row of rows) {
-        const upload = database.upload(ino, row.index)
-        if (upload) database.deleteUpload(upload.seq)
-        const length = this.#cache.extent(row.index, size)
-        if (length > 0) database.putChunk(ino, { ...row, state: DIRTY, id: 0, length })
-      }
-      const { base } = open
-      database.putUncommitted({ ino, floor, size, stage: WRITTEN, mtimeSec: 0, mtimeNsec: 0, base })
-    })
-    open.committing = false
-    open.dirty = true
-    open.floor = floor
-    settleSuperseded(this.#cache, ino)
-    shared.bumpChunks(ino)
-  }
-
-  /** What was counted while writing was an estimate; the chunks' lengths are exact. */
-  #account(
-    open: OpenInode,
-    rows: readonly LocalChunk[],
-    chunks: readonly { length: number }[],
-  ): void {
-    const counted = rows.reduce((sum, row) => sum + row.length, open.growth)
-    const exact = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-    this.#cache.shared.add('usedBytes', exact - counted)
-    this.#cache.shared.add('unsyncedBytes', exact - counted)
-  }
-
-  /** 512-byte blocks: exact where all of the file is here, else at least what is. */
-  #blocks(ino: number, open: OpenInode, committed: number): number {
-    const { database, index, files } = this.#cache
-    const here = files.stat(ino)?.blocks ?? 0
-    if (open.voidFrom === 0 || database.countChunks(ino) >= index.count(ino)) return here
-    return Math.max(here, Math.min(committed, Math.ceil(open.size / 4096) * 8))
   }
 
   /**
@@ -250,13 +171,15 @@ export class FileCommitter {
   open(ino: number, { by, nameless = false }: { by: User; nameless?: boolean }): number {
     const { shared, index, journal } = this.#cache
     return shared.withInode(ino, () => {
-      const { nlink } = index.file(ino)
+      const { nlink, version, size } = index.file(ino)
       const isGoing = index.isRemote && nlink === 0 && !nameless
       if (isGoing && !((shared.findOpen(ino)?.opens ?? 0) > 0)) {
         throw new FsError('ESTALE', `inode ${ino} has no name any more`)
       }
+      const isNew = shared.findOpen(ino) === undefined
       const open = shared.addOpen(ino)
       if (open.opens === 0) open.forgotten = false
+      if (isNew) open.fresh = shared.isLasting && !index.isRemote && version === 0 && size === 0
       if (by === 'kernel' && !journal.count(ino, open, 1)) return open.epoch
       open.opens += 1
       return open.epoch
@@ -272,7 +195,7 @@ export class FileCommitter {
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open === undefined) return false
-      if (open.opens === 1 && !index.isRemote) this.#commitLast(ino, open, by)
+      if (open.opens === 1 && !this.#defer(ino, open)) this.#commitLast(ino, open, by)
       if (!this.#leave(ino, open, by)) return false
       if (open.opens > 0) return false
       if (index.isRemote) {
@@ -290,10 +213,12 @@ export class FileCommitter {
 
   /** Whatever the commit ends with, the user is gone. */
   #commitLast(ino: number, open: OpenInode, by: User): void {
+    if (this.#cache.index.isRemote) return
     try {
       this.commitLocked(ino, open, true)
     } catch (error) {
       this.#leave(ino, open, by)
+      open.queued ||= this.#cache.shared.closed.put(ino)
       throw error
     }
   }
@@ -316,6 +241,7 @@ export class FileCommitter {
   #forgetWritten(open: OpenInode): void {
     this.#forgetGrowth(open)
     open.dirty = false
+    open.fresh = false
     open.committing = false
   }
 

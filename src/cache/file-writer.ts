@@ -57,9 +57,11 @@ export class FileWriter {
       const at = append ? (journal.appended() ?? size) : offset
       const end = at + source.length
       if (end > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
-      const plan = this.#plan(ino, at, end, size)
+      if (end > this.#cache.settings.chunkSize) this.#settle(ino, open)
+      const plan = open.fresh ? NOTHING : this.#plan(ino, at, end, size)
       this.#requireRoom(plan, Math.max(0, end - Math.max(size, at)))
-      this.#begin(ino, open, size, plan.before)
+      if (open.fresh) this.#beginFresh(open)
+      else this.#begin(ino, open, size, plan.before)
       if (append) journal.appending(ino, at)
       this.#put(ino, source, at, size)
       this.#mark(ino, plan.after, open)
@@ -87,8 +89,32 @@ export class FileWriter {
     }
   }
 
+  /** The table of open inodes says all that has to be known of it. */
+  #beginFresh(open: OpenInode): void {
+    if (open.dirty) return
+    open.base = 0
+    open.floor = 0
+    this.#touch(open)
+    open.dirty = true
+  }
+
+  /** From here on the database says which chunks are dirty; under the inode's lock. */
+  #settle(ino: number, open: OpenInode): void {
+    if (!open.fresh) return
+    const { database } = this.#cache
+    if (open.dirty) {
+      database.transaction(() => {
+        this.#journalSize(ino, open, WRITTEN)
+        // As for all chunks that are written, growth is counted beside.
+        database.putChunk(ino, { index: 0, state: DIRTY, id: 0, length: 0, accessed: Date.now() })
+      })
+    }
+    open.fresh = false
+  }
+
   /** Chunks have another content than is committed, by no write that came this way; locked. */
   adopt(ino: number, open: OpenInode, marks: readonly Mark[]): void {
+    this.#settle(ino, open)
     this.#begin(ino, open, this.#cache.sizeOf(ino), marks)
     this.#touch(open)
   }
@@ -96,7 +122,7 @@ export class FileWriter {
   /** Sets the size; commits at once where nobody has the file open. */
   truncate(ino: number, size: number): void {
     if (size > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
-    const { shared, index } = this.#cache
+    const { shared } = this.#cache
     // Run again after the commit that it waited for: it is done.
     if (takeOutcome(`commit ${ino}`)) return
     shared.withInode(ino, () => {
@@ -104,13 +130,13 @@ export class FileWriter {
       const open = shared.addOpen(ino)
       const wasOpen = open.opens > 0
       try {
+        this.#settle(ino, open)
         this.#begin(ino, open, before, [])
         this.#resize(ino, open, before, size)
         this.#touch(open)
         if (!wasOpen) this.#committer.commitLocked(ino, open, true)
       } finally {
-        const isWaiting = index.isRemote && (open.ahead || open.leased)
-        if (!wasOpen && !isWaiting) shared.removeOpen(ino)
+        if (!wasOpen) this.#committer.leaveClosed(ino, open)
       }
     })
   }
@@ -140,6 +166,7 @@ export class FileWriter {
     if (end > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
     this.#cache.shared.withInode(ino, () => {
       const open = this.#opened(ino)
+      this.#settle(ino, open)
       const size = this.#cache.sizeOf(ino)
       const erases = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0
       const grows = (mode & FALLOC_KEEP_SIZE) === 0 && end > size

@@ -72,9 +72,14 @@ export class NodeCache {
   /** Size of the content as this node sees it, with what is not committed; under the lock. */
   sizeOf(ino: number): number {
     const open = this.shared.mayBeOpen(ino) ? this.shared.findOpen(ino) : undefined
-    if (open?.ahead === true) return open.size
+    if (open !== undefined && (open.ahead || open.fresh)) return open.size
     const known = this.memory.of(ino)
     return (known.size ??= this.index.file(ino).size)
+  }
+
+  /** All of its bytes are in the backing file, whatever the databases say; under the lock. */
+  isFresh(ino: number): boolean {
+    return this.shared.mayBeOpen(ino) && this.shared.findOpen(ino)?.fresh === true
   }
 
   close(): void {

@@ -14,7 +14,11 @@ export const PASSED_BYTES = 16
 const SEEN = 17
 export const NEXT = 1
 export const FLAGS = 3
-const [OPENS, SIZE, FLOOR, MTIME, MTIME_NSEC, CTIME, CTIME_NSEC] = [2, 4, 5, 6, 7, 8, 9] as const
+const [OPENS, SIZE, FLOOR] = [2, 4, 5] as const
+export const MTIME = 6
+export const MTIME_NSEC = 7
+export const CTIME = 8
+export const CTIME_NSEC = 9
 const [GROWTH, COMMIT_FLOOR, BASE] = [10, 11, 12] as const
 export const DIRTY = 1
 const UNLINKED = 2
@@ -22,6 +26,8 @@ export const COMMITTING = 4
 export const LEASED = 8
 export const MAPPED = 16
 const FORGOTTEN = 32
+export const FRESH = 64
+const QUEUED = 128
 
 /** A view of one open inode's fields; use it under the inode's lock only. */
 export class OpenInode {
@@ -119,6 +125,25 @@ export class OpenInode {
   }
   set forgotten(value: boolean) {
     this.#setFlag(FORGOTTEN, value)
+  }
+
+  /**
+   * The metadata has never had any content of it, and the databases know nothing of its bytes: one
+   * chunk at most, all of it in the backing file. Written files are dirty as well.
+   */
+  get fresh(): boolean {
+    return this.#flag(FRESH)
+  }
+  set fresh(value: boolean) {
+    this.#setFlag(FRESH, value)
+  }
+
+  /** Its commit is left to group-commit.ts. */
+  get queued(): boolean {
+    return this.#flag(QUEUED)
+  }
+  set queued(value: boolean) {
+    this.#setFlag(QUEUED, value)
   }
 
   /** Its last name is gone: it goes with its last user. */

@@ -1,26 +1,41 @@
 /**
  * The table of open inodes as a file, for a mount that outlives its process: what programs had open
- * when a process was killed is open in its successor. What had been written is not its matter
- * (recovery.ts).
+ * when a process was killed is open in its successor, and what was written and not committed is
+ * known also where the mount has ended (recovery.ts).
  *
  * Invariant: until everything was taken over, what the dead process left is kept under a name of
  * its own: a successor that dies as well loses nothing.
  */
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Timestamp } from '../base/clock.ts'
 import {
   BACKING,
+  CTIME,
+  CTIME_NSEC,
+  DIRTY,
   EPOCH,
   FIELDS,
   FLAGS,
+  FRESH,
   INO,
   KERNEL_OPENS,
   LEASED,
   MAPPED,
+  MTIME,
+  MTIME_NSEC,
   PASSED_BYTES,
 } from './open-inode.ts'
 import { RequestJournal } from './request-journal.ts'
 import { ENTRY_NUMBERS, type SharedState } from './shared-state.ts'
+
+/** Content that was written and not committed when the process ended. */
+export interface WrittenInode {
+  /** Nothing else tells of it. */
+  fresh: boolean
+  mtime: Timestamp
+  ctime: Timestamp
+}
 
 /** What survived the process. */
 export interface Surviving {
@@ -36,24 +51,42 @@ export class OpenTable {
   /** Where this process has its own. */
   readonly path: string
   readonly #before: string
+  readonly #numbers: Float64Array
 
-  /** `resumed`: the mount is that of a process that died. */
-  constructor(directory: string, { resumed }: { resumed: boolean }) {
+  constructor(directory: string) {
     this.path = join(directory, 'open-inodes')
     this.#before = `${this.path}.before`
-    if (!resumed) rmSync(this.#before, { force: true })
-    else if (!existsSync(this.#before) && existsSync(this.path)) {
-      renameSync(this.path, this.#before)
-    }
+    if (!existsSync(this.#before) && existsSync(this.path)) renameSync(this.path, this.#before)
     rmSync(this.path, { force: true })
+    this.#numbers = numbersIn(this.#before)
   }
 
-  /** Opens what was open; returns the inodes among it that have no name. */
+  /** What the process before had written to files, and not committed. */
+  written(): Map<number, WrittenInode> {
+    const found = new Map<number, WrittenInode>()
+    const entries = this.#numbers.subarray(0, ENTRY_NUMBERS)
+    for (let base = FIELDS; base + FIELDS <= entries.length; base += FIELDS) {
+      const entry = entries.subarray(base, base + FIELDS)
+      const [ino, flags] = [entry[INO]!, entry[FLAGS]!]
+      if (ino === 0 || (flags & DIRTY) === 0) continue
+      found.set(ino, {
+        fresh: (flags & FRESH) !== 0,
+        mtime: { sec: entry[MTIME]!, nsec: entry[MTIME_NSEC]! },
+        ctime: { sec: entry[CTIME]!, nsec: entry[CTIME_NSEC]! },
+      })
+    }
+    return found
+  }
+
+  /** All of that was taken over. */
+  settled(): void {
+    rmSync(this.#before, { force: true })
+  }
+
+  /** Opens what was open, for the same mount; returns the inodes among it that have no name. */
   restore(shared: SharedState, { isNameless, sizeOf, closeBacking }: Surviving): number[] {
-    if (!existsSync(this.#before)) return []
-    const { buffer, byteOffset, byteLength } = readFileSync(this.#before)
-    const copy = buffer.slice(byteOffset, byteOffset + byteLength - (byteLength % 8))
-    const numbers = new Float64Array(copy)
+    const numbers = this.#numbers
+    if (numbers.length === 0) return []
     const opens = opensOf(numbers.subarray(0, ENTRY_NUMBERS))
     const records = numbers.subarray(ENTRY_NUMBERS)
     RequestJournal.inherit(shared.requestRecords, records, {
@@ -71,9 +104,15 @@ export class OpenTable {
         reopen(shared, ino, { ...open, unlinked })
       }
     }
-    rmSync(this.#before)
     return [...opens.keys()].filter((ino) => isNameless(ino) === true)
   }
+}
+
+/** The numbers in a table; none where there is none. */
+function numbersIn(path: string): Float64Array {
+  if (!existsSync(path)) return new Float64Array(0)
+  const { buffer, byteOffset, byteLength } = readFileSync(path)
+  return new Float64Array(buffer.slice(byteOffset, byteOffset + byteLength - (byteLength % 8)))
 }
 
 interface KernelOpen {

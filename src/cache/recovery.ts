@@ -12,6 +12,7 @@
 import { readFileSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
+import type { Timestamp } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { FileCommitter } from './file-committer.ts'
 import { changedChunks } from './mapped-writes.ts'
@@ -26,9 +27,17 @@ import {
   type Uncommitted,
 } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
+import type { WrittenInode } from './open-table.ts'
 import { settleSuperseded } from './superseded-uploads.ts'
 
 const PAGE = 1000
+
+export interface RecoveryOptions {
+  /** The process alone died, a moment ago; all that it wrote is there. */
+  resumed?: boolean | undefined
+  /** What it knew to be written, and not committed. */
+  written?: ReadonlyMap<number, WrittenInode>
+}
 
 export class Recovery {
   readonly #cache: NodeCache
@@ -36,6 +45,7 @@ export class Recovery {
   readonly #logger: Logger
   #recovered = 0
   #machineDied = false
+  #left: ReadonlyMap<number, WrittenInode> = new Map()
   #baseOf = (_ino: number, base: number): number => base
   #isVerified = false
 
@@ -45,12 +55,13 @@ export class Recovery {
     this.#logger = logger
   }
 
-  /**
-   * `baseOf`: the version of a file that content written on a version follows on. `resumed`: the
-   * process alone died, a moment ago; all that it wrote is there.
-   */
-  run(baseOf: (ino: number, base: number) => number, { resumed = false } = {}): void {
+  /** `baseOf`: the version of a file that content written on a version follows on. */
+  run(
+    baseOf: (ino: number, base: number) => number,
+    { resumed = false, written = new Map() }: RecoveryOptions = {},
+  ): void {
     this.#baseOf = baseOf
+    this.#left = written
     const { database, shared } = this.#cache
     const wasClean = database.setting('clean') === '1'
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
@@ -67,6 +78,7 @@ export class Recovery {
     shared.setCounter('usedBytes', used)
     shared.setCounter('unsyncedBytes', unsynced)
     if (!resumed) for (const ino of database.mapped()) this.#cutOff(ino)
+    for (const [ino, { fresh }] of this.#left) if (fresh) this.#takeFresh(ino)
     this.#finishCommits()
     this.#settleSuperseded()
     this.#sweepAsides()
@@ -138,6 +150,25 @@ export class Recovery {
     return crc32(data) === wanted.crc
   }
 
+  /**
+   * Only the table of open inodes knew of it. What did not come to the disk with a machine that
+   * went down is not made up for: it was not synced.
+   */
+  #takeFresh(ino: number): void {
+    const { database, index, files } = this.#cache
+    if (!index.exists(ino)) {
+      files.remove(ino)
+      return
+    }
+    const isKnown = database.uncommitted(ino) ?? database.chunk(ino, 0)
+    if (this.#machineDied || isKnown || index.file(ino).version > 0) return
+    database.transaction(() => {
+      const times = { mtimeSec: 0, mtimeNsec: 0 }
+      database.putUncommitted({ ino, floor: 0, size: 0, stage: WRITTEN, ...times, base: 0 })
+      database.putChunk(ino, { index: 0, state: DIRTY, id: 0, length: 0, accessed: Date.now() })
+    })
+  }
+
   /** Programs that survived the mount may still write to it: what they wrote so far counts. */
   #cutOff(ino: number): void {
     const { database, files, index, shared } = this.#cache
@@ -195,10 +226,9 @@ export class Recovery {
     open.size = Math.max(row.size, stat?.size ?? 0)
     open.floor = row.floor
     open.base = this.#baseOf(row.ino, row.base)
-    const mtimeMs = stat?.mtimeMs ?? Date.now()
-    const sec = Math.floor(mtimeMs / 1000)
-    open.mtime = { sec, nsec: Math.floor((mtimeMs - sec * 1000) * 1000) * 1000 }
-    open.ctime = open.mtime
+    const times = this.#machineDied ? undefined : this.#left.get(row.ino)
+    open.mtime = times?.mtime ?? timeOf(stat?.mtimeMs ?? Date.now())
+    open.ctime = times?.ctime ?? open.mtime
     open.dirty = true
     this.#recovered += 1
     // Elsewhere the commit takes a while: it is made when the node runs.
@@ -276,4 +306,9 @@ export class Recovery {
       if (!database.sourceInUse(name)) files.removeAside(name)
     }
   }
+}
+
+function timeOf(ms: number): Timestamp {
+  const sec = Math.floor(ms / 1000)
+  return { sec, nsec: Math.floor((ms - sec * 1000) * 1000) * 1000 }
 }

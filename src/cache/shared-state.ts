@@ -8,6 +8,7 @@
  * an open inode's fields are read and written under its slot's lock.
  */
 import { SharedMutex } from '../base/shared-mutex.ts'
+import { SharedQueue } from '../base/shared-queue.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import { mapFile } from '../base/native-calls.ts'
@@ -59,6 +60,7 @@ export interface SharedBuffers {
   stalePages: SharedArrayBuffer
   trust: SharedArrayBuffer
   passthrough: SharedArrayBuffer
+  closed: SharedArrayBuffer
 }
 
 /** Numbers of open inodes; what threads do for the kernel is behind them. */
@@ -79,7 +81,8 @@ export function allocateSharedBuffers(openTable?: string): SharedBuffers {
     commits: new SharedArrayBuffer(4),
     stalePages: new SharedArrayBuffer(SLOTS * 4),
     trust: new SharedArrayBuffer(8),
-    passthrough: new SharedArrayBuffer(8),
+    passthrough: new SharedArrayBuffer(12),
+    closed: SharedQueue.allocate(limits.groupCommitQueue),
   }
   const entries = openEntries(buffers)
   for (let at = 1; at <= limits.openInodes; at++) {
@@ -97,6 +100,10 @@ export class SharedState {
   /** Order write transactions on the node's database and on the metadata database. */
   readonly nodeDatabase: SharedMutex
   readonly metadataDatabase: SharedMutex
+  /** Inodes that were closed, for group-commit.ts. */
+  readonly closed: SharedQueue
+  /** The table of open inodes outlives the process. */
+  readonly isLasting: boolean
   /** Memory of request-journal.ts. */
   readonly requestRecords: Float64Array
   readonly #locks: SharedMutex
@@ -117,6 +124,8 @@ export class SharedState {
     this.#chunkGenerations = new Int32Array(buffers.chunkGenerations)
     this.#fileGenerations = new Int32Array(buffers.fileGenerations)
     this.#heads = new Int32Array(buffers.heads)
+    this.isLasting = typeof buffers.entries === 'string'
+    this.closed = new SharedQueue(buffers.closed)
     const table = openEntries(buffers)
     this.#entries = table.subarray(0, ENTRY_NUMBERS)
     this.requestRecords = table.subarray(ENTRY_NUMBERS)
@@ -156,6 +165,15 @@ export class SharedState {
       for (const slot of slots) this.#locks.unlock(slot)
     }
     for (const ino of busy) this.withInode(ino, () => section(new Set([ino])))
+  }
+
+  /** For who holds several at once, and so must not wait for any. False: somebody has it. */
+  tryLock(ino: number): boolean {
+    return this.#locks.tryLock(ino % SLOTS)
+  }
+
+  unlock(ino: number): void {
+    this.#locks.unlock(ino % SLOTS)
   }
 
   chunkGeneration(ino: number): number {
@@ -213,6 +231,14 @@ export class SharedState {
   }
   set passthrough(value: boolean) {
     Atomics.store(this.#passthrough, 0, value ? 1 : 0)
+  }
+
+  /** Grows when a directory may ask for another durability than before: see DurabilityGate. */
+  get policies(): number {
+    return Atomics.load(this.#passthrough, 2)
+  }
+  countPolicy(): void {
+    Atomics.add(this.#passthrough, 2, 1)
   }
 
   /** Grows when descriptors that are void should be closed, and not only when they are used. */

@@ -149,8 +149,9 @@ export class NodeOperations implements NodeStatus {
 
   async receipt(path: string): Promise<Record<string, unknown>> {
     const { ino } = await this.#files.inode(path)
-    const { engine, cache } = this.#node.thread
+    const { engine, cache, committer } = this.#node.thread
     const { cloudName, durability } = this.#node.threadSettings
+    committer.commitClosed(ino)
     const receipt = receiptOf({ engine, cache, cloudName, durability }, ino)
     const isThere = this.#presence()
     return { path, ...receipt, away: receipt.holders.filter((id) => !isThere(id)) }

@@ -23,6 +23,7 @@ import {
   LINK_VERSION,
   errorToWire,
   fromWire,
+  filesCommitted,
   madeFile,
   toWire,
   type CoordinatorMessage,
@@ -260,7 +261,7 @@ export class Coordinator {
     const [by, operation] = once ? [`mount ${once.mount}`, once.request] : [session.token, id]
     const asker = { peer: session.peer.id, session: by, operation }
     const check = (): void => {
-      if (name === 'commitContent') this.#leases.requireNoOther(args[0] as number, session)
+      for (const ino of filesCommitted(name, args)) this.#leases.requireNoOther(ino, session)
     }
     const done = await store.perform(asker, name, args as OperationArgs<typeof name>, check)
     const made = madeFile(name, done.value)

@@ -9,6 +9,7 @@ import type { LockNeed } from '../volume/lock-service.ts'
 import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import type { Change } from '../metadata/change.ts'
 import { S_IFMT, S_IFREG, type InodeRow } from '../metadata/inode-rules.ts'
+import type { OperationArgs } from '../metadata/operations.ts'
 import type { HeldLock } from '../base/file-lock.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
 
@@ -82,6 +83,13 @@ export type CoordinatorMessage =
 export interface WireError {
   code: string
   message: string
+}
+
+/** Files whose content an operation replaces: who asks for it has to have their leases. */
+export function filesCommitted(name: string, args: readonly unknown[]): number[] {
+  if (name === 'commitContent') return [args[0] as number]
+  if (name !== 'commitContents') return []
+  return (args as OperationArgs<'commitContents'>)[0].map(({ ino }) => ino)
 }
 
 /** The regular file that an operation has made: who asked for it has its lease. */

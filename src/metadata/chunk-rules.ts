@@ -118,11 +118,25 @@ export function* commitContent(
     yield* letGoOne(ino, index, id, chunkSize)
     yield* upsertChunk(ino, index, id, length, length, holders)
   }
-  const { mtime, ctime } = commit
-  const { size, blocks } = commit
+  const { mtime, size, blocks } = commit
+  const ctime = laterOf(commit.ctime, { sec: before.ctimeSec, nsec: before.ctimeNsec })
   yield* updateSize(size, blocks, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, ino)
   if (commit.chunks.length === 0) yield* settlePast(ino)
   return { version: before.version + 1 }
+}
+
+/** Many files' contents at once: all are published, or none. */
+export function* commitContents(
+  commits: readonly { ino: number; commit: ContentCommit }[],
+  chunkSize: number,
+): Rule<void> {
+  for (const { ino, commit } of commits) yield* commitContent(ino, commit, chunkSize)
+}
+
+/** Who changed attributes between a write and its commit was the last to change the inode. */
+function laterOf(one: Timestamp, other: Timestamp): Timestamp {
+  if (one.sec !== other.sec) return one.sec > other.sec ? one : other
+  return one.nsec >= other.nsec ? one : other
 }
 
 /** Drops references at and beyond `size`; the one that `size` falls into keeps its head. */

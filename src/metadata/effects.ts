@@ -64,6 +64,10 @@ const table: { [K in OperationName]: EffectOf<K> } = {
   changeInode: attributesOf,
   claimSetting: nothing,
   commitContent: ([ino]) => ({ attributes: [ino], contents: [ino] }),
+  commitContents: ([commits]) => {
+    const inodes = commits.map(({ ino }) => ino)
+    return { attributes: inodes, contents: inodes }
+  },
   create: ([parent, name]) => ({ attributes: [parent], entries: [[parent, name]] }),
   createNameless: nothing,
   createRoot: nothing,

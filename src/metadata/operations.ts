@@ -5,6 +5,7 @@
  */
 import {
   commitContent,
+  commitContents,
   discard,
   emptyTrash,
   markAllDurable,
@@ -23,6 +24,7 @@ const operations = {
   changeInode,
   claimSetting,
   commitContent,
+  commitContents,
   create,
   createNameless,
   createRoot,

@@ -7,6 +7,7 @@ import { Blocked } from '../base/blocked.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { Need } from '../cache/need.ts'
 import type { NodeCache } from '../cache/node-cache.ts'
+import { limits } from '../limits.ts'
 import { copiesOf, durabilityOf, parseDurability, type Durability } from '../metadata/durability.ts'
 import { S_IFDIR, S_IFMT, getInode } from '../metadata/inode-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
@@ -20,6 +21,9 @@ export interface DurabilityGateParts {
 
 export class DurabilityGate {
   readonly #parts: DurabilityGateParts
+  /** Directories that were asked for, as long as no policy changed. */
+  readonly #local = new Map<number, boolean>()
+  #policies = 0
 
   constructor(parts: DurabilityGateParts) {
     this.#parts = parts
@@ -28,6 +32,18 @@ export class DurabilityGate {
   /** What holds for an inode. */
   of(ino: number): Durability {
     return this.#parts.engine.read(durabilityOf(ino))?.durability ?? this.#parts.durability
+  }
+
+  /** Whether this node's disk is enough for the files that are made in a directory. */
+  isLocalIn(directory: number): boolean {
+    const { policies } = this.#parts.cache.shared
+    if (policies !== this.#policies || this.#local.size >= limits.rememberedInodes) {
+      this.#local.clear()
+      this.#policies = policies
+    }
+    const known = this.#local.get(directory) ?? this.of(directory) === 'local'
+    this.#local.set(directory, known)
+    return known
   }
 
   /** Throws `Blocked` until what was committed of an inode is where it has to be. */

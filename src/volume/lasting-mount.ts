@@ -5,7 +5,7 @@
  */
 import type { HeldLock } from '../base/file-lock.ts'
 import { KernelBackings } from '../cache/kernel-backings.ts'
-import { OpenTable } from '../cache/open-table.ts'
+import { OpenTable, type WrittenInode } from '../cache/open-table.ts'
 import { allocateSharedBuffers, SharedState, type SharedBuffers } from '../cache/shared-state.ts'
 import { ANSWERED_SCHEMA, forgetAnswers, keepAnswers } from '../metadata/answered-rules.ts'
 import { findInode } from '../metadata/inode-rules.ts'
@@ -42,7 +42,7 @@ export class LastingMount {
     this.#directory = directory
     this.#isResumed = mount?.isResumed === true
     this.#connection = mount?.connection
-    this.#table = mount && new OpenTable(directory, { resumed: this.#isResumed })
+    this.#table = mount && new OpenTable(directory)
     this.buffers = allocateSharedBuffers(this.#table?.path)
     this.shared = new SharedState(this.buffers)
   }
@@ -53,6 +53,7 @@ export class LastingMount {
     if (!this.#isResumed) engine.transact(forgetLocks())
     const files = new BackingFiles(this.#directory, { generationOf: () => 0, epoch: () => 0 })
     const backings = new KernelBackings(this.#connection)
+    if (!this.#isResumed) return { nameless: [], locks: [] }
     const nameless = this.#table?.restore(this.shared, {
       isNameless: (ino) => {
         const row = engine.read(findInode(ino))
@@ -62,6 +63,16 @@ export class LastingMount {
       closeBacking: (id) => backings.close(id),
     })
     return { nameless: nameless ?? [], locks: engine.read(notedLocks()) }
+  }
+
+  /** What the process before had written, and not committed. */
+  written(): Map<number, WrittenInode> {
+    return this.#table?.written() ?? new Map<number, WrittenInode>()
+  }
+
+  /** All that it left was taken over. */
+  settled(): void {
+    this.#table?.settled()
   }
 
   /** Where the locks of a holder are noted for the next process; undefined: there is none. */

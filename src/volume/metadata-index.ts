@@ -55,6 +55,11 @@ export class MetadataIndex implements ChunkIndex {
     this.#engine.write('commitContent', ino, content, this.#chunkSize)
   }
 
+  commitAll(commits: readonly { ino: number; content: Content }[]): void {
+    const all = commits.map(({ ino, content }) => ({ ino, commit: content }))
+    if (all.length > 0) this.#engine.write('commitContents', all, this.#chunkSize)
+  }
+
   nextChunkId(): number {
     return this.#ids.next('chunk')
   }

@@ -20,6 +20,9 @@ import {
 import type { Rule } from '../metadata/statement.ts'
 import type { NumberSource } from './number-source.ts'
 
+const RENAME_NOREPLACE = 1
+const RENAME_EXCHANGE = 2
+
 export interface NamesParts {
   engine: MetadataEngine
   cache: NodeCache
@@ -90,6 +93,13 @@ export class Names {
     }
   }
 
+  /** As renameat2(2). */
+  move(from: Place, to: Place, flags: number): void {
+    if (flags === RENAME_EXCHANGE) this.#parts.engine.write('exchange', from, to, now())
+    else if (flags === 0 || flags === RENAME_NOREPLACE) this.rename(from, to, flags !== 0)
+    else throw new FsError('EINVAL', `rename flags ${flags} are unknown`)
+  }
+
   rename(from: Place, to: Place, noReplace: boolean): void {
     const { engine } = this.#parts
     if (engine.hasAnswered()) return
@@ -158,12 +168,13 @@ export class Names {
     const { cache, committer } = this.#parts
     return cache.shared.withInode(ino, () => {
       const open = cache.shared.findOpen(ino)
-      const done = change(open === undefined)
+      const done = change(open === undefined || (open.opens === 0 && !open.mapped))
       if (done === undefined) return undefined
       const [removed, result] = done
       if (removed?.nlink === 0) {
         if (removed.purged) {
           committer.forgetLocked(ino)
+          cache.shared.removeOpen(ino)
         } else if (open) open.unlinked = true
       }
       return result

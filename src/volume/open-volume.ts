@@ -124,7 +124,11 @@ export async function openVolume(
   }
   const thread = openVolumeThread(settings, () => undefined)
   const recovery = new Recovery(thread.cache, thread.committer, logger)
-  recovery.run((ino, base) => replica?.baseOf(ino, base) ?? base, { resumed: mount?.isResumed })
+  recovery.run((ino, base) => replica?.baseOf(ino, base) ?? base, {
+    resumed: mount?.isResumed,
+    written: lasting.written(),
+  })
+  lasting.settled()
   if (!link) purgeOrphans(thread)
   return { lock, identity, settings, thread, recovery, link, replica, locks }
 }

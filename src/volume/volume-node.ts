@@ -17,6 +17,7 @@ import { HeldChunks } from '../cache/held-chunks.ts'
 import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import { Evictor } from '../cache/evictor.ts'
 import { Fetcher } from '../cache/fetcher.ts'
+import { GroupCommit } from '../cache/group-commit.ts'
 import type { Need } from '../cache/need.ts'
 import { databasePath } from '../cache/node-cache.ts'
 import { Pressure } from '../cache/pressure.ts'
@@ -77,6 +78,7 @@ export class VolumeNode {
   readonly #remote: RemoteCommits | undefined
   readonly #holders: HolderWatch | undefined
   readonly #mapped: MappedFiles
+  readonly #groups: GroupCommit | undefined
   #wakeThreads = (): Promise<void> => Promise.resolve()
   readonly #logger: Logger
   readonly #readahead: Readahead
@@ -144,6 +146,8 @@ export class VolumeNode {
       this.#keepHouse()
     }, limits.housekeepingMs)
     if (replica) this.#joinCoordinator(replica)
+    this.#groups = link ? undefined : new GroupCommit(cache, committer, logger)
+    this.#groups?.start()
     this.uploader.start()
     this.#holders?.start()
   }
@@ -191,6 +195,7 @@ export class VolumeNode {
   /** Uploads what is left, up to a bound; the rest stays in the journal. */
   async drain(signal: AbortSignal): Promise<void> {
     const { database, shared } = this.thread.cache
+    await this.#groups?.stop()
     await this.#mapped.cutOff(signal).catch(this.#report)
     for (const ino of shared.dirtyInodes()) {
       if (this.#remote) await this.#remote.commit(ino, true, { signal }).catch(this.#report)
@@ -237,6 +242,7 @@ export class VolumeNode {
   async close(): Promise<void> {
     clearInterval(this.#housekeeping)
     this.#stop.abort()
+    await this.#groups?.stop()
     await this.#holders?.stop()
     await this.uploader.stop()
     await this.trash.settled()

@@ -47,8 +47,6 @@ import type { VolumeLocks } from './volume-locks.ts'
 import { statisticsOf } from './volume-statistics.ts'
 import { isReceipt, refuseAcl, refuseReserved } from './xattr-names.ts'
 
-const RENAME_NOREPLACE = 1
-const RENAME_EXCHANGE = 2
 const NO_NAME = new Uint8Array(0)
 const NUL = Buffer.alloc(1)
 
@@ -172,15 +170,9 @@ export class Volume implements InodeFileSystem {
     newName: Uint8Array,
     flags: number,
   ): void {
-    const from = { parent, name }
-    const to = { parent: newParent, name: newName }
-    if (flags === RENAME_EXCHANGE) {
-      this.#parts.engine.write('exchange', from, to, now())
-    } else if (flags === 0 || flags === RENAME_NOREPLACE) {
-      this.#names.rename(from, to, flags === RENAME_NOREPLACE)
-    } else {
-      throw new FsError('EINVAL', `rename flags ${flags} are unknown`)
-    }
+    this.#names.move({ parent, name }, { parent: newParent, name: newName }, flags)
+    // A directory inherits from another one now.
+    if (parent !== newParent) this.#parts.cache.shared.countPolicy()
   }
 
   open(_caller: Caller, ino: number, flags: number, killSetId: boolean): Opened {
@@ -190,7 +182,8 @@ export class Volume implements InodeFileSystem {
     if (truncates && killSetId) this.#dropSetId(ino)
     const handle = handleOf(flags, committer.open(ino, { by: 'kernel' }))
     // Who only reads has nothing to say at the end but which locks it gives back.
-    const noFlush = handle === 0 && !this.#parts.locks.areShared
+    const saysNothing = handle === 0 || this.#isLeft(flags, () => this.#durability.of(ino))
+    const noFlush = saysNothing && !this.#parts.locks.areShared
     try {
       if (truncates) writer.truncate(ino, 0)
       const backing = passthrough.join(ino, flags)
@@ -213,7 +206,18 @@ export class Volume implements InodeFileSystem {
   ): { attributes: Attributes; opened: Opened } {
     const attributes = this.#names.create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null)
     const handle = handleOf(flags, this.#parts.committer.open(attributes.ino, { by: 'kernel' }))
-    return { attributes, opened: { handle, keepCache: true, directIo: this.#isUncached(flags) } }
+    const noFlush = this.#isLeft(flags, () => this.#durability.isLocalIn(parent) && 'local')
+    const directIo = this.#isUncached(flags)
+    return { attributes, opened: { handle, keepCache: true, directIo, noFlush } }
+  }
+
+  /**
+   * Whether a descriptor may be closed without a word: it cannot be mapped, and nobody waits for
+   * its commit, which its release brings about. That is asked for when it is opened.
+   */
+  #isLeft(flags: number, durability: () => Durability | false): boolean {
+    if ((flags & O_ACCMODE) !== O_WRONLY || this.#parts.engine.isReplica) return false
+    return durability() === 'local'
   }
 
   /**
@@ -259,7 +263,12 @@ export class Volume implements InodeFileSystem {
   flush(_caller: Caller, ino: number, handle: number): void {
     this.#requireKept(ino, handle)
     this.#parts.passthrough.absorb(ino)
-    this.#parts.committer.commit(ino, true)
+    const { committer, engine } = this.#parts
+    if (!engine.isReplica && this.#durability.of(ino) === 'local') {
+      committer.commitSoon(ino)
+      return
+    }
+    committer.commit(ino, true)
     this.#durability.require(ino)
   }
 
@@ -331,13 +340,19 @@ export class Volume implements InodeFileSystem {
     const isPolicy = Buffer.compare(name, DURABILITY_XATTR) === 0
     const kept = isPolicy ? this.#durability.check(ino, value) : value
     this.#parts.engine.write('setXattr', ino, name, kept, flags, now())
+    if (isPolicy) this.#parts.cache.shared.countPolicy()
   }
 
   getxattr(_caller: Caller, ino: number, name: Uint8Array): Uint8Array {
-    if (isReceipt(name)) return receiptXattr(receiptOf(this.#parts, ino))
+    if (isReceipt(name)) return this.#receipt(ino)
     refuseAcl(name)
     this.#parts.engine.requireCurrent()
     return this.#read(getXattr(ino, name))
+  }
+
+  #receipt(ino: number): Uint8Array {
+    this.#parts.committer.commitClosed(ino)
+    return receiptXattr(receiptOf(this.#parts, ino))
   }
 
   listxattr(_caller: Caller, ino: number): Uint8Array {
@@ -348,6 +363,7 @@ export class Volume implements InodeFileSystem {
   removexattr(_caller: Caller, ino: number, name: Uint8Array): void {
     refuseReserved(name)
     this.#parts.engine.write('removeXattr', ino, name, now())
+    if (Buffer.compare(name, DURABILITY_XATTR) === 0) this.#parts.cache.shared.countPolicy()
   }
 
   getLock(_caller: Caller, ino: number, owner: string, lock: FileLock): FileLock | undefined {

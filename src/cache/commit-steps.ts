@@ -1,0 +1,166 @@
+/**
+ * The steps of a commit, which one inode goes through alone (file-committer.ts) or many together
+ * (group-commit.ts): planned, put into the upload journal, taken over from there, and finished when
+ * the metadata has it, or undone when it refused. Journal before metadata: a crash in between is
+ * made good by recovery.
+ *
+ * Invariant: every step runs under the inode's lock, and nobody lets go of it between `plan` and
+ * `take`.
+ */
+import { setAside } from './aside-files.ts'
+import type { Content } from './chunk-index.ts'
+import { DIRTY, JOURNALED, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
+import type { NodeCache } from './node-cache.ts'
+import type { OpenInode } from './open-inode.ts'
+import { dropSuperseded, settleSuperseded } from './superseded-uploads.ts'
+
+type Chunks = readonly { index: number; id: number; length: number }[]
+
+/** What is to be committed of an inode. */
+export interface PlannedCommit {
+  ino: number
+  open: OpenInode
+  /** Chunks that are dirty. */
+  rows: readonly LocalChunk[]
+  /** What becomes of them. */
+  chunks: Chunks
+  /** 512-byte blocks. */
+  blocks: number
+}
+
+/** A commit that is in the journal, on its way to the metadata. */
+export interface PreparedCommit {
+  content: Content
+  /** Chunks that were dirty. */
+  rows: readonly LocalChunk[]
+}
+
+export class CommitSteps {
+  readonly #cache: NodeCache
+
+  constructor(cache: NodeCache) {
+    this.#cache = cache
+  }
+
+  plan(ino: number, open: OpenInode): PlannedCommit {
+    const { index } = this.#cache
+    const rows = this.#dirtyRows(ino, open)
+    const chunks = rows
+      .map((row) => ({ index: row.index, length: this.#cache.extent(row.index, open.size) }))
+      .filter(({ length }) => length > 0)
+      .map((chunk) => ({ ...chunk, id: index.nextChunkId() }))
+    return { ino, open, rows, chunks, blocks: this.#blocks(ino, open) }
+  }
+
+  #dirtyRows(ino: number, open: OpenInode): LocalChunk[] {
+    if (!open.dirty) return []
+    if (!open.fresh) return this.#cache.database.dirtyChunks(ino)
+    return [{ index: 0, state: DIRTY, id: 0, length: 0, accessed: 0 }]
+  }
+
+  /** Puts it into the journal; inside a transaction. */
+  journal({ ino, open, rows, chunks }: PlannedCommit): void {
+    if (!open.dirty) return
+    const { database, settings } = this.#cache
+    const committedMs = Date.now()
+    if (!open.fresh) this.#supersede(ino, open, rows)
+    for (const { index, id, length } of chunks) {
+      const sourceOffset = index * settings.chunkSize
+      database.addUpload({ ino, index, id, length, committedMs, sourceOffset })
+      database.putChunk(ino, { index, state: PENDING, id, length, accessed: committedMs })
+    }
+    database.putUncommitted({
+      ino,
+      floor: open.voidFrom,
+      size: open.size,
+      stage: JOURNALED,
+      mtimeSec: open.mtime.sec,
+      mtimeNsec: open.mtime.nsec,
+      base: open.base,
+    })
+  }
+
+  #supersede(ino: number, open: OpenInode, rows: readonly LocalChunk[]): void {
+    const { database, settings } = this.#cache
+    const voidFrom = Math.ceil(Math.min(open.floor, open.size) / settings.chunkSize)
+    const overwritten = rows.flatMap((row) => database.upload(ino, row.index) ?? [])
+    for (const upload of [...overwritten, ...database.uploadsOf(ino, voidFrom)]) {
+      database.supersedeUpload(upload.seq)
+    }
+  }
+
+  /** What is written from here on is of the next commit. */
+  take({ ino, open, rows, chunks: fresh, blocks }: PlannedCommit): PreparedCommit {
+    const { shared, index } = this.#cache
+    const floor = Math.min(open.voidFrom, open.size)
+    // What was committed stays as it was, whatever is written to the file unseen.
+    if (open.mapped) for (const chunk of fresh) setAside(this.#cache, ino, chunk)
+    const chunks = open.committing ? this.#journaled(ino) : fresh
+    const { size, mtime, ctime } = open
+    const base = index.isRemote ? open.base : undefined
+    if (open.dirty) this.#account(open, rows, fresh)
+    open.commitFloor = floor
+    open.dirty = false
+    open.fresh = false
+    open.committing = true
+    open.growth = 0
+    shared.bumpChunks(ino)
+    return { content: { size, floor, blocks, mtime, ctime, chunks, base }, rows }
+  }
+
+  /** Chunks that the journal has and the metadata does not. */
+  #journaled(ino: number): Content['chunks'] {
+    const { database, index } = this.#cache
+    const uploads = database.uploadsOf(ino, 0)
+    return uploads.filter((upload) => index.find(ino, upload.index)?.id !== upload.id)
+  }
+
+  /** What was counted while writing was an estimate; the chunks' lengths are exact. */
+  #account(open: OpenInode, rows: readonly LocalChunk[], chunks: Chunks): void {
+    const counted = rows.reduce((sum, row) => sum + row.length, open.growth)
+    const exact = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    this.#cache.shared.add('usedBytes', exact - counted)
+    this.#cache.shared.add('unsyncedBytes', exact - counted)
+  }
+
+  /** 512-byte blocks: exact where all of the file is here, else at least what is. */
+  #blocks(ino: number, open: OpenInode): number {
+    const { database, index, files } = this.#cache
+    const here = files.stat(ino)?.blocks ?? 0
+    if (open.voidFrom === 0 || database.countChunks(ino) >= index.count(ino)) return here
+    return Math.max(here, Math.min(index.file(ino).blocks, Math.ceil(open.size / 4096) * 8))
+  }
+
+  /** The metadata has it. */
+  finish(ino: number, open: OpenInode, { content }: PreparedCommit): void {
+    const { database, shared } = this.#cache
+    open.committing = false
+    if (content.chunks.length === 0 && !open.dirty) {
+      database.transaction(() => database.deleteUncommitted(ino))
+    }
+    dropSuperseded(this.#cache, ino)
+    shared.bumpChunks(ino)
+    shared.announceCommit()
+  }
+
+  /** The metadata refused: the chunks are dirty still, and the next commit takes them again. */
+  undo(ino: number, open: OpenInode, { rows, content }: PreparedCommit): void {
+    const { database, shared } = this.#cache
+    const { size, floor } = content
+    database.transaction(() => {
+      for (const row of rows) {
+        const upload = database.upload(ino, row.index)
+        if (upload) database.deleteUpload(upload.seq)
+        const length = this.#cache.extent(row.index, size)
+        if (length > 0) database.putChunk(ino, { ...row, state: DIRTY, id: 0, length })
+      }
+      const { base } = open
+      database.putUncommitted({ ino, floor, size, stage: WRITTEN, mtimeSec: 0, mtimeNsec: 0, base })
+    })
+    open.committing = false
+    open.dirty = true
+    open.floor = floor
+    settleSuperseded(this.#cache, ino)
+    shared.bumpChunks(ino)
+  }
+}

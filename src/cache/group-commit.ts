@@ -1,0 +1,127 @@
+/**
+ * Commits that nobody waits for, many in one transaction. Who closes a small file on a node of its
+ * own is answered at once: the bytes are in the backing file, the table of open inodes says which
+ * (open-table.ts), and both survive the process. What is left, the journal and the metadata, is
+ * done here a moment later for all that were closed meanwhile. Main thread.
+ *
+ * Locks: those of a group are held together, but never waited for; an inode that is busy comes with
+ * the next group. So nobody who waits for a database can hold what this waits for.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { describe } from '../base/fs-error.ts'
+import type { Logger } from '../base/logger.ts'
+import { limits } from '../limits.ts'
+import { CommitSteps, type PlannedCommit } from './commit-steps.ts'
+import type { FileCommitter } from './file-committer.ts'
+import type { NodeCache } from './node-cache.ts'
+
+export class GroupCommit {
+  readonly #cache: NodeCache
+  readonly #committer: FileCommitter
+  readonly #steps: CommitSteps
+  readonly #logger: Logger
+  readonly #stop = new AbortController()
+  /** Were busy, or failed. */
+  readonly #left = new Set<number>()
+  #running: Promise<void> | undefined
+
+  constructor(cache: NodeCache, committer: FileCommitter, logger: Logger) {
+    this.#cache = cache
+    this.#committer = committer
+    this.#steps = new CommitSteps(cache)
+    this.#logger = logger
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  /** What is left then is `dirty` still. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    this.#cache.shared.closed.wake()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { closed } = this.#cache.shared
+    const { signal } = this.#stop
+    while (!this.#isStopping()) {
+      await closed.filled(limits.housekeepingMs)
+      // A group forms meanwhile.
+      await delay(limits.groupCommitMs, undefined, { signal }).catch(() => undefined)
+      for (let group = this.#next(); group.length > 0;) {
+        this.#commit(group)
+        // Others have their turn.
+        await new Promise(setImmediate)
+        group = this.#isStopping() ? [] : closed.take(limits.groupCommitFiles)
+      }
+    }
+  }
+
+  #isStopping(): boolean {
+    return this.#stop.signal.aborted
+  }
+
+  #next(): number[] {
+    const left = [...this.#left].slice(0, limits.groupCommitFiles)
+    for (const ino of left) this.#left.delete(ino)
+    return left.length > 0 ? left : this.#cache.shared.closed.take(limits.groupCommitFiles)
+  }
+
+  /** Never throws. */
+  #commit(inodes: readonly number[]): void {
+    const { shared } = this.#cache
+    const locked: number[] = []
+    const failed: number[] = []
+    try {
+      for (const ino of inodes) {
+        if (shared.tryLock(ino)) locked.push(ino)
+        else this.#left.add(ino)
+      }
+      this.#commitLocked(locked)
+    } catch {
+      // Of one that fails the others must not suffer, and it is to be told by itself.
+      failed.push(...locked)
+    } finally {
+      for (const ino of locked) shared.unlock(ino)
+    }
+    for (const ino of failed) this.#commitAlone(ino)
+  }
+
+  #commitLocked(inodes: readonly number[]): void {
+    const { database, index, shared } = this.#cache
+    const planned = inodes.flatMap((ino) => this.#plan(ino))
+    database.transaction(() => {
+      for (const commit of planned) this.#steps.journal(commit)
+    })
+    const prepared = planned.map((commit) => ({ ...commit, ...this.#steps.take(commit) }))
+    try {
+      index.commitAll(prepared)
+    } catch (error) {
+      for (const commit of prepared) this.#steps.undo(commit.ino, commit.open, commit)
+      throw error
+    }
+    for (const commit of prepared) {
+      const { ino, open } = commit
+      this.#steps.finish(ino, open, commit)
+      if (open.opens === 0) shared.removeOpen(ino)
+    }
+  }
+
+  #plan(ino: number): PlannedCommit[] {
+    const open = this.#cache.shared.findOpen(ino)
+    if (open === undefined) return []
+    open.queued = false
+    return open.dirty && !open.unlinked ? [this.#steps.plan(ino, open)] : []
+  }
+
+  #commitAlone(ino: number): void {
+    try {
+      this.#committer.commit(ino)
+    } catch (error) {
+      this.#logger.error(`inode ${ino} is not committed yet, tried again: ${describe(error)}`)
+      this.#left.add(ino)
+    }
+  }
+}
