@@ -8,8 +8,8 @@
 import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
-import { removeAsides } from './aside-files.ts'
 import { CommitSteps, type PreparedCommit } from './commit-steps.ts'
+import { forgetFiles } from './forgotten-files.ts'
 import type { Need } from './need.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './open-inode.ts'
@@ -247,29 +247,23 @@ export class FileCommitter {
 
   /** The inode is gone: so are its bytes here, and its uploads. Under the lock. */
   forgetLocked(ino: number): void {
-    const { database, files, shared } = this.#cache
-    const open = shared.findOpen(ino)
+    const open = this.#cache.shared.findOpen(ino)
     if (open) {
       this.#forgetWritten(open)
       open.mapped = false
     }
-    const held = database.sumFrom(ino, 0)
-    const [uploads, superseded] = [database.uploadsOf(ino, 0), database.supersededOf(ino)]
-    const sources = [...uploads, ...superseded].flatMap((upload) => upload.source ?? [])
-    if (held.chunks > 0 || sources.length + uploads.length > 0 || database.uncommitted(ino)) {
-      database.transaction(() => {
-        database.deleteChunksFrom(ino, 0)
-        for (const { seq } of uploads) database.deleteUpload(seq)
-        for (const { seq } of superseded) database.deleteSuperseded(seq)
-        database.deleteUncommitted(ino)
-      })
-    }
-    shared.add('usedBytes', -held.used)
-    shared.add('unsyncedBytes', -held.unsynced)
-    shared.bumpChunks(ino)
-    shared.bumpFile(ino)
-    files.remove(ino)
-    removeAsides(database, files, sources)
+    forgetFiles(this.#cache, [ino])
+  }
+
+  /** As `forgetLocked`, of an inode that had so many bytes; few can wait for group-commit.ts. */
+  forgetSoon(ino: number, size: number): void {
+    const { shared, index, settings } = this.#cache
+    const isSmall = size < settings.passedFromBytes
+    // What is written and not committed is known to its entry alone.
+    const mayWait = isSmall && !index.isRemote && shared.findOpen(ino) === undefined
+    if (mayWait && shared.closed.put(ino)) return
+    this.forgetLocked(ino)
+    shared.removeOpen(ino)
   }
 
   /** fsync: committed, and safe from the loss of power on this node. */

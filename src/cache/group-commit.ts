@@ -2,7 +2,8 @@
  * Commits that nobody waits for, many in one transaction. Who closes a small file on a node of its
  * own is answered at once: the bytes are in the backing file, the table of open inodes says which
  * (open-table.ts), and both survive the process. What is left, the journal and the metadata, is
- * done here a moment later for all that were closed meanwhile. Main thread.
+ * done here a moment later for all that were closed meanwhile; and so is what is left of files that
+ * were removed. Main thread.
  *
  * Locks: those of a group are held together, but never waited for; an inode that is busy comes with
  * the next group. So nobody who waits for a database can hold what this waits for.
@@ -13,6 +14,7 @@ import type { Logger } from '../base/logger.ts'
 import { limits } from '../limits.ts'
 import { CommitSteps, type PlannedCommit } from './commit-steps.ts'
 import type { FileCommitter } from './file-committer.ts'
+import { forgetFiles } from './forgotten-files.ts'
 import type { NodeCache } from './node-cache.ts'
 
 export class GroupCommit {
@@ -36,11 +38,12 @@ export class GroupCommit {
     this.#running = this.#run()
   }
 
-  /** What is left then is `dirty` still. */
+  /** What is left then, because it failed, is `dirty` still. */
   async stop(): Promise<void> {
     this.#stop.abort()
     this.#cache.shared.closed.wake()
     await this.#running
+    this.hurry()
   }
 
   async #run(): Promise<void> {
@@ -63,13 +66,22 @@ export class GroupCommit {
     return this.#stop.signal.aborted
   }
 
+  /** All that waits, now: somebody needs the room. */
+  hurry(): void {
+    const { closed } = this.#cache.shared
+    for (let group = this.#next(); group.length > 0;) {
+      this.#commit(group)
+      group = closed.take(limits.groupCommitFiles)
+    }
+  }
+
   #next(): number[] {
     const left = [...this.#left].slice(0, limits.groupCommitFiles)
     for (const ino of left) this.#left.delete(ino)
     return left.length > 0 ? left : this.#cache.shared.closed.take(limits.groupCommitFiles)
   }
 
-  /** Never throws. */
+  /** Never throws. Inodes that are neither dirty nor gone were taken care of meanwhile. */
   #commit(inodes: readonly number[]): void {
     const { shared } = this.#cache
     const locked: number[] = []
@@ -92,6 +104,8 @@ export class GroupCommit {
   #commitLocked(inodes: readonly number[]): void {
     const { database, index, shared } = this.#cache
     const planned = inodes.flatMap((ino) => this.#plan(ino))
+    const isGone = (ino: number): boolean => !shared.findOpen(ino) && !index.exists(ino)
+    forgetFiles(this.#cache, inodes.filter(isGone))
     database.transaction(() => {
       for (const commit of planned) this.#steps.journal(commit)
     })
@@ -117,10 +131,15 @@ export class GroupCommit {
   }
 
   #commitAlone(ino: number): void {
+    const { shared, index } = this.#cache
     try {
       this.#committer.commit(ino)
+      if (index.exists(ino)) return
+      shared.withInode(ino, () => {
+        this.#committer.forgetLocked(ino)
+      })
     } catch (error) {
-      this.#logger.error(`inode ${ino} is not committed yet, tried again: ${describe(error)}`)
+      this.#logger.error(`inode ${ino} is not done with yet, tried again: ${describe(error)}`)
       this.#left.add(ino)
     }
   }

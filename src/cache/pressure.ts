@@ -11,6 +11,7 @@ import type { Evictor } from './evictor.ts'
 import type { Fetcher } from './fetcher.ts'
 import { rangeKey } from './file-reader.ts'
 import type { FileCommitter } from './file-committer.ts'
+import type { GroupCommit } from './group-commit.ts'
 import type { Need } from './need.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { Progress } from './progress.ts'
@@ -27,6 +28,8 @@ export interface PressureParts {
   progress: Progress
   /** Undefined where the metadata is here. */
   remote: RemoteMetadata | undefined
+  /** Undefined where it is elsewhere. */
+  groups: GroupCommit | undefined
 }
 
 interface RemoteOptions {
@@ -208,7 +211,8 @@ export class Pressure {
   }
 
   #commitEarly(): void {
-    const { cache, committer, remote } = this.#parts
+    const { cache, committer, remote, groups } = this.#parts
+    groups?.hurry()
     for (const ino of cache.shared.dirtyInodes()) {
       if (!remote) committer.commit(ino)
       else if (!this.#early.has(ino)) this.#commitElsewhere(remote, ino)

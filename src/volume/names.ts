@@ -173,8 +173,7 @@ export class Names {
       const [removed, result] = done
       if (removed?.nlink === 0) {
         if (removed.purged) {
-          committer.forgetLocked(ino)
-          cache.shared.removeOpen(ino)
+          committer.forgetSoon(ino, removed.size)
         } else if (open) open.unlinked = true
       }
       return result

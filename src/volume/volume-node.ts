@@ -124,6 +124,7 @@ export class VolumeNode {
     const marks = marksOf(engine, link)
     this.#holders = this.#watchHolders(marks)
     this.uploader = new Uploader({ cache, cloud, marks, progress: this.progress, logger })
+    this.#groups = link ? undefined : new GroupCommit(cache, committer, logger)
     this.pressure = new Pressure({
       cache,
       committer,
@@ -133,6 +134,7 @@ export class VolumeNode {
       uploader: this.uploader,
       progress: this.progress,
       remote: this.#remote,
+      groups: this.#groups,
     })
     this.#mapped = new MappedFiles({
       mapped: thread.mapped,
@@ -146,7 +148,6 @@ export class VolumeNode {
       this.#keepHouse()
     }, limits.housekeepingMs)
     if (replica) this.#joinCoordinator(replica)
-    this.#groups = link ? undefined : new GroupCommit(cache, committer, logger)
     this.#groups?.start()
     this.uploader.start()
     this.#holders?.start()

@@ -1,7 +1,7 @@
 /**
- * Small files whose commit is left for later when they are closed: nobody can tell. Their bytes and
- * times survive a kill -9 at that moment, of the daemon and of the whole node; a directory that asks
- * for more than this disk gets it before close returns; removed and replaced files leave nothing.
+ * Small files whose commit is left for later when they are closed: nobody can tell. Bytes and times
+ * survive a kill -9 at that moment, of the daemon and of the whole node; a directory that asks for
+ * more than this disk gets it before close returns; removed and replaced files leave nothing.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
