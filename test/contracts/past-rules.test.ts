@@ -79,7 +79,7 @@ class File {
     const row = waiting[this.#random.below(Math.max(1, waiting.length))]
     if (row === undefined) return
     if (this.#random.below(2) === 0) {
-      await this.#uploadAll(waiting)
+      await this.#uploadSome(waiting)
       return
     }
     this.uploaded.add(row.id)
@@ -88,8 +88,10 @@ class File {
   }
 
   /** At once, together with objects that were replaced, whose nodes are late to say so. */
-  async #uploadAll(waiting: readonly { index: number; id: number }[]): Promise<void> {
-    const marks = waiting.map(({ index, id }) => ({ ino: INO, index, id, crc: 1 }))
+  async #uploadSome(waiting: readonly { index: number; id: number }[]): Promise<void> {
+    const marks = waiting
+      .filter(() => this.#random.below(2) === 0)
+      .map(({ index, id }) => ({ ino: INO, index, id, crc: 1 }))
     const rows = await this.#engine.read(() => listChunks(INO, 0, 1000))
     const replaced = this.#made.filter(({ id }) => !rows.some((row) => row.id === id))
     const late = replaced
