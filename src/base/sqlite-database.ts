@@ -108,8 +108,8 @@ export class SqliteDatabase {
 export function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 10_000 })
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-    PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 0; PRAGMA cache_size = -${limits.databaseCacheKib};
-    PRAGMA temp_store = MEMORY`)
+    PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 0;
+    PRAGMA cache_size = -${limits.databaseCacheKib}; PRAGMA temp_store = MEMORY`)
   return database
 }
 
