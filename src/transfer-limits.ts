@@ -3,13 +3,22 @@
  * where the rest of the system finds them.
  */
 
-const MIB = 1024 * 1024
+const KIB = 1024
+const MIB = 1024 * KIB
 
 export const transferLimits = {
   /** Chunks on their way to the cloud at once: hides the latency of small ones. */
   uploads: 32,
   /** Their bytes in memory: 16 chunks of 4 MiB. */
   uploadBufferBytes: 64 * MIB,
+  /** A chunk of up to so many bytes that is to be uploaded is read without another thread. */
+  readAtOnceBytes: 64 * KIB,
+  /** Uploads that have ended are noted together, so many: writers wait a millisecond for that. */
+  uploadGroup: 64,
+  /** One that has ended waits so long for others, ms, unless somebody waits for uploads. */
+  uploadGroupMs: 20,
+  /** Uploads that have ended and are not noted; beyond, one that ends keeps its place. */
+  uploadsEnded: 512,
   /** A chunk is uploaded so long after its commit, ms, unless awaited: much is short-lived. */
   uploadSettleMs: 1000,
   /** Between two looks at chunks that have not settled, ms. */

@@ -1,7 +1,8 @@
 /**
  * Mutual exclusion between threads: an array of locks in shared memory, taken by compare-and-swap
  * and slept on by futex (Atomics.wait). For short synchronous sections only: never held across an
- * await, and a thread holds one lock of an array at a time. Not re-entrant.
+ * await. Not re-entrant. A thread that holds a lock of an array never waits for another one of it:
+ * it may only try to get more.
  */
 const FREE = 0
 const HELD = 1

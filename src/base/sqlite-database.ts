@@ -101,12 +101,15 @@ export class SqliteDatabase {
   }
 }
 
-/** A database in write-ahead mode; commits survive the process without a sync each. */
+/**
+ * A database in write-ahead mode; commits survive the process without a sync each. A log that begins
+ * anew is cut: to write over what the page cache has no more, the kernel would read it first.
+ */
 export function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 10_000 })
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-    PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -${limits.databaseCacheKib};
-    PRAGMA temp_store = MEMORY`)
+    PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 0;
+    PRAGMA cache_size = -${limits.databaseCacheKib}; PRAGMA temp_store = MEMORY`)
   return database
 }
 

@@ -4,8 +4,9 @@
  * it read from was still the same. A content that is no longer here, or not whole, is undefined;
  * never other bytes. Main thread.
  */
+import { closeSync, openSync, readSync } from 'node:fs'
 import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
-import { CLEAN, PENDING, type Upload } from './node-database.ts'
+import { CLEAN, type Upload } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import { limits } from '../limits.ts'
 
@@ -33,18 +34,19 @@ export class ChunkLoader {
   async loadUpload(upload: Upload): Promise<Buffer | undefined> {
     const { files, database } = this.#cache
     const { seq, ino, index } = upload
-    const current = (): Upload | undefined => database.upload(ino, index)
-    for (let at: Upload | undefined = upload; at?.seq === seq; at = current()) {
+    let at = upload
+    for (let attempt = 0; attempt < limits.optimisticReads; attempt++) {
       const path = at.source === null ? files.path(ino) : files.asidePath(at.source)
-      const data = await readIfThere(() => files.readDetached(path, at.sourceOffset, at.length))
+      const data = await this.#readWritten(path, at.sourceOffset, at.length)
       // Valid only if the source is still the same: a writer moves the chunk aside before it
       // writes.
-      const after = current()
+      const after = database.uploadOfCached(ino, index)
       if (after?.seq !== seq) return undefined
-      if (after.source !== at.source) continue
-      if (at.source !== null) return data
-      const row = database.chunk(ino, index)
-      if (row?.state === PENDING && row.id === at.id) return data
+      const isSame = after.source === at.source && (after.source !== null || after.isCached === 1)
+      if (isSame && data !== undefined) return data
+      at = after
+      // It is being moved: a moment later the row says where.
+      await new Promise(setImmediate)
     }
     return undefined
   }
@@ -54,9 +56,16 @@ export class ChunkLoader {
     const { files, database } = this.#cache
     const found = database.supersededOf(ino).find((upload) => upload.id === id)
     if (found?.source == null) return undefined
-    const { sourceOffset, length } = found
     const path = files.asidePath(found.source)
-    return await readIfThere(() => files.readDetached(path, sourceOffset, length))
+    return await this.#readWritten(path, found.sourceOffset, found.length)
+  }
+
+  /** What was written a moment ago: a little of it is here sooner than another thread answers. */
+  async #readWritten(path: string, offset: number, length: number): Promise<Buffer | undefined> {
+    return await readIfThere(() => {
+      if (length <= limits.readAtOnceBytes) return readAtOnce(path, offset, length)
+      return this.#cache.files.readDetached(path, offset, length)
+    })
   }
 
   async #loadClean({ ino, index, id }: ChunkAddress): Promise<Buffer | 'changed' | undefined> {
@@ -80,11 +89,26 @@ export class ChunkLoader {
 }
 
 /** A source that vanished belongs to what was superseded or evicted: its row tells. */
-async function readIfThere(read: () => Promise<Buffer>): Promise<Buffer | undefined> {
+async function readIfThere(read: () => Buffer | Promise<Buffer>): Promise<Buffer | undefined> {
   try {
     return await read()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
+  }
+}
+
+/** Missing bytes at the end are zeros. */
+function readAtOnce(path: string, offset: number, length: number): Buffer {
+  const data = Buffer.allocUnsafe(length)
+  const fd = openSync(path, 'r')
+  try {
+    let done = 0
+    for (let read = -1; read !== 0 && done < length; done += read) {
+      read = readSync(fd, data, done, length - done, offset + done)
+    }
+    return data.fill(0, done)
+  } finally {
+    closeSync(fd)
   }
 }

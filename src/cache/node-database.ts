@@ -74,6 +74,10 @@ const CHUNK = 'idx AS "index", state, id, length, accessed'
 const UPLOAD = `seq, ino, idx AS "index", id, length, committed_ms AS committedMs, source,
   source_offset AS sourceOffset`
 const UPLOAD_DATA = 'ino, idx, id, length, committed_ms, source, source_offset'
+const IS_CACHED = `EXISTS (SELECT 1 FROM local_chunk AS cached WHERE cached.ino = upload.ino
+  AND cached.idx = upload.idx AND cached.id = upload.id AND state = ${PENDING}) AS isCached`
+const END_COMMIT = `DELETE FROM uncommitted WHERE ino = ?1 AND stage = ${JOURNALED}
+  AND NOT EXISTS (SELECT 1 FROM upload WHERE ino = ?1)`
 const UNCOMMITTED = `ino, floor, size, stage, mtime_sec AS mtimeSec, mtime_nsec AS mtimeNsec, base`
 
 export class NodeDatabase {
@@ -117,12 +121,8 @@ export class NodeDatabase {
 
   /** Chunks at and after an index, in order. */
   chunksFrom(ino: number, index: number, limit: number): LocalChunk[] {
-    return this.#all(
-      `SELECT ${CHUNK} FROM local_chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?`,
-      ino,
-      index,
-      limit,
-    )
+    const sql = `SELECT ${CHUNK} FROM local_chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?`
+    return this.#all(sql, ino, index, limit)
   }
 
   dirtyChunks(ino: number): LocalChunk[] {
@@ -147,6 +147,13 @@ export class NodeDatabase {
     )
   }
 
+  /** The cloud has a committed chunk now; its bytes, 0 where it is not what the cache has. */
+  markClean(ino: number, index: number, id: number): number {
+    const sql = `UPDATE local_chunk SET state = ${CLEAN}
+      WHERE ino = ? AND idx = ? AND id = ? AND state = ${PENDING} RETURNING length`
+    return this.#one<{ length: number }>(sql, ino, index, id)?.length ?? 0
+  }
+
   deleteChunk(ino: number, index: number): void {
     this.#run('DELETE FROM local_chunk WHERE ino = ? AND idx = ?', ino, index)
   }
@@ -165,10 +172,8 @@ export class NodeDatabase {
 
   /** Chunks that may be evicted, least recently used first. */
   leastRecentlyUsed(limit: number): (LocalChunk & { ino: number })[] {
-    return this.#all(
-      `SELECT ino, ${CHUNK} FROM local_chunk WHERE state = ${CLEAN} ORDER BY accessed LIMIT ?`,
-      limit,
-    )
+    const where = `WHERE state = ${CLEAN} ORDER BY accessed LIMIT ?`
+    return this.#all(`SELECT ino, ${CHUNK} FROM local_chunk ${where}`, limit)
   }
 
   /** Inodes with bytes here, after `ino`, a page at a time. */
@@ -198,16 +203,22 @@ export class NodeDatabase {
     return this.#one(`SELECT ${UPLOAD} FROM upload WHERE ino = ? AND idx = ?`, ino, index)
   }
 
+  /** The same, and whether the cache still has the chunk as it was committed. */
+  uploadOfCached(ino: number, index: number): (Upload & { isCached: number }) | undefined {
+    return this.#one(
+      `SELECT ${UPLOAD}, ${IS_CACHED} FROM upload WHERE ino = ? AND idx = ?`,
+      ino,
+      index,
+    )
+  }
+
   uploadsAfter(seq: number, limit: number): Upload[] {
     return this.#all(`SELECT ${UPLOAD} FROM upload WHERE seq > ? ORDER BY seq LIMIT ?`, seq, limit)
   }
 
   uploadsOf(ino: number, fromIndex: number): Upload[] {
-    return this.#all(
-      `SELECT ${UPLOAD} FROM upload WHERE ino = ? AND idx >= ? ORDER BY idx`,
-      ino,
-      fromIndex,
-    )
+    const sql = `SELECT ${UPLOAD} FROM upload WHERE ino = ? AND idx >= ? ORDER BY idx`
+    return this.#all(sql, ino, fromIndex)
   }
 
   hasUploads(ino: number): boolean {
@@ -246,6 +257,16 @@ export class NodeDatabase {
     this.#run('DELETE FROM upload WHERE seq = ?', seq)
   }
 
+  /** Ends one, superseded or not, and its file's commit if it was the last; undefined: none is. */
+  endUpload({ seq, ino }: Upload): Pick<Upload, 'source'> | undefined {
+    const how = 'WHERE seq = ? RETURNING source'
+    const ended =
+      this.#one<Pick<Upload, 'source'>>(`DELETE FROM upload ${how}`, seq) ??
+      this.#one<Pick<Upload, 'source'>>(`DELETE FROM superseded ${how}`, seq)
+    if (ended) this.#run(END_COMMIT, ino)
+    return ended
+  }
+
   /** Out of the upload journal, while it is not known whether its successor is committed. */
   supersedeUpload(seq: number): void {
     const columns = `seq, ${UPLOAD_DATA}`
@@ -266,8 +287,7 @@ export class NodeDatabase {
   }
 
   inodesWithSuperseded(): number[] {
-    const rows = this.#all<{ ino: number }>('SELECT DISTINCT ino FROM superseded')
-    return rows.map(({ ino }) => ino)
+    return this.#all<{ ino: number }>('SELECT DISTINCT ino FROM superseded').map((row) => row.ino)
   }
 
   deleteSuperseded(seq: number): void {
@@ -285,11 +305,8 @@ export class NodeDatabase {
   }
 
   uncommittedAfter(ino: number, limit: number): Uncommitted[] {
-    return this.#all(
-      `SELECT ${UNCOMMITTED} FROM uncommitted WHERE ino > ? ORDER BY ino LIMIT ?`,
-      ino,
-      limit,
-    )
+    const sql = `SELECT ${UNCOMMITTED} FROM uncommitted WHERE ino > ? ORDER BY ino LIMIT ?`
+    return this.#all(sql, ino, limit)
   }
 
   putUncommitted(row: Uncommitted): void {
@@ -321,11 +338,8 @@ export class NodeDatabase {
 
   /** A commit on a version was carried out: what is not committed follows on what it made. */
   rebase(ino: number, from: number, to: number): void {
-    this.#run(
-      `DELETE FROM uncommitted WHERE ino = ? AND base = ? AND stage = ${JOURNALED}`,
-      ino,
-      from,
-    )
+    const carriedOut = `ino = ? AND base = ? AND stage = ${JOURNALED}`
+    this.#run(`DELETE FROM uncommitted WHERE ${carriedOut}`, ino, from)
     this.#run('UPDATE uncommitted SET base = ? WHERE ino = ? AND base = ?', to, ino, from)
   }
 

@@ -151,6 +151,27 @@ export class SharedState {
     return this.#locks.with(ino % SLOTS, section)
   }
 
+  /**
+   * Runs `section` for those of the inodes that no other thread works on, while none does, and then
+   * for each of the others by itself.
+   */
+  withInodes(inos: ReadonlySet<number>, section: (inos: ReadonlySet<number>) => void): void {
+    const slots = new Set<number>()
+    const busy: number[] = []
+    try {
+      for (const ino of inos) {
+        const slot = ino % SLOTS
+        if (slots.has(slot) || this.#locks.tryLock(slot)) slots.add(slot)
+        else busy.push(ino)
+      }
+      if (busy.length < inos.size)
+        section(busy.length === 0 ? inos : inos.difference(new Set(busy)))
+    } finally {
+      for (const slot of slots) this.#locks.unlock(slot)
+    }
+    for (const ino of busy) this.withInode(ino, () => section(new Set([ino])))
+  }
+
   /** For who holds several at once, and so must not wait for any. False: somebody has it. */
   tryLock(ino: number): boolean {
     return this.#locks.tryLock(ino % SLOTS)

@@ -15,20 +15,12 @@ import { AttemptRate, retry } from '../base/retry.ts'
 import { Semaphore, type Permit } from '../base/semaphore.ts'
 import { limits } from '../limits.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
-import { removeAsides } from './aside-files.ts'
 import { ChunkLoader } from './chunk-loader.ts'
-import { CLEAN, PENDING, type Upload } from './node-database.ts'
+import type { Upload } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import { chunkKey } from './object-key.ts'
 import type { Progress } from './progress.ts'
-
-/** Where it is noted that the cloud has a chunk: the metadata, here or elsewhere. */
-export interface DurableMarks {
-  /** False where the content is another by now. */
-  durable(ino: number, index: number, id: number, crc: number): boolean | Promise<boolean>
-  /** An object that nothing refers to: to be deleted. */
-  discard(ino: number, index: number, id: number): void | Promise<void>
-}
+import { UploadFinisher, type DurableMarks } from './upload-finisher.ts'
 
 export interface UploaderParts {
   cache: NodeCache
@@ -44,13 +36,14 @@ export class Uploader {
   readonly #loader: ChunkLoader
   readonly #logger: Logger
   readonly #progress: Progress
-  readonly #marks: DurableMarks
+  readonly #finisher: UploadFinisher
   readonly #places = new Semaphore(limits.uploads)
   readonly #memory = new Semaphore(limits.uploadBufferBytes)
   readonly #rate = new AttemptRate(limits.failedUploadsPerMinute)
   readonly #stop = new AbortController()
   #cursor = 0
   #hurried = 0
+  readonly #underWay = new Set<Promise<void>>()
   #running: Promise<void> | undefined
   /** Since when the cloud fails, and why; undefined while it works. */
   failure: { since: Date; reason: string } | undefined
@@ -62,7 +55,9 @@ export class Uploader {
     this.#cloud = cloud
     this.#loader = new ChunkLoader(cache)
     this.#progress = progress
-    this.#marks = marks
+    this.#finisher = new UploadFinisher(cache, marks, () => {
+      return this.#hurried > 0 || this.#places.free === this.#places.capacity
+    })
     this.#logger = logger
   }
 
@@ -73,6 +68,7 @@ export class Uploader {
   /** Ends without finishing what is under way: the journal has it. */
   async stop(): Promise<void> {
     this.#stop.abort()
+    this.#finisher.hurry()
     this.#cache.shared.announceCommit()
     await this.#running
   }
@@ -92,8 +88,8 @@ export class Uploader {
         await delay(limits.retryBaseMs)
       }
     }
-    // Those under way see the signal; wait until they have let go of their places.
-    await Promise.all(Array.from({ length: limits.uploads }, () => this.#places.acquire()))
+    // Those under way see the signal; wait until they have let go of what they use.
+    await Promise.allSettled(this.#underWay)
   }
 
   async #takeBatch(signal: AbortSignal): Promise<void> {
@@ -104,12 +100,14 @@ export class Uploader {
     // Up to the first that has not: the journal is taken in order, and none may be passed over.
     const young = waiting.findIndex((upload) => !this.#isSettled(upload))
     const batch = young < 0 ? waiting : waiting.slice(0, young)
-    if (waiting.length > 0 && batch.length === 0) await delay(limits.uploadLookMs)
     for (const upload of batch) {
-      const place = await this.#places.acquire(1, { signal })
+      const place = this.#places.tryAcquire() ?? (await this.#places.acquire(1, { signal }))
       this.#cursor = upload.seq
-      void this.#upload(upload, place, signal)
+      const work = this.#upload(upload, place, signal)
+      this.#underWay.add(work)
+      void work.finally(() => this.#underWay.delete(work))
     }
+    if (young >= 0) await delay(limits.uploadLookMs)
   }
 
   /** Not overwritten or removed right after it was written, as so many files are. */
@@ -120,6 +118,7 @@ export class Uploader {
   /** While `work` lasts, somebody waits for uploads: none is put off. */
   async hurried(work: () => Promise<void>): Promise<void> {
     this.#hurried += 1
+    this.#finisher.hurry()
     try {
       await work()
     } finally {
@@ -130,16 +129,12 @@ export class Uploader {
   /** Never rejects. */
   async #upload(upload: Upload, place: Permit, signal: AbortSignal): Promise<void> {
     try {
-      let failures = 0
-      await retry(() => this.#attempt(upload.seq, upload, signal), {
-        attempts: Infinity,
-        signal,
-        baseMs: limits.uploadRetryBaseMs,
-        maxMs: limits.retryMaxMs,
-        onRetry: ({ error, delayMs }) => {
-          this.#noteFailure(error, delayMs, ++failures)
-        },
-      })
+      const crc = await this.#persistently(() => this.#send(upload, signal), signal)
+      if (crc === undefined) return
+      // What is left takes no bytes in memory, but there is an end to that as well.
+      if (this.#finisher.count < limits.uploadsEnded) place.release()
+      await this.#persistently(() => this.#finisher.finish(upload, crc), signal)
+      this.#noteSuccess(upload.length)
     } catch (error) {
       if (signal.aborted) return
       this.#logger.error({ err: error }, 'an upload ended unexpectedly; it will be taken up again')
@@ -150,19 +145,36 @@ export class Uploader {
     }
   }
 
-  async #attempt(seq: number, first: Upload, signal: AbortSignal): Promise<void> {
-    if (this.failure) await this.#rate.take({ signal })
-    await this.#committed(first.ino, signal)
-    const upload = this.#current(first)
-    if (upload?.seq !== seq) return
-    using _memory = await this.#memory.acquire(Math.max(1, upload.length), { signal })
+  /** Until it works, ever more slowly. */
+  async #persistently<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    let failures = 0
+    const attempt = async (): Promise<T> => {
+      if (this.failure) await this.#rate.take({ signal })
+      return await work()
+    }
+    return await retry(attempt, {
+      attempts: Infinity,
+      signal,
+      baseMs: limits.uploadRetryBaseMs,
+      maxMs: limits.retryMaxMs,
+      onRetry: ({ error, delayMs }) => {
+        this.#noteFailure(error, delayMs, ++failures)
+      },
+    })
+  }
+
+  /** CRC-32 of what the cloud has now; undefined: the chunk was committed again meanwhile. */
+  async #send(upload: Upload, signal: AbortSignal): Promise<number | undefined> {
+    const { ino, index, id, length } = upload
+    await this.#committed(ino, signal)
+    const wanted = Math.max(1, length)
+    using _memory =
+      this.#memory.tryAcquire(wanted) ?? (await this.#memory.acquire(wanted, { signal }))
     const data = await this.#loader.loadUpload(upload)
-    if (data === undefined) return
+    if (data === undefined) return undefined
     const crc = crc32(data)
-    const key = chunkKey(upload.ino, upload.index, upload.id)
-    await this.#cloud.write(key, data, { crc32: crc, signal })
-    await this.#finish(upload, crc)
-    this.#noteSuccess(data.length)
+    await this.#cloud.write(chunkKey(ino, index, id), data, { crc32: crc, signal })
+    return crc
   }
 
   /** What the metadata does not have yet, it would take for superseded. */
@@ -172,42 +184,6 @@ export class Uploader {
       return shared.withInode(ino, () => shared.findOpen(ino)?.committing === true)
     }
     while (isCommitting()) await delay(limits.uploadLookMs, undefined, { signal })
-  }
-
-  #current(upload: Upload): Upload | undefined {
-    return this.#cache.database.upload(upload.ino, upload.index)
-  }
-
-  /** Where it still is: also superseded by a commit that the metadata may refuse. */
-  #find({ ino, index, seq }: Upload): Upload | undefined {
-    const { database } = this.#cache
-    const found = [database.upload(ino, index), ...database.supersededOf(ino)]
-    return found.find((upload) => upload?.seq === seq)
-  }
-
-  async #finish(upload: Upload, crc: number): Promise<void> {
-    const { shared, database, files } = this.#cache
-    const { ino, index, id } = upload
-    // Under the lock: a commit that is half-way is not to be seen.
-    const holds = await shared.withInode(ino, () => {
-      return this.#find(upload) !== undefined && this.#marks.durable(ino, index, id, crc)
-    })
-    if (!holds) await this.#marks.discard(ino, index, id)
-    shared.withInode(ino, () => {
-      const current = this.#find(upload)
-      if (current === undefined) return
-      const row = database.chunk(upload.ino, upload.index)
-      const isClean = holds && row?.state === PENDING && row.id === upload.id
-      database.transaction(() => {
-        database.deleteUpload(upload.seq)
-        database.deleteSuperseded(upload.seq)
-        if (isClean) database.putChunk(upload.ino, { ...row, state: CLEAN })
-        if (!database.hasUploads(upload.ino)) database.deleteJournaled(upload.ino)
-      })
-      if (isClean) shared.add('unsyncedBytes', -row.length)
-      const { source } = current
-      if (source !== null) removeAsides(database, files, [source])
-    })
   }
 
   #noteFailure(error: unknown, delayMs: number, failures: number): void {

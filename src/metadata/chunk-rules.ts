@@ -6,7 +6,15 @@
 import type { Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
 import { findInode, getInode, updateSize } from './inode-rules.ts'
-import { beginPast, endPast, letGoFrom, letGoOne, settlePast, trashFrom } from './past-rules.ts'
+import {
+  beginPast,
+  endPast,
+  isPast,
+  letGoFrom,
+  letGoOne,
+  settlePast,
+  trashFrom,
+} from './past-rules.ts'
 import { change, changeReturning, many, one, type Rule } from './statement.ts'
 
 /** Where the bytes of one chunk of a file are. */
@@ -140,11 +148,30 @@ function* cut(ino: number, size: number, chunkSize: number): Rule<void> {
   if (rest !== 0) yield* trimTail(rest, ino, first - 1, rest)
 }
 
+/** A chunk that the cloud has, with the CRC-32 of its object. */
+export interface DurableMark {
+  ino: number
+  index: number
+  id: number
+  crc: number
+}
+
 /** False where the reference is another by now (its object is then the caller's to discard). */
 export function* markDurable(ino: number, index: number, id: number, crc: number): Rule<boolean> {
   if ((yield* setDurable(crc, ino, index, id)) === undefined) return false
   yield* settlePast(ino)
   return true
+}
+
+/** Which of these references hold, in their order: `markDurable` of many at once. */
+export function* markAllDurable(chunks: readonly DurableMark[]): Rule<boolean[]> {
+  const held: boolean[] = []
+  for (const { ino, index, id, crc } of chunks) {
+    held.push((yield* setDurable(crc, ino, index, id)) !== undefined)
+  }
+  const files = new Set(chunks.filter((_, at) => held[at]).map(({ ino }) => ino))
+  for (const ino of files) yield* settlePast(ino)
+  return held
 }
 
 /** Which nodes have a chunk that the cloud does not have yet; false where that is over. */
@@ -174,8 +201,9 @@ export function* purgeOrphan(ino: number): Rule<number | undefined> {
   return row?.nlink === 0 ? yield* purgeInode(ino) : undefined
 }
 
-/** Puts an object that nothing refers to into the trash. */
+/** Puts an object into the trash, unless something refers to it after all. */
 export function* discard(ino: number, index: number, id: number): Rule<void> {
+  if ((yield* findChunk(ino, index))?.id === id || (yield* isPast(ino, index, id))) return
   yield* insertTrash(id, ino, index)
 }
 

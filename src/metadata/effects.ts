@@ -85,6 +85,9 @@ const table: { [K in OperationName]: EffectOf<K> } = {
     attributes: [ino, parent],
     entries: [[parent, name]],
   }),
+  markAllDurable: ([chunks], held) => ({
+    durable: chunks.filter((_, at) => held[at]).map(({ ino, index, id }) => ({ ino, index, id })),
+  }),
   markDurable: ([ino, index, id], holds) => (holds ? { durable: [{ ino, index, id }] } : NONE),
   purgeInode: ([ino]) => ({ purged: [ino] }),
   purgeOrphan: ([ino], size) => (size == null ? NONE : { purged: [ino] }),

@@ -30,6 +30,7 @@ export const findPast = one<PastFile>(`SELECT size, blocks, mtime_sec AS "mtimeS
 const selectUndurable = one<{ id: number }>(
   'SELECT id FROM chunk WHERE ino = ? AND durable = 0 LIMIT 1',
 )
+const selectPast = one<{ id: number }>('SELECT id FROM past WHERE ino = ? AND idx = ? AND id = ?')
 const insertFile = change(`INSERT INTO past_file (ino, size, blocks, mtime_sec, mtime_nsec)
   SELECT ino, size, blocks, mtime_sec, mtime_nsec FROM inode WHERE ino = ?`)
 const keepOne = change(
@@ -60,6 +61,11 @@ const restoreChunks = change(`INSERT INTO chunk (ino, idx, id, length, object_le
   WHERE ino = ? AND id <> 0`)
 const deletePast = change('DELETE FROM past WHERE ino = ?')
 const deleteFile = change('DELETE FROM past_file WHERE ino = ?')
+
+/** Whether an object is of the last version that the cloud has whole. */
+export function* isPast(ino: number, index: number, id: number): Rule<boolean> {
+  return (yield* selectPast(ino, index, id)) !== undefined
+}
 
 /** Before a commit with chunks: from here on, what the cloud has whole is the past. */
 export function* beginPast(ino: number, size: number): Rule<void> {

@@ -24,7 +24,8 @@ import { Pressure } from '../cache/pressure.ts'
 import { Progress } from '../cache/progress.ts'
 import { Readahead } from '../cache/readahead.ts'
 import type { Recovery } from '../cache/recovery.ts'
-import { Uploader, type DurableMarks } from '../cache/uploader.ts'
+import type { DurableMarks } from '../cache/upload-finisher.ts'
+import { Uploader } from '../cache/uploader.ts'
 import { limits } from '../limits.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import { DirectoryLock } from './directory-lock.ts'
@@ -333,11 +334,13 @@ function marksOf(engine: MetadataEngine, link: CoordinatorLink | undefined): Dur
   if (!link) {
     return {
       durable: (ino, index, id, crc) => engine.write('markDurable', ino, index, id, crc),
+      allDurable: (chunks) => engine.write('markAllDurable', chunks),
       discard: (ino, index, id) => engine.write('discard', ino, index, id),
     }
   }
   return {
     durable: async (...args) => (await link.perform('markDurable', args)) === true,
+    allDurable: async (chunks) => (await link.perform('markAllDurable', [chunks])) as boolean[],
     discard: async (...args) => {
       await link.perform('discard', args)
     },

@@ -6,8 +6,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   commitContent,
+  discard,
   listChunks,
   listTrash,
+  markAllDurable,
   markDurable,
   purgeInode,
 } from '../../src/metadata/chunk-rules.ts'
@@ -30,7 +32,7 @@ class File {
   readonly #engine: KeeperEngine
   readonly #random: Random
   #lastId = 0
-  readonly made = new Set<number>()
+  readonly #made: { index: number; id: number }[] = []
   readonly uploaded = new Set<number>()
   /** What the cloud had whole last, and whether a later version is under way. */
   past: Version | undefined
@@ -62,7 +64,7 @@ class File {
     for (let index = 0; index * CHUNK < size; index++) {
       if (this.#random.below(3) > 0) continue
       const id = ++this.#lastId
-      this.made.add(id)
+      this.#made.push({ index, id })
       chunks.push({ index, id, length: Math.min(CHUNK, size - index * CHUNK) })
     }
     const content = { size, floor, blocks: 0, mtime: TIME, ctime: TIME, chunks }
@@ -76,8 +78,29 @@ class File {
     )
     const row = waiting[this.#random.below(Math.max(1, waiting.length))]
     if (row === undefined) return
+    if (this.#random.below(2) === 0) {
+      await this.#uploadSome(waiting)
+      return
+    }
     this.uploaded.add(row.id)
     assert.ok(await this.#engine.transact(() => markDurable(INO, row.index, row.id, 1)))
+    await this.#look()
+  }
+
+  /** At once, together with objects that were replaced, whose nodes are late to say so. */
+  async #uploadSome(waiting: readonly { index: number; id: number }[]): Promise<void> {
+    const marks = waiting
+      .filter(() => this.#random.below(2) === 0)
+      .map(({ index, id }) => ({ ino: INO, index, id, crc: 1 }))
+    const rows = await this.#engine.read(() => listChunks(INO, 0, 1000))
+    const replaced = this.#made.filter(({ id }) => !rows.some((row) => row.id === id))
+    const late = replaced
+      .filter(() => this.#random.below(3) === 0)
+      .map(({ index, id }) => ({ ino: INO, index, id, crc: 1 }))
+    for (const { id } of marks) this.uploaded.add(id)
+    const held = await this.#engine.transact(() => markAllDurable([...marks, ...late]))
+    assert.deepEqual(held, [...marks.map(() => true), ...late.map(() => false)])
+    for (const { index, id } of late) await this.#engine.transact(() => discard(INO, index, id))
     await this.#look()
   }
 

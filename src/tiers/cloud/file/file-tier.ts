@@ -12,7 +12,6 @@ import { constants } from 'node:fs'
 import { open, opendir, realpath, rename, rmdir, stat, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
-import { crc32 } from 'node:zlib'
 import { abortError } from '../../../base/abort.ts'
 import { FsError, codeOf } from '../../../base/fs-error.ts'
 import { Semaphore } from '../../../base/semaphore.ts'
@@ -30,6 +29,7 @@ import { checkKey, checkListPrefix, isKey } from '../object-key.ts'
 import { ObjectRange, checkSize } from '../object-range.ts'
 import { fileTierError, isAbsence } from './file-tier-error.ts'
 import { makeFolders } from './make-folders.ts'
+import { syncFolder, writeVerified } from './verified-file.ts'
 
 export interface FileTierOptions {
   /** Made if it is not there. */
@@ -40,8 +40,6 @@ export interface FileTierOptions {
 const TEMPORARY = 'writing~'
 /** A link in the place of an object is not followed; a pipe there does not block. */
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-/** Bytes read back at a time, to compare. */
-const COMPARE_BYTES = 1024 * 1024
 
 export class FileTier implements TierStorage {
   readonly name: string
@@ -222,8 +220,7 @@ export class FileTier implements TierStorage {
     const top = firstMade === undefined ? folder : dirname(firstMade)
     for (let path = folder; path.length >= top.length; path = dirname(path)) {
       try {
-        await using handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
-        await handle.sync()
+        await syncFolder(path)
       } catch (error) {
         // Taken away again already: then nothing in it needs to last.
         if (codeOf(error) !== 'ENOENT') throw error
@@ -279,26 +276,6 @@ export class FileTier implements TierStorage {
       if (isOld && info.isFile()) await unlink(path).catch(() => undefined)
     }
   }
-}
-
-async function writeVerified(
-  path: string,
-  data: Uint8Array,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  await using file = await open(path, 'wx+')
-  await file.writeFile(data, signal === undefined ? {} : { signal })
-  await file.sync()
-  const expected = crc32(data)
-  let actual = 0
-  const part = Buffer.allocUnsafe(Math.min(data.length, COMPARE_BYTES))
-  for (let offset = 0; offset < data.length; offset += part.length) {
-    const here = part.subarray(0, Math.min(part.length, data.length - offset))
-    await fill(file, here, offset, signal)
-    actual = crc32(here, actual)
-  }
-  if (actual !== expected) throw new FsError('EIO', 'what was written reads back differently')
-  if (signal?.aborted) throw abortError(signal)
 }
 
 async function fill(
