@@ -44,12 +44,13 @@ export class FileCommitter {
     else if (!index.isRemote) open.queued ||= shared.closed.put(ino)
   }
 
-  /** What nobody has open is committed now: somebody asks where it is. */
-  commitClosed(ino: number): void {
+  /**
+   * Somebody asks where the bytes are. Where nobody else could see the difference, what was written
+   * is committed: it may have been closed a moment ago.
+   */
+  commitAsked(ino: number): void {
     const { shared, index } = this.#cache
-    if (index.isRemote || !shared.mayBeOpen(ino)) return
-    const isClosed = shared.withInode(ino, () => shared.findOpen(ino)?.opens === 0)
-    if (isClosed) this.commit(ino)
+    if (!index.isRemote && shared.mayBeOpen(ino)) this.commit(ino)
   }
 
   /** ESTALE where what may have been written since that epoch was overtaken by another node. */

@@ -151,7 +151,7 @@ export class NodeOperations implements NodeStatus {
     const { ino } = await this.#files.inode(path)
     const { engine, cache, committer } = this.#node.thread
     const { cloudName, durability } = this.#node.threadSettings
-    committer.commitClosed(ino)
+    committer.commitAsked(ino)
     const receipt = receiptOf({ engine, cache, cloudName, durability }, ino)
     const isThere = this.#presence()
     return { path, ...receipt, away: receipt.holders.filter((id) => !isThere(id)) }

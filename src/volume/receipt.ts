@@ -22,7 +22,7 @@ export interface Receipt {
   durableChunks: number
   /** Chunks that are on this node's disk. */
   localChunks: number
-  /** Written and neither closed nor synced yet. */
+  /** Written, and neither closed nor synced yet, or waiting for the coordinator. */
   uncommitted: boolean
   /** Where the bytes have to be when close returns, as the directory asks. */
   durability: Durability

@@ -351,7 +351,7 @@ export class Volume implements InodeFileSystem {
   }
 
   #receipt(ino: number): Uint8Array {
-    this.#parts.committer.commitClosed(ino)
+    this.#parts.committer.commitAsked(ino)
     return receiptXattr(receiptOf(this.#parts, ino))
   }
 
