@@ -136,7 +136,7 @@ interface Prepared {
   columns: readonly string[]
 }
 
-/** Half as dear as objects made by the database, and of one shape, which makes them quick to use. */
+/** Half as dear as objects that the database makes, and of one shape: quick to use. */
 function rowOf(columns: readonly string[], values: unknown): Row {
   const row: Row = {}
   for (let at = 0; at < columns.length; at++) row[columns[at]!] = (values as Value[])[at]!
