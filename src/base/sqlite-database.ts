@@ -103,7 +103,7 @@ export class SqliteDatabase {
 
 /**
  * A database in write-ahead mode; commits survive the process without a sync each. A log that
- * begins anew is cut: to write over what the page cache has no more, the kernel would read it first.
+ * begins anew is cut: to write over what the page cache has no more, the kernel first reads it.
  */
 export function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 10_000 })
