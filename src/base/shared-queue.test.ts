@@ -31,12 +31,13 @@ test('several threads lose nothing, and who waits is woken', async () => {
   const workers = [0, 10_000].map((first) => {
     return new Worker(code, { eval: true, workerData: { memory, first } })
   })
+  const ended = Promise.all(workers.map((worker) => once(worker, 'exit')))
   const taken: number[] = []
   while (taken.length < 4000) {
     await queue.filled(60_000)
     taken.push(...queue.take(50))
   }
-  await Promise.all(workers.map((worker) => once(worker, 'exit')))
+  await ended
   for (const first of [0, 10_000]) {
     const own = taken.filter((value) => value >= first && value < first + 2000)
     assert.deepEqual(
