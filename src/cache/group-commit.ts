@@ -106,6 +106,7 @@ export class GroupCommit {
     const planned = inodes.flatMap((ino) => this.#plan(ino))
     const isGone = (ino: number): boolean => !shared.findOpen(ino) && !index.exists(ino)
     forgetFiles(this.#cache, inodes.filter(isGone))
+    if (planned.length === 0) return
     database.transaction(() => {
       for (const commit of planned) this.#steps.journal(commit)
     })

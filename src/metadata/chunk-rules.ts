@@ -5,10 +5,11 @@
  */
 import type { Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
-import { findInode, getInode, updateSize } from './inode-rules.ts'
+import { findInode, getInode, updateSize, type InodeRow } from './inode-rules.ts'
 import {
   beginPast,
   endPast,
+  findPast,
   isPast,
   letGoFrom,
   letGoOne,
@@ -111,11 +112,8 @@ export function* commitContent(
   if (commit.base !== undefined && commit.base !== before.version) {
     throw new FsError('ESTALE', `the content of inode ${ino} was changed elsewhere meanwhile`)
   }
-  if (commit.chunks.length > 0) yield* beginPast(ino, before.size)
-  yield* cut(ino, Math.min(commit.floor, commit.size), chunkSize)
-  for (const chunk of commit.chunks) {
-    const { index, id, length, holders = '' } = chunk
-    yield* letGoOne(ino, index, id, chunkSize)
+  if (before.version > 0 || before.size > 0) yield* letGo(before, commit, chunkSize)
+  for (const { index, id, length, holders = '' } of commit.chunks) {
     yield* upsertChunk(ino, index, id, length, length, holders)
   }
   const { mtime, size, blocks } = commit
@@ -123,6 +121,17 @@ export function* commitContent(
   yield* updateSize(size, blocks, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, ino)
   if (commit.chunks.length === 0) yield* settlePast(ino)
   return { version: before.version + 1 }
+}
+
+/** What a commit replaces of the content before it. */
+function* letGo(
+  { ino, size }: InodeRow,
+  { chunks, floor, size: newSize }: ContentCommit,
+  chunkSize: number,
+): Rule<void> {
+  if (chunks.length > 0) yield* beginPast(ino, size)
+  yield* cut(ino, Math.min(floor, newSize), chunkSize)
+  for (const { index, id } of chunks) yield* letGoOne(ino, index, id, chunkSize)
 }
 
 /** Many files' contents at once: all are published, or none. */
@@ -187,7 +196,7 @@ export function* setHolders(
 /** Removes an inode with all that belongs to it; the bytes that it had. */
 export function* purgeInode(ino: number): Rule<number> {
   const row = yield* findInode(ino)
-  yield* endPast(ino)
+  if (yield* findPast(ino)) yield* endPast(ino)
   yield* trashFrom(ino, 0)
   yield* deleteFrom(ino, 0)
   yield* deleteXattrs(ino)

@@ -312,8 +312,12 @@ function* moveLinks(
 ): Rule<void> {
   const lost = isDirectory ? -1 : 0
   const gained = isDirectory && !replaced ? 1 : 0
-  yield* touchDirectory(lost, time.sec, time.nsec, time.sec, time.nsec, from)
-  yield* touchDirectory(gained, time.sec, time.nsec, time.sec, time.nsec, to)
+  const { sec, nsec } = time
+  if (from === to) yield* touchDirectory(lost + gained, sec, nsec, sec, nsec, to)
+  else {
+    yield* touchDirectory(lost, sec, nsec, sec, nsec, from)
+    yield* touchDirectory(gained, sec, nsec, sec, nsec, to)
+  }
 }
 
 function* checkReplaceable(isDirectory: boolean, target: InodeRow): Rule<void> {
