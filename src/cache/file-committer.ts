@@ -276,15 +276,11 @@ export class FileCommitter {
     index.sync()
   }
 
-  /** A time set by utimens outlives the commit of what was written before it. */
+  /** A time set by utimens outlives the commit of what was written before it. Under the lock. */
   setTimes(ino: number, mtime: { sec: number; nsec: number } | undefined): void {
-    const { shared } = this.#cache
-    if (!shared.mayBeOpen(ino)) return
-    shared.withInode(ino, () => {
-      const open = shared.findOpen(ino)
-      if (open?.dirty !== true) return
-      if (mtime) open.mtime = mtime
-      open.ctime = now()
-    })
+    const open = this.#cache.shared.findOpen(ino)
+    if (open?.dirty !== true) return
+    if (mtime) open.mtime = mtime
+    open.ctime = now()
   }
 }

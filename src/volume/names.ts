@@ -4,11 +4,12 @@
  */
 import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
-import { FsError } from '../base/fs-error.ts'
+import { FsError, codeOf } from '../base/fs-error.ts'
+import { O_EXCL } from '../base/open-bits.ts'
 import type { FileCommitter, User } from '../cache/file-committer.ts'
 import type { NodeCache } from '../cache/node-cache.ts'
 import type { Caller } from '../filesystem/inode-file-system.ts'
-import { S_IFREG, type InodeRow } from '../metadata/inode-rules.ts'
+import { S_IFMT, S_IFREG, type InodeRow } from '../metadata/inode-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import {
   ANY_INODE,
@@ -51,6 +52,25 @@ export class Names {
     const wanted = { ino, seq, mode, uid: caller.uid, gid: caller.gid, rdev, target }
     const row = this.#parts.engine.write('create', parent, name, wanted, now())
     return row
+  }
+
+  /**
+   * For open(2) with O_CREAT. Where somebody else was faster, who did not insist on being first
+   * opens what is there: at ESTALE the kernel looks the name up again, once.
+   */
+  createFile(
+    caller: Caller,
+    parent: number,
+    name: Uint8Array,
+    mode: number,
+    flags: number,
+  ): InodeRow {
+    try {
+      return this.create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null)
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST' || (flags & O_EXCL) !== 0) throw error
+      throw new FsError('ESTALE', 'the file was made elsewhere meanwhile', { cause: error })
+    }
   }
 
   /** One user more of an inode, in this process; it ends with `release`. */

@@ -118,8 +118,11 @@ export class Volume implements InodeFileSystem {
     const mtime = change.mtime === 'now' ? time : change.mtime
     const others = { mode, uid, gid, atime, mtime }
     if (Object.values(others).some((value) => value !== undefined) || change.size === undefined) {
-      this.#parts.engine.write('changeInode', ino, others, change.ctime ?? time)
-      committer.setTimes(ino, mtime)
+      // Under the lock: a commit has the times of before, or comes after it and has these.
+      this.#parts.cache.shared.withInode(ino, () => {
+        this.#parts.engine.write('changeInode', ino, others, change.ctime ?? time)
+        committer.setTimes(ino, mtime)
+      })
     }
     return this.#attributes.read(getInode(ino))
   }
@@ -204,7 +207,7 @@ export class Volume implements InodeFileSystem {
     mode: number,
     flags: number,
   ): { attributes: Attributes; opened: Opened } {
-    const attributes = this.#names.create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null)
+    const attributes = this.#names.createFile(caller, parent, name, mode, flags)
     const handle = handleOf(flags, this.#parts.committer.open(attributes.ino, { by: 'kernel' }))
     const noFlush = this.#isLeft(flags, () => this.#durability.isLocalIn(parent) && 'local')
     const directIo = this.#isUncached(flags)

@@ -51,6 +51,19 @@ function assertEqualTrees(): void {
   for (const other of others) assert.deepEqual(other, first)
 }
 
+test('three nodes that create a name at once, and do not insist, all have it', LIMIT, async () => {
+  await fs.mkdir(path(0, 'made'))
+  for (let round = 0; round < ROUNDS; round++) {
+    const create = async (node: number): Promise<void> => {
+      await fs.appendFile(path(node, 'made', `f${round}`), `${node}`)
+    }
+    const outcomes = await Promise.all(NODES.map((node) => outcomeOf(() => create(node))))
+    assert.deepEqual(outcomes, ['ok', 'ok', 'ok'], `round ${round}`)
+    const content = readFileSync(path(0, 'made', `f${round}`), 'utf8')
+    assert.equal(Buffer.from(content).sort().toString(), '012')
+  }
+})
+
 test('one of three nodes creates a name with O_EXCL', LIMIT, async (t) => {
   t.diagnostic(`CACHEFS_SEED=${random.seed}, ${ROUNDS} rounds`)
   await fs.mkdir(path(0, 'excl'))
