@@ -5,8 +5,8 @@
  * done here a moment later for all that were closed meanwhile; and so is what is left of files that
  * were removed. Main thread.
  *
- * Locks: those of a group are held together, but never waited for; an inode that is busy comes with
- * the next group. So nobody who waits for a database can hold what this waits for.
+ * Locks: those of a group are held together as far as they are free; an inode that is busy is
+ * committed by itself, after the group. So nobody is waited for who may wait for one of the group.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe } from '../base/fs-error.ts'
@@ -23,7 +23,7 @@ export class GroupCommit {
   readonly #steps: CommitSteps
   readonly #logger: Logger
   readonly #stop = new AbortController()
-  /** Were busy, or failed. */
+  /** Those that failed. */
   readonly #left = new Set<number>()
   #running: Promise<void> | undefined
 
@@ -83,22 +83,16 @@ export class GroupCommit {
 
   /** Never throws. Inodes that are neither dirty nor gone were taken care of meanwhile. */
   #commit(inodes: readonly number[]): void {
-    const { shared } = this.#cache
-    const locked: number[] = []
-    const failed: number[] = []
+    const undone = new Set(inodes)
     try {
-      for (const ino of inodes) {
-        if (shared.tryLock(ino)) locked.push(ino)
-        else this.#left.add(ino)
-      }
-      this.#commitLocked(locked)
+      this.#cache.shared.withInodes(new Set(inodes), (locked) => {
+        this.#commitLocked([...locked])
+        for (const ino of locked) undone.delete(ino)
+      })
     } catch {
       // Of one that fails the others must not suffer, and it is to be told by itself.
-      failed.push(...locked)
-    } finally {
-      for (const ino of locked) shared.unlock(ino)
+      for (const ino of undone) this.#commitAlone(ino)
     }
-    for (const ino of failed) this.#commitAlone(ino)
   }
 
   #commitLocked(inodes: readonly number[]): void {

@@ -172,15 +172,6 @@ export class SharedState {
     for (const ino of busy) this.withInode(ino, () => section(new Set([ino])))
   }
 
-  /** For who holds several at once, and so must not wait for any. False: somebody has it. */
-  tryLock(ino: number): boolean {
-    return this.#locks.tryLock(ino % SLOTS)
-  }
-
-  unlock(ino: number): void {
-    this.#locks.unlock(ino % SLOTS)
-  }
-
   chunkGeneration(ino: number): number {
     return Atomics.load(this.#chunkGenerations, ino % SLOTS)
   }
