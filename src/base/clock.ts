@@ -26,6 +26,17 @@ export function now(): Timestamp {
     anchorMs += wallMs - ms
     ms = wallMs
   }
+  return timestampOf(ms)
+}
+
+/** Of milliseconds since the epoch: to the microsecond. */
+export function timestampOf(ms: number): Timestamp {
   const sec = Math.floor(ms / 1000)
   return { sec, nsec: Math.floor((ms - sec * 1000) * 1000) * 1000 }
+}
+
+/** Whichever is later. */
+export function laterOf(one: Timestamp, other: Timestamp): Timestamp {
+  if (one.sec !== other.sec) return one.sec > other.sec ? one : other
+  return one.nsec >= other.nsec ? one : other
 }

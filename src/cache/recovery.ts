@@ -12,7 +12,7 @@
 import { readFileSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import type { Timestamp } from '../base/clock.ts'
+import { timestampOf } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { FileCommitter } from './file-committer.ts'
 import { changedChunks } from './mapped-writes.ts'
@@ -229,7 +229,7 @@ export class Recovery {
     const times = this.#machineDied ? undefined : this.#left.get(row.ino)
     // One that was never written to may have been made long before, as a spare.
     const writtenMs = stat?.size === 0 ? stat.ctimeMs : stat?.mtimeMs
-    open.mtime = times?.mtime ?? timeOf(writtenMs ?? Date.now())
+    open.mtime = times?.mtime ?? timestampOf(writtenMs ?? Date.now())
     open.ctime = times?.ctime ?? open.mtime
     open.dirty = true
     this.#recovered += 1
@@ -308,9 +308,4 @@ export class Recovery {
       if (!database.sourceInUse(name)) files.removeAside(name)
     }
   }
-}
-
-function timeOf(ms: number): Timestamp {
-  const sec = Math.floor(ms / 1000)
-  return { sec, nsec: Math.floor((ms - sec * 1000) * 1000) * 1000 }
 }

@@ -3,7 +3,7 @@
  * commit makes a new size, times and chunk ids visible together. A reference that is dropped leaves
  * its object in the trash, for the collector to delete from the cloud.
  */
-import type { Timestamp } from '../base/clock.ts'
+import { laterOf, type Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
 import { findInode, getInode, updateSize, type InodeRow } from './inode-rules.ts'
 import {
@@ -117,6 +117,7 @@ export function* commitContent(
     yield* upsertChunk(ino, index, id, length, length, holders)
   }
   const { mtime, size, blocks } = commit
+  // Who changed attributes between a write and its commit was the last to change the inode.
   const ctime = laterOf(commit.ctime, { sec: before.ctimeSec, nsec: before.ctimeNsec })
   yield* updateSize(size, blocks, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, ino)
   if (commit.chunks.length === 0) yield* settlePast(ino)
@@ -140,12 +141,6 @@ export function* commitContents(
   chunkSize: number,
 ): Rule<void> {
   for (const { ino, commit } of commits) yield* commitContent(ino, commit, chunkSize)
-}
-
-/** Who changed attributes between a write and its commit was the last to change the inode. */
-function laterOf(one: Timestamp, other: Timestamp): Timestamp {
-  if (one.sec !== other.sec) return one.sec > other.sec ? one : other
-  return one.nsec >= other.nsec ? one : other
 }
 
 /** Drops references at and beyond `size`; the one that `size` falls into keeps its head. */

@@ -3,7 +3,7 @@
  * committed. The kernel believes them until it is told otherwise, so they must never be older than
  * the question: a row that was read before a commit, and looked at after it, is read again.
  */
-import type { Timestamp } from '../base/clock.ts'
+import { laterOf } from '../base/clock.ts'
 import type { NodeCache } from '../cache/node-cache.ts'
 import type { Attributes } from '../filesystem/inode-file-system.ts'
 import { S_IFMT, S_IFREG, findInode, type InodeRow } from '../metadata/inode-rules.ts'
@@ -47,12 +47,10 @@ export class LiveAttributes {
       row.blocks = Math.max(blocks, files.stat(row.ino)?.blocks ?? 0)
       row.mtimeSec = mtime.sec
       row.mtimeNsec = mtime.nsec
-      if (isLater(ctime, row)) ({ sec: row.ctimeSec, nsec: row.ctimeNsec } = ctime)
+      const changed = laterOf(ctime, { sec: row.ctimeSec, nsec: row.ctimeNsec })
+      row.ctimeSec = changed.sec
+      row.ctimeNsec = changed.nsec
       return row
     })
   }
-}
-
-function isLater(time: Timestamp, row: InodeRow): boolean {
-  return time.sec > row.ctimeSec || (time.sec === row.ctimeSec && time.nsec > row.ctimeNsec)
 }

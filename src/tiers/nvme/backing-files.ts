@@ -37,7 +37,8 @@ import {
 } from '../../base/native-calls.ts'
 import type { SpareFiles } from './spare-files.ts'
 
-const SHARDS = 256
+/** Folders of `data/`. */
+export const SHARDS = 256
 const S_ISVTX = 0o1000
 
 export interface BackingStat {
@@ -295,7 +296,7 @@ export class BackingFiles {
   }
 }
 
-function shardName(shard: number): string {
+export function shardName(shard: number): string {
   return shard.toString(16).padStart(2, '0')
 }
 

@@ -24,10 +24,10 @@ import {
 import { uptime } from 'node:os'
 import { join } from 'node:path'
 import { limits } from '../../limits.ts'
+import { SHARDS, shardName } from './backing-files.ts'
 
 const HEAD = 0
 const TAIL = 1
-const SHARDS = 256
 const MODE = 0o600
 const S_IFREG = 0o100000
 /** Fits into a double, exactly. */
@@ -115,7 +115,7 @@ export class SpareFiles {
    * which is locked meanwhile, and who takes a spare waits for theirs.
    */
   #fresh(shard: number): string {
-    return join(this.#directory, 'data', shard.toString(16).padStart(2, '0'), 'new')
+    return join(this.#directory, 'data', shardName(shard), 'new')
   }
 
   #tailShard(): number {
