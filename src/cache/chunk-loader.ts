@@ -5,6 +5,7 @@
  * never other bytes. Main thread.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
+import { FsError } from '../base/fs-error.ts'
 import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
 import { CLEAN, type Upload } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
@@ -30,7 +31,7 @@ export class ChunkLoader {
     return undefined
   }
 
-  /** What an upload is to send; undefined when a later commit has replaced it. */
+  /** What an upload is to send; undefined when a later commit has replaced it. EAGAIN: not now. */
   async loadUpload(upload: Upload): Promise<Buffer | undefined> {
     const { files, database } = this.#cache
     const { seq, ino, index } = upload
@@ -48,7 +49,7 @@ export class ChunkLoader {
       // It is being moved: a moment later the row says where.
       await new Promise(setImmediate)
     }
-    return undefined
+    throw new FsError('EAGAIN', `chunk ${upload.id} of inode ${ino} is being moved aside`)
   }
 
   /** Its commit's successor may still be refused: then this is what the metadata refers to. */

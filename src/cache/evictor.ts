@@ -111,8 +111,8 @@ export class Evictor {
       const isLast = database.chunksFrom(ino, 0, 1).length === 0
       const isWritten = shared.findOpen(ino)?.ahead === true || database.hasUploads(ino)
       if (isLast && !isWritten) {
-        shared.bumpFile(ino)
         files.remove(ino)
+        shared.bumpFile(ino)
       } else {
         files.punch(ino, index * settings.chunkSize, settings.chunkSize)
       }
@@ -144,8 +144,8 @@ export class Evictor {
     }
     database.transaction(() => database.deleteChunksFrom(ino, 0))
     shared.bumpChunks(ino)
-    shared.bumpFile(ino)
     files.remove(ino)
+    shared.bumpFile(ino)
     const bytes = rows.reduce((sum, row) => sum + row.length, 0)
     this.#count(rows.length, bytes)
     return bytes

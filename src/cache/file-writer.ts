@@ -16,7 +16,15 @@ import type { FileCommitter } from './file-committer.ts'
 import { setAside } from './aside-files.ts'
 import { validReference } from './file-reader.ts'
 import type { Need } from './need.ts'
-import { CLEAN, CUTTING, DIRTY, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
+import {
+  CLEAN,
+  CUTTING,
+  DIRTY,
+  PENDING,
+  WRITTEN,
+  type LocalChunk,
+  type Upload,
+} from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './open-inode.ts'
 
@@ -319,13 +327,16 @@ export class FileWriter {
     const waiting = database.uploadsOf(ino, first).filter((upload) => upload.source === null)
     // The kernel goes on with the file that it knows.
     const mayMove = size === 0 && open.backing === 0
-    if (mayMove && waiting.length > 0) this.#setAsideWhole(ino)
-    else for (const upload of waiting) setAside(this.#cache, ino, upload)
+    const aside = mayMove && waiting.length > 0 ? this.#setAsideWhole(ino, waiting) : undefined
+    if (aside === undefined) for (const upload of waiting) setAside(this.#cache, ino, upload)
     const rest = size % settings.chunkSize
     const tail = rest === 0 ? undefined : database.chunk(ino, first - 1)
     if (tail?.state === PENDING) setAside(this.#cache, ino, tail)
     const gone = database.sumFrom(ino, first)
     database.transaction(() => {
+      // With the rest: chunks that are elsewhere than in the backing file cannot be read.
+      for (const { seq, index } of aside === undefined ? [] : waiting)
+        database.setUploadSource(seq, aside!, index * settings.chunkSize)
       if (gone.chunks > 0) database.deleteChunksFrom(ino, first)
       if (tail) this.#trimTail(ino, tail, rest)
       // Until the backing file is cut as well, its length says nothing to recovery.
@@ -346,19 +357,14 @@ export class FileWriter {
     if (tail.state !== CLEAN) shared.add('unsyncedBytes', trimmed - tail.length)
   }
 
-  /** The whole file moves aside; its uploads read it there. */
-  #setAsideWhole(ino: number): void {
-    const { database, files, shared, settings } = this.#cache
-    const uploads = database.uploadsOf(ino, 0).filter((upload) => upload.source === null)
+  /** The whole file moves aside, for its uploads; returns the name that it has there. */
+  #setAsideWhole(ino: number, uploads: readonly Upload[]): string {
+    const { files, shared } = this.#cache
     const name = `whole-${ino}-${uploads[0]?.seq ?? 0}`
     shared.bumpChunks(ino)
-    shared.bumpFile(ino)
     files.setAsideWhole(ino, name)
-    database.transaction(() => {
-      for (const { seq, index } of uploads) {
-        database.setUploadSource(seq, name, index * settings.chunkSize)
-      }
-    })
+    shared.bumpFile(ino)
+    return name
   }
 
   #grow(open: OpenInode, size: number, at: number, end: number): void {

@@ -23,8 +23,8 @@ export function forgetFiles(cache: NodeCache, inodes: readonly number[]): void {
     shared.add('usedBytes', -used)
     shared.add('unsyncedBytes', -unsynced)
     shared.bumpChunks(ino)
-    shared.bumpFile(ino)
     files.remove(ino)
+    shared.bumpFile(ino)
   }
   removeAsides(
     database,

@@ -88,8 +88,8 @@ export class MappedWrites {
     shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open?.mapped !== true) return
-      shared.bumpFile(ino)
       files.replaceByCopy(ino)
+      shared.bumpFile(ino)
       open.seenMs = -1
     })
     this.absorb(ino)

@@ -212,7 +212,7 @@ export class Recovery {
       else if (row.stage !== JOURNALED) this.#commitWritten(row)
       else if (this.#isCarriedOut(row))
         database.transaction(() => database.deleteJournaled(row.ino))
-      else if (this.#isMissing(row.ino)) this.#repeatCommit(row)
+      else if (this.#isMissing(row)) this.#repeatCommit(row)
       else database.transaction(() => database.deleteJournaled(row.ino))
     })
   }
@@ -244,9 +244,11 @@ export class Recovery {
     return this.#baseOf(ino, base) !== base
   }
 
-  /** The journal has chunks (or a cut) that the metadata does not know. */
-  #isMissing(ino: number): boolean {
+  /** The journal has chunks (or another size) that the metadata does not know. */
+  #isMissing({ ino, base }: Uncommitted): boolean {
     const { database, index } = this.#cache
+    // Nobody has committed since.
+    if (index.file(ino).version === base) return true
     const pending = this.#pending(ino)
     if (pending.length === 0) return !database.hasUploads(ino)
     return pending.some((chunk) => index.find(ino, chunk.index)?.id !== chunk.id)

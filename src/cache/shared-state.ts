@@ -185,7 +185,10 @@ export class SharedState {
     return Atomics.load(this.#fileGenerations, ino % SLOTS)
   }
 
-  /** The backing file was removed or replaced: open descriptors of it are void. */
+  /**
+   * The backing file was removed or replaced: open descriptors of it are void. Afterwards: who
+   * opens it without a lock takes what is there then for what is valid.
+   */
   bumpFile(ino: number): void {
     Atomics.add(this.#fileGenerations, ino % SLOTS, 1)
   }

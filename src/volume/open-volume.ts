@@ -124,7 +124,8 @@ export async function openVolume(
   }
   const thread = openVolumeThread(settings, () => undefined)
   const recovery = new Recovery(thread.cache, thread.committer, logger)
-  recovery.run((ino, base) => replica?.baseOf(ino, base) ?? base, {
+  const { index } = thread.cache
+  recovery.run((ino, base) => replica?.baseOf(ino, base) ?? index.file(ino).version, {
     resumed: mount?.isResumed,
     written: lasting.written(),
   })
