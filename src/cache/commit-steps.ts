@@ -9,10 +9,13 @@
  */
 import { setAside } from './aside-files.ts'
 import type { Content } from './chunk-index.ts'
-import { DIRTY, JOURNALED, PENDING, WRITTEN, type LocalChunk } from './node-database.ts'
+import { endKernelWrites } from './kernel-writes.ts'
+import { CLEAN, DIRTY, PENDING, type LocalChunk } from './node-database.ts'
+import { JOURNALED, WRITTEN } from './node-schema.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './open-inode.ts'
 import { dropSuperseded, settleSuperseded } from './superseded-uploads.ts'
+import { changedChunks } from './unseen-changes.ts'
 
 type Chunks = readonly { index: number; id: number; length: number }[]
 
@@ -20,7 +23,7 @@ type Chunks = readonly { index: number; id: number; length: number }[]
 export interface PlannedCommit {
   ino: number
   open: OpenInode
-  /** Chunks that are dirty. */
+  /** Chunks that are dirty, as the node's database has them. */
   rows: readonly LocalChunk[]
   /** What becomes of them. */
   chunks: Chunks
@@ -54,8 +57,18 @@ export class CommitSteps {
 
   #dirtyRows(ino: number, open: OpenInode): LocalChunk[] {
     if (!open.dirty) return []
+    const isOneChunk = open.fresh && open.size <= this.#cache.settings.chunkSize
+    if (open.kernelWrites && !isOneChunk) return this.#rowsSeen(ino, open)
     if (!open.fresh) return this.#cache.database.dirtyChunks(ino)
     return [{ index: 0, state: DIRTY, id: 0, length: 0, accessed: 0 }]
+  }
+
+  /** Of a file that the kernel wrote by itself: those that are dirty, and those that changed. */
+  #rowsSeen(ino: number, open: OpenInode): LocalChunk[] {
+    const changed = changedChunks(this.#cache, ino, open).map(({ index, row }) => {
+      return row ?? { index, state: DIRTY, id: 0, length: 0, accessed: 0 }
+    })
+    return [...this.#cache.database.dirtyChunks(ino), ...changed].sort((a, b) => a.index - b.index)
   }
 
   /** Puts it into the journal; inside a transaction. */
@@ -104,6 +117,9 @@ export class CommitSteps {
     open.fresh = false
     open.committing = true
     open.growth = 0
+    // The journal has taken the place of the note.
+    open.noted = false
+    if (open.kernelWrites && open.backing === 0) endKernelWrites(this.#cache, ino, open)
     shared.bumpChunks(ino)
     return { content: { size, floor, blocks, mtime, ctime, chunks, base }, rows }
   }
@@ -119,8 +135,9 @@ export class CommitSteps {
   #account(open: OpenInode, rows: readonly LocalChunk[], chunks: Chunks): void {
     const counted = rows.reduce((sum, row) => sum + row.length, open.growth)
     const exact = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    const durable = rows.reduce((sum, row) => sum + (row.state === CLEAN ? row.length : 0), 0)
     this.#cache.shared.add('usedBytes', exact - counted)
-    this.#cache.shared.add('unsyncedBytes', exact - counted)
+    this.#cache.shared.add('unsyncedBytes', exact - counted + durable)
   }
 
   /** 512-byte blocks: exact where all of the file is here, else at least what is. */

@@ -103,7 +103,8 @@ export class Evictor {
     return shared.withInode(ino, () => {
       const row = database.chunk(ino, index)
       if (row === undefined || !this.#isSafe(ino, row)) return 0
-      if (files.isLent(ino)) return this.#evictWhole(ino)
+      const isUsed = (shared.findOpen(ino)?.backing ?? 0) !== 0
+      if (isUsed || files.isLent(ino)) return this.#evictWhole(ino)
       database.transaction(() => {
         database.deleteChunk(ino, index)
       })

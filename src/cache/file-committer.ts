@@ -10,6 +10,7 @@ import { now } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
 import { CommitSteps, type PreparedCommit } from './commit-steps.ts'
 import { forgetFiles } from './forgotten-files.ts'
+import { endKernelWrites, measure, noteKernelWrites } from './kernel-writes.ts'
 import type { Need } from './need.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './open-inode.ts'
@@ -67,6 +68,7 @@ export class FileCommitter {
 
   /** As `commit`, by a caller that holds the inode's lock. */
   commitLocked(ino: number, open: OpenInode, release = false): void {
+    measure(this.#cache, ino, open)
     if (this.#isCommitted(open)) return
     const { index } = this.#cache
     if (index.isRemote) {
@@ -104,6 +106,7 @@ export class FileCommitter {
   #defer(ino: number, open: OpenInode): boolean {
     const { shared, index, settings } = this.#cache
     if (index.isRemote || !shared.isLasting) return false
+    measure(this.#cache, ino, open)
     if (this.#isCommitted(open) || open.queued) return true
     if (open.mapped || open.size >= settings.passedFromBytes) return false
     open.queued = shared.closed.put(ino)
@@ -188,16 +191,20 @@ export class FileCommitter {
   }
 
   /**
-   * One user less; the last one commits, or leaves it to housekeeping where that takes a while:
-   * nobody is there to be told of a failure. True: the inode has no name, purge it.
+   * One user less; the last one commits, and one that `wrote`, or leaves it to housekeeping where
+   * that takes a while: nobody is there to be told of a failure. True: the inode has no name, purge
+   * it.
    */
-  release(ino: number, by: User): boolean {
+  release(ino: number, by: User, wrote = false): boolean {
     const { shared, index } = this.#cache
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open === undefined) return false
-      if (open.opens === 1 && !this.#defer(ino, open)) this.#commitLast(ino, open, by)
+      const commits = open.opens === 1 || wrote
+      if (commits && !this.#defer(ino, open)) this.#commitLast(ino, open, by)
       if (!this.#leave(ino, open, by)) return false
+      const isAtRest = open.kernelWrites && open.backing === 0 && !open.dirty
+      if (isAtRest || open.unlinked) endKernelWrites(this.#cache, ino, open)
       if (open.opens > 0) return false
       if (index.isRemote) {
         if (!open.ahead && !open.leased) shared.removeOpen(ino)
@@ -252,6 +259,7 @@ export class FileCommitter {
     if (open) {
       this.#forgetWritten(open)
       open.mapped = false
+      endKernelWrites(this.#cache, ino, open)
     }
     forgetFiles(this.#cache, [ino])
   }
@@ -267,18 +275,32 @@ export class FileCommitter {
     shared.removeOpen(ino)
   }
 
-  /** fsync: committed, and safe from the loss of power on this node. */
-  sync(ino: number): void {
+  /**
+   * fsync: safe from the loss of power on this node, and committed; where the kernel goes on
+   * writing it, and nobody `waits` for more, later.
+   */
+  sync(ino: number, waits: () => boolean): void {
     const { database, files, index } = this.#cache
     files.sync(ino)
-    this.commit(ino)
+    if (waits() || !this.#noteWrites(ino)) this.commit(ino)
     database.sync()
     index.sync()
+  }
+
+  /** False: the kernel does not write it. */
+  #noteWrites(ino: number): boolean {
+    return this.#cache.shared.withInode(ino, () => {
+      const open = this.#cache.shared.findOpen(ino)
+      const isWritten = open?.kernelWrites === true && open.backing !== 0
+      if (isWritten) noteKernelWrites(this.#cache, ino, open)
+      return isWritten
+    })
   }
 
   /** A time set by utimens outlives the commit of what was written before it. Under the lock. */
   setTimes(ino: number, mtime: { sec: number; nsec: number } | undefined): void {
     const open = this.#cache.shared.findOpen(ino)
+    if (open) measure(this.#cache, ino, open)
     if (open?.dirty !== true) return
     if (mtime) open.mtime = mtime
     open.ctime = now()

@@ -126,7 +126,7 @@ export class FileReader {
 
   #nextData(ino: number, offset: number, size: number): number {
     const { settings, database, files } = this.#cache
-    if (this.#cache.isFresh(ino)) return files.seek(ino, offset, SEEK_DATA)
+    if (this.#cache.isHere(ino)) return files.seek(ino, offset, SEEK_DATA)
     for (let at = offset; at < size;) {
       const index = Math.floor(at / settings.chunkSize)
       const local = database.chunksFrom(ino, index, 1)[0]?.index ?? Infinity
@@ -144,7 +144,7 @@ export class FileReader {
 
   #nextHole(ino: number, offset: number, size: number): number {
     const { settings, database, files } = this.#cache
-    if (this.#cache.isFresh(ino)) return Math.min(size, files.seek(ino, offset, SEEK_HOLE))
+    if (this.#cache.isHere(ino)) return Math.min(size, files.seek(ino, offset, SEEK_HOLE))
     for (let at = offset; at < size;) {
       const index = Math.floor(at / settings.chunkSize)
       const end = (index + 1) * settings.chunkSize

@@ -16,22 +16,11 @@ import type { FileCommitter } from './file-committer.ts'
 import { setAside } from './aside-files.ts'
 import { validReference } from './file-reader.ts'
 import type { Need } from './need.ts'
-import {
-  CLEAN,
-  CUTTING,
-  DIRTY,
-  PENDING,
-  WRITTEN,
-  type LocalChunk,
-  type Upload,
-} from './node-database.ts'
+import { CLEAN, DIRTY, PENDING, type LocalChunk, type Upload } from './node-database.ts'
+import { CUTTING, UNSEEN, WRITTEN } from './node-schema.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './open-inode.ts'
-
-export interface Mark {
-  index: number
-  row: LocalChunk | undefined
-}
+import type { Mark } from './unseen-changes.ts'
 
 interface Plan {
   /** To be marked dirty before the bytes are written, and after. */
@@ -292,7 +281,7 @@ export class FileWriter {
       ino,
       floor: Math.min(open.floor, open.voidFrom),
       size: open.size,
-      stage,
+      stage: stage === WRITTEN && open.noted ? UNSEEN : stage,
       mtimeSec: 0,
       mtimeNsec: 0,
       base: open.base,

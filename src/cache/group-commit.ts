@@ -15,6 +15,7 @@ import { limits } from '../limits.ts'
 import { CommitSteps, type PlannedCommit } from './commit-steps.ts'
 import type { FileCommitter } from './file-committer.ts'
 import { forgetFiles } from './forgotten-files.ts'
+import { measure } from './kernel-writes.ts'
 import type { NodeCache } from './node-cache.ts'
 
 export class GroupCommit {
@@ -122,6 +123,7 @@ export class GroupCommit {
     const open = this.#cache.shared.findOpen(ino)
     if (open === undefined) return []
     open.queued = false
+    measure(this.#cache, ino, open)
     return open.dirty && !open.unlinked ? [this.#steps.plan(ino, open)] : []
   }
 

@@ -11,14 +11,12 @@
  * until the first write to it, which sets that time. That its last writer is gone shows when a read
  * lease can be had (fcntl(2)), which needs that nobody has the file open for writing.
  */
-import { crc32 } from 'node:zlib'
-import { SEEK_DATA } from '../base/native-calls.ts'
 import { limits } from '../limits.ts'
 import { setAside } from './aside-files.ts'
-import type { FileWriter, Mark } from './file-writer.ts'
-import { DIRTY, PENDING, type LocalChunk } from './node-database.ts'
+import type { FileWriter } from './file-writer.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './open-inode.ts'
+import { changedChunks } from './unseen-changes.ts'
 
 export class MappedWrites {
   readonly #cache: NodeCache
@@ -50,10 +48,11 @@ export class MappedWrites {
       if (open?.mapped !== true) return
       const nowMs = Date.now()
       const changedMs = files.stat(ino)?.mtimeMs ?? -1
-      if (changedMs === open.seenMs) return
+      if (changedMs === open.seenMs && !open.kernelWrites) return
       // In this order: what is written from here on sets a later time.
       files.sync(ino)
-      const marks = changedChunks(this.#cache, ino)
+      const content = { size: this.#cache.sizeOf(ino), voidFrom: Infinity }
+      const marks = changedChunks(this.#cache, ino, content)
       if (marks.length > 0) this.#writer.adopt(ino, open, marks)
       open.seenMs = nowMs - changedMs > limits.fileClockMs ? changedMs : -1
     })
@@ -105,40 +104,4 @@ export class MappedWrites {
     })
     if (open?.opens === 0 && !open.leased && !open.ahead) shared.removeOpen(ino)
   }
-}
-
-/** Chunks that are not what was committed; of a file that was mapped, under the inode's lock. */
-export function changedChunks(cache: NodeCache, ino: number): Mark[] {
-  const { settings, index, database } = cache
-  const size = cache.sizeOf(ino)
-  const marks: Mark[] = []
-  for (let at = 0; at * settings.chunkSize < size; at++) {
-    const row = database.chunk(ino, at)
-    const isHole = row === undefined && index.find(ino, at) === undefined
-    const isChanged = row ? hasChanged(cache, ino, row) : isHole && isWritten(cache, ino, at)
-    if (isChanged) marks.push({ index: at, row })
-  }
-  return marks
-}
-
-function isWritten({ settings, files }: NodeCache, ino: number, at: number): boolean {
-  const start = at * settings.chunkSize
-  const data = files.seek(ino, start, SEEK_DATA)
-  return data >= 0 && data < start + settings.chunkSize
-}
-
-function hasChanged(cache: NodeCache, ino: number, row: LocalChunk): boolean {
-  if (row.state === DIRTY) return false
-  const { settings, index, files, database } = cache
-  const start = row.index * settings.chunkSize
-  if (row.state === PENDING) {
-    const upload = database.upload(ino, row.index)
-    if (upload?.id !== row.id || upload.source === null) return true
-    return !files.isAsAside(ino, start, row.length, upload.source, upload.sourceOffset)
-  }
-  const committed = index.find(ino, row.index)
-  if (committed?.id !== row.id || committed.length !== committed.objectLength) return true
-  const data = Buffer.alloc(committed.length)
-  files.read(ino, data, start)
-  return crc32(data) !== committed.crc
 }

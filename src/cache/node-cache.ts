@@ -10,6 +10,7 @@ import { SpareFiles } from '../tiers/nvme/spare-files.ts'
 import type { ChunkIndex } from './chunk-index.ts'
 import { ChunkMemory } from './chunk-memory.ts'
 import { KernelBackings } from './kernel-backings.ts'
+import { measure } from './kernel-writes.ts'
 import { NodeDatabase } from './node-database.ts'
 import { RequestJournal } from './request-journal.ts'
 import { SharedState, type SharedBuffers } from './shared-state.ts'
@@ -75,14 +76,18 @@ export class NodeCache {
   /** Size of the content as this node sees it, with what is not committed; under the lock. */
   sizeOf(ino: number): number {
     const open = this.shared.mayBeOpen(ino) ? this.shared.findOpen(ino) : undefined
-    if (open !== undefined && (open.ahead || open.fresh)) return open.size
+    if (open !== undefined) {
+      measure(this, ino, open)
+      if (open.ahead || open.fresh || open.kernelWrites) return open.size
+    }
     const known = this.memory.of(ino)
     return (known.size ??= this.index.file(ino).size)
   }
 
   /** All of its bytes are in the backing file, whatever the databases say; under the lock. */
-  isFresh(ino: number): boolean {
-    return this.shared.mayBeOpen(ino) && this.shared.findOpen(ino)?.fresh === true
+  isHere(ino: number): boolean {
+    const open = this.shared.mayBeOpen(ino) ? this.shared.findOpen(ino) : undefined
+    return open !== undefined && (open.fresh || open.kernelWrites)
   }
 
   close(): void {

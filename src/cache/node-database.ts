@@ -6,7 +6,7 @@
 import type { SQLInputValue } from 'node:sqlite'
 import type { SharedMutex } from '../base/shared-mutex.ts'
 import { SqliteDatabase } from '../base/sqlite-database.ts'
-import { NODE_SCHEMA } from './node-schema.ts'
+import { JOURNALED, NODE_SCHEMA } from './node-schema.ts'
 
 /** The cloud has the same bytes: may be evicted. */
 export const CLEAN = 1
@@ -14,13 +14,6 @@ export const CLEAN = 1
 export const DIRTY = 2
 /** Committed; the journal has it for upload. */
 export const PENDING = 3
-
-/** Content is not committed; the backing file tells how far it was written. */
-export const WRITTEN = 0
-/** The commit is in the journal, with its times; only the metadata may lack it. */
-export const JOURNALED = 1
-/** A truncate is under way: the backing file may be longer than the content. */
-export const CUTTING = 2
 
 export interface LocalChunk {
   index: number
@@ -61,7 +54,7 @@ export interface Uncommitted {
   ino: number
   floor: number
   size: number
-  /** WRITTEN, CUTTING or JOURNALED. */
+  /** WRITTEN, JOURNALED, CUTTING or UNSEEN (node-schema.ts). */
   stage: number
   mtimeSec: number
   mtimeNsec: number

@@ -4,6 +4,15 @@
  * files that programs may write to by way of memory. Only ever added to: a node opens what an
  * earlier release has left.
  */
+/** Content is not committed; the backing file tells how far it was written. */
+export const WRITTEN = 0
+/** The commit is in the journal, with its times; only the metadata may lack it. */
+export const JOURNALED = 1
+/** A truncate is under way: the backing file may be longer than the content. */
+export const CUTTING = 2
+/** The kernel writes it by itself: what of it, is to be looked up (kernel-writes.ts). */
+export const UNSEEN = 3
+
 export const NODE_SCHEMA = `
   CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS local_chunk (

@@ -11,7 +11,7 @@ export const EPOCH = 13
 export const KERNEL_OPENS = 14
 export const BACKING = 15
 export const PASSED_BYTES = 16
-const SEEN = 17
+export const SEEN = 17
 export const NEXT = 1
 export const FLAGS = 3
 const [OPENS, SIZE, FLOOR] = [2, 4, 5] as const
@@ -28,6 +28,8 @@ export const MAPPED = 16
 const FORGOTTEN = 32
 export const FRESH = 64
 const QUEUED = 128
+export const KERNEL_WRITES = 256
+const NOTED = 512
 
 /** A view of one open inode's fields; use it under the inode's lock only. */
 export class OpenInode {
@@ -76,6 +78,22 @@ export class OpenInode {
   }
   set mapped(value: boolean) {
     this.#setFlag(MAPPED, value)
+  }
+
+  /** The kernel may write it, or has written what is not committed yet: see kernel-writes.ts. */
+  get kernelWrites(): boolean {
+    return this.#flag(KERNEL_WRITES)
+  }
+  set kernelWrites(value: boolean) {
+    this.#setFlag(KERNEL_WRITES, value)
+  }
+
+  /** And the node's database knows that, of what is not committed. */
+  get noted(): boolean {
+    return this.#flag(NOTED)
+  }
+  set noted(value: boolean) {
+    this.#setFlag(NOTED, value)
   }
 
   /** When the backing file had been changed last as far as that was looked at, ms; -1: unknown. */
@@ -128,8 +146,9 @@ export class OpenInode {
   }
 
   /**
-   * The metadata has never had any content of it, and the databases know nothing of its bytes: one
-   * chunk at most, all of it in the backing file. Written files are dirty as well.
+   * The metadata has never had any content of it, and the databases know nothing of its bytes: all
+   * of them are in the backing file, one chunk at most unless the kernel wrote them. Written files
+   * are dirty as well.
    */
   get fresh(): boolean {
     return this.#flag(FRESH)

@@ -20,11 +20,13 @@ import {
   FRESH,
   INO,
   KERNEL_OPENS,
+  KERNEL_WRITES,
   LEASED,
   MAPPED,
   MTIME,
   MTIME_NSEC,
   PASSED_BYTES,
+  SEEN,
 } from './open-inode.ts'
 import { RequestJournal } from './request-journal.ts'
 import { ENTRY_NUMBERS, type SharedState } from './shared-state.ts'
@@ -33,6 +35,10 @@ import { ENTRY_NUMBERS, type SharedState } from './shared-state.ts'
 export interface WrittenInode {
   /** Nothing else tells of it. */
   fresh: boolean
+  /** The kernel wrote it by itself: what of it, is to be looked up. */
+  kernelWrites: boolean
+  /** As `OpenInode.seenMs`. */
+  seenMs: number
   mtime: Timestamp
   ctime: Timestamp
 }
@@ -68,9 +74,11 @@ export class OpenTable {
     for (let base = FIELDS; base + FIELDS <= entries.length; base += FIELDS) {
       const entry = entries.subarray(base, base + FIELDS)
       const [ino, flags] = [entry[INO]!, entry[FLAGS]!]
-      if (ino === 0 || (flags & DIRTY) === 0) continue
+      if (ino === 0 || (flags & (DIRTY | KERNEL_WRITES)) === 0) continue
       found.set(ino, {
         fresh: (flags & FRESH) !== 0,
+        kernelWrites: (flags & KERNEL_WRITES) !== 0,
+        seenMs: entry[SEEN]!,
         mtime: { sec: entry[MTIME]!, nsec: entry[MTIME_NSEC]! },
         ctime: { sec: entry[CTIME]!, nsec: entry[CTIME_NSEC]! },
       })
@@ -122,6 +130,8 @@ interface KernelOpen {
   backing: number
   passedBytes: number
   mapped: boolean
+  kernelWrites: boolean
+  seenMs: number
 }
 
 const NOT_OPEN: KernelOpen = {
@@ -131,6 +141,8 @@ const NOT_OPEN: KernelOpen = {
   backing: 0,
   passedBytes: 0,
   mapped: false,
+  kernelWrites: false,
+  seenMs: -1,
 }
 
 function opensOf(entries: Float64Array): Map<number, KernelOpen> {
@@ -142,10 +154,14 @@ function opensOf(entries: Float64Array): Map<number, KernelOpen> {
     const flags = entries[base + FLAGS] ?? 0
     const leased = (flags & LEASED) !== 0
     const mapped = (flags & MAPPED) !== 0
+    // Of one that nobody has open any more, recovery makes what it is to be.
+    const kernelWrites = (flags & KERNEL_WRITES) !== 0 && count > 0
+    const seenMs = kernelWrites ? (entries[base + SEEN] ?? -1) : -1
     const backing = entries[base + BACKING] ?? 0
     const passedBytes = entries[base + PASSED_BYTES] ?? 0
     if (ino === 0 || (count === 0 && !leased && !mapped && backing === 0)) continue
-    opens.set(ino, { count, epoch, leased, backing, passedBytes, mapped })
+    const passed = { backing, passedBytes, kernelWrites, seenMs }
+    opens.set(ino, { count, epoch, leased, mapped, ...passed })
   }
   return opens
 }
@@ -163,7 +179,6 @@ function reopen(
     open.kernelOpens = count
     open.backing = backing
     open.passedBytes = passedBytes
-    open.seenMs = -1
     shared.add('passedBytes', passedBytes)
   })
 }

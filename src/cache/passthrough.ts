@@ -6,32 +6,43 @@
  * What the kernel demands (fs/fuse/iomode.c): as long as one open of an inode is passed through,
  * all are, by the same number. So opens for writing that come meanwhile are passed through as well,
  * but for mappings only: their reads and writes come here (`directIo`), and what they write by way
- * of memory is found by mapped-writes.ts.
+ * of memory is found by mapped-writes.ts. Unless the kernel writes the file by itself already
+ * (kernel-writes.ts): then it does so for all of them.
  *
  * Invariants, under the inode's lock:
  * - `open.backing` is what all opens of the kernel have in common, also in the next process;
  * - from a file that was ever passed through no bytes go that a reader may miss: see `dropBytes`.
  */
 import { Blocked } from '../base/blocked.ts'
-import { O_ACCMODE, O_RDWR } from '../base/open-bits.ts'
+import { Pace } from '../base/pace.ts'
+import { O_ACCMODE, O_RDWR, O_WRONLY } from '../base/open-bits.ts'
 import { limits } from '../limits.ts'
 import type { KernelBackings } from './kernel-backings.ts'
+import { beginKernelWrites, mayKernelWrite } from './kernel-writes.ts'
 import type { MappedWrites } from './mapped-writes.ts'
 import type { Need } from './need.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './open-inode.ts'
 
+/** What the kernel is told of an open. */
+export interface Passed {
+  backing: number
+  /** Its reads and writes come here nevertheless. */
+  directIo: boolean
+}
+
 export class Passthrough {
   readonly #cache: NodeCache
   readonly #mapped: MappedWrites
+  readonly #pace = new Pace(limits.kernelWriteBurst, limits.kernelWriteEveryMs)
 
   constructor(cache: NodeCache, mapped: MappedWrites) {
     this.#cache = cache
     this.#mapped = mapped
   }
 
-  /** What an open is passed through by; undefined: it is served here. The inode is open already. */
-  join(ino: number, flags: number): number | undefined {
+  /** How an open is passed through; undefined: it is served here. The inode is open already. */
+  join(ino: number, flags: number): Passed | undefined {
     const { shared } = this.#cache
     if (!shared.passthrough && !shared.mayBeOpen(ino)) return undefined
     return shared.withInode(ino, () => {
@@ -40,9 +51,32 @@ export class Passthrough {
       if (open.backing === 0) {
         return this.#mayBegin(ino, open, flags) ? this.#begin(ino, open) : undefined
       }
-      this.#requireWhole(ino)
-      if ((flags & O_ACCMODE) === O_RDWR) this.#mapped.begin(ino, open)
-      return open.backing
+      const mode = flags & O_ACCMODE
+      if (open.kernelWrites && mode !== O_WRONLY) this.#cache.files.markLent(ino)
+      if (!open.kernelWrites) this.#requireWhole(ino)
+      if (mode === O_RDWR) this.#mapped.begin(ino, open)
+      return { backing: open.backing, directIo: mode !== 0 && !open.kernelWrites }
+    })
+  }
+
+  /**
+   * As `join`, of a new file, or of one that was emptied, where nobody waits for its commit. The
+   * kernel writes it by itself then.
+   */
+  joinWriting(ino: number, flags: number): Passed | undefined {
+    const { shared, files, backings } = this.#cache
+    if (!shared.passthrough) return undefined
+    return shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      if (open?.backing !== 0 || !mayKernelWrite(this.#cache, ino, flags)) return undefined
+      // For many small files it costs more than it gives.
+      if (!this.#pace.take()) return undefined
+      const id = tried(() => files.use(ino, (fd) => backings.open(fd)))
+      if (id === undefined) return undefined
+      beginKernelWrites(open)
+      open.backing = id
+      shared.add('passedOpens', 1)
+      return { backing: id, directIo: false }
     })
   }
 
@@ -81,20 +115,15 @@ export class Passthrough {
     return true
   }
 
-  #begin(ino: number, open: OpenInode): number | undefined {
+  #begin(ino: number, open: OpenInode): Passed | undefined {
     const { shared, files, backings } = this.#cache
-    let id: number
-    try {
-      id = files.lend(ino, (fd) => backings.open(fd))
-    } catch {
-      // Out of descriptors, say: the file can be read here as well.
-      return undefined
-    }
+    const id = tried(() => files.lend(ino, (fd) => backings.open(fd)))
+    if (id === undefined) return undefined
     open.backing = id
     open.passedBytes = this.#cache.sizeOf(ino)
     shared.add('passedBytes', open.passedBytes)
     shared.add('passedOpens', 1)
-    return id
+    return { backing: id, directIo: false }
   }
 
   /** What another node has changed has to be here before anybody opens the file again. */
@@ -111,6 +140,15 @@ export class Passthrough {
     const last = Math.ceil(this.#cache.sizeOf(ino) / this.#cache.settings.chunkSize) - 1
     const need: Need = { kind: 'chunks', ino, first, last, reading: false }
     throw new Blocked(need)
+  }
+}
+
+/** Out of descriptors, say: what is not passed through is served here. */
+function tried<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch {
+    return undefined
   }
 }
 

@@ -213,7 +213,10 @@ export class Pressure {
   #commitEarly(): void {
     const { cache, committer, remote, groups } = this.#parts
     groups?.hurry()
+    // What the kernel writes by itself cannot go as long as it does.
+    const kept = new Set(cache.shared.kernelWritten())
     for (const ino of cache.shared.dirtyInodes()) {
+      if (kept.has(ino)) continue
       if (!remote) committer.commit(ino)
       else if (!this.#early.has(ino)) this.#commitElsewhere(remote, ino)
     }

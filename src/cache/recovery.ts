@@ -15,20 +15,12 @@ import { crc32 } from 'node:zlib'
 import { timestampOf } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { FileCommitter } from './file-committer.ts'
-import { changedChunks } from './mapped-writes.ts'
-import {
-  CLEAN,
-  CUTTING,
-  JOURNALED,
-  DIRTY,
-  PENDING,
-  WRITTEN,
-  type LocalChunk,
-  type Uncommitted,
-} from './node-database.ts'
+import { CLEAN, DIRTY, PENDING, type LocalChunk, type Uncommitted } from './node-database.ts'
+import { CUTTING, JOURNALED, UNSEEN, WRITTEN } from './node-schema.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { WrittenInode } from './open-table.ts'
 import { settleSuperseded } from './superseded-uploads.ts'
+import { changedChunks } from './unseen-changes.ts'
 
 const PAGE = 1000
 
@@ -46,6 +38,9 @@ export class Recovery {
   #recovered = 0
   #machineDied = false
   #left: ReadonlyMap<number, WrittenInode> = new Map()
+  /** Inodes that the kernel wrote by itself, as far as they are not committed yet. */
+  readonly #unseen = new Set<number>()
+  #isResumed = false
   #baseOf = (_ino: number, base: number): number => base
   #isVerified = false
 
@@ -62,7 +57,8 @@ export class Recovery {
   ): void {
     this.#baseOf = baseOf
     this.#left = written
-    const { database, shared } = this.#cache
+    this.#isResumed = resumed
+    const { database, shared, index } = this.#cache
     const wasClean = database.setting('clean') === '1'
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
     const before = database.setting('boot')
@@ -78,8 +74,12 @@ export class Recovery {
     shared.setCounter('usedBytes', used)
     shared.setCounter('unsyncedBytes', unsynced)
     if (!resumed) for (const ino of database.mapped()) this.#cutOff(ino)
-    for (const [ino, { fresh }] of this.#left) if (fresh) this.#takeFresh(ino)
+    for (const [ino, { fresh, kernelWrites }] of this.#left) {
+      if (fresh) this.#takeFresh(ino)
+      if (kernelWrites && index.exists(ino)) this.#unseen.add(ino)
+    }
     this.#finishCommits()
+    for (const ino of this.#unseen) this.#commitUnseen(ino)
     this.#settleSuperseded()
     this.#sweepAsides()
     const totals = database.totals()
@@ -127,6 +127,8 @@ export class Recovery {
       })
       return
     }
+    // What is on the disk is the content, not what the cloud has.
+    if (database.uncommitted(ino)?.stage === UNSEEN) return
     const size = files.stat(ino)?.size ?? 0
     const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
     const short = rows.filter((row) => {
@@ -175,7 +177,8 @@ export class Recovery {
     shared.withInode(ino, () => {
       const isHere = index.exists(ino) && files.stat(ino) !== undefined
       if (isHere) files.replaceByCopy(ino)
-      const marks = isHere ? changedChunks(this.#cache, ino) : []
+      const content = { size: this.#cache.sizeOf(ino), voidFrom: Infinity }
+      const marks = isHere ? changedChunks(this.#cache, ino, content) : []
       database.transaction(() => {
         database.deleteMapped(ino)
         if (marks.length === 0) return
@@ -217,10 +220,22 @@ export class Recovery {
     })
   }
 
+  /** As `#commitWritten`, of what was written since a commit: nothing may be. */
+  #commitUnseen(ino: number): void {
+    this.#cache.shared.withInode(ino, () => {
+      this.#commitWritten(this.#written(ino))
+    })
+  }
+
   /** Commits a file that was open: its backing file tells how far it was written, and when. */
   #commitWritten(row: Uncommitted): void {
     const { shared, files } = this.#cache
     if (row.stage === CUTTING) files.truncate(row.ino, row.size)
+    const wasUnseen = this.#unseen.delete(row.ino) || row.stage === UNSEEN
+    // The table that would tell is lost with the machine, and every chunk was looked at anyway.
+    const isUnseen = wasUnseen || this.#machineDied
+    // Programs that survived the mount may still write to it.
+    if (isUnseen && !this.#isResumed && files.hasWriters(row.ino)) files.replaceByCopy(row.ino)
     const stat = files.stat(row.ino)
     const open = shared.addOpen(row.ino)
     open.size = Math.max(row.size, stat?.size ?? 0)
@@ -229,9 +244,12 @@ export class Recovery {
     const times = this.#machineDied ? undefined : this.#left.get(row.ino)
     // One that was never written to may have been made long before, as a spare.
     const writtenMs = stat?.size === 0 ? stat.ctimeMs : stat?.mtimeMs
-    open.mtime = times?.mtime ?? timestampOf(writtenMs ?? Date.now())
+    const known = isUnseen && times?.seenMs !== stat?.mtimeMs ? undefined : times?.mtime
+    open.mtime = known ?? timestampOf(writtenMs ?? Date.now())
     open.ctime = times?.ctime ?? open.mtime
     open.dirty = true
+    open.kernelWrites ||= isUnseen
+    if (isUnseen) open.seenMs = stat?.mtimeMs ?? -1
     this.#recovered += 1
     // Elsewhere the commit takes a while: it is made when the node runs.
     if (this.#cache.index.isRemote) return

@@ -18,6 +18,7 @@ import {
   FIELDS,
   FLAGS,
   INO,
+  KERNEL_WRITES,
   LEASED,
   MAPPED,
   NEXT,
@@ -304,6 +305,11 @@ export class SharedState {
   /** Inodes that programs may have mapped; a hint as well. */
   mappedInodes(): number[] {
     return this.#flagged(MAPPED)
+  }
+
+  /** Inodes that the kernel may write by itself; a hint as well. */
+  kernelWritten(): number[] {
+    return this.#flagged(KERNEL_WRITES)
   }
 
   /** Inodes that only this node may write; a hint as well. */

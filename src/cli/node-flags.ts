@@ -146,7 +146,7 @@ export const NODE_FLAGS = {
   }),
   passthrough: flag('auto', {
     value: '<when>',
-    about: 'the kernel reads cached files by itself: auto (large ones), always, off',
+    about: 'the kernel reads and writes files by itself: auto (large ones), always, off',
     parse: (text) => parseOneOf(text, PASSTHROUGH),
   }),
   'upload-limit': flag('100M', {

@@ -4,6 +4,7 @@
  * the question: a row that was read before a commit, and looked at after it, is read again.
  */
 import { laterOf } from '../base/clock.ts'
+import { measure } from '../cache/kernel-writes.ts'
 import type { NodeCache } from '../cache/node-cache.ts'
 import type { Attributes } from '../filesystem/inode-file-system.ts'
 import { S_IFMT, S_IFREG, findInode, type InodeRow } from '../metadata/inode-rules.ts'
@@ -40,6 +41,7 @@ export class LiveAttributes {
     if (!shared.mayBeOpen(row.ino) && shared.commits === commits) return row
     return shared.withInode(row.ino, () => {
       const open = shared.findOpen(row.ino)
+      if (open) measure(this.#cache, row.ino, open)
       if (open?.ahead !== true) return this.#engine.read(findInode(row.ino)) ?? row
       const { mtime, ctime } = open
       const blocks = open.voidFrom === 0 ? 0 : row.blocks

@@ -200,11 +200,11 @@ export class Names {
     })
   }
 
-  /** One user less of an inode; the last one of a nameless inode takes it along. */
-  release(ino: number, by: User): void {
+  /** One user less of an inode, which maybe `wrote`; the last of a nameless one takes it along. */
+  release(ino: number, by: User, wrote = false): void {
     const { cache, committer, engine } = this.#parts
     // With several nodes it goes when none has it open: the coordinator asks.
-    if (!committer.release(ino, by)) return
+    if (!committer.release(ino, by, wrote)) return
     cache.shared.withInode(ino, () => {
       if (cache.shared.findOpen(ino)) return
       engine.write('purgeInode', ino)

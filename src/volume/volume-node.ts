@@ -36,6 +36,7 @@ import type { CoordinatorLink } from './coordinator-link.ts'
 import { HolderWatch } from './holder-watch.ts'
 import type { LockNeed } from './lock-service.ts'
 import type { NodeLocks } from './node-locks.ts'
+import { KernelWrittenFiles } from './kernel-written-files.ts'
 import { MappedFiles } from './mapped-files.ts'
 import { RemoteCommits } from './remote-commits.ts'
 import type { Replica } from './replica.ts'
@@ -78,6 +79,7 @@ export class VolumeNode {
   readonly #remote: RemoteCommits | undefined
   readonly #holders: HolderWatch | undefined
   readonly #mapped: MappedFiles
+  readonly #kernelWritten: KernelWrittenFiles
   readonly #groups: GroupCommit | undefined
   #wakeThreads = (): Promise<void> => Promise.resolve()
   readonly #logger: Logger
@@ -136,6 +138,7 @@ export class VolumeNode {
       remote: this.#remote,
       groups: this.#groups,
     })
+    this.#kernelWritten = new KernelWrittenFiles(cache, committer)
     this.#mapped = new MappedFiles({
       mapped: thread.mapped,
       satisfy: (need, how) => this.satisfy(need, how),
@@ -198,6 +201,7 @@ export class VolumeNode {
     const { database, shared } = this.thread.cache
     await this.#groups?.stop()
     await this.#mapped.cutOff(signal).catch(this.#report)
+    this.#kernelWritten.cutOff()
     for (const ino of shared.dirtyInodes()) {
       if (this.#remote) await this.#remote.commit(ino, true, { signal }).catch(this.#report)
       else this.thread.committer.commit(ino)
@@ -310,6 +314,7 @@ export class VolumeNode {
     try {
       const { cache } = this.thread
       this.evictor.measure()
+      this.#kernelWritten.look()
       const { maxUnsyncedSeconds } = cache.settings
       const oldest = maxUnsyncedSeconds > 0 ? cache.database.oldestUploadMs() : null
       const isOverdue = oldest !== null && Date.now() - oldest > maxUnsyncedSeconds * 1000

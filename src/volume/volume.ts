@@ -185,12 +185,13 @@ export class Volume implements InodeFileSystem {
     if (truncates && killSetId) this.#dropSetId(ino)
     const handle = handleOf(flags, committer.open(ino, { by: 'kernel' }))
     // Who only reads has nothing to say at the end but which locks it gives back.
-    const saysNothing = handle === 0 || this.#isLeft(flags, () => this.#durability.of(ino))
-    const noFlush = saysNothing && !this.#parts.locks.areShared
+    const isLeft = this.#isLeft(flags, () => this.#durability.of(ino))
+    const noFlush = (handle === 0 || isLeft) && !this.#parts.locks.areShared
     try {
       if (truncates) writer.truncate(ino, 0)
-      const backing = passthrough.join(ino, flags)
-      if (backing !== undefined) return { handle, backing, directIo: handle !== 0, noFlush }
+      const passed =
+        passthrough.join(ino, flags) ?? (isLeft ? passthrough.joinWriting(ino, flags) : undefined)
+      if (passed) return { handle, ...passed, noFlush }
     } catch (error) {
       this.#names.release(ino, 'kernel')
       throw error
@@ -210,6 +211,8 @@ export class Volume implements InodeFileSystem {
     const attributes = this.#names.createFile(caller, parent, name, mode, flags)
     const handle = handleOf(flags, this.#parts.committer.open(attributes.ino, { by: 'kernel' }))
     const noFlush = this.#isLeft(flags, () => this.#durability.isLocalIn(parent) && 'local')
+    const passed = noFlush ? this.#parts.passthrough.joinWriting(attributes.ino, flags) : undefined
+    if (passed) return { attributes, opened: { handle, ...passed, noFlush } }
     const directIo = this.#isUncached(flags)
     return { attributes, opened: { handle, keepCache: true, directIo, noFlush } }
   }
@@ -275,14 +278,14 @@ export class Volume implements InodeFileSystem {
     this.#durability.require(ino)
   }
 
-  release(_caller: Caller, ino: number): void {
-    this.#names.release(ino, 'kernel')
+  release(_caller: Caller, ino: number, handle: number): void {
+    this.#names.release(ino, 'kernel', handle !== 0)
   }
 
   fsync(_caller: Caller, ino: number, handle: number): void {
     this.#requireKept(ino, handle)
     this.#parts.passthrough.absorb(ino)
-    this.#parts.committer.sync(ino)
+    this.#parts.committer.sync(ino, () => this.#durability.of(ino) !== 'local')
     this.#durability.require(ino)
   }
 

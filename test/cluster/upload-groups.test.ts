@@ -88,7 +88,7 @@ function marks(): DurableMarks {
 function write(ino: number, handle: number, data: Buffer): void {
   thread.volume.write(CALLER, ino, handle, 0, data, HOW)
   thread.volume.flush(CALLER, ino, handle)
-  thread.volume.release(CALLER, ino)
+  thread.volume.release(CALLER, ino, handle)
 }
 
 /** Closed files, of a chunk or two each. */

@@ -122,7 +122,7 @@ function write(node: Node, flags: number, data: Buffer, offset = 0): void {
   const how = { append: (flags & O_APPEND) !== 0, killSetId: false, writeback: false }
   volume.write(CALLER, ino, handle, offset, data, how)
   volume.flush(CALLER, ino, handle)
-  volume.release(CALLER, ino)
+  volume.release(CALLER, ino, handle)
 }
 
 function truncate(node: Node, size: number): void {
@@ -131,13 +131,13 @@ function truncate(node: Node, size: number): void {
   const { handle } = volume.open(CALLER, ino, O_RDWR, false)
   volume.setattr(CALLER, ino, { size })
   volume.flush(CALLER, ino, handle)
-  volume.release(CALLER, ino)
+  volume.release(CALLER, ino, handle)
 }
 
 function create(node: Node, data: Buffer): void {
   const { volume } = node.thread
-  const { attributes } = volume.create(CALLER, ROOT, NAME, 0o644, O_WRONLY)
-  volume.release(CALLER, attributes.ino)
+  const { attributes, opened } = volume.create(CALLER, ROOT, NAME, 0o644, O_WRONLY)
+  volume.release(CALLER, attributes.ino, opened.handle)
   write(node, O_WRONLY, data)
 }
 

@@ -5,102 +5,16 @@
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
 import { eventually } from '../fixtures/eventually.ts'
+import { CHUNK, SIZE, FileScene as Scene, put, random, sha } from '../fixtures/file-scene.ts'
 import { MappedFile } from '../fixtures/mapped-file.ts'
-import { Random } from '../fixtures/random.ts'
 import { killDaemon } from '../fixtures/steady-programs.ts'
 import { withFuse } from './fuse-scratch.ts'
 
-const CHUNK = 64 * 1024
-const SIZE = 16 * CHUNK + 1000
-const random = Random.fromEnvironment()
 const SETUPS = ['auto', 'off'] as const
-
-function sha(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
-}
-
-/** A node, and the model of one of its files. */
-class Scene implements AsyncDisposable {
-  readonly home = new ClientHome()
-  readonly path = join(this.home.mount, 'file')
-  content: Buffer = random.bytes(SIZE)
-  client!: ClientProcess
-  readonly #setup: string
-
-  private constructor(setup: string) {
-    this.#setup = setup
-  }
-
-  /** With a file that was written and closed. */
-  static async open(setup: string, flags: readonly string[] = []): Promise<Scene> {
-    const scene = new Scene(setup)
-    await scene.start(flags)
-    fs.writeFileSync(scene.path, scene.content)
-    return scene
-  }
-
-  async start(flags: readonly string[] = []): Promise<void> {
-    const environment = { CACHEFS_PASSTHROUGH: this.#setup }
-    const all = ['-chunk-size', '64K', ...flags]
-    this.client = await ClientProcess.start(this.home, { flags: all, environment })
-  }
-
-  /** Whether the kernel is to read by itself. */
-  get isPassed(): boolean {
-    return this.#setup === 'auto'
-  }
-
-  /** What an open descriptor and a new one read is the model. */
-  check(fd?: number): void {
-    const read = Buffer.alloc(this.content.length + 100)
-    if (fd !== undefined) {
-      const length = fs.readSync(fd, read, 0, read.length, 0)
-      assert.equal(sha(read.subarray(0, length)), sha(this.content), 'through what was open')
-    }
-    assert.equal(sha(fs.readFileSync(this.path)), sha(this.content), 'through a new open')
-    assert.equal(fs.statSync(this.path).size, this.content.length)
-  }
-
-  /** Whatever was acknowledged is in the cloud, and comes back from there. */
-  async checkCloud(): Promise<void> {
-    const { evictedChunks: before } = await this.stats()
-    await eventually('it can be evicted', async () => {
-      await this.client.act('wait', '/')
-      await this.client.act('evict', '/')
-      return (await this.stats())['evictedChunks']! > before!
-    })
-    this.check()
-  }
-
-  async stats(): Promise<Record<string, number>> {
-    const response = await fetch(`${this.client.api}/api/cache/stats`)
-    return (await response.json()) as Record<string, number>
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const { exitCode, signalCode } = this.client.child
-    if (exitCode === null && signalCode === null)
-      assert.equal(await this.client.stop(), 0, this.client.log.join(''))
-    this.home[Symbol.dispose]()
-  }
-}
-
-/** `bytes` at an offset of the file, and of the model. */
-function put(scene: Scene, fd: number, offset: number, length: number): void {
-  const bytes = random.bytes(length)
-  fs.writeSync(fd, bytes, 0, length, offset)
-  const end = Math.max(scene.content.length, offset + length)
-  const next = Buffer.alloc(end)
-  scene.content.copy(next)
-  bytes.copy(next, offset)
-  scene.content = next
-}
 
 for (const setup of SETUPS) {
   suite(`passthrough ${setup}`, { ...withFuse, timeout: 240_000 }, () => {

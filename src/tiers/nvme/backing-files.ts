@@ -13,7 +13,6 @@ import {
   constants,
   copyFileSync,
   existsSync,
-  fchmodSync,
   fdatasyncSync,
   fstatSync,
   ftruncateSync,
@@ -157,12 +156,22 @@ export class BackingFiles {
     return ((this.stat(ino)?.mode ?? 0) & S_ISVTX) !== 0
   }
 
+  /** Gives the file, made where there is none, to `work`. */
+  use<T>(ino: number, work: (fd: number) => T): T {
+    return work(this.#descriptor(ino, true))
+  }
+
+  /** Programs may have it mapped from here on: see `isLent`. */
+  markLent(ino: number): void {
+    const { mode } = statSync(this.path(ino))
+    if ((mode & S_ISVTX) === 0) chmodSync(this.path(ino), (mode & 0o777) | S_ISVTX)
+  }
+
   /** Notes that, and gives the file, open for reading, to `use`. */
   lend<T>(ino: number, use: (fd: number) => T): T {
+    this.markLent(ino)
     const fd = openSync(this.path(ino), 'r')
     try {
-      const { mode } = fstatSync(fd)
-      if ((mode & S_ISVTX) === 0) fchmodSync(fd, (mode & 0o777) | S_ISVTX)
       return use(fd)
     } finally {
       closeSync(fd)

@@ -1,0 +1,119 @@
+/**
+ * Files that the kernel writes by itself, at the speed of the disk: opened to be written only, when
+ * they were new or empty and nobody else had them open, on a node that nobody shares its metadata
+ * with. This process is not asked for their writes: how long such a file is, and when it was
+ * written, its backing file tells (`measure`), and which chunks were, whoever commits it looks up
+ * (unseen-changes.ts). `OpenInode.kernelWrites` says so until a commit that comes after the last
+ * descriptor.
+ *
+ * What a commit took is read by its upload from the same file, which the program may go on writing:
+ * the cloud then has what was there when the upload read it, under the CRC-32 of that, and the next
+ * commit finds that the file is another.
+ *
+ * That a machine that went down may have lost the table of open inodes matters once a program has
+ * called fsync: from then on the node's database knows the file as well (`noted`).
+ */
+import { constants } from 'node:fs'
+import { timestampOf, type Timestamp } from '../base/clock.ts'
+import { O_ACCMODE, O_WRONLY } from '../base/open-bits.ts'
+import { limits } from '../limits.ts'
+import type { NodeCache } from './node-cache.ts'
+import { UNSEEN } from './node-schema.ts'
+import type { OpenInode } from './open-inode.ts'
+
+const { O_DIRECT, O_DSYNC } = constants
+const BLOCK_BYTES = 512
+
+/** Whether an open may begin it; the inode is open already. Under its lock. */
+export function mayKernelWrite(cache: NodeCache, ino: number, flags: number): boolean {
+  const { shared, index, settings } = cache
+  // What O_SYNC promises takes more than the backing file; O_DIRECT there wants aligned blocks.
+  if ((flags & O_ACCMODE) !== O_WRONLY || (flags & (O_DIRECT | O_DSYNC)) !== 0) return false
+  if (!shared.passthrough || !shared.isLasting || index.isRemote) return false
+  const open = shared.findOpen(ino)
+  if (open?.kernelOpens !== 1 || open.mapped || open.kernelWrites || open.committing) return false
+  // Nobody can make such a writer wait.
+  if (settings.maxUnsyncedBytes !== Infinity || settings.maxUnsyncedSeconds > 0) return false
+  return cache.sizeOf(ino) === 0 && hasAmpleRoom(cache)
+}
+
+/** For more than a file takes until the evictor has noticed. */
+function hasAmpleRoom({ shared, settings }: NodeCache): boolean {
+  const free = Math.min(
+    shared.counter('freeBytes') - settings.freeFloorBytes,
+    settings.capacityBytes - shared.counter('usedBytes'),
+  )
+  return free >= limits.kernelWriteRoomBytes
+}
+
+/** From here on the kernel may write it; under the inode's lock. */
+export function beginKernelWrites(open: OpenInode): void {
+  open.size = 0
+  open.seenMs = -1
+  open.passedBytes = 0
+  open.kernelWrites = true
+}
+
+/** What the kernel has written so far counts as written; under the inode's lock. */
+export function measure(cache: NodeCache, ino: number, open: OpenInode): void {
+  if (!open.kernelWrites) return
+  const stat = cache.files.stat(ino)
+  if (stat === undefined || (stat.size === 0 && open.size === 0)) return
+  if (stat.mtimeMs === open.seenMs && stat.size === open.size) return
+  const { index } = cache
+  if (!open.dirty) {
+    if (!open.committing) open.base = open.fresh ? 0 : index.file(ino).version
+    open.floor = open.fresh ? 0 : open.size
+    open.growth = 0
+  }
+  const time = timestampOf(stat.mtimeMs)
+  if (stat.mtimeMs !== open.seenMs && !isJustBefore(time, open.mtime)) {
+    open.mtime = time
+    open.ctime = time
+  }
+  open.size = stat.size
+  open.seenMs = stat.mtimeMs
+  open.dirty = true
+  count(cache, open, stat.blocks * BLOCK_BYTES)
+}
+
+/** The clock of file systems is a little behind: no time goes back for that. */
+function isJustBefore(time: Timestamp, other: Timestamp): boolean {
+  const ms = (other.sec - time.sec) * 1000 + (other.nsec - time.nsec) / 1e6
+  return ms > 0 && ms < limits.fileClockMs
+}
+
+/** As far as it was not counted yet. */
+function count({ shared }: NodeCache, open: OpenInode, bytes: number): void {
+  const grown = bytes - open.passedBytes
+  if (grown <= 0) return
+  shared.occupy(grown)
+  shared.add('unsyncedBytes', grown)
+  shared.add('passedBytes', grown)
+  open.growth += grown
+  open.passedBytes = bytes
+}
+
+/** The database knows it as well from here on; under the inode's lock. */
+export function noteKernelWrites(cache: NodeCache, ino: number, open: OpenInode): void {
+  measure(cache, ino, open)
+  if (open.noted) return
+  const { database, index } = cache
+  const { size } = open
+  const [floor, base] = open.dirty ? [open.voidFrom, open.base] : [size, index.file(ino).version]
+  const times = { mtimeSec: 0, mtimeNsec: 0 }
+  database.transaction(() => {
+    database.putUncommitted({ ino, floor, size, stage: UNSEEN, ...times, base })
+  })
+  open.noted = true
+}
+
+/** Nobody writes it any more, and all of it is committed, or gone; under the inode's lock. */
+export function endKernelWrites({ database }: NodeCache, ino: number, open: OpenInode): void {
+  open.kernelWrites = false
+  if (!open.noted) return
+  open.noted = false
+  database.transaction(() => {
+    database.deleteUncommitted(ino)
+  })
+}
