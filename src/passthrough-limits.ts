@@ -11,10 +11,11 @@ export const passthroughLimits = {
   /** Clocks of file systems stand still for so long, ms: what changed in it may not show. */
   fileClockMs: 50,
   /**
-   * The kernel is to write files by itself only where there is room for so many bytes: what it
-   * writes is seen once a second, and cannot be made to wait.
+   * The kernel is to write files by itself only where so many bytes are free, of the disk, and free
+   * or to be freed, of the capacity: what it writes is seen once a second, and it cannot be made
+   * to wait.
    */
-  kernelWriteRoomBytes: 8 * 1024 * 1024 * 1024,
+  kernelWriteRoomBytes: 4 * 1024 * 1024 * 1024,
   /**
    * So many files may begin to be written by the kernel at once, and one more in so many ms: it
    * takes 70 µs each, which is nothing for large files, and too much for thousands of small ones.

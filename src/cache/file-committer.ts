@@ -203,8 +203,8 @@ export class FileCommitter {
       const commits = open.opens === 1 || wrote
       if (commits && !this.#defer(ino, open)) this.#commitLast(ino, open, by)
       if (!this.#leave(ino, open, by)) return false
-      const isAtRest = open.kernelWrites && open.backing === 0 && !open.dirty
-      if (isAtRest || open.unlinked) endKernelWrites(this.#cache, ino, open)
+      const isAtRest = open.backing === 0 && (!open.dirty || open.unlinked)
+      if (isAtRest && open.kernelWrites) endKernelWrites(this.#cache, ino, open)
       if (open.opens > 0) return false
       if (index.isRemote) {
         if (!open.ahead && !open.leased) shared.removeOpen(ino)
@@ -282,7 +282,7 @@ export class FileCommitter {
   sync(ino: number, waits: () => boolean): void {
     const { database, files, index } = this.#cache
     files.sync(ino)
-    if (waits() || !this.#noteWrites(ino)) this.commit(ino)
+    if (!this.#noteWrites(ino) || waits()) this.commit(ino)
     database.sync()
     index.sync()
   }

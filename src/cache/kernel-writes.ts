@@ -37,13 +37,11 @@ export function mayKernelWrite(cache: NodeCache, ino: number, flags: number): bo
   return cache.sizeOf(ino) === 0 && hasAmpleRoom(cache)
 }
 
-/** For more than a file takes until the evictor has noticed. */
+/** For more than a file grows by until the evictor notices, and can make room for it. */
 function hasAmpleRoom({ shared, settings }: NodeCache): boolean {
-  const free = Math.min(
-    shared.counter('freeBytes') - settings.freeFloorBytes,
-    settings.capacityBytes - shared.counter('usedBytes'),
-  )
-  return free >= limits.kernelWriteRoomBytes
+  const free = shared.counter('freeBytes') - settings.freeFloorBytes
+  const kept = shared.counter('unsyncedBytes') + shared.counter('passedBytes')
+  return Math.min(free, settings.capacityBytes - kept) >= limits.kernelWriteRoomBytes
 }
 
 /** From here on the kernel may write it; under the inode's lock. */
@@ -74,7 +72,8 @@ export function measure(cache: NodeCache, ino: number, open: OpenInode): void {
   open.size = stat.size
   open.seenMs = stat.mtimeMs
   open.dirty = true
-  count(cache, open, stat.blocks * BLOCK_BYTES)
+  // Once it is closed whoever writes it counts by himself.
+  if (open.backing !== 0) count(cache, open, stat.blocks * BLOCK_BYTES)
 }
 
 /** The clock of file systems is a little behind: no time goes back for that. */

@@ -35,6 +35,7 @@ import { ENTRY_NUMBERS, type SharedState } from './shared-state.ts'
 export interface WrittenInode {
   /** Nothing else tells of it. */
   fresh: boolean
+  dirty: boolean
   /** The kernel wrote it by itself: what of it, is to be looked up. */
   kernelWrites: boolean
   /** As `OpenInode.seenMs`. */
@@ -77,6 +78,7 @@ export class OpenTable {
       if (ino === 0 || (flags & (DIRTY | KERNEL_WRITES)) === 0) continue
       found.set(ino, {
         fresh: (flags & FRESH) !== 0,
+        dirty: (flags & DIRTY) !== 0,
         kernelWrites: (flags & KERNEL_WRITES) !== 0,
         seenMs: entry[SEEN]!,
         mtime: { sec: entry[MTIME]!, nsec: entry[MTIME_NSEC]! },

@@ -71,7 +71,10 @@ export class Passthrough {
       if (open?.backing !== 0 || !mayKernelWrite(this.#cache, ino, flags)) return undefined
       // For many small files it costs more than it gives.
       if (!this.#pace.take()) return undefined
-      const id = tried(() => files.use(ino, (fd) => backings.open(fd)))
+      const id = tried(() => {
+        files.make(ino)
+        return files.give(ino, (fd) => backings.open(fd))
+      })
       if (id === undefined) return undefined
       beginKernelWrites(open)
       open.backing = id
@@ -117,7 +120,10 @@ export class Passthrough {
 
   #begin(ino: number, open: OpenInode): Passed | undefined {
     const { shared, files, backings } = this.#cache
-    const id = tried(() => files.lend(ino, (fd) => backings.open(fd)))
+    const id = tried(() => {
+      files.markLent(ino)
+      return files.give(ino, (fd) => backings.open(fd))
+    })
     if (id === undefined) return undefined
     open.backing = id
     open.passedBytes = this.#cache.sizeOf(ino)

@@ -58,7 +58,7 @@ export class Recovery {
     this.#baseOf = baseOf
     this.#left = written
     this.#isResumed = resumed
-    const { database, shared, index } = this.#cache
+    const { database, shared, index, files } = this.#cache
     const wasClean = database.setting('clean') === '1'
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
     const before = database.setting('boot')
@@ -74,7 +74,9 @@ export class Recovery {
     shared.setCounter('usedBytes', used)
     shared.setCounter('unsyncedBytes', unsynced)
     if (!resumed) for (const ino of database.mapped()) this.#cutOff(ino)
-    for (const [ino, { fresh, kernelWrites }] of this.#left) {
+    for (const [ino, { fresh, dirty, kernelWrites }] of this.#left) {
+      // Opened to be written by the kernel, and not written.
+      if (!dirty && (files.stat(ino)?.size ?? 0) === 0) continue
       if (fresh) this.#takeFresh(ino)
       if (kernelWrites && index.exists(ino)) this.#unseen.add(ino)
     }
@@ -233,10 +235,11 @@ export class Recovery {
     if (row.stage === CUTTING) files.truncate(row.ino, row.size)
     const wasUnseen = this.#unseen.delete(row.ino) || row.stage === UNSEEN
     // The table that would tell is lost with the machine, and every chunk was looked at anyway.
-    const isUnseen = wasUnseen || this.#machineDied
-    // Programs that survived the mount may still write to it.
-    if (isUnseen && !this.#isResumed && files.hasWriters(row.ino)) files.replaceByCopy(row.ino)
+    const isUnseen = wasUnseen || (this.#machineDied && !this.#cache.index.isRemote)
     const stat = files.stat(row.ino)
+    // Programs that survived the mount may still write to it.
+    const isWritten = isUnseen && !this.#isResumed && files.hasWriters(row.ino)
+    if (isWritten) files.replaceByCopy(row.ino)
     const open = shared.addOpen(row.ino)
     open.size = Math.max(row.size, stat?.size ?? 0)
     open.floor = row.floor
@@ -249,7 +252,7 @@ export class Recovery {
     open.ctime = times?.ctime ?? open.mtime
     open.dirty = true
     open.kernelWrites ||= isUnseen
-    if (isUnseen) open.seenMs = stat?.mtimeMs ?? -1
+    if (isUnseen) open.seenMs = files.stat(row.ino)?.mtimeMs ?? -1
     this.#recovered += 1
     // Elsewhere the commit takes a while: it is made when the node runs.
     if (this.#cache.index.isRemote) return

@@ -12,12 +12,14 @@ import { limits } from '../limits.ts'
 export class KernelWrittenFiles {
   readonly #cache: NodeCache
   readonly #committer: FileCommitter
+  readonly #onFailure: (error: unknown) => void
   /** When each may be looked through again, ms, monotonic clock. */
   #due = new Map<number, number>()
 
-  constructor(cache: NodeCache, committer: FileCommitter) {
+  constructor(cache: NodeCache, committer: FileCommitter, onFailure: (error: unknown) => void) {
     this.#cache = cache
     this.#committer = committer
+    this.#onFailure = onFailure
   }
 
   look(): void {
@@ -37,7 +39,7 @@ export class KernelWrittenFiles {
       measure(this.#cache, ino, open)
       const sinceMs = performance.now()
       if (sinceMs < dueMs || !this.#isWanted(ino, open)) return dueMs
-      this.#committer.commitLocked(ino, open)
+      this.#commit(ino, open)
       const untilMs = performance.now()
       return untilMs + (untilMs - sinceMs) / limits.kernelWriteLookShare
     })
@@ -61,8 +63,17 @@ export class KernelWrittenFiles {
           shared.bumpFile(ino)
         }
         open.backing = 0
-        this.#committer.commitLocked(ino, open)
+        this.#commit(ino, open)
       })
+    }
+  }
+
+  /** What fails is tried again, and others do not wait for it. */
+  #commit(ino: number, open: OpenInode): void {
+    try {
+      this.#committer.commitLocked(ino, open)
+    } catch (error) {
+      this.#onFailure(error)
     }
   }
 }

@@ -138,7 +138,7 @@ export class VolumeNode {
       remote: this.#remote,
       groups: this.#groups,
     })
-    this.#kernelWritten = new KernelWrittenFiles(cache, committer)
+    this.#kernelWritten = new KernelWrittenFiles(cache, committer, this.#report)
     this.#mapped = new MappedFiles({
       mapped: thread.mapped,
       satisfy: (need, how) => this.satisfy(need, how),

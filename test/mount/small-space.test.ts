@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
 import { Random } from '../fixtures/random.ts'
+import { SmallDisk } from '../fixtures/small-disk.ts'
 import { BlockingWriter } from './blocking-writer.ts'
 
 const MIB = 1024 * 1024
@@ -73,27 +74,6 @@ test('a cache full of what is not closed yet', { timeout: 120_000 }, async (t) =
   assert.equal(await checksum(old), createHash('sha256').update(data).digest('hex'))
   assert.equal(await client.stop(), 0)
 })
-
-/** A small disk: a file with ext4 in it, mounted at the node's NVMe directory. */
-class SmallDisk implements Disposable {
-  readonly #path: string
-
-  private constructor(path: string) {
-    this.#path = path
-  }
-
-  /** Undefined on a machine without loop devices. */
-  static mount(home: ClientHome, megabytes: number): SmallDisk | undefined {
-    const image = join(home.directory, 'disk')
-    const script = `truncate -s ${megabytes}M "$1" && mkfs.ext4 -q "$1" && mount -o loop "$1" "$2"`
-    const { status } = spawnSync('sh', ['-c', script, 'sh', image, home.nvme], { stdio: 'ignore' })
-    return status === 0 ? new SmallDisk(home.nvme) : undefined
-  }
-
-  [Symbol.dispose](): void {
-    spawnSync('umount', ['-l', this.#path], { stdio: 'ignore' })
-  }
-}
 
 test('a disk that fills up', { timeout: 180_000 }, async (t) => {
   using home = new ClientHome()

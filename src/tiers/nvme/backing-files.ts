@@ -156,9 +156,9 @@ export class BackingFiles {
     return ((this.stat(ino)?.mode ?? 0) & S_ISVTX) !== 0
   }
 
-  /** Gives the file, made where there is none, to `work`. */
-  use<T>(ino: number, work: (fd: number) => T): T {
-    return work(this.#descriptor(ino, true))
+  /** Makes the file, where there is none. */
+  make(ino: number): void {
+    this.#descriptor(ino, true)
   }
 
   /** Programs may have it mapped from here on: see `isLent`. */
@@ -167,9 +167,8 @@ export class BackingFiles {
     if ((mode & S_ISVTX) === 0) chmodSync(this.path(ino), (mode & 0o777) | S_ISVTX)
   }
 
-  /** Notes that, and gives the file, open for reading, to `use`. */
-  lend<T>(ino: number, use: (fd: number) => T): T {
-    this.markLent(ino)
+  /** Gives the file, open for reading, to `use`: who keeps it that way is not one who writes it. */
+  give<T>(ino: number, use: (fd: number) => T): T {
     const fd = openSync(this.path(ino), 'r')
     try {
       return use(fd)
