@@ -222,7 +222,11 @@ export class Coordinator {
       await this.#ready.promise
       const value = await this.#run(session, message)
       await this.#told(session)
-      this.#reply(session, { kind: 'result', id, value })
+      // Others may know the file already, and write it.
+      const made = message.kind === 'operation' ? madeFile(message.name, value) : undefined
+      const isOurs = made !== undefined && !session.hasEnded()
+      const isLeased = isOurs && this.#leases.offer(made, session)
+      this.#reply(session, { kind: 'result', id, value, ...(isLeased ? { leased: true } : {}) })
     } catch (error) {
       await this.#told(session)
       this.#reply(session, { kind: 'result', id, error: errorToWire(error) })
@@ -265,10 +269,7 @@ export class Coordinator {
     }
     const done = await store.perform(asker, name, args as OperationArgs<typeof name>, check)
     const made = madeFile(name, done.value)
-    if (made !== undefined) {
-      if (!session.hasEnded()) this.#leases.claim(made, session)
-      if (name === 'createNameless') this.#orphans.made(made, session)
-    }
+    if (made !== undefined && name === 'createNameless') this.#orphans.made(made, session)
     if (done.change) {
       this.#orphans.note(done.change)
       this.#tell(done.change)

@@ -73,7 +73,8 @@ export type CoordinatorMessage =
   | { kind: 'welcome'; store: string; seq: number; snapshot: boolean; ttlMs: number }
   | { kind: 'refused'; error: WireError }
   | { kind: 'changes'; changes: Change[] }
-  | { kind: 'result'; id: number; value?: unknown; error?: WireError }
+  /** `leased`: the node may write the file that it has made. */
+  | { kind: 'result'; id: number; value?: unknown; leased?: boolean; error?: WireError }
   | { kind: 'renewed'; at: number }
   | { kind: 'recall'; ino: number }
   /** Locks that the node claimed, and that others have by now. */
@@ -92,7 +93,7 @@ export function filesCommitted(name: string, args: readonly unknown[]): number[]
   return (args as OperationArgs<'commitContents'>)[0].map(({ ino }) => ino)
 }
 
-/** The regular file that an operation has made: who asked for it has its lease. */
+/** The regular file that an operation has made: who asked for it may be given its lease. */
 export function madeFile(name: string, value: unknown): number | undefined {
   if (name !== 'create' && name !== 'createNameless') return undefined
   const { ino, mode } = value as InodeRow

@@ -34,7 +34,7 @@ import {
   type NodeMessage,
 } from './link-protocol.ts'
 import type { LockChannel } from './link-locks.ts'
-import { PendingRequests, type LinkRequest } from './pending-requests.ts'
+import { PendingRequests, type LinkRequest, type OnValue } from './pending-requests.ts'
 
 export interface NodeLinkOptions {
   /** `host:port` of the coordinators, of which one leads: tried in turn. */
@@ -131,8 +131,9 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     args: readonly unknown[],
     { signal, once }: PerformOptions = {},
   ): Promise<unknown> {
-    return await this.#ask({ kind: 'operation', name, args: [...args], once }, signal, (value) => {
-      const made = madeFile(name, value)
+    const request: LinkRequest = { kind: 'operation', name, args: [...args], once }
+    return await this.#ask(request, signal, (value, isLeased) => {
+      const made = isLeased ? madeFile(name, value) : undefined
       if (made !== undefined) this.#node?.leased(made)
     })
   }
@@ -183,11 +184,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     return answer
   }
 
-  #ask(
-    request: LinkRequest,
-    signal: AbortSignal | undefined,
-    onValue?: (value: unknown) => void,
-  ): Promise<unknown> {
+  #ask(request: LinkRequest, signal: AbortSignal | undefined, onValue?: OnValue): Promise<unknown> {
     const late = `the coordinator ${this.#address} has not answered`
     const { message, answer } = this.#pending.add(request, { signal, late, onValue })
     if (this.#isWelcome) this.#send(message)

@@ -14,12 +14,14 @@ export type LinkRequest = Request extends infer R
     : never
   : never
 
+/** Called with the answer itself, before anything that came after it. */
+export type OnValue = (value: unknown, isLeased: boolean) => void
+
 interface Pending {
   message: Request
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
-  /** Called with the answer itself, before anything that came after it. */
-  onValue: ((value: unknown) => void) | undefined
+  onValue: OnValue | undefined
   /** Why it was called off. */
   reason: unknown
 }
@@ -38,7 +40,7 @@ export class PendingRequests {
     how: {
       signal: AbortSignal | undefined
       late: string
-      onValue: ((value: unknown) => void) | undefined
+      onValue: OnValue | undefined
     },
   ): { message: Request; answer: Promise<unknown> } {
     this.#requirePlace()
@@ -93,7 +95,7 @@ export class PendingRequests {
     throw new FsError('EAGAIN', 'too many requests wait for the coordinator')
   }
 
-  settle({ id, value, error }: CoordinatorMessage & { kind: 'result' }): void {
+  settle({ id, value, leased = false, error }: CoordinatorMessage & { kind: 'result' }): void {
     const pending = this.#pending.get(id)
     if (pending === undefined) return
     this.#pending.delete(id)
@@ -101,7 +103,7 @@ export class PendingRequests {
       pending.reject(errorFromWire(error))
       return
     }
-    pending.onValue?.(value)
+    pending.onValue?.(value, leased)
     pending.resolve(value ?? undefined)
   }
 

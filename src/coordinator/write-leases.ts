@@ -36,19 +36,33 @@ export class WriteLeases {
   async acquire(ino: number, holder: LeaseHolder, settled: () => Promise<void>): Promise<void> {
     this.giveBack(ino, holder)
     using _turn = await this.#order.acquire(ino)
-    const lease = this.#leases.get(ino)
-    if (lease) {
-      // Otherwise nodes that take it from each other at once would never come to write.
-      const leftMs = lease.grantedMs + limits.leaseHoldMs - monotonicMs()
-      if (leftMs > 0) await Promise.race([lease.returned.promise, pause(leftMs)])
-      if (this.#leases.get(ino) === lease) {
-        lease.isRecalled = true
-        lease.holder.recall(ino)
-        await lease.returned.promise
-      }
-    }
-    await settled()
+    do {
+      const lease = this.#leases.get(ino)
+      if (lease) await this.#callBack(ino, lease)
+      await settled()
+      // It may have been offered to another meanwhile, who made the file.
+    } while ((this.#leases.get(ino)?.holder ?? holder) !== holder)
     this.grant(ino, holder)
+  }
+
+  async #callBack(ino: number, lease: Lease): Promise<void> {
+    // Otherwise nodes that take it from each other at once would never come to write.
+    const leftMs = lease.grantedMs + limits.leaseHoldMs - monotonicMs()
+    if (leftMs > 0) await Promise.race([lease.returned.promise, pause(leftMs)])
+    if (this.#leases.get(ino) !== lease) return
+    lease.isRecalled = true
+    lease.holder.recall(ino)
+    await lease.returned.promise
+  }
+
+  /**
+   * For who made the file: true where it has it now. Whoever is told so has to be told before
+   * anything else: it could be recalled before that.
+   */
+  offer(ino: number, holder: LeaseHolder): boolean {
+    const lease = this.#leases.get(ino)
+    if (lease === undefined) this.grant(ino, holder)
+    return lease === undefined || (lease.holder === holder && !lease.isRecalled)
   }
 
   /** What a holder says that it has, on a new connection: what was said on the last may be lost. */
@@ -73,7 +87,7 @@ export class WriteLeases {
       throw new FsError('ESTALE', 'another node writes the file')
   }
 
-  /** For who made the file: nobody else has it. */
+  /** Nobody else has it. */
   grant(ino: number, holder: LeaseHolder): void {
     const held = this.#held.get(holder) ?? new Set()
     this.#held.set(holder, held)
