@@ -51,7 +51,13 @@ function read(path: string, watch: Stopwatch): string {
   const file = watch.time('open', () => fs.openSync(path, 'r'))
   try {
     const content = Buffer.alloc(VERSION_BYTES + 1)
-    const length = watch.time('read', () => fs.readSync(file, content, 0, content.length, 0))
+    let length = 0
+    // A read that fails in the middle gives what it has; the next one tells.
+    for (let read = -1; read !== 0 && length < content.length; length += read) {
+      const at = length
+      const rest = content.length - at
+      read = watch.time('read', () => fs.readSync(file, content, at, rest, at))
+    }
     return valueOf(content.subarray(0, length))
   } finally {
     watch.time('close', () => fs.closeSync(file))
