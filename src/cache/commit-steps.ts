@@ -60,14 +60,13 @@ export class CommitSteps {
     const isOneChunk = open.fresh && open.size <= this.#cache.settings.chunkSize
     if (open.kernelWrites && !isOneChunk) return this.#rowsSeen(ino, open)
     if (!open.fresh) return this.#cache.database.dirtyChunks(ino)
-    return [{ index: 0, state: DIRTY, id: 0, length: 0, accessed: 0 }]
+    return [newRow(0)]
   }
 
   /** Of a file that the kernel wrote by itself: those that are dirty, and those that changed. */
   #rowsSeen(ino: number, open: OpenInode): LocalChunk[] {
-    const changed = changedChunks(this.#cache, ino, open).map(({ index, row }) => {
-      return row ?? { index, state: DIRTY, id: 0, length: 0, accessed: 0 }
-    })
+    const marks = changedChunks(this.#cache, ino, open)
+    const changed = marks.map(({ index, row }) => row ?? newRow(index))
     return [...this.#cache.database.dirtyChunks(ino), ...changed].sort((a, b) => a.index - b.index)
   }
 
@@ -180,4 +179,9 @@ export class CommitSteps {
     settleSuperseded(this.#cache, ino)
     shared.bumpChunks(ino)
   }
+}
+
+/** Of a chunk that the database knows nothing of; its bytes were counted as growth. */
+function newRow(index: number): LocalChunk {
+  return { index, state: DIRTY, id: 0, length: 0, accessed: 0 }
 }

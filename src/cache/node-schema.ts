@@ -4,6 +4,7 @@
  * files that programs may write to by way of memory. Only ever added to: a node opens what an
  * earlier release has left.
  */
+
 /** Content is not committed; the backing file tells how far it was written. */
 export const WRITTEN = 0
 /** The commit is in the journal, with its times; only the metadata may lack it. */

@@ -64,17 +64,14 @@ export class Passthrough {
    * kernel writes it by itself then.
    */
   joinWriting(ino: number, flags: number): Passed | undefined {
-    const { shared, files, backings } = this.#cache
+    const { shared, files } = this.#cache
     if (!shared.passthrough) return undefined
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open?.backing !== 0 || !mayKernelWrite(this.#cache, ino, flags)) return undefined
       // For many small files it costs more than it gives.
       if (!this.#pace.take()) return undefined
-      const id = tried(() => {
-        files.make(ino)
-        return files.give(ino, (fd) => backings.open(fd))
-      })
+      const id = this.#number(ino, () => files.make(ino))
       if (id === undefined) return undefined
       beginKernelWrites(open)
       open.backing = id
@@ -119,17 +116,26 @@ export class Passthrough {
   }
 
   #begin(ino: number, open: OpenInode): Passed | undefined {
-    const { shared, files, backings } = this.#cache
-    const id = tried(() => {
-      files.markLent(ino)
-      return files.give(ino, (fd) => backings.open(fd))
-    })
+    const { shared, files } = this.#cache
+    const id = this.#number(ino, () => files.markLent(ino))
     if (id === undefined) return undefined
     open.backing = id
     open.passedBytes = this.#cache.sizeOf(ino)
     shared.add('passedBytes', open.passedBytes)
     shared.add('passedOpens', 1)
     return { backing: id, directIo: false }
+  }
+
+  /** What the kernel knows the file by from here on, once it is as it has to be. */
+  #number(ino: number, prepare: () => void): number | undefined {
+    const { files, backings } = this.#cache
+    try {
+      prepare()
+      return files.give(ino, (fd) => backings.open(fd))
+    } catch {
+      // Out of descriptors, say: the file can be served here as well.
+      return undefined
+    }
   }
 
   /** What another node has changed has to be here before anybody opens the file again. */
@@ -146,15 +152,6 @@ export class Passthrough {
     const last = Math.ceil(this.#cache.sizeOf(ino) / this.#cache.settings.chunkSize) - 1
     const need: Need = { kind: 'chunks', ino, first, last, reading: false }
     throw new Blocked(need)
-  }
-}
-
-/** Out of descriptors, say: what is not passed through is served here. */
-function tried<T>(work: () => T): T | undefined {
-  try {
-    return work()
-  } catch {
-    return undefined
   }
 }
 

@@ -179,8 +179,9 @@ export class Recovery {
     shared.withInode(ino, () => {
       const isHere = index.exists(ino) && files.stat(ino) !== undefined
       if (isHere) files.replaceByCopy(ino)
-      const content = { size: this.#cache.sizeOf(ino), voidFrom: Infinity }
-      const marks = isHere ? changedChunks(this.#cache, ino, content) : []
+      // Of an inode that is gone nothing is known, not even a size.
+      const size = isHere ? this.#cache.sizeOf(ino) : 0
+      const marks = changedChunks(this.#cache, ino, { size, voidFrom: Infinity })
       database.transaction(() => {
         database.deleteMapped(ino)
         if (marks.length === 0) return

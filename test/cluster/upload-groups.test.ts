@@ -9,24 +9,20 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { FsError } from '../../src/base/fs-error.ts'
-import { configureLogging, loggerOf } from '../../src/base/logger.ts'
-import { Evictor } from '../../src/cache/evictor.ts'
+import { configureLogging } from '../../src/base/logger.ts'
 import { CLEAN, PENDING, type Upload } from '../../src/cache/node-database.ts'
 import { UploadFinisher, type DurableMarks } from '../../src/cache/upload-finisher.ts'
 import { findChunk, listTrash } from '../../src/metadata/chunk-rules.ts'
-import { FileTier } from '../../src/tiers/cloud/file/file-tier.ts'
-import { DirectoryLock } from '../../src/volume/directory-lock.ts'
-import { openVolume } from '../../src/volume/open-volume.ts'
 import type { VolumeThread } from '../../src/volume/volume-thread.ts'
+import { CHUNK_SIZE, LocalVolume } from '../fixtures/local-volume.ts'
 
-const CHUNK_SIZE = 64 * 1024
 const ROOT = 1
 const CALLER = { uid: 0, gid: 0, pid: process.pid, umask: 0 }
 const HOW = { append: false, killSetId: false, writeback: false }
 const O_WRONLY = 1
 
 let directory: string
-let lock: DirectoryLock
+let volume: LocalVolume
 let thread: VolumeThread
 let finisher: UploadFinisher
 /** How many chunks each call named. */
@@ -39,30 +35,15 @@ before(() => configureLogging({ level: 'silent' }))
 after(() => configureLogging({ level: 'info' }))
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'cachefs-groups-'))
-  const nvme = join(directory, 'nvme')
-  lock = DirectoryLock.take(nvme)
-  const settings = {
-    directory: nvme,
-    chunkSize: CHUNK_SIZE,
-    capacityBytes: 1024 * CHUNK_SIZE,
-    freeFloorBytes: 0,
-    maxUnsyncedBytes: Infinity,
-    maxUnsyncedSeconds: 0,
-    passedFromBytes: Infinity,
-  }
-  const cloud = await FileTier.open({ directory: join(directory, 'cloud') })
-  const where = { cloud, spaceDirectory: directory, durability: 'local' as const }
-  const opened = await openVolume({ ...settings, ...where, logger: loggerOf('CACHE') }, lock)
-  ;({ thread } = opened)
-  new Evictor(thread.cache).measure()
+  volume = await LocalVolume.open(directory)
+  ;({ thread } = volume)
   calls = []
   transactions = 0
   failing = new Set()
   finisher = new UploadFinisher(thread.cache, marks(), () => false)
 })
 afterEach(() => {
-  thread.volume.close()
-  lock.release()
+  volume[Symbol.dispose]()
   rmSync(directory, { recursive: true })
 })
 

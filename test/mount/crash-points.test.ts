@@ -14,54 +14,35 @@ import { O_APPEND, O_RDWR, O_TRUNC, O_WRONLY } from '../../src/base/open-bits.ts
 import { codeOf } from '../../src/base/fs-error.ts'
 import { configureLogging, loggerOf } from '../../src/base/logger.ts'
 import { ChunkLoader } from '../../src/cache/chunk-loader.ts'
-import { Evictor } from '../../src/cache/evictor.ts'
 import { GroupCommit } from '../../src/cache/group-commit.ts'
 import { UploadFinisher } from '../../src/cache/upload-finisher.ts'
-import { FileTier } from '../../src/tiers/cloud/file/file-tier.ts'
-import { DirectoryLock } from '../../src/volume/directory-lock.ts'
-import { openVolume } from '../../src/volume/open-volume.ts'
 import type { VolumeThread } from '../../src/volume/volume-thread.ts'
+import { CHUNK_SIZE, LocalVolume } from '../fixtures/local-volume.ts'
 import { Random } from '../fixtures/random.ts'
 
-const CHUNK_SIZE = 64 * 1024
 const SMALL = 8259
 const LARGE = 2 * CHUNK_SIZE + 20_000
 const ROOT = 1
 const NAME = Buffer.from('file')
 const CALLER = { uid: 0, gid: 0, pid: process.pid }
-const logger = loggerOf('CACHE')
 const random = Random.fromEnvironment()
 
 /** A node that nobody mounts, whose table of open inodes outlives it. */
 class Node implements Disposable {
   readonly thread: VolumeThread
   readonly groups: GroupCommit
-  readonly #lock: DirectoryLock
+  readonly #volume: LocalVolume
 
-  private constructor(thread: VolumeThread, lock: DirectoryLock) {
-    this.thread = thread
-    this.groups = new GroupCommit(thread.cache, thread.committer, logger)
-    this.#lock = lock
+  private constructor(volume: LocalVolume) {
+    const { cache, committer } = volume.thread
+    this.thread = volume.thread
+    this.groups = new GroupCommit(cache, committer, loggerOf('CACHE'))
+    this.#volume = volume
   }
 
   static async open(directory: string): Promise<Node> {
-    const nvme = join(directory, 'nvme')
-    const lock = DirectoryLock.take(nvme)
-    const settings = {
-      directory: nvme,
-      chunkSize: CHUNK_SIZE,
-      capacityBytes: 1024 * CHUNK_SIZE,
-      freeFloorBytes: 0,
-      maxUnsyncedBytes: Infinity,
-      maxUnsyncedSeconds: 0,
-      passedFromBytes: 4 * LARGE,
-    }
-    const cloud = await FileTier.open({ directory: join(directory, 'cloud') })
     const mount = { connection: -1, id: 'crash', isResumed: false }
-    const where = { cloud, spaceDirectory: directory, durability: 'local' as const, mount }
-    const { thread } = await openVolume({ ...settings, ...where, logger }, lock)
-    new Evictor(thread.cache).measure()
-    return new Node(thread, lock)
+    return new Node(await LocalVolume.open(directory, mount))
   }
 
   /** What programs find under the name; undefined: nothing. */
@@ -109,8 +90,7 @@ class Node implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.thread.volume.close()
-    this.#lock.release()
+    this.#volume[Symbol.dispose]()
   }
 }
 
@@ -327,3 +307,17 @@ for (const state of Object.keys(STATES)) {
     }
   })
 }
+
+test('a node starts though a file that was mapped is gone', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'cachefs-crash-'))
+  try {
+    for (let start = 0; start < 2; start++) {
+      using node = await Node.open(home)
+      const { database } = node.thread.cache
+      assert.deepEqual(database.mapped(), [])
+      database.transaction(() => database.addMapped(4711))
+    }
+  } finally {
+    rmSync(home, { recursive: true, force: true })
+  }
+})
