@@ -18,6 +18,8 @@ export const limits = {
   ...storeLimits,
   ...cloudLimits,
   ...transferLimits,
+  /** Turns of open(2) with O_CREAT, while others make and remove the name again and again. */
+  createAttempts: 16,
   /** Longest name of one directory entry, bytes: what Linux itself allows (NAME_MAX). */
   nameBytes: 255,
   /** Longest path or symlink target, bytes, including the final NUL (PATH_MAX). */

@@ -4,13 +4,13 @@
  * compile.
  */
 import type { OperationArgs, OperationName, OperationResult } from './operations.ts'
-import type { Removed } from './namespace-rules.ts'
+import type { Place, Removed } from './namespace-rules.ts'
 
 /** Plain data: it is told to other nodes. */
 export interface Effects {
   /** Inodes with other attributes than before. */
   attributes: readonly number[]
-  /** Names that mean something else than before, or nothing. */
+  /** Names that directories had before they went to others: a kernel believes them there yet. */
   entries: readonly (readonly [parent: number, name: Uint8Array])[]
   /** Files with other bytes than before. */
   contents: readonly number[]
@@ -52,12 +52,17 @@ function removal(removed: Removed | undefined | null): Partial<Effects> {
 }
 
 function losesName(
-  [parent, name]: OperationArgs<'unlink'>,
+  [parent]: OperationArgs<'unlink'>,
   removed: Removed | undefined | null,
 ): Partial<Effects> {
   if (removed == null) return NONE
   const lost = removal(removed)
-  return { ...lost, attributes: [parent, ...(lost.attributes ?? [])], entries: [[parent, name]] }
+  return { ...lost, attributes: [parent, ...(lost.attributes ?? [])] }
+}
+
+/** Of the places that were left in a move: those that another directory's lock stands for. */
+function left(from: Place, to: Place, places: readonly Place[]): Effects['entries'] {
+  return from.parent === to.parent ? [] : places.map(({ parent, name }) => [parent, name])
 }
 
 const table: { [K in OperationName]: EffectOf<K> } = {
@@ -68,7 +73,7 @@ const table: { [K in OperationName]: EffectOf<K> } = {
     const inodes = commits.map(({ ino }) => ino)
     return { attributes: inodes, contents: inodes }
   },
-  create: ([parent, name]) => ({ attributes: [parent], entries: [[parent, name]] }),
+  create: ([parent]) => ({ attributes: [parent] }),
   createNameless: nothing,
   createRoot: nothing,
   discard: nothing,
@@ -76,15 +81,9 @@ const table: { [K in OperationName]: EffectOf<K> } = {
   emptyTrash: nothing,
   exchange: ([from, to], inodes) => ({
     attributes: [from.parent, to.parent, ...inodes],
-    entries: [
-      [from.parent, from.name],
-      [to.parent, to.name],
-    ],
+    entries: left(from, to, [from, to]),
   }),
-  link: ([ino, parent, name]) => ({
-    attributes: [ino, parent],
-    entries: [[parent, name]],
-  }),
+  link: ([ino, parent]) => ({ attributes: [ino, parent] }),
   markAllDurable: ([chunks], held) => ({
     durable: chunks.filter((_, at) => held[at]).map(({ ino, index, id }) => ({ ino, index, id })),
   }),
@@ -98,10 +97,7 @@ const table: { [K in OperationName]: EffectOf<K> } = {
     return {
       ...lost,
       attributes: [from.parent, to.parent, outcome.moved, ...(lost.attributes ?? [])],
-      entries: [
-        [from.parent, from.name],
-        [to.parent, to.name],
-      ],
+      entries: left(from, to, outcome.isDirectory ? [from] : []),
     }
   },
   reserveNumbers: nothing,

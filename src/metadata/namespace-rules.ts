@@ -273,7 +273,8 @@ export interface RenameOptions {
 }
 
 /** 'changed' when another inode is at the target by now; nothing has changed then. */
-export type RenameOutcome = { moved: number; removed: Removed | undefined } | 'changed'
+export type RenameOutcome =
+  { moved: number; isDirectory: boolean; removed: Removed | undefined } | 'changed'
 
 export function* rename(
   from: Place,
@@ -289,8 +290,8 @@ export function* rename(
   if (target && options.noReplace) throw new FsError('EEXIST', 'the target exists')
   const { expectedTarget } = options
   if (expectedTarget !== ANY_INODE && (target?.ino ?? 0) !== expectedTarget) return 'changed'
-  if (target?.ino === source.ino) return { moved: source.ino, removed: undefined }
   const isDirectory = (source.mode & S_IFMT) === S_IFDIR
+  if (target?.ino === source.ino) return { moved: source.ino, isDirectory, removed: undefined }
   if (isDirectory) yield* checkNotInside(source.ino, to.parent)
   if (target) yield* checkReplaceable(isDirectory, target)
   yield* deleteEntry(from.parent, from.name)
@@ -299,7 +300,7 @@ export function* rename(
   yield* moveLinks(isDirectory, from.parent, to.parent, target !== undefined, time)
   yield* setParent(to.parent, time.sec, time.nsec, source.ino)
   const removed = target ? yield* dropName(target, options.purge, time) : undefined
-  return { moved: source.ino, removed }
+  return { moved: source.ino, isDirectory, removed }
 }
 
 /** Directory times and link counts after an entry moved from one to the other. */

@@ -5,10 +5,11 @@
 import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
-import { O_EXCL } from '../base/open-bits.ts'
+import { O_ACCMODE, O_EXCL, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
 import type { FileCommitter, User } from '../cache/file-committer.ts'
 import type { NodeCache } from '../cache/node-cache.ts'
 import type { Caller } from '../filesystem/inode-file-system.ts'
+import { limits } from '../limits.ts'
 import { S_IFMT, S_IFREG, type InodeRow } from '../metadata/inode-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import {
@@ -23,6 +24,14 @@ import type { NumberSource } from './number-source.ts'
 
 const RENAME_NOREPLACE = 1
 const RENAME_EXCHANGE = 2
+
+/** Whether the owner's bits of a regular file alone let this user open it so. */
+function mayOwnerOpen(row: InodeRow, uid: number, flags: number): boolean {
+  if ((row.mode & S_IFMT) !== S_IFREG || row.uid !== uid) return false
+  const [reads, writes] = [(flags & O_ACCMODE) !== O_WRONLY, (flags & (O_ACCMODE | O_TRUNC)) !== 0]
+  const needed = (reads ? 0o400 : 0) | (writes ? 0o200 : 0)
+  return (row.mode & needed) === needed
+}
 
 export interface NamesParts {
   engine: MetadataEngine
@@ -55,22 +64,33 @@ export class Names {
   }
 
   /**
-   * For open(2) with O_CREAT. Where somebody else was faster, who did not insist on being first
-   * opens what is there: at ESTALE the kernel looks the name up again, once.
+   * For open(2) with O_CREAT: a new file, or where somebody else was faster what `open` makes of
+   * that one. Where only the kernel can say whether the caller may open it: ESTALE, at which the
+   * kernel looks the name up again; but that it does once, and may have done for one that went.
    */
-  createFile(
+  createFile<T>(
     caller: Caller,
-    parent: number,
-    name: Uint8Array,
+    { parent, name }: Place,
     mode: number,
     flags: number,
-  ): InodeRow {
-    try {
-      return this.create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null)
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST' || (flags & O_EXCL) !== 0) throw error
-      throw new FsError('ESTALE', 'the file was made elsewhere meanwhile', { cause: error })
+    open: (ino: number) => T,
+  ): { made: InodeRow } | { found: T } {
+    for (let attempt = 0; attempt < limits.createAttempts; attempt++) {
+      try {
+        return { made: this.create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null) }
+      } catch (error) {
+        if (codeOf(error) !== 'EEXIST' || (flags & O_EXCL) !== 0) throw error
+      }
+      const row = this.#find({ parent, name })
+      if (row !== undefined && !mayOwnerOpen(row, caller.uid, flags)) break
+      try {
+        if (row !== undefined) return { found: open(row.ino) }
+      } catch (error) {
+        // Gone again.
+        if (codeOf(error) !== 'ESTALE') throw error
+      }
     }
+    throw new FsError('ESTALE', 'the file was made elsewhere meanwhile')
   }
 
   /** One user more of an inode, in this process; it ends with `release`. */

@@ -51,11 +51,22 @@ export class RemoteCommits implements RemoteMetadata {
   }
 
   async lease(ino: number, signal?: AbortSignal): Promise<void> {
+    using _user = this.#use(ino)
     using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
     const { shared } = this.#thread.cache
     // Another request got it while this one waited for its turn.
     if (shared.withInode(ino, () => shared.findOpen(ino)?.leased === true)) return
     await this.#link.lease(ino, signal)
+  }
+
+  /**
+   * One user of an inode, and a moment longer: who opens a file has it open only when what it waits
+   * for is here, and the last name may be taken elsewhere meanwhile.
+   */
+  #use(ino: number): Disposable {
+    const { committer } = this.#thread
+    committer.open(ino, { by: 'here' })
+    return { [Symbol.dispose]: () => setImmediate(() => committer.release(ino, 'here')) }
   }
 
   async commit(ino: number, release: boolean, options: CommitOptions = {}): Promise<void> {

@@ -30,6 +30,8 @@ export interface KernelMemory {
   forgetAttributes(ino: number): void
   /** And its pages, when whoever works on them lets go; `length` 0: to the end. */
   invalidateInode(ino: number, offset: number, length: number): Promise<void>
+  /** And a name, when who works in its directory lets go of that. */
+  invalidateEntry(parent: number, name: Uint8Array): Promise<void>
 }
 
 export class Replica implements LinkedNode {
@@ -103,6 +105,7 @@ export class Replica implements LinkedNode {
       for (const ino of effects.purged) this.#purge(ino)
       if (!isOwn) for (const ino of effects.contents) this.changeContent(ino)
       if (!isOwn) for (const ino of effects.attributes) this.kernel?.forgetAttributes(ino)
+      if (!isOwn) for (const [parent, name] of effects.entries) void this.#forgetEntry(parent, name)
       this.onEffects?.(effects)
     }
     this.#shared.announceCommit()
@@ -267,6 +270,18 @@ export class Replica implements LinkedNode {
     // Not waited for: who works on a page may wait for the coordinator. Who opens drops them.
     this.#shared.noteForgotten(ino)
     void this.#tell(ino, this.#kernel, 0, 0)
+  }
+
+  /**
+   * Of a directory that is elsewhere now: within a rename(2) between directories the kernel cannot
+   * note that it is there (ESTALE). Not waited for, as with pages. Never rejects.
+   */
+  async #forgetEntry(parent: number, name: Uint8Array): Promise<void> {
+    try {
+      await this.#kernel?.invalidateEntry(parent, name)
+    } catch (error) {
+      this.#logger.warn(`a name in directory ${parent}: ${describe(error)}`)
+    }
   }
 
   /** Never rejects. */

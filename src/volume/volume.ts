@@ -23,16 +23,14 @@ import {
   type Opened,
 } from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
-import { DURABILITY_XATTR, type Durability } from '../metadata/durability.ts'
+import type { Durability } from '../metadata/durability.ts'
 import {
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
   S_IFREG,
   getInode,
-  getXattr,
   hasSetId,
-  listXattr,
   readLink,
 } from '../metadata/inode-rules.ts'
 import { lookup } from '../metadata/namespace-rules.ts'
@@ -40,15 +38,11 @@ import { keptTotals } from '../metadata/sqlite/kept-totals.ts'
 import type { Rule } from '../metadata/statement.ts'
 import { DirectoryListing } from './directory-listing.ts'
 import { DurabilityGate } from './durability-gate.ts'
+import { ExtendedAttributes } from './extended-attributes.ts'
 import { LiveAttributes } from './live-attributes.ts'
 import { Names, type NamesParts } from './names.ts'
-import { receiptOf, receiptXattr } from './receipt.ts'
 import type { VolumeLocks } from './volume-locks.ts'
 import { statisticsOf } from './volume-statistics.ts'
-import { isReceipt, refuseAcl, refuseReserved } from './xattr-names.ts'
-
-const NO_NAME = new Uint8Array(0)
-const NUL = Buffer.alloc(1)
 
 export interface VolumeParts extends NamesParts {
   reader: FileReader
@@ -70,6 +64,7 @@ export class Volume implements InodeFileSystem {
   readonly #attributes: LiveAttributes
   readonly #listing: DirectoryListing
   readonly #durability: DurabilityGate
+  readonly #xattrs: ExtendedAttributes
 
   constructor(parts: VolumeParts) {
     this.#parts = parts
@@ -77,6 +72,7 @@ export class Volume implements InodeFileSystem {
     this.#listing = new DirectoryListing(parts.engine, this.#attributes)
     this.#names = new Names(parts)
     this.#durability = new DurabilityGate(parts)
+    this.#xattrs = new ExtendedAttributes(parts, this.#durability)
   }
 
   /** Names of a volume: for files that are filled first and named then. */
@@ -208,7 +204,12 @@ export class Volume implements InodeFileSystem {
     mode: number,
     flags: number,
   ): { attributes: Attributes; opened: Opened } {
-    const attributes = this.#names.createFile(caller, parent, name, mode, flags)
+    const created = this.#names.createFile(caller, { parent, name }, mode, flags, (ino) => {
+      const opened = this.open(caller, ino, flags, caller.uid !== 0)
+      return { attributes: this.#attributes.read(getInode(ino)), opened }
+    })
+    if ('found' in created) return created.found
+    const attributes = created.made
     const handle = handleOf(flags, this.#parts.committer.open(attributes.ino, { by: 'kernel' }))
     const noFlush = this.#isLeft(flags, () => this.#durability.isLocalIn(parent) && 'local')
     const passed = noFlush ? this.#parts.passthrough.joinWriting(attributes.ino, flags) : undefined
@@ -342,34 +343,19 @@ export class Volume implements InodeFileSystem {
   }
 
   setxattr(_caller: Caller, ino: number, name: Uint8Array, value: Uint8Array, flags: number): void {
-    refuseReserved(name)
-    const isPolicy = Buffer.compare(name, DURABILITY_XATTR) === 0
-    const kept = isPolicy ? this.#durability.check(ino, value) : value
-    this.#parts.engine.write('setXattr', ino, name, kept, flags, now())
-    if (isPolicy) this.#parts.cache.shared.countPolicy()
+    this.#xattrs.set(ino, name, value, flags)
   }
 
   getxattr(_caller: Caller, ino: number, name: Uint8Array): Uint8Array {
-    if (isReceipt(name)) return this.#receipt(ino)
-    refuseAcl(name)
-    this.#parts.engine.requireCurrent()
-    return this.#read(getXattr(ino, name))
-  }
-
-  #receipt(ino: number): Uint8Array {
-    this.#parts.committer.commitAsked(ino)
-    return receiptXattr(receiptOf(this.#parts, ino))
+    return this.#xattrs.get(ino, name)
   }
 
   listxattr(_caller: Caller, ino: number): Uint8Array {
-    const names = this.#read(listXattr(ino))
-    return names.length === 0 ? NO_NAME : Buffer.concat(names.flatMap((name) => [name, NUL]))
+    return this.#xattrs.list(ino)
   }
 
   removexattr(_caller: Caller, ino: number, name: Uint8Array): void {
-    refuseReserved(name)
-    this.#parts.engine.write('removeXattr', ino, name, now())
-    if (Buffer.compare(name, DURABILITY_XATTR) === 0) this.#parts.cache.shared.countPolicy()
+    this.#xattrs.remove(ino, name)
   }
 
   getLock(_caller: Caller, ino: number, owner: string, lock: FileLock): FileLock | undefined {

@@ -1,0 +1,83 @@
+/**
+ * Extended attributes of the volume's inodes: kept with the names, but for those that mean
+ * something to the volume itself, its receipts and where bytes have to be.
+ */
+import { now } from '../base/clock.ts'
+import { FsError } from '../base/fs-error.ts'
+import type { FileCommitter } from '../cache/file-committer.ts'
+import { DURABILITY_XATTR } from '../metadata/durability.ts'
+import { getXattr, listXattr } from '../metadata/inode-rules.ts'
+import type { DurabilityGate } from './durability-gate.ts'
+import { RECEIPT_XATTR, receiptOf, receiptXattr, type ReceiptParts } from './receipt.ts'
+
+const NO_NAME = new Uint8Array(0)
+const NUL = Buffer.alloc(1)
+
+export interface ExtendedAttributesParts extends ReceiptParts {
+  committer: FileCommitter
+}
+
+export class ExtendedAttributes {
+  readonly #parts: ExtendedAttributesParts
+  readonly #gate: DurabilityGate
+
+  constructor(parts: ExtendedAttributesParts, gate: DurabilityGate) {
+    this.#parts = parts
+    this.#gate = gate
+  }
+
+  set(ino: number, name: Uint8Array, value: Uint8Array, flags: number): void {
+    refuseReserved(name)
+    const kept = isPolicy(name) ? this.#gate.check(ino, value) : value
+    this.#parts.engine.write('setXattr', ino, name, kept, flags, now())
+    this.#noteChange(name)
+  }
+
+  get(ino: number, name: Uint8Array): Uint8Array {
+    if (isReceipt(name)) return this.#receipt(ino)
+    refuseAcl(name)
+    this.#parts.engine.requireCurrent()
+    return this.#parts.engine.read(getXattr(ino, name))
+  }
+
+  /** The names, each ended by a NUL byte. */
+  list(ino: number): Uint8Array {
+    const names = this.#parts.engine.read(listXattr(ino))
+    return names.length === 0 ? NO_NAME : Buffer.concat(names.flatMap((name) => [name, NUL]))
+  }
+
+  remove(ino: number, name: Uint8Array): void {
+    refuseReserved(name)
+    this.#parts.engine.write('removeXattr', ino, name, now())
+    this.#noteChange(name)
+  }
+
+  #receipt(ino: number): Uint8Array {
+    this.#parts.committer.commitAsked(ino)
+    return receiptXattr(receiptOf(this.#parts, ino))
+  }
+
+  #noteChange(name: Uint8Array): void {
+    if (isPolicy(name)) this.#parts.cache.shared.countPolicy()
+  }
+}
+
+function isPolicy(name: Uint8Array): boolean {
+  return Buffer.compare(name, DURABILITY_XATTR) === 0
+}
+
+function isReceipt(name: Uint8Array): boolean {
+  return Buffer.compare(name, RECEIPT_XATTR) === 0
+}
+
+/** Access control lists are not kept: a mode bit is what counts here. */
+function refuseAcl(name: Uint8Array): void {
+  if (Buffer.from(name).toString('latin1').startsWith('system.posix_acl_')) {
+    throw new FsError('EOPNOTSUPP', 'access control lists are not supported')
+  }
+}
+
+function refuseReserved(name: Uint8Array): void {
+  refuseAcl(name)
+  if (isReceipt(name)) throw new FsError('EPERM', 'a receipt cannot be written')
+}
