@@ -17,14 +17,14 @@ import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { limits } from '../limits.ts'
 import type { Change } from '../metadata/change.ts'
-import { isOperation, type OperationArgs } from '../metadata/operations.ts'
+import { isOperation, type OperationArgs, type OperationResult } from '../metadata/operations.ts'
 import { Confirmations } from './confirmations.ts'
 import {
   LINK_VERSION,
   errorToWire,
   fromWire,
   filesCommitted,
-  madeFile,
+  fileToLease,
   toWire,
   type CoordinatorMessage,
   type Hello,
@@ -222,11 +222,10 @@ export class Coordinator {
       await this.#ready.promise
       const value = await this.#run(session, message)
       await this.#told(session)
-      // Others may know the file already, and write it.
-      const made = message.kind === 'operation' ? madeFile(message.name, value) : undefined
-      const isOurs = made !== undefined && !session.hasEnded()
-      const isLeased = isOurs && this.#leases.offer(made, session)
-      this.#reply(session, { kind: 'result', id, value, ...(isLeased ? { leased: true } : {}) })
+      const file = fileToLease(message, value)
+      // Others may have it by now: who needs it asks for it (again).
+      const isOurs = file !== undefined && !session.hasEnded() && this.#leases.offer(file, session)
+      this.#reply(session, { kind: 'result', id, value, leased: isOurs ? file : undefined })
     } catch (error) {
       await this.#told(session)
       this.#reply(session, { kind: 'result', id, error: errorToWire(error) })
@@ -268,8 +267,8 @@ export class Coordinator {
       for (const ino of filesCommitted(name, args)) this.#leases.requireNoOther(ino, session)
     }
     const done = await store.perform(asker, name, args as OperationArgs<typeof name>, check)
-    const made = madeFile(name, done.value)
-    if (made !== undefined && name === 'createNameless') this.#orphans.made(made, session)
+    if (name === 'createNameless')
+      this.#orphans.made((done.value as OperationResult<'createNameless'>).ino, session)
     if (done.change) {
       this.#orphans.note(done.change)
       this.#tell(done.change)

@@ -18,7 +18,7 @@ export const LINK_PATH = '/api/link'
 /** Path of a whole copy of the metadata there. */
 export const SNAPSHOT_PATH = '/api/metadata/snapshot'
 /** Both sides have to speak the same. */
-export const LINK_VERSION = 1
+export const LINK_VERSION = 2
 
 export interface Hello {
   kind: 'hello'
@@ -73,8 +73,8 @@ export type CoordinatorMessage =
   | { kind: 'welcome'; store: string; seq: number; snapshot: boolean; ttlMs: number }
   | { kind: 'refused'; error: WireError }
   | { kind: 'changes'; changes: Change[] }
-  /** `leased`: the node may write the file that it has made. */
-  | { kind: 'result'; id: number; value?: unknown; leased?: boolean; error?: WireError }
+  /** `leased`: an inode that the node may write from here on. */
+  | { kind: 'result'; id: number; value?: unknown; leased?: number | undefined; error?: WireError }
   | { kind: 'renewed'; at: number }
   | { kind: 'recall'; ino: number }
   /** Locks that the node claimed, and that others have by now. */
@@ -93,8 +93,10 @@ export function filesCommitted(name: string, args: readonly unknown[]): number[]
   return (args as OperationArgs<'commitContents'>)[0].map(({ ino }) => ino)
 }
 
-/** The regular file that an operation has made: who asked for it may be given its lease. */
-export function madeFile(name: string, value: unknown): number | undefined {
+/** The file that a request asked to write, or has made: who asked may be given its lease. */
+export function fileToLease(request: NodeMessage, value: unknown): number | undefined {
+  if (request.kind === 'lease') return request.ino
+  const name = request.kind === 'operation' ? request.name : undefined
   if (name !== 'create' && name !== 'createNameless') return undefined
   const { ino, mode } = value as InodeRow
   return (mode & S_IFMT) === S_IFREG ? ino : undefined

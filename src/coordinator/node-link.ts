@@ -28,13 +28,12 @@ import {
   SNAPSHOT_PATH,
   errorFromWire,
   fromWire,
-  madeFile,
   toWire,
   type CoordinatorMessage,
   type NodeMessage,
 } from './link-protocol.ts'
 import type { LockChannel } from './link-locks.ts'
-import { PendingRequests, type LinkRequest, type OnValue } from './pending-requests.ts'
+import { PendingRequests, type LinkRequest } from './pending-requests.ts'
 
 export interface NodeLinkOptions {
   /** `host:port` of the coordinators, of which one leads: tried in turn. */
@@ -132,10 +131,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     { signal, once }: PerformOptions = {},
   ): Promise<unknown> {
     const request: LinkRequest = { kind: 'operation', name, args: [...args], once }
-    return await this.#ask(request, signal, (value, isLeased) => {
-      const made = isLeased ? madeFile(name, value) : undefined
-      if (made !== undefined) this.#node?.leased(made)
-    })
+    return await this.#ask(request, signal)
   }
 
   async sync(signal?: AbortSignal): Promise<void> {
@@ -143,7 +139,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   }
 
   async lease(ino: number, signal?: AbortSignal): Promise<void> {
-    await this.#ask({ kind: 'lease', ino }, signal, () => this.#node?.leased(ino))
+    await this.#ask({ kind: 'lease', ino }, signal)
   }
 
   giveBack(inos: readonly number[]): void {
@@ -184,9 +180,9 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     return answer
   }
 
-  #ask(request: LinkRequest, signal: AbortSignal | undefined, onValue?: OnValue): Promise<unknown> {
+  #ask(request: LinkRequest, signal: AbortSignal | undefined): Promise<unknown> {
     const late = `the coordinator ${this.#address} has not answered`
-    const { message, answer } = this.#pending.add(request, { signal, late, onValue })
+    const { message, answer } = this.#pending.add(request, { signal, late })
     if (this.#isWelcome) this.#send(message)
     return answer
   }
@@ -303,6 +299,8 @@ export class NodeLink implements CoordinatorLink, LockChannel {
         await this.#apply(message.changes)
         break
       case 'result':
+        // Before anything that came after it: it may be recalled at once.
+        if (message.leased !== undefined) node.leased(message.leased)
         this.#pending.settle(message)
         break
       case 'renewed':

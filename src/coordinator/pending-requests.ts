@@ -14,14 +14,10 @@ export type LinkRequest = Request extends infer R
     : never
   : never
 
-/** Called with the answer itself, before anything that came after it. */
-export type OnValue = (value: unknown, isLeased: boolean) => void
-
 interface Pending {
   message: Request
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
-  onValue: OnValue | undefined
   /** Why it was called off. */
   reason: unknown
 }
@@ -37,11 +33,7 @@ export class PendingRequests {
 
   add(
     request: LinkRequest,
-    how: {
-      signal: AbortSignal | undefined
-      late: string
-      onValue: OnValue | undefined
-    },
+    how: { signal: AbortSignal | undefined; late: string },
   ): { message: Request; answer: Promise<unknown> } {
     this.#requirePlace()
     const id = ++this.#last
@@ -52,7 +44,7 @@ export class PendingRequests {
       this.#fail(id, new FsError('ETIMEDOUT', how.late))
     }, limits.linkOperationMs)
     how.signal?.addEventListener('abort', onAbort, { once: true })
-    this.#pending.set(id, { message, resolve, reject, onValue: how.onValue, reason: undefined })
+    this.#pending.set(id, { message, resolve, reject, reason: undefined })
     const answer = promise.finally(() => {
       clearTimeout(timer)
       how.signal?.removeEventListener('abort', onAbort)
@@ -73,7 +65,7 @@ export class PendingRequests {
     const id = ++this.#last
     const message: Request = { ...request, id }
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    const pending: Pending = { message, resolve, reject, onValue: undefined, reason: undefined }
+    const pending: Pending = { message, resolve, reject, reason: undefined }
     const onAbort = (): void => {
       pending.reason = signal?.reason
       if (!cancel(id)) this.#fail(id, signal?.reason)
@@ -95,16 +87,12 @@ export class PendingRequests {
     throw new FsError('EAGAIN', 'too many requests wait for the coordinator')
   }
 
-  settle({ id, value, leased = false, error }: CoordinatorMessage & { kind: 'result' }): void {
+  settle({ id, value, error }: CoordinatorMessage & { kind: 'result' }): void {
     const pending = this.#pending.get(id)
     if (pending === undefined) return
     this.#pending.delete(id)
-    if (error) {
-      pending.reject(errorFromWire(error))
-      return
-    }
-    pending.onValue?.(value, leased)
-    pending.resolve(value ?? undefined)
+    if (error) pending.reject(errorFromWire(error))
+    else pending.resolve(value ?? undefined)
   }
 
   failAll(error: Error): void {
