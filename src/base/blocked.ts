@@ -9,7 +9,11 @@ export class Blocked extends Error {
   readonly need: unknown
 
   constructor(need: unknown) {
+    // No error: nobody looks where it came from.
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
     super('the operation has to wait')
+    Error.stackTraceLimit = stackTraceLimit
     this.name = 'Blocked'
     this.need = need
   }

@@ -53,6 +53,16 @@ export interface FsErrorDetails {
   cause?: unknown
 }
 
+let areTraced = true
+
+/**
+ * From here on the errors of this thread have no stack: to take one lasts as long as to look up the
+ * name that is not there.
+ */
+export function leaveOutStacks(): void {
+  areTraced = false
+}
+
 export class FsError extends Error {
   readonly code: FsErrorCode
   /** Negative errno, as in Node's own errors. */
@@ -61,7 +71,10 @@ export class FsError extends Error {
   readonly path: string | undefined
 
   constructor(code: FsErrorCode, message: string, details: FsErrorDetails = {}) {
+    const { stackTraceLimit } = Error
+    if (!areTraced) Error.stackTraceLimit = 0
     super(`${code}: ${message}`, details.cause === undefined ? undefined : { cause: details.cause })
+    Error.stackTraceLimit = stackTraceLimit
     this.name = 'FsError'
     this.code = code
     this.errno = -ERRNO[code]

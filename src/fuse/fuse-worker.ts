@@ -9,7 +9,7 @@
  */
 import { readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
-import { FsError } from '../base/fs-error.ts'
+import { FsError, leaveOutStacks } from '../base/fs-error.ts'
 import type { Blocked } from '../base/blocked.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { ServedFileSystem } from './exchange.ts'
@@ -106,6 +106,7 @@ function run(fd: number): void {
     log: (line) => post({ kind: 'log', line }),
     trace: traceTo(setup.traceFd),
   })
+  leaveOutStacks()
   serve(dispatcher, fd)
   fileSystem.close?.()
   post({ kind: 'ended' })
