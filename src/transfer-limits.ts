@@ -42,7 +42,7 @@ export const transferLimits = {
   /** Chunks fetched ahead of one sequential reader; for each node of the cluster, up to so many. */
   readaheadChunks: 12,
   readaheadNodes: 8,
-  /** Chunks fetched ahead of one sequential reader; for each node of a cluster, up to so many. */
+  /** A chunk of which more than one part in so many was asked for in ranges is fetched whole. */
   rangeShare: 8,
   /** Chunks of which is known how much of them came so. */
   rangedChunks: 4096,

@@ -31,14 +31,17 @@ export class ChunkLoader {
     return undefined
   }
 
-  /** What an upload is to send; undefined when a later commit has replaced it. EAGAIN: not now. */
-  async loadUpload(upload: Upload): Promise<Buffer | undefined> {
+  /**
+   * What an upload is to send, in `into` where that is given and it is more than a little;
+   * undefined when a later commit has replaced it. EAGAIN: not now.
+   */
+  async loadUpload(upload: Upload, into?: Buffer): Promise<Buffer | undefined> {
     const { files, database } = this.#cache
     const { seq, ino, index } = upload
     let at = upload
     for (let attempt = 0; attempt < limits.optimisticReads; attempt++) {
       const path = at.source === null ? files.path(ino) : files.asidePath(at.source)
-      const data = await this.#readWritten(path, at.sourceOffset, at.length)
+      const data = await this.#readWritten(path, at.sourceOffset, at.length, into)
       // Valid only if the source is still the same: a writer moves the chunk aside before it
       // writes.
       const after = database.uploadOfCached(ino, index)
@@ -62,10 +65,16 @@ export class ChunkLoader {
   }
 
   /** What was written a moment ago: a little of it is here sooner than another thread answers. */
-  async #readWritten(path: string, offset: number, length: number): Promise<Buffer | undefined> {
+  async #readWritten(
+    path: string,
+    offset: number,
+    length: number,
+    into?: Buffer,
+  ): Promise<Buffer | undefined> {
     return await readIfThere(() => {
       if (length <= limits.readAtOnceBytes) return readAtOnce(path, offset, length)
-      return this.#cache.files.readDetached(path, offset, length)
+      const data = into?.subarray(0, length) ?? Buffer.allocUnsafe(length)
+      return this.#cache.files.readDetached(path, offset, data)
     })
   }
 
@@ -79,7 +88,9 @@ export class ChunkLoader {
     if (reference?.id !== id || reference.objectLength !== row.length) return undefined
     const offset = index * settings.chunkSize
     const path = files.path(ino)
-    const data = await readIfThere(() => files.readDetached(path, offset, row.length))
+    const data = await readIfThere(() =>
+      files.readDetached(path, offset, Buffer.allocUnsafe(row.length)),
+    )
     // Eviction changes the generation before it takes bytes away, a writer the row before it
     // writes.
     if (shared.chunkGeneration(ino) !== generation) return 'changed'

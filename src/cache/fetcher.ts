@@ -9,6 +9,7 @@
  * the same reason what is read from the cloud has a bound in memory of its own.
  */
 import { crc32 } from 'node:zlib'
+import { BufferPool } from '../base/buffer-pool.ts'
 import { FsError, codeOf, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { retry } from '../base/retry.ts'
@@ -19,7 +20,6 @@ import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
 import { hedgedRead } from '../tiers/peers/hedged-read.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import type { CommittedChunk } from './chunk-index.ts'
-import { ChunkBuffers } from './chunk-buffers.ts'
 import { ChunkLoader } from './chunk-loader.ts'
 import { promoteChunk } from './chunk-promotion.ts'
 import { sourcesOf, type Cluster } from './chunk-sources.ts'
@@ -43,7 +43,7 @@ export class Fetcher {
   /** Of that, for what nobody waits for yet. */
   readonly #aheadMemory = new Semaphore(limits.readaheadBufferBytes)
   readonly #cloudFlights = new SingleFlight<string, Buffer | undefined>()
-  readonly #buffers: ChunkBuffers
+  readonly #buffers: BufferPool
   readonly #cloudMemory = new Semaphore(limits.cloudBufferBytes)
   /** Since the start, from wherever, for readers here. */
   fetchedChunks = 0
@@ -66,7 +66,7 @@ export class Fetcher {
     this.#cluster = cluster
     this.#loader = new ChunkLoader(cache)
     this.#ranges = new RangeReader(cloud, logger)
-    this.#buffers = new ChunkBuffers(cache.settings.chunkSize)
+    this.#buffers = new BufferPool(cache.settings.chunkSize)
   }
 
   /** Chunks `first` to `last`, in parallel; those that are here, or holes, cost nothing. */
@@ -255,9 +255,15 @@ export class Fetcher {
       using _memory = await this.#cloudMemory.acquire(weight, { signal: all })
       const isWhole = reference.objectLength === this.#cache.settings.chunkSize
       using borrowed = !this.#cluster && isWhole ? this.#buffers.take() : undefined
-      const data = await this.#download(key, reference, all, borrowed?.memory)
-      await this.#keep(ino, reference, data, accessed)
-      return borrowed ? undefined : data
+      try {
+        const data = await this.#download(key, reference, all, borrowed?.memory)
+        await this.#keep(ino, reference, data, accessed)
+        return borrowed ? undefined : data
+      } catch (error) {
+        // What was given up may still come.
+        borrowed?.forsake()
+        throw error
+      }
     }
     return this.#cloudFlights.run(key, work, { signal })
   }

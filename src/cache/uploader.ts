@@ -9,6 +9,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
+import { BufferPool } from '../base/buffer-pool.ts'
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { AttemptRate, retry } from '../base/retry.ts'
@@ -34,6 +35,7 @@ export class Uploader {
   readonly #cache: NodeCache
   readonly #cloud: TierStorage
   readonly #loader: ChunkLoader
+  readonly #buffers: BufferPool
   readonly #logger: Logger
   readonly #progress: Progress
   readonly #finisher: UploadFinisher
@@ -54,6 +56,7 @@ export class Uploader {
     this.#cache = cache
     this.#cloud = cloud
     this.#loader = new ChunkLoader(cache)
+    this.#buffers = new BufferPool(cache.settings.chunkSize)
     this.#progress = progress
     this.#finisher = new UploadFinisher(cache, marks, () => {
       return this.#hurried > 0 || this.#places.free === this.#places.capacity
@@ -167,13 +170,22 @@ export class Uploader {
   async #send(upload: Upload, signal: AbortSignal): Promise<number | undefined> {
     const { ino, index, id, length } = upload
     await this.#committed(ino, signal)
-    const wanted = Math.max(1, length)
+    const { chunkSize } = this.#cache.settings
+    const isLarge = length > chunkSize / 2
+    const wanted = isLarge ? chunkSize : Math.max(1, length)
     using _memory =
       this.#memory.tryAcquire(wanted) ?? (await this.#memory.acquire(wanted, { signal }))
-    const data = await this.#loader.loadUpload(upload)
+    using borrowed = isLarge ? this.#buffers.take() : undefined
+    const data = await this.#loader.loadUpload(upload, borrowed?.memory)
     if (data === undefined) return undefined
     const crc = crc32(data)
-    await this.#cloud.write(chunkKey(ino, index, id), data, { crc32: crc, signal })
+    try {
+      await this.#cloud.write(chunkKey(ino, index, id), data, { crc32: crc, signal })
+    } catch (error) {
+      // What is given up may still be on its way out.
+      borrowed?.forsake()
+      throw error
+    }
     return crc
   }
 

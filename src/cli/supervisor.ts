@@ -120,8 +120,9 @@ export class Supervisor implements RunningNode {
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit', this.#fd, 'ipc'],
       serialization: 'advanced',
-      // Buffers that a thread has freed are the others' too: mallopt(3).
-      env: { MALLOC_ARENA_MAX: '2', ...process.env },
+      // mallopt(3): buffers that a thread has freed are the others' too, and large ones the
+      // system's at once.
+      env: { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576', ...process.env },
     })
     this.#daemon = daemon
     daemon.send(this.#orders())

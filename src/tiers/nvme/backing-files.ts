@@ -184,11 +184,15 @@ export class BackingFiles {
 
   /** Keeps `length` bytes at `offset` of the file under another name. */
   setAside(ino: number, offset: number, length: number, name: string): void {
-    const copy = Buffer.allocUnsafe(length)
-    copy.fill(0, this.read(ino, copy, offset))
+    // Not all at once: what is copied is garbage afterwards, of a thread that makes little else.
+    const copy = Buffer.allocUnsafe(Math.min(length, limits.copyBlockBytes))
     const fd = openSync(this.asidePath(name), 'w', 0o600)
     try {
-      writeSync(fd, copy)
+      for (let done = 0; done < length;) {
+        const part = copy.subarray(0, length - done)
+        part.fill(0, this.read(ino, part, offset + done))
+        done += writeSync(fd, part, 0, part.length, done)
+      }
     } finally {
       closeSync(fd)
     }
@@ -246,12 +250,11 @@ export class BackingFiles {
   }
 
   /** Reads without occupying the thread; missing bytes at the end are zeros. */
-  async readDetached(path: string, offset: number, length: number): Promise<Buffer> {
-    const data = Buffer.allocUnsafe(length)
+  async readDetached(path: string, offset: number, data: Buffer): Promise<Buffer> {
     await using file = await open(path, 'r')
     let done = 0
-    while (done < length) {
-      const { bytesRead } = await file.read(data, done, length - done, offset + done)
+    while (done < data.length) {
+      const { bytesRead } = await file.read(data, done, data.length - done, offset + done)
       if (bytesRead === 0) break
       done += bytesRead
     }

@@ -10,6 +10,7 @@ import { close, closeSync, constants, fsync, open, read, write } from 'node:fs'
 import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
 import { abortError } from '../../../base/abort.ts'
+import { BufferPool } from '../../../base/buffer-pool.ts'
 import { FsError } from '../../../base/fs-error.ts'
 
 const openFile = promisify(open)
@@ -20,6 +21,8 @@ const closeFile = promisify(close)
 
 /** Bytes written, or read back, at a time. */
 const STEP_BYTES = 1024 * 1024
+/** What is read back of objects that take a considerable part of it. */
+const parts = new BufferPool(STEP_BYTES)
 
 /** Makes a file that was not there. When it fails, part of the file may be left. */
 export async function writeVerified(
@@ -45,7 +48,8 @@ export async function writeVerified(
 }
 
 async function crcOf(fd: number, length: number, signal: AbortSignal | undefined): Promise<number> {
-  const part = Buffer.allocUnsafe(Math.min(length, STEP_BYTES))
+  using borrowed = length > STEP_BYTES / 16 ? parts.take() : undefined
+  const part = borrowed?.memory ?? Buffer.allocUnsafe(length)
   let crc = 0
   for (let done = 0; done < length;) {
     if (signal?.aborted) throw abortError(signal)
