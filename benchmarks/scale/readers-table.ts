@@ -2,15 +2,14 @@
  * Programs that read at once, each a process of its own: one file that is here, one that only the
  * cloud has, and as many files that only the cloud has. All that they read is checked.
  */
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClientHome, ClientProcess } from '../../test/fixtures/client-process.ts'
 import { Random } from '../../test/fixtures/random.ts'
 import { dropKernelCaches } from '../kernel-caches.ts'
 import { MEMORY, memoryOf, printHead, printRow } from './figures.ts'
+import { run } from './shell.ts'
 
 const COUNTS = [1, 8, 64]
 /** One file that all read, and all files together of which each reads one. */
@@ -54,13 +53,4 @@ async function rate(paths: readonly string[], content: Buffer): Promise<string> 
   const expected = createHash('md5').update(content).digest('hex')
   if (!sums.every((it) => it.startsWith(expected))) throw new Error('other bytes are read')
   return `${((paths.length * content.length) / 1e6 / seconds).toFixed(0)} MB/s`
-}
-
-async function run(command: string): Promise<string> {
-  const child = spawn('sh', ['-c', command], { stdio: ['ignore', 'pipe', 'inherit'] })
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
-  const [code] = (await once(child, 'close')) as [number | null]
-  if (code !== 0) throw new Error(`${command} ended with ${code}`)
-  return output
 }

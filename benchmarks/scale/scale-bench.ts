@@ -1,15 +1,16 @@
 /**
  * `make bench-scale`: one node as what it has grows: names, the size of a sparse file, files that
- * are open, programs that read. A table for each; times are medians, everything goes through the
- * mount, memory is the most that the processes ever had resident (`VmHWM`).
+ * are open, programs that read, all at once. A table for each; times are medians, everything goes
+ * through the mount, memory is the most that the processes ever had resident (`VmHWM`).
  */
 import { parseArgs } from 'node:util'
+import { printMixedTable } from './mixed-table.ts'
 import { printNamesTable } from './names-table.ts'
 import { printOpenFilesTable } from './open-files-table.ts'
 import { printReadersTable } from './readers-table.ts'
 import { printSparseTable } from './sparse-table.ts'
 
-const TABLES = ['names', 'sparse', 'open', 'readers']
+const TABLES = ['names', 'sparse', 'open', 'readers', 'mixed']
 
 const { values } = parseArgs({
   options: {
@@ -29,3 +30,4 @@ if (tables.includes('names')) await printNamesTable(sizes)
 if (tables.includes('sparse')) await printSparseTable()
 if (tables.includes('open')) await printOpenFilesTable()
 if (tables.includes('readers')) await printReadersTable()
+if (tables.includes('mixed')) await printMixedTable()
