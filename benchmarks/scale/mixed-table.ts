@@ -3,9 +3,9 @@
  * that make small files, copy and remove trees, list everything, and ask for figures. What they
  * wrote is checked at the end, after it went to the cloud and was evicted.
  */
-import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ClientHome, ClientProcess } from '../../test/fixtures/client-process.ts'
 import { dropKernelCaches } from '../kernel-caches.ts'
 import { MEMORY, memoryOf, printHead, printRow } from './figures.ts'
@@ -29,15 +29,15 @@ export async function printMixedTable(): Promise<void> {
   await dropKernelCaches('pages and names')
   const [before] = memoryOf(node)
   const running = Promise.all(programs(home.mount, node.api).map(repeat))
-  await new Promise((resolve) => setTimeout(resolve, 10_000))
+  await delay(10_000)
   const [early] = memoryOf(node)
   await running
   const [late, supervisor] = memoryOf(node)
-  const sums = sumsOf(home.mount)
+  const sums = await sumsOf(home.mount)
   await node.act('wait', '/')
   await node.act('evict', '/')
   await dropKernelCaches('pages and names')
-  if (sumsOf(home.mount) !== sums) throw new Error('other bytes are read from the cloud')
+  if ((await sumsOf(home.mount)) !== sums) throw new Error('other bytes are read from the cloud')
   printRow('daemon, most', before!, early!, late!, supervisor!)
   await node.stop()
 }
@@ -66,7 +66,6 @@ function repeat(program: string): Promise<string> {
   return run(`${rounds}; while [ $(date +%s) -lt $end ]; do i=$((i + 1)); ${program}; done`)
 }
 
-function sumsOf(mount: string): string {
-  const command = `cd ${mount} && find . -type f | sort | xargs cat | md5sum`
-  return execFileSync('sh', ['-c', command], { encoding: 'utf8' })
+function sumsOf(mount: string): Promise<string> {
+  return run(`cd ${mount} && find . -type f | sort | xargs cat | md5sum`)
 }

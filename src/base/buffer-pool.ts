@@ -45,3 +45,9 @@ export interface BorrowedBuffer extends Disposable {
   /** Somebody may go on using it: it is not for others when it is given back. */
   forsake(): void
 }
+
+/** For so many bytes: of what the caller gave, where they fit. */
+export function memoryOf(length: number, into?: Buffer): Buffer {
+  if (into === undefined || length > into.length) return Buffer.allocUnsafeSlow(length)
+  return into.subarray(0, length)
+}

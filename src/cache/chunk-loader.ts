@@ -73,8 +73,7 @@ export class ChunkLoader {
   ): Promise<Buffer | undefined> {
     return await readIfThere(() => {
       if (length <= limits.readAtOnceBytes) return readAtOnce(path, offset, length)
-      const data = into?.subarray(0, length) ?? Buffer.allocUnsafe(length)
-      return this.#cache.files.readDetached(path, offset, data)
+      return this.#cache.files.readDetached(path, offset, length, into)
     })
   }
 
@@ -88,9 +87,7 @@ export class ChunkLoader {
     if (reference?.id !== id || reference.objectLength !== row.length) return undefined
     const offset = index * settings.chunkSize
     const path = files.path(ino)
-    const data = await readIfThere(() =>
-      files.readDetached(path, offset, Buffer.allocUnsafe(row.length)),
-    )
+    const data = await readIfThere(() => files.readDetached(path, offset, row.length))
     // Eviction changes the generation before it takes bytes away, a writer the row before it
     // writes.
     if (shared.chunkGeneration(ino) !== generation) return 'changed'

@@ -2,7 +2,7 @@
  * What was written on this node and overtaken by a commit of another one: it has no place in the
  * file any more, and goes into a file of its own under the cache's folder, for people to look at.
  */
-import { closeSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { DIRTY, PENDING } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
@@ -24,12 +24,9 @@ export function keepConflict(cache: NodeCache, ino: number, name: string): strin
   const path = join(folder, `${ino}-${Date.now()}-${name}`)
   const fd = openSync(path, 'wx', 0o600)
   try {
-    const buffer = Buffer.allocUnsafe(settings.chunkSize)
     for (const { index: at } of rows) {
       const start = at * settings.chunkSize
-      const chunk = buffer.subarray(0, cache.extent(at, size))
-      chunk.fill(0, files.read(ino, chunk, start))
-      writeSync(fd, chunk, 0, chunk.length, start)
+      files.copyTo(fd, start, ino, start, cache.extent(at, size))
     }
     ftruncateSync(fd, size)
   } finally {

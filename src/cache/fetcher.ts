@@ -255,15 +255,9 @@ export class Fetcher {
       using _memory = await this.#cloudMemory.acquire(weight, { signal: all })
       const isWhole = reference.objectLength === this.#cache.settings.chunkSize
       using borrowed = !this.#cluster && isWhole ? this.#buffers.take() : undefined
-      try {
-        const data = await this.#download(key, reference, all, borrowed?.memory)
-        await this.#keep(ino, reference, data, accessed)
-        return borrowed ? undefined : data
-      } catch (error) {
-        // What was given up may still come.
-        borrowed?.forsake()
-        throw error
-      }
+      const data = await this.#download(key, reference, all, borrowed?.memory)
+      await this.#keep(ino, reference, data, accessed)
+      return borrowed ? undefined : data
     }
     return this.#cloudFlights.run(key, work, { signal })
   }

@@ -56,8 +56,8 @@ export class WriteLeases {
   }
 
   /**
-   * For who made the file: true where it has it now. Whoever is told so has to be told before
-   * anything else: it could be recalled before that.
+   * For who made the file, or was granted it: true where it has it now. Whoever is told so has to
+   * be told before anything else: it could be recalled before that.
    */
   offer(ino: number, holder: LeaseHolder): boolean {
     const lease = this.#leases.get(ino)

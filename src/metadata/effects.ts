@@ -60,7 +60,7 @@ function losesName(
   return { ...lost, attributes: [parent, ...(lost.attributes ?? [])] }
 }
 
-/** Of the places that were left in a move: those that another directory's lock stands for. */
+/** The names of places that were left for another directory. */
 function left(from: Place, to: Place, places: readonly Place[]): Effects['entries'] {
   return from.parent === to.parent ? [] : places.map(({ parent, name }) => [parent, name])
 }

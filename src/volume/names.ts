@@ -25,14 +25,6 @@ import type { NumberSource } from './number-source.ts'
 const RENAME_NOREPLACE = 1
 const RENAME_EXCHANGE = 2
 
-/** Whether the owner's bits of a regular file alone let this user open it so. */
-function mayOwnerOpen(row: InodeRow, uid: number, flags: number): boolean {
-  if ((row.mode & S_IFMT) !== S_IFREG || row.uid !== uid) return false
-  const [reads, writes] = [(flags & O_ACCMODE) !== O_WRONLY, (flags & (O_ACCMODE | O_TRUNC)) !== 0]
-  const needed = (reads ? 0o400 : 0) | (writes ? 0o200 : 0)
-  return (row.mode & needed) === needed
-}
-
 export interface NamesParts {
   engine: MetadataEngine
   cache: NodeCache
@@ -82,9 +74,10 @@ export class Names {
         if (codeOf(error) !== 'EEXIST' || (flags & O_EXCL) !== 0) throw error
       }
       const row = this.#find({ parent, name })
-      if (row !== undefined && !mayOwnerOpen(row, caller.uid, flags)) break
+      if (row === undefined) continue
+      if (!mayOwnerOpen(row, caller.uid, flags)) break
       try {
-        if (row !== undefined) return { found: open(row.ino) }
+        return { found: open(row.ino) }
       } catch (error) {
         // Gone again.
         if (codeOf(error) !== 'ESTALE') throw error
@@ -235,4 +228,12 @@ export class Names {
   #read<T>(rule: Rule<T>): T {
     return this.#parts.engine.read(rule)
   }
+}
+
+/** Whether the owner's bits of a regular file alone let this user open it so. */
+function mayOwnerOpen(row: InodeRow, uid: number, flags: number): boolean {
+  if ((row.mode & S_IFMT) !== S_IFREG || row.uid !== uid) return false
+  const [reads, writes] = [(flags & O_ACCMODE) !== O_WRONLY, (flags & (O_ACCMODE | O_TRUNC)) !== 0]
+  const needed = (reads ? 0o400 : 0) | (writes ? 0o200 : 0)
+  return (row.mode & needed) === needed
 }

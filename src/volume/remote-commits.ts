@@ -64,9 +64,9 @@ export class RemoteCommits implements RemoteMetadata {
    * for is here, and the last name may be taken elsewhere meanwhile.
    */
   #use(ino: number): Disposable {
-    const { committer } = this.#thread
-    committer.open(ino, { by: 'here' })
-    return { [Symbol.dispose]: () => setImmediate(() => committer.release(ino, 'here')) }
+    const { names } = this.#thread.volume
+    names.use(ino)
+    return { [Symbol.dispose]: () => setImmediate(() => names.release(ino, 'here')) }
   }
 
   async commit(ino: number, release: boolean, options: CommitOptions = {}): Promise<void> {

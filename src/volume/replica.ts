@@ -103,9 +103,11 @@ export class Replica implements LinkedNode {
       }
       const isOwn = origin === this.#self
       for (const ino of effects.purged) this.#purge(ino)
-      if (!isOwn) for (const ino of effects.contents) this.changeContent(ino)
-      if (!isOwn) for (const ino of effects.attributes) this.kernel?.forgetAttributes(ino)
-      if (!isOwn) for (const [parent, name] of effects.entries) void this.#forgetEntry(parent, name)
+      if (!isOwn) {
+        for (const ino of effects.contents) this.changeContent(ino)
+        for (const ino of effects.attributes) this.kernel?.forgetAttributes(ino)
+        for (const [parent, name] of effects.entries) void this.#forgetEntry(parent, name)
+      }
       this.onEffects?.(effects)
     }
     this.#shared.announceCommit()

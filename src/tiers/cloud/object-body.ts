@@ -8,12 +8,6 @@
 import { finished, type Readable } from 'node:stream'
 import { FsError } from '../../base/fs-error.ts'
 
-/** For so many bytes: of what the caller gave, where they fit. */
-export function memoryOf(length: number, into?: Buffer): Buffer {
-  if (into === undefined || length > into.length) return Buffer.allocUnsafeSlow(length)
-  return into.subarray(0, length)
-}
-
 /** Fills `all`; leaves it alone once it has resolved or failed. */
 export async function collect(body: Readable, all: Buffer): Promise<Buffer> {
   const { length } = all

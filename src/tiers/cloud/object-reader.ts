@@ -3,12 +3,13 @@
  * is checked, is the same whatever the store. It says only how it gets a range.
  */
 import type { Readable } from 'node:stream'
+import { memoryOf } from '../../base/buffer-pool.ts'
 import { limits } from '../../limits.ts'
 import type { CallOptions, RangeOptions, ReadOptions } from '../tier-storage.ts'
 import { CheckedRange } from './block-checksums.ts'
 import type { CallDeadline } from './call-deadline.ts'
 import type { CloudCaller } from './cloud-caller.ts'
-import { collect, memoryOf } from './object-body.ts'
+import { collect } from './object-body.ts'
 import { checkCrc32, storedCrc32 } from './object-digest.ts'
 import { checkKey } from './object-key.ts'
 import { ObjectRange } from './object-range.ts'

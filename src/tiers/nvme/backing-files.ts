@@ -26,6 +26,7 @@ import {
 } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { memoryOf } from '../../base/buffer-pool.ts'
 import { limits } from '../../limits.ts'
 import {
   FALLOC_KEEP_SIZE,
@@ -184,17 +185,22 @@ export class BackingFiles {
 
   /** Keeps `length` bytes at `offset` of the file under another name. */
   setAside(ino: number, offset: number, length: number, name: string): void {
-    // Not all at once: what is copied is garbage afterwards, of a thread that makes little else.
-    const copy = Buffer.allocUnsafe(Math.min(length, limits.copyBlockBytes))
     const fd = openSync(this.asidePath(name), 'w', 0o600)
     try {
-      for (let done = 0; done < length;) {
-        const part = copy.subarray(0, length - done)
-        part.fill(0, this.read(ino, part, offset + done))
-        done += writeSync(fd, part, 0, part.length, done)
-      }
+      this.copyTo(fd, 0, ino, offset, length)
     } finally {
       closeSync(fd)
+    }
+  }
+
+  /** Writes `length` bytes at `offset` of the file at `place` of another; missing ones are 0. */
+  copyTo(fd: number, place: number, ino: number, offset: number, length: number): void {
+    // Not all at once: what is copied is garbage afterwards, of a thread that makes little else.
+    const copy = Buffer.allocUnsafe(Math.min(length, limits.copyBlockBytes))
+    for (let done = 0; done < length;) {
+      const part = copy.subarray(0, length - done)
+      part.fill(0, this.read(ino, part, offset + done))
+      done += writeSync(fd, part, 0, part.length, place + done)
     }
   }
 
@@ -250,11 +256,12 @@ export class BackingFiles {
   }
 
   /** Reads without occupying the thread; missing bytes at the end are zeros. */
-  async readDetached(path: string, offset: number, data: Buffer): Promise<Buffer> {
+  async readDetached(path: string, offset: number, length: number, into?: Buffer): Promise<Buffer> {
+    const data = memoryOf(length, into)
     await using file = await open(path, 'r')
     let done = 0
-    while (done < data.length) {
-      const { bytesRead } = await file.read(data, done, data.length - done, offset + done)
+    while (done < length) {
+      const { bytesRead } = await file.read(data, done, length - done, offset + done)
       if (bytesRead === 0) break
       done += bytesRead
     }

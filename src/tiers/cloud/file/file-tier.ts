@@ -13,6 +13,7 @@ import { open, opendir, realpath, rename, rmdir, stat, unlink } from 'node:fs/pr
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { abortError } from '../../../base/abort.ts'
+import { memoryOf } from '../../../base/buffer-pool.ts'
 import { FsError, codeOf } from '../../../base/fs-error.ts'
 import { Semaphore } from '../../../base/semaphore.ts'
 import { limits } from '../../../limits.ts'
@@ -23,7 +24,6 @@ import type {
   TierStorage,
   WriteOptions,
 } from '../../tier-storage.ts'
-import { memoryOf } from '../object-body.ts'
 import { checkCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, isKey } from '../object-key.ts'
 import { ObjectRange, checkSize } from '../object-range.ts'
