@@ -35,6 +35,13 @@ export async function* piecesOf(
   for await (const piece of content) yield bytesOf(piece, encoding)
 }
 
+/** Copies, for who keeps a piece when it asks for the next. */
+export async function* ownPieces(
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for await (const piece of source) yield new Uint8Array(piece)
+}
+
 function isIterable(content: unknown): boolean {
   if (typeof content !== 'object' || content === null) return false
   return Symbol.asyncIterator in content || Symbol.iterator in content

@@ -9,6 +9,7 @@
  * kernel leaves to the file system are the implementation's.
  */
 
+import type { BorrowedBytes } from '../base/borrowed-bytes.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
 
 /** Who asks: of the process behind the request. */
@@ -135,20 +136,28 @@ export interface InodeFileSystem {
   ): { attributes: Attributes; opened: Opened }
   /**
    * Reads into `target` (its length is what is asked), returns bytes read; fewer only at the end.
+   * Here and in `write` the bytes are lent for the call. Both are properties, not methods, so that
+   * the compiler refuses an implementation that takes them as a `Uint8Array`, which it might keep.
    */
-  read(caller: Caller, ino: number, handle: number, offset: number, target: Uint8Array): number
-  /**
-   * `append`: to the end of the file, whatever `offset` says. `writeback`: from pages that were
-   * written to in memory, which hold it. Returns bytes written.
-   */
-  write(
+  read: (
     caller: Caller,
     ino: number,
     handle: number,
     offset: number,
-    source: Uint8Array,
+    target: BorrowedBytes,
+  ) => number
+  /**
+   * `append`: to the end of the file, whatever `offset` says. `writeback`: from pages that were
+   * written to in memory, which hold it. Returns bytes written.
+   */
+  write: (
+    caller: Caller,
+    ino: number,
+    handle: number,
+    offset: number,
+    source: BorrowedBytes,
     how: { append: boolean; killSetId: boolean; writeback: boolean },
-  ): number
+  ) => number
   /** Called by every close(2) of a descriptor; makes the content visible and as safe as asked. */
   flush(caller: Caller, ino: number, handle: number): void
   /** The last use of the handle. Cannot fail. */

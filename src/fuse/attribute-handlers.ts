@@ -3,6 +3,7 @@
  * were made by the kernel. With FUSE_HANDLE_KILLPRIV_V2 it also leaves dropping the set-id bits to
  * the file system: on a change of size it says so (`killSetId`), on a chown it is always meant.
  */
+import { ownCopy } from '../base/borrowed-bytes.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import type { AttributeChange } from '../filesystem/inode-file-system.ts'
@@ -52,7 +53,7 @@ export function handleSetxattr(x: Exchange): number {
     throw new FsError('E2BIG', `an extended attribute of ${sizeBytes} bytes`)
   }
   const name = request.name(8)
-  const value = request.data(8 + name.length + 1, sizeBytes)
+  const value = ownCopy(request.data(8 + name.length + 1, sizeBytes))
   x.fs.setxattr(x.caller, request.nodeid, name, value, request.u32(4))
   return 0
 }

@@ -4,6 +4,7 @@ import { closeSync, openSync, readSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { lend, ownCopy } from '../base/borrowed-bytes.ts'
 import { Blocked } from '../base/blocked.ts'
 import { ERRNO, FsError } from '../base/fs-error.ts'
 import { Dispatcher, defaultCacheTimeouts, type CacheTimeouts } from './dispatcher.ts'
@@ -173,7 +174,7 @@ test('a write appends where asked, but never mapped pages', (t) => {
   const seen: unknown[] = []
   const { ask } = dispatcherOf(t, {
     write: (_caller, ino, handle, offset, source, how) => {
-      seen.push([ino, handle, offset, Buffer.from(source).toString(), how])
+      seen.push([ino, handle, offset, Buffer.from(ownCopy(source)).toString(), how])
       return source.length
     },
   })
@@ -196,8 +197,10 @@ test('reads go behind the header of the reply', (t) => {
   const { ask } = dispatcherOf(t, {
     read: (_caller, _ino, _handle, offset, target) => {
       assert.deepEqual([offset, target.length], [5, 10])
-      target.set(bytesOf('abc'))
-      return 3
+      return lend(target, (view) => {
+        view.set(bytesOf('abc'))
+        return 3
+      })
     },
   })
   const body = Buffer.alloc(40)

@@ -51,7 +51,6 @@ export class Dispatcher {
   /** Requests are read into `request.bytes`. */
   readonly request = new RequestReader(limits.fuseRequestBytes + REQUEST_SLACK_BYTES)
   readonly #reply = new ReplyWriter(limits.fuseRequestBytes)
-  readonly #caller = { uid: 0, gid: 0, pid: 0 }
   readonly #exchange: Exchange
   readonly #options: DispatcherOptions
   readonly #fd: number
@@ -66,7 +65,7 @@ export class Dispatcher {
     const { negativeMs } = options.timeouts
     this.#exchange = {
       fs: options.fileSystem,
-      caller: this.#caller,
+      caller: { uid: 0, gid: 0, pid: 0 },
       request: this.request,
       reply: this.#reply,
       directory: new DirectoryWriter(this.#reply, entryValidity, attributesValidity),
@@ -117,10 +116,8 @@ export class Dispatcher {
   }
 
   #setCaller(): void {
-    const caller = this.#caller
-    caller.uid = this.request.uid
-    caller.gid = this.request.gid
-    caller.pid = this.request.pid
+    const { uid, gid, pid } = this.request
+    this.#exchange.caller = { uid, gid, pid }
   }
 
   #traced(length: number, trace: (line: string) => void): Blocked | undefined {

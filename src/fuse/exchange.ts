@@ -1,8 +1,8 @@
 /**
  * What a handler works with: one request, the file system that answers it, and the reply. A handler
  * returns the number of payload bytes, `noReply`, or a negative errno; it may throw what the file
- * system throws. The exchange and everything in it belong to one thread and are reused for every
- * request: whoever wants to keep a name, data or the caller beyond the call copies it.
+ * system throws. The exchange, the request and the reply belong to one thread and are reused for
+ * every request. Names and the caller may be kept; data is borrowed (base/borrowed-bytes.ts).
  */
 import { ERRNO, type FsErrorCode } from '../base/fs-error.ts'
 import type { Caller, InodeFileSystem } from '../filesystem/inode-file-system.ts'
@@ -22,7 +22,8 @@ export interface ServedFileSystem extends InodeFileSystem {
 
 export interface Exchange {
   readonly fs: ServedFileSystem
-  readonly caller: Caller
+  /** Another object for every request. */
+  caller: Caller
   readonly request: RequestReader
   readonly reply: ReplyWriter
   readonly directory: DirectoryWriter

@@ -1,6 +1,6 @@
 /**
  * Requests about open files and directories: their bytes, entries, safety and end. Reads go into
- * the reply itself, writes come straight out of the request: neither is copied here.
+ * the reply itself, writes come straight out of the request: neither is copied here, both are lent.
  */
 import { Blocked } from '../base/blocked.ts'
 import { O_APPEND } from '../base/open-bits.ts'

@@ -67,7 +67,7 @@ function serve(dispatcher: Dispatcher, fd: number): void {
 }
 
 /** Length of the next request, 0 when there was none after all, -1 when the mount has gone. */
-function readRequest(fd: number, bytes: Buffer): number {
+function readRequest(fd: number, bytes: Uint8Array): number {
   try {
     return readSync(fd, bytes, 0, bytes.length, null)
   } catch (error) {

@@ -1,14 +1,16 @@
 /**
  * One request as the kernel wrote it: `fuse_in_header` (40 bytes), then the body of its opcode.
  *
- * The buffer is made once and every request is read into it, so nothing here allocates but the
- * views of names and data, which are valid until the next request. All structures are padded to
+ * A worker has one buffer, and reads every request into it; the main thread serves each request
+ * from the memory that it came in. Names are copies, and may be kept. Data is borrowed
+ * (base/borrowed-bytes.ts): valid until the next request. All structures are padded to
  * 8 bytes and in the machine's byte order, so 32-bit words are read through a typed array (several
  * times faster than a DataView). 64-bit numbers become doubles: exact to 2^53, which covers every
  * inode, handle and offset this system gives out; larger ones stay larger than any limit.
  * `unique` is the exception: the kernel may set its top bit, and it is echoed as two words.
  */
 import { endianness } from 'node:os'
+import type { BorrowedBytes } from '../base/borrowed-bytes.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 
@@ -23,14 +25,18 @@ if (endianness() !== 'LE')
   throw new Error('the FUSE protocol is implemented for little-endian hosts')
 
 export class RequestReader {
-  /** Read requests into this. */
-  readonly bytes: Buffer
-  readonly #words: Uint32Array
+  #bytes: Uint8Array<ArrayBuffer>
+  #words: Uint32Array
 
   constructor(sizeBytes: number) {
-    const memory = new ArrayBuffer((sizeBytes + 7) & ~7)
-    this.bytes = Buffer.from(memory)
+    const memory = new ArrayBuffer(padded(sizeBytes))
+    this.#bytes = new Uint8Array(memory)
     this.#words = new Uint32Array(memory)
+  }
+
+  /** Read requests into this. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes
   }
 
   get length(): number {
@@ -110,7 +116,7 @@ export class RequestReader {
   }
 
   /** The name at byte `at` of the body; the kernel lets pass longer ones than can be answered. */
-  name(at: number): Buffer {
+  name(at: number): Uint8Array<ArrayBuffer> {
     const name = this.text(at)
     if (name.length > limits.nameBytes) {
       throw new FsError('ENAMETOOLONG', `a name has ${limits.nameBytes} bytes at most`)
@@ -118,34 +124,45 @@ export class RequestReader {
     return name
   }
 
-  /** The bytes at byte `at` of the body, without the NUL that ends them. */
-  text(at: number): Buffer {
+  /** The bytes at byte `at` of the body, without the NUL that ends them; a copy. */
+  text(at: number): Uint8Array<ArrayBuffer> {
     const start = REQUEST_HEADER_BYTES + at
     const limit = this.end
-    let stop = start
-    while (stop < limit && this.bytes[stop] !== 0) stop++
-    if (stop >= limit) throw new FsError('EINVAL', 'a request names nothing that ends')
-    return this.bytes.subarray(start, stop)
+    const stop = this.#bytes.indexOf(0, start)
+    if (stop < 0 || stop >= limit) throw new FsError('EINVAL', 'a request names nothing that ends')
+    return this.#bytes.slice(start, stop)
   }
 
   /** `sizeBytes` bytes at byte `at` of the body. */
-  data(at: number, sizeBytes: number): Buffer {
+  data(at: number, sizeBytes: number): BorrowedBytes {
     const start = REQUEST_HEADER_BYTES + at
     if (start + sizeBytes > this.end) {
       throw new FsError('EINVAL', `a request of ${this.length} bytes promises ${sizeBytes} of data`)
     }
-    return this.bytes.subarray(start, start + sizeBytes)
+    return this.#bytes.subarray(start, start + sizeBytes)
   }
 
   /** A copy of the whole request in memory of its own, to be kept or sent to another thread. */
   copy(): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.bytes.buffer as ArrayBuffer, 0, this.length).slice()
+    return inWords(this.#bytes.subarray(0, this.length))
   }
 
-  /** Takes such a copy as the request to serve. */
-  load(request: Uint8Array): void {
-    this.bytes.set(request)
+  /** Serves such a copy from here on, where it is: nobody else may change it any more. */
+  load(request: Uint8Array<ArrayBuffer>): void {
+    const isInWords = request.byteOffset === 0 && request.buffer.byteLength % 8 === 0
+    this.#bytes = isInWords ? request : inWords(request)
+    this.#words = new Uint32Array(this.#bytes.buffer)
   }
+}
+
+function inWords(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(new ArrayBuffer(padded(bytes.length)), 0, bytes.length)
+  copy.set(bytes)
+  return copy
+}
+
+function padded(sizeBytes: number): number {
+  return (sizeBytes + 7) & ~7
 }
 
 function hex32(value: number): string {

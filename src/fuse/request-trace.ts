@@ -60,7 +60,7 @@ function namesOf(request: RequestReader, at: number, count: number): string[] {
   for (let n = 0; n < count; n++) {
     const stop = request.bytes.indexOf(0, start)
     if (stop < 0 || stop > request.end) break
-    found.push(JSON.stringify(request.bytes.toString('utf8', start, stop)))
+    found.push(JSON.stringify(Buffer.from(request.bytes.slice(start, stop)).toString()))
     start = stop + 1
   }
   return found

@@ -34,7 +34,7 @@ function waitingOf(satisfy: (signal: AbortSignal) => Promise<void>) {
   return { waiting, failures, counts, reported, left }
 }
 
-function requestOf(unique: number): Uint8Array {
+function requestOf(unique: number): Uint8Array<ArrayBuffer> {
   const words = new Uint32Array(10)
   words.set([40, 14, unique])
   return new Uint8Array(words.buffer)

@@ -42,7 +42,7 @@ export class WaitingRequests {
     return this.#running.size
   }
 
-  add(request: Uint8Array, need: unknown): void {
+  add(request: Uint8Array<ArrayBuffer>, need: unknown): void {
     const running = this.#run(request, need).finally(() => {
       this.#running.delete(running)
       this.#options.done(request.length)
@@ -74,7 +74,7 @@ export class WaitingRequests {
     await Promise.all(this.#running)
   }
 
-  async #run(request: Uint8Array, need: unknown): Promise<void> {
+  async #run(request: Uint8Array<ArrayBuffer>, need: unknown): Promise<void> {
     const { dispatcher } = this.#options
     dispatcher.request.load(request)
     const { unique, pid } = dispatcher.request
@@ -86,7 +86,7 @@ export class WaitingRequests {
     try {
       await this.#complete(request, need, abort.signal)
     } catch (error) {
-      // Others were dispatched meanwhile: the dispatcher has one buffer for all.
+      // Others were dispatched meanwhile.
       dispatcher.request.load(request)
       dispatcher.fail(error)
       await this.#cleanUp(request)
@@ -107,7 +107,7 @@ export class WaitingRequests {
     look()
   }
 
-  async #cleanUp(request: Uint8Array): Promise<void> {
+  async #cleanUp(request: Uint8Array<ArrayBuffer>): Promise<void> {
     const { dispatcher } = this.#options
     const blocked = dispatcher.abandon()
     if (blocked === undefined) return
@@ -120,13 +120,13 @@ export class WaitingRequests {
     }
   }
 
-  #complete(request: Uint8Array, need: unknown, signal: AbortSignal): Promise<void> {
+  #complete(request: Uint8Array<ArrayBuffer>, need: unknown, signal: AbortSignal): Promise<void> {
     const { dispatcher } = this.#options
     return this.#rounds(request, need, signal, () => dispatcher.dispatch(request.length))
   }
 
   async #rounds(
-    request: Uint8Array,
+    request: Uint8Array<ArrayBuffer>,
     firstNeed: unknown,
     signal: AbortSignal,
     run: () => Blocked | undefined,

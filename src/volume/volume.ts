@@ -5,6 +5,7 @@
  *
  * Lock order: an inode's lock, then a database's; never two inodes at once.
  */
+import { lend, type BorrowedBytes } from '../base/borrowed-bytes.ts'
 import { now } from '../base/clock.ts'
 import type { CurrentRequest } from '../base/current-request.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
@@ -237,8 +238,8 @@ export class Volume implements InodeFileSystem {
     return (flags & O_ACCMODE) === O_WRONLY || (isShared && (flags & O_APPEND) !== 0)
   }
 
-  read(_caller: Caller, ino: number, _handle: number, offset: number, target: Uint8Array): number {
-    return this.#parts.reader.read(ino, offset, target)
+  read(_: Caller, ino: number, _handle: number, offset: number, target: BorrowedBytes): number {
+    return lend(target, (view) => this.#parts.reader.read(ino, offset, view))
   }
 
   write(
@@ -246,12 +247,12 @@ export class Volume implements InodeFileSystem {
     ino: number,
     handle: number,
     offset: number,
-    source: Uint8Array,
+    source: BorrowedBytes,
     how: { append: boolean; killSetId: boolean; writeback: boolean },
   ): number {
     this.#requireKept(ino, handle)
     if (how.killSetId) this.#dropSetId(ino)
-    return this.#parts.writer.write(ino, offset, source, how)
+    return lend(source, (view) => this.#parts.writer.write(ino, offset, view, how))
   }
 
   /** First, and only where there is one: what waits is run again from the start. */

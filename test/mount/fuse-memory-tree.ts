@@ -3,6 +3,7 @@
  * tests of `fuse/` mount. It lives in one thread, so it is served by one worker. It knows nothing
  * of permissions (the kernel checks them) and forgets everything at the end.
  */
+import { lend, ownCopy, type BorrowedBytes } from '../../src/base/borrowed-bytes.ts'
 import { FsError } from '../../src/base/fs-error.ts'
 import { ROOT_INODE } from '../../src/filesystem/inode-file-system.ts'
 import type {
@@ -149,11 +150,13 @@ export class MemoryTree implements ServedFileSystem {
     return { attributes: node.attributes, opened: { handle: this.#nextHandle++ } }
   }
 
-  read(_: Caller, ino: number, _handle: number, offset: number, target: Uint8Array): number {
+  read(_: Caller, ino: number, _handle: number, offset: number, target: BorrowedBytes): number {
     const { content, attributes } = this.#node(ino)
     const part = content.subarray(offset, Math.min(attributes.size, offset + target.length))
-    target.set(part)
-    return part.length
+    return lend(target, (view) => {
+      view.set(part)
+      return part.length
+    })
   }
 
   write(
@@ -161,13 +164,13 @@ export class MemoryTree implements ServedFileSystem {
     ino: number,
     _handle: number,
     offset: number,
-    source: Uint8Array,
+    source: BorrowedBytes,
     how: { append: boolean; killSetId: boolean },
   ): number {
     const node = this.#node(ino)
     const at = how.append ? node.attributes.size : offset
     if (at + source.length > node.attributes.size) this.#resize(node, at + source.length)
-    node.content.set(source, at)
+    node.content.set(ownCopy(source), at)
     if (how.killSetId) dropSetId(node.attributes)
     const { sec, nsec } = now()
     ;[node.attributes.mtimeSec, node.attributes.mtimeNsec] = [sec, nsec]

@@ -3,6 +3,7 @@
  * that do what tests of `fuse/` need: wait for something slow, fail in ways no file system should,
  * send hints. What is "slow" is done when a number in shared memory says so.
  */
+import { lend, type BorrowedBytes } from '../../src/base/borrowed-bytes.ts'
 import { Blocked } from '../../src/base/blocked.ts'
 import { FsError } from '../../src/base/fs-error.ts'
 import type {
@@ -65,11 +66,13 @@ export class SlowTree extends MemoryTree implements ServedFileSystem {
     return { handle: ino, keepCache: ino === SLOW_TREE.plain }
   }
 
-  override read(_: Caller, ino: number, _h: number, offset: number, target: Uint8Array): number {
+  override read(_: Caller, ino: number, _h: number, offset: number, target: BorrowedBytes): number {
     if (ino === SLOW_TREE['slow-read']) this.#wait(ino)
     const part = CONTENT.subarray(offset, offset + target.length)
-    target.set(part)
-    return part.length
+    return lend(target, (view) => {
+      view.set(part)
+      return part.length
+    })
   }
 
   override readdir(_: Caller, _i: number, _h: number, offset: number, sink: DirectorySink): void {

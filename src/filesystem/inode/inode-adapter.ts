@@ -8,6 +8,7 @@
  * table in the same turn in which the reply that names it is written, so that no FORGET comes
  * between; what the kernel has to be refused without asking anybody is refused in the worker.
  */
+import { lend, ownCopy, type BorrowedBytes } from '../../base/borrowed-bytes.ts'
 import { Blocked, takeOutcome } from '../../base/blocked.ts'
 import { FsError } from '../../base/fs-error.ts'
 import type {
@@ -144,11 +145,13 @@ export class InodeAdapter implements InodeFileSystem {
     return { attributes: this.#entered(parent, place.name, stats), opened }
   }
 
-  read(_: Caller, ino: number, handle: number, offset: number, target: Uint8Array): number {
+  read(_: Caller, ino: number, handle: number, offset: number, target: BorrowedBytes): number {
     const sizeBytes = target.length
     const bytes = this.#ask({ op: 'read', ino, handle, offset, sizeBytes })
-    target.set(bytes)
-    return bytes.length
+    return lend(target, (view) => {
+      view.set(bytes)
+      return bytes.length
+    })
   }
 
   write(
@@ -156,14 +159,14 @@ export class InodeAdapter implements InodeFileSystem {
     ino: number,
     handle: number,
     offset: number,
-    source: Uint8Array,
+    source: BorrowedBytes,
     how: WriteHow,
   ): number {
     // The request goes to the main thread as it is: there its bytes are copied once.
     if (this.#parts.table === undefined) throw new Blocked({ op: 'here' } satisfies InodeNeed)
     const outcome = takeOutcome(ANSWER)
     if (outcome !== undefined) return outcome.value as InodeAnswers['write']
-    const need = { op: 'write', ino, handle, offset, source: source.slice(), how } as const
+    const need = { op: 'write', ino, handle, offset, source: ownCopy(source), how } as const
     throw new Blocked(need satisfies InodeNeed)
   }
 

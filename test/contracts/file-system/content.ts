@@ -53,6 +53,20 @@ contentTests.add('ranges', async (files) => {
   assert.equal(past.length, 0)
 })
 
+contentTests.add('a source may reuse one buffer for all of its pieces', async (files) => {
+  const expected = randomBytes(BIG_BYTES)
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    const buffer = Buffer.alloc(100_000)
+    for (let at = 0; at < expected.length; at += buffer.length) {
+      yield buffer.subarray(0, expected.copy(buffer, 0, at))
+    }
+  }
+  await files.writeFile('/written', pieces())
+  assert.ok(expected.equals(await files.readFile('/written')), 'writeFile')
+  await files.replace('/replaced', pieces())
+  assert.ok(expected.equals(await files.readFile('/replaced')), 'replace')
+})
+
 contentTests.add('writing from iterables, appending, flags', async (files) => {
   async function* pieces(): AsyncGenerator<Uint8Array> {
     yield Buffer.from('one ')
