@@ -68,6 +68,8 @@ export function backoffMs(
 /** A wait that an abort ends. */
 export async function pause(delayMs: number, signal?: AbortSignal): Promise<void> {
   throwIfAborted(signal, 'waiting to try again')
+  // Without a timer: what is to follow at once does not depend on the machine's clock.
+  if (delayMs <= 0) return
   const { promise, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, delayMs)
   const onAbort = (): void => resolve()

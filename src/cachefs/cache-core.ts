@@ -33,7 +33,6 @@ export class CacheCore {
   readonly names: CachedNames
   readonly files: CachedFiles
   readonly #locks = new CacheLocks()
-  readonly #local: FileSystem
   readonly memory: CacheMemory
   #opening: Promise<void> | undefined
 
@@ -41,13 +40,12 @@ export class CacheCore {
     const settings = settle(options)
     const { counters, tree } = this
     const locks = this.#locks
-    this.#local = local
     this.settings = settings
     this.errors = new BackgroundErrors(settings.logger)
     const onChange = (entry: Entry): void => this.memory.changed(entry)
     const { now, blockBytes, maxBytes } = settings
     this.copies = new LocalCopies({
-      ...{ local, remote, locks, counters, blockBytes, maxBytes, onChange },
+      ...{ local, remote, tree, locks, counters, blockBytes, maxBytes, onChange },
       onGone: (entry) => this.memory.gone(entry),
       settled: (path, call) => this.view.settled(path, call),
     })
@@ -99,11 +97,7 @@ export class CacheCore {
       using _entry = await this.#locks.entry(entry)
       // The first look was before the wait.
       if (!isFree(entry)) continue
-      if (entry.copy !== undefined) {
-        const { path } = entry
-        this.copies.abandon(entry)
-        await this.#local.rm(path, { force: true })
-      }
+      if (entry.copy !== undefined) await this.copies.drop(entry)
       entry.listedMs = NEVER
       entry.validatedMs = NEVER
       await this.memory.gone(entry)

@@ -3,6 +3,7 @@
  * what a writer needs before it writes, and notes what has to go to the remote.
  */
 import { throwIfAborted } from '../base/abort.ts'
+import { codeOf } from '../base/fs-error.ts'
 import { failure } from '../filesystem/failure.ts'
 import type { CallOptions, FileSystem, ReplaceOptions } from '../filesystem/file-system.ts'
 import type { OpenFile } from '../filesystem/open-file.ts'
@@ -154,9 +155,14 @@ export class CachedFiles {
   /** Undefined where the remote's next version took the copy's place meanwhile. */
   async #file(entry: Entry, copy: LocalCopy, flags: OpenFlags): Promise<CachedFile | undefined> {
     const { local, copies, locks, now, log, names } = this.#parts
-    const handle = await local.open(entry.path, flags.write ? 'r+' : 'r')
-    if (entry.copy !== copy) {
-      await handle.close()
+    const handle = await local
+      .open(entry.path, flags.write ? 'r+' : 'r')
+      .catch((error: unknown) => {
+        if (entry.copy === copy || codeOf(error) !== 'ENOENT') throw error
+        return undefined
+      })
+    if (handle === undefined || entry.copy !== copy) {
+      await handle?.close()
       return undefined
     }
     return new CachedFile({
@@ -223,6 +229,7 @@ export class CachedFiles {
     const { size } = await local.stat(stage)
     this.#markDirty(entry)
     await this.#parts.onDirty(entry)
+    using _path = await locks.localPath(path)
     await makeLocalDirectory(local, parentOf(path))
     await local.rename(stage, path)
     copies.abandon(entry)

@@ -121,16 +121,19 @@ export class CachedNames {
       const place = await this.resolve(path, options)
       using _names = await locks.shareNames(options)
       using _directory = await locks.entry(place.directory, options)
-      if (isCurrent(place)) return await work(place)
+      if (!isCurrent(place)) continue
+      using _pin = place.entry.pin()
+      return await work(place)
     }
     throw failure('EBUSY', 'lookup', path)
   }
 
   async makeDirectory(path: string, mode: number, options: CallOptions): Promise<void> {
-    const { local, log, now } = this.#parts
+    const { local, locks, log, now } = this.#parts
     await this.inDirectory(path, options, async ({ entry }) => {
       if (entry.stats !== null) throw failure('EEXIST', 'mkdir', path)
       const place = entry.path
+      using _path = await locks.localPath(place)
       await local.rm(place, { recursive: true, force: true }).catch(ignoreMissing)
       await makeLocalDirectory(local, place)
       entry.stats = new Stats({ kind: 'directory', mode: mode & ~UMASK, mtimeMs: now() })
@@ -142,10 +145,11 @@ export class CachedNames {
   }
 
   async makeLink(target: string, path: string, options: CallOptions): Promise<void> {
-    const { local, log, now } = this.#parts
+    const { local, locks, log, now } = this.#parts
     await this.inDirectory(path, options, async ({ entry, directory }) => {
       if (entry.stats !== null) throw failure('EEXIST', 'symlink', path)
       const place = entry.path
+      using _path = await locks.localPath(place)
       if (local.features.symlinks) {
         await makeLocalDirectory(local, directory.path)
         await local.rm(place, { recursive: true, force: true })
@@ -166,6 +170,7 @@ export class CachedNames {
       if (entry.isDirectory) throw failure('EISDIR', 'unlink', path)
       using _entry = await locks.entry(entry)
       const place = entry.path
+      using _path = await locks.localPath(place)
       const id = await log.begin({ kind: 'unlink', path: place })
       await log.making(id, () => local.unlink(place).catch(ignoreMissing))
       log.supersede(entry)
@@ -225,6 +230,8 @@ export class CachedNames {
   async #move(entry: Entry, target: Place): Promise<void> {
     const { tree, log, copies, local } = this.#parts
     const [path, to] = [entry.path, target.entry.path]
+    using _source = entry.pin()
+    using _target = target.entry.pin()
     const id = await log.begin({ kind: 'rename', path, to, baseEtag: entry.baseEtag ?? null })
     await log.making(id, async () => {
       await makeLocalDirectory(local, parentOf(to))

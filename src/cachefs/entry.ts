@@ -3,9 +3,9 @@
  * mirrors the remote's as far as it was asked about, with what was changed here on top.
  *
  * Invariants: `stats` is undefined while nothing is known, null when it is known that there is
- * nothing. An entry that is pinned (changes under way to the remote, or a writer) is the truth, and
- * nothing that the remote says replaces it. An entry that lost its name stays with those that have
- * it open, and is found by nobody else.
+ * nothing. An entry that is pinned (being changed, changes under way to the remote, or a writer) is
+ * the truth, and nothing that the remote says replaces it. An entry that lost its name stays with
+ * those that have it open, and is found by nobody else.
  */
 import { childOf } from '../filesystem/file-path.ts'
 import { Stats } from '../filesystem/stats.ts'
@@ -39,6 +39,8 @@ export class Entry {
   pending = 0
   /** Open files that may write. */
   writers = 0
+  /** Calls that are changing it or its name. */
+  changers = 0
   /** Changed here since it last was given to the remote. */
   isDirty = false
   /** Number of the dirty state in the journal. */
@@ -63,7 +65,17 @@ export class Entry {
   }
 
   get isPinned(): boolean {
-    return this.pending > 0 || this.writers > 0 || this.isDirty
+    return this.pending > 0 || this.writers > 0 || this.changers > 0 || this.isDirty
+  }
+
+  /** Until it is disposed of, no answer of the remote replaces the entry. */
+  pin(): Disposable {
+    this.changers++
+    return {
+      [Symbol.dispose]: () => {
+        this.changers--
+      },
+    }
   }
 
   get isDirectory(): boolean {

@@ -3,7 +3,8 @@
  * when they are too many, the longest unused first.
  *
  * Invariants: a block is fetched once, however many want it, and only of the version that the copy
- * is of; what was changed here, and what is open, is never taken away.
+ * is of; what was changed here, and what is open, is never taken away; nor is a file from a path
+ * that another entry has now.
  */
 import { codeOf } from '../base/fs-error.ts'
 import { Semaphore } from '../base/semaphore.ts'
@@ -16,11 +17,13 @@ import type { CacheCounters } from './cache-counters.ts'
 import type { CacheLocks } from './cache-locks.ts'
 import type { Entry } from './entry.ts'
 import { NEVER } from './entry.ts'
+import type { EntryTree } from './entry-tree.ts'
 import { LocalCopy } from './local-copy.ts'
 
 export interface LocalCopiesParts {
   local: FileSystem
   remote: FileSystem
+  tree: EntryTree
   locks: CacheLocks
   counters: CacheCounters
   blockBytes: number
@@ -62,6 +65,7 @@ export class LocalCopies {
     for (;;) {
       const { stats, baseEtag } = entry
       await this.#parts.onGone(entry)
+      using _path = await this.#parts.locks.localPath(entry.path)
       await this.#makeFile(entry.path, stats?.size ?? 0)
       // The remote may have had a newer version to tell of meanwhile.
       if (entry.baseEtag !== baseEtag || entry.stats?.size !== stats?.size) continue
@@ -73,6 +77,7 @@ export class LocalCopies {
   /** An empty file from here. The caller holds names and entry. */
   async create(entry: Entry): Promise<LocalCopy> {
     await this.#parts.onGone(entry)
+    using _path = await this.#parts.locks.localPath(entry.path)
     await this.#makeFile(entry.path, 0)
     return this.adopt(entry, new LocalCopy(entry, 0, this.#parts.blockBytes))
   }
@@ -124,6 +129,15 @@ export class LocalCopies {
     }
   }
 
+  /** It may be asked for again. The caller holds names and entry. */
+  async drop(entry: Entry): Promise<void> {
+    const { path } = entry
+    this.abandon(entry)
+    await this.#unlink(entry, path).catch((error: unknown) => {
+      if (codeOf(error) !== 'ENOENT') throw error
+    })
+  }
+
   /** Its file on the local side is gone or another's; who has it open keeps what is there. */
   abandon(entry: Entry): void {
     if (entry.copy === undefined) return
@@ -171,8 +185,11 @@ export class LocalCopies {
     if (copy.has(block)) return
     const isShort = data.length !== range.end - range.start + 1
     if (copy.entry !== entry || isShort) throw failure('ESTALE', 'read', entry.path)
-    await using handle = await this.#parts.local.open(entry.path, 'r+')
+    await using handle = await this.#parts.local.open(entry.path, 'r+').catch((error: unknown) => {
+      throw copy.entry === entry ? error : failure('ESTALE', 'read', entry.path)
+    })
     await handle.write(data, 0, data.length, range.start)
+    if (copy.entry !== entry) throw failure('ESTALE', 'read', entry.path)
     copy.add(block)
     this.use(copy)
     this.#parts.onChange(entry)
@@ -228,17 +245,23 @@ export class LocalCopies {
   }
 
   async #remove(entry: Entry, path: string): Promise<void> {
-    const { locks, local } = this.#parts
+    const { locks } = this.#parts
     try {
       using _names = await locks.shareNames()
-      using _entry = await locks.entry(entry)
-      if (entry.copy !== undefined || (entry.path !== path && !entry.isDetached)) return
-      if (entry.parent?.children.get(entry.name)?.copy !== undefined) return
-      await this.#parts.onGone(entry)
-      await local.unlink(path)
+      await this.#unlink(entry, path)
     } catch {
       // What stays takes room and is replaced when the name is used again.
     }
+  }
+
+  /** Removes the entry's file, unless the path is another's by now. The caller has the names. */
+  async #unlink(entry: Entry, path: string): Promise<void> {
+    const { locks, local, tree, onGone } = this.#parts
+    using _path = await locks.localPath(path)
+    if (tree.find(path)?.copy !== undefined) return
+    await onGone(entry)
+    if (!(await local.lstat(path)).isFile()) return
+    await local.unlink(path)
   }
 
   #startEviction(): void {
@@ -248,7 +271,7 @@ export class LocalCopies {
   }
 
   async #evict(toBytes = this.#parts.maxBytes): Promise<void> {
-    const { locks, local, counters } = this.#parts
+    const { locks, counters } = this.#parts
     for (const copy of [...this.#used.keys()]) {
       if (this.#bytes <= toBytes) return
       const { entry } = copy
@@ -258,11 +281,8 @@ export class LocalCopies {
       // The first look was before the wait.
       const isFree = entry.copy === copy && !entry.isPinned
       if (!isFree || copy.users !== 0) continue
-      await this.#parts.onGone(entry)
-      await local.unlink(entry.path).catch(() => undefined)
-      this.#forget(copy)
-      copy.entry = undefined
-      entry.copy = undefined
+      this.abandon(entry)
+      await this.#unlink(entry, entry.path).catch(() => undefined)
       counters.evictions++
     }
   }
