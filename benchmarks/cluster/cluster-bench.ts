@@ -77,8 +77,10 @@ interface Traffic {
 
 async function traffic(nodes: readonly ClientProcess[]): Promise<Traffic> {
   const sum = { cloudBytes: 0, peerBytes: 0 }
-  for (const { api } of nodes) {
-    const stats = (await (await fetch(`${api}/api/cache/stats`)).json()) as Partial<Traffic>
+  for (const node of nodes) {
+    const stats = (await (
+      await node.fetch(`${node.api}/api/cache/stats`)
+    ).json()) as Partial<Traffic>
     sum.cloudBytes += stats.cloudBytes ?? 0
     sum.peerBytes += stats.peerBytes ?? 0
   }

@@ -28,7 +28,7 @@ export async function printMixedTable(): Promise<void> {
   await node.act('evict', '/')
   await dropKernelCaches('pages and names')
   const [before] = memoryOf(node)
-  const running = Promise.all(programs(home.mount, node.api).map(repeat))
+  const running = Promise.all(programs(home.mount, node).map(repeat))
   await delay(10_000)
   const [early] = memoryOf(node)
   await running
@@ -42,7 +42,7 @@ export async function printMixedTable(): Promise<void> {
   await node.stop()
 }
 
-function programs(mount: string, api: string): string[] {
+function programs(mount: string, { api, key }: ClientProcess): string[] {
   const numbered = (count: number, program: (at: number) => string): string[] => {
     return Array.from({ length: count }, (_, at) => program(at))
   }
@@ -56,7 +56,7 @@ function programs(mount: string, api: string): string[] {
     }),
     `cp -r ${SOURCES} ${mount}/tree$i; rm -r ${mount}/tree$i`,
     `ls -lR ${mount} > /dev/null 2>&1 || true`,
-    `curl -s ${api}/api/status ${api}/metrics > /dev/null`,
+    `curl -s -H 'x-api-key: ${key}' ${api}/api/status ${api}/metrics > /dev/null`,
   ]
 }
 

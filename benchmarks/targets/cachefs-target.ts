@@ -1,5 +1,6 @@
 /** Our own mount: one node as users run it, with a directory as cloud. */
 import { join } from 'node:path'
+import { keyAt } from '../../src/cli/running-record.ts'
 import { dropKernelCaches } from '../kernel-caches.ts'
 import { NotMeasured } from '../not-measured.ts'
 import { MountedProgram } from './mounted-program.ts'
@@ -47,9 +48,10 @@ class NodeApi {
 
   async act(verb: 'wait' | 'evict', path: string): Promise<void> {
     if (this.#url === '') throw new NotMeasured('the node serves no HTTP API to evict with')
+    const key = (await keyAt(this.#url)) ?? ''
     const response = await fetch(`${this.#url}/api/${verb}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', 'x-api-key': key },
       body: JSON.stringify({ paths: [path] }),
       signal: this.#signal,
     })

@@ -1,19 +1,23 @@
 /**
- * Which node a verb talks to: `--api`, or CACHEFS_API, or the node that `cachefs up` runs in the
- * state folder, or the usual address on this machine.
+ * The flags of verbs that talk to a node, and the connection that they lead to: which node
+ * (node-choice.ts), with which key.
+ *
+ * Invariant: a key is sent to the program that has it, not to what listens in its place now.
  */
 import type { Command } from 'commander'
 import { addFlags, optionalFlag, readFlags, switchFlag } from './flag.ts'
+import { findLocalMount } from './local-mount.ts'
 import { NodeApi } from './node-api.ts'
-import { parsePath, parseUrl } from './node-flags.ts'
-import { StateFolder } from './state-folder.ts'
-
-const USUAL_API = 'http://127.0.0.1:8081'
+import { chooseNode, type ChosenNode, type NodeWish } from './node-choice.ts'
+import { KEY_FLAGS, givenKey, parsePath, parseUrl } from './node-flags.ts'
+import { keyOf } from './running-record.ts'
+import { UsageError } from './usage-error.ts'
+import { volumePath } from './volume-path.ts'
 
 export const DIR_FLAG = {
   dir: optionalFlag({
     value: '<dir>',
-    about: 'folder of the node that `cachefs up` runs, ~/.cachefs unless given',
+    about: 'state folder of the node: --dir of `cachefs up`, --nvme of a client (~/.cachefs)',
     parse: parsePath,
   }),
 }
@@ -25,16 +29,27 @@ const API_FLAGS = {
   ...JSON_FLAG,
   api: optionalFlag({
     value: '<url>',
-    about: `the node's API, ${USUAL_API} unless given or known`,
+    about: "URL of the node's API; not needed for a node of this machine",
     parse: parseUrl,
   }),
-  'api-key': optionalFlag({ value: '<key>', about: 'its key, if it has one', parse: String }),
+  ...KEY_FLAGS,
+}
+
+/** What the user said about the node. */
+export interface Wish extends NodeWish {
+  key: string | undefined
+  json: boolean
 }
 
 export interface Connection {
   api: NodeApi
-  folder: StateFolder
   json: boolean
+}
+
+/** A node, and paths in its volume. */
+export interface PathConnection {
+  api: NodeApi
+  paths: string[]
 }
 
 export function addApiFlags(command: Command): Command {
@@ -43,8 +58,58 @@ export function addApiFlags(command: Command): Command {
 }
 
 export async function connect(command: Command): Promise<Connection> {
-  const { dir, json, api, 'api-key': key } = readFlags(command, API_FLAGS, process.env)
-  const folder = new StateFolder(dir)
-  const url = api ?? (await folder.running())?.apiUrl ?? USUAL_API
-  return { api: new NodeApi(url, key), folder, json }
+  const wish = wishOf(command)
+  return { api: await apiOf(await chooseNode(wish), wish), json: wish.json }
+}
+
+/** One path, and the node that has it. */
+export async function connectToPath(
+  command: Command,
+  text: string,
+): Promise<Connection & { path: string }> {
+  const { nodes, json } = await connectToPaths(command, [text])
+  const [{ api, paths }] = nodes as [PathConnection]
+  return { api, json, path: paths[0]! }
+}
+
+/** Each node once, in the order of the paths. */
+export async function connectToPaths(
+  command: Command,
+  texts: readonly string[],
+): Promise<{ nodes: PathConnection[]; json: boolean }> {
+  const wish = wishOf(command)
+  const nodes = new Map<string, PathConnection>()
+  for (const text of texts) {
+    const mount = await findLocalMount(text)
+    const target = await chooseNode(wish, mount)
+    const node = nodes.get(target.url) ?? { api: await apiOf(target, wish), paths: [] }
+    nodes.set(target.url, node)
+    const isHere = mount !== undefined && target.record !== undefined
+    node.paths.push(isHere ? mount.path : await pathElsewhere(node.api, text))
+  }
+  return { nodes: [...nodes.values()], json: wish.json }
+}
+
+export function wishOf(command: Command): Wish {
+  const { dir, json, api, ...keys } = readFlags(command, API_FLAGS, process.env)
+  const given = command.opts<{ dir?: string; api?: string }>()
+  // What is said now counts before what the environment says.
+  const isDirNow = given.dir !== undefined && given.api === undefined
+  const isApiNow = given.api !== undefined && given.dir === undefined
+  if (dir !== undefined && api !== undefined && !isDirNow && !isApiNow) {
+    throw new UsageError(`--dir ${dir} and --api ${api}: give one of them`)
+  }
+  const key = givenKey(keys)
+  return { json, key, dir: isApiNow ? undefined : dir, api: isDirNow ? undefined : api }
+}
+
+async function apiOf({ url, record }: ChosenNode, { key }: Wish): Promise<NodeApi> {
+  const known = key ?? (record && (await keyOf(record)))
+  return new NodeApi(url, known, record?.folder)
+}
+
+/** Of a node that serves no mount here: below its own mount point, or as it is in the volume. */
+async function pathElsewhere(api: NodeApi, text: string): Promise<string> {
+  const { mountPoint } = await api.status()
+  return await volumePath(text, mountPoint)
 }

@@ -15,7 +15,8 @@ const program = new Command('client')
 addNodeFlags(program)
 program.addHelpText('after', environmentHelp())
 program.action(async () => {
-  await runNode(readNodeOptions(program, process.env), (node) => {
+  const options = readNodeOptions(program, process.env)
+  await runNode(options, options.nvmeDir, (node) => {
     console.log(`ready mount=${node.mount.mountPoint} api=${node.apiUrl}`)
   })
 })

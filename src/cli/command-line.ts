@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { CommanderError } from 'commander'
 import type { Command } from 'commander'
 import { describe } from '../base/fs-error.ts'
+import { hideSecrets, secretFlags } from './secret-arguments.ts'
 import { UsageError } from './usage-error.ts'
 
 const FAILED = 1
@@ -19,7 +20,9 @@ export async function runCommandLine(program: Command, args: readonly string[]):
   process.stderr.on('error', () => undefined)
   for (const command of [program, ...program.commands]) command.exitOverride()
   try {
-    await program.parseAsync(withTwoDashes(args, longFlags(program)), { from: 'user' })
+    const given = withTwoDashes(args, longFlags(program))
+    hideSecrets(given, secretFlags(program))
+    await program.parseAsync(given, { from: 'user' })
   } catch (error) {
     process.exitCode = report(program.name(), error)
   }
@@ -35,7 +38,7 @@ export function withTwoDashes(args: readonly string[], flags: ReadonlySet<string
   })
 }
 
-function longFlags(program: Command): Set<string> {
+export function longFlags(program: Command): Set<string> {
   const options = [program, ...program.commands].flatMap((command) => command.options)
   return new Set(['--help', ...options.flatMap((option) => option.long ?? [])])
 }

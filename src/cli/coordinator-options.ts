@@ -1,6 +1,6 @@
 /**
  * Everything that a coordinator can be told, parsed and checked. Without a key it listens to this
- * machine only, unless it is told otherwise: who reaches it can read and change every name.
+ * machine only: whoever is let in can read and change every name.
  */
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +10,8 @@ import { parsePostgresUrl } from '../metadata/postgres/connection-settings.ts'
 import type { PostgresAddress } from '../metadata/postgres/connection-settings.ts'
 import { addFlags, flag, optionalFlag, readFlags } from './flag.ts'
 import type { Environment } from './flag.ts'
-import { NODE_FLAGS, parseApiKey, parsePath, parsePort } from './node-flags.ts'
+import { checkExposure } from './loopback.ts'
+import { KEY_FLAGS, NODE_FLAGS, givenKey, parsePath, parsePort } from './node-flags.ts'
 import { UsageError } from './usage-error.ts'
 
 export interface CoordinatorOptions {
@@ -21,7 +22,10 @@ export interface CoordinatorOptions {
   dataDir: string
   /** Undefined: the names are in the data directory. */
   postgres: PostgresAddress | undefined
+  /** As given; undefined: the coordinator's own, made once and kept. */
   apiKey: string | undefined
+  /** As `apiKey`. */
+  metricsToken: string | undefined
   logLevel: LogLevel
   logFormat: LogFormat
 }
@@ -47,11 +51,8 @@ const COORDINATOR_FLAGS = {
     about: 'what keeps them: sqlite, in the data directory, or postgres://USER@HOST/DATABASE',
     parse: String,
   }),
-  'api-key': optionalFlag({
-    value: '<key>',
-    about: 'what nodes and requests must carry in X-API-Key',
-    parse: parseApiKey,
-  }),
+  ...KEY_FLAGS,
+  'metrics-token': NODE_FLAGS['metrics-token'],
   'log-level': NODE_FLAGS['log-level'],
   'log-format': NODE_FLAGS['log-format'],
 }
@@ -67,14 +68,17 @@ export function readCoordinatorOptions(
 ): CoordinatorOptions {
   const values = readFlags(command, COORDINATOR_FLAGS, environment)
   const postgres = parseStore(values.store)
-  const apiKey = values['api-key']
+  const apiKey = givenKey(values)
   const isForOthers = apiKey !== undefined || (environment['POD_IP'] ?? '') !== ''
+  const host = values.host ?? (isForOthers ? '0.0.0.0' : '127.0.0.1')
+  checkExposure(host, apiKey)
   return {
-    host: values.host ?? (isForOthers ? '0.0.0.0' : '127.0.0.1'),
+    host,
     port: values.port,
     postgres,
     dataDir: values.data ?? join(homedir(), '.cachefs/coordinator'),
     apiKey,
+    metricsToken: values['metrics-token'],
     logLevel: values['log-level'],
     logFormat: values['log-format'],
   }

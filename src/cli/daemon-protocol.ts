@@ -1,13 +1,13 @@
 /** What a supervisor and the daemon it started say to each other, over the daemon's channel. */
 import type { FuseMount } from '../fuse/mount.ts'
-import type { NodeOptions } from './node-options.ts'
+import type { KeyedOptions } from './node-options.ts'
 
 /** A mount that a daemon served and its successor goes on with. */
 export type ServedMount = Omit<FuseMount, 'fd'>
 
 /** The first word to a daemon. Its descriptor `CONNECTION_FD` is an open /dev/fuse. */
 export interface StartMessage {
-  options: NodeOptions
+  options: KeyedOptions
   /** Undefined: it is to mount. */
   resumed: ServedMount | undefined
   /** Names the mount, over all the daemons that serve it. */

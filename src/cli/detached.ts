@@ -1,12 +1,16 @@
 /**
  * The same `cachefs up`, in the background: a process of its own session whose output goes to the
- * log, started and waited for until it is ready or has failed. It has the same arguments; that it
- * has a channel to its parent tells it that it is the one that runs the node.
+ * log, started and waited for until it is ready or has failed. It has the same arguments, but for
+ * secrets, which are in its environment; that it has a channel to its parent tells it that it is
+ * the one that runs the node.
  */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { open, readFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { longFlags, withTwoDashes } from './command-line.ts'
+import { secretFlags, splitSecrets } from './secret-arguments.ts'
 import type { StateFolder } from './state-folder.ts'
 
 interface Ready {
@@ -14,12 +18,15 @@ interface Ready {
   apiUrl: string
 }
 
-export async function startDetached(folder: StateFolder): Promise<Ready> {
+export async function startDetached(program: Command, folder: StateFolder): Promise<Ready> {
   await using log = await open(folder.logFile, 'a', 0o600)
   const { size } = await log.stat()
-  const [, program = '', ...args] = process.argv
-  const child = spawn(process.execPath, [...process.execArgv, program, ...args], {
+  const [, script = '', ...args] = process.argv
+  const given = withTwoDashes(args, longFlags(program))
+  const { rest, environment } = splitSecrets(given, secretFlags(program))
+  const child = spawn(process.execPath, [...process.execArgv, script, ...rest], {
     detached: true,
+    env: { ...process.env, ...environment },
     stdio: ['ignore', log.fd, log.fd, 'ipc'],
   })
   const ready = await firstMessage(child)

@@ -3,11 +3,10 @@
  * returns; with WHERE, from now on.
  */
 import { Argument, type Command } from 'commander'
-import { addApiFlags, connect } from './api-flags.ts'
+import { addApiFlags, connectToPath } from './api-flags.ts'
 import { parseDurability } from './node-flags.ts'
 import { print } from './output.ts'
 import { UsageError } from './usage-error.ts'
-import { volumePath } from './volume-path.ts'
 
 /** The folder says nothing of its own from then on. */
 const INHERIT = 'inherit'
@@ -18,13 +17,11 @@ export function addDurability(program: Command): void {
     .argument('<path>', 'in the volume, or under its mount point')
     .addArgument(new Argument('[where]', 'local, peers=N or cloud; inherit: as the folder above'))
     .description('Show or set where the bytes below a folder are when close() returns')
-  addApiFlags(command).action(async (path: string, where?: string) => {
+  addApiFlags(command).action(async (text: string, where?: string) => {
     const wanted = where === undefined ? undefined : parse(where)
-    const { api, json } = await connect(command)
-    const { mountPoint } = await api.status()
-    const inVolume = await volumePath(path, mountPoint)
-    if (wanted === undefined) print(await api.about('durability', inVolume), json)
-    else print(await api.setDurability(inVolume, wanted === INHERIT ? null : wanted), json)
+    const { api, json, path } = await connectToPath(command, text)
+    if (wanted === undefined) print(await api.about('durability', path), json)
+    else print(await api.setDurability(path, wanted === INHERIT ? null : wanted), json)
   })
 }
 

@@ -17,7 +17,12 @@ export interface Flag<T> {
   /** Environment variables asked after CACHEFS_NAME. */
   readonly environment: readonly string[]
   readonly parse: (text: string | undefined) => T
+  /** Its value is repeated nowhere: not in messages, not among the arguments of a process. */
+  readonly secret: boolean
 }
+
+/** Of a flag whose value is a secret. */
+export class SecretOption extends Option {}
 
 type Table = Record<string, Flag<unknown>>
 export type FlagValues<F extends Table> = { [K in keyof F]: ReturnType<F[K]['parse']> }
@@ -33,18 +38,21 @@ interface FlagText<T> {
   value: string
   parse: (text: string) => T
   environment?: readonly string[]
+  secret?: boolean
 }
+
+const NOTHING_SPECIAL = { environment: [], secret: false }
 
 /** A flag that always has a value. */
 export function flag<T>(initial: string, spec: FlagText<T>): Flag<T> {
   const parse = (text = initial) => spec.parse(text)
-  return { environment: [], ...spec, initial, parse }
+  return { ...NOTHING_SPECIAL, ...spec, initial, parse }
 }
 
 /** A flag that may be left out. */
 export function optionalFlag<T>(spec: FlagText<T>): Flag<T | undefined> {
   const parse = (text?: string) => (text === undefined ? undefined : spec.parse(text))
-  return { environment: [], ...spec, initial: undefined, parse }
+  return { ...NOTHING_SPECIAL, ...spec, initial: undefined, parse }
 }
 
 /** A flag without a value; in the environment it is 1, true, yes or on, or their opposites. */
@@ -63,11 +71,12 @@ export function addFlags<F extends Table>(
   flags: F,
   defaults: Defaults<F> = {},
 ): void {
-  for (const [name, { about, value, initial, environment }] of Object.entries(flags)) {
+  for (const [name, { about, value, initial, environment, secret }] of Object.entries(flags)) {
     const preset = value === '' ? undefined : (defaults[name] ?? initial)
     const notes = [preset === undefined ? [] : [`default ${preset}`], environment].flat()
     const text = notes.length === 0 ? about : `${about} (${notes.join('; ')})`
-    command.addOption(new Option(`--${name} ${value}`.trim(), text))
+    const Kind = secret ? SecretOption : Option
+    command.addOption(new Kind(`--${name} ${value}`.trim(), text))
   }
 }
 
@@ -91,23 +100,24 @@ export function readFlags<F extends Table>(
 
 function find(
   name: string,
-  { environment: others }: Flag<unknown>,
+  { environment: others, secret }: Flag<unknown>,
   given: Given,
   environment: Environment,
 ): { text: string | undefined; source: string } {
   const fromCommand = given[camelCase(name)]
   if (fromCommand !== undefined) {
     const text = String(fromCommand)
-    return { text, source: `--${name} ${text}` }
+    return { text, source: secret ? `--${name}` : `--${name} ${text}` }
   }
   for (const variable of [variableOf(name), ...others]) {
     const text = environment[variable]
-    if (text !== undefined && text !== '') return { text, source: `${variable}=${text}` }
+    if (text === undefined || text === '') continue
+    return { text, source: secret ? variable : `${variable}=${text}` }
   }
   return { text: undefined, source: `--${name}` }
 }
 
-function variableOf(name: string): string {
+export function variableOf(name: string): string {
   return `CACHEFS_${name.toUpperCase().replaceAll('-', '_')}`
 }
 

@@ -26,7 +26,8 @@ export interface RunningProgram {
 export interface ForegroundProgram<T extends RunningProgram> {
   subsystem: Subsystem
   options: { logLevel: LogLevel; logFormat: LogFormat }
-  start: (logger: Logger) => Promise<T>
+  /** `stopping`: it was told to stop before it runs. */
+  start: (logger: Logger, stopping: AbortSignal) => Promise<T>
   /** It runs: said once. */
   announce: (running: T) => void | Promise<void>
   /** What it does, for the service manager. */
@@ -55,8 +56,11 @@ export async function runInForeground<T extends RunningProgram>(
   ended.catch(() => undefined)
   // What a program waits for may be all unreferenced; the process lives until it has stopped.
   const alive = setInterval(() => undefined, ALWAYS_MS)
+  const stopping = new AbortController()
+  const stop = (): void => stopping.abort()
+  ended.then(stop, stop)
   try {
-    const running = await program.start(logger)
+    const running = await program.start(logger, stopping.signal)
     try {
       await program.announce(running)
       manager.ready(program.describe?.(running))
@@ -66,6 +70,9 @@ export async function runInForeground<T extends RunningProgram>(
       manager.stopping()
       await running.stop()
     }
+  } catch (error) {
+    if (error !== stopping.signal.reason && (error as Error).name !== 'AbortError') throw error
+    logger.info('stopped before it had started')
   } finally {
     clearInterval(alive)
     endSoon()

@@ -44,10 +44,13 @@ interface ErrorBody {
 export class NodeApi {
   readonly url: string
   readonly #key: string | undefined
+  readonly #folder: string | undefined
 
-  constructor(url: string, key: string | undefined) {
+  /** `folder`: of a node of this machine, which keeps its key there. */
+  constructor(url: string, key: string | undefined, folder?: string) {
     this.url = url.replace(/\/+$/, '')
     this.#key = key
+    this.#folder = folder
   }
 
   async status(): Promise<NodeStatus & Answer> {
@@ -139,8 +142,15 @@ export class NodeApi {
 
   async #refused(response: Response): Promise<Error> {
     if (response.status === 401) {
-      const key = this.#key === undefined ? 'wants a key' : 'does not accept this key'
-      return new Error(`the node at ${this.url} ${key}: give --api-key, or set CACHEFS_API_KEY`)
+      const give = 'give --api-key-file, or set CACHEFS_API_KEY'
+      if (this.#key !== undefined) {
+        return new Error(`the node at ${this.url} does not accept this key: ${give}`)
+      }
+      const owner =
+        this.#folder === undefined
+          ? give
+          : `only the user who runs it may read it in ${this.#folder}. Run as that user, or ${give}`
+      return new Error(`the node at ${this.url} wants its key: ${owner}`)
     }
     const text = await response.text()
     return errorOf(parseBody(text) ?? text, `${this.url} answered ${response.status}`)

@@ -14,7 +14,7 @@ import type { PeerReport } from '../tiers/peers/peer-status.ts'
 import { PeersTier } from '../tiers/peers/peers-tier.ts'
 import { packageVersion } from './command-line.ts'
 import type { Daemon } from './daemon.ts'
-import type { NodeOptions } from './node-options.ts'
+import type { KeyedOptions } from './node-options.ts'
 
 export class NodeCluster {
   readonly link: NodeLink
@@ -22,13 +22,13 @@ export class NodeCluster {
   readonly view: ClusterView
   #reports: NodeJS.Timeout | undefined
 
-  constructor(options: NodeOptions, addresses: readonly string[], { mountId, restarts }: Daemon) {
+  constructor(options: KeyedOptions, addresses: readonly string[], { mountId, restarts }: Daemon) {
     const { apiKey, nvmeDir, nvmeCapacityBytes: capacityBytes } = options
     const self = options.peerId ?? keptPeerId(nvmeDir)
     const logger = loggerOf('CLIENT')
     const link = new NodeLink({
       addresses,
-      apiKey: apiKey ?? '',
+      apiKey,
       peer: { id: self, url: '', capacityBytes, version: packageVersion() },
       session: { token: mountId, generation: restarts },
       snapshotFile: join(nvmeDir, 'volume.copy'),

@@ -9,6 +9,7 @@ import { limits } from '../limits.ts'
 import { parseDurability as parsePolicy, type Durability } from '../metadata/durability.ts'
 import { flag, optionalFlag, switchFlag } from './flag.ts'
 import type { FlagValues } from './flag.ts'
+import { parseSecret, parseSecretFile } from './secret-text.ts'
 import { parseSize } from './size.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -17,6 +18,21 @@ const CHUNK_BYTES_MIN = 64 * 1024
 const CHUNK_BYTES_MAX = 64 * 1024 * 1024
 const PASSTHROUGH = ['auto', 'always', 'off'] as const
 const LOG_FORMATS = ['line', 'json'] as const
+
+/** Also of verbs that talk to an API. */
+export const KEY_FLAGS = {
+  'api-key': optionalFlag({
+    value: '<key>',
+    about: 'key of the API, sent in X-API-Key; made at the first start unless given',
+    secret: true,
+    parse: parseSecret,
+  }),
+  'api-key-file': optionalFlag({
+    value: '<path>',
+    about: 'file that holds the key of the API',
+    parse: parseSecretFile,
+  }),
+}
 
 export const NODE_FLAGS = {
   mount: flag('/tmp/fuse-client', {
@@ -46,7 +62,7 @@ export const NODE_FLAGS = {
   }),
   host: optionalFlag({
     value: '<address>',
-    about: 'where the API listens: 127.0.0.1, or all addresses where POD_IP is set',
+    about: 'where the API listens: 127.0.0.1, or all addresses where POD_IP is set (with a key)',
     parse: String,
   }),
   port: flag('8081', {
@@ -70,10 +86,12 @@ export const NODE_FLAGS = {
     about: 'unit of caching and transfer, MB',
     parse: parseChunkSize,
   }),
-  'api-key': optionalFlag({
-    value: '<key>',
-    about: 'what requests to the API must carry in X-API-Key',
-    parse: parseApiKey,
+  ...KEY_FLAGS,
+  'metrics-token': optionalFlag({
+    value: '<token>',
+    about: 'bearer token that opens /metrics alone; made at the first start unless given',
+    secret: true,
+    parse: parseSecret,
   }),
   'cloud-provider': optionalFlag({
     value: '<kind>',
@@ -111,6 +129,7 @@ export const NODE_FLAGS = {
     value: '<key>',
     about: 'its key; better given in the environment',
     environment: ['AZURE_STORAGE_KEY'],
+    secret: true,
     parse: String,
   }),
   'azure-container': flag('fuse-cache', {
@@ -184,10 +203,11 @@ function parseInteger(text: string, least: number, most: number): number {
   throw new UsageError(`give a whole number from ${least} to ${most}`)
 }
 
-/** The example in k8s/ is known to everybody. */
-export function parseApiKey(text: string): string {
-  if (!/^replace-me/i.test(text)) return text
-  throw new UsageError('this is the example: make a key of your own (openssl rand -hex 32)')
+/** Of both flags. */
+export function givenKey(values: FlagValues<typeof KEY_FLAGS>): string | undefined {
+  const { 'api-key': key, 'api-key-file': fromFile } = values
+  if (key === undefined || fromFile === undefined) return key ?? fromFile
+  throw new UsageError('--api-key and --api-key-file: give one of them')
 }
 
 /** Milliseconds. */

@@ -45,6 +45,7 @@ describe('the flags of a node', () => {
       logLevel: 'info',
       logFormat: 'line',
       uploadLimitBytes: 100 * 2 ** 20,
+      metricsToken: undefined,
     } satisfies NodeOptions)
   })
 
@@ -66,10 +67,12 @@ describe('the flags of a node', () => {
     assert.equal(region([], { AWS_REGION: 'eu-west-1', CACHEFS_S3_REGION: '' }), 'eu-west-1')
     assert.equal(parse([], { CACHEFS_TRACE: '1' }).trace, true)
     assert.equal(parse(['-api-key', ''], { CACHEFS_API_KEY: 'secret' }).apiKey, undefined)
+    assert.equal(parse([], { CACHEFS_API_KEY: 'secret' }).apiKey, 'secret')
   })
 
   test('a pod listens on all addresses and is known by its own', () => {
-    const { host, advertisedHost } = parse([], { POD_IP: '10.0.0.7' })
+    const variables = { POD_IP: '10.0.0.7', CACHEFS_API_KEY: 'k' }
+    const { host, advertisedHost } = parse([], variables)
     assert.deepEqual({ host, advertisedHost }, { host: '0.0.0.0', advertisedHost: '10.0.0.7' })
   })
 

@@ -9,7 +9,8 @@ import type { LogFormat, LogLevel } from '../base/logger.ts'
 import { copiesOf, type Durability } from '../metadata/durability.ts'
 import { addFlags, readFlags } from './flag.ts'
 import type { Defaults, Environment } from './flag.ts'
-import { NODE_FLAGS } from './node-flags.ts'
+import { checkExposure } from './loopback.ts'
+import { NODE_FLAGS, givenKey } from './node-flags.ts'
 import type { NodeFlagValues } from './node-flags.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -46,7 +47,10 @@ export interface NodeOptions {
   /** Undefined: the node's own, made once and kept. */
   peerId: string | undefined
   chunkSizeBytes: number
+  /** As given; undefined: the node's own, made once and kept. */
   apiKey: string | undefined
+  /** As `apiKey`. */
+  metricsToken: string | undefined
   cloud: CloudOptions
   durability: Durability
   maxUnsyncedBytes: number | undefined
@@ -60,6 +64,12 @@ export interface NodeOptions {
   logFormat: LogFormat
   /** Largest body of a PUT. */
   uploadLimitBytes: number
+}
+
+/** Of a node that is about to start: it has its keys. */
+export interface KeyedOptions extends NodeOptions {
+  apiKey: string
+  metricsToken: string
 }
 
 export type NodeDefaults = Defaults<typeof NODE_FLAGS>
@@ -78,6 +88,7 @@ export function readNodeOptions(
   const options = assemble(values)
   checkPlaces(options)
   checkDurability(options)
+  checkExposure(options.host, options.apiKey)
   return options
 }
 
@@ -101,7 +112,8 @@ function assemble(values: NodeFlagValues): NodeOptions {
     advertisedHost,
     peerId: values['peer-id'],
     chunkSizeBytes,
-    apiKey: values['api-key'],
+    apiKey: givenKey(values),
+    metricsToken: values['metrics-token'],
     cloud: assembleCloud(values),
     durability: values.durability,
     maxUnsyncedBytes: values['max-unsynced-bytes'],

@@ -5,9 +5,16 @@ import { healthOf } from '../http/problem.ts'
 import { NodeProblems } from './node-problems.ts'
 import type { NodeParts } from './node-problems.ts'
 
+const MOUNT = {
+  mountPoint: '/mnt',
+  root: '/',
+  device: '0:1',
+  type: 'fuse.cachefs',
+  source: 'cachefs',
+}
 const MOUNTED: NodeParts = {
   mountPoint: '/mnt',
-  findMount: () => ({ mountPoint: '/mnt', device: '0:1', type: 'fuse.cachefs', source: 'cachefs' }),
+  findMount: () => MOUNT,
   cluster: undefined,
   cloud: { name: 's3://b' },
   uploads: { failure: undefined },

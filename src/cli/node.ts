@@ -22,11 +22,11 @@ import { packageVersion } from './command-line.ts'
 import type { Daemon } from './daemon.ts'
 import { NodeCluster } from './node-cluster.ts'
 import { NodeOperations } from './node-operations.ts'
-import type { CloudOptions, NodeOptions } from './node-options.ts'
+import type { CloudOptions, KeyedOptions, NodeOptions } from './node-options.ts'
 import type { RunningNode } from './running-node.ts'
 
 export async function startNode(
-  options: NodeOptions,
+  options: KeyedOptions,
   { logger, daemon }: { logger: Logger; daemon: Daemon },
 ): Promise<RunningNode> {
   const failed = Promise.withResolvers<never>()
@@ -86,7 +86,7 @@ function running({ node, api, server, changes, cluster, failed }: Parts): Runnin
 }
 
 async function serveApi(
-  options: NodeOptions,
+  options: KeyedOptions,
   {
     node,
     changes,
@@ -109,6 +109,7 @@ async function serveApi(
       node: operations,
       chunks: node.exchange,
       apiKey: options.apiKey,
+      metricsToken: options.metricsToken,
       maxUploadBytes: options.uploadLimitBytes,
       version,
       logger: loggerOf('API'),

@@ -5,9 +5,8 @@
  */
 import type { Command } from 'commander'
 import type { ProgressLine } from '../http/node-status.ts'
-import { addApiFlags, connect } from './api-flags.ts'
+import { addApiFlags, connectToPaths } from './api-flags.ts'
 import { print, Progress } from './output.ts'
-import { volumePath } from './volume-path.ts'
 
 export function addPathAction(
   program: Command,
@@ -19,12 +18,12 @@ export function addPathAction(
     .argument('<path...>', 'in the volume, or under its mount point')
     .description(description)
   addApiFlags(command).action(async (texts: string[]) => {
-    const { api, json } = await connect(command)
-    const { mountPoint } = await api.status()
-    const paths = await Promise.all(texts.map((text) => volumePath(text, mountPoint)))
-    const last = await follow(api.run(action, paths), json)
-    if (last !== undefined && !json)
+    const { nodes, json } = await connectToPaths(command, texts)
+    for (const { api, paths } of nodes) {
+      const last = await follow(api.run(action, paths), json)
+      if (last === undefined || json) continue
       print({ files: last.doneFiles, sizeBytes: last.doneBytes }, json)
+    }
   })
 }
 

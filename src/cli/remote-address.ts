@@ -8,9 +8,10 @@ import type { FileSystem } from '../filesystem/file-system.ts'
 import { HttpFS } from '../filesystem/http/http-fs.ts'
 import { LocalFS } from '../filesystem/local/local-fs.ts'
 import { limits } from '../limits.ts'
-import { NODE_FLAGS } from './node-flags.ts'
+import { KEY_FLAGS, NODE_FLAGS, givenKey } from './node-flags.ts'
 import { optionalFlag, switchFlag } from './flag.ts'
 import type { FlagValues } from './flag.ts'
+import { keyAt } from './running-record.ts'
 import { UsageError } from './usage-error.ts'
 
 export const REMOTE_FLAGS = {
@@ -24,7 +25,7 @@ export const REMOTE_FLAGS = {
   'azure-account': NODE_FLAGS['azure-account'],
   'azure-key': NODE_FLAGS['azure-key'],
   'azure-endpoint': NODE_FLAGS['azure-endpoint'],
-  'api-key': NODE_FLAGS['api-key'],
+  ...KEY_FLAGS,
   'file-server': switchFlag('the https:// remote is a FileServer: it can do everything'),
 }
 
@@ -81,7 +82,8 @@ export async function openRemote(
       return { files, identity: where, check: () => look(files) }
     }
     case 'http': {
-      const options = { apiKey: values['api-key'], operations: values['file-server'] }
+      const apiKey = givenKey(values) ?? (await keyAt(address.url))
+      const options = { apiKey, operations: values['file-server'] }
       const files = new HttpFS(address.url, options)
       // Not every web server lists its root: there is nothing that all can be asked.
       return { files, identity: address.url.replace(/\/+$/, ''), check: () => Promise.resolve() }

@@ -22,6 +22,7 @@ import { FuseServer } from '../fuse/fuse-server.ts'
 import { abortMountSync } from '../fuse/mount.ts'
 import { limits } from '../limits.ts'
 import { DirectoryLock } from '../volume/directory-lock.ts'
+import { recordRunning } from './running-record.ts'
 import { runInForeground, type RunningProgram } from './foreground.ts'
 import { openRemote, type RemoteAddress, type RemoteValues } from './remote-address.ts'
 
@@ -79,7 +80,9 @@ async function start(options: MountOptions, logger: Logger): Promise<RunningProg
   try {
     const mounted = await mount(options, cache, place)
     stack.move()
-    return running(options, { ...mounted, cache, lock }, logger)
+    const facts = { kind: 'mount', folder: local, mountPoint: mounted.server.mountPoint } as const
+    const record = await recordRunning(facts, logger)
+    return running(options, { ...mounted, cache, lock, record }, logger)
   } catch (error) {
     await cache.close()
     throw error
@@ -167,9 +170,15 @@ async function statisticsOf(place: string): Promise<FileSystemStatistics> {
   }
 }
 
+interface Held {
+  cache: CacheFS
+  lock: DirectoryLock
+  record: AsyncDisposable
+}
+
 function running(
   { mountPoint }: MountOptions,
-  { server, operations, cache, lock }: Mounted & { cache: CacheFS; lock: DirectoryLock },
+  { server, operations, cache, lock, record }: Mounted & Held,
   logger: Logger,
 ): RunningProgram {
   const stop = async (): Promise<void> => {
@@ -182,6 +191,7 @@ function running(
         `${pending} changes have not reached the remote: the next mount goes on with them`,
       )
     }
+    await record[Symbol.asyncDispose]()
     lock.release()
   }
   let stopping: Promise<void> | undefined

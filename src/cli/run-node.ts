@@ -2,23 +2,57 @@
  * One node, until it is stopped, under a supervisor in this process. It is loaded when it is
  * started: what a verb says about its flags needs none of it.
  */
+import type { Logger } from '../base/logger.ts'
+import { findSecrets, keepSecrets } from './api-secrets.ts'
+import { clusterKey } from './cluster-key.ts'
 import { runInForeground } from './foreground.ts'
-import type { NodeOptions } from './node-options.ts'
+import type { KeyedOptions, NodeOptions } from './node-options.ts'
+import { recordRunning } from './running-record.ts'
 import type { RunningNode } from './running-node.ts'
 import { Supervisor } from './supervisor.ts'
 
+/** `folder`: where its keys and its record are kept. */
 export async function runNode(
-  options: NodeOptions,
+  given: NodeOptions,
+  folder: string,
   announce: (node: RunningNode) => void | Promise<void>,
 ): Promise<void> {
   let supervisor: Supervisor | undefined
+  await using record = new AsyncDisposableStack()
   await runInForeground({
     subsystem: 'CLIENT',
-    options,
-    start: async (logger) => (supervisor = await Supervisor.start(options, logger)),
+    options: given,
+    start: async (logger, stopping) => {
+      const options = await keyed(given, folder, { logger, stopping })
+      supervisor = await Supervisor.start(options, logger)
+      try {
+        const { apiUrl, mount } = supervisor
+        const { apiKey } = options
+        if (given.coordinator === 'embedded') keepSecrets(folder, options, given)
+        else keepSecrets(folder, options, { ...given, apiKey })
+        const facts = { kind: 'node', folder, apiUrl, mountPoint: mount.mountPoint } as const
+        record.use(await recordRunning({ ...facts, apiKey }, logger))
+        return supervisor
+      } catch (error) {
+        await supervisor.stop()
+        throw error
+      }
+    },
     announce,
     describe: ({ mount, apiUrl }) => `mounted at ${mount.mountPoint}, API at ${apiUrl}`,
     // No dead mount stays behind.
     abandon: () => supervisor?.abandon(),
   })
+}
+
+/** A node has the key of its cluster, or one of its own. */
+async function keyed(
+  given: NodeOptions,
+  folder: string,
+  wait: { logger: Logger; stopping: AbortSignal },
+): Promise<KeyedOptions> {
+  const { coordinator, metricsToken } = given
+  const isAlone = coordinator === 'embedded'
+  const apiKey = given.apiKey ?? (isAlone ? undefined : await clusterKey(coordinator, wait))
+  return { ...given, ...findSecrets(folder, { apiKey, metricsToken }) }
 }

@@ -22,10 +22,12 @@ import { PeerKeeper } from '../coordinator/peer-keeper.ts'
 import type { ApiServer } from '../http/api-server.ts'
 import { serveCoordinatorApi } from '../http/coordinator-api.ts'
 import { DirectoryLock } from '../volume/directory-lock.ts'
+import { findSecrets, keepSecrets, type ApiSecrets } from './api-secrets.ts'
 import { packageVersion } from './command-line.ts'
 import type { CoordinatorOptions } from './coordinator-options.ts'
 import { coordinatorProblems } from './coordinator-problems.ts'
 import type { RunningProgram } from './foreground.ts'
+import { recordRunning } from './running-record.ts'
 
 export interface RunningCoordinator extends RunningProgram {
   readonly apiUrl: string
@@ -40,6 +42,8 @@ export async function startCoordinator(
   await using parts = new AsyncDisposableStack()
   const lock = DirectoryLock.take(options.dataDir, DATA)
   parts.defer(() => lock.release())
+  const secrets = findSecrets(options.dataDir, options)
+  keepSecrets(options.dataDir, secrets, options)
   const database = CoordinatorDatabase.open(options.dataDir)
   parts.defer(() => database.close())
   const keeper = new PeerKeeper(database, logger)
@@ -50,7 +54,7 @@ export async function startCoordinator(
   parts.defer(() => candidate.close())
   const checkpoints = setInterval(() => candidate.checkpoint(), limits.coordinatorCheckpointMs)
   parts.defer(() => clearInterval(checkpoints))
-  const api = await serve(options, { keeper, candidate }, logger)
+  const api = await serve({ ...options, ...secrets }, { keeper, candidate }, logger)
   address.url = advertised(options, api.url)
   parts.defer(async () => {
     const closed = api.close()
@@ -58,8 +62,10 @@ export async function startCoordinator(
     candidate.cutLinks()
     await closed
   })
+  const { apiKey } = secrets
+  const facts = { kind: 'coordinator', folder: options.dataDir, apiUrl: api.url, apiKey } as const
+  parts.use(await recordRunning(facts, logger))
   await candidate.start()
-  warnOfStrangers(options, logger)
   const running = parts.move()
   let stopping: Promise<void> | undefined
   return {
@@ -92,7 +98,7 @@ function advertised({ host }: CoordinatorOptions, apiUrl: string): string {
 }
 
 async function serve(
-  { host, port, apiKey, dataDir }: CoordinatorOptions,
+  { host, port, apiKey, metricsToken, dataDir }: CoordinatorOptions & ApiSecrets,
   { keeper, candidate }: Parts,
   logger: Logger,
 ): Promise<ApiServer> {
@@ -113,7 +119,7 @@ async function serve(
   const make = (path: string): Promise<void> => candidate.store.copyTo(path)
   const snapshots = { path: join(dataDir, 'snapshot'), make }
   const routes = [(app: FastifyInstance) => metadataRoutes(app, SNAPSHOT_PATH, snapshots)]
-  const parts = { coordinator: status, apiKey, version, logger, routes }
+  const parts = { coordinator: status, apiKey, metricsToken, version, logger, routes }
   const api = await serveCoordinatorApi(parts, { host, port })
   const sockets = new WebSocketServer({ noServer: true, maxPayload: limits.linkMessageBytes })
   api.onUpgrade(LINK_PATH, (request, socket, head) => {
@@ -131,10 +137,4 @@ async function serve(
 interface Parts {
   keeper: PeerKeeper
   candidate: Candidate
-}
-
-function warnOfStrangers({ host, apiKey }: CoordinatorOptions, logger: Logger): void {
-  const isLocal = ['localhost', '::1'].includes(host) || host.startsWith('127.')
-  if (isLocal || (apiKey ?? '') !== '') return
-  logger.warn(`whoever reaches ${host} can read and change every name: set -api-key`)
 }

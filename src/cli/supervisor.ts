@@ -26,7 +26,7 @@ import type {
   ServedMount,
   StartMessage,
 } from './daemon-protocol.ts'
-import type { NodeOptions } from './node-options.ts'
+import type { KeyedOptions } from './node-options.ts'
 import type { RunningNode } from './running-node.ts'
 
 interface Served {
@@ -35,7 +35,7 @@ interface Served {
 }
 
 export class Supervisor implements RunningNode {
-  readonly #options: NodeOptions
+  readonly #options: KeyedOptions
   readonly #logger: Logger
   readonly #failed: PromiseWithResolvers<never> = Promise.withResolvers()
   #fd = openFuseDevice()
@@ -50,14 +50,14 @@ export class Supervisor implements RunningNode {
   /** Daemons that died one after the other before they had run for a while. */
   #failures = 0
 
-  private constructor(options: NodeOptions, logger: Logger) {
+  private constructor(options: KeyedOptions, logger: Logger) {
     this.#options = options
     this.#logger = logger
     this.#failed.promise.catch(() => undefined)
   }
 
   /** Resolves when the mount and the API answer; fails with what the daemon says. */
-  static async start(options: NodeOptions, logger: Logger): Promise<Supervisor> {
+  static async start(options: KeyedOptions, logger: Logger): Promise<Supervisor> {
     const supervisor = new Supervisor(options, logger)
     try {
       supervisor.#served = await supervisor.#launch()

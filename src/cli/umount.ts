@@ -7,12 +7,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { detachMount } from '../fuse/mount-point.ts'
 import { findMount } from '../fuse/mount-table.ts'
-import { addApiFlags, connect } from './api-flags.ts'
-import type { Connection } from './api-flags.ts'
+import { addApiFlags, wishOf, type Wish } from './api-flags.ts'
 import { addFlags, flag, readFlags } from './flag.ts'
 import { parseSeconds } from './node-flags.ts'
+import { findLocalMount, programOf } from './local-mount.ts'
+import { chooseNode } from './node-choice.ts'
 import { print } from './output.ts'
-import { startOf } from './state-folder.ts'
+import { startOf } from './process-start.ts'
+import { runningIn, type RunningRecord } from './running-record.ts'
+import { StateFolder } from './state-folder.ts'
+import { UsageError } from './usage-error.ts'
 
 const POLL_MS = 50
 const FLAGS = {
@@ -24,7 +28,7 @@ const FLAGS = {
 }
 
 interface Target {
-  mountPoint: string | undefined
+  mountPoint?: string | undefined
   /** The node's process; undefined when none is known to run. */
   pid: number | undefined
 }
@@ -36,25 +40,49 @@ export function addUmount(program: Command): void {
     .description('Stop a node: flush, unmount; or clean up the mount of a node that is gone')
   addFlags(addApiFlags(command), FLAGS)
   command.action(async (mountPoint: string | undefined) => {
-    const connection = await connect(command)
+    const wish = wishOf(command)
     const { timeout } = readFlags(command, FLAGS, process.env)
-    const target = await find(connection, mountPoint && resolve(mountPoint))
-    print(await bringDown(target, timeout), connection.json)
+    const target = mountPoint === undefined ? await findNode(wish) : await findAt(mountPoint, wish)
+    print(await bringDown(target, timeout), wish.json)
   })
 }
 
-async function find({ api, folder }: Connection, wanted: string | undefined): Promise<Target> {
-  const record = await folder.running()
-  if (record !== undefined && (wanted ?? record.mountPoint) === record.mountPoint) return record
-  const status = await api.status().catch(() => undefined)
-  if (status !== undefined && (wanted ?? status.mountPoint) === status.mountPoint) {
-    return { mountPoint: status.mountPoint, pid: isLocal(api.url) ? status.pid : undefined }
+/** No mount point was given: the node that the flags name, or the usual one. */
+async function findNode(wish: Wish): Promise<Target> {
+  const folder = new StateFolder(wish.dir)
+  const running = await fileMountIn(wish.dir)
+  if (running !== undefined) return { mountPoint: running.mountPoint, pid: running.pid }
+  const chosen = await chooseNode(wish).catch((error: unknown) => {
+    // Its mount may have been left behind.
+    if (wish.dir !== undefined && !(error instanceof UsageError)) return undefined
+    throw error
+  })
+  const { record } = chosen ?? {}
+  if (wish.api !== undefined && record === undefined) {
+    throw new Error(`no node of this machine is known at ${wish.api}: give its mount point`)
   }
-  return { mountPoint: wanted ?? folder.nodeDefaults.mount, pid: undefined }
+  return record ?? { mountPoint: folder.nodeDefaults.mount, pid: undefined }
 }
 
-function isLocal(url: string): boolean {
-  return ['127.0.0.1', 'localhost', '[::1]'].includes(new URL(url).hostname)
+async function fileMountIn(dir: string | undefined): Promise<RunningRecord | undefined> {
+  return dir === undefined ? undefined : await runningIn(dir, 'mount')
+}
+
+async function findAt(text: string, wish: Wish): Promise<Target> {
+  const mount = await findLocalMount(text)
+  const record = mount && (await programOf(mount))
+  if (mount === undefined || record === undefined)
+    return { mountPoint: resolve(text), pid: undefined }
+  const { mountPoint, isRoot } = mount
+  if (!isRoot) throw new Error(`${text} is no mount point: the mount is ${mountPoint}`)
+  if (record.mountPoint !== mountPoint) {
+    const what = `${text} is a bind mount of ${record.mountPoint}`
+    throw new Error(`${what}: \`umount ${text}\` takes it away`)
+  }
+  const dir = wish.dir ?? record.folder
+  const isMeant = dir === record.folder && (wish.api ?? record.apiUrl) === record.apiUrl
+  if (isMeant) return { mountPoint, pid: record.pid }
+  throw new UsageError(`${text} belongs to the node in ${record.folder}: leave --dir and --api out`)
 }
 
 async function bringDown(

@@ -2,14 +2,15 @@
  * `cachefs up`: one node with everything embedded, in a folder of its own, with a folder as its
  * cloud unless a real one is named. In the foreground until Ctrl-C, or in the background.
  */
-import { mkdir } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { DIR_FLAG, JSON_FLAG } from './api-flags.ts'
+import { keyFile } from './api-secrets.ts'
 import { startDetached } from './detached.ts'
 import { addFlags, readFlags, switchFlag } from './flag.ts'
 import { addNodeFlags, readNodeOptions } from './node-options.ts'
 import type { NodeOptions } from './node-options.ts'
 import { runNode } from './run-node.ts'
+import { runningIn } from './running-record.ts'
 import { StateFolder } from './state-folder.ts'
 
 const FLAGS = {
@@ -24,6 +25,8 @@ interface Introduction {
   apiUrl: string
   cloud: string
   folder: string
+  /** Where the key of the API is; undefined: whoever gave it knows it. */
+  keyFile: string | undefined
 }
 
 export function addUp(program: Command): void {
@@ -38,9 +41,8 @@ export function addUp(program: Command): void {
     const options = readNodeOptions(command, process.env, folder.nodeDefaults)
     await folder.make()
     await refuseSecond(folder)
-    for (const path of placesOf(options)) await mkdir(path, { recursive: true })
     if (detach && process.send === undefined) {
-      const node = await startDetached(folder)
+      const node = await startDetached(program, folder)
       introduce(introductionOf(node, options, folder), json)
     } else {
       await runHere(folder, options, json)
@@ -49,7 +51,7 @@ export function addUp(program: Command): void {
 }
 
 async function refuseSecond(folder: StateFolder): Promise<void> {
-  const node = await folder.running()
+  const node = await runningIn(folder.path, 'node')
   if (node === undefined) return
   const { pid, mountPoint } = node
   throw new Error(
@@ -58,31 +60,23 @@ async function refuseSecond(folder: StateFolder): Promise<void> {
   )
 }
 
-function placesOf({ mountPoint, nvmeDir, cloud }: NodeOptions): string[] {
-  return [mountPoint, nvmeDir, ...(cloud.provider === 'file' ? [cloud.dir] : [])]
-}
-
 async function runHere(folder: StateFolder, options: NodeOptions, json: boolean): Promise<void> {
-  try {
-    await runNode(options, async (node) => {
-      const ready = { mountPoint: node.mount.mountPoint, apiUrl: node.apiUrl }
-      await folder.record(ready)
-      introduce(introductionOf(ready, options, folder), json)
-      // To the process that started this one in the background, and passed on --detach.
-      process.send?.(ready)
-    })
-  } finally {
-    await folder.forget()
-  }
+  await runNode(options, folder.path, (node) => {
+    const ready = { mountPoint: node.mount.mountPoint, apiUrl: node.apiUrl }
+    introduce(introductionOf(ready, options, folder), json)
+    // To the process that started this one in the background, and passed on --detach.
+    process.send?.(ready)
+  })
 }
 
 function introductionOf(
   { mountPoint, apiUrl }: Pick<Introduction, 'mountPoint' | 'apiUrl'>,
-  { cloud }: NodeOptions,
+  { cloud, apiKey }: NodeOptions,
   folder: StateFolder,
 ): Introduction {
   const place = cloud.provider === 'file' ? `the folder ${cloud.dir}` : cloud.provider
-  return { mountPoint, apiUrl, cloud: place, folder: folder.path }
+  const key = apiKey === undefined ? keyFile(folder.path) : undefined
+  return { mountPoint, apiUrl, cloud: place, folder: folder.path, keyFile: key }
 }
 
 function introduce(introduction: Introduction, json: boolean): void {
@@ -90,17 +84,17 @@ function introduce(introduction: Introduction, json: boolean): void {
     console.log(JSON.stringify(introduction))
     return
   }
-  const { mountPoint, apiUrl, cloud } = introduction
+  const { mountPoint, apiUrl, cloud, folder, keyFile: key } = introduction
   console.log(`ready mount=${mountPoint} api=${apiUrl}
 
   files   ${mountPoint}
-  API     ${apiUrl}/api/status
+  API     ${apiUrl}/api/status${key === undefined ? '' : `, with the key in ${key}`}
   cloud   ${cloud}
 
 Try, in another terminal:
   cp -r some-folder ${mountPoint}/
   cachefs wait ${mountPoint}          until the cloud has it all
   cachefs receipt ${mountPoint}/FILE  where its bytes are
-  cachefs status
-Stop with: cachefs umount`)
+  cachefs status --dir ${folder}
+Stop with: cachefs umount ${mountPoint}`)
 }

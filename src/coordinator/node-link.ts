@@ -221,7 +221,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     const { apiKey } = this.#options
     const address = this.#address
     const socket = new WebSocket(`ws://${address}${LINK_PATH}`, {
-      headers: apiKey === '' ? {} : { 'x-api-key': apiKey },
+      headers: { 'x-api-key': apiKey },
       handshakeTimeout: limits.linkConnectMs,
       maxPayload: limits.linkMessageBytes,
       perMessageDeflate: false,
@@ -352,13 +352,14 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     const { snapshotFile, apiKey, logger } = this.#options
     logger.info('taking a whole copy of the metadata')
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(limits.snapshotMs)])
-    const headers: Record<string, string> = apiKey === '' ? {} : { 'x-api-key': apiKey }
+    const headers = { 'x-api-key': apiKey }
     const response = await fetch(`${this.url}${SNAPSHOT_PATH}`, { headers, signal })
     if (!response.ok || response.body === null) {
       throw new FsError('EIO', `a copy of the metadata: ${this.url} answered ${response.status}`)
     }
     try {
-      await pipeline(Readable.fromWeb(response.body), createWriteStream(snapshotFile), { signal })
+      const file = createWriteStream(snapshotFile, { mode: 0o600 })
+      await pipeline(Readable.fromWeb(response.body), file, { signal })
       this.#node!.takeOver(snapshotFile)
     } finally {
       await rm(snapshotFile, { force: true })

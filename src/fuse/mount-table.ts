@@ -7,6 +7,8 @@ import { readFileSync } from 'node:fs'
 
 export interface MountEntry {
   mountPoint: string
+  /** Folder of the file system that shows there: / unless it is a bind mount. */
+  root: string
   /** `major:minor` of the file system's device number. */
   device: string
   /** e.g. `fuse.cachefs`. */
@@ -19,18 +21,38 @@ export function parseMountTable(text: string): MountEntry[] {
   for (const line of text.split('\n')) {
     // 36 35 98:0 /root /mnt rw,noatime shared:1 - ext3 /dev/root rw
     const [before, after] = splitOnce(line, ' - ')
-    const [, , device, , mountPoint] = before.split(' ')
+    const [, , device, root, mountPoint] = before.split(' ')
     const [type, source] = after.split(' ')
     if (device === undefined || mountPoint === undefined || type === undefined) continue
-    entries.push({ device, type, mountPoint: unescape(mountPoint), source: unescape(source ?? '') })
+    entries.push({
+      device,
+      type,
+      root: unescape(root ?? '/'),
+      mountPoint: unescape(mountPoint),
+      source: unescape(source ?? ''),
+    })
   }
   return entries
 }
 
 /** The mount that shows at `mountPoint` (an absolute path without symlinks), if there is one. */
 export function findMount(mountPoint: string): MountEntry | undefined {
-  const table = parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'))
-  return table.findLast((entry) => entry.mountPoint === mountPoint)
+  return mountTable().findLast((entry) => entry.mountPoint === mountPoint)
+}
+
+/** The mount that a path (absolute, without symlinks in its folder) is on. */
+export function mountAbove(path: string): MountEntry | undefined {
+  let found: MountEntry | undefined
+  for (const entry of mountTable()) {
+    const { mountPoint } = entry
+    const isAbove = mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`)
+    if (isAbove && mountPoint.length >= (found?.mountPoint.length ?? 0)) found = entry
+  }
+  return found
+}
+
+function mountTable(): MountEntry[] {
+  return parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'))
 }
 
 function splitOnce(text: string, separator: string): [string, string] {

@@ -1,21 +1,31 @@
 /**
- * The API key of a program, as requests carry it, compared in constant time. Without a key, or with
- * an empty one, every request is let in.
+ * The API key of a program, as requests carry it, and the token that opens `/metrics` alone. Both
+ * are compared in constant time.
+ *
+ * Invariant: there is no API without a key.
  */
 import type { IncomingHttpHeaders } from 'node:http'
+import { FsError } from '../base/fs-error.ts'
 import { Secret } from '../base/secret.ts'
 import { HttpError } from './http-error.ts'
 
-export class ApiKey {
-  readonly #secret: Secret | undefined
+export const METRICS_PATH = '/metrics'
 
-  constructor(key: string | undefined) {
-    this.#secret = key === undefined || key === '' ? undefined : new Secret(key)
+export class ApiKey {
+  readonly #key: Secret
+  readonly #metricsToken: Secret | undefined
+
+  constructor(key: string, metricsToken?: string) {
+    if (key === '' || metricsToken === '') throw new FsError('EINVAL', 'an API key is not empty')
+    this.#key = new Secret(key)
+    this.#metricsToken = metricsToken === undefined ? undefined : new Secret(metricsToken)
   }
 
   /** Throws 401 where the headers do not carry it. */
-  check(headers: IncomingHttpHeaders): void {
-    if (this.#secret === undefined || this.#secret.matches(givenKey(headers))) return
+  check(headers: IncomingHttpHeaders, path?: string): void {
+    const given = givenKey(headers)
+    if (this.#key.matches(given)) return
+    if (path === METRICS_PATH && this.#metricsToken?.matches(given) === true) return
     throw new HttpError(401, 'EACCES', 'send the API key in the header X-API-Key')
   }
 }

@@ -8,6 +8,7 @@ import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 import { FsError, describe } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
+import { METRICS_PATH } from './api-key.ts'
 import { HEALTH_PATHS } from './health-routes.ts'
 import { createHttpServer } from './http-server.ts'
 import type { HttpServerOptions } from './http-server.ts'
@@ -113,7 +114,7 @@ async function build(options: ApiServerOptions): Promise<Parts> {
   await app.register(swagger, describeApi(`CacheFS ${program}`, version))
   const common: Routes = (scope) => {
     const schema = { summary: 'For Prometheus', tags: [program] }
-    scope.get('/metrics', { schema }, async (_request, reply) => {
+    scope.get(METRICS_PATH, { schema }, async (_request, reply) => {
       return await reply.type(registry.contentType).send(await registry.metrics())
     })
     scope.get('/api/openapi.json', { schema: { hide: true } }, () => app.swagger())

@@ -14,7 +14,8 @@ import { peerRoutes } from './peer-routes.ts'
 
 export interface CoordinatorApiOptions {
   coordinator: CoordinatorStatus
-  apiKey: string | undefined
+  apiKey: string
+  metricsToken?: string | undefined
   version: string
   logger: Logger
   /** What `/metrics` serves; what others registered in it comes along. */

@@ -17,7 +17,9 @@ import { HttpError, answerTo, errorBody } from './http-error.ts'
 import type { Upgrades } from './upgrades.ts'
 
 export interface HttpServerOptions {
-  apiKey: string | undefined
+  apiKey: string
+  /** Opens `/metrics` and nothing else. */
+  metricsToken?: string | undefined
   /** Paths that are answered without the key, exactly as they stand in the request. */
   openPaths: readonly string[]
   /** Largest body of a PUT that a route takes as a stream; 0: there is no such route. */
@@ -92,12 +94,13 @@ function linger(request: IncomingMessage): void {
 
 function requireKey(
   app: FastifyInstance,
-  { apiKey, openPaths, upgrades }: HttpServerOptions,
+  { apiKey, metricsToken, openPaths, upgrades }: HttpServerOptions,
 ): void {
-  const key = new ApiKey(apiKey)
+  const key = new ApiKey(apiKey, metricsToken)
   const open = new Set(openPaths)
   app.addHook('onRequest', async ({ url, headers }) => {
-    if (!open.has(url.split('?', 1)[0] ?? '')) key.check(headers)
+    const path = url.split('?', 1)[0] ?? ''
+    if (!open.has(path)) key.check(headers, path)
   })
   upgrades.attach(app.server, key)
 }

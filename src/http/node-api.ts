@@ -18,7 +18,8 @@ import type { NodeStatus } from './node-status.ts'
 export interface NodeApiOptions {
   files: FileStore
   node: NodeStatus
-  apiKey: string | undefined
+  apiKey: string
+  metricsToken?: string | undefined
   maxUploadBytes: number
   /** What this node does for its peers; undefined: it has none. */
   chunks?: ChunkExchange | undefined

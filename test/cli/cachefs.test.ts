@@ -1,5 +1,8 @@
 /** The verbs that talk to a node: what they ask, what they print, what they exit with. */
 import assert from 'node:assert/strict'
+import { mkdtemp, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Program, run } from './program.ts'
 import type { Ended } from './program.ts'
@@ -7,16 +10,24 @@ import type { Ended } from './program.ts'
 describe('bin/cachefs', () => {
   let node: Program
   let env: Record<string, string>
+  let nvme: string
   const cachefs = (...args: string[]): Promise<Ended> => run('cachefs', args, env)
 
   before(async () => {
-    const args = ['-port', '0', '-mount', '/tmp/none', '-cloud-dir', '/tmp/c', '-api-key', 'k']
-    node = new Program('client', args, { STAND_IN: 'works' })
+    nvme = await mkdtemp(join(tmpdir(), 'cachefs-cli-'))
+    node = new Program('client', [...args(), '-api-key', 'k'], { STAND_IN: 'works' })
     const [, api = ''] = await node.says(/api=(\S+)/)
-    env = { CACHEFS_API: api, CACHEFS_API_KEY: 'k', CACHEFS_DIR: '/tmp/none-here' }
+    env = { CACHEFS_API: api }
   })
 
-  after(() => node[Symbol.asyncDispose]())
+  after(async () => {
+    await node[Symbol.asyncDispose]()
+    await rm(nvme, { recursive: true })
+  })
+
+  const args = (folder = nvme): string[] => {
+    return ['-port', '0', '-mount', '/tmp/none', '-cloud-dir', '/tmp/c', '-nvme', folder]
+  }
 
   test('status, for people and as JSON', async () => {
     const people = await cachefs('status')
@@ -29,8 +40,8 @@ describe('bin/cachefs', () => {
   })
 
   test('status of a node in a cluster ends with the nodes', async () => {
-    const args = ['-port', '0', '-mount', '/tmp/none', '-cloud-dir', '/tmp/c']
-    await using member = new Program('client', args, { STAND_IN: 'has-peers' })
+    const other = args(join(nvme, 'member'))
+    await using member = new Program('client', other, { STAND_IN: 'has-peers' })
     const [, api = ''] = await member.says(/api=(\S+)/)
     const { stdout } = await cachefs('status', '--api', api)
     assert.match(stdout, /usedBytes .*\n\ncoordinator http:\/\/c:8080: connected .*\nnode +state /)
@@ -43,8 +54,8 @@ describe('bin/cachefs', () => {
     const drained = await cachefs('drain', '--json')
     assert.equal(drained.status, 0)
     assert.deepEqual(JSON.parse(drained.stdout), { backlog: { chunks: 0, bytes: 0 } })
-    const args = ['-port', '0', '-mount', '/tmp/none', '-cloud-dir', '/tmp/c']
-    await using debtor = new Program('client', args, { STAND_IN: 'owes' })
+    const other = args(join(nvme, 'debtor'))
+    await using debtor = new Program('client', other, { STAND_IN: 'owes' })
     const [, api = ''] = await debtor.says(/api=(\S+)/)
     const { status, stderr } = await cachefs('drain', '--api', api, '--timeout', '0.3')
     assert.equal(status, 1)
@@ -96,9 +107,12 @@ describe('bin/cachefs', () => {
     const nobody = await cachefs('status', '--api', 'http://127.0.0.1:9')
     assert.equal(nobody.status, 1)
     assert.match(nobody.stderr, /no node answers at http:\/\/127\.0\.0\.1:9 .*`cachefs up`/)
-    const stranger = await run('cachefs', ['status'], { ...env, CACHEFS_API_KEY: '' })
+    // As for a user who may not read it.
+    await rename(join(nvme, 'node.json'), join(nvme, 'unreadable'))
+    const stranger = await cachefs('status')
+    await rename(join(nvme, 'unreadable'), join(nvme, 'node.json'))
     assert.equal(stranger.status, 1)
-    assert.match(stranger.stderr, /wants a key: give --api-key, or set CACHEFS_API_KEY/)
+    assert.match(stranger.stderr, /wants its key: only the user who runs it may read it in /)
     const wrong = await cachefs('status', '--api-key', 'other')
     assert.match(wrong.stderr, /does not accept this key/)
   })

@@ -1,10 +1,15 @@
 /** `bin/client` as a service manager sees it: one line when ready, signals, exit statuses. */
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Program, run } from './program.ts'
 
-const ARGS = ['-port', '0', '-mount', '/tmp/none', '-cloud-dir', '/tmp/cloud']
+const NVME = mkdtempSync(join(tmpdir(), 'cachefs-client-'))
+const ARGS = ['-port', '0', '-mount', '/tmp/none', '-cloud-dir', '/tmp/cloud', '-nvme', NVME]
+after(() => rmSync(NVME, { recursive: true }))
 const READY = /^ready mount=\/tmp\/none api=(http:\/\/127\.0\.0\.1:\d+)$/m
 
 describe('bin/client', () => {
@@ -19,6 +24,10 @@ describe('bin/client', () => {
   for (const [args, message] of [
     [['-nonsense'], /unknown option/],
     [['-port', 'http'], /^client: --port http: give a whole number from 0 to 65535\n$/],
+    [
+      ['-host', '0.0.0.0', '-cloud-dir', '/tmp/c'],
+      /^client: other machines reach 0\.0\.0\.0, so give an API key[^\n]*\n$/,
+    ],
     [['extra'], /too many arguments/],
     [['-port'], /argument missing/],
   ] as [string[], RegExp][]) {
@@ -33,7 +42,8 @@ describe('bin/client', () => {
     test(`${signal} stops it: status 0`, async () => {
       await using client = new Program('client', ARGS, { STAND_IN: 'works' })
       const [, api = ''] = await client.says(READY)
-      assert.equal((await fetch(`${api}/api/status`)).status, 200)
+      const headers = { 'x-api-key': readFileSync(join(NVME, 'api-key'), 'utf8').trim() }
+      assert.equal((await fetch(`${api}/api/status`, { headers })).status, 200)
       client.child.kill(signal)
       const { status, stdout, stderr } = await client.ended
       assert.equal(status, 0, stderr)

@@ -48,7 +48,10 @@ describe('bin/coordinator', () => {
     for (const [args, message] of [
       [['-nonsense'], /unknown option/],
       [['-port', '99999'], /^coordinator: --port 99999: give a whole number from 0 to 65535\n$/],
-      [['-api-key', 'REPLACE-ME'], /^coordinator: --api-key REPLACE-ME: this is the example: /],
+      [['-api-key', 'REPLACE-ME'], /^coordinator: --api-key: this is the example: /],
+      [['-api-key', 'secret\nsecret'], /^coordinator: --api-key: give one line of up to /],
+      [['-api-key-file', '/dev/null/none'], /-api-key-file .*: the file cannot be read: ENOTDIR/],
+      [['-host', '0.0.0.0'], /^coordinator: other machines reach 0\.0\.0\.0, so give an API key/],
       [['-store', 'mysql'], /^coordinator: --store: give sqlite, or postgres:.*\n$/],
     ] as [string[], RegExp][]) {
       const { status, stdout, stderr } = await run('coordinator', args)

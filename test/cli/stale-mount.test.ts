@@ -28,7 +28,7 @@ test('doctor finds a stale mount, umount cleans it up', withFuse, async () => {
     assert.throws(() => statSync(mountPoint), { code: 'ENOTCONN' })
     const doctor = await run('cachefs', ['doctor', '--dir', dir, '--port', '0'])
     assert.match(doctor.stdout, /missing {2}mount point: .*left over.*\n.*cachefs umount/)
-    const args = ['umount', mountPoint, '--dir', dir, '--json', '--api', 'http://127.0.0.1:9']
+    const args = ['umount', mountPoint, '--json']
     const { status, stdout, stderr } = await run('cachefs', args)
     assert.equal(status, 0, stderr)
     assert.deepEqual(JSON.parse(stdout), {

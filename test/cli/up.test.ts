@@ -21,7 +21,7 @@ describe('cachefs up', () => {
 
   test('in the foreground: says what to try, is found by other verbs, ends cleanly', async () => {
     await using up = new Program('cachefs', ['up', '--port', '0', '--dir', dir], env)
-    await up.says(/ready mount=\S+\/mount api=http:\S+\n[^]*cachefs wait [^]*cachefs umount/)
+    await up.says(/ready mount=\S+\/mount api=http:\S+\n[^]*cachefs wait [^]*cachefs umount \S/)
     const { stdout } = await cachefs('status', '--json')
     const { mountPoint, pid } = JSON.parse(stdout) as { mountPoint: string; pid: number }
     assert.deepEqual([mountPoint, pid], [join(dir, 'mount'), up.child.pid])
@@ -39,7 +39,9 @@ describe('cachefs up', () => {
     assert.equal(up.status, 0, up.stderr)
     const { apiUrl } = JSON.parse(up.stdout) as { apiUrl: string }
     try {
-      assert.equal((await fetch(`${apiUrl}/api/status`)).status, 200)
+      const key = (await readFile(join(dir, 'api-key'), 'utf8')).trim()
+      const headers = { 'x-api-key': key }
+      assert.equal((await fetch(`${apiUrl}/api/status`, { headers })).status, 200)
     } finally {
       const down = await cachefs('umount', '--json')
       const { stoppedProcess } = JSON.parse(down.stdout) as { stoppedProcess: number }
@@ -57,7 +59,7 @@ describe('cachefs up', () => {
   })
 
   test('umount without a node says so', async () => {
-    const { status, stderr } = await cachefs('umount', '--api', 'http://127.0.0.1:9')
+    const { status, stderr } = await cachefs('umount')
     assert.equal(status, 1)
     assert.match(stderr, /no node runs here and nothing is mounted at .*mount/)
   })

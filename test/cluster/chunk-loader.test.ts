@@ -12,6 +12,8 @@ import { ChunkLoader } from '../../src/cache/chunk-loader.ts'
 import { CLEAN, DIRTY, PENDING } from '../../src/cache/node-database.ts'
 import { chunkKey } from '../../src/cache/object-key.ts'
 import { FileTier } from '../../src/tiers/cloud/file/file-tier.ts'
+import { keyedFetch } from '../fixtures/keyed-fetch.ts'
+import { API_KEY } from '../fixtures/node-api-fixture.ts'
 import { CHUNK_SIZE, SharedIndex, startPeerNode, type PeerNode } from '../fixtures/peer-node.ts'
 import { Random } from '../fixtures/random.ts'
 
@@ -109,7 +111,7 @@ test('another id, another place and an upload that was superseded are not here',
 })
 
 test('the API describes the routes of chunks', async () => {
-  const answer = await fetch(`${node.peer.url}/api/openapi.json`)
+  const answer = await keyedFetch(API_KEY)(`${node.peer.url}/api/openapi.json`)
   const { paths } = (await answer.json()) as { paths: Record<string, object> }
   assert.deepEqual(Object.keys(paths['/api/chunks/{ino}/{index}/{id}'] ?? {}).sort(), [
     'get',

@@ -89,7 +89,10 @@ class Model {
       return `remove ${name}`
     }
     const content = random.bytes(1 + random.below(BYTES))
-    const response = await fetch(this.url(node, name), { method: 'PUT', body: content })
+    const response = await this.cluster.nodes[node]!.fetch(this.url(node, name), {
+      method: 'PUT',
+      body: content,
+    })
     assert.ok(response.ok, `PUT ${name}: ${response.status} ${await response.text()}`)
     contents.set(name, content)
     return `PUT ${name}`
@@ -114,7 +117,9 @@ class Model {
     assert.deepEqual(readdirSync(this.path(node, '')).sort(), [...contents.keys()].sort(), said)
     for (const [name, content] of contents) {
       const seen = viaApi
-        ? Buffer.from(await (await fetch(this.url(node, name))).arrayBuffer())
+        ? Buffer.from(
+            await (await this.cluster.nodes[node]!.fetch(this.url(node, name))).arrayBuffer(),
+          )
         : readFileSync(this.path(node, name))
       assert.equal(statSync(this.path(node, name)).size, content.length, `size of ${name}, ${said}`)
       assert.ok(seen.equals(content), `${name}: ${difference(seen, content)}, ${said}`)

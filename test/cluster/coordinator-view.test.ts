@@ -7,10 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { limits } from '../../src/limits.ts'
 import type { PeerStatus } from '../../src/tiers/peers/peer-status.ts'
 import { Cluster } from '../fixtures/cluster.ts'
+import type { Fetch } from '../fixtures/keyed-fetch.ts'
 import { withFuse } from '../mount/fuse-scratch.ts'
 
+let keyed: Fetch = fetch
+
 async function ask<T>(url: string): Promise<T> {
-  const answer = await fetch(url)
+  const answer = await keyed(url)
   assert.equal(answer.status, 200, url)
   return (await answer.json()) as T
 }
@@ -28,6 +31,7 @@ test('the coordinator and every node tell who is there, and who has a file', wit
   await using cluster = await Cluster.start({ nodes: 2 })
   const coordinator = cluster.coordinatorUrl
   const nodes = cluster.nodes.map(({ api }) => api)
+  keyed = cluster.fetch
   mkdirSync(join(cluster.mount(0), 'folder'))
   writeFileSync(join(cluster.mount(0), 'folder/file'), 'x'.repeat(100_000))
 
@@ -46,11 +50,11 @@ test('the coordinator and every node tell who is there, and who has a file', wit
   assert.deepEqual([where.sizeBytes, where.peers.map(({ url }) => url)], [100_000, [nodes[0]]])
   const body = JSON.stringify({ path: '/folder/file', peerId: 'n1' })
   const headers = { 'content-type': 'application/json' }
-  assert.equal((await fetch(location, { method: 'PUT', body, headers })).status, 200)
+  assert.equal((await keyed(location, { method: 'PUT', body, headers })).status, 200)
   const both = await ask<{ peers: PeerStatus[] }>(`${location}?path=/folder/file`)
   assert.deepEqual(both.peers.map(({ id }) => id).sort(), ['n0', 'n1'])
   for (const query of ['path=/folder/none', 'path=/folder/file/below', 'ino=123456789']) {
-    assert.equal((await fetch(`${location}?${query}`)).status, 404, query)
+    assert.equal((await keyed(`${location}?${query}`)).status, 404, query)
   }
 })
 

@@ -28,7 +28,9 @@ interface Receipt {
 }
 
 async function receiptOf(cluster: Cluster, node: number, path: string): Promise<Receipt> {
-  const response = await fetch(`${cluster.nodes[node]!.api}/api/receipt/${path}`)
+  const response = await cluster.nodes[node]!.fetch(
+    `${cluster.nodes[node]!.api}/api/receipt/${path}`,
+  )
   assert.ok(response.ok, `${path}: ${response.status}`)
   return (await response.json()) as Receipt
 }
@@ -214,7 +216,7 @@ test('with cloud a close waits for the cloud, or a signal', { timeout: 180_000 }
   assert.deepEqual(await ended, [null, 'SIGINT'])
   const abort = new AbortController()
   const url = `${cluster.nodes[1]!.api}/api/files/a/put`
-  const put = fetch(url, { method: 'PUT', body: 'x', signal: abort.signal })
+  const put = cluster.nodes[1]!.fetch(url, { method: 'PUT', body: 'x', signal: abort.signal })
   await assert.rejects(
     Promise.race([
       put,
@@ -228,7 +230,7 @@ test('with cloud a close waits for the cloud, or a signal', { timeout: 180_000 }
   away[Symbol.dispose]()
   assert.deepEqual(await done, [0, null])
   assert.equal((await receiptOf(cluster, 1, 'a/waits')).durable, true)
-  assert.ok((await fetch(url, { method: 'PUT', body: 'x' })).ok)
+  assert.ok((await cluster.nodes[1]!.fetch(url, { method: 'PUT', body: 'x' })).ok)
   assert.equal((await receiptOf(cluster, 0, 'a/put')).durable, true)
 })
 

@@ -76,7 +76,7 @@ class LongReader {
 }
 
 async function passedOpens(cluster: Cluster): Promise<number> {
-  const stats = await fetch(`${cluster.nodes[1]!.api}/api/cache/stats`)
+  const stats = await cluster.nodes[1]!.fetch(`${cluster.nodes[1]!.api}/api/cache/stats`)
   return ((await stats.json()) as { passedOpens: number }).passedOpens
 }
 

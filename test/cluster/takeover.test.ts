@@ -97,7 +97,7 @@ test('one leads, the other is alive and not ready', LIMIT, async () => {
     return !ready && problems.some(({ what }) => what.includes(cluster.coordinators[at]!.address))
   })
   assert.equal((await fetch(`http://${other.address}/api/health/live`)).status, 200)
-  const answer = await fetch(`http://${other.address}/api/stats`)
+  const answer = await cluster.fetch(`http://${other.address}/api/stats`)
   assert.equal(answer.status, 503)
 })
 

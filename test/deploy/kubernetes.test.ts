@@ -91,7 +91,7 @@ for (const overlay of OVERLAYS) {
         const environment = environmentOf(all, container)
         const known = knownVariables(name)
         for (const variable of Object.keys(environment)) assert.ok(known.has(variable), variable)
-        assert.throws(() => readers[name](environment), /REPLACE-ME: this is the example/)
+        assert.throws(() => readers[name](environment), /CACHEFS_API_KEY: this is the example/)
         const store = environment['CACHEFS_STORE'] === undefined ? {} : STORE
         const options = readers[name]({ ...environment, ...KEY, ...store })
         const { port, host } = options

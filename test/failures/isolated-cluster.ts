@@ -16,6 +16,7 @@ import { Network } from './network.ts'
 const COORDINATOR = new URL('../../src/cli/coordinator.ts', import.meta.url).pathname
 const PORT = '8080'
 const FLAGS = ['-chunk-size', '64K', '-nvme-capacity', '50M', '-host', '0.0.0.0']
+const API_KEY = 'a key for all of them'
 
 export const NODES = [0, 1, 2]
 
@@ -87,7 +88,8 @@ export class IsolatedCluster implements AsyncDisposable {
     const [enter, ...args] = this.network.on('c')
     const flags = [process.execPath, COORDINATOR]
     flags.push('-host', '0.0.0.0', '-port', PORT, '-data', join(this.#directory, 'data'))
-    const child = spawn(enter, [...args, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const env = { ...process.env, CACHEFS_API_KEY: API_KEY }
+    const child = spawn(enter, [...args, ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#coordinator = child
     child.stderr.setEncoding('utf8').on('data', (text: string) => this.#log.push(text))
     const ended = once(child, 'exit').then(() => {
@@ -108,6 +110,7 @@ export class IsolatedCluster implements AsyncDisposable {
       address,
       flags: [...where, '-advertised-host', address, '-peer-id', `n${at}`, ...FLAGS, ...cloud],
       environment: {
+        CACHEFS_API_KEY: API_KEY,
         AWS_ACCESS_KEY_ID: accessKeyId!,
         AWS_SECRET_ACCESS_KEY: secretAccessKey!,
         AWS_REGION: region,

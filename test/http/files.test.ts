@@ -4,10 +4,12 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { startNodeApi } from '../fixtures/node-api-fixture.ts'
+import { API_KEY, startNodeApi } from '../fixtures/node-api-fixture.ts'
 import type { NodeApiFixture } from '../fixtures/node-api-fixture.ts'
+import { keyedFetch } from '../fixtures/keyed-fetch.ts'
 
 const MIB = 1024 * 1024
+const fetch = keyedFetch(API_KEY)
 
 describe('/api/files', () => {
   let api: NodeApiFixture

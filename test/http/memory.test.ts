@@ -4,10 +4,12 @@ import { stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
-import { startNodeApi } from '../fixtures/node-api-fixture.ts'
+import { keyedFetch } from '../fixtures/keyed-fetch.ts'
+import { API_KEY, startNodeApi } from '../fixtures/node-api-fixture.ts'
 
 const GIB = 1024 ** 3
 const MIB = 1024 ** 2
+const fetch = keyedFetch(API_KEY)
 /** Client and server are one process here: sockets, streams and garbage of both. */
 const GROWTH_MAX = 200 * MIB
 

@@ -180,9 +180,9 @@ describe('the routes of a node', () => {
 })
 
 test('a node that stops ends what is under way, and takes nothing new', async () => {
-  await using api = await startNodeApi()
+  await using api = await startNodeApi({ apiKey: HEADER })
   await mkdir(join(api.directory, 'x'))
-  const headers = { 'content-type': 'application/json' }
+  const headers = { 'content-type': 'application/json', 'x-api-key': HEADER }
   const body = JSON.stringify({ paths: ['/hangs'] })
   const answer = await fetch(`${api.url}/api/wait`, { method: 'POST', body, headers })
   const started = performance.now()

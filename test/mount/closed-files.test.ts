@@ -135,7 +135,7 @@ test('a directory that asks for more than this disk gets it before close returns
   using home = new ClientHome()
   const client = await ClientProcess.start(home)
   const receipt = async (path: string): Promise<{ durable: boolean; uncommitted: boolean }> => {
-    const response = await fetch(`${client.api}/api/receipt/${path}`)
+    const response = await client.fetch(`${client.api}/api/receipt/${path}`)
     return (await response.json()) as { durable: boolean; uncommitted: boolean }
   }
   const write = async (path: string): Promise<boolean> => {
@@ -148,7 +148,7 @@ test('a directory that asks for more than this disk gets it before close returns
     const headers = { 'content-type': 'application/json' }
     const body = JSON.stringify({ durability })
     const url = `${client.api}/api/durability/${path}`
-    const response = await fetch(url, { method: 'PUT', headers, body })
+    const response = await client.fetch(url, { method: 'PUT', headers, body })
     assert.ok(response.ok, await response.text())
   }
   fs.mkdirSync(join(home.mount, 'safe/below'), { recursive: true })

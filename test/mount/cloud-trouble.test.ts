@@ -51,7 +51,7 @@ async function writeThrough(home: ClientHome, options: ClientOptions, outage: Ou
   await delay(2000)
   assert.equal(writer.ended, false, 'held back at the bound')
   assert.deepEqual(await readFile(path('before')), data.subarray(0, 3 * MIB), 'reads go on')
-  const missing = await fetch(`${client.api}/api/missing`)
+  const missing = await client.fetch(`${client.api}/api/missing`)
   assert.deepEqual(await missing.json(), { files: [], more: false }, 'this node has all of it')
   impatient.interrupt()
   assert.match(await impatient.result(), /SIGINT/)
@@ -91,7 +91,7 @@ test('who waits hears from the node before anything is durable', { timeout: 60_0
   const client = await ClientProcess.start(home)
   renameSync(home.cloud, away)
   await writeFile(join(home.mount, 'file'), 'x')
-  const answer = await fetch(`${client.api}/api/wait`, {
+  const answer = await client.fetch(`${client.api}/api/wait`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ paths: ['/'] }),

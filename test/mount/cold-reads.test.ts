@@ -64,7 +64,7 @@ async function cool(): Promise<void> {
 }
 
 async function stats(): Promise<CacheStats> {
-  const response = await fetch(`${client.api}/api/cache/stats`)
+  const response = await client.fetch(`${client.api}/api/cache/stats`)
   return (await response.json()) as CacheStats
 }
 
@@ -118,7 +118,7 @@ test('reads of every kind at once are right', async () => {
     if (at % 4 === 0) assert.equal(sha(await readFile(join(home.mount, 'data'))), sha(data))
     for (let i = 0; i < 20; i++) {
       const start = random.below(SIZE)
-      const response = await fetch(`${client.api}/api/files/data`, {
+      const response = await client.fetch(`${client.api}/api/files/data`, {
         headers: { range: `bytes=${start}-${start + random.below(300_000)}` },
       })
       const found = Buffer.from(await response.arrayBuffer())

@@ -39,11 +39,11 @@ const inMount = (name: string): string => join(home.mount, name)
 const url = (name: string): string => `${client.api}/api/files/${name}`
 
 async function put(name: string, body: Buffer | string): Promise<Response> {
-  return await fetch(url(name), { method: 'PUT', body: new Uint8Array(Buffer.from(body)) })
+  return await client.fetch(url(name), { method: 'PUT', body: new Uint8Array(Buffer.from(body)) })
 }
 
 async function get(name: string, headers: Record<string, string> = {}): Promise<Buffer> {
-  const response = await fetch(url(name), { headers })
+  const response = await client.fetch(url(name), { headers })
   assert.ok(response.ok, `${name}: ${response.status}`)
   return Buffer.from(await response.arrayBuffer())
 }
@@ -64,9 +64,9 @@ test('what the mount writes, the API reads; DELETE takes it from both', async ()
   const content = random.bytes(5 * MIB)
   writeFileSync(inMount('dir/file'), content)
   assert.ok((await get('dir/file')).equals(content))
-  assert.equal((await fetch(url('dir/file'), { method: 'DELETE' })).status, 204)
+  assert.equal((await client.fetch(url('dir/file'), { method: 'DELETE' })).status, 204)
   assert.equal(existsSync(inMount('dir/file')), false)
-  assert.equal((await fetch(url('dir'), { method: 'DELETE' })).status, 204)
+  assert.equal((await client.fetch(url('dir'), { method: 'DELETE' })).status, 204)
   assert.equal(existsSync(inMount('dir')), false)
 })
 
@@ -83,7 +83,7 @@ test('links lead nowhere but into the volume', async () => {
   symlinkSync('/etc/passwd', inMount('absolute'))
   symlinkSync('../../../../etc/passwd', inMount('relative'))
   for (const name of ['absolute', 'relative']) {
-    assert.equal((await fetch(url(name))).status, 404)
+    assert.equal((await client.fetch(url(name))).status, 404)
   }
   symlinkSync('new', inMount('good'))
   assert.equal((await get('good')).toString(), 'another')
@@ -94,7 +94,7 @@ test('wait, evict, read again: the cloud has it, in chunks, whole and in ranges'
   writeFileSync(inMount('large'), content)
   await client.act('wait', '/large')
   await client.act('evict', '/large')
-  const receipt = await fetch(`${client.api}/api/receipt/large`)
+  const receipt = await client.fetch(`${client.api}/api/receipt/large`)
   const { durable, chunks, localChunks } = (await receipt.json()) as Record<string, unknown>
   assert.deepEqual({ durable, chunks, localChunks }, { durable: true, chunks: 3, localChunks: 0 })
   const range = await get('large', { range: `bytes=${5 * MIB}-${5 * MIB + 9}` })
@@ -123,7 +123,7 @@ test('memory stays flat while a large file passes', async () => {
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1])
   }
   const before = rssKib()
-  const response = await fetch(url('huge'))
+  const response = await client.fetch(url('huge'))
   let bytes = 0
   for await (const block of response.body as AsyncIterable<Uint8Array>) bytes += block.length
   assert.equal(bytes, 1024 * MIB)
@@ -131,9 +131,9 @@ test('memory stays flat while a large file passes', async () => {
 })
 
 test('unknown paths, bad spellings', async () => {
-  assert.equal((await fetch(url('absent'))).status, 404)
+  assert.equal((await client.fetch(url('absent'))).status, 404)
   for (const name of ['a%2fb', 'a%00b', '%ff', 'a//b']) {
-    const response = await fetch(url(name))
+    const response = await client.fetch(url(name))
     assert.equal(response.status, 400, name)
     assert.equal(typeof ((await response.json()) as { error: unknown }).error, 'object')
   }

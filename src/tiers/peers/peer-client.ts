@@ -59,8 +59,8 @@ export class PeerClient {
   readonly #headers: Record<string, string>
   readonly #agents = { http: new http.Agent(KEEP_ALIVE), https: new https.Agent(KEEP_ALIVE) }
 
-  constructor(apiKey: string | undefined) {
-    this.#headers = apiKey === undefined || apiKey === '' ? {} : { 'x-api-key': apiKey }
+  constructor(apiKey: string) {
+    this.#headers = { 'x-api-key': apiKey }
   }
 
   async get(peer: Peer, chunk: ChunkAddress, options: PeerGetOptions): Promise<Buffer> {

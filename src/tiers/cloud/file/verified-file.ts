@@ -30,7 +30,8 @@ export async function writeVerified(
   data: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const fd = await openFile(path, 'wx+')
+  // It may hold what only its owner may read in the volume.
+  const fd = await openFile(path, 'wx+', 0o600)
   try {
     for (let done = 0; done < data.length;) {
       if (signal?.aborted) throw abortError(signal)

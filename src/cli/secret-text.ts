@@ -1,0 +1,46 @@
+/**
+ * The text of a key or token, as flags, variables and files give it.
+ *
+ * Invariant: no message repeats it.
+ */
+import { closeSync, openSync, readFileSync, fstatSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { describe } from '../base/fs-error.ts'
+import { UsageError } from './usage-error.ts'
+
+const SECRET_CHARACTERS_MAX = 1024
+/** What an HTTP header can hold. */
+const PRINTABLE = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/
+
+/** Without the line break at the end of a file; a UsageError does not repeat the text. */
+export function parseSecret(text: string): string {
+  const secret = text.trim()
+  // The example in k8s/ is known to everybody.
+  if (/^replace-me/i.test(secret)) {
+    throw new UsageError('this is the example: make a key of your own (openssl rand -hex 32)')
+  }
+  if (PRINTABLE.test(secret) && secret.length <= SECRET_CHARACTERS_MAX) return secret
+  throw new UsageError(
+    `give one line of up to ${SECRET_CHARACTERS_MAX} printable ASCII characters ` +
+      '(openssl rand -hex 32)',
+  )
+}
+
+/** The secret in a file. */
+export function parseSecretFile(text: string): string {
+  const path = resolve(text)
+  return parseSecret(readSmall(path))
+}
+
+function readSmall(path: string): string {
+  let fd: number | undefined
+  try {
+    fd = openSync(path, 'r')
+    const { size } = fstatSync(fd)
+    return size > 2 * SECRET_CHARACTERS_MAX ? '' : readFileSync(fd, 'utf8')
+  } catch (error) {
+    throw new UsageError(`the file cannot be read: ${describe(error)}`)
+  } finally {
+    if (fd !== undefined) closeSync(fd)
+  }
+}
