@@ -57,6 +57,12 @@ test: install ## Every test; failures in full
 test-verbose: install ## Every test, each by name
 	@$(NPM) run --silent test:verbose
 
+.PHONY: conformance
+conformance: install ## POSIX cases in DIR, or on ext4 and every kind of mount (CASE=PATTERN; root)
+	@if [ '$(origin DIR)' = 'file' ]; then \
+	  CASE='$(CASE)' $(WITH) node --test test/conformance/conformance.test.ts; \
+	else CASE='$(CASE)' DIR='$(DIR)' $(WITH) node test/conformance/run.ts; fi
+
 .PHONY: test-failures
 test-failures: install ## Each failure and each pair: 15 minutes (root, iproute2)
 	@$(NPM) run --silent test:failures

@@ -35,7 +35,7 @@ export class ExtendedAttributes {
 
   get(ino: number, name: Uint8Array): Uint8Array {
     if (isReceipt(name)) return this.#receipt(ino)
-    refuseAcl(name)
+    refuseUnknown(name)
     this.#parts.engine.requireCurrent()
     return this.#parts.engine.read(getXattr(ino, name))
   }
@@ -70,14 +70,18 @@ function isReceipt(name: Uint8Array): boolean {
   return Buffer.compare(name, RECEIPT_XATTR) === 0
 }
 
-/** Access control lists are not kept: a mode bit is what counts here. */
-function refuseAcl(name: Uint8Array): void {
-  if (Buffer.from(name).toString('latin1').startsWith('system.posix_acl_')) {
-    throw new FsError('EOPNOTSUPP', 'access control lists are not supported')
-  }
+/** As on ext4; access control lists (`system.posix_acl_access`) are not kept. */
+const NAMESPACES = ['user.', 'trusted.', 'security.'].map((prefix) => Buffer.from(prefix))
+
+function refuseUnknown(name: Uint8Array): void {
+  const isKnown = (prefix: Uint8Array): boolean =>
+    Buffer.compare(name.subarray(0, prefix.length), prefix) === 0
+  if (NAMESPACES.some(isKnown)) return
+  const text = Buffer.from(name).toString()
+  throw new FsError('EOPNOTSUPP', `extended attribute ${text}: no namespace that is supported`)
 }
 
 function refuseReserved(name: Uint8Array): void {
-  refuseAcl(name)
+  refuseUnknown(name)
   if (isReceipt(name)) throw new FsError('EPERM', 'a receipt cannot be written')
 }

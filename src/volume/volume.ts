@@ -178,9 +178,11 @@ export class Volume implements InodeFileSystem {
   open(_caller: Caller, ino: number, flags: number, killSetId: boolean): Opened {
     const { cache, committer, writer, passthrough } = this.#parts
     this.#parts.engine.requireCurrent()
-    const truncates = (flags & O_TRUNC) !== 0 && (flags & O_ACCMODE) !== 0
+    // Also of a descriptor that reads only: the kernel has asked for leave to write.
+    const truncates = (flags & O_TRUNC) !== 0
     if (truncates && killSetId) this.#dropSetId(ino)
-    const handle = handleOf(flags, committer.open(ino, { by: 'kernel' }))
+    const epoch = committer.open(ino, { by: 'kernel' })
+    const handle = handleOf(truncates ? O_WRONLY : flags, epoch)
     // Who only reads has nothing to say at the end but which locks it gives back.
     const isLeft = this.#isLeft(flags, () => this.#durability.of(ino))
     const noFlush = (handle === 0 || isLeft) && !this.#parts.locks.areShared

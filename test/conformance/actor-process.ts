@@ -1,0 +1,74 @@
+/**
+ * The process that runs steps: takes lines of JSON, one for a case that begins (its directory) and
+ * one for each run of steps, and answers each with a line: the results.
+ */
+import { createInterface } from 'node:readline'
+import { attributes } from './operations/attributes.ts'
+import { directories } from './operations/directories.ts'
+import { files } from './operations/files.ts'
+import { locks } from './operations/locks.ts'
+import { memory } from './operations/memory.ts'
+import { names } from './operations/names.ts'
+import { ProcessState, type Operations } from './operations/operation.ts'
+import type { Order } from './actor.ts'
+import type { Step } from './case.ts'
+import { USERS } from './users.ts'
+
+const state = new ProcessState()
+const operations: Operations = {
+  ...names,
+  ...attributes,
+  ...files,
+  ...locks,
+  ...memory,
+  ...directories,
+  umask(_, [mask]) {
+    process.umask(Number.parseInt(mask!, 8))
+    return undefined
+  },
+  cd(_, [name]) {
+    process.chdir(name!)
+    return undefined
+  },
+}
+
+let user = 'root'
+
+/** The effective user, as which the kernel checks what follows. */
+function become(name: string): void {
+  if (name === user) return
+  const wanted = USERS[name]
+  if (wanted === undefined) throw new Error(`there is no user '${name}'`)
+  if (user !== 'root') process.seteuid?.(0)
+  process.setgroups?.([...wanted.groups])
+  process.setegid?.(wanted.gid)
+  process.seteuid?.(wanted.uid)
+  user = name
+}
+
+function run({ user: name, words: [operation = '', ...words] }: Step): string {
+  try {
+    become(name)
+    const found = operations[operation]
+    if (found === undefined) throw new Error(`there is no operation '${operation}'`)
+    return found(state, words) ?? 'ok'
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== undefined && /^E[A-Z0-9]+$/.test(code)) return code
+    return `broken: ${String(error)}`
+  }
+}
+
+function enter(directory: string): string[] {
+  become('root')
+  state[Symbol.dispose]()
+  process.umask(0)
+  process.chdir(directory)
+  return []
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const order = JSON.parse(line) as Order
+  const results = 'directory' in order ? enter(order.directory) : order.steps.map(run)
+  process.stdout.write(`${JSON.stringify(results)}\n`)
+}

@@ -1,0 +1,94 @@
+/**
+ * Runs cases in a directory: each in a new folder of its own, with steps in one process or two.
+ * What comes of a case is its transcript, a line for each step with what it printed.
+ */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { Actor } from './actor.ts'
+import type { Case, Step } from './case.ts'
+
+export interface Transcript {
+  name: string
+  /** What each step printed, in order. */
+  results: readonly string[]
+}
+
+export class Stage implements AsyncDisposable {
+  readonly #directory: string
+  #actors = new Map<Step['process'], Actor>()
+  #made = 0
+
+  /** In a new folder of `directory`. */
+  constructor(directory: string) {
+    this.#directory = mkdtempSync(join(directory, 'conformance-'))
+    chmodSync(this.#directory, 0o755)
+  }
+
+  /** A case without a power cut, from its start to its end. */
+  async play(it: Case): Promise<Transcript> {
+    const folder = this.prepare()
+    const results = await this.run(it.steps, folder)
+    for (const actor of this.#actors.values()) await actor.enter(this.#directory)
+    rmSync(folder, { recursive: true, force: true })
+    return { name: it.name, results }
+  }
+
+  /** The folder of the next case, relative to the directory of the stage. */
+  prepare(): string {
+    const folder = join(this.#directory, String(++this.#made))
+    mkdirSync(folder)
+    chmodSync(folder, 0o777)
+    return folder
+  }
+
+  async run(steps: readonly Step[], folder: string): Promise<string[]> {
+    const entered = new Set<Step['process']>()
+    const results: string[] = []
+    const started = new Map<Step['process'], Promise<string[]>>()
+    for (const part of runsOf(steps)) {
+      const { process, starts, words } = part[0]!
+      const actor = this.#actor(process)
+      if (!entered.has(process)) await actor.enter(folder)
+      entered.add(process)
+      if (words[0] === 'finish') results.push(...((await started.get(process)) ?? ['not started']))
+      else if (starts) {
+        started.set(process, actor.run(part))
+        results.push('started')
+      } else results.push(...(await actor.run(part)))
+    }
+    return results
+  }
+
+  #actor(process: Step['process']): Actor {
+    const known = this.#actors.get(process)
+    if (known) return known
+    const actor = new Actor()
+    this.#actors.set(process, actor)
+    return actor
+  }
+
+  /** Ends the processes, and with them whatever they have open. */
+  async release(): Promise<void> {
+    const actors = [...this.#actors.values()]
+    this.#actors.clear()
+    await Promise.all(actors.map((actor) => actor[Symbol.asyncDispose]()))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release()
+    rmSync(this.#directory, { recursive: true, force: true })
+  }
+}
+
+/** Consecutive steps that one process can run in one go. */
+function runsOf(steps: readonly Step[]): Step[][] {
+  const runs: Step[][] = []
+  for (const step of steps) {
+    const last = runs.at(-1)?.at(-1)
+    const isAlone = step.starts || step.words[0] === 'finish'
+    const follows = last?.process === step.process && !last.starts && last.words[0] !== 'finish'
+    if (follows && !isAlone) runs.at(-1)!.push(step)
+    else runs.push([step])
+  }
+  return runs
+}
