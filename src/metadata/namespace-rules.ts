@@ -32,6 +32,7 @@ const selectEntry = one<EntryRow>(
 )
 const selectEntryInode = one<InodeRow>(`SELECT ${INODE_COLUMNS} FROM dentry
   JOIN inode ON inode.ino = dentry.ino WHERE dentry.parent = ? AND dentry.name = ?`)
+const selectSeq = one<{ seq: number }>('SELECT seq FROM dentry WHERE parent = ? AND name = ?')
 const selectAnyEntry = one<{ ino: number }>('SELECT ino FROM dentry WHERE parent = ? LIMIT 1')
 /** Looks through all entries: for what happens rarely. */
 export const findName = one<{ name: Uint8Array }>('SELECT name FROM dentry WHERE ino = ? LIMIT 1')
@@ -48,15 +49,17 @@ const touchDirectory = change(`UPDATE inode SET nlink = nlink + ?, mtime_sec = ?
   ctime_sec = ?, ctime_nsec = ? WHERE ino = ?`)
 const setParent = change('UPDATE inode SET parent = ?, ctime_sec = ?, ctime_nsec = ? WHERE ino = ?')
 const selectParent = one<{ parent: number }>('SELECT parent FROM inode WHERE ino = ?')
-const selectEntriesAfter = many<EntryRow>(
-  'SELECT name, seq, ino, type FROM dentry WHERE parent = ? AND seq > ? ORDER BY seq LIMIT ?',
-)
-const selectEntriesPlusAfter = many<InodeRow & EntryRow>(`SELECT dentry.name, dentry.seq,
-  dentry.type, ${INODE_COLUMNS} FROM dentry JOIN inode ON inode.ino = dentry.ino
-  WHERE dentry.parent = ? AND dentry.seq > ? ORDER BY dentry.seq LIMIT ?`)
 
-export const listEntries = selectEntriesAfter
-export const listEntriesWithInodes = selectEntriesPlusAfter
+/**
+ * Entries before a place, newest first: what is made while a directory is listed is not listed, so
+ * that a listing ends, whatever its reader makes or moves meanwhile.
+ */
+export const listEntries = many<EntryRow>(
+  'SELECT name, seq, ino, type FROM dentry WHERE parent = ? AND seq < ? ORDER BY seq DESC LIMIT ?',
+)
+export const listEntriesWithInodes = many<InodeRow & EntryRow>(`SELECT dentry.name, dentry.seq,
+  dentry.type, ${INODE_COLUMNS} FROM dentry JOIN inode ON inode.ino = dentry.ino
+  WHERE dentry.parent = ? AND dentry.seq < ? ORDER BY dentry.seq DESC LIMIT ?`)
 
 /** What a directory says of its own size, as on ext4: one block. */
 const DIRECTORY_BYTES = 4096
@@ -268,7 +271,7 @@ export interface RenameOptions {
   expectedTarget: number
   /** Nobody has the target open. */
   purge: boolean
-  /** Place in readdir order for the new entry. */
+  /** Place in readdir order where the new name comes into its directory. */
   seq: number
 }
 
@@ -294,13 +297,25 @@ export function* rename(
   if (target?.ino === source.ino) return { moved: source.ino, isDirectory, removed: undefined }
   if (isDirectory) yield* checkNotInside(source.ino, to.parent)
   if (target) yield* checkReplaceable(isDirectory, target)
+  const seq = yield* placeAfterRename(from, to, options.seq)
   yield* deleteEntry(from.parent, from.name)
   if (target) yield* deleteEntry(to.parent, to.name)
-  yield* insertEntry(to.parent, to.name, options.seq, source.ino, source.mode & S_IFMT)
+  yield* insertEntry(to.parent, to.name, seq, source.ino, source.mode & S_IFMT)
   yield* moveLinks(isDirectory, from.parent, to.parent, target !== undefined, time)
   yield* setParent(to.parent, time.sec, time.nsec, source.ino)
   const removed = target ? yield* dropName(target, options.purge, time) : undefined
   return { moved: source.ino, isDirectory, removed }
+}
+
+/**
+ * A name that is replaced keeps its place, and so does an entry that gets another name in its
+ * directory: a listing that is under way neither misses it nor gives it again.
+ */
+function* placeAfterRename(from: Place, to: Place, fresh: number): Rule<number> {
+  const replaced = yield* selectSeq(to.parent, to.name)
+  if (replaced) return replaced.seq
+  if (from.parent !== to.parent) return fresh
+  return (yield* selectSeq(from.parent, from.name))?.seq ?? fresh
 }
 
 /** Directory times and link counts after an entry moved from one to the other. */

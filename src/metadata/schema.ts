@@ -1,7 +1,8 @@
 /**
  * The tables of a volume's names. Times are kept as seconds and nanoseconds, names as bytes. A
- * directory entry's `seq` is its place in readdir order: it never changes while the entry lives, so
- * that a listing can go on after any entry however the directory changed meanwhile.
+ * directory entry's `seq` is its place in readdir order: it stays while the entry is in its
+ * directory, whatever its name, so that a listing can go on after any entry however the directory
+ * changed meanwhile.
  */
 /** Tables that every copy of the metadata has, in the order in which a snapshot is taken over. */
 export const TABLES = [

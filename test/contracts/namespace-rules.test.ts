@@ -203,15 +203,29 @@ holds('exchange swaps whatever two names stand for', async () => {
   await refuses('EINVAL', () => transact(() => exchange(at(ROOT, 'a'), at(a, 'd'), LATER)))
 })
 
+async function namesBefore(seq: number): Promise<string[]> {
+  const rows = await read(() => listEntries(ROOT, seq, 10))
+  return rows.map(({ name }) => Buffer.from(name).toString())
+}
+
 holds('a listing goes on after any entry, whatever came or went meanwhile', async () => {
   for (const name of ['a', 'b', 'c', 'd']) await file(ROOT, name)
-  const [first, second] = await read(() => listEntries(ROOT, 0, 2))
+  const [first, second] = await read(() => listEntries(ROOT, Number.MAX_SAFE_INTEGER, 2))
   assert.ok(first && second)
   await transact(() => unlink(ROOT, Buffer.from(second.name), second.ino, true, LATER))
   await file(ROOT, 'e')
-  const rest = await read(() => listEntries(ROOT, second.seq, 10))
-  const names = rest.map((row) => Buffer.from(row.name).toString())
-  assert.deepEqual(names, ['c', 'd', 'e'])
+  assert.deepEqual(await namesBefore(second.seq), ['b', 'a'])
+})
+
+holds('an entry keeps its place under another name of its directory', async () => {
+  for (const name of ['a', 'b', 'c']) await file(ROOT, name)
+  const [c, b, a] = await read(() => listEntries(ROOT, Number.MAX_SAFE_INTEGER, 3))
+  assert.ok(a && b && c)
+  await move([ROOT, 'b'], [ROOT, 'x'])
+  assert.deepEqual(await namesBefore(c.seq), ['x', 'a'])
+  await move([ROOT, 'c'], [ROOT, 'a'])
+  assert.deepEqual(await namesBefore(Number.MAX_SAFE_INTEGER), ['x', 'a'])
+  assert.deepEqual(await namesBefore(b.seq), ['a'])
 })
 
 holds('a rule that throws leaves nothing behind', async () => {

@@ -9,20 +9,25 @@ const CREATE = flagsOf('O_CREAT|O_EXCL|O_WRONLY')
 /** A listing that gives so many names for each that there is has no end. */
 const ENDLESS = 20
 
-interface Entry {
+export interface Entry {
+  ino: number
   name: string
   /** Where the listing goes on after it. */
   next: bigint
 }
 
 /** One call of getdents64(2): some entries, none at the end. */
-function entriesOf(fd: number, sizeBytes = 4096): Entry[] {
+export function entriesOf(fd: number, sizeBytes = 4096): Entry[] {
   const bytes = Buffer.alloc(sizeBytes)
   const length = getdents(fd, bytes, bytes.length)
   const entries: Entry[] = []
   for (let at = 0; at < length; at += bytes.readUInt16LE(at + 16)) {
     const end = bytes.indexOf(0, at + 19)
-    entries.push({ name: bytes.toString('utf8', at + 19, end), next: bytes.readBigInt64LE(at + 8) })
+    entries.push({
+      ino: Number(bytes.readBigUInt64LE(at)),
+      name: bytes.toString('utf8', at + 19, end),
+      next: bytes.readBigInt64LE(at + 8),
+    })
   }
   return entries
 }
