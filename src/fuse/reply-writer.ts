@@ -22,6 +22,10 @@ const ATTRIBUTES_REPLY_BYTES = 16 + ATTRIBUTES_BYTES
 /** Preferred size of I/O that stat(2) shows: also the unit of the kernel's cache. */
 const BLOCK_BYTES = 4096
 
+const S_IFMT = 0o170000
+const S_IFREG = 0o100000
+const SET_ID_BITS = 0o6000
+
 /** How long the kernel may believe a reply, as the protocol wants it. */
 export interface Validity {
   readonly sec: number
@@ -33,6 +37,14 @@ export function validityOf(ms: number): Validity {
   const clamped = Math.min(Math.max(ms, 0), 2 ** 31 * 1000)
   const sec = Math.floor(clamped / 1000)
   return { sec, nsec: Math.floor((clamped - sec * 1000) * 1e6) }
+}
+
+/** Answers that count for nothing but the request. */
+const NEVER = validityOf(0)
+
+/** Writes clear these bits, and nothing tells the kernel: it has to ask for them each time. */
+function hasSetId({ mode }: Attributes): boolean {
+  return (mode & S_IFMT) === S_IFREG && (mode & SET_ID_BITS) !== 0
 }
 
 export class ReplyWriter {
@@ -114,7 +126,8 @@ export class ReplyWriter {
   }
 
   /** `fuse_entry_out` of an inode: its number is the node id, never reused, so generation 0. */
-  entry(at: number, a: Attributes, entry: Validity, attributes: Validity): void {
+  entry(at: number, a: Attributes, entry: Validity, attributesFor: Validity): void {
+    const attributes = hasSetId(a) ? NEVER : attributesFor
     this.u64(at, a.ino)
     this.u64(at + 8, 0)
     this.u64(at + 16, entry.sec)
@@ -137,7 +150,8 @@ export class ReplyWriter {
     return ENTRY_BYTES
   }
 
-  putAttributes(a: Attributes, validity: Validity): number {
+  putAttributes(a: Attributes, validityFor: Validity): number {
+    const validity = hasSetId(a) ? NEVER : validityFor
     this.u64(0, validity.sec)
     this.u32(8, validity.nsec)
     this.u32(12, 0)

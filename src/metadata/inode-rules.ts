@@ -79,13 +79,18 @@ export interface InodeChange {
   gid?: number | undefined
   atime?: Timestamp | undefined
   mtime?: Timestamp | undefined
+  /** Who changes owner or group is in the file's group: see `withoutSetId`. */
+  inGroup?: boolean | undefined
 }
 
-/** The mode after the content or the owner changed: an executable is no longer set-id. */
-function withoutSetId(mode: number): number {
+/**
+ * The mode after the content or the owner changed. Set-group-id without group execute stays where
+ * who changed it is in the file's group (the kernel's `setattr_should_drop_suidgid`).
+ */
+export function withoutSetId(mode: number, inGroup: boolean): number {
   if ((mode & S_IFMT) === S_IFDIR) return mode
   const kept = mode & ~S_ISUID
-  return (kept & S_IXGRP) === 0 ? kept : kept & ~S_ISGID
+  return (kept & S_IXGRP) === 0 && inGroup ? kept : kept & ~S_ISGID
 }
 
 export function* changeInode(ino: number, wanted: InodeChange, ctime: Timestamp): Rule<InodeRow> {
@@ -93,7 +98,7 @@ export function* changeInode(ino: number, wanted: InodeChange, ctime: Timestamp)
   if (wanted.mode !== undefined) {
     row.mode = (row.mode & S_IFMT) | (wanted.mode & PERMISSION_BITS)
   } else if (wanted.uid !== undefined || wanted.gid !== undefined) {
-    row.mode = withoutSetId(row.mode)
+    row.mode = withoutSetId(row.mode, wanted.inGroup ?? true)
   }
   row.uid = wanted.uid ?? row.uid
   row.gid = wanted.gid ?? row.gid
@@ -116,15 +121,15 @@ export function* changeInode(ino: number, wanted: InodeChange, ctime: Timestamp)
   return row
 }
 
-/** Whether a write has bits to drop. */
+/** Whether a change of content or owner may have bits to drop. */
 export function hasSetId(mode: number): boolean {
-  return withoutSetId(mode) !== mode
+  return (mode & S_IFMT) !== S_IFDIR && (mode & (S_ISUID | S_ISGID)) !== 0
 }
 
 /** Drops the set-id bits, as a write by somebody without CAP_FSETID has to. */
-export function* dropSetId(ino: number, ctime: Timestamp): Rule<void> {
+export function* dropSetId(ino: number, inGroup: boolean, ctime: Timestamp): Rule<void> {
   const row = yield* getInode(ino)
-  const mode = withoutSetId(row.mode)
+  const mode = withoutSetId(row.mode, inGroup)
   if (mode !== row.mode) yield* updateMode(mode, ctime.sec, ctime.nsec, ino)
 }
 
@@ -138,6 +143,10 @@ export function* getXattr(ino: number, name: Uint8Array): Rule<Uint8Array> {
   const row = yield* selectXattr(ino, name)
   if (row === undefined) throw new FsError('ENODATA', 'no such extended attribute')
   return row.value
+}
+
+export function* hasXattr(ino: number, name: Uint8Array): Rule<boolean> {
+  return (yield* selectXattr(ino, name)) !== undefined
 }
 
 /** Names in byte order. */

@@ -6,12 +6,13 @@ import { now } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { FileCommitter } from '../cache/file-committer.ts'
 import { DURABILITY_XATTR } from '../metadata/durability.ts'
-import { getXattr, listXattr } from '../metadata/inode-rules.ts'
+import { getXattr, hasXattr, listXattr } from '../metadata/inode-rules.ts'
 import type { DurabilityGate } from './durability-gate.ts'
 import { RECEIPT_XATTR, receiptOf, receiptXattr, type ReceiptParts } from './receipt.ts'
 
 const NO_NAME = new Uint8Array(0)
 const NUL = Buffer.alloc(1)
+const CAPABILITIES = Buffer.from('security.capability')
 
 export interface ExtendedAttributesParts extends ReceiptParts {
   committer: FileCommitter
@@ -38,6 +39,11 @@ export class ExtendedAttributes {
     refuseUnknown(name)
     this.#parts.engine.requireCurrent()
     return this.#parts.engine.read(getXattr(ino, name))
+  }
+
+  /** Of the program that the file is (capabilities(7)). */
+  hasCapabilities(ino: number): boolean {
+    return this.#parts.engine.read(hasXattr(ino, CAPABILITIES))
   }
 
   /** The names, each ended by a NUL byte. */

@@ -25,15 +25,7 @@ import {
 } from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
 import type { Durability } from '../metadata/durability.ts'
-import {
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-  S_IFREG,
-  getInode,
-  hasSetId,
-  readLink,
-} from '../metadata/inode-rules.ts'
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, getInode, readLink } from '../metadata/inode-rules.ts'
 import { lookup } from '../metadata/namespace-rules.ts'
 import { keptTotals } from '../metadata/sqlite/kept-totals.ts'
 import type { Rule } from '../metadata/statement.ts'
@@ -43,6 +35,7 @@ import { ExtendedAttributes } from './extended-attributes.ts'
 import { LiveAttributes } from './live-attributes.ts'
 import { Names, type NamesParts } from './names.ts'
 import type { VolumeLocks } from './volume-locks.ts'
+import { SetIdBits } from './set-id-bits.ts'
 import { statisticsOf } from './volume-statistics.ts'
 
 export interface VolumeParts extends NamesParts {
@@ -66,6 +59,7 @@ export class Volume implements InodeFileSystem {
   readonly #listing: DirectoryListing
   readonly #durability: DurabilityGate
   readonly #xattrs: ExtendedAttributes
+  readonly #setId: SetIdBits
 
   constructor(parts: VolumeParts) {
     this.#parts = parts
@@ -74,6 +68,7 @@ export class Volume implements InodeFileSystem {
     this.#names = new Names(parts)
     this.#durability = new DurabilityGate(parts)
     this.#xattrs = new ExtendedAttributes(parts, this.#durability)
+    this.#setId = new SetIdBits(parts)
   }
 
   /** Names of a volume: for files that are filled first and named then. */
@@ -102,19 +97,23 @@ export class Volume implements InodeFileSystem {
     return this.#attributes.read(getInode(ino))
   }
 
-  setattr(_caller: Caller, ino: number, change: AttributeChange): Attributes {
+  setattr(caller: Caller, ino: number, change: AttributeChange): Attributes {
     const { writer, committer } = this.#parts
     if (change.size !== undefined) {
       this.#requireRegular(ino)
-      if (change.killSetId) this.#dropSetId(ino)
+      if (change.killSetId) this.#setId.drop(caller, ino)
       writer.truncate(ino, change.size)
     }
     const time = now()
     const { mode, uid, gid } = change
     const atime = change.atime === 'now' ? time : change.atime
     const mtime = change.mtime === 'now' ? time : change.mtime
-    const others = { mode, uid, gid, atime, mtime }
-    if (Object.values(others).some((value) => value !== undefined) || change.size === undefined) {
+    const isChown = uid !== undefined || gid !== undefined
+    const inGroup = isChown ? this.#setId.inGroup(caller, ino) : undefined
+    const others = { mode, uid, gid, atime, mtime, inGroup }
+    const isNothing = Object.keys(change).length === 0 && !this.#setId.touch(caller, ino)
+    const isOther = Object.values(others).some((value) => value !== undefined)
+    if (isOther || (change.size === undefined && !isNothing)) {
       // Under the lock: a commit has the times of before, or comes after it and has these.
       this.#parts.cache.shared.withInode(ino, () => {
         this.#parts.engine.write('changeInode', ino, others, change.ctime ?? time)
@@ -175,12 +174,12 @@ export class Volume implements InodeFileSystem {
     if (parent !== newParent) this.#parts.cache.shared.countPolicy()
   }
 
-  open(_caller: Caller, ino: number, flags: number, killSetId: boolean): Opened {
+  open(caller: Caller, ino: number, flags: number, killSetId: boolean): Opened {
     const { cache, committer, writer, passthrough } = this.#parts
     this.#parts.engine.requireCurrent()
     // Also of a descriptor that reads only: the kernel has asked for leave to write.
     const truncates = (flags & O_TRUNC) !== 0
-    if (truncates && killSetId) this.#dropSetId(ino)
+    if (truncates && killSetId) this.#setId.drop(caller, ino)
     const epoch = committer.open(ino, { by: 'kernel' })
     const handle = handleOf(truncates ? O_WRONLY : flags, epoch)
     // Who only reads has nothing to say at the end but which locks it gives back.
@@ -197,7 +196,7 @@ export class Volume implements InodeFileSystem {
     }
     const keepCache = !cache.shared.hasStalePages(ino)
     if (!keepCache) cache.shared.noteForgotten(ino)
-    return { handle, keepCache, directIo: this.#isUncached(flags), noFlush }
+    return { handle, keepCache, directIo: this.#isUncached(flags, ino), noFlush }
   }
 
   create(
@@ -233,11 +232,12 @@ export class Volume implements InodeFileSystem {
   /**
    * Who only writes gains nothing by pages in the kernel, which cost a copy of each byte. And where
    * others append as well the kernel does not know the end: it would keep what was written in the
-   * wrong pages.
+   * wrong pages. Not of a file with capabilities: only with a cached write the kernel drops them.
    */
-  #isUncached(flags: number): boolean {
+  #isUncached(flags: number, ino?: number): boolean {
     const isShared = this.#parts.engine.isReplica
-    return (flags & O_ACCMODE) === O_WRONLY || (isShared && (flags & O_APPEND) !== 0)
+    if (isShared && (flags & O_APPEND) !== 0) return true
+    return (flags & O_ACCMODE) === O_WRONLY && !(ino && this.#xattrs.hasCapabilities(ino))
   }
 
   read(_: Caller, ino: number, _handle: number, offset: number, target: BorrowedBytes): number {
@@ -245,7 +245,7 @@ export class Volume implements InodeFileSystem {
   }
 
   write(
-    _caller: Caller,
+    caller: Caller,
     ino: number,
     handle: number,
     offset: number,
@@ -253,14 +253,8 @@ export class Volume implements InodeFileSystem {
     how: { append: boolean; killSetId: boolean; writeback: boolean },
   ): number {
     this.#requireKept(ino, handle)
-    if (how.killSetId) this.#dropSetId(ino)
+    if (how.killSetId) this.#setId.drop(caller, ino)
     return lend(source, (view) => this.#parts.writer.write(ino, offset, view, how))
-  }
-
-  /** First, and only where there is one: what waits is run again from the start. */
-  #dropSetId(ino: number): void {
-    const { engine } = this.#parts
-    if (hasSetId(engine.read(getInode(ino)).mode)) engine.write('dropSetId', ino, now())
   }
 
   /** Who writes is told when what was written was overtaken by another node. */
@@ -294,7 +288,7 @@ export class Volume implements InodeFileSystem {
   }
 
   fallocate(
-    _caller: Caller,
+    caller: Caller,
     ino: number,
     handle: number,
     offset: number,
@@ -302,6 +296,7 @@ export class Volume implements InodeFileSystem {
     mode: number,
   ): void {
     this.#requireKept(ino, handle)
+    this.#setId.dropUnlessCapable(caller, ino)
     this.#parts.writer.allocate(ino, offset, length, mode)
   }
 

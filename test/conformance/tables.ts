@@ -10,6 +10,7 @@ import { names } from './tables/names.ts'
 import { opening } from './tables/opening.ts'
 import { permissions } from './tables/permissions.ts'
 import { renames } from './tables/renames.ts'
+import { setId } from './tables/set-id.ts'
 import { times } from './tables/times.ts'
 
 export const tables: readonly (readonly Case[])[] = [
@@ -17,6 +18,7 @@ export const tables: readonly (readonly Case[])[] = [
   links,
   renames,
   permissions,
+  setId,
   times,
   opening,
   contents,

@@ -171,7 +171,15 @@ export const attributes: Operations = {
   listxattr(_, [name]) {
     const bytes = Buffer.alloc(65_536)
     const list = bytes.subarray(0, listxattr(name!, bytes, bytes.length)).toString()
-    return list.split('\0').filter(Boolean).sort().join(' ')
+    return list.split('\0').filter(Boolean).sort().join(' ') || '""'
+  },
+  /** setcap NAME: CAP_NET_RAW, as capabilities(7) wants it. */
+  setcap(_, [name]) {
+    const value = Buffer.alloc(20)
+    value.writeUInt32LE(0x0200_0001, 0)
+    value.writeUInt32LE(1 << 13, 4)
+    setxattr(name!, 'security.capability', value, value.length, 0)
+    return undefined
   },
   removexattr(_, [name, attribute]) {
     removexattr(name!, attribute!)
