@@ -38,7 +38,7 @@ CLIENTS := run-client-1 run-client-2 run-client-3
 .PHONY: $(CLIENTS)
 run-client-1: ## One node in the foreground, its folders in DIR (/tmp/cachefs); also -2, -3
 $(CLIENTS): run-client-%: install
-	@bin/client -mount $(DIR)/mount-$* -nvme $(DIR)/nvme-$* -cloud-dir $(DIR)/cloud \
+	@bin/client -mount $(DIR)/mount-$* -nvme $(DIR)/nvme-$* -cloud-dir $(DIR)/cloud -create \
 	  -port $$((8080 + $*)) -peer-id node-$* -coordinator localhost:8080 $(ARGS)
 
 .PHONY: dev-start

@@ -12,7 +12,13 @@ export async function openCacheFsTarget(setting: TargetSetting): Promise<Target>
   const { directory, signal, profileDirectory } = setting
   const mountPoint = join(directory, 'mount')
   const profile = profileDirectory ? ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`] : []
-  const folders = ['-nvme', join(directory, 'nvme'), '-cloud-dir', join(directory, 'cloud')]
+  const folders = [
+    '-nvme',
+    join(directory, 'nvme'),
+    '-cloud-dir',
+    join(directory, 'cloud'),
+    '-create',
+  ]
   const program = await MountedProgram.start({
     command: process.execPath,
     args: [...profile, ENTRY, '-mount', mountPoint, ...folders, '-port', '0'],

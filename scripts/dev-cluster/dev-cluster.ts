@@ -35,7 +35,7 @@ const programOf = ({ dir }: Cluster, name: string): DetachedProgram =>
 function cloudFlags({ dir }: Cluster): string[] {
   const { CACHEFS_S3_ENDPOINT: s3, CACHEFS_CLOUD_PROVIDER: provider } = process.env
   if (provider) return []
-  return s3 ? ['-cloud-provider', 's3'] : ['-cloud-dir', join(dir, 'cloud')]
+  return s3 ? ['-cloud-provider', 's3'] : ['-cloud-dir', join(dir, 'cloud'), '-create']
 }
 
 function nodeFlags(cluster: Cluster, n: number): string[] {

@@ -20,7 +20,9 @@ export function addDoctor(program: Command): void {
   command.action(async () => {
     const { dir, json } = readFlags(command, { ...DIR_FLAG, ...JSON_FLAG }, process.env)
     const { nodeDefaults } = new StateFolder(dir)
-    const options = readNodeOptions(command, process.env, nodeDefaults)
+    const given = readNodeOptions(command, process.env, nodeDefaults)
+    const isOwn = given.cloud.provider === 'file' && given.cloud.dir === nodeDefaults['cloud-dir']
+    const options = isOwn ? { ...given, create: true } : given
     const findings = [...(await checkMachine()), ...(await checkNode(options))]
     if (json) console.log(JSON.stringify(findings))
     else for (const finding of findings) console.log(lineOf(finding))

@@ -7,7 +7,7 @@ import type { Command } from 'commander'
 import type { ConflictPolicy } from '../cachefs/cache-options.ts'
 import { parseDuration } from './duration.ts'
 import { addFlags, flag, optionalFlag, readFlags, switchFlag } from './flag.ts'
-import { NODE_FLAGS, parseOneOf, parsePath } from './node-flags.ts'
+import { FSNAME_FLAG, NODE_FLAGS, parseOneOf, parsePath } from './node-flags.ts'
 import { REMOTE_FLAGS } from './remote-address.ts'
 import type { RemoteAddress, RemoteValues } from './remote-address.ts'
 import { parseSize } from './size.ts'
@@ -22,6 +22,8 @@ const MOUNT_FLAGS = {
     parse: parsePath,
   }),
   ...REMOTE_FLAGS,
+  ...FSNAME_FLAG,
+  create: switchFlag('make the folder, bucket or container of --remote where there is none'),
   ttl: flag('1h', {
     value: '<duration>',
     about: 'how long what the remote said counts, e.g. 30s, 5m, 1h',
@@ -67,6 +69,8 @@ export function addMount(program: Command): void {
       local: required(values.local, 'local'),
       address: required(values.remote, 'remote'),
       remote: values satisfies RemoteValues,
+      create: values.create,
+      fsname: values.fsname,
       cache: {
         ttlMs: values.ttl,
         staleIfErrorMs: values['stale-if-error'],

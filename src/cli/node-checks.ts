@@ -28,7 +28,7 @@ export async function checkNode(options: NodeOptions): Promise<Finding[]> {
     await checkMountPoint(options),
     await checkPort(options),
     await checkPassthrough(options),
-    await checkCloud(options.cloud),
+    await checkCloud(options),
   ]
 }
 

@@ -34,12 +34,22 @@ export const KEY_FLAGS = {
   }),
 }
 
+/** Of everything that mounts. */
+export const FSNAME_FLAG = {
+  fsname: optionalFlag({
+    value: '<name>',
+    about: 'source that the mount table shows; where the files are kept unless given',
+    parse: parseSourceName,
+  }),
+}
+
 export const NODE_FLAGS = {
   mount: flag('/tmp/fuse-client', {
     value: '<dir>',
     about: 'where the files appear',
     parse: parsePath,
   }),
+  ...FSNAME_FLAG,
   nvme: flag('/tmp/nvme-cache', {
     value: '<dir>',
     about: 'where their bytes are kept on this machine',
@@ -103,6 +113,7 @@ export const NODE_FLAGS = {
     about: 'the folder that is the cloud of provider file',
     parse: parsePath,
   }),
+  create: switchFlag('make the folder, bucket or container of the cloud where there is none'),
   's3-bucket': flag('fuse-client-cache', {
     value: '<name>',
     about: 'bucket',
@@ -191,6 +202,16 @@ export type NodeFlagValues = FlagValues<typeof NODE_FLAGS>
 export function parsePath(text: string): string {
   if (text.includes('\0')) throw new UsageError('a path has no NUL byte')
   return resolve(text)
+}
+
+/** mount(8) would look for a disk of that label, or take an option for one of its own. */
+function parseSourceName(text: string): string {
+  const isShown = /^[^\x00-\x1f\x7f]+$/.test(text) && Buffer.byteLength(text) <= limits.nameBytes
+  if (isShown && !/^(-|(LABEL|UUID|PARTLABEL|PARTUUID|ID)=)/.test(text)) return text
+  throw new UsageError(
+    `give a name of up to ${limits.nameBytes} bytes without control characters, ` +
+      'which begins neither with a dash nor with LABEL= or UUID=',
+  )
 }
 
 export function parsePort(text: string): number {

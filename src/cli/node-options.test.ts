@@ -46,6 +46,8 @@ describe('the flags of a node', () => {
       logFormat: 'line',
       uploadLimitBytes: 100 * 2 ** 20,
       metricsToken: undefined,
+      fsname: undefined,
+      create: false,
     } satisfies NodeOptions)
   })
 

@@ -33,6 +33,8 @@ export interface NodeOptions {
   mountPoint: string
   /** Absolute. */
   nvmeDir: string
+  /** Source of the mount; undefined: where the volume is. */
+  fsname: string | undefined
   nvmeCapacityBytes: number
   /** Space of the NVMe's file system that is left to others. */
   nvmeFreeFloor: { bytes: number } | { fraction: number }
@@ -52,6 +54,8 @@ export interface NodeOptions {
   /** As `apiKey`. */
   metricsToken: string | undefined
   cloud: CloudOptions
+  /** The place that is the cloud is made where there is none. */
+  create: boolean
   durability: Durability
   maxUnsyncedBytes: number | undefined
   maxUnsyncedMs: number | undefined
@@ -104,6 +108,7 @@ function assemble(values: NodeFlagValues): NodeOptions {
   return {
     mountPoint: values.mount,
     nvmeDir: values.nvme,
+    fsname: values.fsname,
     nvmeCapacityBytes,
     nvmeFreeFloor: values['nvme-free-floor'],
     coordinator: values.coordinator,
@@ -115,6 +120,7 @@ function assemble(values: NodeFlagValues): NodeOptions {
     apiKey: givenKey(values),
     metricsToken: values['metrics-token'],
     cloud: assembleCloud(values),
+    create: values.create,
     durability: values.durability,
     maxUnsyncedBytes: values['max-unsynced-bytes'],
     maxUnsyncedMs: values['max-unsynced-seconds'],

@@ -132,7 +132,7 @@ async function openVolume(
   { connection, mountId }: Daemon,
 ): Promise<VolumeNode> {
   const { cloud: where, nvmeDir } = options
-  const cloud = await openCloudTier(tierOptions(where))
+  const cloud = await openCloudTier(tierOptions(where), options)
   try {
     return await VolumeNode.open({
       cloud,
@@ -183,7 +183,7 @@ function mount(
   if (!connection.resumed) makeMountPoint(options.mountPoint)
   return FuseServer.open({
     mountPoint: options.mountPoint,
-    source: 'cachefs',
+    source: options.fsname ?? node.cloud.name,
     remoteLocks: node.locks !== undefined,
     passthrough: options.passthrough !== 'off',
     fileSystem: node.thread.volume,

@@ -31,6 +31,10 @@ export interface MountOptions {
   local: string
   address: RemoteAddress
   remote: RemoteValues
+  /** The place of the remote is made where there is none. */
+  create: boolean
+  /** Source of the mount; undefined: the remote. */
+  fsname: string | undefined
   cache: CacheOptions
   isReadOnly: boolean
   fuseThreads: number
@@ -39,6 +43,8 @@ export interface MountOptions {
   logFormat: LogFormat
 }
 
+/** Names the remote that a local directory is the cache of. */
+const OWNER = 'remote.txt'
 /** Answers that another start does not change. */
 const REFUSALS = new Set(['ENOENT', 'EACCES', 'EPERM', 'EINVAL', 'ENOTDIR'])
 
@@ -59,9 +65,12 @@ export async function runMount(options: MountOptions): Promise<void> {
 
 async function start(options: MountOptions, logger: Logger): Promise<RunningProgram> {
   const { local, address, remote: values } = options
-  const remote = await openRemote(address, values)
+  const owner = await ownerOf(local)
+  const create = options.create && owner === undefined
+  const remote = await openRemote(address, values, { create })
   await remote.check().catch((error: unknown) => {
-    if (REFUSALS.has(codeOf(error))) throw refusal(remote.identity, error)
+    // What was mounted before goes on without it; a new one may be a typing error.
+    if (owner === undefined || REFUSALS.has(codeOf(error))) throw refusal(remote.identity, error)
     logger.warn(`${remote.identity} does not answer: ${describe(error)}`)
   })
   using stack = new DisposableStack()
@@ -69,7 +78,7 @@ async function start(options: MountOptions, logger: Logger): Promise<RunningProg
   const lock = stack.adopt(DirectoryLock.take(local, use), (it) => {
     it.release()
   })
-  await claim(local, remote.identity)
+  await claim(local, remote.identity, await ownerOf(local))
   const place = join(local, 'files')
   await mkdir(place, { recursive: true })
   const cache = await CacheFS.open(new LocalFS(place), remote.files, {
@@ -78,7 +87,11 @@ async function start(options: MountOptions, logger: Logger): Promise<RunningProg
     logger: loggerOf('CACHE'),
   })
   try {
-    const mounted = await mount(options, cache, place)
+    const mounted = await mount(options, {
+      cache,
+      place,
+      source: options.fsname ?? remote.identity,
+    })
     stack.move()
     const facts = { kind: 'mount', folder: local, mountPoint: mounted.server.mountPoint } as const
     const record = await recordRunning(facts, logger)
@@ -89,18 +102,22 @@ async function start(options: MountOptions, logger: Logger): Promise<RunningProg
   }
 }
 
+async function ownerOf(local: string): Promise<string | undefined> {
+  try {
+    return await readFile(join(local, OWNER), 'utf8')
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
 function refusal(identity: string, cause: unknown): FsError {
   return new FsError(codeOf(cause), `${identity} cannot be used`, { cause })
 }
 
 /** What is cached of one remote must not pass for another's. */
-async function claim(local: string, identity: string): Promise<void> {
-  const path = join(local, 'remote.txt')
-  const owner = await readFile(path, 'utf8').catch((error: unknown) => {
-    if (codeOf(error) !== 'ENOENT') throw error
-    return undefined
-  })
-  if (owner === undefined) await writeFile(path, identity)
+async function claim(local: string, identity: string, owner: string | undefined): Promise<void> {
+  if (owner === undefined) await writeFile(join(local, OWNER), identity)
   else if (owner !== identity) {
     throw new FsError('EEXIST', `${local} is the cache of ${owner}: name another with --local`)
   }
@@ -111,7 +128,10 @@ interface Mounted {
   operations: InodeOperations
 }
 
-async function mount(options: MountOptions, cache: CacheFS, place: string): Promise<Mounted> {
+async function mount(
+  options: MountOptions,
+  { cache, place, source }: { cache: CacheFS; place: string; source: string },
+): Promise<Mounted> {
   const table = new InodeTable()
   const files: FileSystem = options.isReadOnly ? new ReadOnlyFS(cache) : cache
   const status = (path: string): unknown => {
@@ -127,7 +147,7 @@ async function mount(options: MountOptions, cache: CacheFS, place: string): Prom
   })
   const server = await FuseServer.open({
     mountPoint: options.mountPoint,
-    source: 'cachefs',
+    source,
     // Whoever may write to the remote gives no rights here.
     mountOptions: ['nosuid', 'nodev', ...(options.isReadOnly ? ['ro'] : [])],
     fileSystem: adapter,

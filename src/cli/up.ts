@@ -38,7 +38,7 @@ export function addUp(program: Command): void {
   command.action(async () => {
     const { dir, json, detach } = readFlags(command, FLAGS, process.env)
     const folder = new StateFolder(dir)
-    const options = readNodeOptions(command, process.env, folder.nodeDefaults)
+    const options = withOwnCloud(readNodeOptions(command, process.env, folder.nodeDefaults), folder)
     await folder.make()
     await refuseSecond(folder)
     if (detach && process.send === undefined) {
@@ -48,6 +48,13 @@ export function addUp(program: Command): void {
       await runHere(folder, options, json)
     }
   })
+}
+
+/** The folder that is its cloud unless one is named is part of its own. */
+function withOwnCloud(options: NodeOptions, { nodeDefaults }: StateFolder): NodeOptions {
+  const { cloud } = options
+  const isOwn = cloud.provider === 'file' && cloud.dir === nodeDefaults['cloud-dir']
+  return isOwn ? { ...options, create: true } : options
 }
 
 async function refuseSecond(folder: StateFolder): Promise<void> {

@@ -158,7 +158,7 @@ async function startMount(fd: number, mountPoint: string, options: MountOptions)
     ...(options.options ?? []),
   ]
   const type = 'fuse.cachefs'
-  const args = ['-i', '-t', type, '-o', mountOptions.join(','), options.source, mountPoint]
+  const args = ['-i', '-c', '-t', type, '-o', mountOptions.join(','), options.source, mountPoint]
   const result = await runCommand('mount', args, { timeoutMs: limits.fuseCommandMs, inheritFd: fd })
   if (result.status === 0) return
   throw new FsError('EPERM', `mounting on ${mountPoint} failed: ${result.message}`, {

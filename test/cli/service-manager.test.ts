@@ -7,7 +7,9 @@ import { after, describe, test } from 'node:test'
 import { DatagramReceiver } from '../fixtures/datagram-receiver.ts'
 import { Program, run } from './program.ts'
 
-const CLIENT = ['-port', '0', '-mount', '/tmp/none', '-cloud-dir', '/tmp/cloud']
+const NVME = mkdtempSync(join(tmpdir(), 'cachefs-service-'))
+const CLIENT = ['-port', '0', '-mount', '/tmp/none', '-cloud-dir', '/tmp/cloud', '-nvme', NVME]
+after(() => rmSync(NVME, { recursive: true }))
 
 describe('sd_notify', () => {
   const home = mkdtempSync(join(tmpdir(), 'cachefs-notify-'))

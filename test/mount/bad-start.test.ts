@@ -115,3 +115,32 @@ test('an NVMe directory that cannot be made', async () => {
   const nvme = join(home.directory, 'parent', 'file', 'nvme')
   await refused(home, { flags: ['-nvme', nvme] }, /NVMe directory/)
 })
+
+test('a cloud that is not there makes no new one, unless it may', async () => {
+  using home = new ClientHome()
+  const absent = join(home.directory, 'absent/cloud')
+  const nvme = join(home.directory, 'absent-nvme')
+  const flags = ['-nvme', nvme, '-cloud-dir', absent]
+  await refused(home, { flags }, /there is no folder .*absent\/cloud: .*--create/)
+  assert.deepEqual([existsSync(absent), existsSync(nvme)], [false, false])
+  const client = await ClientProcess.start(home, { flags: [...flags, '-create'] })
+  assert.equal(await client.stop(), 0)
+  assert.ok(existsSync(join(absent, 'volume.json')))
+  rmSync(absent, { recursive: true })
+  await refused(home, { flags }, /there is no folder/)
+  assert.equal(existsSync(absent), false, 'a disk that is not mounted is no new cloud')
+})
+
+test('--create makes a bucket, and minds none that is there', async () => {
+  await using server = await startS3Server()
+  const { endpoint, accessKeyId = '', secretAccessKey = '' } = server.options
+  const environment = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey }
+  using home = new ClientHome()
+  const where = ['-cloud-provider', 's3', '-s3-endpoint', endpoint, '-s3-bucket', 'made-new']
+  await refused(home, { environment, flags: where }, /there is no bucket made-new: .*--create/)
+  for (const flags of [['-create'], ['-create'], []]) {
+    const options = { environment, flags: [...where, ...flags] }
+    const client = await ClientProcess.start(home, options)
+    assert.equal(await client.stop(), 0)
+  }
+})

@@ -130,6 +130,36 @@ suite('a bucket that is away', options, () => {
   })
 })
 
+suite('a remote that is not there', options, () => {
+  test('is refused, and nothing is bound to it; --create makes it', async () => {
+    await using server = await startS3Server()
+    const { endpoint, accessKeyId = '', secretAccessKey = '' } = server.options
+    const keys = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey }
+    using home = new RemoteHome()
+    const absent = join(home.directory, 'absent/folder')
+    const bucket = ['--remote', 's3://made-new/team', '--s3-endpoint', endpoint]
+    for (const [flags, message] of [
+      [bucket, /there is no bucket made-new: create it \(--create\)/],
+      [['--remote', `file://${absent}`], /there is no folder .*absent\/folder: .* --create/],
+      [['--remote', 's3://b', '--s3-endpoint', 'http://127.0.0.1:9'], /nothing answers at/],
+      [['--remote', 'http://127.0.0.1:9/files'], /no answer from 127\.0\.0\.1:9/],
+    ] as [string[], RegExp][]) {
+      await assert.rejects(home.start(flags, keys), message)
+      await assert.rejects(stat(home.local), { code: 'ENOENT' })
+      await assert.rejects(stat(absent), { code: 'ENOENT' })
+    }
+    const mounted = await home.start([...bucket, '--create'], keys)
+    await writeFile(join(home.mount, 'file'), 'of a new bucket')
+    assert.equal(await mounted.stop(), 0, mounted.stderr)
+    const files = new S3FS({ ...server.options, bucket: 'made-new' })
+    assert.equal(await files.readFile('/team/file', 'utf8'), 'of a new bucket')
+    using other = new RemoteHome()
+    const folder = await other.start(['--remote', `file://${absent}`, '--create'])
+    assert.equal(await folder.stop(), 0, folder.stderr)
+    assert.ok((await stat(absent)).isDirectory())
+  })
+})
+
 /** As `digests`, for a server in this very process. */
 async function digestsOf(folder: string): Promise<Record<string, string>> {
   const found: Record<string, string> = {}

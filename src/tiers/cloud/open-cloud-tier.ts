@@ -2,29 +2,49 @@
  * Opens the tier that the flags name. The SDKs are loaded here, when one is wanted: together they
  * take longer than the rest of the start.
  */
+import { codeOf } from '../../base/fs-error.ts'
 import type { TierStorage } from '../tier-storage.ts'
 import type { AzureTierOptions } from './azure/azure-tier.ts'
 import type { FileTierOptions } from './file/file-tier.ts'
 import type { S3TierOptions } from './s3/s3-tier.ts'
 
 export type CloudTierOptions =
-  | ({ provider: 'file' } & FileTierOptions)
+  | ({ provider: 'file' } & Omit<FileTierOptions, 'create'>)
   | ({ provider: 's3' } & S3TierOptions)
   | ({ provider: 'azure' } & AzureTierOptions)
 
-export async function openCloudTier(options: CloudTierOptions): Promise<TierStorage> {
+/** `create`: a folder, bucket or container that is not there is made. */
+export async function openCloudTier(
+  options: CloudTierOptions,
+  { create = false }: { create?: boolean } = {},
+): Promise<TierStorage> {
   switch (options.provider) {
     case 'file': {
       const { FileTier } = await import('./file/file-tier.ts')
-      return await FileTier.open(options)
+      return await FileTier.open({ ...options, create })
     }
     case 's3': {
       const { S3Tier } = await import('./s3/s3-tier.ts')
-      return await S3Tier.open(options)
+      const tier = await S3Tier.open(options)
+      if (create) await made(tier)
+      return tier
     }
     case 'azure': {
       const { AzureTier } = await import('./azure/azure-tier.ts')
-      return await AzureTier.open(options)
+      const tier = await AzureTier.open(options)
+      if (create) await made(tier)
+      return tier
     }
+  }
+}
+
+/** A store that is away may have it: whoever opens the tier finds out. */
+async function made(tier: TierStorage & { create(): Promise<void> }): Promise<void> {
+  try {
+    await tier.create()
+  } catch (error) {
+    if (['EIO', 'ETIMEDOUT'].includes(codeOf(error))) return
+    await tier.close()
+    throw error
   }
 }

@@ -23,7 +23,7 @@ export function azureReason(error: unknown, { account, container }: Place): Reas
     case 'ContainerBeingDeleted':
       return {
         code: 'EIO',
-        text: `there is no container ${container}: create it, or correct its name`,
+        text: `there is no container ${container}: create it (--create), or correct its name`,
       }
     case 'AuthenticationFailed':
     case 'AuthorizationFailure':

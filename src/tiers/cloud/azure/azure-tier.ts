@@ -157,6 +157,14 @@ export class AzureTier implements TierStorage {
     })
   }
 
+  /** Makes the container where there is none. */
+  async create(): Promise<void> {
+    const what = { verb: 'create', callMs: limits.cloudCheckMs }
+    await this.#caller.call(what, async ({ signal: abortSignal }) => {
+      await this.#container.createIfNotExists({ abortSignal })
+    })
+  }
+
   async close(): Promise<void> {
     // The SDK shares its sockets among all clients; idle ones keep no process alive.
   }

@@ -13,7 +13,7 @@ let tier: FileTier
 beforeEach(async () => {
   base = await mkdtemp(join(tmpdir(), 'cachefs-file-tier-'))
   directory = join(base, 'tier')
-  tier = await FileTier.open({ directory })
+  tier = await FileTier.open({ directory, create: true })
 })
 afterEach(() => rm(base, { recursive: true }))
 

@@ -32,8 +32,9 @@ import { makeFolders } from './make-folders.ts'
 import { syncFolder, writeVerified } from './verified-file.ts'
 
 export interface FileTierOptions {
-  /** Made if it is not there. */
+  /** Has to be there, unless `create` says that it may be made. */
   directory: string
+  create?: boolean | undefined
 }
 
 /** Keys have no tilde. */
@@ -46,10 +47,11 @@ export class FileTier implements TierStorage {
   readonly #root: string
   readonly #places = new Semaphore(limits.cloudCallsAtOnce)
 
-  static async open({ directory }: FileTierOptions): Promise<FileTier> {
+  static async open({ directory, create = false }: FileTierOptions): Promise<FileTier> {
     if (directory === '') throw new FsError('EINVAL', 'the directory has no name: set --cloud-dir')
     const path = resolve(directory)
     try {
+      if (!create) await assertFolder(path)
       await makeFolders(join(path, TEMPORARY))
       const tier = new FileTier(await realpath(path))
       await tier.#sweep()
@@ -290,5 +292,16 @@ async function fill(
     const { bytesRead } = await file.read(target, filled, rest, offset + filled)
     if (bytesRead === 0) throw new FsError('EIO', 'the file became shorter while it was read')
     filled += bytesRead
+  }
+}
+
+/** A path that is not there is a typing error, or a disk that is not mounted: no new cloud. */
+async function assertFolder(path: string): Promise<void> {
+  try {
+    if (!(await stat(path)).isDirectory()) throw new FsError('ENOTDIR', `${path} is no folder`)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    const message = `there is no folder ${path}: correct its name, or have it made with --create`
+    throw new FsError('ENOENT', message)
   }
 }

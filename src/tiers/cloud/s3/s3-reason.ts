@@ -19,7 +19,7 @@ export function s3Reason(error: unknown, { bucket, region }: Place): Reason | un
     case 'NoSuchBucket':
       return {
         code: 'EIO',
-        text: `there is no bucket ${bucket}: create it, or correct its name`,
+        text: `there is no bucket ${bucket}: create it (--create), or correct its name`,
       }
     case 'InvalidAccessKeyId':
     case 'SignatureDoesNotMatch':

@@ -11,6 +11,7 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { Readable } from 'node:stream'
 import {
+  CreateBucketCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadBucketCommand,
@@ -19,7 +20,11 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
-import type { PutObjectCommandOutput, S3ClientConfig } from '@aws-sdk/client-s3'
+import type {
+  BucketLocationConstraint,
+  PutObjectCommandOutput,
+  S3ClientConfig,
+} from '@aws-sdk/client-s3'
 import { FsError } from '../../../base/fs-error.ts'
 import { limits } from '../../../limits.ts'
 import type {
@@ -181,6 +186,24 @@ export class S3Tier implements TierStorage {
       })
       await this.#client.send(command, { abortSignal: deadline.signal })
       this.#isBucketSeen = true
+    })
+  }
+
+  /** Makes the bucket where there is none. */
+  async create(): Promise<void> {
+    const what = { verb: 'create', callMs: limits.cloudCheckMs }
+    const { region } = this.#options
+    await this.#caller.call(what, async ({ signal: abortSignal }) => {
+      const Bucket = this.#bucket
+      try {
+        await this.#client.send(new HeadBucketCommand({ Bucket }), { abortSignal })
+      } catch (error) {
+        if (statusOf(error) !== 404) throw error
+        const place = { LocationConstraint: region as BucketLocationConstraint }
+        // The first region has no constraint of that name.
+        const where = region === 'us-east-1' ? {} : { CreateBucketConfiguration: place }
+        await this.#client.send(new CreateBucketCommand({ Bucket, ...where }), { abortSignal })
+      }
     })
   }
 
