@@ -114,6 +114,12 @@ export const limits = {
   apiConnections: 1024,
   /** Long-running calls (wait, warm, evict) at once; further ones are told to come back. */
   apiLongCalls: 64,
+  /** The cloud has so long to answer before something is evicted, ms. */
+  evictCloudMs: 10_000,
+  /** While an eviction lasts, the cloud is looked for so often, ms. */
+  evictCloudLookMs: 1000,
+  /** Files that are named where many are meant. */
+  namedFiles: 10,
   /** A long-running call repeats its last line so often, ms: proxies give up after a minute. */
   apiHeartbeatMs: 15_000,
   /** Versions of a file that is being replaced that are tried for one that stays. */

@@ -224,9 +224,11 @@ export class NodeDatabase {
     return this.#one(sql) ?? { count: 0, bytes: 0, oldestMs: null }
   }
 
-  oldestUploadMs(): number | null {
-    const sql = 'SELECT committed_ms AS ms FROM upload ORDER BY seq LIMIT 1'
-    return this.#one<{ ms: number }>(sql)?.ms ?? null
+  /** Of all files, or of one. */
+  oldestUploadMs(ino?: number): number | null {
+    const where = ino === undefined ? '' : 'WHERE ino = ?'
+    const sql = `SELECT committed_ms AS ms FROM upload ${where} ORDER BY seq LIMIT 1`
+    return this.#one<{ ms: number }>(sql, ...(ino === undefined ? [] : [ino]))?.ms ?? null
   }
 
   addUpload(upload: Omit<Upload, 'seq' | 'source'>): void {

@@ -9,10 +9,12 @@ import { addApiFlags, connect } from './api-flags.ts'
 import { addFlags, flag, readFlags } from './flag.ts'
 import type { Answer, NodeApi } from './node-api.ts'
 import { parseSeconds } from './node-flags.ts'
-import { print } from './output.ts'
+import { Progress, print } from './output.ts'
 import { formatSize } from './size.ts'
 
 const POLL_MS = 200
+/** Between two lines with --json. */
+const EVENT_MS = 1000
 const FLAGS = {
   timeout: flag('60', {
     value: '<seconds>',
@@ -36,16 +38,25 @@ export function addDrain(program: Command): void {
   command.action(async () => {
     const { api, json } = await connect(command)
     const { timeout } = readFlags(command, FLAGS, process.env)
-    print({ backlog: await drain(api, timeout) }, json)
+    print({ backlog: await drain(api, timeout, json) }, json)
   })
 }
 
-async function drain(api: NodeApi, timeoutMs: number): Promise<Backlog> {
+async function drain(api: NodeApi, timeoutMs: number, json: boolean): Promise<Backlog> {
+  using progress = new Progress('drain', json)
+  let most = 0
+  let saidMs = performance.now()
   const deadlineMs = performance.now() + timeoutMs
   for (;;) {
     const status = await api.status()
     const { chunks, bytes } = status['backlog'] as Backlog
     if (chunks === 0) return { chunks, bytes }
+    most = Math.max(most, bytes)
+    if (json && performance.now() - saidMs >= EVENT_MS) {
+      saidMs = performance.now()
+      print({ backlog: { chunks, bytes } }, json)
+    }
+    progress.show({ doneBytes: most - bytes, totalBytes: most, counted: true })
     if (performance.now() >= deadlineMs) throw new Error(sentenceOf({ chunks, bytes }, status))
     await sleep(POLL_MS)
   }

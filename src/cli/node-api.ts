@@ -17,6 +17,8 @@ import type { MissingFiles } from '../volume/missing-files.ts'
 
 /** A short question that takes longer than this has no answer. */
 const ANSWER_TIMEOUT_MS = 30_000
+/** One that may walk a tree. */
+const TREE_TIMEOUT_MS = 3_600_000
 
 /** What the verbs need of it; the node tells more. */
 export interface NodeStatus {
@@ -59,7 +61,8 @@ export class NodeApi {
 
   /** About one path. */
   async about(question: 'receipt' | 'explain' | 'durability', path: string): Promise<Answer> {
-    return await this.#ask(`/api/${question}${encoded(path)}`)
+    const timeoutMs = question === 'receipt' ? TREE_TIMEOUT_MS : ANSWER_TIMEOUT_MS
+    return await this.#ask(`/api/${question}${encoded(path)}`, {}, timeoutMs)
   }
 
   /** null: what the folder above says holds again. */
@@ -85,8 +88,9 @@ export class NodeApi {
   async *run(
     action: 'wait' | 'warm' | 'evict',
     paths: readonly string[],
+    how: { force?: boolean } = {},
   ): AsyncGenerator<ProgressLine> {
-    const body = JSON.stringify({ paths })
+    const body = JSON.stringify({ paths, ...how })
     const response = await this.#fetch(`/api/${action}`, { method: 'POST', body })
     let isDone = false
     for await (const answer of this.#answers(response, action)) {
@@ -114,8 +118,12 @@ export class NodeApi {
     return new Error(message, { cause })
   }
 
-  async #ask(path: string, init: RequestOptions = {}): Promise<Answer> {
-    const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
+  async #ask(
+    path: string,
+    init: RequestOptions = {},
+    timeoutMs = ANSWER_TIMEOUT_MS,
+  ): Promise<Answer> {
+    const signal = AbortSignal.timeout(timeoutMs)
     const response = await this.#fetch(path, { ...init, signal })
     return (await response.json()) as Answer
   }

@@ -1,29 +1,30 @@
 /**
- * What a node tells of itself and does on request (http/node-status.ts), over its volume. Trees are
- * walked a page at a time, so that memory does not grow with them.
+ * What a node tells of itself and does on request (http/node-status.ts), over its volume.
  */
 import { FsError, codeOf } from '../base/fs-error.ts'
 import { CLEAN, DIRTY } from '../cache/node-database.ts'
 import { chunkKey } from '../cache/object-key.ts'
 import { findMount } from '../fuse/mount-table.ts'
 import type { ClusterView } from '../http/cluster-view.ts'
-import type { CallOptions, NodeStatus, ProgressLine } from '../http/node-status.ts'
+import type { CallOptions, EvictOptions, NodeStatus, ProgressLine } from '../http/node-status.ts'
 import { healthOf } from '../http/problem.ts'
 import type { Problem } from '../http/problem.ts'
 import { keptTotals } from '../metadata/sqlite/kept-totals.ts'
 import { limits } from '../limits.ts'
 import type { Daemon } from './daemon.ts'
+import { NodeActions } from './node-actions.ts'
 import { NodeProblems } from './node-problems.ts'
 import { listChunks } from '../metadata/chunk-rules.ts'
 import { DURABILITY_XATTR, durabilityOf } from '../metadata/durability.ts'
-import { S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
+import { S_IFDIR, S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
 import { pathOf } from '../metadata/undurable-rules.ts'
 import type { PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import { holdersOf } from '../volume/durability-gate.ts'
 import { isMissing, missingFiles, type IsHad, type MissingFiles } from '../volume/missing-files.ts'
 import { receiptOf } from '../volume/receipt.ts'
-import type { VolumeFiles, WalkedFile } from '../volume/volume-files.ts'
+import type { VolumeFiles } from '../volume/volume-files.ts'
 import type { VolumeNode } from '../volume/volume-node.ts'
+import { treeReceipt } from './tree-receipt.ts'
 
 export interface NodeFacts {
   mountPoint: string
@@ -38,12 +39,14 @@ export class NodeOperations implements NodeStatus {
   readonly #files: VolumeFiles
   readonly #facts: NodeFacts
   readonly #problems: NodeProblems
+  readonly #actions: NodeActions
   readonly #startedMs = Date.now()
 
   constructor(node: VolumeNode, files: VolumeFiles, facts: NodeFacts) {
     this.#node = node
     this.#files = files
     this.#facts = facts
+    this.#actions = new NodeActions(node, files, () => this.#isHad())
     const { mountPoint, cluster } = facts
     const { cloud, uploader: uploads } = node
     this.#problems = new NodeProblems({ mountPoint, findMount, cluster, cloud, uploads })
@@ -148,7 +151,10 @@ export class NodeOperations implements NodeStatus {
   }
 
   async receipt(path: string): Promise<Record<string, unknown>> {
-    const { ino } = await this.#files.inode(path)
+    const { ino, mode } = await this.#files.inode(path)
+    if ((mode & S_IFMT) === S_IFDIR) {
+      return { path, ...(await treeReceipt(this.#node, this.#files, this.#isHad(), path)) }
+    }
     const { engine, cache, committer } = this.#node.thread
     const { cloudName, durability } = this.#node.threadSettings
     committer.commitAsked(ino)
@@ -212,8 +218,12 @@ export class NodeOperations implements NodeStatus {
   }
 
   async explain(path: string): Promise<Record<string, unknown>> {
+    const { ino, mode } = await this.#files.inode(path)
+    if ((mode & S_IFMT) === S_IFDIR) {
+      const text = `${path} is a directory: name a file of it, or ask for its receipt`
+      throw new FsError('EISDIR', text, { path })
+    }
     const receipt = await this.receipt(path)
-    const { ino } = await this.#files.inode(path)
     const { engine, cache } = this.#node.thread
     const rows = engine.read(listChunks(ino, 0, limits.explainedChunks))
     const chunks = rows.map((row) => {
@@ -230,85 +240,16 @@ export class NodeOperations implements NodeStatus {
     return { ...receipt, backingFile: cache.files.path(ino), listedChunks: chunks }
   }
 
-  async *wait(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine> {
-    yield* this.#each(paths, options, async ({ ino, size }) => {
-      await this.#durable(ino, options?.signal)
-      return size
-    })
+  wait(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine> {
+    return this.#actions.wait(paths, options)
   }
 
-  /** Until the cloud has a file; EIO where some of it is on nodes that stay away. */
-  async #durable(ino: number, signal: AbortSignal | undefined): Promise<void> {
-    const { engine } = this.#node.thread
-    const lost = new AbortController()
-    let sinceMs = Infinity
-    const look = async (): Promise<void> => {
-      const isGone = await isMissing(engine, ino, this.#isHad())
-      sinceMs = isGone ? Math.min(sinceMs, performance.now()) : Infinity
-      if (performance.now() - sinceMs < limits.peerSilentMs) return
-      const path = engine.read(pathOf(ino)) ?? `inode ${ino}`
-      const what = 'some of its bytes are only on nodes that are away'
-      const then = 'start them again, or see `cachefs missing` and `cachefs restore`'
-      lost.abort(new FsError('EIO', `${path} cannot become durable: ${what}: ${then}`, { path }))
-    }
-    const looks = setInterval(() => void look().catch(() => undefined), limits.peerSweepMs)
-    try {
-      const both = AbortSignal.any([lost.signal, ...(signal ? [signal] : [])])
-      await this.#node.durable(ino, both)
-    } finally {
-      clearInterval(looks)
-    }
+  warm(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine> {
+    return this.#actions.warm(paths, options)
   }
 
-  async *warm(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine> {
-    const { fetcher, thread } = this.#node
-    const { chunkSize } = thread.cache.settings
-    yield* this.#each(paths, options, async ({ ino, size }) => {
-      for (let index = 0; index * chunkSize < size; index += limits.readaheadChunks) {
-        const last = Math.min(index + limits.readaheadChunks, Math.ceil(size / chunkSize)) - 1
-        await fetcher.fetch(ino, index, last, options?.signal)
-      }
-      return size
-    })
-  }
-
-  async *evict(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine> {
-    yield* this.#each(paths, options, ({ ino }) => {
-      return Promise.resolve(this.#node.evictor.evictInode(ino))
-    })
-  }
-
-  /**
-   * Does something to every file at and below the paths; a line at once, every so often, and at the
-   * end. The one at once has no news: the first files may take longer than a client waits for an
-   * answer to begin.
-   */
-  async *#each(
-    paths: readonly string[],
-    options: CallOptions | undefined,
-    action: (file: WalkedFile) => Promise<number>,
-  ): AsyncGenerator<ProgressLine> {
-    const line: ProgressLine = { doneBytes: 0, totalBytes: 0, doneFiles: 0, totalFiles: 0 }
-    for (const path of paths) await this.#files.inode(path)
-    yield { ...line }
-    let saidMs = Date.now()
-    for (const path of paths) {
-      for await (const batch of this.#files.walk(path, options)) {
-        line.totalFiles += batch.length
-        for (const { size } of batch) line.totalBytes += size
-        await Promise.all(
-          batch.map(async (file) => {
-            const bytes = await action(file)
-            line.doneBytes += bytes
-            line.doneFiles += 1
-          }),
-        )
-        if (Date.now() - saidMs < limits.progressLookMs) continue
-        saidMs = Date.now()
-        yield { ...line }
-      }
-    }
-    yield { ...line, done: true }
+  evict(paths: readonly string[], options?: EvictOptions): AsyncIterable<ProgressLine> {
+    return this.#actions.evict(paths, options)
   }
 }
 

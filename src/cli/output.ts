@@ -1,6 +1,6 @@
 /**
  * What verbs print: one line of JSON for programs, `name  value` lines for people, with sizes that
- * can be read; and a progress bar while a person waits.
+ * can be read; and how far a long action has got, while a person waits.
  */
 import { Presets, SingleBar } from 'cli-progress'
 import type { ProgressLine } from '../http/node-status.ts'
@@ -33,25 +33,80 @@ function textOf(name: string, value: unknown): string {
   return String(value)
 }
 
-/** A bar on a terminal, nothing elsewhere: in a log it would be noise. */
-export class Progress implements Disposable {
-  readonly #bar: SingleBar | undefined
+/** Files where they are counted as well. */
+type Shown = Omit<ProgressLine, 'doneFiles' | 'totalFiles'> & Partial<ProgressLine>
 
-  constructor(quiet: boolean) {
+/** Between two lines where there is no terminal, ms. */
+const PLAIN_MS = 3000
+/** The rate is that of so long, ms. */
+const RATE_MS = 10_000
+
+/**
+ * How far an action has got, on standard error: a bar on a terminal, elsewhere a line every few
+ * seconds, and none where it is done before the first.
+ */
+export class Progress implements Disposable {
+  readonly #what: string
+  readonly #bar: SingleBar | undefined
+  readonly #isQuiet: boolean
+  #saidMs = performance.now()
+  #seen: { ms: number; bytes: number }[] = []
+
+  constructor(what: string, quiet: boolean) {
+    this.#what = what
+    this.#isQuiet = quiet
     if (quiet || !process.stderr.isTTY) return
-    const format = '{bar} {percentage}% | {done} of {total} | {files} | {eta_formatted}'
-    this.#bar = new SingleBar({ format, hideCursor: true }, Presets.shades_classic)
+    this.#bar = new SingleBar({ format: '{bar} {text}', hideCursor: true }, Presets.shades_classic)
   }
 
-  show({ doneBytes, totalBytes, doneFiles, totalFiles }: ProgressLine): void {
-    const files = `${doneFiles} of ${totalFiles} files`
-    const payload = { done: formatSize(doneBytes), total: formatSize(totalBytes), files }
-    if (this.#bar?.isActive !== true) this.#bar?.start(totalBytes, doneBytes, payload)
-    this.#bar?.setTotal(totalBytes)
-    this.#bar?.update(doneBytes, payload)
+  show(line: Shown): void {
+    const rate = this.#rateOf(line.doneBytes)
+    if (this.#bar !== undefined) {
+      const payload = { text: sentenceOf(line, rate) }
+      // A bar takes nothing of nothing for all of it.
+      const total = Math.max(1, line.totalBytes)
+      if (!this.#bar.isActive) this.#bar.start(total, 0, payload)
+      this.#bar.setTotal(total)
+      this.#bar.update(line.totalBytes === 0 && line.done ? total : line.doneBytes, payload)
+    } else if (!this.#isQuiet && performance.now() - this.#saidMs >= PLAIN_MS) {
+      this.#saidMs = performance.now()
+      console.error(`${this.#what}: ${sentenceOf(line, rate)}`)
+    }
+  }
+
+  /** Bytes a second, lately; undefined at the beginning. */
+  #rateOf(bytes: number): number | undefined {
+    const ms = performance.now()
+    this.#seen.push({ ms, bytes })
+    const recent = this.#seen.filter((it) => ms - it.ms <= RATE_MS)
+    this.#seen = recent
+    const [first] = recent
+    if (first === undefined || ms - first.ms < 500) return undefined
+    return ((bytes - first.bytes) * 1000) / (ms - first.ms)
   }
 
   [Symbol.dispose](): void {
     this.#bar?.stop()
   }
+}
+
+function sentenceOf(line: Shown, rate: number | undefined): string {
+  const { doneBytes, totalBytes, doneFiles, totalFiles, counted = false, done = false } = line
+  const isKnown = counted || done
+  const share =
+    isKnown && totalBytes > 0 ? ` (${Math.floor((doneBytes / totalBytes) * 100)} %)` : ''
+  const parts = [
+    `${formatSize(doneBytes)} of ${formatSize(totalBytes)}${isKnown ? share : ' counted so far'}`,
+  ]
+  if (totalFiles !== undefined) parts.push(`${doneFiles} of ${totalFiles} files`)
+  if (rate !== undefined && !done) parts.push(`${formatSize(rate)}/s`)
+  const left = totalBytes - doneBytes
+  if (rate !== undefined && rate > 0 && counted && left > 0) parts.push(leftOf(left / rate))
+  return parts.join(', ')
+}
+
+function leftOf(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s left`
+  if (seconds < 90 * 60) return `${Math.ceil(seconds / 60)} min left`
+  return `${Math.ceil(seconds / 3600)} h left`
 }

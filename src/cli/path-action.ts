@@ -1,12 +1,15 @@
 /**
  * A verb that has the node do something to paths and reports as it gets on: `wait`, `warm` and
  * `evict`. Every line of the answer is a line of JSON with `--json`; people see a bar while it
- * lasts, then what was done.
+ * lasts (lines, where there is no terminal), then what was done.
  */
 import type { Command } from 'commander'
 import type { ProgressLine } from '../http/node-status.ts'
 import { addApiFlags, connectToPaths } from './api-flags.ts'
+import { addFlags, readFlags, switchFlag } from './flag.ts'
 import { print, Progress } from './output.ts'
+
+const EVICT_FLAGS = { force: switchFlag('also while the cloud cannot be reached') }
 
 export function addPathAction(
   program: Command,
@@ -17,10 +20,14 @@ export function addPathAction(
     .command(action)
     .argument('<path...>', 'in the volume, or under its mount point')
     .description(description)
-  addApiFlags(command).action(async (texts: string[]) => {
+  addApiFlags(command)
+  if (action === 'evict') addFlags(command, EVICT_FLAGS)
+  command.action(async (texts: string[]) => {
     const { nodes, json } = await connectToPaths(command, texts)
+    const isForced = action === 'evict' && readFlags(command, EVICT_FLAGS, process.env).force
+    const how = isForced ? { force: true } : {}
     for (const { api, paths } of nodes) {
-      const last = await follow(api.run(action, paths), json)
+      const last = await follow(action, api.run(action, paths, how), json)
       if (last === undefined || json) continue
       print({ files: last.doneFiles, sizeBytes: last.doneBytes }, json)
     }
@@ -28,10 +35,11 @@ export function addPathAction(
 }
 
 async function follow(
+  action: string,
   answers: AsyncIterable<ProgressLine>,
   json: boolean,
 ): Promise<ProgressLine | undefined> {
-  using progress = new Progress(json)
+  using progress = new Progress(action, json)
   let last: ProgressLine | undefined
   for await (const answer of answers) {
     if (json) print(answer, json)

@@ -9,7 +9,7 @@ import { limits } from '../limits.ts'
 import { clientSignal } from './client-signal.ts'
 import { checkPath, filePath } from './file-path.ts'
 import { healthRoutes } from './health-routes.ts'
-import type { CallOptions, NodeStatus, ProgressLine } from './node-status.ts'
+import type { CallOptions, EvictOptions, NodeStatus, ProgressLine } from './node-status.ts'
 import { progressLines } from './progress-lines.ts'
 
 const PATHS_BODY = {
@@ -26,6 +26,14 @@ const PATHS_BODY = {
   },
 } as const
 
+const EVICT_BODY = {
+  ...PATHS_BODY,
+  properties: {
+    ...PATHS_BODY.properties,
+    force: { type: 'boolean', description: 'even if the cloud cannot be reached' },
+  },
+} as const
+
 const DURABILITY_BODY = {
   type: 'object',
   required: ['durability'],
@@ -34,8 +42,6 @@ const DURABILITY_BODY = {
     durability: { type: 'string', nullable: true, description: 'local, peers=N, cloud; or null' },
   },
 } as const
-
-type Action = (paths: readonly string[], options?: CallOptions) => AsyncIterable<ProgressLine>
 
 export function nodeRoutes(app: FastifyInstance, node: NodeStatus, stopping: AbortSignal): void {
   // JSON only: a form on some web page cannot send that without asking first.
@@ -66,14 +72,28 @@ export function nodeRoutes(app: FastifyInstance, node: NodeStatus, stopping: Abo
     reply.raw.once('finish', start)
     return await reply.code(202).send({ pid: node.status()['daemonPid'] })
   })
-  const actions: Record<'wait' | 'warm' | 'evict', [string, Action]> = {
-    wait: ['Until all is in the cloud', (paths, options) => node.wait(paths, options)],
-    warm: ['Brings files to this node', (paths, options) => node.warm(paths, options)],
-    evict: ['Takes durable files off this node', (paths, options) => node.evict(paths, options)],
+  actionRoutes(app, node, stopping)
+}
+
+interface ActionBody {
+  paths: string[]
+  force?: boolean
+}
+
+type Action = (body: ActionBody, options: CallOptions) => AsyncIterable<ProgressLine>
+
+function actionRoutes(app: FastifyInstance, node: NodeStatus, stopping: AbortSignal): void {
+  const evict: Action = ({ paths, force = false }, options) => {
+    return node.evict(paths, { ...options, force } satisfies EvictOptions)
   }
+  const actions: [name: string, summary: string, body: object, action: Action][] = [
+    ['wait', 'Until all is in the cloud', PATHS_BODY, (it, how) => node.wait(it.paths, how)],
+    ['warm', 'Brings files to this node', PATHS_BODY, (it, how) => node.warm(it.paths, how)],
+    ['evict', 'Takes durable files off this node', EVICT_BODY, evict],
+  ]
   const places = new Semaphore(limits.apiLongCalls)
-  for (const [name, [summary, action]] of Object.entries(actions)) {
-    const schema = { summary, tags: ['node'], body: PATHS_BODY }
+  for (const [name, summary, body, action] of actions) {
+    const schema = { summary, tags: ['node'], body }
     app.post(`/api/${name}`, { schema }, (request, reply) =>
       progress({ action, places, stopping }, request, reply),
     )
@@ -102,12 +122,13 @@ async function progress(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
-  const paths = (request.body as { paths: string[] }).paths.map(checkPath)
+  const body = request.body as ActionBody
+  const asked = { ...body, paths: body.paths.map(checkPath) }
   const place = places.tryAcquire()
   if (place === undefined) {
     throw new FsError('EAGAIN', `${limits.apiLongCalls} such calls are under way: try again later`)
   }
   reply.raw.once('close', () => place.release())
-  const stream = await progressLines(action(paths, { signal: clientSignal(reply, stopping) }))
+  const stream = await progressLines(action(asked, { signal: clientSignal(reply, stopping) }))
   return await reply.type('application/x-ndjson; charset=utf-8').send(stream)
 }

@@ -13,11 +13,18 @@ export interface ProgressLine {
   /** Files finished so far, and known of so far. */
   doneFiles: number
   totalFiles: number
+  /** The totals are those of everything: all has been counted. */
+  counted?: true
   done?: true
 }
 
 export interface CallOptions {
   signal?: AbortSignal | undefined
+}
+
+export interface EvictOptions extends CallOptions {
+  /** Also what cannot be read again, as long as the cloud cannot be reached. */
+  force?: boolean
 }
 
 export interface NodeStatus {
@@ -31,7 +38,7 @@ export interface NodeStatus {
   cache(): Record<string, unknown>
   /** Counters since the start: hits, misses, fetched, uploaded, evicted. */
   cacheStats(): Record<string, number>
-  /** Where a file's bytes are. */
+  /** Where a file's bytes are; of a directory, what of all files in it is where. */
   receipt(path: string): Promise<Record<string, unknown>>
   /** Chunk by chunk: on which tiers, under which key. Streamed: files may be large. */
   explain(path: string): Promise<Record<string, unknown>>
@@ -52,6 +59,6 @@ export interface NodeStatus {
    * answered; rejects where that cannot be, and then nothing changes. Returns what starts it.
    */
   upgrade(): Promise<() => void>
-  /** Takes away what is durable at and below the paths. */
-  evict(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine>
+  /** Takes away what is durable at and below the paths. EAGAIN while the cloud is out of reach. */
+  evict(paths: readonly string[], options?: EvictOptions): AsyncIterable<ProgressLine>
 }

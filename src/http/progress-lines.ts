@@ -36,8 +36,8 @@ async function* asText(
   }
 }
 
-/** Whether it has settled; a failure is left for whoever awaits it. */
-async function settlesWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+/** Whether it settles in this time; a failure is left for whoever awaits it. */
+export async function settlesWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
   const late = Promise.withResolvers<boolean>()
   const timer = setTimeout(() => late.resolve(false), ms)
   const settled = work.then(

@@ -72,6 +72,11 @@ const deleteTrash = change('DELETE FROM trash WHERE id = ?')
 const selectOrphans = many<{ ino: number }>(
   'SELECT ino FROM inode WHERE nlink = 0 AND ino > ? ORDER BY ino LIMIT ?',
 )
+/** What of a file the cloud does not have yet; an index has these alone. */
+const selectPending = one<{ chunks: number; bytes: number }>(
+  `SELECT COUNT(*) AS chunks, COALESCE(SUM(length), 0) AS bytes FROM chunk
+    WHERE ino = ? AND durable = 0`,
+)
 const countOf = one<{ count: number; undurable: number }>(
   'SELECT COUNT(*) AS count, COALESCE(SUM(1 - durable), 0) AS undurable FROM chunk WHERE ino = ?',
 )
@@ -231,6 +236,10 @@ export function* countChunks(ino: number): Rule<number> {
 }
 
 /** How many of them the cloud does not have yet. */
+export function* pendingChunks(ino: number): Rule<{ chunks: number; bytes: number }> {
+  return (yield* selectPending(ino)) ?? { chunks: 0, bytes: 0 }
+}
+
 export function* countUndurable(ino: number): Rule<number> {
   return (yield* countOf(ino))?.undurable ?? 0
 }

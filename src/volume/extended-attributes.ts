@@ -6,7 +6,14 @@ import { now } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { FileCommitter } from '../cache/file-committer.ts'
 import { DURABILITY_XATTR } from '../metadata/durability.ts'
-import { getXattr, hasXattr, listXattr } from '../metadata/inode-rules.ts'
+import {
+  S_IFDIR,
+  S_IFMT,
+  getInode,
+  getXattr,
+  hasXattr,
+  listXattr,
+} from '../metadata/inode-rules.ts'
 import type { DurabilityGate } from './durability-gate.ts'
 import { RECEIPT_XATTR, receiptOf, receiptXattr, type ReceiptParts } from './receipt.ts'
 
@@ -59,6 +66,9 @@ export class ExtendedAttributes {
   }
 
   #receipt(ino: number): Uint8Array {
+    if ((this.#parts.engine.read(getInode(ino)).mode & S_IFMT) === S_IFDIR) {
+      throw new FsError('ENODATA', 'the receipt of a directory takes a walk: cachefs receipt')
+    }
     this.#parts.committer.commitAsked(ino)
     return receiptXattr(receiptOf(this.#parts, ino))
   }

@@ -8,7 +8,8 @@ import { z } from 'zod'
 import { FsError, codeOf, describe } from '../base/fs-error.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 
-const VOLUME_KEY = 'volume.json'
+/** Says which volume a cloud has. */
+export const VOLUME_KEY = 'volume.json'
 const FORMAT = 1
 
 const identitySchema = z.object({
