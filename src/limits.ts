@@ -149,6 +149,13 @@ export const limits = {
   kernelNotifyMs: 5_000,
   /** A write is answered after so long, ms, though the kernel has not forgotten what it should. */
   kernelPagesMs: 20,
+  /** Attributes of a file whose pages are about to go are looked at again after so long, ms. */
+  pageDropLookMs: 1,
+  /**
+   * The kernel has taken in that a file was cut after so long, ms: it takes microseconds, where the
+   * program gets to run.
+   */
+  cutHoldMs: 200,
   /** Symbolic links followed in one path: as Linux. */
   linksFollowed: 40,
   /** Bytes read or written in one step by the API: flat memory, few steps. */

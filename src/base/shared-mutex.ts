@@ -1,8 +1,8 @@
 /**
  * Mutual exclusion between threads: an array of locks in shared memory, taken by compare-and-swap
  * and slept on by futex (Atomics.wait). For short synchronous sections only: never held across an
- * await. Not re-entrant. A thread that holds a lock of an array never waits for another one of it:
- * it may only try to get more.
+ * await. Not re-entrant. A thread that holds a lock of an array never waits for another one of it,
+ * it may only try to get more; but one thread of all may (SharedState.withAllInodes).
  */
 const FREE = 0
 const HELD = 1

@@ -13,11 +13,34 @@ import { forgetFiles } from './forgotten-files.ts'
 import { endKernelWrites, measure, noteKernelWrites } from './kernel-writes.ts'
 import type { Need } from './need.ts'
 import type { NodeCache } from './node-cache.ts'
-import type { OpenInode } from './open-inode.ts'
+import { DIRECT, OPEN, type OpenInode } from './open-inode.ts'
 import { dropBytes, endPassthrough } from './passthrough.ts'
 
 /** Who has an inode open: programs by way of the kernel, or somebody in this process. */
 export type User = 'kernel' | 'here'
+
+export interface Opening {
+  by: User
+  /** It was made without a name, for this user. */
+  nameless?: boolean
+  /** Whether the kernel is to bypass its page cache; asked under the inode's lock. */
+  isDirect?: (open: OpenInode) => boolean
+}
+
+export interface OpenedInode {
+  /** See FileCommitter.requireKept. */
+  epoch: number
+  isDirect: boolean
+}
+
+/** One user less. */
+export interface Leaving {
+  by: User
+  /** As it was when the file was opened. */
+  isDirect?: boolean
+  /** It may have written. */
+  wrote?: boolean
+}
 
 export class FileCommitter {
   readonly #cache: NodeCache
@@ -169,11 +192,10 @@ export class FileCommitter {
 
   /**
    * One user more of an inode that exists. ESTALE where its last name is gone and nobody here has
-   * it open: elsewhere it may be about to go (the kernel looks the name up again then). `nameless`:
-   * it was made so, for this user. Returns the epoch (requireKept).
+   * it open: elsewhere it may be about to go (the kernel looks the name up again then).
    */
-  open(ino: number, { by, nameless = false }: { by: User; nameless?: boolean }): number {
-    const { shared, index, journal } = this.#cache
+  open(ino: number, { by, nameless = false, isDirect }: Opening): OpenedInode {
+    const { shared, index } = this.#cache
     return shared.withInode(ino, () => {
       const { nlink, version, size } = index.file(ino)
       const isGoing = index.isRemote && nlink === 0 && !nameless
@@ -182,27 +204,39 @@ export class FileCommitter {
       }
       const isNew = shared.findOpen(ino) === undefined
       const open = shared.addOpen(ino)
+      if (open.kernelOpens === 0) open.filled = false
       if (open.opens === 0) open.forgotten = false
       if (isNew) open.fresh = shared.isLasting && !index.isRemote && version === 0 && size === 0
-      if (by === 'kernel' && !journal.count(ino, open, 1)) return open.epoch
-      open.opens += 1
-      return open.epoch
+      const uses = by === 'kernel' ? this.#enter(ino, open, isDirect?.(open) === true) : OPEN
+      if (by === 'here') open.opens += 1
+      return { epoch: open.epoch, isDirect: uses >= DIRECT }
     })
   }
 
+  /** Counts an open by the kernel, once; returns as what it was counted. */
+  #enter(ino: number, open: OpenInode, isDirect: boolean): number {
+    const { journal } = this.#cache
+    const before = journal.counted()
+    if (before !== undefined) return before
+    const uses = usesOf(isDirect)
+    journal.count(ino, open, uses)
+    open.opens += 1
+    return uses
+  }
+
   /**
-   * One user less; the last one commits, and one that `wrote`, or leaves it to housekeeping where
+   * One user less; the last one commits, and one that wrote, or leaves it to housekeeping where
    * that takes a while: nobody is there to be told of a failure. True: the inode has no name, purge
    * it.
    */
-  release(ino: number, by: User, wrote = false): boolean {
+  release(ino: number, leaving: Leaving): boolean {
     const { shared, index } = this.#cache
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open === undefined) return false
-      const commits = open.opens === 1 || wrote
-      if (commits && !this.#defer(ino, open)) this.#commitLast(ino, open, by)
-      if (!this.#leave(ino, open, by)) return false
+      const commits = open.opens === 1 || leaving.wrote === true
+      if (commits && !this.#defer(ino, open)) this.#commitLast(ino, open, leaving)
+      if (!this.#leave(ino, open, leaving)) return false
       const isAtRest = open.backing === 0 && (!open.dirty || open.unlinked)
       if (isAtRest && open.kernelWrites) endKernelWrites(this.#cache, ino, open)
       if (open.opens > 0) return false
@@ -220,20 +254,24 @@ export class FileCommitter {
   }
 
   /** Whatever the commit ends with, the user is gone. */
-  #commitLast(ino: number, open: OpenInode, by: User): void {
+  #commitLast(ino: number, open: OpenInode, leaving: Leaving): void {
     if (this.#cache.index.isRemote) return
     try {
       this.commitLocked(ino, open, true)
     } catch (error) {
-      this.#leave(ino, open, by)
+      this.#leave(ino, open, leaving)
       open.queued ||= this.#cache.shared.closed.put(ino)
       throw error
     }
   }
 
   /** False: it left already, in an earlier process. */
-  #leave(ino: number, open: OpenInode, by: User): boolean {
-    if (by === 'kernel' && !this.#cache.journal.count(ino, open, -1)) return false
+  #leave(ino: number, open: OpenInode, { by, isDirect = false }: Leaving): boolean {
+    if (by === 'kernel') {
+      const { journal } = this.#cache
+      if (journal.counted() !== undefined) return false
+      journal.count(ino, open, -usesOf(isDirect))
+    }
     open.opens -= 1
     if (open.kernelOpens === 0) endPassthrough(this.#cache, open)
     return true
@@ -305,4 +343,8 @@ export class FileCommitter {
     if (mtime) open.mtime = mtime
     open.ctime = now()
   }
+}
+
+function usesOf(isDirect: boolean): number {
+  return isDirect ? OPEN + DIRECT : OPEN
 }

@@ -9,7 +9,7 @@ import { limits } from '../limits.ts'
 import { SEEK_DATA, SEEK_HOLE } from '../base/native-calls.ts'
 import type { CommittedChunk } from './chunk-index.ts'
 import type { Need } from './need.ts'
-import type { LocalChunk } from './node-database.ts'
+import { DIRTY, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { RememberedInode } from './chunk-memory.ts'
 import type { ChunkRange } from './range-reader.ts'
@@ -24,8 +24,23 @@ export class FileReader {
     this.#onFirstUse = onFirstUse
   }
 
-  /** Fills `target` from `offset` on; fewer bytes only at the end of the file. */
-  read(ino: number, offset: number, target: Uint8Array): number {
+  /**
+   * Fills `target` from `offset` on; fewer bytes only at the end of the file. `fillsPages`: the
+   * kernel keeps them in its page cache.
+   */
+  read(ino: number, offset: number, target: Uint8Array, fillsPages = false): number {
+    const { shared } = this.#cache
+    // Before the size is looked at: a write that comes after that has the page dropped.
+    if (fillsPages && shared.mayBeOpen(ino)) this.#noteFill(ino)
+    const read = this.#read(ino, offset, target)
+    if (fillsPages && read < target.length && shared.cuts.isPending(ino)) {
+      const need: Need = { kind: 'cut', ino }
+      throw new Blocked(need)
+    }
+    return read
+  }
+
+  #read(ino: number, offset: number, target: Uint8Array): number {
     const { shared } = this.#cache
     for (let attempt = 0; attempt < limits.optimisticReads; attempt++) {
       const generation = shared.chunkGeneration(ino)
@@ -33,6 +48,14 @@ export class FileReader {
       if (shared.chunkGeneration(ino) === generation) return read
     }
     return shared.withInode(ino, () => this.#readOnce(ino, offset, target, true))
+  }
+
+  #noteFill(ino: number): void {
+    const { shared } = this.#cache
+    shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      if (open) open.filled = true
+    })
   }
 
   #readOnce(ino: number, offset: number, target: Uint8Array, locked = false): number {
@@ -84,13 +107,27 @@ export class FileReader {
   #isPresent(ino: number, index: number, known: RememberedInode, locked: boolean): boolean {
     const { database, shared } = this.#cache
     const row = database.chunk(ino, index)
-    if (row === undefined && this.#validReference(ino, index, locked)) {
+    const isMissing =
+      row === undefined
+        ? this.#validReference(ino, index, locked) !== undefined
+        : this.#isOutdated(ino, row, locked)
+    if (isMissing) {
       shared.add('misses', 1)
       return false
     }
     if (row) this.#use(ino, row)
     known.present.add(index)
     return true
+  }
+
+  /** Another node has replaced the chunk, and its bytes here are about to go. */
+  #isOutdated(ino: number, row: LocalChunk, locked: boolean): boolean {
+    if (!this.#cache.index.isRemote || row.state === DIRTY) return false
+    const isOutdated = (): boolean => {
+      const { shared, index } = this.#cache
+      return index.find(ino, row.index)?.id !== row.id && shared.findOpen(ino)?.ahead !== true
+    }
+    return locked ? isOutdated() : this.#cache.shared.withInode(ino, isOutdated)
   }
 
   #use(ino: number, { index, accessed, length }: LocalChunk): void {

@@ -10,6 +10,7 @@
 import { Blocked, takeOutcome } from '../base/blocked.ts'
 import { now, type Timestamp } from '../base/clock.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
+import type { WriteMode } from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
 import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE } from '../base/native-calls.ts'
 import type { FileCommitter } from './file-committer.ts'
@@ -42,7 +43,7 @@ export class FileWriter {
     ino: number,
     offset: number,
     source: Uint8Array,
-    { append, writeback }: { append: boolean; writeback: boolean },
+    { append, writeback, bypassesPages = false }: Omit<WriteMode, 'killSetId'>,
   ): number {
     if (source.length === 0) return 0
     // Run again after the kernel has forgotten: it is done.
@@ -62,16 +63,19 @@ export class FileWriter {
       if (append) journal.appending(ino, at)
       this.#put(ino, source, at, size)
       this.#mark(ino, plan.after, open)
+      const isStale = !writeback && hasStalePages(open, bypassesPages)
+      // In this order: nobody learns of the new size before the pages are gone.
+      if (isStale) this.#cache.shared.pageDrops.expect(ino)
       this.#grow(open, size, at, end)
       this.#touch(open)
-      if (open.forgotten && !writeback) throw this.#mustForget(ino, at, source.length)
+      if (isStale) throw mustDrop(ino, at, source.length, bypassesPages)
       return source.length
     })
   }
 
-  #mustForget(ino: number, offset: number, length: number): Blocked {
-    const need: Need = { kind: 'pages', ino, offset, length }
-    return new Blocked(need)
+  /** An operation of this class waits for something that will not be brought about. */
+  refused(need: Need): void {
+    if (need.kind === 'pages') this.#cache.shared.pageDrops.done(need.ino)
   }
 
   /** A disk that fills up faster than it is measured is a matter for the evictor. */
@@ -373,3 +377,14 @@ export class FileWriter {
 }
 
 const NOTHING: Plan = { before: [], after: [] }
+
+/** Whether the kernel may show other bytes than those that were just written. */
+function hasStalePages(open: OpenInode, bypassesPages: boolean): boolean {
+  if (open.forgotten) return true
+  return bypassesPages && open.filled && open.backing === 0
+}
+
+function mustDrop(ino: number, offset: number, length: number, bypassesPages: boolean): Blocked {
+  const need: Need = { kind: 'pages', ino, offset, length, isLocked: !bypassesPages }
+  return new Blocked(need)
+}

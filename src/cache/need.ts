@@ -1,5 +1,10 @@
-/** What an operation on a file's bytes may have to wait for (see base/blocked.ts): plain data. */
+/**
+ * What an operation on a file's bytes may have to wait for (base/blocked.ts). Plain data: it
+ * crosses from the thread that serves a request to the main thread, which brings it about
+ * (pressure.ts).
+ */
 import type { RequestIdentity } from '../base/current-request.ts'
+
 export type Need =
   /** Chunks `first` to `last` of an inode have to be fetched. */
   | { kind: 'chunks'; ino: number; first: number; last: number; reading: boolean }
@@ -15,10 +20,14 @@ export type Need =
    */
   | { kind: 'commit'; ino: number; release: boolean }
   /**
-   * These bytes of an inode are written, and the kernel has to forget what it may have read of
-   * their places meanwhile.
+   * These bytes of an inode are written, and the kernel has to drop what it may have read of their
+   * places meanwhile; counted as stale pages. `isLocked`: the last page may be locked until then.
    */
-  | { kind: 'pages'; ino: number; offset: number; length: number }
+  | { kind: 'pages'; ino: number; offset: number; length: number; isLocked: boolean }
+  /** The kernel has to take in that the inode was cut. */
+  | { kind: 'cut'; ino: number }
+  /** Pages of an inode that the kernel has to drop before it gets the inode's attributes. */
+  | { kind: 'attributes'; ino: number }
   /** Only this node may write the inode: the metadata, which is elsewhere, has to say so. */
   | { kind: 'lease'; ino: number }
   /** The metadata, which is elsewhere, has to be changed; only the main thread asks for it. */

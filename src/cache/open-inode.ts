@@ -30,6 +30,15 @@ export const FRESH = 64
 const QUEUED = 128
 export const KERNEL_WRITES = 256
 const NOTED = 512
+const FILLED = 1024
+
+/**
+ * Opens by the kernel are counted by kind in one number, so that a single store changes all counts:
+ * every open adds `OPEN`, one whose reads and writes bypass the page cache `DIRECT` as well.
+ */
+const COUNT_LIMIT = 2 ** 20
+export const OPEN = 1
+export const DIRECT = COUNT_LIMIT
 
 /** A view of one open inode's fields; use it under the inode's lock only. */
 export class OpenInode {
@@ -48,12 +57,22 @@ export class OpenInode {
     this.#entries[this.#base + OPENS] = count
   }
 
-  /** Of `opens`, those by the kernel: they outlive this process. */
-  get kernelOpens(): number {
+  /** Opens by the kernel, which outlive this process: a sum of `OPEN` and `DIRECT`. */
+  get kernelUses(): number {
     return this.#entries[this.#base + KERNEL_OPENS] ?? 0
   }
-  set kernelOpens(count: number) {
-    this.#entries[this.#base + KERNEL_OPENS] = count
+  set kernelUses(sum: number) {
+    this.#entries[this.#base + KERNEL_OPENS] = sum
+  }
+
+  /** Of `opens`, those by the kernel. */
+  get kernelOpens(): number {
+    return opensIn(this.kernelUses)
+  }
+
+  /** Of `kernelOpens`, those that bypass the page cache. */
+  get directOpens(): number {
+    return Math.floor(this.kernelUses / DIRECT)
   }
 
   /** What the kernel knows the backing file by, which it reads by itself; 0: it does not. */
@@ -143,6 +162,18 @@ export class OpenInode {
   }
   set forgotten(value: boolean) {
     this.#setFlag(FORGOTTEN, value)
+  }
+
+  /**
+   * The kernel has read pages of it into its cache since it was opened. Writes that bypass the
+   * cache have the kernel drop them: it fills a page as far as the file reaches, and shows the rest
+   * as zeros once the file is longer.
+   */
+  get filled(): boolean {
+    return this.#flag(FILLED)
+  }
+  set filled(value: boolean) {
+    this.#setFlag(FILLED, value)
   }
 
   /**
@@ -260,4 +291,9 @@ export class OpenInode {
     this.#entries[this.#base + sec] = time.sec
     this.#entries[this.#base + nsec] = time.nsec
   }
+}
+
+/** How many opens a sum of `OPEN` and `DIRECT` counts. */
+export function opensIn(uses: number): number {
+  return uses % COUNT_LIMIT
 }

@@ -27,6 +27,7 @@ import {
   MTIME_NSEC,
   PASSED_BYTES,
   SEEN,
+  opensIn,
 } from './open-inode.ts'
 import { RequestJournal } from './request-journal.ts'
 import { ENTRY_NUMBERS, type SharedState } from './shared-state.ts'
@@ -100,12 +101,12 @@ export class OpenTable {
     const opens = opensOf(numbers.subarray(0, ENTRY_NUMBERS))
     const records = numbers.subarray(ENTRY_NUMBERS)
     RequestJournal.inherit(shared.requestRecords, records, {
-      redo: (ino, count) => opens.set(ino, { ...(opens.get(ino) ?? NOT_OPEN), count }),
+      redo: (ino, uses) => opens.set(ino, { ...(opens.get(ino) ?? NOT_OPEN), uses }),
       isBegun: (ino, offset) => sizeOf(ino) > offset,
     })
     for (const [ino, open] of opens) {
       const unlinked = isNameless(ino)
-      const isUsed = unlinked !== undefined && open.count > 0
+      const isUsed = unlinked !== undefined && open.uses > 0
       if (open.backing !== 0 && !isUsed) {
         closeBacking(open.backing)
         Object.assign(open, { backing: 0, passedBytes: 0 })
@@ -126,7 +127,8 @@ function numbersIn(path: string): Float64Array {
 }
 
 interface KernelOpen {
-  count: number
+  /** As `OpenInode.kernelUses`. */
+  uses: number
   epoch: number
   leased: boolean
   backing: number
@@ -137,7 +139,7 @@ interface KernelOpen {
 }
 
 const NOT_OPEN: KernelOpen = {
-  count: 0,
+  uses: 0,
   epoch: 0,
   leased: false,
   backing: 0,
@@ -151,19 +153,19 @@ function opensOf(entries: Float64Array): Map<number, KernelOpen> {
   const opens = new Map<number, KernelOpen>()
   for (let base = FIELDS; base < entries.length; base += FIELDS) {
     const ino = entries[base + INO] ?? 0
-    const count = entries[base + KERNEL_OPENS] ?? 0
+    const uses = entries[base + KERNEL_OPENS] ?? 0
     const epoch = entries[base + EPOCH] ?? 0
     const flags = entries[base + FLAGS] ?? 0
     const leased = (flags & LEASED) !== 0
     const mapped = (flags & MAPPED) !== 0
     // Of one that nobody has open any more, recovery makes what it is to be.
-    const kernelWrites = (flags & KERNEL_WRITES) !== 0 && count > 0
+    const kernelWrites = (flags & KERNEL_WRITES) !== 0 && uses > 0
     const seenMs = kernelWrites ? (entries[base + SEEN] ?? -1) : -1
     const backing = entries[base + BACKING] ?? 0
     const passedBytes = entries[base + PASSED_BYTES] ?? 0
-    if (ino === 0 || (count === 0 && !leased && !mapped && backing === 0)) continue
+    if (ino === 0 || (uses === 0 && !leased && !mapped && backing === 0)) continue
     const passed = { backing, passedBytes, kernelWrites, seenMs }
-    opens.set(ino, { count, epoch, leased, mapped, ...passed })
+    opens.set(ino, { uses, epoch, leased, mapped, ...passed })
   }
   return opens
 }
@@ -175,10 +177,12 @@ function reopen(
 ): void {
   shared.withInode(ino, () => {
     const open = shared.addOpen(ino)
-    const { count, backing, passedBytes, ...others } = opened
+    const { uses, backing, passedBytes, ...others } = opened
     Object.assign(open, others)
-    open.opens = count
-    open.kernelOpens = count
+    open.opens = opensIn(uses)
+    open.kernelUses = uses
+    // What the kernel has read, only the process before knew.
+    open.filled = true
     open.backing = backing
     open.passedBytes = passedBytes
     shared.add('passedBytes', passedBytes)

@@ -4,6 +4,7 @@
  * chunks can be uploaded and evicted: a file may be larger than the cache, or than the bound on
  * what is not durable. Runs on the main thread.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Outcome } from '../base/blocked.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
@@ -30,6 +31,17 @@ export interface PressureParts {
   remote: RemoteMetadata | undefined
   /** Undefined where it is elsewhere. */
   groups: GroupCommit | undefined
+  pages: KernelPageDrops
+}
+
+/** What the kernel has cached of files (volume/kernel-pages.ts). */
+export interface KernelPageDrops {
+  dropWritten(
+    ino: number,
+    range: { offset: number; length: number },
+    isLocked: boolean,
+  ): Promise<void>
+  settled(ino: number): Promise<void>
 }
 
 interface RemoteOptions {
@@ -46,8 +58,6 @@ export interface RemoteMetadata {
   copy(ino: number, copies: number, options?: RemoteOptions): Promise<boolean>
   perform(need: Need & { kind: 'operation' }, signal?: AbortSignal): Promise<Outcome>
   trusted(signal?: AbortSignal): Promise<void>
-  /** What the kernel has read of the places of bytes that are written now, it forgets. */
-  forgetPages(ino: number, offset: number, length: number): Promise<void>
 }
 
 export class Pressure {
@@ -81,8 +91,16 @@ export class Pressure {
         await this.#copies(need, signal)
         break
       case 'pages':
-        await this.#parts.remote?.forgetPages(need.ino, need.offset, need.length)
+        await this.#parts.pages.dropWritten(need.ino, need, need.isLocked)
         return { key: `pages ${need.ino}` }
+      case 'cut':
+        while (this.#parts.cache.shared.cuts.isPending(need.ino)) {
+          await delay(limits.pageDropLookMs, undefined, { signal })
+        }
+        break
+      case 'attributes':
+        await this.#parts.pages.settled(need.ino)
+        return { key: attributesKey(need.ino) }
       case 'lease':
         await this.#parts.remote?.lease(need.ino, signal)
         break
@@ -227,4 +245,9 @@ function tooFewCopies(copies: number, reason: string): FsError {
   const wanted = copies === 1 ? 'no other node' : `fewer than ${copies} other nodes`
   const kept = 'it stays on this node, which goes on trying'
   return new FsError('EIO', `${wanted} took a copy, and the cloud takes none (${reason}): ${kept}`)
+}
+
+/** Names the wait for an inode's attributes. */
+export function attributesKey(ino: number): string {
+  return `attributes ${ino}`
 }

@@ -12,8 +12,8 @@ import type { CurrentRequest } from '../base/current-request.ts'
 import { limits } from '../limits.ts'
 import type { OpenInode } from './open-inode.ts'
 
-const [REQUEST, INO, COUNT, PENDING] = [0, 1, 2, 3] as const
-const [APPEND, APPEND_INO, OFFSET, FIELDS] = [4, 5, 6, 7] as const
+const [REQUEST, INO, USES, PENDING] = [0, 1, 2, 3] as const
+const [APPEND, APPEND_INO, OFFSET, DELTA, FIELDS] = [4, 5, 6, 7, 8] as const
 /** Records of this process's threads, by thread number. */
 const THREADS = 2 * limits.fuseWorkers
 /** Records of its predecessors, behind them. */
@@ -21,7 +21,7 @@ const INHERITED = 2 * limits.fuseWorkers
 export const JOURNAL_NUMBERS = (THREADS + INHERITED) * FIELDS
 
 export interface Inheritance {
-  redo: (ino: number, count: number) => void
+  redo: (ino: number, uses: number) => void
   isBegun: (ino: number, offset: number) => boolean
 }
 
@@ -35,22 +35,27 @@ export class RequestJournal {
     this.#request = request
   }
 
+  /** What an earlier process has counted for this request, as `count` does; undefined: nothing. */
+  counted(): number | undefined {
+    const before = this.#find(REQUEST)
+    return before === undefined ? undefined : this.#records[before + DELTA]
+  }
+
   /**
-   * One use more (or less) by the kernel; false: an earlier process has counted it. An open that
-   * has to wait takes its use back, and is as if it had not been asked yet.
+   * Changes the opens by the kernel (`OpenInode.kernelUses`), by less than zero at the end of one.
+   * An open that has to wait takes its use back, and is as if it had not been asked yet.
    */
-  count(ino: number, open: OpenInode, delta: 1 | -1): boolean {
-    if (this.#find(REQUEST) !== undefined) return false
+  count(ino: number, open: OpenInode, delta: number): void {
     const { unique } = this.#request
-    const count = open.kernelOpens + delta
-    const isTakenBack = delta === -1 && this.#records[this.#base + REQUEST] === unique
+    const uses = Math.max(0, open.kernelUses + delta)
+    const isTakenBack = delta < 0 && this.#records[this.#base + REQUEST] === unique
     this.#put(INO, ino)
-    this.#put(COUNT, count)
+    this.#put(USES, uses)
+    this.#put(DELTA, delta)
     this.#put(REQUEST, isTakenBack ? 0 : unique)
     this.#put(PENDING, 1)
-    open.kernelOpens = count
+    open.kernelUses = uses
     this.#put(PENDING, 0)
-    return true
   }
 
   /** Where an earlier process has appended what this request is to append. */
@@ -78,7 +83,7 @@ export class RequestJournal {
     const found: Float64Array[] = []
     for (let base = 0; base + FIELDS <= before.length; base += FIELDS) {
       const record = before.subarray(base, base + FIELDS)
-      if (record[PENDING] === 1) redo(record[INO]!, record[COUNT]!)
+      if (record[PENDING] === 1) redo(record[INO]!, record[USES]!)
       // Else its place is not taken: others may append there before it is asked again.
       if (!isBegun(record[APPEND_INO]!, record[OFFSET]!)) record[APPEND] = 0
       if (newest(record) > 0) found.push(record)

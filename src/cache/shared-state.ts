@@ -24,6 +24,8 @@ import {
   NEXT,
   OpenInode,
 } from './open-inode.ts'
+import { PageDrops, type PageDropMemory } from './page-drops.ts'
+import { RecentCuts } from './recent-cuts.ts'
 import { JOURNAL_NUMBERS } from './request-journal.ts'
 
 const SLOTS = 65_536
@@ -58,10 +60,11 @@ export interface SharedBuffers {
   counters: SharedArrayBuffer
   databases: SharedArrayBuffer
   commits: SharedArrayBuffer
-  stalePages: SharedArrayBuffer
+  pageDrops: PageDropMemory
   trust: SharedArrayBuffer
   passthrough: SharedArrayBuffer
   spares: SharedArrayBuffer
+  cuts: SharedArrayBuffer
   closed: SharedArrayBuffer
 }
 
@@ -81,10 +84,11 @@ export function allocateSharedBuffers(openTable?: string): SharedBuffers {
     counters: new SharedArrayBuffer(COUNTERS.length * 8),
     databases: new SharedArrayBuffer(8),
     commits: new SharedArrayBuffer(4),
-    stalePages: new SharedArrayBuffer(SLOTS * 4),
+    pageDrops: PageDrops.allocate(),
     trust: new SharedArrayBuffer(8),
     spares: new SharedArrayBuffer(16),
-    passthrough: new SharedArrayBuffer(12),
+    cuts: RecentCuts.allocate(),
+    passthrough: new SharedArrayBuffer(16),
     closed: SharedQueue.allocate(limits.groupCommitQueue),
   }
   const entries = openEntries(buffers)
@@ -105,6 +109,8 @@ export class SharedState {
   readonly metadataDatabase: SharedMutex
   /** Inodes that were closed, for group-commit.ts. */
   readonly closed: SharedQueue
+  readonly pageDrops: PageDrops
+  readonly cuts: RecentCuts
   /** The table of open inodes outlives the process. */
   readonly isLasting: boolean
   /** Memory of request-journal.ts. */
@@ -120,7 +126,6 @@ export class SharedState {
   readonly #freeLock: SharedMutex
   readonly #counters: BigInt64Array
   readonly #commits: Int32Array
-  readonly #stalePages: Int32Array
   readonly #trust: Float64Array
   readonly #passthrough: Int32Array
 
@@ -131,6 +136,8 @@ export class SharedState {
     this.#heads = new Int32Array(buffers.heads)
     this.isLasting = typeof buffers.entries === 'string'
     this.closed = new SharedQueue(buffers.closed)
+    this.pageDrops = new PageDrops(buffers.pageDrops)
+    this.cuts = new RecentCuts(buffers.cuts)
     const table = openEntries(buffers)
     this.#entries = table.subarray(0, ENTRY_NUMBERS)
     this.requestRecords = table.subarray(ENTRY_NUMBERS)
@@ -138,7 +145,6 @@ export class SharedState {
     this.#freeLock = new SharedMutex(this.#free)
     this.#counters = new BigInt64Array(buffers.counters)
     this.#commits = new Int32Array(buffers.commits)
-    this.#stalePages = new Int32Array(buffers.stalePages)
     this.#trust = new Float64Array(buffers.trust)
     this.#passthrough = new Int32Array(buffers.passthrough)
     this.spareNumbers = new BigInt64Array(buffers.spares)
@@ -150,6 +156,20 @@ export class SharedState {
   /** Runs `section` while no other thread works on the inode. */
   withInode<T>(ino: number, section: () => T): T {
     return this.#locks.with(ino % SLOTS, section)
+  }
+
+  /**
+   * Runs `section` while no other thread works on any of the inodes. For the main thread alone: of
+   * two threads that wait for several locks each could have what the other waits for.
+   */
+  withAllInodes<T>(inos: Iterable<number>, section: () => T): T {
+    const slots = [...new Set(Array.from(inos, (ino) => ino % SLOTS))]
+    for (const slot of slots) this.#locks.lock(slot)
+    try {
+      return section()
+    } finally {
+      for (const slot of slots) this.#locks.unlock(slot)
+    }
   }
 
   /**
@@ -194,27 +214,12 @@ export class SharedState {
     Atomics.add(this.#fileGenerations, ino % SLOTS, 1)
   }
 
-  /** The kernel may still have pages of a content that is no more: whoever opens drops them. */
-  hasStalePages(ino: number): boolean {
-    return Atomics.load(this.#stalePages, ino % SLOTS) !== 0
-  }
-
-  /** One notification more (or less) about the inode's pages is on its way to the kernel. */
-  countStalePages(ino: number, delta: number): void {
-    Atomics.add(this.#stalePages, ino % SLOTS, delta)
-  }
-
   /** Before the kernel is made to forget pages of it: see OpenInode.forgotten. */
   noteForgotten(ino: number): void {
     this.withInode(ino, () => {
       const open = this.findOpen(ino)
       if (open) open.forgotten = true
     })
-  }
-
-  /** As `countStalePages`, of all inodes, for good. */
-  countAllStalePages(): void {
-    for (let slot = 0; slot < SLOTS; slot++) Atomics.add(this.#stalePages, slot, 1)
   }
 
   /** Until when this node's copy of the metadata may be believed: ms, monotonic clock. */
@@ -231,6 +236,14 @@ export class SharedState {
   }
   set passthrough(value: boolean) {
     Atomics.store(this.#passthrough, 0, value ? 1 : 0)
+  }
+
+  /** A file that the kernel reads past its page cache can be mapped by programs nevertheless. */
+  get directMaps(): boolean {
+    return Atomics.load(this.#passthrough, 3) !== 0
+  }
+  set directMaps(value: boolean) {
+    Atomics.store(this.#passthrough, 3, value ? 1 : 0)
   }
 
   /** Grows when a directory may ask for another durability than before: see DurabilityGate. */

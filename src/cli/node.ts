@@ -11,7 +11,7 @@ import { loggerOf, type Logger } from '../base/logger.ts'
 import { siblingModule } from '../base/sibling-module.ts'
 import { LinkLocks } from '../coordinator/link-locks.ts'
 import { FuseServer } from '../fuse/fuse-server.ts'
-import { canPassThrough } from '../fuse/handshake.ts'
+import { canMapDirect, canPassThrough } from '../fuse/handshake.ts'
 import type { ApiServer } from '../http/api-server.ts'
 import { serveNodeApi } from '../http/node-api.ts'
 import { limits } from '../limits.ts'
@@ -45,7 +45,8 @@ export async function startNode(
     const server = await mount(options, node, daemon)
     changes.server = server
     passThrough(options, node, server)
-    if (node.replica) node.replica.kernel = server
+    node.pages.caches = server
+    node.thread.cache.shared.directMaps = canMapDirect(server.negotiated)
     cluster?.announce(advertisedUrl(options, api.url), () => served.operations.report())
     void server.closed.then(() => {
       failed.reject(new FsError('ENODEV', `${server.mountPoint} was unmounted from outside`))

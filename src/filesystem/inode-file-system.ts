@@ -72,6 +72,18 @@ export interface Opened {
   cacheDirectory?: boolean
 }
 
+/** How a write is to be done. */
+export interface WriteMode {
+  /** To the end of the file, whatever its offset says. */
+  append: boolean
+  /** The caller lacks CAP_FSETID: the set-id bits are dropped. */
+  killSetId: boolean
+  /** From pages that were written to in memory, which hold it. */
+  writeback: boolean
+  /** The kernel's page cache does not have it (O_DIRECT). */
+  bypassesPages?: boolean
+}
+
 /** Takes directory entries until it is full: false means that this entry did not fit. */
 export interface DirectorySink {
   /** True when attributes are wanted with each entry (READDIRPLUS). */
@@ -136,6 +148,7 @@ export interface InodeFileSystem {
   ): { attributes: Attributes; opened: Opened }
   /**
    * Reads into `target` (its length is what is asked), returns bytes read; fewer only at the end.
+   * `fillsPages`: the kernel keeps what it gets in its page cache.
    * Here and in `write` the bytes are lent for the call. Both are properties, not methods, so that
    * the compiler refuses an implementation that takes them as a `Uint8Array`, which it might keep.
    */
@@ -145,18 +158,16 @@ export interface InodeFileSystem {
     handle: number,
     offset: number,
     target: BorrowedBytes,
+    fillsPages?: boolean,
   ) => number
-  /**
-   * `append`: to the end of the file, whatever `offset` says. `writeback`: from pages that were
-   * written to in memory, which hold it. Returns bytes written.
-   */
+  /** Returns bytes written. */
   write: (
     caller: Caller,
     ino: number,
     handle: number,
     offset: number,
     source: BorrowedBytes,
-    how: { append: boolean; killSetId: boolean; writeback: boolean },
+    how: WriteMode,
   ) => number
   /** Called by every close(2) of a descriptor; makes the content visible and as safe as asked. */
   flush(caller: Caller, ino: number, handle: number): void

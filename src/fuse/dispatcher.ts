@@ -97,7 +97,7 @@ export class Dispatcher {
   abandon(): Blocked | undefined {
     const { request } = this
     this.#setCaller()
-    this.#options.fileSystem.serving?.(request.unique, request.isResent)
+    this.#options.fileSystem.serving?.(request.unique, request.isResent, request.pid)
     try {
       cleanUps[request.opcode]?.(this.#exchange)
       return undefined
@@ -106,7 +106,7 @@ export class Dispatcher {
       this.report(error)
       return undefined
     } finally {
-      this.#options.fileSystem.serving?.(0, false)
+      this.#options.fileSystem.serving?.(0, false, 0)
     }
   }
 
@@ -136,7 +136,7 @@ export class Dispatcher {
   #serve(length: number): number | Blocked {
     const { request } = this
     this.#setCaller()
-    this.#options.fileSystem.serving?.(request.unique, request.isResent)
+    this.#options.fileSystem.serving?.(request.unique, request.isResent, request.pid)
     try {
       if (length < REQUEST_HEADER_BYTES || request.length !== length) {
         throw new FsError('EIO', `a request of ${length} bytes claims ${request.length}`)
@@ -145,7 +145,7 @@ export class Dispatcher {
     } catch (error) {
       return error instanceof Blocked ? error : this.#errnoOf(error)
     } finally {
-      this.#options.fileSystem.serving?.(0, false)
+      this.#options.fileSystem.serving?.(0, false, 0)
     }
   }
 

@@ -12,10 +12,15 @@ import type { RequestReader } from './request-reader.ts'
 
 /** A file system behind a mount, with what the mount can tell it beyond the contract. */
 export interface ServedFileSystem extends InodeFileSystem {
-  /** What follows is done for the request `unique` (0: none); a dead process may have done it. */
-  serving?(unique: number, isResent: boolean): void
+  /**
+   * What follows is done for the request `unique` (0: none) of a thread of a program; a process
+   * that died may have done it.
+   */
+  serving?(unique: number, isResent: boolean, thread: number): void
   /** syncfs(2): all that was written is to be made as safe as asked. */
   syncfs?(caller: Caller): void
+  /** What an operation was `Blocked` by will not be brought about: the operation ends. */
+  refused?(need: unknown): void
   /** The thread serves no further request. */
   close?(): void
 }

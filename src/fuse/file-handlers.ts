@@ -2,12 +2,14 @@
  * Requests about open files and directories: their bytes, entries, safety and end. Reads go into
  * the reply itself, writes come straight out of the request: neither is copied here, both are lent.
  */
+import { constants } from 'node:fs'
 import { Blocked } from '../base/blocked.ts'
 import { O_APPEND } from '../base/open-bits.ts'
 import { FsError } from '../base/fs-error.ts'
+import type { WriteMode } from '../filesystem/inode-file-system.ts'
 import type { Exchange } from './exchange.ts'
 import { releaseFlock, releaseRecordLocks } from './lock-handlers.ts'
-import { FSYNC_FDATASYNC, OPEN_KILL_SUIDGID, WRITE } from './wire-flags.ts'
+import { FSYNC_FDATASYNC, OPEN_KILL_SUIDGID, READ_LOCKOWNER, WRITE } from './wire-flags.ts'
 
 export function handleOpen(x: Exchange): number {
   const { request } = x
@@ -21,14 +23,17 @@ export function handleRead(x: Exchange): number {
   const sizeBytes = request.u32(16)
   if (sizeBytes > reply.capacity) throw new FsError('EIO', `a read of ${sizeBytes} bytes at once`)
   const target = reply.target(sizeBytes)
-  return x.fs.read(x.caller, request.nodeid, request.u64(0), request.u64(8), target)
+  // Reads that programs make past the page cache name the owner of locks, fills of it have none.
+  const fillsPages = (request.u32(20) & READ_LOCKOWNER) === 0
+  return x.fs.read(x.caller, request.nodeid, request.u64(0), request.u64(8), target, fillsPages)
 }
 
 /** How a write is to be done, one object per case: nothing is made per request. */
-const HOW = Array.from({ length: 8 }, (_, bits) => ({
+const HOW: readonly WriteMode[] = Array.from({ length: 16 }, (_, bits) => ({
   append: (bits & 1) !== 0,
   killSetId: (bits & 2) !== 0,
   writeback: (bits & 4) !== 0,
+  bypassesPages: (bits & 8) !== 0,
 }))
 
 export function handleWrite(x: Exchange): number {
@@ -37,11 +42,14 @@ export function handleWrite(x: Exchange): number {
   const source = request.data(40, request.u32(16))
   // Pages written back from a mapping have their place, whatever handle the kernel guessed.
   const writeback = (writeFlags & WRITE.CACHE) !== 0
-  const append = !writeback && (request.u32(32) & O_APPEND) !== 0
+  const openFlags = request.u32(32)
+  const append = !writeback && (openFlags & O_APPEND) !== 0
+  const bypassesPages = !writeback && (openFlags & constants.O_DIRECT) !== 0
   const killSetId = (writeFlags & WRITE.KILL_SUIDGID) !== 0
-  const how = HOW[(append ? 1 : 0) + (killSetId ? 2 : 0) + (writeback ? 4 : 0)]!
+  const bits =
+    (append ? 1 : 0) + (killSetId ? 2 : 0) + (writeback ? 4 : 0) + (bypassesPages ? 8 : 0)
   const offset = request.u64(8)
-  const written = x.fs.write(x.caller, request.nodeid, request.u64(0), offset, source, how)
+  const written = x.fs.write(x.caller, request.nodeid, request.u64(0), offset, source, HOW[bits]!)
   return x.reply.putU32(written)
 }
 

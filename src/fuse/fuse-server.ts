@@ -106,6 +106,7 @@ export class FuseServer {
       dispatcher: this.#newDispatcher(),
       satisfy: (need, how) => options.satisfy(need, how),
       done: (sizeBytes) => this.#counters.releaseWaiting(sizeBytes),
+      refused: (need) => options.fileSystem.refused?.(need),
     })
   }
 

@@ -82,6 +82,7 @@ function readRequest(fd: number, bytes: Uint8Array): number {
 function handOn(dispatcher: Dispatcher, { need }: Blocked): void {
   const { request } = dispatcher
   if (!counters.takeWaiting(request.length)) {
+    fileSystem.refused?.(need)
     dispatcher.fail(new FsError('EAGAIN', 'too many requests wait for something slow'))
     return
   }
@@ -91,6 +92,7 @@ function handOn(dispatcher: Dispatcher, { need }: Blocked): void {
   } catch (error) {
     // A need that cannot cross threads.
     counters.releaseWaiting(request.length)
+    fileSystem.refused?.(need)
     dispatcher.fail(error)
   }
 }

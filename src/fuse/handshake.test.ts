@@ -9,6 +9,8 @@ import { RequestReader } from './request-reader.ts'
 import { INIT, INIT2 } from './wire-flags.ts'
 
 const EVERYTHING = 0xffffffff
+/** What is agreed with a kernel of now, of a file system that nobody shares. */
+const ALONE = INIT2.HAS_RESEND | INIT2.DIRECT_IO_ALLOW_MMAP
 
 function initOf(
   major: number,
@@ -37,10 +39,10 @@ test('a new kernel gets what we want and nothing else', () => {
   assert.deepEqual([payload.readUInt32LE(0), payload.readUInt32LE(4)], [7, 45])
   const flags = payload.readUInt32LE(12)
   assert.equal(flags, negotiated.flags)
-  for (const unwanted of [1, 2, 10, 12, 16, 20, 24, 29, 31])
+  for (const unwanted of [1, 2, 10, 12, 15, 16, 20, 24, 29, 31])
     assert.equal((flags >>> unwanted) & 1, 0)
   assert.ok(flags & INIT.EXPLICIT_INVAL_DATA)
-  assert.equal(payload.readUInt32LE(32), INIT2.HAS_RESEND)
+  assert.equal(payload.readUInt32LE(32), ALONE)
   assert.equal(payload.readUInt16LE(16), limits.fuseMaxBackground)
   assert.equal(payload.readUInt16LE(18), limits.fuseCongestionThreshold)
   assert.equal(payload.readUInt32LE(20), 1 << 20)
@@ -73,6 +75,7 @@ test('where others share the file system locks are asked for, and fewer attribut
     negotiated!.flags & ~own!.flags,
     INIT.POSIX_LOCKS | INIT.FLOCK_LOCKS | INIT.READDIRPLUS_AUTO,
   )
+  assert.equal(negotiated!.flags2, INIT2.HAS_RESEND, 'mappings are no memory that nodes share')
   const old = initOf(7, 45, INIT.ASYNC_READ, 0, { remoteLocks: true })
   assert.equal(old.negotiated?.flags, INIT.ASYNC_READ)
 })
@@ -80,7 +83,7 @@ test('where others share the file system locks are asked for, and fewer attribut
 test('the kernel reads files by itself only where that is wanted, and offered', () => {
   const { negotiated, payload } = initOf(7, 45, EVERYTHING, EVERYTHING, { passthrough: true })
   assert.ok(canPassThrough(negotiated!))
-  assert.equal(payload.readUInt32LE(32), INIT2.HAS_RESEND | INIT2.PASSTHROUGH)
+  assert.equal(payload.readUInt32LE(32), ALONE | INIT2.PASSTHROUGH)
   assert.equal(payload.readUInt32LE(36), 1)
   const old = initOf(7, 39, EVERYTHING, INIT2.HAS_RESEND, { passthrough: true })
   assert.ok(!canPassThrough(old.negotiated!))

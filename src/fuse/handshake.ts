@@ -5,8 +5,9 @@
  * Chosen: 1 MiB requests, READDIRPLUS, parallel lookups, symlink targets in the page cache, and
  * explicit invalidation (changes made elsewhere are announced by notifications, so the kernel need
  * not guess from mtimes). Left out on purpose: the write-back cache (it would hide sizes from other
- * nodes and rules out passthrough), POSIX ACLs, SETXATTR_EXT. File locks are asked for only where
- * others share the file system: the kernel's own are faster, but only of this mount.
+ * nodes and rules out passthrough), asynchronous direct I/O (the kernel then leaves pages in its
+ * cache that such a write has replaced), POSIX ACLs, SETXATTR_EXT. File locks are asked for only
+ * where others share the file system: the kernel's own are faster, but only of this mount.
  */
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
@@ -29,7 +30,6 @@ const WANTED =
   INIT.ATOMIC_O_TRUNC |
   INIT.BIG_WRITES |
   INIT.DO_READDIRPLUS |
-  INIT.ASYNC_DIO |
   INIT.PARALLEL_DIROPS |
   INIT.MAX_PAGES |
   INIT.CACHE_SYMLINKS |
@@ -42,6 +42,8 @@ const WANTED =
  */
 const SHARED = INIT.POSIX_LOCKS | INIT.FLOCK_LOCKS | INIT.READDIRPLUS_AUTO
 const WANTED2 = INIT2.HAS_RESEND
+/** Where nobody shares the file system mappings are one memory, also of files read directly. */
+const ALONE2 = INIT2.DIRECT_IO_ALLOW_MMAP
 /** Backing files may lie on file systems that are no stack of others themselves. */
 const MAX_STACK_DEPTH = 1
 
@@ -63,6 +65,11 @@ export interface Negotiated {
 /** Whether files may be passed through, as far as the kernel is concerned. */
 export function canPassThrough({ flags2 }: Negotiated): boolean {
   return (flags2 & INIT2.PASSTHROUGH) !== 0
+}
+
+/** Whether a file that is read and written past the page cache can be mapped nevertheless. */
+export function canMapDirect({ flags2 }: Negotiated): boolean {
+  return (flags2 & INIT2.DIRECT_IO_ALLOW_MMAP) !== 0
 }
 
 /** Whether a process can go on where another one has died. */
@@ -101,7 +108,8 @@ export function negotiate(
   }
   const offered = request.u32(12)
   const flags = offered & (remoteLocks ? WANTED | SHARED : WANTED)
-  const wanted2 = passthrough ? WANTED2 | INIT2.PASSTHROUGH : WANTED2
+  const sharing2 = remoteLocks ? WANTED2 : WANTED2 | ALONE2
+  const wanted2 = passthrough ? sharing2 | INIT2.PASSTHROUGH : sharing2
   const pages = flags & INIT.MAX_PAGES ? limits.fuseRequestBytes / PAGE_BYTES : DEFAULT_MAX_PAGES
   const negotiated: Negotiated = {
     minor: Math.min(kernelMinor, PROTOCOL_MINOR),

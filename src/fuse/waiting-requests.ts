@@ -25,6 +25,8 @@ export interface WaitingRequestsOptions {
   satisfy: (need: unknown, how: { signal: AbortSignal }) => Promise<Outcome | undefined>
   /** A request of this size, as handed over by a worker, is done. */
   done: (sizeBytes: number) => void
+  /** Nobody will satisfy it: the operation was given up before. */
+  refused?: (need: unknown) => void
 }
 
 export class WaitingRequests {
@@ -135,7 +137,10 @@ export class WaitingRequests {
     let need = firstNeed
     const outcomes: Outcome[] = []
     for (let round = 0; round < limits.fuseSatisfyRounds; round++) {
-      signal.throwIfAborted()
+      if (signal.aborted) {
+        this.#options.refused?.(need)
+        throw signal.reason
+      }
       const outcome = await orAborted(satisfy(need, { signal }), signal)
       if (outcome) outcomes.push(outcome)
       dispatcher.request.load(request)

@@ -13,7 +13,6 @@ export const INIT = {
   FLOCK_LOCKS: 1 << 10,
   DO_READDIRPLUS: 1 << 13,
   READDIRPLUS_AUTO: 1 << 14,
-  ASYNC_DIO: 1 << 15,
   PARALLEL_DIROPS: 1 << 18,
   MAX_PAGES: 1 << 22,
   CACHE_SYMLINKS: 1 << 23,
@@ -24,6 +23,7 @@ export const INIT = {
 
 /** `flags2` of INIT: bit 32 of the header file is bit 0 here. */
 export const INIT2 = {
+  DIRECT_IO_ALLOW_MMAP: 1 << (36 - 32),
   PASSTHROUGH: 1 << (37 - 32),
   HAS_RESEND: 1 << (39 - 32),
 } as const
@@ -59,6 +59,9 @@ export const FATTR = {
 
 /** `getattr_flags`: the handle is valid. */
 export const GETATTR_FH = 1 << 0
+
+/** `read_flags` of READ: the program behind it has a lock owner. */
+export const READ_LOCKOWNER = 1 << 1
 
 /** `write_flags` of WRITE. */
 export const WRITE = {

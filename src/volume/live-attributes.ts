@@ -1,11 +1,15 @@
 /**
  * Attributes as they are at this moment: what the metadata has, with what was written and is not
  * committed. The kernel believes them until it is told otherwise, so they must never be older than
- * the question: a row that was read before a commit, and looked at after it, is read again.
+ * the question: a row that was read before a commit, and looked at after it, is read again. Nor may
+ * they come before pages have gone that they make wrong (kernel-pages.ts): then they wait.
  */
+import { Blocked, takeOutcome } from '../base/blocked.ts'
 import { laterOf } from '../base/clock.ts'
 import { measure } from '../cache/kernel-writes.ts'
+import type { Need } from '../cache/need.ts'
 import type { NodeCache } from '../cache/node-cache.ts'
+import { attributesKey } from '../cache/pressure.ts'
 import type { Attributes } from '../filesystem/inode-file-system.ts'
 import { S_IFMT, S_IFREG, findInode, type InodeRow } from '../metadata/inode-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
@@ -26,11 +30,35 @@ export class LiveAttributes {
     return this.#overlay(this.#engine.read(rule), commits)
   }
 
-  /** As `read`, of many at once. */
-  readAll<R extends InodeRow>(rule: Rule<R[]>): { row: R; attributes: Attributes }[] {
+  /** As `read`, for the kernel: not while it has pages of the file that are to go. */
+  readSettled(rule: Rule<InodeRow>): Attributes {
+    const attributes = this.read(rule)
+    this.requireSettled(attributes.ino)
+    return attributes
+  }
+
+  /** As `readSettled`, of many at once; those that would have to wait have none. */
+  readAll<R extends InodeRow>(rule: Rule<R[]>): { row: R; attributes: Attributes | undefined }[] {
     const { commits } = this.#cache.shared
     const rows = this.#engine.read(rule)
-    return rows.map((row) => ({ row, attributes: this.#overlay(row, commits) }))
+    return rows.map((row) => {
+      const attributes = this.#overlay(row, commits)
+      return { row, attributes: this.#isUnsettled(row.ino) ? undefined : attributes }
+    })
+  }
+
+  /** Before anything is changed by an operation that returns attributes to the kernel. */
+  requireSettled(ino: number): void {
+    if (!this.#isUnsettled(ino) || takeOutcome(attributesKey(ino))) return
+    const need: Need = { kind: 'attributes', ino }
+    throw new Blocked(need)
+  }
+
+  /** Pages of a file that nobody has open go when it is opened. */
+  #isUnsettled(ino: number): boolean {
+    const { shared } = this.#cache
+    if (!shared.pageDrops.isAwaited(ino) || !shared.mayBeOpen(ino)) return false
+    return shared.withInode(ino, () => (shared.findOpen(ino)?.kernelOpens ?? 0) > 0)
   }
 
   /** `commits`: how many there had been before the row was read. */

@@ -6,7 +6,7 @@ import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
 import { O_ACCMODE, O_EXCL, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
-import type { FileCommitter, User } from '../cache/file-committer.ts'
+import type { FileCommitter, Leaving } from '../cache/file-committer.ts'
 import type { NodeCache } from '../cache/node-cache.ts'
 import type { Caller } from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
@@ -213,11 +213,11 @@ export class Names {
     })
   }
 
-  /** One user less of an inode, which maybe `wrote`; the last of a nameless one takes it along. */
-  release(ino: number, by: User, wrote = false): void {
+  /** One user less of an inode; the last of one without a name takes it along. */
+  release(ino: number, leaving: Leaving): void {
     const { cache, committer, engine } = this.#parts
     // With several nodes it goes when none has it open: the coordinator asks.
-    if (!committer.release(ino, by, wrote)) return
+    if (!committer.release(ino, leaving)) return
     cache.shared.withInode(ino, () => {
       if (cache.shared.findOpen(ino)) return
       engine.write('purgeInode', ino)

@@ -26,6 +26,7 @@ import type { CoordinatorLink } from './coordinator-link.ts'
 import { LASTING_SCHEMA, LastingMount, type MountIdentity } from './lasting-mount.ts'
 import type { LockService } from './lock-service.ts'
 import { NodeLocks } from './node-locks.ts'
+import { KernelPages } from './kernel-pages.ts'
 import { Replica } from './replica.ts'
 import {
   checkIdentity,
@@ -66,6 +67,7 @@ export interface OpenedVolume {
   recovery: Recovery
   link: CoordinatorLink | undefined
   replica: Replica | undefined
+  pages: KernelPages
   locks: NodeLocks | undefined
 }
 
@@ -77,6 +79,7 @@ export async function openVolume(
   const { peers: _peers, locks: service, mount, ...cache } = others
   const lasting = new LastingMount(options.directory, mount)
   const { buffers, shared } = lasting
+  const pages = new KernelPages(shared, logger)
   BackingFiles.prepare(options.directory)
   const engine = openMetadata(options.directory, shared)
   const left = lasting.takeOver(engine)
@@ -92,7 +95,7 @@ export async function openVolume(
   let replica: Replica | undefined
   try {
     if (link) {
-      replica = new Replica(engine, shared, link.peerId, logger)
+      replica = new Replica({ engine, shared, pages, self: link.peerId, logger })
       for (const ino of left.nameless) replica.hold(ino)
       await link.open(replica)
       identity = await joinVolume(options, engine, link)
@@ -131,7 +134,7 @@ export async function openVolume(
   })
   lasting.settled()
   if (!link) purgeOrphans(thread)
-  return { lock, identity, settings, thread, recovery, link, replica, locks }
+  return { lock, identity, settings, thread, recovery, link, replica, pages, locks }
 }
 
 function openMetadata(directory: string, shared: SharedState): SqliteEngine {

@@ -66,7 +66,7 @@ export class RemoteCommits implements RemoteMetadata {
   #use(ino: number): Disposable {
     const { names } = this.#thread.volume
     names.use(ino)
-    return { [Symbol.dispose]: () => setImmediate(() => names.release(ino, 'here')) }
+    return { [Symbol.dispose]: () => setImmediate(() => names.release(ino, { by: 'here' })) }
   }
 
   async commit(ino: number, release: boolean, options: CommitOptions = {}): Promise<void> {
@@ -171,10 +171,6 @@ export class RemoteCommits implements RemoteMetadata {
         outcomes.push(await this.perform(error.need as Need & { kind: 'operation' }))
       }
     }
-  }
-
-  forgetPages(ino: number, offset: number, length: number): Promise<void> {
-    return this.#replica.forgetWritten(ino, offset, length)
   }
 
   trusted(signal?: AbortSignal): Promise<void> {

@@ -5,7 +5,6 @@
  *
  * Invariant: when `apply` has resolved, whoever asks this node sees the state after the change.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '../base/logger.ts'
 import { describe } from '../base/fs-error.ts'
 import { removeAsides } from '../cache/aside-files.ts'
@@ -22,20 +21,21 @@ import { TABLES } from '../metadata/schema.ts'
 import type { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
 import type { SharedState } from '../cache/shared-state.ts'
 import type { LinkedNode } from './coordinator-link.ts'
+import type { KernelPages } from './kernel-pages.ts'
 import type { VolumeThread } from './volume-thread.ts'
 
-/** What the kernel remembers; undefined members: nothing is mounted. */
-export interface KernelMemory {
-  /** Forgets the attributes of an inode, at once. */
-  forgetAttributes(ino: number): void
-  /** And its pages, when whoever works on them lets go; `length` 0: to the end. */
-  invalidateInode(ino: number, offset: number, length: number): Promise<void>
-  /** And a name, when who works in its directory lets go of that. */
-  invalidateEntry(parent: number, name: Uint8Array): Promise<void>
+export interface ReplicaParts {
+  engine: SqliteEngine
+  shared: SharedState
+  pages: KernelPages
+  /** Id of this node. */
+  self: string
+  logger: Logger
 }
 
 export class Replica implements LinkedNode {
   readonly #engine: SqliteEngine
+  readonly #pages: KernelPages
   readonly #shared: SharedState
   readonly #self: string
   readonly #logger: Logger
@@ -45,15 +45,13 @@ export class Replica implements LinkedNode {
   readonly #held = new Set<number>()
   /** Commits of this node that came in before anything else of it ran. */
   #ownCommits: { ino: number; base: number }[] = []
-  #kernel: KernelMemory | undefined
-  /** Files that changed while the kernel could not be told. */
-  readonly #untold = new Set<number>()
   /** Told of chunks that became durable, and of inodes that are gone. */
   onEffects: ((effects: Change['effects']) => void) | undefined
 
-  constructor(engine: SqliteEngine, shared: SharedState, self: string, logger: Logger) {
+  constructor({ engine, shared, pages, self, logger }: ReplicaParts) {
     this.#engine = engine
     this.#shared = shared
+    this.#pages = pages
     this.#self = self
     this.#logger = logger
   }
@@ -65,20 +63,6 @@ export class Replica implements LinkedNode {
     this.#ownCommits = []
   }
 
-  get kernel(): KernelMemory | undefined {
-    return this.#kernel
-  }
-
-  /** From here on the kernel is told, also of what it missed. */
-  set kernel(kernel: KernelMemory | undefined) {
-    this.#kernel = kernel
-    for (const ino of this.#untold) {
-      this.#forgetPages(ino)
-      this.#shared.countStalePages(ino, -1)
-    }
-    this.#untold.clear()
-  }
-
   state(): CopyState {
     return this.#engine.read(copyState())
   }
@@ -88,30 +72,39 @@ export class Replica implements LinkedNode {
     const { store, seq } = this.state()
     this.#engine.transact(setCopyState({ store, seq }))
     // Nothing tells which files changed.
-    this.#shared.countAllStalePages()
+    this.#shared.pageDrops.expectAll()
     if (this.#thread) this.reconcileAll()
   }
 
   async apply(store: string, changes: readonly Change[]): Promise<void> {
     this.#noteOwnCommits(changes)
-    this.#engine.transact(applyChanges(store, changes))
-    for (const { effects, origin } of changes) {
-      for (const ino of effects.orphaned) this.#orphan(ino)
-      if (!this.#thread) {
-        for (const ino of effects.contents) this.#missed(ino)
-        continue
-      }
-      const isOwn = origin === this.#self
-      for (const ino of effects.purged) this.#purge(ino)
-      if (!isOwn) {
-        for (const ino of effects.contents) this.changeContent(ino)
-        for (const ino of effects.attributes) this.kernel?.forgetAttributes(ino)
-        for (const [parent, name] of effects.entries) void this.#forgetEntry(parent, name)
-      }
-      this.onEffects?.(effects)
-    }
+    const contents = changes.flatMap(({ origin, effects }) =>
+      this.#thread && origin === this.#self ? [] : effects.contents,
+    )
+    for (const ino of contents) this.#pages.expect(ino)
+    // Who reads meanwhile has the size and the chunks of one version.
+    this.#shared.withAllInodes(contents, () => {
+      this.#engine.transact(applyChanges(store, changes))
+      for (const ino of contents) this.#shared.bumpChunks(ino)
+    })
+    for (const change of changes) this.#applyEffects(change)
     this.#shared.announceCommit()
     await Promise.resolve()
+  }
+
+  #applyEffects({ effects, origin }: Change): void {
+    for (const ino of effects.orphaned) this.#orphan(ino)
+    if (!this.#thread) {
+      for (const ino of effects.contents) this.#pages.drop(ino)
+      return
+    }
+    for (const ino of effects.purged) this.#purge(ino)
+    if (origin !== this.#self) {
+      for (const ino of effects.contents) this.#contentChanged(ino)
+      for (const ino of effects.attributes) this.#pages.caches?.forgetAttributes(ino)
+      for (const [parent, name] of effects.entries) void this.#forgetEntry(parent, name)
+    }
+    this.onEffects?.(effects)
   }
 
   /**
@@ -224,7 +217,6 @@ export class Replica implements LinkedNode {
   /** A file has another content, by this node's own doing and not by its commit. */
   restored(ino: number): void {
     this.changeContent(ino)
-    this.kernel?.forgetAttributes(ino)
   }
 
   /**
@@ -232,6 +224,12 @@ export class Replica implements LinkedNode {
    * who writes the file is told (FileCommitter.requireKept).
    */
   giveUp(ino: number): void {
+    this.#pages.expect(ino)
+    this.#keepConflict(ino)
+    this.#dropContent(ino)
+  }
+
+  #keepConflict(ino: number): void {
     const { cache, committer } = this.#thread!
     this.#shared.withInode(ino, () => {
       // A file that was removed takes along what was written to it, as everywhere.
@@ -243,7 +241,6 @@ export class Replica implements LinkedNode {
       this.#logger.error(`"${text}" was changed elsewhere before what was written here: ${where}`)
     })
     committer.discard(ino)
-    this.changeContent(ino)
   }
 
   /** Another node has committed on the version that what is written here began from. */
@@ -256,22 +253,21 @@ export class Replica implements LinkedNode {
 
   /** The committed content is another: what the cache and the kernel have of it may be void. */
   changeContent(ino: number): void {
-    if (this.#isOvertaken(ino)) {
-      this.giveUp(ino)
-      return
-    }
-    this.#reconcile(ino)
-    this.#forgetPages(ino)
+    this.#pages.expect(ino)
+    this.#contentChanged(ino)
   }
 
-  #forgetPages(ino: number): void {
-    if (!this.#kernel) {
-      this.#missed(ino)
-      return
-    }
-    // Not waited for: who works on a page may wait for the coordinator. Who opens drops them.
-    this.#shared.noteForgotten(ino)
-    void this.#tell(ino, this.#kernel, 0, 0)
+  /** As `changeContent`, after KernelPages.expect. */
+  #contentChanged(ino: number): void {
+    if (this.#isOvertaken(ino)) this.#keepConflict(ino)
+    this.#dropContent(ino)
+  }
+
+  /** Drops what this node and its kernel have of other contents than the committed one. */
+  #dropContent(ino: number): void {
+    this.#reconcile(ino)
+    this.#pages.caches?.forgetAttributes(ino)
+    this.#pages.drop(ino)
   }
 
   /**
@@ -280,41 +276,10 @@ export class Replica implements LinkedNode {
    */
   async #forgetEntry(parent: number, name: Uint8Array): Promise<void> {
     try {
-      await this.#kernel?.invalidateEntry(parent, name)
+      await this.#pages.caches?.invalidateEntry(parent, name)
     } catch (error) {
       this.#logger.warn(`a name in directory ${parent}: ${describe(error)}`)
     }
-  }
-
-  /** Never rejects. */
-  async #tell(ino: number, kernel: KernelMemory, offset: number, length: number): Promise<void> {
-    this.#shared.countStalePages(ino, 1)
-    try {
-      await kernel.invalidateInode(ino, offset, length)
-      this.#shared.countStalePages(ino, -1)
-    } catch (error) {
-      // It stays counted: who opens the file drops the pages.
-      this.#logger.warn(`pages of inode ${ino}: ${describe(error)}`)
-    }
-  }
-
-  /**
-   * Pages that were written to, and may have been read anew since that write began
-   * (OpenInode.forgotten). Its last page may be locked until it is answered: then nobody has read
-   * that one, and all others have gone when this is given up.
-   */
-  async forgetWritten(ino: number, offset: number, length: number): Promise<void> {
-    if (!this.#kernel) return
-    const told = this.#tell(ino, this.#kernel, offset, length)
-    await Promise.race([told, delay(limits.kernelPagesMs, undefined, { ref: false })])
-  }
-
-  /** A mount that an earlier process served has pages of it, and nobody to tell it yet. */
-  #missed(ino: number): void {
-    if (this.#untold.has(ino)) return
-    this.#untold.add(ino)
-    this.#shared.noteForgotten(ino)
-    this.#shared.countStalePages(ino, 1)
   }
 
   /** Drops what the cache has of other contents than the committed one. */

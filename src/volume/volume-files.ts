@@ -147,7 +147,7 @@ export class VolumeFiles implements FileStore {
         await new Promise(setImmediate)
       }
     } finally {
-      await this.#run(() => this.#volume.names.release(ino, 'here'))
+      await this.#run(() => this.#volume.names.release(ino, { by: 'here' }))
     }
   }
 
@@ -300,7 +300,7 @@ export class VolumeFiles implements FileStore {
   /** Whoever used the file has been answered: what is left is done in its own time. */
   #release(ino: number): void {
     const release = this.#run(() => {
-      this.#volume.names.release(ino, 'here')
+      this.#volume.names.release(ino, { by: 'here' })
     })
     release.catch(this.#options.onLateFailure)
   }

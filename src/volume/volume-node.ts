@@ -34,6 +34,7 @@ import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import { ChunkCopies } from './chunk-copies.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
 import { HolderWatch } from './holder-watch.ts'
+import type { KernelPages } from './kernel-pages.ts'
 import type { LockNeed } from './lock-service.ts'
 import type { NodeLocks } from './node-locks.ts'
 import { KernelWrittenFiles } from './kernel-written-files.ts'
@@ -65,6 +66,8 @@ export class VolumeNode {
   readonly fetcher: Fetcher
   readonly pressure: Pressure
   readonly progress: Progress
+  /** What the kernel has cached of files. */
+  readonly pages: KernelPages
   readonly trash: TrashCollector
   /** The copy of the metadata, where a coordinator keeps it. */
   readonly replica: Replica | undefined
@@ -102,6 +105,7 @@ export class VolumeNode {
     const { cache, committer, engine } = this.thread
     this.#recovery = opened.recovery
     this.progress = new Progress()
+    this.pages = opened.pages
     this.evictor = new Evictor(cache)
     this.evictor.measure()
     this.peers = options.peers
@@ -137,6 +141,7 @@ export class VolumeNode {
       progress: this.progress,
       remote: this.#remote,
       groups: this.#groups,
+      pages: this.pages,
     })
     this.#kernelWritten = new KernelWrittenFiles(cache, committer, this.#report)
     this.#mapped = new MappedFiles({

@@ -10,9 +10,11 @@ import { now } from '../base/clock.ts'
 import type { CurrentRequest } from '../base/current-request.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
 import { FsError } from '../base/fs-error.ts'
-import { O_ACCMODE, O_APPEND, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
+import { O_ACCMODE, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
+import type { Leaving, Opening } from '../cache/file-committer.ts'
 import type { FileReader } from '../cache/file-reader.ts'
 import type { FileWriter } from '../cache/file-writer.ts'
+import type { Need } from '../cache/need.ts'
 import type { Passthrough } from '../cache/passthrough.ts'
 import {
   type AttributeChange,
@@ -22,6 +24,7 @@ import {
   type FileSystemStatistics,
   type InodeFileSystem,
   type Opened,
+  type WriteMode,
 } from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
 import type { Durability } from '../metadata/durability.ts'
@@ -34,6 +37,7 @@ import { DurabilityGate } from './durability-gate.ts'
 import { ExtendedAttributes } from './extended-attributes.ts'
 import { LiveAttributes } from './live-attributes.ts'
 import { Names, type NamesParts } from './names.ts'
+import { epochOf, handleOf, isDirect, isDirectOpen, mayWrite } from './open-handle.ts'
 import type { VolumeLocks } from './volume-locks.ts'
 import { SetIdBits } from './set-id-bits.ts'
 import { statisticsOf } from './volume-statistics.ts'
@@ -80,8 +84,9 @@ export class Volume implements InodeFileSystem {
     return this.#durability
   }
 
-  serving(unique: number, isResent: boolean): void {
+  serving(unique: number, isResent: boolean, thread = 0): void {
     const { request, cache } = this.#parts
+    if (thread !== 0) cache.shared.cuts.passed(thread, unique)
     request.unique = unique
     request.isResent = isResent
     cache.files.closeVoid()
@@ -89,19 +94,21 @@ export class Volume implements InodeFileSystem {
 
   lookup(_caller: Caller, parent: number, name: Uint8Array): Attributes {
     this.#parts.engine.requireCurrent()
-    return this.#attributes.read(lookup(parent, name))
+    return this.#attributes.readSettled(lookup(parent, name))
   }
 
   getattr(_caller: Caller, ino: number): Attributes {
     this.#parts.engine.requireCurrent()
-    return this.#attributes.read(getInode(ino))
+    return this.#attributes.readSettled(getInode(ino))
   }
 
   setattr(caller: Caller, ino: number, change: AttributeChange): Attributes {
-    const { writer, committer } = this.#parts
+    const { writer, committer, cache, request } = this.#parts
+    this.#attributes.requireSettled(ino)
     if (change.size !== undefined) {
       this.#requireRegular(ino)
       if (change.killSetId) this.#setId.drop(caller, ino)
+      cache.shared.cuts.begin(ino, caller.pid, request.unique)
       writer.truncate(ino, change.size)
     }
     const time = now()
@@ -148,6 +155,7 @@ export class Volume implements InodeFileSystem {
   }
 
   link(_caller: Caller, ino: number, parent: number, name: Uint8Array): Attributes {
+    this.#attributes.requireSettled(ino)
     const seq = this.#parts.numbers.next('entry')
     this.#parts.engine.write('link', ino, parent, name, seq, now())
     return this.#attributes.read(getInode(ino))
@@ -180,23 +188,23 @@ export class Volume implements InodeFileSystem {
     // Also of a descriptor that reads only: the kernel has asked for leave to write.
     const truncates = (flags & O_TRUNC) !== 0
     if (truncates && killSetId) this.#setId.drop(caller, ino)
-    const epoch = committer.open(ino, { by: 'kernel' })
-    const handle = handleOf(truncates ? O_WRONLY : flags, epoch)
+    const opened = committer.open(ino, this.#opening(flags, ino))
+    const handle = handleOf(truncates ? O_WRONLY : flags, opened)
     // Who only reads has nothing to say at the end but which locks it gives back.
     const isLeft = this.#isLeft(flags, () => this.#durability.of(ino))
-    const noFlush = (handle === 0 || isLeft) && !this.#parts.locks.areShared
+    const noFlush = (!mayWrite(handle) || isLeft) && !this.#parts.locks.areShared
     try {
       if (truncates) writer.truncate(ino, 0)
       const passed =
         passthrough.join(ino, flags) ?? (isLeft ? passthrough.joinWriting(ino, flags) : undefined)
       if (passed) return { handle, ...passed, noFlush }
     } catch (error) {
-      this.#names.release(ino, 'kernel')
+      this.#names.release(ino, leaving(handle))
       throw error
     }
-    const keepCache = !cache.shared.hasStalePages(ino)
+    const keepCache = !cache.shared.pageDrops.hasStale(ino)
     if (!keepCache) cache.shared.noteForgotten(ino)
-    return { handle, keepCache, directIo: this.#isUncached(flags, ino), noFlush }
+    return { handle, keepCache, directIo: isDirect(handle), noFlush }
   }
 
   create(
@@ -212,12 +220,12 @@ export class Volume implements InodeFileSystem {
     })
     if ('found' in created) return created.found
     const attributes = created.made
-    const handle = handleOf(flags, this.#parts.committer.open(attributes.ino, { by: 'kernel' }))
+    const handle = handleOf(flags, this.#parts.committer.open(attributes.ino, this.#opening(flags)))
     const noFlush = this.#isLeft(flags, () => this.#durability.isLocalIn(parent) && 'local')
     const passed = noFlush ? this.#parts.passthrough.joinWriting(attributes.ino, flags) : undefined
     if (passed) return { attributes, opened: { handle, ...passed, noFlush } }
-    const directIo = this.#isUncached(flags)
-    return { attributes, opened: { handle, keepCache: true, directIo, noFlush } }
+    const opened = { handle, keepCache: true, directIo: isDirect(handle), noFlush }
+    return { attributes, opened }
   }
 
   /**
@@ -229,19 +237,22 @@ export class Volume implements InodeFileSystem {
     return durability() === 'local'
   }
 
-  /**
-   * Who only writes gains nothing by pages in the kernel, which cost a copy of each byte. And where
-   * others append as well the kernel does not know the end: it would keep what was written in the
-   * wrong pages. Not of a file with capabilities: only with a cached write the kernel drops them.
-   */
-  #isUncached(flags: number, ino?: number): boolean {
-    const isShared = this.#parts.engine.isReplica
-    if (isShared && (flags & O_APPEND) !== 0) return true
-    return (flags & O_ACCMODE) === O_WRONLY && !(ino && this.#xattrs.hasCapabilities(ino))
+  #opening(flags: number, ino?: number): Opening {
+    const { cache, engine } = this.#parts
+    const mount = { isShared: engine.isReplica, directMaps: cache.shared.directMaps }
+    const mustCache = (): boolean => ino !== undefined && this.#xattrs.hasCapabilities(ino)
+    return { by: 'kernel', isDirect: (open) => isDirectOpen(flags, open, { ...mount, mustCache }) }
   }
 
-  read(_: Caller, ino: number, _handle: number, offset: number, target: BorrowedBytes): number {
-    return lend(target, (view) => this.#parts.reader.read(ino, offset, view))
+  read(
+    _caller: Caller,
+    ino: number,
+    _handle: number,
+    offset: number,
+    target: BorrowedBytes,
+    fillsPages = false,
+  ): number {
+    return lend(target, (view) => this.#parts.reader.read(ino, offset, view, fillsPages))
   }
 
   write(
@@ -250,17 +261,24 @@ export class Volume implements InodeFileSystem {
     handle: number,
     offset: number,
     source: BorrowedBytes,
-    how: { append: boolean; killSetId: boolean; writeback: boolean },
+    how: WriteMode,
   ): number {
     this.#requireKept(ino, handle)
     if (how.killSetId) this.#setId.drop(caller, ino)
-    return lend(source, (view) => this.#parts.writer.write(ino, offset, view, how))
+    const bypassesPages = how.bypassesPages === true || isDirect(handle)
+    const mode = { append: how.append, writeback: how.writeback, bypassesPages }
+    return lend(source, (view) => this.#parts.writer.write(ino, offset, view, mode))
+  }
+
+  /** What was to be brought about for an operation will not be. */
+  refused(need: unknown): void {
+    this.#parts.writer.refused(need as Need)
   }
 
   /** Who writes is told when what was written was overtaken by another node. */
   #requireKept(ino: number, handle: number): void {
-    if (handle !== 0 && this.#parts.engine.isReplica) {
-      this.#parts.committer.requireKept(ino, handle - 1)
+    if (mayWrite(handle) && this.#parts.engine.isReplica) {
+      this.#parts.committer.requireKept(ino, epochOf(handle))
     }
   }
 
@@ -277,7 +295,7 @@ export class Volume implements InodeFileSystem {
   }
 
   release(_caller: Caller, ino: number, handle: number): void {
-    this.#names.release(ino, 'kernel', handle !== 0)
+    this.#names.release(ino, leaving(handle))
   }
 
   fsync(_caller: Caller, ino: number, handle: number): void {
@@ -324,7 +342,7 @@ export class Volume implements InodeFileSystem {
   }
 
   releasedir(_caller: Caller, ino: number): void {
-    this.#names.release(ino, 'kernel')
+    this.#names.release(ino, { by: 'kernel' })
   }
 
   fsyncdir(): void {
@@ -378,7 +396,6 @@ export class Volume implements InodeFileSystem {
   }
 }
 
-/** Of a descriptor that may write: 1 + the epoch (FileCommitter.requireKept); of others: 0. */
-function handleOf(flags: number, epoch: number): number {
-  return (flags & O_ACCMODE) === 0 ? 0 : epoch + 1
+function leaving(handle: number): Leaving {
+  return { by: 'kernel', isDirect: isDirect(handle), wrote: mayWrite(handle) }
 }

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import ts from 'typescript'
 import { assertNone, codeFiles, parse, place, textFiles, walk } from './source-files.ts'
 
-const FILE_LINES = 400
+/** Alarms, not goals: a file that is one thing may be long; nothing is split to get below. */
+const FILE_LINES = 500
 const FUNCTION_LINES = 70
 const COLUMNS = 100
 

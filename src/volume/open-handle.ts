@@ -1,0 +1,59 @@
+/**
+ * The handle of an open file or directory: what this node has to know of an open with each request
+ * that the kernel makes for it, packed into the number that the kernel gives back. A directory, and
+ * a file opened for reading through the page cache, have 0.
+ */
+import { O_ACCMODE, O_APPEND, O_WRONLY } from '../base/open-bits.ts'
+import type { OpenedInode } from '../cache/file-committer.ts'
+import type { OpenInode } from '../cache/open-inode.ts'
+
+const WRITES = 1
+const DIRECT = 2
+const EPOCH_UNIT = 4
+
+export function handleOf(flags: number, { epoch, isDirect }: OpenedInode): number {
+  const direct = isDirect ? DIRECT : 0
+  return (flags & O_ACCMODE) === 0 ? direct : epoch * EPOCH_UNIT + direct + WRITES
+}
+
+/** The open may have written. */
+export function mayWrite(handle: number): boolean {
+  return handle % 2 === WRITES
+}
+
+/** Its reads and writes bypass the kernel's page cache. */
+export function isDirect(handle: number): boolean {
+  return (handle % EPOCH_UNIT) - (handle % 2) === DIRECT
+}
+
+/** Of a handle that may write: see FileCommitter.requireKept. */
+export function epochOf(handle: number): number {
+  return Math.floor(handle / EPOCH_UNIT)
+}
+
+export interface DirectOpenFacts {
+  /** Other nodes write the file as well. */
+  isShared: boolean
+  /** A file that is read past the page cache can be mapped nevertheless. */
+  directMaps: boolean
+  /** It has capabilities, which the kernel drops only with a write through the page cache. */
+  mustCache: () => boolean
+}
+
+/**
+ * Whether an open is to bypass the kernel's page cache. A program that only writes gains nothing by
+ * pages, which cost a copy of each byte. But pages and writes that bypass them do not go together:
+ * a page that was read while the file grew shows zeros for what was written meanwhile. So all opens
+ * of a file do the same, as long as they can: the first one decides. Where other nodes append as
+ * well the kernel does not know the end, and would keep what is appended in the wrong pages.
+ */
+export function isDirectOpen(
+  flags: number,
+  open: OpenInode,
+  { isShared, directMaps, mustCache }: DirectOpenFacts,
+): boolean {
+  if (isShared && (flags & O_APPEND) !== 0) return true
+  const isCached = open.kernelOpens > open.directOpens
+  if ((flags & O_ACCMODE) === O_WRONLY) return !isCached && !mustCache()
+  return open.directOpens > 0 && directMaps
+}
