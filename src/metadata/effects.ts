@@ -106,6 +106,7 @@ const table: { [K in OperationName]: EffectOf<K> } = {
   setHolders: nothing,
   setSetting: nothing,
   setXattr: attributesOf,
+  takeAttributes: nothing,
   unlink: losesName,
 }
 

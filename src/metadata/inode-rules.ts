@@ -185,6 +185,27 @@ export function* setXattr(
   yield* touchChanged(ctime.sec, ctime.nsec, ino)
 }
 
+/** Of privileges a file that others write has none: as on a write, they are not handed on. */
+const CAPABILITY = Buffer.from('security.capability')
+
+/**
+ * Gives a new file owner, mode and extended attributes of the one that it is to replace; `mode` in
+ * place of that one's, where it is given.
+ */
+export function* takeAttributes(
+  ino: number,
+  from: number,
+  mode: number | undefined,
+  time: Timestamp,
+): Rule<void> {
+  const { mode: bits, uid, gid } = yield* getInode(from)
+  yield* changeInode(ino, { mode: mode ?? withoutSetId(bits, false), uid, gid }, time)
+  for (const name of yield* listXattr(from)) {
+    if (Buffer.compare(name, CAPABILITY) === 0) continue
+    yield* setXattr(ino, name, yield* getXattr(from, name), 0, time)
+  }
+}
+
 export function* removeXattr(ino: number, name: Uint8Array, ctime: Timestamp): Rule<void> {
   yield* getXattr(ino, name)
   yield* deleteXattr(ino, name)

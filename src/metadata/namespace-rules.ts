@@ -167,7 +167,9 @@ function* storeInode(row: InodeRow, target: Uint8Array | null): Rule<void> {
  * belongs to `parent` from the beginning: what is promised there holds for its first commit.
  */
 export function* createNameless(parent: number, wanted: NewInode, time: Timestamp): Rule<InodeRow> {
-  const row = newRow(wanted, wanted.mode, wanted.gid, time)
+  const directory = yield* getDirectory(parent)
+  const inherits = (directory.mode & S_ISGID) !== 0
+  const row = newRow(wanted, wanted.mode, inherits ? directory.gid : wanted.gid, time)
   row.parent = parent
   yield* storeInode(row, wanted.target)
   return row

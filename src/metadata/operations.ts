@@ -14,7 +14,7 @@ import {
   purgeOrphan,
   setHolders,
 } from './chunk-rules.ts'
-import { changeInode, dropSetId, removeXattr, setXattr } from './inode-rules.ts'
+import { changeInode, dropSetId, removeXattr, setXattr, takeAttributes } from './inode-rules.ts'
 import { restorePast } from './past-rules.ts'
 import { create, createNameless, exchange, link, rename, rmdir, unlink } from './namespace-rules.ts'
 import type { Rule } from './statement.ts'
@@ -45,6 +45,7 @@ const operations = {
   setHolders,
   setSetting,
   setXattr,
+  takeAttributes,
   unlink,
 } as const
 

@@ -153,8 +153,18 @@ export class Names {
     }
   }
 
-  /** Puts a nameless inode in the place of whatever file is at a name; it stays open. */
-  publish(ino: number, parent: number, name: Uint8Array): void {
+  /**
+   * Puts a nameless inode in the place of whatever file is at a name; it stays open. Of the file
+   * `replaced` it has all attributes, but for a mode that was asked for.
+   */
+  publish(
+    ino: number,
+    { parent, name }: Place,
+    { replaced, mode }: { replaced: number | undefined; mode: number | undefined },
+  ): void {
+    if (replaced !== undefined) {
+      this.#parts.engine.write('takeAttributes', ino, replaced, mode, now())
+    }
     const temporary = Buffer.from(`.cachefs-${ino}`)
     const seq = this.#parts.numbers.next('entry')
     this.#parts.cache.shared.withInode(ino, () => {

@@ -2,7 +2,7 @@
  * From paths to inodes: walks names from the root. Symbolic links are followed inside the volume:
  * an absolute target begins at its root, and `..` never leads out of it.
  */
-import { FsError } from '../base/fs-error.ts'
+import { FsError, codeOf } from '../base/fs-error.ts'
 import {
   ROOT_INODE,
   type Attributes,
@@ -19,6 +19,16 @@ export interface Found {
   name: Uint8Array
 }
 
+interface Place {
+  parent: number
+  name: Uint8Array
+}
+
+/** Without `attributes`: nothing is there. */
+export interface Target extends Place {
+  attributes?: Attributes
+}
+
 export class PathResolver {
   readonly #volume: InodeFileSystem
   readonly #caller: Caller
@@ -29,7 +39,7 @@ export class PathResolver {
   }
 
   /** The directory that has (or would have) a path's last name. */
-  place(path: string): { parent: number; name: Uint8Array } {
+  place(path: string): Place {
     const names = split(path)
     const name = names.pop()
     if (name === undefined) throw new FsError('EISDIR', 'the root is a directory', { path })
@@ -41,8 +51,26 @@ export class PathResolver {
     return this.#walk(path, split(path), follow)
   }
 
+  /** What open(2) with O_CREAT makes of a path: what it leads to through links, there or not. */
+  target(path: string): Target {
+    let last: Place | undefined
+    try {
+      return this.#walk(path, split(path), true, (place) => {
+        last = place
+      })
+    } catch (error) {
+      if (last === undefined || codeOf(error) !== 'ENOENT') throw error
+      return last
+    }
+  }
+
   /** Walks names from the root; `..` of links goes up inside the volume, never out of it. */
-  #walk(path: string, names: Uint8Array[], follow: boolean): Found {
+  #walk(
+    path: string,
+    names: Uint8Array[],
+    follow: boolean,
+    onLook?: (last: Place | undefined) => void,
+  ): Found {
     const pending = [...names]
     const stack = [this.#root()]
     let links = 0
@@ -55,6 +83,7 @@ export class PathResolver {
       }
       const parent = stack.at(-1)?.attributes.ino ?? ROOT_INODE
       const wanted = name
+      onLook?.(pending.length === 0 ? { parent, name } : undefined)
       const attributes = at(path, () => this.#volume.lookup(this.#caller, parent, wanted))
       const isLink = (attributes.mode & S_IFMT) === S_IFLNK
       if (!isLink || (!follow && pending.length === 0)) {

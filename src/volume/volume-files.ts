@@ -17,6 +17,8 @@ import {
 } from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
 import { S_IFDIR, S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
+import { FileReplacement, requireFile } from './file-replacement.ts'
+import type { ReplacementParts, WriteOptions } from './file-replacement.ts'
 import { kindOf, statOf } from './file-stat.ts'
 import { PathResolver, at, split, type Found } from './path-resolver.ts'
 import type { Volume } from './volume.ts'
@@ -58,6 +60,7 @@ export class VolumeFiles implements FileStore {
   readonly #satisfy: VolumeFilesOptions['satisfy']
   readonly #changes: Changes
   readonly #paths: PathResolver
+  readonly #replacing: ReplacementParts
   readonly #caller: Caller = {
     uid: process.getuid?.() ?? 0,
     gid: process.getgid?.() ?? 0,
@@ -70,6 +73,15 @@ export class VolumeFiles implements FileStore {
     this.#satisfy = options.satisfy
     this.#changes = options.changes
     this.#paths = new PathResolver(options.volume, this.#caller)
+    this.#replacing = {
+      ...{ volume: options.volume, paths: this.#paths, caller: this.#caller },
+      run: (operation, signal) => this.#run(operation, signal),
+      release: (ino) => this.#release(ino),
+      changed: async ({ parent, name }, replaced) => {
+        await this.#changed(parent, name)
+        if (replaced !== undefined) await this.#changes.inode(replaced)
+      },
+    }
   }
 
   async stat(path: string, { signal }: CallOptions = {}): Promise<FileStat> {
@@ -229,68 +241,11 @@ export class VolumeFiles implements FileStore {
   async writeFile(
     path: string,
     source: AsyncIterable<Uint8Array> | Uint8Array,
-    options: CallOptions & { mode?: number; parents?: boolean; maxBytes?: number } = {},
+    options: WriteOptions & { parents?: boolean } = {},
   ): Promise<FileStat> {
     if (options.parents) await this.#makeParents(path, 0o755)
-    const { parent, name, replaced } = await this.#writeTarget(path)
-    const { names } = this.#volume
-    const mode = options.mode ?? 0o644
-    const make = (): number => names.createNameless(this.#caller, parent, mode)
-    const ino = await this.#run(make, options.signal)
-    let isPublished = false
-    try {
-      await this.#fill(path, ino, source, options)
-      await this.#run(() => {
-        at(path, () => {
-          names.publish(ino, parent, name)
-        })
-      })
-      isPublished = true
-      await this.#changed(parent, name)
-      if (replaced !== undefined) await this.#changes.inode(replaced)
-      await this.#run(() => {
-        this.#volume.flush(this.#caller, ino, 0)
-      }, options.signal)
-      return statOf(await this.#run(() => this.#volume.getattr(this.#caller, ino)))
-    } finally {
-      if (!isPublished) names.abandon(ino)
-      this.#release(ino)
-    }
-  }
-
-  /** Where a file is to be replaced; through a symbolic link, what it points to. */
-  async #writeTarget(
-    path: string,
-  ): Promise<{ parent: number; name: Uint8Array; replaced?: number }> {
-    try {
-      const { attributes, parent, name } = await this.#resolve(path, true)
-      requireFile(attributes, path)
-      return { parent, name, replaced: attributes.ino }
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error
-      return await this.#run(() => this.#paths.place(path))
-    }
-  }
-
-  async #fill(
-    path: string,
-    ino: number,
-    source: AsyncIterable<Uint8Array> | Uint8Array,
-    { signal, maxBytes = limits.fileBytes }: CallOptions & { maxBytes?: number },
-  ): Promise<void> {
-    let offset = 0
-    const how = { append: false, killSetId: false, writeback: false }
-    const blocks = source instanceof Uint8Array ? [source] : source
-    for await (const block of blocks) {
-      if (offset + block.length > maxBytes) {
-        throw new FsError('EFBIG', `more than the ${maxBytes} bytes allowed`, { path })
-      }
-      const position = offset
-      await this.#run(() => {
-        return this.#volume.write(this.#caller, ino, 0, position, block, how)
-      }, signal)
-      offset += block.length
-    }
+    const replacement = new FileReplacement(this.#replacing, path, options)
+    return statOf(await replacement.run(source))
   }
 
   #resolve(path: string, follow: boolean, signal?: AbortSignal): Promise<Found> {
@@ -359,10 +314,4 @@ export class VolumeFiles implements FileStore {
     }
     return attributes
   }
-}
-
-function requireFile(attributes: Attributes, path: string): void {
-  const type = attributes.mode & S_IFMT
-  if (type === S_IFDIR) throw new FsError('EISDIR', `${path} is a directory`, { path })
-  if (type !== S_IFREG) throw new FsError('EINVAL', `${path} is no regular file`, { path })
 }

@@ -5,9 +5,14 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import {
+  chmodSync,
+  chownSync,
+  closeSync,
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
+  openSync,
   readFileSync,
   readdirSync,
   statSync,
@@ -72,11 +77,74 @@ test('what the mount writes, the API reads; DELETE takes it from both', async ()
 
 test('a reader that has the old version open keeps it', async () => {
   await put('version', 'old')
-  linkSync(inMount('version'), inMount('kept'))
+  const fd = openSync(inMount('version'), 'r')
   await put('version', 'new content')
-  assert.equal(readFileSync(inMount('kept'), 'utf8'), 'old')
-  assert.equal(statSync(inMount('kept')).nlink, 1)
+  assert.equal(readFileSync(fd, 'utf8'), 'old')
+  closeSync(fd)
   assert.equal(readFileSync(inMount('version'), 'utf8'), 'new content')
+})
+
+test('a PUT on a file keeps owner, mode and extended attributes', async () => {
+  const path = inMount('private')
+  for (const [mode, kept] of [
+    [0o600, 0o600],
+    [0o751, 0o751],
+    [0o400, 0o400],
+    // As after a write.
+    [0o6755, 0o755],
+  ] as const) {
+    writeFileSync(path, 'of alice')
+    chownSync(path, 1001, 1002)
+    chmodSync(path, mode)
+    const script = 'import os,sys; os.setxattr(sys.argv[1], "user.note", b"hers")'
+    execFileSync('python3', ['-c', script, path])
+    assert.equal((await put('private', `content for ${mode}`)).status, 200)
+    const { uid, gid, mode: bits } = statSync(path)
+    assert.deepEqual([uid, gid, bits & 0o7777], [1001, 1002, kept])
+    const show = 'import os,sys; print(os.getxattr(sys.argv[1], "user.note").decode(), end="")'
+    assert.equal(execFileSync('python3', ['-c', show, path], { encoding: 'utf8' }), 'hers')
+    assert.equal(readFileSync(path, 'utf8'), `content for ${mode}`)
+  }
+  assert.equal((await client.fetch(url('private'), { method: 'DELETE' })).status, 204)
+  assert.equal((await put('private', 'anew')).status, 201)
+  const { uid, mode } = statSync(path)
+  assert.deepEqual([uid, mode & 0o7777], [0, 0o644], 'a new file is nobody else’s')
+})
+
+test('a PUT on one of several names is the content of all', async () => {
+  await put('name', 'old')
+  mkdirSync(inMount('links'))
+  linkSync(inMount('name'), inMount('links/other'))
+  chmodSync(inMount('name'), 0o640)
+  const content = random.bytes(3 * MIB)
+  assert.equal((await put('links/other', content)).status, 200)
+  for (const path of ['name', 'links/other']) {
+    assert.ok(readFileSync(inMount(path)).equals(content), path)
+    const { nlink, mode } = statSync(inMount(path))
+    assert.deepEqual([nlink, mode & 0o7777], [2, 0o640])
+  }
+  assert.equal((await put('name', 'short')).status, 200)
+  assert.equal(readFileSync(inMount('links/other'), 'utf8'), 'short')
+})
+
+test('a PUT through a link makes or replaces what it leads to', async () => {
+  mkdirSync(inMount('targets'))
+  symlinkSync('targets/one', inMount('to-one'))
+  assert.equal((await put('to-one', 'made')).status, 201)
+  assert.equal(readFileSync(inMount('targets/one'), 'utf8'), 'made')
+  chmodSync(inMount('targets/one'), 0o600)
+  assert.equal((await put('to-one', 'replaced')).status, 200)
+  assert.ok(lstatSync(inMount('to-one')).isSymbolicLink())
+  assert.equal(readFileSync(inMount('targets/one'), 'utf8'), 'replaced')
+  assert.equal(statSync(inMount('targets/one')).mode & 0o7777, 0o600)
+})
+
+test('a PUT into a set-group-id folder makes a file of its group', async () => {
+  mkdirSync(inMount('team'))
+  chownSync(inMount('team'), 0, 1234)
+  chmodSync(inMount('team'), 0o2775)
+  await put('team/file', 'x')
+  assert.equal(statSync(inMount('team/file')).gid, 1234)
 })
 
 test('links lead nowhere but into the volume', async () => {

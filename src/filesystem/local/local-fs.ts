@@ -138,6 +138,8 @@ export class LocalFS extends PortableFileSystem {
     const mode = options.mode ?? (before === undefined ? 0o666 : before.mode & 0o7777)
     try {
       await using handle = await open(temporary, 'wx', mode)
+      // First: a change of owner takes the set-id bits. Who may not give files away keeps it.
+      if (before) await handle.chown(before.uid, before.gid).catch(ignoreForbidden)
       // Not through the umask where the caller was exact, or a file had these bits.
       if (options.mode !== undefined || before !== undefined) await handle.chmod(mode)
       for await (const piece of source) {
@@ -188,4 +190,8 @@ function kindOfEntry(entry: NodeDirent): FileKind {
   if (entry.isFile()) return 'file'
   if (entry.isDirectory()) return 'directory'
   return entry.isSymbolicLink() ? 'symlink' : 'other'
+}
+
+function ignoreForbidden(error: unknown): void {
+  if (codeOf(error) !== 'EPERM') throw error
 }

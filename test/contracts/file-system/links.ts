@@ -86,3 +86,24 @@ linkTests.add(
   },
   'attributes',
 )
+
+linkTests.add(
+  'a file that is replaced keeps owner and mode',
+  async (files) => {
+    await files.writeFile('/file', 'x', { mode: 0o640 })
+    // Who may not give files away has none of others.
+    const { uid, gid } = await files.stat('/file')
+    const isRoot = process.getuid?.() === 0
+    const owner = isRoot ? [1001, 1002] : [uid, gid]
+    await files.chown('/file', owner[0]!, owner[1]!)
+    await files.chmod('/file', 0o600)
+    async function* content(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('y')
+    }
+    await files.replace('/file', content())
+    await files.writeFile('/file', 'z')
+    const now = await files.stat('/file')
+    assert.deepEqual([now.uid, now.gid, now.mode & 0o7777], [...owner, 0o600])
+  },
+  'attributes',
+)
