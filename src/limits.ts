@@ -124,6 +124,10 @@ export const limits = {
   apiHeartbeatMs: 15_000,
   /** Versions of a file that is being replaced that are tried for one that stays. */
   apiVersionAttempts: 8,
+  /** Failures of one kind have one line of the log in this time, ms. */
+  logRepeatMs: 60_000,
+  /** Kinds of failures that a log tells apart at a time. */
+  logKinds: 64,
   /** Requests under way may end in this time when the node stops, ms. */
   apiCloseMs: 5_000,
   /** Looking for connections that have become idle while the node stops, ms. */

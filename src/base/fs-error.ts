@@ -89,12 +89,33 @@ export function codeOf(error: unknown): FsErrorCode {
   return typeof code === 'string' && Object.hasOwn(ERRNO, code) ? (code as FsErrorCode) : 'EIO'
 }
 
-/** One line for logs and terminals: the message, then the messages of its causes. */
+/**
+ * One line for logs and terminals: the message, then what its causes add. What they repeat is left
+ * out: an error that was passed on in other words has said it, with or without its code.
+ */
 export function describe(error: unknown): string {
-  const parts: string[] = []
+  let text = ''
+  let code: string | undefined
   for (let e = error, depth = 0; e !== undefined && e !== null && depth < 5; depth++) {
-    parts.push(e instanceof Error ? e.message : typeof e === 'string' ? e : JSON.stringify(e))
+    const message = e instanceof Error ? e.message : typeof e === 'string' ? e : JSON.stringify(e)
+    const [, own, rest] = /^(?:(E[A-Z0-9]+): )?([^]*)$/.exec(message) ?? []
+    if (depth === 0) text = message
+    else if (!text.includes(gistOf(rest ?? ''))) {
+      text += `: ${own === code ? (rest ?? '') : message}`
+    }
+    code = own ?? code
     e = e instanceof Error ? e.cause : undefined
   }
-  return parts.join(': ')
+  return text
+}
+
+/** Without the call and the path that Node adds: `no such file or directory, open '/a'`. */
+function gistOf(message: string): string {
+  return message.replace(/, [a-z]+( '[^]*')?$/, '')
+}
+
+/** Of the machine, the network or a user; all else is a mistake of ours, found by its stack. */
+export function isExpected(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)
 }

@@ -42,8 +42,10 @@ test('an error is its message and causes, without what an SDK hung on it', () =>
   const error = new FsError('EIO', 'cannot write chunks/1', { cause })
   loggerOf('CACHE').warn({ err: error }, 'upload failed')
   loggerOf('CACHE').error({ err: error }, 'upload failed')
+  loggerOf('CACHE').error({ err: new TypeError('no function') }, 'upload failed')
   assert.match(lines[0] ?? '', /upload failed: EIO: cannot write chunks\/1: refused\n$/)
-  assert.match(lines[1] ?? '', /refused\n +at /)
+  assert.match(lines[1] ?? '', /chunks\/1: refused\n$/, 'expected: its stack says nothing more')
+  assert.match(lines[2] ?? '', /no function\n +at /, 'a mistake of ours')
   assert.doesNotMatch(lines.join(''), /hunter2/)
 })
 

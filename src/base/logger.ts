@@ -4,12 +4,12 @@
  * for collectors. Everything goes to standard error: standard output belongs to the commands.
  *
  * Invariants: a value under a name that may hold a secret is never written; an error is written
- * with its message, causes and stack, not with whatever an SDK hung on it (requests, headers). A
- * closed standard error is no reason to die.
+ * with its message, its causes and (a mistake of ours) its stack, not with whatever an SDK hung on
+ * it (requests, headers). A closed standard error is no reason to die.
  */
 import { pino } from 'pino'
 import type { Level, Logger } from 'pino'
-import { describe } from './fs-error.ts'
+import { describe, isExpected } from './fs-error.ts'
 
 export type { Logger } from 'pino'
 export type Subsystem = 'COORDINATOR' | 'CLIENT' | 'API' | 'FUSE' | 'CACHE'
@@ -26,7 +26,15 @@ export interface LoggingOptions {
 }
 
 /** Not `key`: that is what objects are found by. */
-const SECRETS = ['apiKey', 'azureKey', 'accountKey', 'secretAccessKey', 'sessionToken', 'password']
+const SECRETS = [
+  'apiKey',
+  'metricsToken',
+  'azureKey',
+  'accountKey',
+  'secretAccessKey',
+  'sessionToken',
+  'password',
+]
 const SECRET_HEADERS = ['x-api-key', 'authorization', 'cookie']
 /** Fields of every line that the plain format leaves out or puts elsewhere. */
 const OWN_FIELDS = new Set(['level', 'time', 'msg', 'pid', 'hostname', 'err'])
@@ -84,7 +92,8 @@ function secretPaths(): string[] {
 
 function plainError(error: unknown): object {
   const { code, stack } = (error ?? {}) as { code?: unknown; stack?: unknown }
-  return { message: describe(error), code, stack }
+  const isTraced = !isExpected(error) || ['debug', 'trace'].includes(settings.level)
+  return { message: describe(error), code, ...(isTraced && { stack }) }
 }
 
 function emit(json: string): void {

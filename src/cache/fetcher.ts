@@ -12,6 +12,7 @@ import { crc32 } from 'node:zlib'
 import { BufferPool } from '../base/buffer-pool.ts'
 import { FsError, codeOf, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import { retry } from '../base/retry.ts'
 import { Semaphore } from '../base/semaphore.ts'
 import { SingleFlight } from '../base/single-flight.ts'
@@ -35,6 +36,7 @@ export class Fetcher {
   readonly #cloud: TierStorage
   readonly #evictor: Evictor
   readonly #logger: Logger
+  readonly #failures: RepeatedLog
   readonly #cluster: Cluster | undefined
   readonly #loader: ChunkLoader
   readonly #ranges: RangeReader
@@ -63,6 +65,7 @@ export class Fetcher {
     this.#cloud = cloud
     this.#evictor = evictor
     this.#logger = logger
+    this.#failures = new RepeatedLog(logger)
     this.#cluster = cluster
     this.#loader = new ChunkLoader(cache)
     this.#ranges = new RangeReader(cloud, logger)
@@ -274,8 +277,8 @@ export class Fetcher {
     } catch (error) {
       if (signal.aborted) throw error
       // What only nodes have is asked for here last, on the chance.
-      const level = reference.durable ? 'warn' : 'debug'
-      this.#logger[level](`reading ${key} from ${this.#cloud.name} failed: ${describe(error)}`)
+      if (reference.durable) this.#failures.warn('read', describe(error))
+      else this.#logger.debug(describe(error))
       throw this.#unreadable(key, reference, error)
     }
     this.#cloudChunks += 1
@@ -292,7 +295,8 @@ export class Fetcher {
   #unreadable(key: string, { durable, holders }: CommittedChunk, cause: unknown): FsError {
     const where = this.#cloud.name
     if (durable || holders === '') {
-      return new FsError('EIO', `chunk ${key} cannot be read from ${where}`, { cause })
+      // The tier has said which object, where and why; that it is missing is no missing file.
+      return new FsError('EIO', describe(cause).replace(/^E[A-Z]+: /, ''))
     }
     const message =
       `chunk ${key} is not in ${where} yet, and no node that has it (${holders}) answers: ` +

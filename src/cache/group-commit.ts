@@ -11,6 +11,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import { limits } from '../limits.ts'
 import { CommitSteps, type PlannedCommit } from './commit-steps.ts'
 import type { FileCommitter } from './file-committer.ts'
@@ -22,7 +23,7 @@ export class GroupCommit {
   readonly #cache: NodeCache
   readonly #committer: FileCommitter
   readonly #steps: CommitSteps
-  readonly #logger: Logger
+  readonly #failures: RepeatedLog
   readonly #stop = new AbortController()
   /** Those that failed. */
   readonly #left = new Set<number>()
@@ -32,7 +33,7 @@ export class GroupCommit {
     this.#cache = cache
     this.#committer = committer
     this.#steps = new CommitSteps(cache)
-    this.#logger = logger
+    this.#failures = new RepeatedLog(logger)
   }
 
   start(): void {
@@ -136,7 +137,10 @@ export class GroupCommit {
         this.#committer.forgetLocked(ino)
       })
     } catch (error) {
-      this.#logger.error(`inode ${ino} is not done with yet, tried again: ${describe(error)}`)
+      this.#failures.error(
+        'commit',
+        `inode ${ino} is not committed, tried again: ${describe(error)}`,
+      )
       this.#left.add(ino)
     }
   }

@@ -12,6 +12,7 @@ import { crc32 } from 'node:zlib'
 import { BufferPool } from '../base/buffer-pool.ts'
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import { AttemptRate, retry } from '../base/retry.ts'
 import { Semaphore, type Permit } from '../base/semaphore.ts'
 import { limits } from '../limits.ts'
@@ -37,6 +38,7 @@ export class Uploader {
   readonly #loader: ChunkLoader
   readonly #buffers: BufferPool
   readonly #logger: Logger
+  readonly #failures: RepeatedLog
   readonly #progress: Progress
   readonly #finisher: UploadFinisher
   readonly #places = new Semaphore(limits.uploads)
@@ -62,6 +64,7 @@ export class Uploader {
       return this.#hurried > 0 || this.#places.free === this.#places.capacity
     })
     this.#logger = logger
+    this.#failures = new RepeatedLog(logger)
   }
 
   start(): void {
@@ -87,7 +90,8 @@ export class Uploader {
         await this.#takeBatch(signal)
       } catch (error) {
         if (this.#isStopping()) break
-        this.#logger.error({ err: error }, 'the upload journal cannot be read; trying again')
+        const message = 'the upload journal cannot be read; tried again'
+        this.#failures.error('journal', message, { err: error })
         await delay(limits.retryBaseMs)
       }
     }
@@ -140,7 +144,8 @@ export class Uploader {
       this.#noteSuccess(upload.length)
     } catch (error) {
       if (signal.aborted) return
-      this.#logger.error({ err: error }, 'an upload ended unexpectedly; it will be taken up again')
+      const message = 'an upload ended unexpectedly; it is taken up again'
+      this.#failures.error('unexpected', message, { err: error })
       this.#cursor = Math.min(this.#cursor, upload.seq - 1)
     } finally {
       place.release()
@@ -150,7 +155,6 @@ export class Uploader {
 
   /** Until it works, ever more slowly. */
   async #persistently<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    let failures = 0
     const attempt = async (): Promise<T> => {
       if (this.failure) await this.#rate.take({ signal })
       return await work()
@@ -160,9 +164,7 @@ export class Uploader {
       signal,
       baseMs: limits.uploadRetryBaseMs,
       maxMs: limits.retryMaxMs,
-      onRetry: ({ error, delayMs }) => {
-        this.#noteFailure(error, delayMs, ++failures)
-      },
+      onRetry: ({ error }) => this.#noteFailure(error),
     })
   }
 
@@ -198,14 +200,11 @@ export class Uploader {
     while (isCommitting()) await delay(limits.uploadLookMs, undefined, { signal })
   }
 
-  #noteFailure(error: unknown, delayMs: number, failures: number): void {
+  #noteFailure(error: unknown): void {
     const reason = describe(error)
-    const level = this.failure === undefined || failures % 10 === 0 ? 'warn' : 'debug'
     this.failure ??= { since: new Date(), reason }
     this.failure.reason = reason
-    this.#logger[level](
-      `upload to ${this.#cloud.name} failed, again in ${Math.ceil(delayMs)} ms: ${reason}`,
-    )
+    this.#failures.warn('upload', `uploads fail and are tried again: ${reason}`)
     this.#progress.announce()
   }
 

@@ -3,7 +3,7 @@
  * listeners and to the logger. It never blocks the work that failed, and a listener that throws
  * stops nothing.
  */
-import { describe } from '../base/fs-error.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import { limits } from '../limits.ts'
 
 export interface BackgroundError {
@@ -28,10 +28,12 @@ export class BackgroundErrors {
   readonly #recent: BackgroundError[] = []
   readonly #listeners = new Set<ErrorListener>()
   readonly #logger: CacheLogger | undefined
+  readonly #repeated: RepeatedLog | undefined
   count = 0
 
   constructor(logger?: CacheLogger) {
     this.#logger = logger
+    this.#repeated = logger && new RepeatedLog(logger)
   }
 
   /** Oldest first; the oldest ones go when there are too many. */
@@ -54,8 +56,11 @@ export class BackgroundErrors {
     if (this.#recent.length > limits.cacheErrors) this.#recent.shift()
     const { operation, path, cause, willRetry } = full
     attempt(() => {
-      const message = `${operation} of ${path} failed in the background: ${describe(cause)}`
-      this.#logger?.[willRetry ? 'warn' : 'error']({ operation, path, err: cause }, message)
+      const fields = { operation, path, err: cause }
+      // What is given up is gone: each of them is said.
+      if (willRetry)
+        this.#repeated?.warn(operation, `${operation} failed in the background`, fields)
+      else this.#logger?.error(fields, `${operation} failed in the background, and is given up`)
     })
     for (const listener of this.#listeners) attempt(() => listener(full))
   }

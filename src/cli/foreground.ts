@@ -34,6 +34,8 @@ export interface ForegroundProgram<T extends RunningProgram> {
   describe?: (running: T) => string
   /** What must not be left behind when the process ends on the spot. */
   abandon?: () => void
+  /** Its parent has said that it stops. */
+  isSupervised?: boolean
   /** Instead of stopping after an exception that nobody caught; does not return. */
   onCrash?: () => void
 }
@@ -65,7 +67,8 @@ export async function runInForeground<T extends RunningProgram>(
       await program.announce(running)
       manager.ready(program.describe?.(running))
       const why = await Promise.race([ended, running.failed])
-      logger.info(`${why}: stopping (a second signal does not wait)`)
+      const level = program.isSupervised === true ? 'debug' : 'info'
+      logger[level](`${why}: stopping (a second signal does not wait)`)
     } finally {
       manager.stopping()
       await running.stop()

@@ -53,6 +53,7 @@ async function runNode({ options, resumed, ...start }: StartMessage): Promise<vo
     announce: ({ mount, apiUrl }) => tell({ kind: 'ready', mount, apiUrl }),
     abandon: () => abortMountSync(options.mountPoint),
     onCrash: die,
+    isSupervised: true,
   })
 }
 

@@ -8,6 +8,7 @@ import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { FsError } from '../base/fs-error.ts'
 import { loggerOf, type Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import { siblingModule } from '../base/sibling-module.ts'
 import { LinkLocks } from '../coordinator/link-locks.ts'
 import { FuseServer } from '../fuse/fuse-server.ts'
@@ -249,11 +250,11 @@ function makeMountPoint(path: string): void {
 
 /** Tells the kernel what changed behind its back; while nothing is mounted, nobody. */
 class KernelChanges implements Changes {
-  readonly #logger: Logger
+  readonly #failures: RepeatedLog
   server: FuseServer | undefined
 
   constructor(logger: Logger) {
-    this.#logger = logger
+    this.#failures = new RepeatedLog(logger)
   }
 
   entry(parent: number, name: Uint8Array): Promise<void> {
@@ -269,9 +270,10 @@ class KernelChanges implements Changes {
     const late = delay(limits.kernelNotifyMs, 'late', { ref: false })
     try {
       const outcome = await Promise.race([told, late])
-      if (outcome === 'late') this.#logger.warn('the kernel takes its time to note a change')
+      if (outcome === 'late')
+        this.#failures.warn('late', 'the kernel takes its time to note a change')
     } catch (error) {
-      this.#logger.warn({ err: error }, 'the kernel could not be told of a change')
+      this.#failures.warn('refused', 'the kernel could not be told of a change', { err: error })
     }
   }
 }

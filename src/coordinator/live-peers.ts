@@ -6,6 +6,7 @@
 import { monotonicMs } from '../base/clock.ts'
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import { limits } from '../limits.ts'
 import type { PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import type { PeerRegistry } from './peer-registry.ts'
@@ -13,14 +14,14 @@ import type { Session } from './session.ts'
 
 export class LivePeers {
   readonly #registry: PeerRegistry
-  readonly #logger: Logger
+  readonly #failures: RepeatedLog
   /** By id. */
   readonly #sessions: ReadonlyMap<string, Session>
   #toldMs = 0
 
   constructor(registry: PeerRegistry, logger: Logger, sessions: ReadonlyMap<string, Session>) {
     this.#registry = registry
-    this.#logger = logger
+    this.#failures = new RepeatedLog(logger)
     this.#sessions = sessions
   }
 
@@ -30,7 +31,7 @@ export class LivePeers {
     try {
       this.#registry.register(peer)
     } catch (error) {
-      this.#logger.warn(`${peer.id}: ${describe(error)}`)
+      this.#failures.warn(peer.id, `${peer.id} cannot be listed: ${describe(error)}`)
     }
     this.tell()
   }
@@ -40,7 +41,7 @@ export class LivePeers {
     try {
       this.#registry.status(peer.id, report)
     } catch (error) {
-      this.#logger.warn(`${peer.id}: ${describe(error)}`)
+      this.#failures.warn(peer.id, `${peer.id} cannot be listed: ${describe(error)}`)
     }
   }
 

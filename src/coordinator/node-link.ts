@@ -17,6 +17,7 @@ import { orAborted } from '../base/abort.ts'
 import { monotonicMs } from '../base/clock.ts'
 import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import { retry } from '../base/retry.ts'
 import { limits } from '../limits.ts'
 import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
@@ -52,6 +53,7 @@ const REQUESTS_PER_PROCESS = 2 ** 40
 
 export class NodeLink implements CoordinatorLink, LockChannel {
   readonly #options: NodeLinkOptions
+  readonly #failures: RepeatedLog
   readonly #session: string
   readonly #pending: PendingRequests
   readonly #stop = new AbortController()
@@ -78,6 +80,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
 
   constructor(options: NodeLinkOptions) {
     this.#options = options
+    this.#failures = new RepeatedLog(options.logger)
     const { token = randomUUID(), generation = 0 } = options.session ?? {}
     this.#session = token
     this.#pending = new PendingRequests(generation * REQUESTS_PER_PROCESS)
@@ -202,15 +205,15 @@ export class NodeLink implements CoordinatorLink, LockChannel {
           maxMs: limits.linkRetryMaxMs,
           signal,
           retryable: (error) => !(error instanceof FsError && error.code === 'EACCES'),
-          onRetry: ({ error, attempt }) => {
+          onRetry: ({ error }) => {
             this.#at += 1
-            if (attempt === 1 || attempt % 10 === 0) this.#options.logger.warn(describe(error))
+            this.#failures.warn('connect', describe(error))
           },
         })
       } catch (error) {
         this.#first.reject(error)
         if (this.#isStopping()) return
-        this.#options.logger.error(describe(error))
+        this.#failures.error('refused', describe(error))
         await delay(limits.linkRetryMaxMs, undefined, { signal }).catch(() => undefined)
       }
     }

@@ -4,20 +4,21 @@
  */
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import type { Change } from '../metadata/change.ts'
 import type { MetadataStore } from './metadata-store.ts'
 import type { Session } from './session.ts'
 
 export class Orphans {
   readonly #store: MetadataStore
-  readonly #logger: Logger
+  readonly #failures: RepeatedLog
   readonly #onPurge: (change: Change) => void
   /** Inode -> the change that took its last name. */
   readonly #waiting = new Map<number, number>()
 
   constructor(store: MetadataStore, logger: Logger, onPurge: (change: Change) => void) {
     this.#store = store
-    this.#logger = logger
+    this.#failures = new RepeatedLog(logger)
     this.#onPurge = onPurge
   }
 
@@ -67,7 +68,8 @@ export class Orphans {
     } catch (error) {
       // It is tried again with the next that nobody holds any more, or by the next start.
       this.#waiting.set(ino, 0)
-      this.#logger.warn(`inode ${ino}, which nobody has open, stays for now: ${describe(error)}`)
+      const what = `inode ${ino}, which nobody has open, stays for now`
+      this.#failures.warn('purge', `${what}: ${describe(error)}`)
     }
   }
 }

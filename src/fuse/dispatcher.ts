@@ -6,7 +6,7 @@
  */
 import { writeSync } from 'node:fs'
 import { Blocked } from '../base/blocked.ts'
-import { ERRNO, FsError, codeOf, describe } from '../base/fs-error.ts'
+import { ERRNO, FsError, codeOf, describe, isExpected } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import { DirectoryWriter } from './directory-writer.ts'
 import { noReply, type Exchange, type ServedFileSystem } from './exchange.ts'
@@ -192,5 +192,6 @@ export class Dispatcher {
 }
 
 function traceOf(error: unknown): string {
-  return error instanceof Error && error.stack !== undefined ? error.stack : describe(error)
+  const isTraced = error instanceof Error && error.stack !== undefined && !isExpected(error)
+  return isTraced ? error.stack! : describe(error)
 }

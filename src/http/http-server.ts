@@ -9,8 +9,9 @@ import fastify from 'fastify'
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { describe } from '../base/fs-error.ts'
+import { codeOf, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import { limits } from '../limits.ts'
 import { ApiKey } from './api-key.ts'
 import { HttpError, answerTo, errorBody } from './http-error.ts'
@@ -30,6 +31,7 @@ export interface HttpServerOptions {
 
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const { logger, maxUploadBytes, upgrades } = options
+  const failures = new RepeatedLog(logger)
   const app = fastify({
     bodyLimit: limits.apiJsonBytes,
     connectionTimeout: limits.apiIdleMs,
@@ -60,7 +62,10 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const { status } = answerTo(error)
-    if (status >= 500) logger.warn(`${request.method} ${request.url}: ${describe(error)}`)
+    if (status >= 500) {
+      const { method, url } = request
+      failures.warn(`${status} ${codeOf(error)}`, `${method} ${url}: ${describe(error)}`)
+    }
     return sendError(reply, error)
   })
   app.addHook('onResponse', async (request, reply) => {

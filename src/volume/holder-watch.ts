@@ -11,6 +11,7 @@
 import { crc32 } from 'node:zlib'
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import { backoffMs } from '../base/retry.ts'
 import { Semaphore } from '../base/semaphore.ts'
 import type { CommittedChunk } from '../cache/chunk-index.ts'
@@ -48,6 +49,7 @@ export interface HolderWatchParts {
 
 export class HolderWatch {
   readonly #parts: HolderWatchParts
+  readonly #log: RepeatedLog
   readonly #nowMs: () => number
   readonly #places = new Semaphore(limits.holderRepairs)
   readonly #stop = new AbortController()
@@ -68,6 +70,7 @@ export class HolderWatch {
 
   constructor(parts: HolderWatchParts) {
     this.#parts = parts
+    this.#log = new RepeatedLog(parts.logger)
     this.#nowMs = parts.nowMs ?? (() => performance.now())
     this.#startMs = this.#nowMs()
     this.#changedMs = this.#startMs
@@ -125,8 +128,7 @@ export class HolderWatch {
     this.#failures += 1
     const delayMs = limits.holderLookMs + backoffMs(this.#failures)
     this.#againMs = this.#nowMs() + delayMs
-    const level = this.#failures === 1 || this.#failures % 10 === 0 ? 'warn' : 'debug'
-    this.#parts.logger[level](`chunks of nodes that are gone: ${reason}; tried again`)
+    this.#log.warn('pass', `chunks of nodes that are gone: ${reason}; tried again`)
   }
 
   /**
@@ -224,14 +226,15 @@ export class HolderWatch {
     data: Buffer,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { cloud, marks, logger } = this.#parts
+    const { cloud, marks } = this.#parts
     if (this.#isCloudAway) return false
     const crc = crc32(data)
     try {
       await cloud.write(chunkKey(ino, index, id), data, { crc32: crc, signal })
     } catch (error) {
       this.#isCloudAway = true
-      logger.warn(`a chunk of a node that is gone cannot be uploaded: ${describe(error)}`)
+      const what = 'a chunk of a node that is gone cannot be uploaded'
+      this.#log.warn('upload', `${what}: ${describe(error)}`)
       return false
     }
     if (await marks.durable(ino, index, id, crc)) this.uploadedChunks += 1

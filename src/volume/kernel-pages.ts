@@ -9,6 +9,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import type { SharedState } from '../cache/shared-state.ts'
 import { limits } from '../limits.ts'
 
@@ -33,7 +34,7 @@ const WHOLE_FILE: PageRange = { offset: 0, length: 0 }
 
 export class KernelPages {
   readonly #shared: SharedState
-  readonly #logger: Logger
+  readonly #failures: RepeatedLog
   #caches: KernelCaches | undefined
   /** Drops under way, by inode. */
   readonly #drops = new Map<number, Set<Promise<void>>>()
@@ -42,7 +43,7 @@ export class KernelPages {
 
   constructor(shared: SharedState, logger: Logger) {
     this.#shared = shared
-    this.#logger = logger
+    this.#failures = new RepeatedLog(logger)
   }
 
   /** Undefined: nothing is mounted, or nobody can tell its kernel yet. */
@@ -121,7 +122,7 @@ export class KernelPages {
       this.#shared.pageDrops.done(ino)
     } catch (error) {
       this.#shared.pageDrops.failed(ino)
-      this.#logger.warn(`pages of inode ${ino}: ${describe(error)}`)
+      this.#failures.warn('pages', `pages of inode ${ino}: ${describe(error)}`)
     }
   }
 }

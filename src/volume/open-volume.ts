@@ -7,6 +7,7 @@
 import { codeOf, describe } from '../base/fs-error.ts'
 import { now } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import { databasePath, type CacheSettings } from '../cache/node-cache.ts'
 import { NodeDatabase } from '../cache/node-database.ts'
 import { Recovery } from '../cache/recovery.ts'
@@ -83,10 +84,11 @@ export async function openVolume(
   BackingFiles.prepare(options.directory)
   const engine = openMetadata(options.directory, shared)
   const left = lasting.takeOver(engine)
+  const failures = new RepeatedLog(logger)
   const locks =
     service &&
     new NodeLocks(service, {
-      onFailure: (error) => logger.warn(`file locks: ${describe(error)}`),
+      onFailure: (error) => failures.warn('locks', `file locks: ${describe(error)}`),
       held: left.locks,
       note: lasting.lockNotes(engine),
     })

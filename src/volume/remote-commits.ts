@@ -7,6 +7,7 @@ import { Blocked, resume, type Outcome } from '../base/blocked.ts'
 import { codeOf, describe } from '../base/fs-error.ts'
 import { KeyedMutex } from '../base/keyed-mutex.ts'
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import type { PreparedCommit } from '../cache/commit-steps.ts'
 import type { Need } from '../cache/need.ts'
 import type { RemoteMetadata } from '../cache/pressure.ts'
@@ -36,7 +37,7 @@ interface CommitOptions {
 export class RemoteCommits implements RemoteMetadata {
   readonly #thread: VolumeThread
   readonly #link: CoordinatorLink
-  readonly #logger: Logger
+  readonly #failures: RepeatedLog
   readonly #copies: ChunkCopies | undefined
   readonly #replica: Replica
   readonly #turns = new KeyedMutex<number>()
@@ -46,7 +47,7 @@ export class RemoteCommits implements RemoteMetadata {
     this.#thread = thread
     this.#link = link
     this.#replica = replica
-    this.#logger = logger
+    this.#failures = new RepeatedLog(logger)
     this.#copies = copies
   }
 
@@ -129,7 +130,8 @@ export class RemoteCommits implements RemoteMetadata {
 
   /** Of commits that nobody waits for; what was given up was told of already. */
   readonly #report = (error: unknown): void => {
-    if (codeOf(error) !== 'ESTALE') this.#logger.warn(`a commit: ${describe(error)}; tried again`)
+    if (codeOf(error) === 'ESTALE') return
+    this.#failures.warn('commit', `a commit failed and is tried again: ${describe(error)}`)
   }
 
   /** Commits what is left of files that nobody has open any more, and returns their leases. */

@@ -6,6 +6,7 @@
  * Invariant: when `apply` has resolved, whoever asks this node sees the state after the change.
  */
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import { describe } from '../base/fs-error.ts'
 import { removeAsides } from '../cache/aside-files.ts'
 import { keepConflict } from '../cache/conflict-files.ts'
@@ -39,6 +40,7 @@ export class Replica implements LinkedNode {
   readonly #shared: SharedState
   readonly #self: string
   readonly #logger: Logger
+  readonly #failures: RepeatedLog
   #thread: VolumeThread | undefined
   #onRecall: (ino: number) => void = () => undefined
   /** Orphans that the coordinator believes are open here. */
@@ -54,6 +56,7 @@ export class Replica implements LinkedNode {
     this.#pages = pages
     this.#self = self
     this.#logger = logger
+    this.#failures = new RepeatedLog(logger)
   }
 
   /** From here on changes reach the cache as well; what was missed is made good by recovery. */
@@ -278,7 +281,7 @@ export class Replica implements LinkedNode {
     try {
       await this.#pages.caches?.invalidateEntry(parent, name)
     } catch (error) {
-      this.#logger.warn(`a name in directory ${parent}: ${describe(error)}`)
+      this.#failures.warn('name', `a name in directory ${parent}: ${describe(error)}`)
     }
   }
 

@@ -10,6 +10,7 @@ import type { Outcome } from '../base/blocked.ts'
 import { monotonicMs, now } from '../base/clock.ts'
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import { Checkpointer } from '../cache/checkpointer.ts'
 import { ChunkExchange } from '../cache/chunk-exchange.ts'
 import { ChunkLoader } from '../cache/chunk-loader.ts'
@@ -86,6 +87,7 @@ export class VolumeNode {
   readonly #groups: GroupCommit | undefined
   #wakeThreads = (): Promise<void> => Promise.resolve()
   readonly #logger: Logger
+  readonly #failures: RepeatedLog
   readonly #readahead: Readahead
   readonly #recovery: Recovery
   readonly #lock: DirectoryLock
@@ -96,6 +98,7 @@ export class VolumeNode {
   private constructor(options: VolumeNodeOptions, opened: OpenedVolume) {
     const { cloud, logger } = options
     this.#logger = logger
+    this.#failures = new RepeatedLog(logger)
     this.#lock = opened.lock
     this.identity = opened.identity
     this.cloud = cloud
@@ -311,7 +314,7 @@ export class VolumeNode {
       buffers,
     }
     return new Checkpointer(setup, (error) => {
-      this.#logger.error(`databases: ${describe(error)}`)
+      this.#failures.error('databases', `databases: ${describe(error)}`)
     })
   }
 
@@ -335,7 +338,7 @@ export class VolumeNode {
   }
 
   readonly #report = (error: unknown): void => {
-    this.#logger.error({ err: error }, 'housekeeping failed; tried again')
+    this.#failures.error('housekeeping', 'housekeeping failed; tried again', { err: error })
   }
 }
 

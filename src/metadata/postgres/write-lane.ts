@@ -13,6 +13,7 @@ import pg, { type Client } from 'pg'
 import { monotonicMs } from '../../base/clock.ts'
 import { FsError, describe } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/logger.ts'
+import { RepeatedLog } from '../../base/repeated-log.ts'
 import { retry } from '../../base/retry.ts'
 import { limits } from '../../limits.ts'
 import type { Rule } from '../statement.ts'
@@ -32,7 +33,7 @@ type Outcome = { value: unknown } | { error: unknown }
 export class WriteLane {
   readonly #address: PostgresAddress
   readonly #term: Term
-  readonly #logger: Logger
+  readonly #failures: RepeatedLog
   #queue: Job[] = []
   #running: Promise<void> | undefined
   #client: Client | undefined
@@ -41,7 +42,7 @@ export class WriteLane {
   constructor(address: PostgresAddress, term: Term, logger: Logger) {
     this.#address = address
     this.#term = term
-    this.#logger = logger
+    this.#failures = new RepeatedLog(logger)
   }
 
   transact<T>(begin: () => Rule<T>): Promise<T> {
@@ -105,7 +106,7 @@ export class WriteLane {
       },
       onRetry: ({ error, attempt }) => {
         if (attempt === 1 && isAway(error)) {
-          this.#logger.warn(`${this.#address.shown} is away: ${describe(error)}`)
+          this.#failures.warn('away', `${this.#address.shown} is away: ${describe(error)}`)
         }
       },
     })

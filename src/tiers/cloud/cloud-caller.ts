@@ -67,10 +67,13 @@ export class CloudCaller {
         cause: error.cause,
       })
     }
-    const reason = explain(error) ?? networkReason(error, host) ?? { code: 'EIO', text: host }
+    const answer = explain(error)
+    const network = answer === undefined ? networkReason(error, host) : undefined
+    const reason = answer ?? network ?? { code: 'EIO', text: host }
     return new FsError(reason.code, `cannot ${verb} ${subject}: ${reason.text}`, {
       path: key,
-      cause: sentenceOf(error),
+      // A network's failure is said with its code already.
+      cause: network === undefined ? sentenceOf(error) : undefined,
     })
   }
 }
