@@ -140,6 +140,9 @@ export const limits = {
   peerSilentMs: 15_000,
   /** And after so long it is not listed any more, ms. */
   peerStaleMs: 60_000,
+  /** Nodes that have gone are remembered, the last so many, and so long, ms: a month. */
+  awayPeers: 256,
+  awayPeerMs: 30 * 24 * 3_600_000,
   /** Between two looks for silent nodes, each of which also saves reports, ms. */
   peerSweepMs: 5_000,
   /** Longest URL of a node, bytes. */

@@ -39,12 +39,14 @@ test('a line for each node, in columns', () => {
       peer('a', { ...busy, backlogBytes: GB, backlogAgeMs: 2400 }),
       peer('node-2', { state: 'silent', silentMs: 20_000 }),
     ],
+    away: [{ id: 'node-3', url: 'http://node-3:8081', since }],
   })
   assert.deepEqual(lines, [
     `coordinator http://c:8080: connected since ${since}`,
     'node      state        used    capacity  hits  from peers  backlog      api',
     'a (this)  ok           5.0 GB  10 GB     75 %  100 %       1.0 GB, 2 s  http://a:8081',
     'node-2    silent 20 s  0 B     10 GB     -     -           none         http://node-2:8081',
+    `node-3    away since ${since}  http://node-3:8081`,
   ])
 })
 

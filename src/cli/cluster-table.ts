@@ -2,7 +2,7 @@
  * The cluster as `cachefs status` shows it to people: the coordinator, and a line for each node.
  */
 import { hitRatio } from '../http/cluster-totals.ts'
-import type { PeerStatus } from '../tiers/peers/peer-status.ts'
+import type { AwayPeer, PeerStatus } from '../tiers/peers/peer-status.ts'
 import { formatSize } from './size.ts'
 
 /** As the API of a node gives it. */
@@ -10,11 +10,13 @@ export interface ClusterAnswer {
   self: string
   coordinator: { url: string; connected: boolean; since: string }
   peers: PeerStatus[]
+  /** Older nodes do not tell. */
+  away?: AwayPeer[]
 }
 
 const HEADINGS = ['node', 'state', 'used', 'capacity', 'hits', 'from peers', 'backlog', 'api']
 
-export function clusterLines({ self, coordinator, peers }: ClusterAnswer): string[] {
+export function clusterLines({ self, coordinator, peers, away = [] }: ClusterAnswer): string[] {
   const { url, connected, since } = coordinator
   const rows = [HEADINGS, ...peers.map((peer) => rowOf(peer, peer.id === self))]
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
@@ -22,6 +24,7 @@ export function clusterLines({ self, coordinator, peers }: ClusterAnswer): strin
   return [
     `coordinator ${url}: ${connected ? 'connected' : 'away'} since ${since}`,
     ...lines.map((line) => line.trimEnd()),
+    ...away.map(({ id, url, since }) => `${id.padEnd(widths[0]!)}  away since ${since}  ${url}`),
   ]
 }
 

@@ -46,6 +46,7 @@ export class NodeCluster {
     this.view = {
       self,
       peers: () => [...link.peers],
+      away: () => [...link.away],
       get coordinator() {
         return { url: link.url, connected: link.isConnected, since: link.since }
       },

@@ -18,13 +18,14 @@ import { listChunks } from '../metadata/chunk-rules.ts'
 import { DURABILITY_XATTR, durabilityOf } from '../metadata/durability.ts'
 import { S_IFDIR, S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
 import { pathOf } from '../metadata/undurable-rules.ts'
-import type { PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
+import type { AwayPeer, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import { holdersOf } from '../volume/durability-gate.ts'
 import { isMissing, missingFiles, type IsHad, type MissingFiles } from '../volume/missing-files.ts'
 import { receiptOf } from '../volume/receipt.ts'
 import type { VolumeFiles } from '../volume/volume-files.ts'
 import type { VolumeNode } from '../volume/volume-node.ts'
 import { treeReceipt } from './tree-receipt.ts'
+import { UnavailableFiles } from './unavailable-files.ts'
 
 export interface NodeFacts {
   mountPoint: string
@@ -49,7 +50,10 @@ export class NodeOperations implements NodeStatus {
     this.#actions = new NodeActions(node, files, () => this.#isHad())
     const { mountPoint, cluster } = facts
     const { cloud, uploader: uploads } = node
-    this.#problems = new NodeProblems({ mountPoint, findMount, cluster, cloud, uploads })
+    const away = (): readonly AwayPeer[] => cluster?.away() ?? []
+    const unavailable = new UnavailableFiles({ look: () => this.missing(), away })
+    const parts = { mountPoint, findMount, cluster, cloud, uploads, unavailable }
+    this.#problems = new NodeProblems(parts)
   }
 
   problems(): Problem[] {
@@ -84,7 +88,12 @@ export class NodeOperations implements NodeStatus {
       held: this.#node.held(),
       cloud: cloud.name,
       ...(cluster && {
-        cluster: { self: cluster.self, coordinator: cluster.coordinator, peers: cluster.peers() },
+        cluster: {
+          self: cluster.self,
+          coordinator: cluster.coordinator,
+          peers: cluster.peers(),
+          away: cluster.away(),
+        },
       }),
     }
   }

@@ -18,6 +18,7 @@ const MOUNTED: NodeParts = {
   cluster: undefined,
   cloud: { name: 's3://b' },
   uploads: { failure: undefined },
+  unavailable: { found: undefined },
 }
 const since = new Date(0)
 
@@ -29,6 +30,7 @@ test('a coordinator that is away is blocking, one that is there is no problem', 
   const view = (connected: boolean): NodeParts['cluster'] => ({
     self: 'a',
     peers: () => [],
+    away: () => [],
     coordinator: { url: 'http://c:8080', connected, since },
   })
   assert.deepEqual(new NodeProblems({ ...MOUNTED, cluster: view(true) }).list(), [])

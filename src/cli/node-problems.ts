@@ -6,6 +6,8 @@ import type { MountEntry } from '../fuse/mount-table.ts'
 import type { ClusterView } from '../http/cluster-view.ts'
 import type { Problem } from '../http/problem.ts'
 import { limits } from '../limits.ts'
+import { formatSize } from './size.ts'
+import type { Unavailable } from './unavailable-files.ts'
 
 export interface NodeParts {
   mountPoint: string
@@ -15,6 +17,7 @@ export interface NodeParts {
   cluster: ClusterView | undefined
   cloud: { readonly name: string }
   uploads: { readonly failure: { since: Date; reason: string } | undefined }
+  unavailable: { readonly found: Unavailable | undefined }
 }
 
 const KEPT_NAMES_SECONDS = limits.linkTtlMs / 1000
@@ -30,7 +33,7 @@ export class NodeProblems {
   }
 
   list(): Problem[] {
-    const all = [this.#mount(), this.#coordinator(), this.#cloud()]
+    const all = [this.#mount(), this.#coordinator(), this.#cloud(), this.#unavailable()]
     return all.filter((problem) => problem !== undefined)
   }
 
@@ -65,6 +68,33 @@ export class NodeProblems {
         `ETIMEDOUT after ${OPERATION_SECONDS} s; what was written is committed later`,
       blocking: true,
     }
+  }
+
+  #unavailable(): Problem | undefined {
+    const found = this.#parts.unavailable.found
+    if (found === undefined) return undefined
+    const { files, bytes, more, holders, since } = found
+    const count = `${more ? 'more than ' : ''}${files} ${files === 1 ? 'file' : 'files'}`
+    return {
+      what: `${count} (${formatSize(bytes)}) could not be read`,
+      since,
+      reason: this.#whoHasThem(holders),
+      works: 'all other files; these again when their nodes are back',
+      fails:
+        'reading them: EIO. `cachefs missing` lists them, `cachefs restore` brings back ' +
+        'the last durable version',
+      blocking: false,
+    }
+  }
+
+  #whoHasThem(holders: readonly string[]): string {
+    if (holders.length === 0) return 'no node has their bytes any more'
+    const away = new Map(this.#parts.cluster?.away().map(({ id, since }) => [id, since]))
+    const names = holders.map((id) => {
+      const since = away.get(id)
+      return since === undefined ? `${id} (away)` : `${id} (away since ${since})`
+    })
+    return `their only copies are on ${names.join(', ')}`
   }
 
   #cloud(): Problem | undefined {

@@ -6,7 +6,12 @@
 import { decode, encode } from '@msgpack/msgpack'
 import type { RequestIdentity } from '../base/current-request.ts'
 import type { LockNeed } from '../volume/lock-service.ts'
-import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
+import type {
+  AwayPeer,
+  PeerRegistration,
+  PeerReport,
+  PeerStatus,
+} from '../tiers/peers/peer-status.ts'
 import type { Change } from '../metadata/change.ts'
 import { S_IFMT, S_IFREG, type InodeRow } from '../metadata/inode-rules.ts'
 import type { OperationArgs } from '../metadata/operations.ts'
@@ -79,7 +84,7 @@ export type CoordinatorMessage =
   | { kind: 'recall'; ino: number }
   /** Locks that the node claimed, and that others have by now. */
   | { kind: 'lost'; locks: HeldLock[] }
-  | { kind: 'peers'; peers: PeerStatus[] }
+  | { kind: 'peers'; peers: PeerStatus[]; away?: AwayPeer[] }
 
 export interface WireError {
   code: string

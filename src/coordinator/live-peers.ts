@@ -8,7 +8,7 @@ import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { RepeatedLog } from '../base/repeated-log.ts'
 import { limits } from '../limits.ts'
-import type { PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
+import type { AwayPeer, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import type { PeerRegistry } from './peer-registry.ts'
 import type { Session } from './session.ts'
 
@@ -47,12 +47,22 @@ export class LivePeers {
 
   tell(): void {
     this.#toldMs = monotonicMs()
-    const peers = this.#list()
-    for (const session of this.#sessions.values()) session.send({ kind: 'peers', peers })
+    const [peers, away] = [this.#list(), this.#away()]
+    for (const session of this.#sessions.values()) session.send({ kind: 'peers', peers, away })
   }
 
   tellIfDue(): void {
     if (monotonicMs() - this.#toldMs > limits.peerReportMs) this.tell()
+  }
+
+  /** Those that the registry still lists, and those that it has dropped. */
+  #away(): AwayPeer[] {
+    const silent = this.#registry.list().filter(({ id }) => !this.#sessions.has(id))
+    const sinceOf = (ms: number): string => new Date(Date.now() - ms).toISOString()
+    return [
+      ...this.#registry.away(),
+      ...silent.map(({ id, url, silentMs }) => ({ id, url, since: sinceOf(silentMs) })),
+    ]
   }
 
   #list(): PeerStatus[] {

@@ -20,7 +20,12 @@ import type { Logger } from '../base/logger.ts'
 import { RepeatedLog } from '../base/repeated-log.ts'
 import { retry } from '../base/retry.ts'
 import { limits } from '../limits.ts'
-import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
+import type {
+  AwayPeer,
+  PeerRegistration,
+  PeerReport,
+  PeerStatus,
+} from '../tiers/peers/peer-status.ts'
 import type { LockHolder, LockNeed } from '../volume/lock-service.ts'
 import type { CoordinatorLink, LinkedNode, PerformOptions } from '../volume/coordinator-link.ts'
 import {
@@ -75,6 +80,8 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   lockHolder: LockHolder | undefined
   /** Live nodes, this one included. */
   peers: readonly PeerStatus[] = []
+  /** Nodes that were there, and are not any more. */
+  away: readonly AwayPeer[] = []
   /** Since when the coordinator is connected, or away. */
   since = new Date()
 
@@ -317,6 +324,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
         break
       case 'peers':
         this.peers = message.peers
+        this.away = message.away ?? []
     }
   }
 

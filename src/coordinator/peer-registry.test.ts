@@ -171,9 +171,44 @@ test('what cannot be is refused, and changes nothing', (t) => {
   assert.equal(it.registry.get('a')?.usedBytes, 0)
 })
 
+test('who was dropped is remembered, also by the next coordinator, until it is back', (t) => {
+  const it = new Fixture(t)
+  it.add('stays')
+  it.add('goes')
+  const goneMs = Date.now()
+  it.nowMs += peerStaleMs
+  it.registry.heard('stays')
+  assert.deepEqual(it.ids(), [])
+  it.add('stays')
+  const away = (): string[] => it.registry.away().map(({ id }) => id)
+  assert.deepEqual(away(), ['goes'])
+  const [{ since } = { since: '' }] = it.registry.away()
+  assert.ok(Math.abs(Date.parse(since) - (goneMs - peerStaleMs)) < 60_000, since)
+  it.registry.save()
+  it.restart()
+  assert.deepEqual(it.registry.away(), [{ id: 'goes', url: 'http://10.0.0.1:8082', since }])
+  it.add('goes')
+  assert.deepEqual(away(), [])
+  it.registry.save()
+  it.restart()
+  assert.deepEqual(away(), [])
+})
+
+test('of those that have gone the last are remembered', (t) => {
+  const it = new Fixture(t)
+  for (let i = 0; i < limits.awayPeers + 3; i++) {
+    it.add(`n${i}`)
+    it.nowMs += peerStaleMs
+    it.registry.sweep()
+  }
+  const away = it.registry.away()
+  assert.deepEqual([away.length, away[0]?.id], [limits.awayPeers, 'n3'])
+})
+
 test('there is room for so many, and for one more when one is gone', (t) => {
   const it = new Fixture(t)
-  const store = { load: () => [], save: () => undefined, remove: () => undefined }
+  const none = { save: () => undefined, remove: () => undefined, saveAway: () => undefined }
+  const store = { ...none, load: () => [], loadAway: () => [] }
   const registry = new PeerRegistry({ store, nowMs: () => it.nowMs })
   const add = (id: string): unknown =>
     registry.register({ id, url: 'http://10.0.0.1:1', capacityBytes: 1, version: '1' })

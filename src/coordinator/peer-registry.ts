@@ -9,7 +9,12 @@
  */
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
-import type { PeerRegistration, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
+import type {
+  AwayPeer,
+  PeerRegistration,
+  PeerReport,
+  PeerStatus,
+} from '../tiers/peers/peer-status.ts'
 import { shuffled } from '../tiers/peers/shuffle.ts'
 import type { PeerStore, StoredPeer } from './peer-store.ts'
 
@@ -57,10 +62,14 @@ export class PeerRegistry {
   /** Ids whose rows in the store are of before. */
   readonly #unsaved = new Set<string>()
   readonly #listeners = new Set<PeerListener>()
+  /** Dropped, and not back since; oldest first. */
+  readonly #away = new Map<string, AwayPeer>()
+  #isAwaySaved = true
 
   constructor({ store, nowMs = () => performance.now() }: PeerRegistryOptions) {
     this.#store = store
     this.#nowMs = nowMs
+    for (const peer of store.loadAway()) this.#away.set(peer.id, peer)
     for (const stored of store.load()) {
       const report = { ...NO_REPORT, ...stored.report }
       this.#peers.set(stored.id, { ...stored, report, heardMs: nowMs(), state: report.health })
@@ -83,6 +92,7 @@ export class PeerRegistry {
     const peer: Peer = { ...stored, heardMs: this.#nowMs(), state: report.health }
     this.#unsaved.delete(id)
     this.#peers.set(id, peer)
+    if (this.#away.delete(id)) this.#isAwaySaved = false
     if (old === undefined) this.#tell('joined', peer)
     else if (old.url !== url) this.#tell('moved', peer)
     else if (old.state !== peer.state) this.#tell('state', peer)
@@ -127,6 +137,12 @@ export class PeerRegistry {
     return statuses.sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
+  /** Who was there and has gone, longest first; not for ever. */
+  away(): AwayPeer[] {
+    const fromMs = Date.now() - limits.awayPeerMs
+    return [...this.#away.values()].filter(({ since }) => Date.parse(since) >= fromMs)
+  }
+
   /** Some that are not silent, in an order that nobody can foresee. */
   any(count: number, except?: string): PeerStatus[] {
     const able = this.list().filter(({ id, state }) => state !== 'silent' && id !== except)
@@ -149,6 +165,8 @@ export class PeerRegistry {
 
   /** Reports and losses since the last call, into the store. */
   save(): void {
+    if (!this.#isAwaySaved) this.#store.saveAway(this.away())
+    this.#isAwaySaved = true
     const ids = [...this.#unsaved]
     if (ids.length === 0) return
     this.#store.save(ids.flatMap((id) => this.#peers.get(id) ?? []))
@@ -178,7 +196,17 @@ export class PeerRegistry {
   #drop(peer: Peer): void {
     this.#peers.delete(peer.id)
     this.#unsaved.add(peer.id)
+    this.#noteAway(peer)
     this.#tell('left', peer)
+  }
+
+  #noteAway({ id, url, heardMs }: Peer): void {
+    const since = new Date(Date.now() - (this.#nowMs() - heardMs)).toISOString()
+    this.#away.delete(id)
+    this.#away.set(id, { id, url, since })
+    this.#isAwaySaved = false
+    const [oldest] = this.#away.keys()
+    if (this.#away.size > limits.awayPeers && oldest !== undefined) this.#away.delete(oldest)
   }
 
   #isStale({ heardMs }: Peer): boolean {

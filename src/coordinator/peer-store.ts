@@ -4,7 +4,7 @@
  * again within seconds.
  */
 import type { SqliteDatabase } from '../base/sqlite-database.ts'
-import type { PeerRegistration, PeerReport } from '../tiers/peers/peer-status.ts'
+import type { AwayPeer, PeerRegistration, PeerReport } from '../tiers/peers/peer-status.ts'
 
 export interface StoredPeer extends Omit<PeerRegistration, 'capacityBytes'> {
   /** ISO 8601. */
@@ -17,6 +17,10 @@ export interface PeerStore {
   /** All or none; in place of what has the same id. */
   save(peers: readonly StoredPeer[]): void
   remove(ids: readonly string[]): void
+  /** Oldest first. */
+  loadAway(): AwayPeer[]
+  /** In place of all that are there. */
+  saveAway(peers: readonly AwayPeer[]): void
 }
 
 const SCHEMA = `CREATE TABLE IF NOT EXISTS peer (
@@ -26,6 +30,11 @@ const SCHEMA = `CREATE TABLE IF NOT EXISTS peer (
   registered_at TEXT NOT NULL,
   report TEXT NOT NULL
 ) WITHOUT ROWID`
+const AWAY_SCHEMA = `CREATE TABLE IF NOT EXISTS away_peer (
+  id TEXT PRIMARY KEY,
+  url TEXT NOT NULL,
+  since TEXT NOT NULL
+) WITHOUT ROWID`
 
 export class SqlitePeerStore implements PeerStore {
   readonly #database: SqliteDatabase
@@ -33,6 +42,7 @@ export class SqlitePeerStore implements PeerStore {
   constructor(database: SqliteDatabase) {
     this.#database = database
     database.execute(SCHEMA)
+    database.execute(AWAY_SCHEMA)
   }
 
   load(): StoredPeer[] {
@@ -58,6 +68,20 @@ export class SqlitePeerStore implements PeerStore {
     this.#database.transaction(() => {
       const remove = this.#database.statement('DELETE FROM peer WHERE id = ?')
       for (const id of ids) remove.run(id)
+    })
+  }
+
+  loadAway(): AwayPeer[] {
+    const sql = 'SELECT id, url, since FROM away_peer ORDER BY since'
+    const rows = this.#database.transaction(() => this.#database.statement(sql).all())
+    return (rows as unknown as AwayPeer[]).map(({ id, url, since }) => ({ id, url, since }))
+  }
+
+  saveAway(peers: readonly AwayPeer[]): void {
+    this.#database.transaction(() => {
+      this.#database.statement('DELETE FROM away_peer').run()
+      const insert = this.#database.statement('INSERT INTO away_peer VALUES (?, ?, ?)')
+      for (const { id, url, since } of peers) insert.run(id, url, since)
     })
   }
 }

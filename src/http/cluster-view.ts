@@ -2,13 +2,15 @@
  * What a node knows of the cluster that it is part of: its link to the coordinator, and the nodes
  * that the coordinator told it of. A node with an embedded coordinator has no such view.
  */
-import type { PeerStatus } from '../tiers/peers/peer-status.ts'
+import type { AwayPeer, PeerStatus } from '../tiers/peers/peer-status.ts'
 
 export interface ClusterView {
   /** Id of this node. */
   readonly self: string
   /** As far as is known at present: without a coordinator, as they were when it was last there. */
   peers(): PeerStatus[]
+  /** Nodes that were there, and are not any more. */
+  away(): AwayPeer[]
   readonly coordinator: CoordinatorState
 }
 

@@ -100,6 +100,14 @@ async function heldChunks(cluster: Cluster, node: number): Promise<number> {
   return held.chunks
 }
 
+/** For two files, whose node is named with since when it is away. */
+function isDegraded(status: string): boolean {
+  const files = /^2 files \(.*\) could not be read since .*: .* on n0 \(away since 2.*\)$/m
+  return (
+    /^status +degraded$/m.test(status) && files.test(status) && /^n0 +away since 2/m.test(status)
+  )
+}
+
 test('what peers have outlives the writer and its disk', { timeout: 180_000 }, async () => {
   await using cluster = await Cluster.start({ nodes: 3, flags: FLAGS })
   const sums = new Map<number, Map<string, string>>()
@@ -138,6 +146,7 @@ test('what peers have outlives the writer and its disk', { timeout: 180_000 }, a
     await until('its absence is noticed', async () => {
       return (await receiptOf(cluster, 1, 'only here')).away?.join() === 'n0'
     })
+    await until('the status says so', async () => isDegraded(cachefs(cluster, 2, 'status')[1]))
     const [status, said] = cachefs(cluster, 1, 'missing')
     assert.equal(status, 1)
     assert.match(said, /^\/only here {2}5 B: only n0 has it$/m)

@@ -33,6 +33,14 @@ export interface PeerReport {
   backlogAgeMs: number
 }
 
+/** A node that was there, and is not any more. */
+export interface AwayPeer {
+  id: string
+  url: string
+  /** When it was last heard of; ISO 8601. */
+  since: string
+}
+
 export interface PeerStatus extends PeerRegistration, PeerReport {
   /** Silent: not heard of for a while, and soon not listed any more. */
   state: 'ok' | 'degraded' | 'silent'
