@@ -36,6 +36,10 @@ export interface ChunkIndex {
   /** The committed content: size, 512-byte blocks, version; names. ESTALE: the inode is gone. */
   file(ino: number): { size: number; blocks: number; version: number; nlink: number }
   exists(ino: number): boolean
+  /** It has no name any more, or is gone. */
+  isNameless(ino: number): boolean
+  /** Removes inodes that have no name, as one transaction. */
+  purgeAll(inos: readonly number[]): void
   find(ino: number, index: number): CommittedChunk | undefined
   /** The first committed chunk at or after an index. */
   findNext(ino: number, index: number): CommittedChunk | undefined

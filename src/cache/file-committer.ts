@@ -199,7 +199,7 @@ export class FileCommitter {
     return shared.withInode(ino, () => {
       const { nlink, version, size } = index.file(ino)
       const isGoing = index.isRemote && nlink === 0 && !nameless
-      if (isGoing && !((shared.findOpen(ino)?.opens ?? 0) > 0)) {
+      if (isGoing && !isUsed(shared.findOpen(ino))) {
         throw new FsError('ESTALE', `inode ${ino} has no name any more`)
       }
       const isNew = shared.findOpen(ino) === undefined
@@ -230,7 +230,7 @@ export class FileCommitter {
    * it.
    */
   release(ino: number, leaving: Leaving): boolean {
-    const { shared, index } = this.#cache
+    const { shared } = this.#cache
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open === undefined) return false
@@ -239,18 +239,48 @@ export class FileCommitter {
       if (!this.#leave(ino, open, leaving)) return false
       const isAtRest = open.backing === 0 && (!open.dirty || open.unlinked)
       if (isAtRest && open.kernelWrites) endKernelWrites(this.#cache, ino, open)
-      if (open.opens > 0) return false
-      if (index.isRemote) {
-        if (!open.ahead && !open.leased) shared.removeOpen(ino)
-        return false
-      }
-      if (open.unlinked) {
-        this.#forgetGrowth(open)
-        open.mapped = false
-      }
-      if (!open.ahead || open.unlinked) shared.removeOpen(ino)
-      return open.unlinked
+      return this.#end(ino, open)
     })
+  }
+
+  /** The kernel has let go of an inode. True: nobody has it any more, and no name; purge it. */
+  forget(ino: number): boolean {
+    const { shared } = this.#cache
+    return shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      if (open?.known !== true) return false
+      open.known = false
+      return this.#end(ino, open)
+    })
+  }
+
+  /** True: it is of no use any more, and its entry is gone. */
+  #end(ino: number, open: OpenInode): boolean {
+    const { shared, index } = this.#cache
+    if (isUsed(open)) return false
+    if (index.isRemote) {
+      if (!open.ahead && !open.leased) shared.removeOpen(ino)
+      return false
+    }
+    if (open.unlinked) {
+      this.#forgetGrowth(open)
+      open.mapped = false
+    }
+    if (!open.ahead || open.unlinked) shared.removeOpen(ino)
+    return open.unlinked
+  }
+
+  /**
+   * The last name of an inode is gone: it stays for those who have it open and, where the kernel
+   * knows it, until the kernel has forgotten it. False: too many do. Under its lock.
+   */
+  keepNameless(ino: number, known: boolean): boolean {
+    const { shared } = this.#cache
+    const open = known && shared.hasFree() ? shared.addOpen(ino) : shared.findOpen(ino)
+    if (open === undefined) return false
+    open.unlinked = true
+    open.known = known
+    return true
   }
 
   /** Whatever the commit ends with, the user is gone. */
@@ -302,15 +332,13 @@ export class FileCommitter {
     forgetFiles(this.#cache, [ino])
   }
 
-  /** As `forgetLocked`, of an inode that had so many bytes; few can wait for group-commit.ts. */
-  forgetSoon(ino: number, size: number): void {
+  /**
+   * The end of an inode that has no name and no user, nor an entry: a small one is left to
+   * group-commit.ts. False: it has to go now.
+   */
+  purgeSoon(ino: number): boolean {
     const { shared, index, settings } = this.#cache
-    const isSmall = size < settings.passedFromBytes
-    // What is written and not committed is known to its entry alone.
-    const mayWait = isSmall && !index.isRemote && shared.findOpen(ino) === undefined
-    if (mayWait && shared.closed.put(ino)) return
-    this.forgetLocked(ino)
-    shared.removeOpen(ino)
+    return index.file(ino).size < settings.passedFromBytes && shared.closed.put(ino)
   }
 
   /**
@@ -347,4 +375,9 @@ export class FileCommitter {
 
 function usesOf(isDirect: boolean): number {
   return isDirect ? OPEN + DIRECT : OPEN
+}
+
+/** Programs have it open, or are about to open it. */
+function isUsed(open: OpenInode | undefined): boolean {
+  return open !== undefined && (open.opens > 0 || open.known)
 }

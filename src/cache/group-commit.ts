@@ -100,8 +100,8 @@ export class GroupCommit {
   #commitLocked(inodes: readonly number[]): void {
     const { database, index, shared } = this.#cache
     const planned = inodes.flatMap((ino) => this.#plan(ino))
-    const isGone = (ino: number): boolean => !shared.findOpen(ino) && !index.exists(ino)
-    forgetFiles(this.#cache, inodes.filter(isGone))
+    const isGone = (ino: number): boolean => !shared.findOpen(ino) && index.isNameless(ino)
+    this.#purge(inodes.filter(isGone))
     if (planned.length === 0) return
     database.transaction(() => {
       for (const commit of planned) this.#steps.journal(commit)
@@ -120,6 +120,12 @@ export class GroupCommit {
     }
   }
 
+  /** The metadata first: what a crash leaves of the bytes, recovery looks for. */
+  #purge(inodes: readonly number[]): void {
+    this.#cache.index.purgeAll(inodes)
+    forgetFiles(this.#cache, inodes)
+  }
+
   #plan(ino: number): PlannedCommit[] {
     const open = this.#cache.shared.findOpen(ino)
     if (open === undefined) return []
@@ -132,9 +138,8 @@ export class GroupCommit {
     const { shared, index } = this.#cache
     try {
       this.#committer.commit(ino)
-      if (index.exists(ino)) return
       shared.withInode(ino, () => {
-        this.#committer.forgetLocked(ino)
+        if (!shared.findOpen(ino) && index.isNameless(ino)) this.#purge([ino])
       })
     } catch (error) {
       this.#failures.error(

@@ -21,7 +21,7 @@ export const CTIME = 8
 export const CTIME_NSEC = 9
 const [GROWTH, COMMIT_FLOOR, BASE] = [10, 11, 12] as const
 export const DIRTY = 1
-const UNLINKED = 2
+export const UNLINKED = 2
 export const COMMITTING = 4
 export const LEASED = 8
 export const MAPPED = 16
@@ -31,6 +31,7 @@ const QUEUED = 128
 export const KERNEL_WRITES = 256
 const NOTED = 512
 const FILLED = 1024
+export const KNOWN = 2048
 
 /**
  * Opens by the kernel are counted by kind in one number, so that a single store changes all counts:
@@ -194,6 +195,17 @@ export class OpenInode {
   }
   set queued(value: boolean) {
     this.#setFlag(QUEUED, value)
+  }
+
+  /**
+   * Of an inode without a name: the kernel has it, and a program that has just looked its name up
+   * may be about to open it. It goes when the kernel has forgotten it.
+   */
+  get known(): boolean {
+    return this.#flag(KNOWN)
+  }
+  set known(value: boolean) {
+    this.#setFlag(KNOWN, value)
   }
 
   /** Its last name is gone: it goes with its last user. */

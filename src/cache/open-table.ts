@@ -21,6 +21,7 @@ import {
   INO,
   KERNEL_OPENS,
   KERNEL_WRITES,
+  KNOWN,
   LEASED,
   MAPPED,
   MTIME,
@@ -111,7 +112,8 @@ export class OpenTable {
         closeBacking(open.backing)
         Object.assign(open, { backing: 0, passedBytes: 0 })
       }
-      if (isUsed || ((open.leased || open.mapped) && unlinked !== undefined)) {
+      const isKept = isUsed || open.leased || open.known || open.mapped
+      if (isKept && unlinked !== undefined) {
         reopen(shared, ino, { ...open, unlinked })
       }
     }
@@ -131,6 +133,8 @@ interface KernelOpen {
   uses: number
   epoch: number
   leased: boolean
+  /** As `OpenInode.known`. */
+  known: boolean
   backing: number
   passedBytes: number
   mapped: boolean
@@ -142,6 +146,7 @@ const NOT_OPEN: KernelOpen = {
   uses: 0,
   epoch: 0,
   leased: false,
+  known: false,
   backing: 0,
   passedBytes: 0,
   mapped: false,
@@ -157,15 +162,17 @@ function opensOf(entries: Float64Array): Map<number, KernelOpen> {
     const epoch = entries[base + EPOCH] ?? 0
     const flags = entries[base + FLAGS] ?? 0
     const leased = (flags & LEASED) !== 0
+    const known = (flags & KNOWN) !== 0
     const mapped = (flags & MAPPED) !== 0
     // Of one that nobody has open any more, recovery makes what it is to be.
     const kernelWrites = (flags & KERNEL_WRITES) !== 0 && uses > 0
     const seenMs = kernelWrites ? (entries[base + SEEN] ?? -1) : -1
     const backing = entries[base + BACKING] ?? 0
     const passedBytes = entries[base + PASSED_BYTES] ?? 0
-    if (ino === 0 || (uses === 0 && !leased && !mapped && backing === 0)) continue
+    const isKept = uses > 0 || leased || known || mapped || backing !== 0
+    if (ino === 0 || !isKept) continue
     const passed = { backing, passedBytes, kernelWrites, seenMs }
-    opens.set(ino, { uses, epoch, leased, mapped, ...passed })
+    opens.set(ino, { uses, epoch, leased, known, mapped, ...passed })
   }
   return opens
 }

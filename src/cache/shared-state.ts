@@ -23,6 +23,7 @@ import {
   MAPPED,
   NEXT,
   OpenInode,
+  UNLINKED,
 } from './open-inode.ts'
 import { PageDrops, type PageDropMemory } from './page-drops.ts'
 import { RecentCuts } from './recent-cuts.ts'
@@ -289,6 +290,11 @@ export class SharedState {
     return new OpenInode(this.#entries, at)
   }
 
+  /** Whether more inodes can be open; those that come at once may take the last places. */
+  hasFree(): boolean {
+    return Atomics.load(this.#free, 1) !== 0
+  }
+
   /** Unless programs may have it mapped. */
   removeOpen(ino: number): void {
     if (this.findOpen(ino)?.mapped === true) return
@@ -323,6 +329,11 @@ export class SharedState {
   /** Inodes that the kernel may write by itself; a hint as well. */
   kernelWritten(): number[] {
     return this.#flagged(KERNEL_WRITES)
+  }
+
+  /** Inodes without a name that are kept; a hint as well. */
+  namelessInodes(): number[] {
+    return this.#flagged(UNLINKED)
   }
 
   /** Inodes that only this node may write; a hint as well. */

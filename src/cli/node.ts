@@ -46,8 +46,7 @@ export async function startNode(
     const server = await mount(options, node, daemon)
     changes.server = server
     passThrough(options, node, server)
-    node.pages.caches = server
-    node.thread.cache.shared.directMaps = canMapDirect(server.negotiated)
+    node.attachKernel(server, { directMaps: canMapDirect(server.negotiated) })
     cluster?.announce(advertisedUrl(options, api.url), () => served.operations.report())
     void server.closed.then(() => {
       failed.reject(new FsError('ENODEV', `${server.mountPoint} was unmounted from outside`))
@@ -187,6 +186,7 @@ function mount(
     mountPoint: options.mountPoint,
     source: options.fsname ?? node.cloud.name,
     remoteLocks: node.locks !== undefined,
+    lastingInodes: true,
     passthrough: options.passthrough !== 'off',
     fileSystem: node.thread.volume,
     worker: {

@@ -23,7 +23,7 @@ export const LINK_PATH = '/api/link'
 /** Path of a whole copy of the metadata there. */
 export const SNAPSHOT_PATH = '/api/metadata/snapshot'
 /** Both sides have to speak the same. */
-export const LINK_VERSION = 2
+export const LINK_VERSION = 3
 
 export interface Hello {
   kind: 'hello'

@@ -40,6 +40,8 @@ export interface FuseServerOptions {
   remoteLocks?: boolean
   /** The file system may have the kernel read files by itself (`Opened.backing`). */
   passthrough?: boolean
+  /** It finds inodes by number for as long as they exist (LOOKUP of `.` and `..`). */
+  lastingInodes?: boolean
   /** The mount outlives this process, by way of somebody who holds its connection open as well. */
   connection?: FuseConnection | undefined
   /** The main thread's instance; closed by whoever made it. */
@@ -173,6 +175,11 @@ export class FuseServer {
   /** The kernel forgets the attributes of an inode, before this returns: it waits for no lock. */
   forgetAttributes(ino: number): void {
     if (!this.#gone) this.#notifier.forgetAttributes(ino)
+  }
+
+  /** Whether the kernel has an inode in memory; drops its attributes. */
+  knowsInode(ino: number): boolean {
+    return !this.#gone && this.#notifier.knowsInode(ino)
   }
 
   /** The kernel forgets what it knows about a name, present or absent. */

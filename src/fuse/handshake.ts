@@ -82,6 +82,8 @@ export interface Wishes {
   remoteLocks?: boolean | undefined
   /** The file system may have the kernel read files by itself. */
   passthrough?: boolean | undefined
+  /** Inodes are found by number for as long as they exist: file handles outlive the mount. */
+  lastingInodes?: boolean | undefined
 }
 
 /**
@@ -92,7 +94,7 @@ export interface Wishes {
 export function negotiate(
   request: RequestReader,
   reply: ReplyWriter,
-  { remoteLocks = false, passthrough = false }: Wishes = {},
+  { remoteLocks = false, passthrough = false, lastingInodes = false }: Wishes = {},
 ): { payloadBytes: number; negotiated: Negotiated | undefined } {
   const major = request.u32(0)
   const kernelMinor = request.u32(4)
@@ -107,7 +109,8 @@ export function negotiate(
     )
   }
   const offered = request.u32(12)
-  const flags = offered & (remoteLocks ? WANTED | SHARED : WANTED)
+  const wanted = lastingInodes ? WANTED | INIT.EXPORT_SUPPORT : WANTED
+  const flags = offered & (remoteLocks ? wanted | SHARED : wanted)
   const sharing2 = remoteLocks ? WANTED2 : WANTED2 | ALONE2
   const wanted2 = passthrough ? sharing2 | INIT2.PASSTHROUGH : sharing2
   const pages = flags & INIT.MAX_PAGES ? limits.fuseRequestBytes / PAGE_BYTES : DEFAULT_MAX_PAGES

@@ -8,7 +8,7 @@
  * a request on the same inode takes. Never await it as a part of satisfying such a request.
  */
 import { writeSync } from 'node:fs'
-import { FsError } from '../base/fs-error.ts'
+import { FsError, codeOf } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import { entryInvalidation, inodeInvalidation, newEpoch, resend } from './notification.ts'
 import { NotificationThread, type NotificationWriter } from './notification-thread.ts'
@@ -38,11 +38,18 @@ export class KernelNotifier {
 
   /** Attributes alone take no lock that a request holds: any thread may say so, at once. */
   forgetAttributes(ino: number): void {
-    if (this.#closed) return
+    this.knowsInode(ino)
+  }
+
+  /** Whether the kernel has the inode, whose attributes it forgets. */
+  knowsInode(ino: number): boolean {
+    if (this.#closed) return false
     try {
       writeSync(this.#fd, inodeInvalidation(ino, -1, 0))
+      return true
     } catch (error) {
-      if (!FINE.has((error as NodeJS.ErrnoException).code ?? '')) throw error
+      if (!FINE.has(codeOf(error) ?? '')) throw error
+      return false
     }
   }
 

@@ -9,6 +9,7 @@ export const INIT = {
   ASYNC_READ: 1 << 0,
   POSIX_LOCKS: 1 << 1,
   ATOMIC_O_TRUNC: 1 << 3,
+  EXPORT_SUPPORT: 1 << 4,
   BIG_WRITES: 1 << 5,
   FLOCK_LOCKS: 1 << 10,
   DO_READDIRPLUS: 1 << 13,

@@ -210,6 +210,13 @@ export function* purgeOrphan(ino: number): Rule<number | undefined> {
   return row?.nlink === 0 ? yield* purgeInode(ino) : undefined
 }
 
+/** As `purgeOrphan`, of many; those that went. */
+export function* purgeOrphans(inos: readonly number[]): Rule<number[]> {
+  const gone: number[] = []
+  for (const ino of inos) if ((yield* purgeOrphan(ino)) !== undefined) gone.push(ino)
+  return gone
+}
+
 /** Puts an object into the trash, unless something refers to it after all. */
 export function* discard(ino: number, index: number, id: number): Rule<void> {
   if ((yield* findChunk(ino, index))?.id === id || (yield* isPast(ino, index, id))) return

@@ -45,9 +45,8 @@ const attributesOf = ([ino]: readonly [number, ...unknown[]]): Partial<Effects> 
 /** Of an inode that lost a name; `removed` is absent where it did not. */
 function removal(removed: Removed | undefined | null): Partial<Effects> {
   if (removed == null) return NONE
-  const { ino, nlink, purged } = removed
+  const { ino, nlink } = removed
   if (nlink > 0) return { attributes: [ino] }
-  if (purged) return { purged: [ino] }
   return { attributes: [ino], orphaned: [ino] }
 }
 
@@ -90,6 +89,7 @@ const table: { [K in OperationName]: EffectOf<K> } = {
   markDurable: ([ino, index, id], holds) => (holds ? { durable: [{ ino, index, id }] } : NONE),
   purgeInode: ([ino]) => ({ purged: [ino] }),
   purgeOrphan: ([ino], size) => (size == null ? NONE : { purged: [ino] }),
+  purgeOrphans: (_args, gone) => ({ purged: gone }),
   removeXattr: attributesOf,
   rename: ([from, to], outcome) => {
     if (outcome === 'changed') return NONE

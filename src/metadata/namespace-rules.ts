@@ -3,12 +3,11 @@
  * follow, directories stay a tree. Permission checks are the kernel's; what is checked here is what
  * only the whole transaction can know.
  *
- * An inode whose last name goes away keeps its row (nlink 0) while it is open; `purge` tells.
+ * An inode whose last name goes away keeps its row (nlink 0) until `purgeOrphan`.
  */
 import type { Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
-import { purgeInode } from './chunk-rules.ts'
 import {
   INODE_COLUMNS,
   S_IFDIR,
@@ -203,23 +202,18 @@ export const ANY_INODE = -1
 /** What became of an inode that lost a name. */
 export interface Removed {
   ino: number
-  /** Names left; 0: gone as soon as nobody has it open. */
+  /** Names left; 0: it goes when nobody has it open any more (`purgeOrphan`). */
   nlink: number
-  /** Its row, chunks and attributes are gone already. */
-  purged: boolean
-  /** Bytes it had, where purged. */
-  size: number
 }
 
 /**
  * Removes a name. `expected` is the inode that the caller found there (and has locked): when
- * another is there by now, nothing changes and undefined is returned. `purge`: nobody has it open.
+ * another is there by now, nothing changes and undefined is returned.
  */
 export function* unlink(
   parent: number,
   name: Uint8Array,
   expected: number,
-  purge: boolean,
   time: Timestamp,
 ): Rule<Removed | undefined> {
   yield* getDirectory(parent)
@@ -228,23 +222,20 @@ export function* unlink(
   if ((row.mode & S_IFMT) === S_IFDIR) throw new FsError('EISDIR', 'is a directory')
   yield* deleteEntry(parent, name)
   yield* touchDirectory(0, time.sec, time.nsec, time.sec, time.nsec, parent)
-  return yield* dropName(row, purge, time)
+  return yield* dropName(row, time)
 }
 
 /** One name less for a file; a directory (empty, by now) goes whole. */
-function* dropName(row: InodeRow, purge: boolean, time: Timestamp): Rule<Removed> {
+function* dropName(row: InodeRow, time: Timestamp): Rule<Removed> {
   const nlink = (row.mode & S_IFMT) === S_IFDIR ? 0 : row.nlink - 1
-  const purged = nlink === 0 && purge
-  if (purged) yield* purgeInode(row.ino)
-  else yield* setLinks(nlink, time.sec, time.nsec, row.ino)
-  return { ino: row.ino, nlink, purged, size: row.size }
+  yield* setLinks(nlink, time.sec, time.nsec, row.ino)
+  return { ino: row.ino, nlink }
 }
 
 export function* rmdir(
   parent: number,
   name: Uint8Array,
   expected: number,
-  purge: boolean,
   time: Timestamp,
 ): Rule<Removed | undefined> {
   const row = yield* lookup(parent, name)
@@ -253,7 +244,7 @@ export function* rmdir(
   yield* checkEmpty(row.ino)
   yield* deleteEntry(parent, name)
   yield* touchDirectory(-1, time.sec, time.nsec, time.sec, time.nsec, parent)
-  return yield* dropName(row, purge, time)
+  return yield* dropName(row, time)
 }
 
 function* checkEmpty(directory: number): Rule<void> {
@@ -271,8 +262,6 @@ export interface RenameOptions {
   noReplace: boolean
   /** Inode that the caller found at the target (and has locked); 0 where there was none. */
   expectedTarget: number
-  /** Nobody has the target open. */
-  purge: boolean
   /** Place in readdir order where the new name comes into its directory. */
   seq: number
 }
@@ -305,7 +294,7 @@ export function* rename(
   yield* insertEntry(to.parent, to.name, seq, source.ino, source.mode & S_IFMT)
   yield* moveLinks(isDirectory, from.parent, to.parent, target !== undefined, time)
   yield* setParent(to.parent, time.sec, time.nsec, source.ino)
-  const removed = target ? yield* dropName(target, options.purge, time) : undefined
+  const removed = target ? yield* dropName(target, time) : undefined
   return { moved: source.ino, isDirectory, removed }
 }
 

@@ -12,6 +12,7 @@ import {
   markDurable,
   purgeInode,
   purgeOrphan,
+  purgeOrphans,
   setHolders,
 } from './chunk-rules.ts'
 import { changeInode, dropSetId, removeXattr, setXattr, takeAttributes } from './inode-rules.ts'
@@ -37,6 +38,7 @@ const operations = {
   markDurable,
   purgeInode,
   purgeOrphan,
+  purgeOrphans,
   removeXattr,
   rename,
   reserveNumbers,

@@ -15,6 +15,8 @@ import { limits } from '../limits.ts'
 
 /** What the kernel has cached of a mount. */
 export interface KernelCaches {
+  /** Whether it has an inode in memory; drops its attributes. */
+  knowsInode(ino: number): boolean
   /** Drops the attributes of an inode, at once. */
   forgetAttributes(ino: number): void
   /** And its pages, when whoever works on them lets go; `length` 0: to the end. */

@@ -39,6 +39,14 @@ export class MetadataIndex implements ChunkIndex {
     return this.#engine.read(findInode(ino)) !== undefined
   }
 
+  isNameless(ino: number): boolean {
+    return (this.#engine.read(findInode(ino))?.nlink ?? 0) === 0
+  }
+
+  purgeAll(inos: readonly number[]): void {
+    if (inos.length > 0) this.#engine.write('purgeOrphans', inos)
+  }
+
   find(ino: number, index: number): CommittedChunk | undefined {
     return fromRow(this.#engine.read(findChunk(ino, index)))
   }

@@ -4,6 +4,7 @@
  */
 import { Blocked } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
+import type { CurrentRequest } from '../base/current-request.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
 import { O_ACCMODE, O_EXCL, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
 import type { FileCommitter, Leaving } from '../cache/file-committer.ts'
@@ -26,6 +27,9 @@ const RENAME_NOREPLACE = 1
 const RENAME_EXCHANGE = 2
 
 export interface NamesParts {
+  request: CurrentRequest
+  /** Whether the kernel of the mount knows an inode; asked on the main thread only. */
+  kernelKnows: (ino: number) => boolean
   engine: MetadataEngine
   cache: NodeCache
   numbers: NumberSource
@@ -113,13 +117,13 @@ export class Names {
     const { engine } = this.#parts
     if (engine.hasAnswered()) return
     if (engine.isReplica) {
-      engine.write(operation, parent, name, ANY_INODE, false, now())
+      engine.write(operation, parent, name, ANY_INODE, now())
       return
     }
     for (;;) {
       const { ino } = this.#read(lookup(parent, name))
-      const done = this.#losing(ino, (purge) => {
-        const removed = this.#parts.engine.write(operation, parent, name, ino, purge, now())
+      const done = this.#losing(ino, () => {
+        const removed = this.#parts.engine.write(operation, parent, name, ino, now())
         return removed && [removed, removed]
       })
       if (done) return
@@ -138,14 +142,14 @@ export class Names {
     if (engine.hasAnswered()) return
     const seq = this.#parts.numbers.next('entry')
     if (engine.isReplica) {
-      const options = { noReplace, expectedTarget: ANY_INODE, purge: false, seq }
+      const options = { noReplace, expectedTarget: ANY_INODE, seq }
       engine.write('rename', from, to, options, now())
       return
     }
     for (;;) {
       const expectedTarget = this.#find(to)?.ino ?? 0
-      const outcome = this.#losing(expectedTarget, (purge) => {
-        const options = { noReplace, expectedTarget, purge, seq }
+      const outcome = this.#losing(expectedTarget, () => {
+        const options = { noReplace, expectedTarget, seq }
         const done: RenameOutcome = this.#parts.engine.write('rename', from, to, options, now())
         return done === 'changed' ? undefined : [done.removed, done]
       })
@@ -201,38 +205,46 @@ export class Names {
 
   /**
    * Runs a change that takes a name from inode `ino` (0: from none) under its lock, and does what
-   * follows when that was its last. `change` is told whether the inode may be purged at once.
+   * follows when that was its last: it stays for those who have it open, and while the kernel knows
+   * it, as it does what it removes itself.
    */
-  #losing<T>(
-    ino: number,
-    change: (purge: boolean) => [Removed | undefined, T] | undefined,
-  ): T | undefined {
-    if (ino === 0) return change(false)?.[1]
-    const { cache, committer } = this.#parts
-    return cache.shared.withInode(ino, () => {
-      const open = cache.shared.findOpen(ino)
-      const done = change(open === undefined || (open.opens === 0 && !open.mapped))
+  #losing<T>(ino: number, change: () => [Removed | undefined, T] | undefined): T | undefined {
+    if (ino === 0) return change()?.[1]
+    const { cache, committer, request, kernelKnows } = this.#parts
+    const outcome = cache.shared.withInode(ino, () => {
+      const done = change()
       if (done === undefined) return undefined
       const [removed, result] = done
-      if (removed?.nlink === 0) {
-        if (removed.purged) {
-          committer.forgetSoon(ino, removed.size)
-        } else if (open) open.unlinked = true
-      }
-      return result
+      if (removed?.nlink !== 0) return { result, isOver: false }
+      // First, so that what the kernel forgets meanwhile is not missed.
+      const isKept = committer.keepNameless(ino, true)
+      return { result, isOver: !isKept, asks: request.unique === 0 }
+    })
+    if (outcome?.isOver) this.#purge(ino)
+    else if (outcome?.asks && !kernelKnows(ino)) this.forget(ino)
+    return outcome?.result
+  }
+
+  /** The kernel has let go of an inode: one without a name goes, unless somebody has it open. */
+  forget(ino: number): void {
+    const { cache, committer } = this.#parts
+    if (cache.shared.mayBeOpen(ino) && committer.forget(ino)) this.#purge(ino)
+  }
+
+  /** The end of an inode without a name that nobody uses. */
+  #purge(ino: number): void {
+    const { cache, committer, engine } = this.#parts
+    cache.shared.withInode(ino, () => {
+      if (cache.shared.findOpen(ino) || committer.purgeSoon(ino)) return
+      engine.write('purgeInode', ino)
+      committer.forgetLocked(ino)
     })
   }
 
   /** One user less of an inode; the last of one without a name takes it along. */
   release(ino: number, leaving: Leaving): void {
-    const { cache, committer, engine } = this.#parts
     // With several nodes it goes when none has it open: the coordinator asks.
-    if (!committer.release(ino, leaving)) return
-    cache.shared.withInode(ino, () => {
-      if (cache.shared.findOpen(ino)) return
-      engine.write('purgeInode', ino)
-      committer.forgetLocked(ino)
-    })
+    if (this.#parts.committer.release(ino, leaving)) this.#purge(ino)
   }
 
   #read<T>(rule: Rule<T>): T {

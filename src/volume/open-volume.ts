@@ -127,7 +127,9 @@ export async function openVolume(
     mountId: mount?.id,
     connection: mount?.connection,
   }
-  const thread = openVolumeThread(settings, () => undefined)
+  const thread = openVolumeThread(settings, () => undefined, {
+    kernelKnows: (ino) => pages.caches?.knowsInode(ino) === true,
+  })
   const recovery = new Recovery(thread.cache, thread.committer, logger)
   const { index } = thread.cache
   recovery.run((ino, base) => replica?.baseOf(ino, base) ?? index.file(ino).version, {

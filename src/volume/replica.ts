@@ -96,7 +96,7 @@ export class Replica implements LinkedNode {
   }
 
   #applyEffects({ effects, origin }: Change): void {
-    for (const ino of effects.orphaned) this.#orphan(ino)
+    for (const ino of effects.orphaned) this.#orphan(ino, origin === this.#self)
     if (!this.#thread) {
       for (const ino of effects.contents) this.#pages.drop(ino)
       return
@@ -198,15 +198,24 @@ export class Replica implements LinkedNode {
     }
   }
 
+  /** By programs, or by those that are about to open it. */
   #isOpen(ino: number): boolean {
-    return this.#shared.withInode(ino, () => (this.#shared.findOpen(ino)?.opens ?? 0) > 0)
+    return this.#shared.withInode(ino, () => {
+      const open = this.#shared.findOpen(ino)
+      return open !== undefined && (open.opens > 0 || open.known)
+    })
   }
 
-  #orphan(ino: number): void {
+  /** `isOwn`: a program of this node took its last name, and others of it may just have found it. */
+  #orphan(ino: number, isOwn: boolean): void {
+    const committer = this.#thread?.committer
+    const asks = isOwn && committer !== undefined
     this.#shared.withInode(ino, () => {
       const open = this.#shared.findOpen(ino)
-      if (open) open.unlinked = true
+      if (asks) committer.keepNameless(ino, true)
+      else if (open) open.unlinked = true
     })
+    if (asks && this.#pages.caches?.knowsInode(ino) !== true) committer.forget(ino)
   }
 
   #purge(ino: number): void {

@@ -35,7 +35,7 @@ import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import { ChunkCopies } from './chunk-copies.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
 import { HolderWatch } from './holder-watch.ts'
-import type { KernelPages } from './kernel-pages.ts'
+import type { KernelCaches, KernelPages } from './kernel-pages.ts'
 import type { LockNeed } from './lock-service.ts'
 import type { NodeLocks } from './node-locks.ts'
 import { KernelWrittenFiles } from './kernel-written-files.ts'
@@ -196,6 +196,17 @@ export class VolumeNode {
     const obstacle = backings.obstacle(settings.directory)
     shared.passthrough = obstacle === undefined
     return obstacle
+  }
+
+  /** From here on the kernel is told what changed by other ways than through the mount. */
+  attachKernel(caches: KernelCaches, { directMaps }: { directMaps: boolean }): void {
+    const { cache, volume } = this.thread
+    this.pages.caches = caches
+    cache.shared.directMaps = directMaps
+    // What it has forgotten while nobody listened.
+    for (const ino of cache.shared.namelessInodes()) {
+      if (!caches.knowsInode(ino)) volume.forget([[ino, 1]])
+    }
   }
 
   /** A word from a worker of the mount. */

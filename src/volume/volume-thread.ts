@@ -56,10 +56,11 @@ export function metadataPath(directory: string): string {
   return join(directory, 'volume.db')
 }
 
+/** `kernelKnows`: see NamesParts. */
 export function openVolumeThread(
   settings: ThreadSettings,
   onFirstUse: (use: FirstUse) => void,
-  isMain = true,
+  { isMain = true, kernelKnows = (_ino: number): boolean => false } = {},
 ): VolumeThread {
   const { cache: cacheSettings, buffers, spaceDirectory, cloudName, durability } = settings
   const locks = new VolumeLocks(settings.lockMarks)
@@ -95,6 +96,7 @@ export function openVolumeThread(
     passthrough,
     locks,
     request,
+    kernelKnows,
     ...places,
   }
   return { volume: new Volume(parts), engine, cache, committer, mapped }
@@ -105,5 +107,5 @@ export function openFileSystem(
   data: unknown,
   { hint }: { hint: (message: unknown) => boolean },
 ): Volume {
-  return openVolumeThread(data as ThreadSettings, hint, false).volume
+  return openVolumeThread(data as ThreadSettings, hint, { isMain: false }).volume
 }

@@ -7,7 +7,6 @@
  */
 import { lend, type BorrowedBytes } from '../base/borrowed-bytes.ts'
 import { now } from '../base/clock.ts'
-import type { CurrentRequest } from '../base/current-request.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
 import { FsError } from '../base/fs-error.ts'
 import { O_ACCMODE, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
@@ -17,11 +16,13 @@ import type { FileWriter } from '../cache/file-writer.ts'
 import type { Need } from '../cache/need.ts'
 import type { Passthrough } from '../cache/passthrough.ts'
 import {
+  ROOT_INODE,
   type AttributeChange,
   type Attributes,
   type Caller,
   type DirectorySink,
   type FileSystemStatistics,
+  type Forgotten,
   type InodeFileSystem,
   type Opened,
   type WriteMode,
@@ -42,6 +43,8 @@ import type { VolumeLocks } from './volume-locks.ts'
 import { SetIdBits } from './set-id-bits.ts'
 import { statisticsOf } from './volume-statistics.ts'
 
+const DOT = 0x2e
+
 export interface VolumeParts extends NamesParts {
   reader: FileReader
   writer: FileWriter
@@ -53,7 +56,6 @@ export interface VolumeParts extends NamesParts {
   locks: VolumeLocks
   /** Where bytes have to be, where no directory says it. */
   durability: Durability
-  request: CurrentRequest
 }
 
 export class Volume implements InodeFileSystem {
@@ -94,7 +96,19 @@ export class Volume implements InodeFileSystem {
 
   lookup(_caller: Caller, parent: number, name: Uint8Array): Attributes {
     this.#parts.engine.requireCurrent()
-    return this.#attributes.readSettled(lookup(parent, name))
+    const known = this.#byNumber(parent, name)
+    return this.#attributes.readSettled(
+      known === undefined ? lookup(parent, name) : getInode(known),
+    )
+  }
+
+  /** Of a file handle: the inode that is looked up as `.`, or its directory as `..`. */
+  #byNumber(ino: number, name: Uint8Array): number | undefined {
+    const isDot = name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT))
+    if (!isDot) return undefined
+    const row = this.#read(getInode(ino))
+    if (row.nlink === 0) throw new FsError('ESTALE', `inode ${ino} has no name any more`)
+    return name.length === 1 || ino === ROOT_INODE ? ino : row.parent
   }
 
   getattr(_caller: Caller, ino: number): Attributes {
@@ -356,6 +370,10 @@ export class Volume implements InodeFileSystem {
 
   statfs(): FileSystemStatistics {
     return statisticsOf(this.#parts.engine.read(keptTotals()), this.#parts.spaceDirectory)
+  }
+
+  forget(forgotten: readonly Forgotten[]): void {
+    for (const [ino] of forgotten) this.#names.forget(ino)
   }
 
   setxattr(_caller: Caller, ino: number, name: Uint8Array, value: Uint8Array, flags: number): void {

@@ -21,6 +21,7 @@ import {
   unlink,
   type RenameOptions,
 } from '../../src/metadata/namespace-rules.ts'
+import { purgeOrphan } from '../../src/metadata/chunk-rules.ts'
 import type { Rule } from '../../src/metadata/statement.ts'
 import { createRoot, reserveNumbers } from '../../src/metadata/volume-rules.ts'
 import { KEEPERS, type Keepers, type OpenKeeper } from '../fixtures/keeper-fixture.ts'
@@ -71,7 +72,7 @@ async function move(
 ): Promise<void> {
   const expectedTarget = (await find(...to)) ?? 0
   lastNumber += 1
-  const options = { noReplace: false, purge: true, seq: lastNumber, expectedTarget, ...how }
+  const options = { noReplace: false, seq: lastNumber, expectedTarget, ...how }
   const source = { parent: from[0], name: Buffer.from(from[1]) }
   const target = { parent: to[0], name: Buffer.from(to[1]) }
   await transact(() => rename(source, target, options, LATER))
@@ -128,18 +129,15 @@ holds('hard links count; the inode goes with the last, unless it is open', async
   assert.equal(await nlink(ino), 2)
   const d = await folder(ROOT, 'd')
   await refuses('EPERM', () => transact(() => link(d, ROOT, Buffer.from('e'), 901, TIME)))
-  await transact(() => unlink(ROOT, Buffer.from('a'), ino, true, LATER))
+  await transact(() => unlink(ROOT, Buffer.from('a'), ino, LATER))
   assert.equal(await nlink(ino), 1)
-  await transact(() => unlink(ROOT, Buffer.from('b'), ino, false, LATER))
+  await transact(() => unlink(ROOT, Buffer.from('b'), ino, LATER))
   assert.equal(await nlink(ino), 0)
 })
 
 holds('unlink of what another has replaced changes nothing', async () => {
   const ino = await file(ROOT, 'a')
-  assert.equal(
-    await transact(() => unlink(ROOT, Buffer.from('a'), ino + 1, true, LATER)),
-    undefined,
-  )
+  assert.equal(await transact(() => unlink(ROOT, Buffer.from('a'), ino + 1, LATER)), undefined)
   assert.equal(await find(ROOT, 'a'), ino)
 })
 
@@ -147,11 +145,13 @@ holds('rmdir and unlink take what they are for, and only empty directories', asy
   const a = await folder(ROOT, 'a')
   await file(a, 'f')
   const name = Buffer.from('a')
-  await refuses('EISDIR', () => transact(() => unlink(ROOT, name, a, true, TIME)))
-  await refuses('ENOTEMPTY', () => transact(() => rmdir(ROOT, name, a, true, TIME)))
+  await refuses('EISDIR', () => transact(() => unlink(ROOT, name, a, TIME)))
+  await refuses('ENOTEMPTY', () => transact(() => rmdir(ROOT, name, a, TIME)))
   await move([a, 'f'], [ROOT, 'f'])
-  await transact(() => rmdir(ROOT, name, a, true, TIME))
+  await transact(() => rmdir(ROOT, name, a, TIME))
   assert.equal(await nlink(ROOT), 2)
+  assert.equal(await nlink(a), 0)
+  await transact(() => purgeOrphan(a))
   assert.equal(await read(() => findInode(a)), undefined)
 })
 
@@ -212,7 +212,7 @@ holds('a listing goes on after any entry, whatever came or went meanwhile', asyn
   for (const name of ['a', 'b', 'c', 'd']) await file(ROOT, name)
   const [first, second] = await read(() => listEntries(ROOT, Number.MAX_SAFE_INTEGER, 2))
   assert.ok(first && second)
-  await transact(() => unlink(ROOT, Buffer.from(second.name), second.ino, true, LATER))
+  await transact(() => unlink(ROOT, Buffer.from(second.name), second.ino, LATER))
   await file(ROOT, 'e')
   assert.deepEqual(await namesBefore(second.seq), ['b', 'a'])
 })
