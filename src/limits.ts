@@ -163,6 +163,8 @@ export const limits = {
    * program gets to run.
    */
   cutHoldMs: 200,
+  /** The end of an open file reaches this node so long after close(2) at most, as a rule, ms. */
+  lockCloseMs: 20,
   /** Symbolic links followed in one path: as Linux. */
   linksFollowed: 40,
   /** Bytes read or written in one step by the API: flat memory, few steps. */

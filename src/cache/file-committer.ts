@@ -77,10 +77,11 @@ export class FileCommitter {
     if (!index.isRemote && shared.mayBeOpen(ino)) this.commit(ino)
   }
 
-  /** ESTALE where what may have been written since that epoch was overtaken by another node. */
-  requireKept(ino: number, epoch: number): void {
+  /** ESTALE where what may have been written since an epoch was overtaken by another node. */
+  requireKept(ino: number, isOfEpoch: (epoch: number) => boolean): void {
     const { shared } = this.#cache
-    if (shared.withInode(ino, () => shared.findOpen(ino)?.epoch ?? epoch) === epoch) return
+    const epoch = shared.withInode(ino, () => shared.findOpen(ino)?.epoch)
+    if (epoch === undefined || isOfEpoch(epoch)) return
     throw new FsError('ESTALE', `what was written to inode ${ino} was overtaken by another node`)
   }
 

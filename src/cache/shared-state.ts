@@ -7,6 +7,7 @@
  * one slot wait for each other now and then, or forget a little too much; never too little. All of
  * an open inode's fields are read and written under its slot's lock.
  */
+import { randomInt } from 'node:crypto'
 import { SharedMutex } from '../base/shared-mutex.ts'
 import { SharedQueue } from '../base/shared-queue.ts'
 import { FsError } from '../base/fs-error.ts'
@@ -89,9 +90,11 @@ export function allocateSharedBuffers(openTable?: string): SharedBuffers {
     trust: new SharedArrayBuffer(8),
     spares: new SharedArrayBuffer(16),
     cuts: RecentCuts.allocate(),
-    passthrough: new SharedArrayBuffer(16),
+    passthrough: new SharedArrayBuffer(20),
     closed: SharedQueue.allocate(limits.groupCommitQueue),
   }
+  // Not where the process before began: its opens may still be there.
+  new Int32Array(buffers.passthrough)[4] = randomInt(2 ** 31)
   const entries = openEntries(buffers)
   for (let at = 1; at <= limits.openInodes; at++) {
     entries[at * FIELDS + NEXT] = at === limits.openInodes ? 0 : at + 1
@@ -288,6 +291,11 @@ export class SharedState {
     this.#entries[base + NEXT] = Atomics.load(this.#heads, ino % SLOTS)
     Atomics.store(this.#heads, ino % SLOTS, at)
     return new OpenInode(this.#entries, at)
+  }
+
+  /** A number for an open of the mount, which none of the last 2^32 had. */
+  nextOpen(): number {
+    return Atomics.add(this.#passthrough, 4, 1) >>> 0
   }
 
   /** Whether more inodes can be open; those that come at once may take the last places. */

@@ -3,12 +3,12 @@
  * lock has no bound; who is interrupted calls it off, and is answered when that is done.
  */
 import type { FileLock, LockKind } from '../base/file-lock.ts'
-import type { LockHolder, LockNeed, LockService } from '../volume/lock-service.ts'
+import type { LockHolder, LockRequest, LockService } from '../volume/lock-service.ts'
 
 export interface LockChannel {
   lockHolder: LockHolder | undefined
   /** `isEndless`: the answer may take any time; an abort calls the request off. */
-  askLock(need: LockNeed, signal: AbortSignal | undefined, isEndless: boolean): Promise<unknown>
+  askLock(need: LockRequest, signal: AbortSignal | undefined, isEndless: boolean): Promise<unknown>
 }
 
 export class LinkLocks implements LockService {
@@ -28,7 +28,7 @@ export class LinkLocks implements LockService {
     lock: FileLock,
     { signal }: { signal?: AbortSignal | undefined },
   ): Promise<FileLock | undefined> {
-    const need: LockNeed = { kind: 'lock', op: 'get', ino, owner, lock }
+    const need: LockRequest = { kind: 'lock', op: 'get', ino, owner, lock }
     return (await this.#channel.askLock(need, signal, false)) as FileLock | undefined
   }
 
@@ -38,12 +38,12 @@ export class LinkLocks implements LockService {
     lock: FileLock,
     { wait, signal }: { wait: boolean; signal?: AbortSignal | undefined },
   ): Promise<void> {
-    const need: LockNeed = { kind: 'lock', op: 'set', ino, owner, lock, wait }
+    const need: LockRequest = { kind: 'lock', op: 'set', ino, owner, lock, wait }
     await this.#channel.askLock(need, signal, wait)
   }
 
   async release(ino: number, owner: string, of: LockKind): Promise<void> {
-    const need: LockNeed = { kind: 'lock', op: 'release', ino, owner, of }
+    const need: LockRequest = { kind: 'lock', op: 'release', ino, owner, of }
     await this.#channel.askLock(need, undefined, false)
   }
 }

@@ -5,7 +5,7 @@
  */
 import { decode, encode } from '@msgpack/msgpack'
 import type { RequestIdentity } from '../base/current-request.ts'
-import type { LockNeed } from '../volume/lock-service.ts'
+import type { LockRequest } from '../volume/lock-service.ts'
 import type {
   AwayPeer,
   PeerRegistration,
@@ -56,7 +56,7 @@ export type NodeMessage =
     }
   | { kind: 'sync'; id: number }
   | { kind: 'lease'; id: number; ino: number }
-  | { kind: 'lock'; id: number; need: LockNeed }
+  | { kind: 'lock'; id: number; need: LockRequest }
   /** The request of that number need not wait any longer; it is answered all the same. */
   | { kind: 'cancel'; id: number }
   /** Everything up to `seq` is applied; `held`: inodes orphaned by it that are open here. */

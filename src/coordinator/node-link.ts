@@ -26,7 +26,7 @@ import type {
   PeerReport,
   PeerStatus,
 } from '../tiers/peers/peer-status.ts'
-import type { LockHolder, LockNeed } from '../volume/lock-service.ts'
+import type { LockHolder, LockRequest } from '../volume/lock-service.ts'
 import type { CoordinatorLink, LinkedNode, PerformOptions } from '../volume/coordinator-link.ts'
 import {
   LINK_PATH,
@@ -180,7 +180,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     await orAborted(renewed.promise, AbortSignal.any(bounds), late)
   }
 
-  askLock(need: LockNeed, signal: AbortSignal | undefined, isEndless: boolean): Promise<unknown> {
+  askLock(need: LockRequest, signal: AbortSignal | undefined, isEndless: boolean): Promise<unknown> {
     if (!isEndless) return this.#ask({ kind: 'lock', need }, signal)
     const { message, answer } = this.#pending.addEndless({ kind: 'lock', need }, signal, (id) => {
       if (this.#isWelcome) this.#send({ kind: 'cancel', id })

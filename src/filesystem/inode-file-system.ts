@@ -201,7 +201,15 @@ export interface InodeFileSystem {
   /** A lock that stands in the way of this one. Absent: the kernel keeps locks, for this mount. */
   getLock?(caller: Caller, ino: number, owner: string, lock: FileLock): FileLock | undefined
   /** Takes a lock, or gives it back; a conflict is EAGAIN unless the caller wants to `wait`. */
-  setLock?(caller: Caller, ino: number, owner: string, lock: FileLock, wait: boolean): void
+  setLock?(
+    caller: Caller,
+    ino: number,
+    owner: string,
+    lock: FileLock,
+    how: { wait: boolean; handle: string },
+  ): void
   /** The owner has closed the file: what it still holds of that kind is given back. */
   releaseLocks?(caller: Caller, ino: number, owner: string, kind: LockKind): void
+  /** An open file is closed for good: with it go the record locks that it owns (F_OFD_SETLK). */
+  releaseOpened?(caller: Caller, ino: number, handle: string): void
 }

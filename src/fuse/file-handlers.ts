@@ -8,7 +8,7 @@ import { O_APPEND } from '../base/open-bits.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { WriteMode } from '../filesystem/inode-file-system.ts'
 import type { Exchange } from './exchange.ts'
-import { releaseFlock, releaseRecordLocks } from './lock-handlers.ts'
+import { releaseOpened, releaseRecordLocks } from './lock-handlers.ts'
 import { FSYNC_FDATASYNC, OPEN_KILL_SUIDGID, READ_LOCKOWNER, WRITE } from './wire-flags.ts'
 
 export function handleOpen(x: Exchange): number {
@@ -68,7 +68,7 @@ export function handleFlush(x: Exchange): number {
 
 export function handleRelease(x: Exchange): number {
   // First: this may have to wait, and the handle can be released only once.
-  releaseFlock(x)
+  releaseOpened(x)
   x.fs.release(x.caller, x.request.nodeid, x.request.u64(0))
   return 0
 }

@@ -11,6 +11,8 @@ import { REPLY_HEADER_BYTES, ReplyWriter } from './reply-writer.ts'
 import { RequestReader } from './request-reader.ts'
 
 const OWNER = 'fedcba9876543210'
+/** Of handle 55. */
+const HANDLE = '0000000000000037'
 const OFFSET_MAX = 2n ** 63n - 1n
 
 /** Runs a handler on a body of 48 bytes; `given`: 64-bit words by offset, and 32-bit words. */
@@ -39,7 +41,7 @@ function serve(
 }
 
 const lockBody = (type: number, start: bigint, end: bigint, flags = 0) => ({
-  u64: { 8: 0xfedcba9876543210n, 16: start, 24: end },
+  u64: { 0: 55n, 8: 0xfedcba9876543210n, 16: start, 24: end },
   u32: { 32: type, 36: 4321, 40: flags },
 })
 
@@ -51,8 +53,18 @@ test('a lock is taken: its range, type, owner and process', () => {
   assert.equal(serve(fs, 'SETLK', lockBody(1, 5n, 9n)).result, 0)
   assert.equal(serve(fs, 'SETLKW', lockBody(0, 0n, OFFSET_MAX, 1)).result, 0)
   assert.deepEqual(seen, [
-    [7, OWNER, { kind: 'posix', type: 'write', start: 5, end: 9, pid: 4321 }, false],
-    [7, OWNER, { kind: 'flock', type: 'read', start: 0, end: LOCK_END, pid: 4321 }, true],
+    [
+      7,
+      OWNER,
+      { kind: 'posix', type: 'write', start: 5, end: 9, pid: 4321 },
+      { wait: false, handle: HANDLE },
+    ],
+    [
+      7,
+      HANDLE,
+      { kind: 'flock', type: 'read', start: 0, end: LOCK_END, pid: 4321 },
+      { wait: true, handle: HANDLE },
+    ],
   ])
   assert.throws(() => serve(fs, 'SETLK', lockBody(3, 0n, 1n)), { code: 'EINVAL' })
   assert.throws(() => serve(fs, 'SETLK', lockBody(1, 2n ** 60n, OFFSET_MAX)), { code: 'EOVERFLOW' })
@@ -99,6 +111,7 @@ test('the last close gives a flock back where there was one, and then the handle
   const fs: Partial<ServedFileSystem> = {
     release: (_caller, ino, handle) => void seen.push(`${ino} ${handle}`),
     releaseLocks: (_caller, _ino, owner, kind) => void seen.push(`${owner} ${kind}`),
+    releaseOpened: (_caller, ino, handle) => void seen.push(`${ino} ${handle} is gone`),
   }
   const body = (flags: number) => ({
     u64: { 0: 55n, 16: 0xfedcba9876543210n },
@@ -107,13 +120,14 @@ test('the last close gives a flock back where there was one, and then the handle
   serve(fs, 'RELEASE', body(2))
   serve(fs, 'RELEASE', body(1))
   serve(fs, 'RELEASE', body(2), cleanUps)
-  assert.deepEqual(seen, [`${OWNER} flock`, '7 55', '7 55', '7 55'])
+  const gone = `7 ${HANDLE} is gone`
+  assert.deepEqual(seen, [gone, `${HANDLE} flock`, '7 55', gone, '7 55', '7 55'])
 })
 
 test('of requests that were given up only what gives back is carried out', () => {
   const seen: unknown[] = []
   const fs: Partial<ServedFileSystem> = {
-    setLock: (_caller, _ino, _owner, { type }, wait) => void seen.push([type, wait]),
+    setLock: (_caller, _ino, _owner, { type }, { wait }) => void seen.push([type, wait]),
   }
   serve(fs, 'SETLKW', lockBody(1, 0n, 9n), cleanUps)
   serve(fs, 'SETLKW', lockBody(2, 0n, 9n), cleanUps)

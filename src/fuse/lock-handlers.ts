@@ -1,8 +1,10 @@
 /**
  * Requests about file locks, of fcntl(2) and flock(2): asked only where `remoteLocks` was agreed
- * with the kernel, which then keeps none itself. `owner` stands for a process (or, of a flock, for
- * an open file); it ends with FLUSH, which names the owner of the descriptor that is closed, and of
- * a flock with RELEASE. The kernel forgets a lock with its process only by those two.
+ * with the kernel, which then keeps none itself. The owner of a record lock stands for a process,
+ * and ends with FLUSH, which names the owner of the descriptor that is closed. A flock is owned by
+ * an open file, and ends with its RELEASE: that comes after close(2) has returned, when the kernel
+ * may have given the number that it calls the owner to another file. So its owner is the handle
+ * here, which no other open has. The kernel forgets a lock with its process only by those two.
  */
 import { LOCK_END, type FileLock } from '../base/file-lock.ts'
 import { FsError } from '../base/fs-error.ts'
@@ -10,10 +12,14 @@ import type { Exchange } from './exchange.ts'
 import type { RequestReader } from './request-reader.ts'
 import { LK_FLOCK, LOCK_TYPES, RELEASE_FLOCK_UNLOCK } from './wire-flags.ts'
 
+/** In `fuse_lk_in` and `fuse_release_in`. */
+const HANDLE_AT = 0
+
 export function handleGetlk(x: Exchange): number {
   const { request } = x
   if (x.fs.getLock === undefined) throw notKept()
-  const found = x.fs.getLock(x.caller, request.nodeid, request.hex64(8), lockOf(request))
+  const lock = lockOf(request)
+  const found = x.fs.getLock(x.caller, request.nodeid, ownerOf(request, lock), lock)
   return x.reply.putLock(found)
 }
 
@@ -34,16 +40,25 @@ export function releaseRecordLocks({ fs, caller, request }: Exchange): void {
   fs.releaseLocks?.(caller, request.nodeid, request.hex64(16), 'posix')
 }
 
-export function releaseFlock({ fs, caller, request }: Exchange): void {
+/** What an open file owns, when it is closed for good. */
+export function releaseOpened({ fs, caller, request }: Exchange): void {
+  fs.releaseOpened?.(caller, request.nodeid, request.hex64(HANDLE_AT))
   if ((request.u32(12) & RELEASE_FLOCK_UNLOCK) === 0) return
-  fs.releaseLocks?.(caller, request.nodeid, request.hex64(16), 'flock')
+  fs.releaseLocks?.(caller, request.nodeid, request.hex64(HANDLE_AT), 'flock')
 }
 
 function setLock(x: Exchange, wait: boolean): number {
   const { request } = x
   if (x.fs.setLock === undefined) throw notKept()
-  x.fs.setLock(x.caller, request.nodeid, request.hex64(8), lockOf(request), wait)
+  const lock = lockOf(request)
+  const how = { wait, handle: request.hex64(HANDLE_AT) }
+  x.fs.setLock(x.caller, request.nodeid, ownerOf(request, lock), lock, how)
   return 0
+}
+
+/** Of `fuse_lk_in`. */
+function ownerOf(request: RequestReader, { kind }: FileLock): string {
+  return request.hex64(kind === 'flock' ? HANDLE_AT : 8)
 }
 
 /** `fuse_lk_in`. */

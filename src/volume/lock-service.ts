@@ -36,11 +36,28 @@ export interface LockHolder {
   lose(locks: readonly HeldLock[]): void
 }
 
-/** What an operation on locks waits for (see base/blocked.ts): plain data. */
-export type LockNeed =
+/** What is asked of who keeps the locks: plain data. */
+export type LockRequest =
   | { kind: 'lock'; op: 'get'; ino: number; owner: string; lock: FileLock }
-  | { kind: 'lock'; op: 'set'; ino: number; owner: string; lock: FileLock; wait: boolean }
+  | {
+      kind: 'lock'
+      op: 'set'
+      ino: number
+      owner: string
+      lock: FileLock
+      wait: boolean
+      /** Of the open file that it is asked through; the node's own affair. */
+      handle?: string
+    }
   | { kind: 'lock'; op: 'release'; ino: number; owner: string; of: LockKind }
 
+/** What an operation on locks waits for (see base/blocked.ts): plain data. */
+export type LockNeed = LockRequest | { kind: 'lock'; op: 'close'; ino: number; handle: string }
+
 /** Names the outcome of each for the operation that is run again: it asks for each but once. */
-export const LOCK_OUTCOME = { get: 'lock:get', set: 'lock:set', release: 'lock:release' } as const
+export const LOCK_OUTCOME = {
+  get: 'lock:get',
+  set: 'lock:set',
+  release: 'lock:release',
+  close: 'lock:close',
+} as const

@@ -7,10 +7,11 @@
  * in that instant: it is given back before anything else is asked for the same owner. A release
  * never fails: what the service was not told, it learns when the node claims its locks.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { abortError, throwIfAborted } from '../base/abort.ts'
 import type { Outcome } from '../base/blocked.ts'
 import type { FileLock, HeldLock, LockKind } from '../base/file-lock.ts'
-import { FsError } from '../base/fs-error.ts'
+import { FsError, codeOf } from '../base/fs-error.ts'
 import { LockRanges } from '../base/lock-ranges.ts'
 import { limits } from '../limits.ts'
 import { LockMarks } from './lock-marks.ts'
@@ -22,6 +23,8 @@ interface Holder {
   readonly owner: string
   readonly kind: LockKind
   readonly ranges: LockRanges
+  /** The open file that it last asked through; undefined: an earlier process knew. */
+  handle: string | undefined
   /** Calls under way. */
   calls: number
   /** Calls that were given up and have not ended: those that follow wait for them. */
@@ -63,6 +66,10 @@ export class NodeLocks {
 
   async satisfy(need: LockNeed, signal?: AbortSignal): Promise<Outcome> {
     const key = LOCK_OUTCOME[need.op]
+    if (need.op === 'close') {
+      await this.#close(need.ino, need.handle)
+      return { key }
+    }
     const { ino, owner } = need
     if (need.op === 'get') {
       return { key, value: await this.#service.get(ino, owner, need.lock, { signal }) }
@@ -71,6 +78,7 @@ export class NodeLocks {
     // Closed by a process that has no locks, while another one has.
     if (need.op === 'release' && !this.#holders.has(keyOf(ino, owner, kind))) return { key }
     const holder = this.#enter(ino, owner, kind)
+    if (need.op === 'set') holder.handle = need.handle
     try {
       if (holder.ending !== undefined) await holder.ending
       if (need.op === 'release') await this.#release(holder)
@@ -80,6 +88,17 @@ export class NodeLocks {
       this.#leave(holder)
     }
     return { key }
+  }
+
+  /**
+   * What a process holds went when it closed its descriptor. What is left was asked for through the
+   * open file that is gone, by itself.
+   */
+  async #close(ino: number, handle: string): Promise<void> {
+    for (const { kind, owner, ...holder } of [...this.#holders.values()]) {
+      if (kind !== 'posix' || holder.ino !== ino || holder.handle !== handle) continue
+      await this.satisfy({ kind: 'lock', op: 'release', ino, owner, of: kind })
+    }
   }
 
   /** All that this node holds: what it claims when the service was away. */
@@ -119,16 +138,39 @@ export class NodeLocks {
   }
 
   async #ask(holder: Holder, need: SetNeed, signal: AbortSignal | undefined): Promise<void> {
-    const { ino, owner, ranges } = holder
-    const { lock, wait } = need
+    const { owner, ranges } = holder
+    const { lock } = need
     // Another type on the same open file: the old one is given up first, whatever comes.
     if (lock.kind === 'flock' && !ranges.covers(owner, lock)) ranges.remove(owner)
-    await this.#service.set(ino, owner, lock, { wait, signal })
+    await this.#setSoon(holder, need, signal)
     if (signal?.aborted) {
       await this.#undo(holder, lock)
       throw abortError(signal, 'waiting for a lock')
     }
     ranges.set(owner, lock)
+  }
+
+  /**
+   * Who does not wait is refused only if it is not just the end of another open file that has not
+   * come to us yet: the kernel tells of that after close(2) has returned.
+   */
+  async #setSoon(holder: Holder, need: SetNeed, signal: AbortSignal | undefined): Promise<void> {
+    const { ino, owner } = holder
+    const { lock, wait } = need
+    try {
+      await this.#service.set(ino, owner, lock, { wait, signal })
+    } catch (error) {
+      if (wait || codeOf(error) !== 'EAGAIN' || !this.#hasOther(holder)) throw error
+      await delay(limits.lockCloseMs, undefined, { signal }).catch(() => undefined)
+      await this.#service.set(ino, owner, lock, { wait, signal })
+    }
+  }
+
+  /** Another open file of this node has a lock of that kind that goes with its end. */
+  #hasOther({ ino, kind, owner }: Holder): boolean {
+    return [...this.#holders.values()].some(
+      (other) => other.ino === ino && other.kind === kind && other.owner !== owner,
+    )
   }
 
   /** Nobody waited any longer when the lock was granted: back to what was held before. */
@@ -164,7 +206,8 @@ export class NodeLocks {
     const key = keyOf(ino, owner, kind)
     const known = this.#holders.get(key)
     const ranges = new LockRanges()
-    const holder = known ?? { ino, owner, kind, ranges, calls: 0, ending: undefined }
+    const fresh = { ino, owner, kind, ranges, handle: undefined, calls: 0, ending: undefined }
+    const holder: Holder = known ?? fresh
     if (known === undefined) {
       this.#holders.set(key, holder)
       if (kind === 'posix') this.#marks.add(ino)

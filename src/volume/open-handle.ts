@@ -1,7 +1,7 @@
 /**
- * The handle of an open file or directory: what this node has to know of an open with each request
- * that the kernel makes for it, packed into the number that the kernel gives back. A directory, and
- * a file opened for reading through the page cache, have 0.
+ * The handle of an open file: what this node has to know of an open with each request that the
+ * kernel makes for it, packed into the number that the kernel gives back. No two opens of a mount
+ * have the same one, as long as both are there: locks are owned by handles (fuse/lock-handlers.ts).
  */
 import { O_ACCMODE, O_APPEND, O_WRONLY } from '../base/open-bits.ts'
 import type { OpenedInode } from '../cache/file-committer.ts'
@@ -10,10 +10,14 @@ import type { OpenInode } from '../cache/open-inode.ts'
 const WRITES = 1
 const DIRECT = 2
 const EPOCH_UNIT = 4
+/** Of which only the last bits are in a handle: it grows where other nodes were faster. */
+const EPOCHS = 1024
+const NUMBER_UNIT = EPOCH_UNIT * EPOCHS
 
-export function handleOf(flags: number, { epoch, isDirect }: OpenedInode): number {
-  const direct = isDirect ? DIRECT : 0
-  return (flags & O_ACCMODE) === 0 ? direct : epoch * EPOCH_UNIT + direct + WRITES
+/** `number`: of this open, among those of the mount; less than 2^32. */
+export function handleOf(flags: number, { epoch, isDirect }: OpenedInode, number: number): number {
+  const how = (isDirect ? DIRECT : 0) + ((flags & O_ACCMODE) === 0 ? 0 : WRITES)
+  return number * NUMBER_UNIT + (epoch % EPOCHS) * EPOCH_UNIT + how
 }
 
 /** The open may have written. */
@@ -26,9 +30,9 @@ export function isDirect(handle: number): boolean {
   return (handle % EPOCH_UNIT) - (handle % 2) === DIRECT
 }
 
-/** Of a handle that may write: see FileCommitter.requireKept. */
-export function epochOf(handle: number): number {
-  return Math.floor(handle / EPOCH_UNIT)
+/** Whether it was opened in that epoch of its inode (FileCommitter.requireKept). */
+export function isOfEpoch(handle: number, epoch: number): boolean {
+  return Math.floor((handle % NUMBER_UNIT) / EPOCH_UNIT) === epoch % EPOCHS
 }
 
 export interface DirectOpenFacts {

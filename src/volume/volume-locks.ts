@@ -26,9 +26,20 @@ export class VolumeLocks {
     return ask({ kind: 'lock', op: 'get', ino, owner, lock }) as FileLock | undefined
   }
 
-  set(ino: number, owner: string, lock: FileLock, wait: boolean): void {
+  /** `handle`: of the open file that it is asked through. */
+  set(
+    ino: number,
+    owner: string,
+    lock: FileLock,
+    { wait, handle }: { wait: boolean; handle: string },
+  ): void {
     this.#requireShared()
-    ask({ kind: 'lock', op: 'set', ino, owner, lock, wait })
+    ask({ kind: 'lock', op: 'set', ino, owner, lock, wait, handle })
+  }
+
+  /** An open file is gone, and what it owns by itself. */
+  releaseOpened(ino: number, handle: string): void {
+    if (this.#marks?.mayHold(ino)) ask({ kind: 'lock', op: 'close', ino, handle })
   }
 
   release(ino: number, owner: string, of: LockKind): void {

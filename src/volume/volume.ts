@@ -38,7 +38,7 @@ import { DurabilityGate } from './durability-gate.ts'
 import { ExtendedAttributes } from './extended-attributes.ts'
 import { LiveAttributes } from './live-attributes.ts'
 import { Names, type NamesParts } from './names.ts'
-import { epochOf, handleOf, isDirect, isDirectOpen, mayWrite } from './open-handle.ts'
+import { handleOf, isDirect, isDirectOpen, isOfEpoch, mayWrite } from './open-handle.ts'
 import type { VolumeLocks } from './volume-locks.ts'
 import { SetIdBits } from './set-id-bits.ts'
 import { statisticsOf } from './volume-statistics.ts'
@@ -203,7 +203,7 @@ export class Volume implements InodeFileSystem {
     const truncates = (flags & O_TRUNC) !== 0
     if (truncates && killSetId) this.#setId.drop(caller, ino)
     const opened = committer.open(ino, this.#opening(flags, ino))
-    const handle = handleOf(truncates ? O_WRONLY : flags, opened)
+    const handle = handleOf(truncates ? O_WRONLY : flags, opened, cache.shared.nextOpen())
     // Who only reads has nothing to say at the end but which locks it gives back.
     const isLeft = this.#isLeft(flags, () => this.#durability.of(ino))
     const noFlush = (!mayWrite(handle) || isLeft) && !this.#parts.locks.areShared
@@ -234,7 +234,9 @@ export class Volume implements InodeFileSystem {
     })
     if ('found' in created) return created.found
     const attributes = created.made
-    const handle = handleOf(flags, this.#parts.committer.open(attributes.ino, this.#opening(flags)))
+    const { cache, committer } = this.#parts
+    const open = committer.open(attributes.ino, this.#opening(flags))
+    const handle = handleOf(flags, open, cache.shared.nextOpen())
     const noFlush = this.#isLeft(flags, () => this.#durability.isLocalIn(parent) && 'local')
     const passed = noFlush ? this.#parts.passthrough.joinWriting(attributes.ino, flags) : undefined
     if (passed) return { attributes, opened: { handle, ...passed, noFlush } }
@@ -292,7 +294,7 @@ export class Volume implements InodeFileSystem {
   /** Who writes is told when what was written was overtaken by another node. */
   #requireKept(ino: number, handle: number): void {
     if (mayWrite(handle) && this.#parts.engine.isReplica) {
-      this.#parts.committer.requireKept(ino, epochOf(handle))
+      this.#parts.committer.requireKept(ino, (epoch) => isOfEpoch(handle, epoch))
     }
   }
 
@@ -396,8 +398,18 @@ export class Volume implements InodeFileSystem {
     return this.#parts.locks.get(ino, owner, lock)
   }
 
-  setLock(_caller: Caller, ino: number, owner: string, lock: FileLock, wait: boolean): void {
-    this.#parts.locks.set(ino, owner, lock, wait)
+  setLock(
+    _caller: Caller,
+    ino: number,
+    owner: string,
+    lock: FileLock,
+    how: { wait: boolean; handle: string },
+  ): void {
+    this.#parts.locks.set(ino, owner, lock, how)
+  }
+
+  releaseOpened(_caller: Caller, ino: number, handle: string): void {
+    this.#parts.locks.releaseOpened(ino, handle)
   }
 
   releaseLocks(_caller: Caller, ino: number, owner: string, kind: LockKind): void {

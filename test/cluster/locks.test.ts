@@ -1,9 +1,11 @@
 /** Locks that processes on different nodes take: they conflict, wait, and go with their node. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { Cluster } from '../fixtures/cluster.ts'
 import { LockProcess } from '../fixtures/lock-process.ts'
 
@@ -33,3 +35,22 @@ test('locks hold across nodes, and go with their node', { timeout: 120_000 }, as
     await Promise.all([one.kill(), two.kill()])
   }
 })
+
+test(
+  'a lock that ends with its file is of one process at a time',
+  { timeout: 120_000 },
+  async () => {
+    await using cluster = await Cluster.start({ nodes: 1 })
+    const program = new URL('../fixtures/locked-counter.py', import.meta.url).pathname
+    for (const kind of ['flock', 'posix', 'ofd']) {
+      const path = join(cluster.mount(0), kind)
+      const { stdout } = await promisify(execFile)('python3', [program, path, kind, '4', '50'])
+      assert.equal(stdout, '200', kind)
+    }
+    const path = join(cluster.mount(0), 'closed')
+    writeFileSync(path, '')
+    // Each takes the lock that the one before has given back by its end.
+    const take = `for i in $(seq 30); do flock -n '${path}' true || exit 1; done`
+    await promisify(execFile)('sh', ['-c', take])
+  },
+)

@@ -25,8 +25,14 @@ class LockTree extends MemoryTree {
     return this.#locks.get(ino, owner, lock)
   }
 
-  setLock(_: Caller, ino: number, owner: string, lock: FileLock, wait: boolean): void {
-    this.#locks.set(ino, owner, lock, wait)
+  setLock(
+    _: Caller,
+    ino: number,
+    owner: string,
+    lock: FileLock,
+    how: { wait: boolean; handle: string },
+  ): void {
+    this.#locks.set(ino, owner, lock, how)
   }
 
   releaseLocks(_: Caller, ino: number, owner: string, kind: LockKind): void {
