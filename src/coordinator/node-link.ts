@@ -180,7 +180,11 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     await orAborted(renewed.promise, AbortSignal.any(bounds), late)
   }
 
-  askLock(need: LockRequest, signal: AbortSignal | undefined, isEndless: boolean): Promise<unknown> {
+  askLock(
+    need: LockRequest,
+    signal: AbortSignal | undefined,
+    isEndless: boolean,
+  ): Promise<unknown> {
     if (!isEndless) return this.#ask({ kind: 'lock', need }, signal)
     const { message, answer } = this.#pending.addEndless({ kind: 'lock', need }, signal, (id) => {
       if (this.#isWelcome) this.#send({ kind: 'cancel', id })
