@@ -84,8 +84,7 @@ export async function connectToPaths(
     const target = await chooseNode(wish, mount)
     const node = nodes.get(target.url) ?? { api: await apiOf(target, wish), paths: [] }
     nodes.set(target.url, node)
-    const isHere = mount !== undefined && target.record !== undefined
-    node.paths.push(isHere ? mount.path : await pathElsewhere(node.api, text))
+    node.paths.push(mount?.path ?? (await pathElsewhere(node.api, text)))
   }
   return { nodes: [...nodes.values()], json: wish.json }
 }
@@ -108,7 +107,7 @@ async function apiOf({ url, record }: ChosenNode, { key }: Wish): Promise<NodeAp
   return new NodeApi(url, known, record?.folder)
 }
 
-/** Of a node that serves no mount here: below its own mount point, or as it is in the volume. */
+/** On no mount of this machine: below its own mount point, or as it is in the volume. */
 async function pathElsewhere(api: NodeApi, text: string): Promise<string> {
   const { mountPoint } = await api.status()
   return await volumePath(text, mountPoint)

@@ -62,7 +62,12 @@ export async function runInForeground<T extends RunningProgram>(
   const stop = (): void => stopping.abort()
   ended.then(stop, stop)
   try {
-    const running = await program.start(logger, stopping.signal)
+    const running = await started(program, logger, stopping.signal)
+    if (running === undefined) {
+      // Throws where it was no signal.
+      logger.info(`${await ended}: it had not started yet`)
+      return
+    }
     try {
       await program.announce(running)
       manager.ready(program.describe?.(running))
@@ -73,12 +78,23 @@ export async function runInForeground<T extends RunningProgram>(
       manager.stopping()
       await running.stop()
     }
-  } catch (error) {
-    if (error !== stopping.signal.reason && (error as Error).name !== 'AbortError') throw error
-    logger.info('stopped before it had started')
   } finally {
     clearInterval(alive)
     endSoon()
+  }
+}
+
+/** Undefined: it gave up, because it was told to stop. */
+async function started<T extends RunningProgram>(
+  program: ForegroundProgram<T>,
+  logger: Logger,
+  stopping: AbortSignal,
+): Promise<T | undefined> {
+  try {
+    return await program.start(logger, stopping)
+  } catch (error) {
+    if (stopping.aborted && (error as Error).name === 'AbortError') return undefined
+    throw error
   }
 }
 

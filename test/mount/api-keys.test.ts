@@ -1,12 +1,14 @@
 /** Who is let in to the API of a node: whoever has its key, which others cannot read. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
 import { Cluster } from '../fixtures/cluster.ts'
 import { CoordinatorProcess } from '../fixtures/coordinator-process.ts'
+import { eventually } from '../fixtures/eventually.ts'
 import { keyedFetch } from '../fixtures/keyed-fetch.ts'
 import { withFuse } from './fuse-scratch.ts'
 
@@ -130,4 +132,14 @@ test('a node that cannot know the key of its cluster says so', withFuse, async (
   await coordinator.kill()
   assert.equal(code, 1)
   assert.match(stderr, /it refuses this -api-key/)
+})
+
+test('a node that waits for its coordinator stops when it is told to', withFuse, async () => {
+  using home = new ClientHome()
+  // Nobody listens on port 9 of this machine.
+  const running = ClientProcess.launch(home, { flags: ['-coordinator', 'localhost:9'] })
+  await eventually('it waits', () => running.log.join('').includes('waiting for the coordinator'))
+  const ended = once(running.child, 'exit')
+  running.child.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null])
 })
