@@ -9,3 +9,5 @@ export const O_CREAT = 0o100
 export const O_EXCL = 0o200
 export const O_TRUNC = 0o1000
 export const O_APPEND = 0o2000
+/** Also a part of O_SYNC, which is O_DSYNC and the times. */
+export const O_DSYNC = 0o10000

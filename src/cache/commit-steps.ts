@@ -9,7 +9,7 @@
  */
 import { setAside } from './aside-files.ts'
 import type { Content } from './chunk-index.ts'
-import { endKernelWrites } from './kernel-writes.ts'
+import { endKernelWrites, noteKernelWrites } from './kernel-writes.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk } from './node-database.ts'
 import { JOURNALED, WRITTEN } from './node-schema.ts'
 import type { NodeCache } from './node-cache.ts'
@@ -154,6 +154,7 @@ export class CommitSteps {
     if (content.chunks.length === 0 && !open.dirty) {
       database.transaction(() => database.deleteUncommitted(ino))
     }
+    if (open.kernelWrites) noteKernelWrites(this.#cache, ino, open)
     dropSuperseded(this.#cache, ino)
     shared.bumpChunks(ino)
     shared.announceCommit()

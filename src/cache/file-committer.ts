@@ -359,7 +359,10 @@ export class FileCommitter {
     return this.#cache.shared.withInode(ino, () => {
       const open = this.#cache.shared.findOpen(ino)
       const isWritten = open?.kernelWrites === true && open.backing !== 0
-      if (isWritten) noteKernelWrites(this.#cache, ino, open)
+      if (isWritten) {
+        noteKernelWrites(this.#cache, ino, open)
+        open.synced = true
+      }
       return isWritten
     })
   }

@@ -10,8 +10,10 @@
  * the cloud then has what was there when the upload read it, under the CRC-32 of that, and the next
  * commit finds that the file is another.
  *
- * That a machine that went down may have lost the table of open inodes matters once a program has
- * called fsync: from then on the node's database knows the file as well (`noted`).
+ * A machine that goes down may lose the table of open inodes. The kernel syncs such a file without
+ * a word, for a write with RWF_DSYNC, say: so before the first write, and again after each commit,
+ * the name of the file and a note that it is written are on the disk (`noted`). Its bytes and its
+ * size are what the backing file has.
  */
 import { constants } from 'node:fs'
 import { timestampOf, type Timestamp } from '../base/clock.ts'
@@ -45,11 +47,14 @@ function hasAmpleRoom({ shared, settings }: NodeCache): boolean {
 }
 
 /** From here on the kernel may write it; under the inode's lock. */
-export function beginKernelWrites(open: OpenInode): void {
+export function beginKernelWrites(cache: NodeCache, ino: number, open: OpenInode): void {
   open.size = 0
   open.seenMs = -1
   open.passedBytes = 0
   open.kernelWrites = true
+  open.synced = false
+  noteKernelWrites(cache, ino, open)
+  cache.index.sync()
 }
 
 /** What the kernel has written so far counts as written; under the inode's lock. */
@@ -93,7 +98,7 @@ function count({ shared }: NodeCache, open: OpenInode, bytes: number): void {
   open.passedBytes = bytes
 }
 
-/** The database knows it as well from here on; under the inode's lock. */
+/** The database knows it as well from here on, on the disk; under the inode's lock. */
 export function noteKernelWrites(cache: NodeCache, ino: number, open: OpenInode): void {
   measure(cache, ino, open)
   if (open.noted) return
@@ -104,6 +109,7 @@ export function noteKernelWrites(cache: NodeCache, ino: number, open: OpenInode)
   database.transaction(() => {
     database.putUncommitted({ ino, floor, size, stage: UNSEEN, ...times, base })
   })
+  database.sync()
   open.noted = true
 }
 

@@ -40,6 +40,8 @@ export type Need =
     }
   /** What is known here of the metadata has to be current. */
   | { kind: 'trust' }
+  /** What an operation has done so far is not to be done again when it is run again. */
+  | { kind: 'done'; key: string }
   /** The operation changes the metadata, which is elsewhere: the main thread runs it. */
   | { kind: 'main' }
   /** What was committed of an inode has to be on so many other nodes, or in the cloud. */

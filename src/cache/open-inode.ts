@@ -32,6 +32,7 @@ export const KERNEL_WRITES = 256
 const NOTED = 512
 const FILLED = 1024
 export const KNOWN = 2048
+const SYNCED = 4096
 
 /**
  * Opens by the kernel are counted by kind in one number, so that a single store changes all counts:
@@ -108,7 +109,15 @@ export class OpenInode {
     this.#setFlag(KERNEL_WRITES, value)
   }
 
-  /** And the node's database knows that, of what is not committed. */
+  /** And a program has synced it: it may stay open for long, as logs do. */
+  get synced(): boolean {
+    return this.#flag(SYNCED)
+  }
+  set synced(value: boolean) {
+    this.#setFlag(SYNCED, value)
+  }
+
+  /** And the node's database knows that, also on the disk. */
   get noted(): boolean {
     return this.#flag(NOTED)
   }

@@ -73,8 +73,8 @@ export class Passthrough {
       if (!this.#pace.take()) return undefined
       const id = this.#number(ino, () => files.make(ino))
       if (id === undefined) return undefined
-      beginKernelWrites(open)
       open.backing = id
+      beginKernelWrites(this.#cache, ino, open)
       shared.add('passedOpens', 1)
       return { backing: id, directIo: false }
     })

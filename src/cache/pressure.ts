@@ -109,6 +109,8 @@ export class Pressure {
         return { key: `commit ${need.ino}` }
       case 'operation':
         return await this.#parts.remote?.perform(need, signal)
+      case 'done':
+        return { key: need.key }
       case 'trust':
         await this.#parts.remote?.trusted(signal)
         break

@@ -215,12 +215,22 @@ export class Recovery {
     const { database, index, shared } = this.#cache
     shared.withInode(row.ino, () => {
       if (!index.exists(row.ino)) this.#committer.forgetLocked(row.ino)
+      else if (row.stage === UNSEEN && this.#isAsCommitted(row))
+        database.transaction(() => database.deleteUncommitted(row.ino))
       else if (row.stage !== JOURNALED) this.#commitWritten(row)
       else if (this.#isCarriedOut(row))
         database.transaction(() => database.deleteJournaled(row.ino))
       else if (this.#isMissing(row)) this.#repeatCommit(row)
       else database.transaction(() => database.deleteJournaled(row.ino))
     })
+  }
+
+  /** The kernel could have written it, and has not: the metadata knows better when it was changed. */
+  #isAsCommitted({ ino, floor, base }: Uncommitted): boolean {
+    const { files, index } = this.#cache
+    const { size, version } = index.file(ino)
+    if (version !== base || (files.stat(ino)?.size ?? 0) !== size) return false
+    return changedChunks(this.#cache, ino, { size, voidFrom: floor }).length === 0
   }
 
   /** As `#commitWritten`, of what was written since a commit: nothing may be. */

@@ -82,6 +82,8 @@ export interface WriteMode {
   writeback: boolean
   /** The kernel's page cache does not have it (O_DIRECT). */
   bypassesPages?: boolean
+  /** As safe when it returns as after `fsync` (O_SYNC, O_DSYNC, RWF_DSYNC). */
+  sync?: boolean
 }
 
 /** Takes directory entries until it is full: false means that this entry did not fit. */

@@ -188,8 +188,20 @@ test('a write appends where asked, but never mapped pages', (t) => {
   body.writeUInt32LE(1, 20)
   ask(OPCODE.WRITE, body)
   assert.deepEqual(seen, [
-    [1, 9, 100, 'data', { append: true, killSetId: true, writeback: false, bypassesPages: false }],
-    [1, 9, 100, 'data', { append: false, killSetId: false, writeback: true, bypassesPages: false }],
+    [
+      1,
+      9,
+      100,
+      'data',
+      { append: true, killSetId: true, writeback: false, bypassesPages: false, sync: false },
+    ],
+    [
+      1,
+      9,
+      100,
+      'data',
+      { append: false, killSetId: false, writeback: true, bypassesPages: false, sync: false },
+    ],
   ])
 })
 

@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:fs'
 import { Blocked } from '../base/blocked.ts'
-import { O_APPEND } from '../base/open-bits.ts'
+import { O_APPEND, O_DSYNC } from '../base/open-bits.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { WriteMode } from '../filesystem/inode-file-system.ts'
 import type { Exchange } from './exchange.ts'
@@ -29,11 +29,12 @@ export function handleRead(x: Exchange): number {
 }
 
 /** How a write is to be done, one object per case: nothing is made per request. */
-const HOW: readonly WriteMode[] = Array.from({ length: 16 }, (_, bits) => ({
+const HOW: readonly WriteMode[] = Array.from({ length: 32 }, (_, bits) => ({
   append: (bits & 1) !== 0,
   killSetId: (bits & 2) !== 0,
   writeback: (bits & 4) !== 0,
   bypassesPages: (bits & 8) !== 0,
+  sync: (bits & 16) !== 0,
 }))
 
 export function handleWrite(x: Exchange): number {
@@ -46,8 +47,14 @@ export function handleWrite(x: Exchange): number {
   const append = !writeback && (openFlags & O_APPEND) !== 0
   const bypassesPages = !writeback && (openFlags & constants.O_DIRECT) !== 0
   const killSetId = (writeFlags & WRITE.KILL_SUIDGID) !== 0
+  // Of the descriptor, or of this write alone (pwritev2(2)).
+  const sync = !writeback && (openFlags & O_DSYNC) !== 0
   const bits =
-    (append ? 1 : 0) + (killSetId ? 2 : 0) + (writeback ? 4 : 0) + (bypassesPages ? 8 : 0)
+    (append ? 1 : 0) +
+    (killSetId ? 2 : 0) +
+    (writeback ? 4 : 0) +
+    (bypassesPages ? 8 : 0) +
+    (sync ? 16 : 0)
   const offset = request.u64(8)
   const written = x.fs.write(x.caller, request.nodeid, request.u64(0), offset, source, HOW[bits]!)
   return x.reply.putU32(written)

@@ -47,7 +47,7 @@ export class KernelWrittenFiles {
 
   /** What waits for its upload would only be replaced. */
   #isWanted(ino: number, open: OpenInode): boolean {
-    if (!open.kernelWrites || !open.dirty || !open.noted) return false
+    if (!open.kernelWrites || !open.dirty || !open.synced) return false
     return open.size <= limits.kernelWriteLookBytes && !this.#cache.database.hasUploads(ino)
   }
 

@@ -5,6 +5,7 @@
  *
  * Lock order: an inode's lock, then a database's; never two inodes at once.
  */
+import { Blocked, takeOutcome } from '../base/blocked.ts'
 import { lend, type BorrowedBytes } from '../base/borrowed-bytes.ts'
 import { now } from '../base/clock.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
@@ -283,7 +284,21 @@ export class Volume implements InodeFileSystem {
     if (how.killSetId) this.#setId.drop(caller, ino)
     const bypassesPages = how.bypassesPages === true || isDirect(handle)
     const mode = { append: how.append, writeback: how.writeback, bypassesPages }
-    return lend(source, (view) => this.#parts.writer.write(ino, offset, view, mode))
+    const write = (): number =>
+      lend(source, (view) => this.#parts.writer.write(ino, offset, view, mode))
+    if (how.sync === true) this.#writeThrough(ino, write)
+    else return write()
+    this.fsync(caller, ino, handle)
+    return source.length
+  }
+
+  /** The bytes are written once, however often the sync that follows has to wait. */
+  #writeThrough(ino: number, write: () => number): void {
+    const key = `written ${ino}`
+    if (takeOutcome(key)) return
+    write()
+    const mayWait = this.#parts.engine.isReplica || this.#durability.of(ino) !== 'local'
+    if (mayWait) throw new Blocked({ kind: 'done', key } satisfies Need)
   }
 
   /** What was to be brought about for an operation will not be. */

@@ -2,6 +2,7 @@
  * The process that runs steps: takes lines of JSON, one for a case that begins (its directory) and
  * one for each run of steps, and answers each with a line: the results.
  */
+import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { attributes } from './operations/attributes.ts'
 import { directories } from './operations/directories.ts'
@@ -14,7 +15,7 @@ import type { Order } from './actor.ts'
 import type { Step } from './case.ts'
 import { USERS } from './users.ts'
 
-const state = new ProcessState()
+let state = new ProcessState()
 const operations: Operations = {
   ...names,
   ...attributes,
@@ -46,7 +47,11 @@ function become(name: string): void {
   user = name
 }
 
+/** The directory of the case is not there: it went with the power. */
+let isLost = false
+
 function run({ user: name, words: [operation = '', ...words] }: Step): string {
+  if (isLost) return 'ELOST'
   try {
     become(name)
     const found = operations[operation]
@@ -59,16 +64,18 @@ function run({ user: name, words: [operation = '', ...words] }: Step): string {
   }
 }
 
-function enter(directory: string): string[] {
+function enter({ directory, keeps }: Extract<Order, { directory: string }>): string[] {
   become('root')
-  state[Symbol.dispose]()
+  if (!keeps) state[Symbol.dispose]()
+  state = new ProcessState()
   process.umask(0)
-  process.chdir(directory)
+  isLost = !existsSync(directory)
+  process.chdir(isLost ? '/' : directory)
   return []
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
   const order = JSON.parse(line) as Order
-  const results = 'directory' in order ? enter(order.directory) : order.steps.map(run)
+  const results = 'directory' in order ? enter(order) : order.steps.map(run)
   process.stdout.write(`${JSON.stringify(results)}\n`)
 }

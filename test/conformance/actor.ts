@@ -6,7 +6,7 @@ import type { Step } from './case.ts'
 
 const ENTRY = new URL('./actor-process.ts', import.meta.url).pathname
 
-export type Order = { directory: string } | { steps: readonly Step[] }
+export type Order = { directory: string; keeps: boolean } | { steps: readonly Step[] }
 
 export class Actor implements AsyncDisposable {
   readonly #child: ChildProcess
@@ -24,9 +24,12 @@ export class Actor implements AsyncDisposable {
     })
   }
 
-  /** Begins a case: nothing is open or mapped, the directory is the working directory. */
-  async enter(directory: string): Promise<void> {
-    await this.#send({ directory })
+  /**
+   * Begins a case: the directory is the working directory, and no name stands for an open file;
+   * what earlier cases have open is closed, unless it `keeps` that.
+   */
+  async enter(directory: string, keeps = false): Promise<void> {
+    await this.#send({ directory, keeps })
   }
 
   /** What each step printed. */

@@ -41,14 +41,15 @@ export class Stage implements AsyncDisposable {
     return folder
   }
 
-  async run(steps: readonly Step[], folder: string): Promise<string[]> {
+  /** `keeps`: what is open of other cases stays so. */
+  async run(steps: readonly Step[], folder: string, keeps = false): Promise<string[]> {
     const entered = new Set<Step['process']>()
     const results: string[] = []
     const started = new Map<Step['process'], Promise<string[]>>()
     for (const part of runsOf(steps)) {
       const { process, starts, words } = part[0]!
       const actor = this.#actor(process)
-      if (!entered.has(process)) await actor.enter(folder)
+      if (!entered.has(process)) await actor.enter(folder, keeps)
       entered.add(process)
       if (words[0] === 'finish') results.push(...((await started.get(process)) ?? ['not started']))
       else if (starts) {

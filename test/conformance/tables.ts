@@ -9,6 +9,7 @@ import { mappings } from './tables/mappings.ts'
 import { names } from './tables/names.ts'
 import { opening } from './tables/opening.ts'
 import { permissions } from './tables/permissions.ts'
+import { synced, syncedDescriptors, syncedWrites } from './tables/power-cut.ts'
 import { renames } from './tables/renames.ts'
 import { setId } from './tables/set-id.ts'
 import { times } from './tables/times.ts'
@@ -28,3 +29,6 @@ export const tables: readonly (readonly Case[])[] = [
   locking,
   mappings,
 ]
+
+/** Each is played in one go, to its power cut. */
+export const powerTables: readonly (readonly Case[])[] = [syncedDescriptors, syncedWrites, synced]

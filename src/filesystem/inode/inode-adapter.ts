@@ -20,10 +20,11 @@ import type {
   Forgotten,
   InodeFileSystem,
   Opened,
+  WriteMode,
 } from '../inode-file-system.ts'
 import type { Stats } from '../stats.ts'
 import { attributesOf } from './inode-attributes.ts'
-import type { InodeAnswers, InodeNeed, ListedName, WriteHow } from './inode-need.ts'
+import type { InodeAnswers, InodeNeed, ListedName } from './inode-need.ts'
 import type { InodeTable } from './inode-table.ts'
 
 /** Names what the main thread has done for a request. */
@@ -160,7 +161,7 @@ export class InodeAdapter implements InodeFileSystem {
     handle: number,
     offset: number,
     source: BorrowedBytes,
-    how: WriteHow,
+    how: WriteMode,
   ): number {
     // The request goes to the main thread as it is: there its bytes are copied once.
     if (this.#parts.table === undefined) throw new Blocked({ op: 'here' } satisfies InodeNeed)

@@ -3,7 +3,12 @@
  * because a worker thread says it and the main thread does it. Names and paths' parts are text;
  * files are named by inode number, since their paths may change until their turn has come.
  */
-import type { AttributeChange, FileSystemStatistics, Opened } from '../inode-file-system.ts'
+import type {
+  AttributeChange,
+  FileSystemStatistics,
+  Opened,
+  WriteMode,
+} from '../inode-file-system.ts'
 import type { FileKind, Stats } from '../stats.ts'
 
 export interface NamedPlace {
@@ -39,7 +44,7 @@ export type InodeNeed =
   | { op: 'rename'; from: NamedPlace; to: NamedPlace; isNew: boolean }
   | { op: 'open'; ino: number; flags: number; killSetId: boolean }
   | ({ op: 'read'; offset: number; sizeBytes: number } & OpenPlace)
-  | ({ op: 'write'; offset: number; source: Uint8Array; how: WriteHow } & OpenPlace)
+  | ({ op: 'write'; offset: number; source: Uint8Array; how: WriteMode } & OpenPlace)
   | ({ op: 'release' } & OpenPlace)
   | ({ op: 'fsync' } & OpenPlace)
   | ({ op: 'extend'; sizeBytes: number } & OpenPlace)
@@ -47,12 +52,6 @@ export type InodeNeed =
   | ({ op: 'readdir'; offset: number; plus: boolean } & OpenPlace)
   | { op: 'statfs' }
   | { op: 'status'; ino: number }
-
-export interface WriteHow {
-  append: boolean
-  killSetId: boolean
-  writeback: boolean
-}
 
 /** `stats` where attributes are wanted and can be had. */
 export interface ListedName {

@@ -84,7 +84,7 @@ export class InodeOperations {
       case 'read':
         return this.#read(need, options)
       case 'write':
-        return this.#write(need)
+        return this.#write(need, options)
       case 'release':
         return this.#release(need)
       case 'fsync':
@@ -268,11 +268,13 @@ export class InodeOperations {
   }
 
   /** The kernel has one writer at a time in a file: the end stays where it is seen. */
-  async #write({ handle, offset, source, how }: Need<'write'>): Promise<number> {
+  async #write(need: Need<'write'>, options: CallOptions): Promise<number> {
+    const { handle, offset, source, how } = need
     const file = this.#handles.file(handle)
     if (how.killSetId) await dropSetId(file)
     const position = how.append ? (await file.stat()).size : offset
     const { bytesWritten } = await file.write(source, 0, source.length, position)
+    if (how.sync) await file.sync(options)
     return bytesWritten
   }
 
