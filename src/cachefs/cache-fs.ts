@@ -31,7 +31,7 @@ import { limits } from '../limits.ts'
 import type { BackgroundError, ErrorListener } from './background-errors.ts'
 import type { CacheCounters } from './cache-counters.ts'
 import { CacheCore } from './cache-core.ts'
-import { checkNumber } from './cache-options.ts'
+import { checkCacheOption, checkSides } from './cache-options.ts'
 import type { CacheOptions } from './cache-options.ts'
 import { NEVER } from './entry.ts'
 
@@ -63,6 +63,7 @@ export class CacheFS extends PortableFileSystem {
 
   constructor(local: FileSystem, remote: FileSystem, options: CacheOptions = {}) {
     super()
+    checkSides(local, remote)
     this.#core = new CacheCore(local, remote, options)
     this.features = {
       symlinks: remote.features.symlinks,
@@ -89,7 +90,7 @@ export class CacheFS extends PortableFileSystem {
   }
 
   set ttlMs(ttlMs: number) {
-    checkNumber('ttlMs', ttlMs)
+    checkCacheOption('ttlMs', ttlMs)
     this.#core.settings.ttlMs = ttlMs
   }
 

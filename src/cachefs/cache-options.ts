@@ -2,7 +2,16 @@
  * How a CacheFS behaves, with what it does where nothing is said. Durations are milliseconds, sizes
  * bytes.
  */
-import { FsError } from '../base/fs-error.ts'
+import {
+  amount,
+  checkOption,
+  checkOptions,
+  fileSystem,
+  flag,
+  oneOf,
+  withMethods,
+} from '../base/options.ts'
+import type { OptionRule } from '../base/options.ts'
 import type { FileSystem } from '../filesystem/file-system.ts'
 import { limits } from '../limits.ts'
 import type { CacheLogger } from './background-errors.ts'
@@ -51,6 +60,7 @@ export interface CacheSettings extends Settled {
 }
 
 export function settle(options: CacheOptions): CacheSettings {
+  checkOptions('CacheFS', RULES, options)
   const settings: CacheSettings = {
     ttlMs: options.ttlMs ?? limits.cacheTtlMs,
     negativeTtlMs: options.negativeTtlMs ?? limits.cacheNegativeTtlMs,
@@ -67,14 +77,38 @@ export function settle(options: CacheOptions): CacheSettings {
     journal: options.journal ?? false,
     logger: options.logger,
   }
-  for (const [name, value] of Object.entries(settings)) {
-    if (typeof value === 'number') checkNumber(name, value)
-  }
   return settings
 }
 
-export function checkNumber(name: string, value: number): void {
-  const least = /blockBytes|concurrency|attempts/.test(name) ? 1 : 0
-  if (value >= least) return
-  throw new FsError('EINVAL', `${name} is a number from ${least}, not ${value}`)
+const DURATION = 'milliseconds'
+const JOURNAL = withMethods('true, false or a file system', 'open', 'lstat', 'list')
+/** What can be said of a CacheFS, and of it alone. */
+const RULES: { [K in keyof Required<CacheOptions>]: OptionRule } = {
+  ttlMs: amount(DURATION),
+  negativeTtlMs: amount(DURATION),
+  staleWhileRevalidateMs: amount(DURATION),
+  staleIfErrorMs: amount(DURATION),
+  maxBytes: amount('bytes'),
+  blockBytes: amount('bytes', 1),
+  concurrency: amount('changes at once', 1),
+  attempts: amount('tries', 1),
+  retryBaseMs: amount(DURATION),
+  retryMaxMs: amount(DURATION),
+  conflict: oneOf(['local wins', 'remote wins', 'keep both']),
+  journal: {
+    ...JOURNAL,
+    isAllowed: (value) => flag().isAllowed(value) || JOURNAL.isAllowed(value),
+  },
+  logger: withMethods('a logger with warn and error', 'warn', 'error'),
+  now: { allowed: 'a function', isAllowed: (value) => typeof value === 'function' },
+}
+
+/** One option that is set later. */
+export function checkCacheOption(name: keyof CacheOptions, value: unknown): void {
+  checkOption('CacheFS', name, RULES[name], value)
+}
+
+export function checkSides(local: unknown, remote: unknown): void {
+  checkOption('CacheFS', 'local', fileSystem(), local)
+  checkOption('CacheFS', 'remote', fileSystem(), remote)
 }

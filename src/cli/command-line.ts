@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { CommanderError } from 'commander'
 import type { Command } from 'commander'
 import { describe } from '../base/fs-error.ts'
+import { checkEnvironment } from './environment.ts'
 import { hideSecrets, secretFlags } from './secret-arguments.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -19,6 +20,7 @@ export async function runCommandLine(program: Command, args: readonly string[]):
   process.stdout.on('error', () => undefined)
   process.stderr.on('error', () => undefined)
   for (const command of [program, ...program.commands]) command.exitOverride()
+  program.hook('preAction', () => checkEnvironment(process.env))
   try {
     const given = withTwoDashes(args, longFlags(program))
     hideSecrets(given, secretFlags(program))

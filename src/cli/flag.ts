@@ -7,6 +7,7 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import { describe } from '../base/fs-error.ts'
+import { isServiceLink, variableOf } from './environment.ts'
 import { UsageError } from './usage-error.ts'
 
 export interface Flag<T> {
@@ -111,14 +112,10 @@ function find(
   }
   for (const variable of [variableOf(name), ...others]) {
     const text = environment[variable]
-    if (text === undefined || text === '') continue
+    if (text === undefined || text === '' || isServiceLink(variable, text)) continue
     return { text, source: secret ? variable : `${variable}=${text}` }
   }
   return { text: undefined, source: `--${name}` }
-}
-
-export function variableOf(name: string): string {
-  return `CACHEFS_${name.toUpperCase().replaceAll('-', '_')}`
 }
 
 /** Said once under the help, rather than beside every flag. */

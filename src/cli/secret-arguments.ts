@@ -3,7 +3,8 @@
  * process (`ps`), so they are masked there as soon as it runs, and handed to no other process.
  */
 import type { Command } from 'commander'
-import { SecretOption, variableOf } from './flag.ts'
+import { variableOf } from './environment.ts'
+import { SecretOption } from './flag.ts'
 
 interface Split {
   /** With the secrets left out. */

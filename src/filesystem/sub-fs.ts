@@ -2,6 +2,7 @@
  * A directory of a file system as a file system of its own. Links are followed as if that directory
  * were the root, so none leads out of it.
  */
+import { checkOption, name, required } from '../base/options.ts'
 import { childOf, namesOf, normalize, parentOf, nameOf } from './file-path.ts'
 import type { CallOptions, FileSystem } from './file-system.ts'
 import { realPath, realPlace } from './real-path.ts'
@@ -13,6 +14,7 @@ export class SubFS extends WrappedFS {
 
   constructor(inner: FileSystem, directory: string) {
     super(inner)
+    checkOption('SubFS', 'directory', required(name('a path in it, such as /data')), directory)
     this.#directory = normalize(directory)
     this.#links = {
       features: inner.features,

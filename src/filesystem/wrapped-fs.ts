@@ -10,6 +10,7 @@ import type {
   FileSystem,
   ReplaceOptions,
 } from './file-system.ts'
+import { checkOption, fileSystem } from '../base/options.ts'
 import { handleFile } from './handle-file.ts'
 import type { OpenFile } from './open-file.ts'
 import { toNumber } from './open-flags.ts'
@@ -23,6 +24,7 @@ export abstract class WrappedFS extends PortableFileSystem {
 
   constructor(inner: FileSystem) {
     super()
+    checkOption(new.target.name, 'inner', fileSystem(), inner)
     this.#inner = inner
   }
 

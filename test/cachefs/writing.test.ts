@@ -112,10 +112,10 @@ test('what later changes make needless is not sent', async () => {
 test('what fails is tried again; what goes on failing is told, kept, and tried later', async () => {
   const seen: BackgroundError[] = []
   const lines: string[] = []
-  const logger = {
-    warn: (_fields: object, message: string) => lines.push(message),
-    error: (_fields: object, message: string) => lines.push(message),
+  const log = ({ path, err }: { path?: string; err?: unknown }, message: string): void => {
+    lines.push(`${message}, ${path}: ${String(err)}`)
   }
+  const logger = { warn: log, error: log }
   const { files, behind, remote } = setUp({ logger, retryMaxMs: 60_000, retryBaseMs: 2 })
   files.on('error', (error) => seen.push(error))
   files.on('error', () => {
@@ -134,7 +134,7 @@ test('what fails is tried again; what goes on failing is told, kept, and tried l
   assert.deepEqual([error?.operation, error?.path, error?.willRetry], ['write', '/file', true])
   assert.ok(error?.cause instanceof FsError)
   assert.equal(seen.length, 1)
-  assert.match(lines.join(), /write of \/file failed.*the remote is away/)
+  assert.match(lines.join(), /write failed in the background, \/file: .*the remote is away/)
   assert.equal(files.counters.stalled, 1)
   assert.equal(await files.readFile('/file', 'utf8'), 'two', 'it is not lost')
   await assert.rejects(files.close(), { code: 'EIO' })

@@ -12,6 +12,8 @@ import type { IncomingMessage, Server } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { FsError, codeOf, describe } from '../../base/fs-error.ts'
+import * as rule from '../../base/options.ts'
+import type { OptionRule } from '../../base/options.ts'
 import { Secret } from '../../base/secret.ts'
 import { childOf, normalize } from '../file-path.ts'
 import type { AttributeChanges, FileSystem } from '../file-system.ts'
@@ -53,6 +55,16 @@ export interface FileServerOptions {
   apiKey?: string | undefined
 }
 
+const RULES: { [K in keyof Required<FileServerOptions>]: OptionRule } = {
+  host: rule.name('an address to listen on, such as 127.0.0.1'),
+  port: {
+    allowed: 'a whole number from 0 to 65535',
+    isAllowed: (it) => Number.isInteger(it) && Number(it) >= 0 && Number(it) <= 65535,
+  },
+  // An empty one would let everybody in.
+  apiKey: rule.secret(rule.name('a key that is not empty')),
+}
+
 export class FileServer implements AsyncDisposable {
   readonly #server: Server
   readonly url: string
@@ -62,11 +74,10 @@ export class FileServer implements AsyncDisposable {
     this.url = url
   }
 
-  static async listen(
-    files: FileSystem,
-    { host = '127.0.0.1', port = 0, apiKey }: FileServerOptions = {},
-  ): Promise<FileServer> {
-    if (apiKey === '') throw new FsError('EINVAL', 'an empty apiKey would let everybody in')
+  static async listen(files: FileSystem, options: FileServerOptions = {}): Promise<FileServer> {
+    rule.checkOption('FileServer', 'files', rule.fileSystem(), files)
+    rule.checkOptions('FileServer', RULES, options)
+    const { host = '127.0.0.1', port = 0, apiKey } = options
     const secret = apiKey === undefined ? undefined : new Secret(apiKey)
     const server = createServer((message, reply) => {
       const gone = new AbortController()

@@ -9,7 +9,10 @@
  * Versions are the server's entity tags, or where it has none what it says of size and time; every
  * read asks for the version that was looked at, so that no file is a mix of two.
  */
+import * as z from 'zod/mini'
 import { FsError } from '../../base/fs-error.ts'
+import * as rule from '../../base/options.ts'
+import type { OptionRule } from '../../base/options.ts'
 import { failure } from '../failure.ts'
 import { collect } from '../file-bytes.ts'
 import { namesOf } from '../file-path.ts'
@@ -37,6 +40,14 @@ export interface HttpOptions {
   operations?: boolean | undefined
 }
 
+const URL_RULE = rule.required(rule.address('the URL of a server, such as http://127.0.0.1:8080'))
+const HEADERS = z.record(z.string(), z.string())
+const RULES: { [K in keyof Required<HttpOptions>]: OptionRule } = {
+  apiKey: rule.secret(rule.text('a key')),
+  headers: rule.secret(rule.of(HEADERS, 'header fields by name, as text')),
+  operations: rule.flag(),
+}
+
 interface Entry {
   name: string
   type: FileKind
@@ -51,7 +62,8 @@ export class HttpFS extends WholeFileSystem {
 
   constructor(url: string, options: HttpOptions = {}) {
     super()
-    if (!URL.canParse(url)) throw new FsError('EINVAL', `no URL: ${url}`)
+    rule.checkOption('HttpFS', 'url', URL_RULE, url)
+    rule.checkOptions('HttpFS', RULES, options)
     this.#url = url.replace(/\/+$/, '')
     const key = options.apiKey === undefined ? {} : { 'x-api-key': options.apiKey }
     this.#headers = { ...options.headers, ...key }

@@ -29,6 +29,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { throwIfAborted } from '../../base/abort.ts'
 import { codeOf } from '../../base/fs-error.ts'
+import { checkOption, name, required } from '../../base/options.ts'
 import { failure, failureOf } from '../failure.ts'
 import type { AttributeChanges, CallOptions, Features, ReplaceOptions } from '../file-system.ts'
 import type { OpenFile } from '../open-file.ts'
@@ -52,6 +53,8 @@ export class LocalFS extends PortableFileSystem {
   /** The directory has to exist. */
   constructor(directory: string) {
     super()
+    const rule = required(name('the path of a directory'))
+    checkOption('LocalFS', 'directory', rule, directory)
     try {
       this.#place = new LocalPath(realpathSync(directory))
     } catch (error) {
