@@ -117,7 +117,8 @@ function toLine(json: string): string {
   const fields = Object.entries(record).flatMap(([name, value]) =>
     OWN_FIELDS.has(name) ? [] : [` ${name}=${plainValue(value)}`],
   )
-  const error = err === undefined ? '' : `: ${oneLine(err.message)}`
+  const isSaid = err === undefined || (msg ?? '').includes(err.message)
+  const error = isSaid ? '' : `: ${oneLine(err.message)}`
   const stack = err?.stack !== undefined && isGrave(level) ? `\n${frames(err.stack)}` : ''
   const text = oneLine(msg ?? '')
   return `${time ?? ''} ${(level ?? '').toUpperCase()} ${text}${error}${fields.join('')}${stack}\n`

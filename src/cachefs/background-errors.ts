@@ -3,6 +3,7 @@
  * listeners and to the logger. It never blocks the work that failed, and a listener that throws
  * stops nothing.
  */
+import { describe } from '../base/fs-error.ts'
 import { RepeatedLog } from '../base/repeated-log.ts'
 import { limits } from '../limits.ts'
 
@@ -57,10 +58,10 @@ export class BackgroundErrors {
     const { operation, path, cause, willRetry } = full
     attempt(() => {
       const fields = { operation, path, err: cause }
+      const message = `${operation} of ${path} failed in the background: ${describe(cause)}`
       // What is given up is gone: each of them is said.
-      if (willRetry)
-        this.#repeated?.warn(operation, `${operation} failed in the background`, fields)
-      else this.#logger?.error(fields, `${operation} failed in the background, and is given up`)
+      if (willRetry) this.#repeated?.warn(operation, message, fields)
+      else this.#logger?.error(fields, message)
     })
     for (const listener of this.#listeners) attempt(() => listener(full))
   }
