@@ -21,6 +21,8 @@ export const libraryLimits = {
   cacheBlockBytes: 4 * MIB,
   /** Blocks that are fetched ahead of a sequential reader. */
   cacheReadahead: 3,
+  /** A local side that had no room for a block is asked again after so long, ms. */
+  cacheTightMs: 5_000,
   /** Blocks of one file that are fetched at once where all of it is wanted. */
   cacheFetches: 4,
   /** Changes that go to the remote at once. */

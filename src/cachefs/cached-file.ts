@@ -3,6 +3,7 @@
  * read, and what is written noted for the remote. It keeps the version that it was opened on:
  * when another takes its place, what was not fetched of this one cannot be had any more (ESTALE).
  */
+import { codeOf } from '../base/fs-error.ts'
 import type { FileHandle } from '../filesystem/file-handle.ts'
 import type { AttributeChanges, CallOptions } from '../filesystem/file-system.ts'
 import type { OpenFile } from '../filesystem/open-file.ts'
@@ -46,8 +47,12 @@ export class CachedFile implements OpenFile {
     if (end <= position) return 0
     if (!copy.isWhole) {
       if (position === this.#next) copies.ahead(copy, position)
-      await copies.fill(copy, position, end, options)
+      const passed = await copies.provide(copy, position, end, options)
       this.#next = end
+      if (passed !== undefined) {
+        target.set(passed)
+        return passed.length
+      }
     }
     const part = target.subarray(0, end - position)
     const { bytesRead } = await handle.read(part, 0, part.length, position)
@@ -55,10 +60,27 @@ export class CachedFile implements OpenFile {
   }
 
   async write(source: Uint8Array, position: number | 'end'): Promise<void> {
+    try {
+      await this.#write(source, position)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOSPC') throw error
+      // What can be fetched again makes room; nobody waits for that while holding a lock.
+      await this.#parts.copies.makeRoom(source.length)
+      await this.#write(source, position)
+    }
+  }
+
+  async #write(source: Uint8Array, position: number | 'end'): Promise<void> {
     const { copy, handle } = this.#parts
     await this.#change(async () => {
       const at = position === 'end' ? copy.size : position
-      await handle.write(source, 0, source.length, at)
+      try {
+        await handle.write(source, 0, source.length, at)
+      } catch (error) {
+        // A part of it is there, behind what the file is said to have: the remote would get that.
+        if (at + source.length > copy.size) await handle.truncate(copy.size)
+        throw error
+      }
       if (source.length > 0) copy.size = Math.max(copy.size, at + source.length)
     })
   }
@@ -90,13 +112,14 @@ export class CachedFile implements OpenFile {
   }
 
   async close(): Promise<void> {
-    const { entry, copy, handle, isWriter } = this.#parts
+    const { entry, copy, copies, handle, isWriter } = this.#parts
     copy.users--
     if (isWriter) {
       if (entry.isDirty) this.#parts.onWritten(entry)
       entry.writers--
     }
     await handle.close()
+    if (copy.users === 0 && entry.copy === copy) copies.relieve(copy)
   }
 
   /** One change at a time of a file; the whole of it, or it did not happen. */

@@ -105,6 +105,12 @@ export class LocalCopies {
     void this.#remove(entry, path)
   }
 
+  /** Nobody has it open any more: what did not fit leaves the room that it took to others. */
+  relieve({ entry, isWhole, tightUntilMs }: LocalCopy): void {
+    if (entry === undefined || isWhole || tightUntilMs === -Infinity || entry.isPinned) return
+    this.release(entry)
+  }
+
   /** The blocks that hold these bytes are there. */
   async fill(copy: LocalCopy, start: number, end: number, options: CallOptions): Promise<void> {
     if (copy.isWhole || start >= copy.size) return
@@ -120,9 +126,58 @@ export class LocalCopies {
     await Promise.all(missing.map((block) => pool.run(() => this.#block(copy, block, options))))
   }
 
+  /**
+   * As `fill`; where the disk has no room for them, the bytes themselves: a file may be larger than
+   * the local side. One block of it is then in memory.
+   */
+  async provide(
+    copy: LocalCopy,
+    start: number,
+    end: number,
+    options: CallOptions,
+  ): Promise<Uint8Array | undefined> {
+    if (performance.now() >= copy.tightUntilMs) {
+      try {
+        await this.fill(copy, start, end, options)
+        return undefined
+      } catch (error) {
+        if (codeOf(error) !== 'ENOSPC') throw error
+        copy.tightUntilMs = performance.now() + limits.cacheTightMs
+      }
+    }
+    const bytes = new Uint8Array(end - start)
+    for (let at = start; at < end;) {
+      const block = Math.floor(at / copy.blockBytes)
+      const data = await this.#passing(copy, block, options)
+      const from = at - block * copy.blockBytes
+      const part = data.subarray(from, from + end - at)
+      bytes.set(part, at - start)
+      at += part.length
+    }
+    return bytes
+  }
+
+  /** A block that is not kept. */
+  async #passing(copy: LocalCopy, block: number, { signal }: CallOptions): Promise<Uint8Array> {
+    if (copy.passing?.block === block) return copy.passing.data
+    const { entry } = copy
+    if (entry === undefined || entry.isDetached) throw failure('ESTALE', 'read', entry?.path)
+    const range = copy.range(block)
+    const data = await this.#ask(copy, entry, range, signal ?? new AbortController().signal)
+    this.#parts.counters.fetchedBytes += data.length
+    if (data.length !== range.end - range.start + 1) throw failure('ESTALE', 'read', entry.path)
+    copy.passing = { block, data }
+    return data
+  }
+
+  /** What can be fetched again goes, for so many bytes at least. */
+  async makeRoom(bytes: number): Promise<void> {
+    await this.#evict(this.#bytes - Math.max(this.#bytes / 10, 4 * bytes))
+  }
+
   /** A reader goes on behind these bytes soon. Nobody waits, and failures come up when it does. */
   ahead(copy: LocalCopy, position: number): void {
-    if (copy.isWhole) return
+    if (copy.isWhole || performance.now() < copy.tightUntilMs) return
     const next = Math.floor(position / copy.blockBytes)
     for (let block = next; block < Math.min(copy.blocks, next + limits.cacheReadahead); block++) {
       if (!copy.has(block)) this.#block(copy, block, {}).catch(() => undefined)
@@ -166,7 +221,7 @@ export class LocalCopies {
     } catch (error) {
       if (codeOf(error) !== 'ENOSPC') throw error
       // The disk is full: what can be fetched again makes room.
-      await this.#evict(this.#bytes - Math.max(this.#bytes / 10, 4 * data.length))
+      await this.makeRoom(data.length)
       await this.#put(copy, entry, block, data, signal)
     }
   }

@@ -15,6 +15,10 @@ export class LocalCopy {
   size: number
   /** Blocks that are there; undefined: all of them. */
   present: Set<number> | undefined
+  /** Until then the disk is taken for full: blocks are read without being kept. */
+  tightUntilMs = -Infinity
+  /** The last block that was read so. */
+  passing: { block: number; data: Uint8Array } | undefined
   /** Open files. */
   users = 0
   readonly flights = new SingleFlight<number, void>()
