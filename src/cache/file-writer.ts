@@ -21,6 +21,7 @@ import { CLEAN, DIRTY, PENDING, type LocalChunk, type Upload } from './node-data
 import { CUTTING, UNSEEN, WRITTEN } from './node-schema.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { OpenInode } from './open-inode.ts'
+import { countReserved, isReserved, unreserved } from './reservations.ts'
 import type { Mark } from './unseen-changes.ts'
 
 interface Plan {
@@ -146,7 +147,8 @@ export class FileWriter {
     const { database, files, shared } = this.#cache
     open.size = size
     open.floor = Math.min(open.floor, size)
-    if (size < before) this.#cut(ino, open)
+    const beyond = Math.ceil(size / this.#cache.settings.chunkSize)
+    if (size < before || database.sumFrom(ino, beyond).chunks > 0) this.#cut(ino, open)
     files.truncate(ino, size)
     database.transaction(() => {
       this.#journalSize(ino, open, WRITTEN)
@@ -155,9 +157,8 @@ export class FileWriter {
   }
 
   /**
-   * As fallocate(2); the inode is open. Nothing is reserved: blocks that no chunk accounts for
-   * could not be evicted, and a write finds its room through the cloud. Zeroing gives the blocks
-   * back.
+   * As fallocate(2); the inode is open. What is reserved has blocks of the backing file, and counts
+   * as used: as clean chunks without an id, which nothing evicts.
    */
   allocate(ino: number, offset: number, length: number, mode: number): void {
     const known = FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE
@@ -173,13 +174,15 @@ export class FileWriter {
       const grows = (mode & FALLOC_KEEP_SIZE) === 0 && end > size
       const erased = erases ? Math.min(end, size) - offset : 0
       const plan = erased > 0 ? this.#planErase(ino, offset, offset + erased, size) : NOTHING
-      this.#requireRoom(plan, 0)
+      const reserves = (mode & FALLOC_PUNCH_HOLE) === 0
+      this.#requireRoom(plan, reserves ? unreserved(this.#cache, ino, length) : 0)
       this.#begin(ino, open, size, plan.before)
-      if (erased > 0) {
-        const punch = FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE
-        this.#cache.files.allocate(ino, punch, offset, erased)
+      if (reserves || erased > 0) {
+        // The size is not the backing file's affair, and comes last.
+        this.#cache.files.allocate(ino, mode | FALLOC_KEEP_SIZE, offset, length)
       }
       this.#mark(ino, plan.after, open)
+      if (reserves && !open.kernelWrites) countReserved(this.#cache, ino, offset, end)
       if (grows) this.#resize(ino, open, size, end)
       this.#touch(open)
     })
@@ -231,7 +234,8 @@ export class FileWriter {
       const here = this.#cache.database.chunksFrom(ino, index, 1)[0]?.index ?? Infinity
       const there = this.#cache.index.findNext(ino, index)?.index ?? Infinity
       index = Math.min(here, there)
-      if (index <= last) this.#planChunk(plan, ino, index, at, end, size)
+      if (index <= last && !isReserved(this.#cache, ino, index))
+        this.#planChunk(plan, ino, index, at, end, size)
     }
     return plan
   }

@@ -135,7 +135,11 @@ export class Recovery {
     const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
     const short = rows.filter((row) => {
       const misses = row.index * settings.chunkSize + row.length > size
-      return row.state === CLEAN && (misses || (this.#machineDied && !this.#isIntact(ino, row)))
+      return (
+        row.state === CLEAN &&
+        row.id !== 0 &&
+        (misses || (this.#machineDied && !this.#isIntact(ino, row)))
+      )
     })
     if (short.length === 0) return
     const what = `${short.length} chunks of ${files.path(ino)}`

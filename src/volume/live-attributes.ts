@@ -61,9 +61,17 @@ export class LiveAttributes {
     return shared.withInode(ino, () => (shared.findOpen(ino)?.kernelOpens ?? 0) > 0)
   }
 
+  /** What is here counts alone where all of the file is. */
+  #blocks(ino: number, committed: number): number {
+    const { files, database, index } = this.#cache
+    const here = files.stat(ino)?.blocks ?? 0
+    if (here >= committed || database.countChunks(ino) >= index.count(ino)) return here
+    return committed
+  }
+
   /** `commits`: how many there had been before the row was read. */
   #overlay(row: InodeRow, commits: number): Attributes {
-    const { shared, files } = this.#cache
+    const { shared } = this.#cache
     if ((row.mode & S_IFMT) !== S_IFREG) return row
     // In this order: an inode that is not open any more was committed before.
     if (!shared.mayBeOpen(row.ino) && shared.commits === commits) return row
@@ -74,7 +82,7 @@ export class LiveAttributes {
       const { mtime, ctime } = open
       const blocks = open.voidFrom === 0 ? 0 : row.blocks
       row.size = open.size
-      row.blocks = Math.max(blocks, files.stat(row.ino)?.blocks ?? 0)
+      row.blocks = this.#blocks(row.ino, blocks)
       row.mtimeSec = mtime.sec
       row.mtimeNsec = mtime.nsec
       const changed = laterOf(ctime, { sec: row.ctimeSec, nsec: row.ctimeNsec })

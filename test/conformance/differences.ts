@@ -39,22 +39,9 @@ export const differences: readonly Difference[] = [
     cases: ['opening: O_TMPFILE makes a file without a name, which can get one'],
   },
   {
-    on: VOLUME,
-    why: 'to be mended: fallocate(2) reserves nothing',
-    cases: [
-      /^fallocate: (reserves|with KEEP_SIZE|what is reserved|of a file|a truncate|O_TRUNC gives)/,
-      /^fallocate: (more than there|ZERO_RANGE keeps|bytes that are written|PUNCH_HOLE gives)/,
-    ],
-  },
-  {
     on: [CLUSTER_NODE],
     why: 'to be mended: the kernel does not report the end of a lock of an open file description',
     cases: ['locks: closing another descriptor keeps locks of open file descriptions'],
-  },
-  {
-    on: [ONE_NODE],
-    why: 'to be mended: blocks that were punched are counted until the next commit',
-    cases: ['fallocate: PUNCH_HOLE leaves zeros and gives blocks back'],
   },
 ]
 
