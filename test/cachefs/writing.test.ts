@@ -134,7 +134,7 @@ test('what fails is tried again; what goes on failing is told, kept, and tried l
   assert.deepEqual([error?.operation, error?.path, error?.willRetry], ['write', '/file', true])
   assert.ok(error?.cause instanceof FsError)
   assert.equal(seen.length, 1)
-  assert.match(lines.join(), /write failed in the background, \/file: .*the remote is away/)
+  assert.match(lines.join(), /write of \/file failed.*the remote is away/)
   assert.equal(files.counters.stalled, 1)
   assert.equal(await files.readFile('/file', 'utf8'), 'two', 'it is not lost')
   await assert.rejects(files.close(), { code: 'EIO' })
