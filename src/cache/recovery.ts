@@ -229,7 +229,7 @@ export class Recovery {
     })
   }
 
-  /** The kernel could have written it, and has not: the metadata knows better when it was changed. */
+  /** The kernel could have written it, and has not: the metadata knows when it was changed. */
   #isAsCommitted({ ino, floor, base }: Uncommitted): boolean {
     const { files, index } = this.#cache
     const { size, version } = index.file(ino)

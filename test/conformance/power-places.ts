@@ -88,7 +88,7 @@ export const powerTargets: readonly PowerTarget[] = [
   clusterNode,
 ]
 
-/** A mount that was left behind keeps the files on the disk open that the kernel reads by itself. */
+/** A mount that was left behind keeps files on the disk open: those that the kernel reads. */
 function unmount(path: string): void {
   spawnSync('umount', ['-l', path], { stdio: 'ignore' })
 }
