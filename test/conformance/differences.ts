@@ -38,11 +38,6 @@ export const differences: readonly Difference[] = [
     why: 'files without a name are not made (FUSE_TMPFILE is refused): libraries make named ones',
     cases: ['opening: O_TMPFILE makes a file without a name, which can get one'],
   },
-  {
-    on: [CLUSTER_NODE],
-    why: 'to be mended: the kernel does not report the end of a lock of an open file description',
-    cases: ['locks: closing another descriptor keeps locks of open file descriptions'],
-  },
 ]
 
 /** The difference that is declared for a case on a target. */
