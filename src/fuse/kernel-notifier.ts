@@ -48,7 +48,7 @@ export class KernelNotifier {
       writeSync(this.#fd, inodeInvalidation(ino, -1, 0))
       return true
     } catch (error) {
-      if (!FINE.has(codeOf(error) ?? '')) throw error
+      if (!FINE.has(codeOf(error))) throw error
       return false
     }
   }

@@ -206,7 +206,7 @@ export class Replica implements LinkedNode {
     })
   }
 
-  /** `isOwn`: a program of this node took its last name, and others of it may just have found it. */
+  /** `isOwn`: a program of this node took its last name; others may just have found it. */
   #orphan(ino: number, isOwn: boolean): void {
     const committer = this.#thread?.committer
     const asks = isOwn && committer !== undefined

@@ -43,9 +43,8 @@ async function replaceWhileOpened(
   )
   const printed = readers.map(async (reader) => Buffer.concat(await reader.stdout.toArray()))
   const isOver = Promise.all(readers.map((reader) => once(reader, 'close')))
-  let isRunning = true
-  void isOver.then(() => (isRunning = false))
-  for (let round = 0; isRunning; round++) {
+  const isRunning = (): boolean => readers.some((reader) => reader.exitCode === null)
+  for (let round = 0; isRunning(); round++) {
     await replace(Buffer.alloc(SIZE, 48 + (round % 10)))
     if (round % 16 === 0) await new Promise(setImmediate)
   }
