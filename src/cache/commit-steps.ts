@@ -118,7 +118,8 @@ export class CommitSteps {
     open.growth = 0
     // The journal has taken the place of the note.
     open.noted = false
-    if (open.kernelWrites && open.backing === 0) endKernelWrites(this.#cache, ino, open)
+    const isOver = open.kernelWrites && open.backing === 0 && !open.outlived
+    if (isOver) endKernelWrites(this.#cache, ino, open)
     shared.bumpChunks(ino)
     return { content: { size, floor, blocks, mtime, ctime, chunks, base }, rows }
   }

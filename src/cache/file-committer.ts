@@ -238,7 +238,8 @@ export class FileCommitter {
       const commits = open.opens === 1 || leaving.wrote === true
       if (commits && !this.#defer(ino, open)) this.#commitLast(ino, open, leaving)
       if (!this.#leave(ino, open, leaving)) return false
-      const isAtRest = open.backing === 0 && (!open.dirty || open.unlinked)
+      const isWritten = open.backing !== 0 || open.outlived
+      const isAtRest = !isWritten && (!open.dirty || open.unlinked)
       if (isAtRest && open.kernelWrites) endKernelWrites(this.#cache, ino, open)
       return this.#end(ino, open)
     })
@@ -263,12 +264,15 @@ export class FileCommitter {
       if (!open.ahead && !open.leased) shared.removeOpen(ino)
       return false
     }
-    if (open.unlinked) {
+    const { unlinked } = open
+    if (unlinked) {
       this.#forgetGrowth(open)
       open.mapped = false
+      open.outlived = false
     }
-    if (!open.ahead || open.unlinked) shared.removeOpen(ino)
-    return open.unlinked
+    // Its entry is another inode's from here on.
+    if (!open.ahead || unlinked) shared.removeOpen(ino)
+    return unlinked
   }
 
   /**

@@ -323,7 +323,7 @@ export class FileWriter {
     const first = Math.ceil(size / settings.chunkSize)
     const waiting = database.uploadsOf(ino, first).filter((upload) => upload.source === null)
     // The kernel goes on with the file that it knows.
-    const mayMove = size === 0 && open.backing === 0
+    const mayMove = size === 0 && open.backing === 0 && !open.outlived
     const aside = mayMove && waiting.length > 0 ? this.#setAsideWhole(ino, waiting) : undefined
     if (aside === undefined) for (const upload of waiting) setAside(this.#cache, ino, upload)
     const rest = size % settings.chunkSize

@@ -14,6 +14,10 @@
  * a word, for a write with RWF_DSYNC, say: so before the first write, and again after each commit,
  * the name of the file and a note that it is written are on the disk (`noted`). Its bytes and its
  * size are what the backing file has.
+ *
+ * Such a descriptor outlives the mount: what is written through it then is acknowledged by the
+ * kernel like any other write, and so it counts. The file stays what it is while it has writers
+ * (`outlived`), also in the next process, and is committed as it grows.
  */
 import { constants } from 'node:fs'
 import { timestampOf, type Timestamp } from '../base/clock.ts'
@@ -113,9 +117,17 @@ export function noteKernelWrites(cache: NodeCache, ino: number, open: OpenInode)
   open.noted = true
 }
 
+/** Its mount has ended, and a program still has it open for writing; under the inode's lock. */
+export function outliveMount(cache: NodeCache, ino: number, open: OpenInode): void {
+  open.kernelWrites = true
+  open.outlived = true
+  noteKernelWrites(cache, ino, open)
+}
+
 /** Nobody writes it any more, and all of it is committed, or gone; under the inode's lock. */
 export function endKernelWrites({ database }: NodeCache, ino: number, open: OpenInode): void {
   open.kernelWrites = false
+  open.outlived = false
   if (!open.noted) return
   open.noted = false
   database.transaction(() => {

@@ -81,18 +81,17 @@ export class MappedWrites {
     })
   }
 
-  /** The mount has ended: what is written by way of memory from here on is of no file. */
-  cutOff(ino: number): void {
+  /**
+   * The mount has ended: what was written so far counts as written. While programs that outlive it
+   * have the file mapped, the database says so, and the next process goes on looking.
+   */
+  mountEnded(ino: number): void {
     const { shared, files } = this.#cache
-    shared.withInode(ino, () => {
-      const open = shared.findOpen(ino)
-      if (open?.mapped !== true) return
-      files.replaceByCopy(ino)
-      shared.bumpFile(ino)
-      open.seenMs = -1
-    })
+    shared.withInode(ino, () => shared.bumpFile(ino))
     this.absorb(ino)
-    shared.withInode(ino, () => this.#end(ino))
+    shared.withInode(ino, () => {
+      if (!files.hasWriters(ino)) this.#end(ino)
+    })
   }
 
   #end(ino: number): void {

@@ -33,6 +33,7 @@ const NOTED = 512
 const FILLED = 1024
 export const KNOWN = 2048
 const SYNCED = 4096
+const OUTLIVED = 8192
 
 /**
  * Opens by the kernel are counted by kind in one number, so that a single store changes all counts:
@@ -107,6 +108,17 @@ export class OpenInode {
   }
   set kernelWrites(value: boolean) {
     this.#setFlag(KERNEL_WRITES, value)
+  }
+
+  /**
+   * A mount that has ended had it open to be written by the kernel, and programs that have outlived
+   * it may still write: see kernel-writes.ts.
+   */
+  get outlived(): boolean {
+    return this.#flag(OUTLIVED)
+  }
+  set outlived(value: boolean) {
+    this.#setFlag(OUTLIVED, value)
   }
 
   /** And a program has synced it: it may stay open for long, as logs do. */

@@ -15,6 +15,7 @@ import { crc32 } from 'node:zlib'
 import { timestampOf } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { FileCommitter } from './file-committer.ts'
+import { outliveMount } from './kernel-writes.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk, type Uncommitted } from './node-database.ts'
 import { CUTTING, JOURNALED, UNSEEN, WRITTEN } from './node-schema.ts'
 import type { NodeCache } from './node-cache.ts'
@@ -73,7 +74,7 @@ export class Recovery {
     const { used, unsynced } = database.totals()
     shared.setCounter('usedBytes', used)
     shared.setCounter('unsyncedBytes', unsynced)
-    if (!resumed) for (const ino of database.mapped()) this.#cutOff(ino)
+    if (!resumed) for (const ino of database.mapped()) this.#settleMapped(ino)
     for (const [ino, { fresh, dirty, kernelWrites }] of this.#left) {
       // Opened to be written by the kernel, and not written.
       if (!dirty && (files.stat(ino)?.size ?? 0) === 0) continue
@@ -177,12 +178,17 @@ export class Recovery {
     })
   }
 
-  /** Programs that survived the mount may still write to it: what they wrote so far counts. */
-  #cutOff(ino: number): void {
+  /** What was written by way of memory counts; programs that survived the mount may go on. */
+  #settleMapped(ino: number): void {
     const { database, files, index, shared } = this.#cache
     shared.withInode(ino, () => {
       const isHere = index.exists(ino) && files.stat(ino) !== undefined
-      if (isHere) files.replaceByCopy(ino)
+      if (isHere && files.hasWriters(ino)) {
+        const open = shared.addOpen(ino)
+        open.mapped = true
+        open.seenMs = -1
+        return
+      }
       // Of an inode that is gone nothing is known, not even a size.
       const size = isHere ? this.#cache.sizeOf(ino) : 0
       const marks = changedChunks(this.#cache, ino, { size, voidFrom: Infinity })
@@ -254,7 +260,6 @@ export class Recovery {
     const stat = files.stat(row.ino)
     // Programs that survived the mount may still write to it.
     const isWritten = isUnseen && !this.#isResumed && files.hasWriters(row.ino)
-    if (isWritten) files.replaceByCopy(row.ino)
     const open = shared.addOpen(row.ino)
     open.size = Math.max(row.size, stat?.size ?? 0)
     open.floor = row.floor
@@ -272,6 +277,7 @@ export class Recovery {
     // Elsewhere the commit takes a while: it is made when the node runs.
     if (this.#cache.index.isRemote) return
     this.#committer.commitLocked(row.ino, open)
+    if (isWritten) outliveMount(this.#cache, row.ino, open)
     if (open.opens === 0) shared.removeOpen(row.ino)
   }
 

@@ -303,9 +303,10 @@ export class SharedState {
     return Atomics.load(this.#free, 1) !== 0
   }
 
-  /** Unless programs may have it mapped. */
+  /** Unless it says what nothing else does: that programs may write it unseen, or open it yet. */
   removeOpen(ino: number): void {
-    if (this.findOpen(ino)?.mapped === true) return
+    const open = this.findOpen(ino)
+    if (open === undefined || open.mapped || open.outlived || open.known) return
     const slot = ino % SLOTS
     let before = 0
     let at = Atomics.load(this.#heads, slot)

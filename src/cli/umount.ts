@@ -5,12 +5,14 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
+import { FsError } from '../base/fs-error.ts'
 import { detachMount } from '../fuse/mount-point.ts'
 import { findMount } from '../fuse/mount-table.ts'
 import { addApiFlags, wishOf, type Wish } from './api-flags.ts'
-import { addFlags, flag, readFlags } from './flag.ts'
+import { addFlags, flag, readFlags, switchFlag } from './flag.ts'
 import { parseSeconds } from './node-flags.ts'
 import { findLocalMount, programOf } from './local-mount.ts'
+import { usersOf } from './mount-users.ts'
 import { chooseNode } from './node-choice.ts'
 import { print } from './output.ts'
 import { startOf } from './process-start.ts'
@@ -25,7 +27,10 @@ const FLAGS = {
     about: 'how long the node may take to flush and unmount',
     parse: parseSeconds,
   }),
+  force: switchFlag('also while programs use the mount: their calls fail from then on'),
 }
+/** How many programs are named. */
+const NAMED_USERS = 5
 
 interface Target {
   mountPoint?: string | undefined
@@ -38,11 +43,13 @@ export function addUmount(program: Command): void {
     .command('umount')
     .argument('[mount-point]', 'of the node; else the one that `cachefs up` started')
     .description('Stop a node: flush, unmount; or clean up the mount of a node that is gone')
+    .addHelpText('after', '\nA mount that programs use is left as it is (EBUSY), unless --force.')
   addFlags(addApiFlags(command), FLAGS)
   command.action(async (mountPoint: string | undefined) => {
     const wish = wishOf(command)
-    const { timeout } = readFlags(command, FLAGS, process.env)
+    const { timeout, force } = readFlags(command, FLAGS, process.env)
     const target = mountPoint === undefined ? await findNode(wish) : await findAt(mountPoint, wish)
+    if (!force) await requireUnused(target)
     print(await bringDown(target, timeout), wish.json)
   })
 }
@@ -83,6 +90,19 @@ async function findAt(text: string, wish: Wish): Promise<Target> {
   const isMeant = dir === record.folder && (wish.api ?? record.apiUrl) === record.apiUrl
   if (isMeant) return { mountPoint, pid: record.pid }
   throw new UsageError(`${text} belongs to the node in ${record.folder}: leave --dir and --api out`)
+}
+
+/** Of a node that runs: who uses a mount whose node is gone gets errors anyway. */
+async function requireUnused({ mountPoint, pid }: Target): Promise<void> {
+  if (mountPoint === undefined || pid === undefined) return
+  const users = await usersOf(mountPoint, NAMED_USERS + 1)
+  if (users.length === 0) return
+  const named = users.slice(0, NAMED_USERS)
+  const list = named.map(({ name, pid: user, how }) => `${name} (process ${user}) ${how}`)
+  const more = users.length > NAMED_USERS ? ['and others'] : []
+  const what = [...list, ...more].join('; ')
+  const advice = 'end them, or take it from them with --force'
+  throw new FsError('EBUSY', `${mountPoint} is in use: ${what}. ${advice}`, { path: mountPoint })
 }
 
 async function bringDown(

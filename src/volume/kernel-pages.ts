@@ -69,6 +69,13 @@ export class KernelPages {
     this.#shared.pageDrops.expect(ino)
   }
 
+  /** The content of a file has changed. */
+  invalidate(ino: number): void {
+    this.expect(ino)
+    this.#caches?.forgetAttributes(ino)
+    this.drop(ino)
+  }
+
   /** After `expect`: not waited for, since who works on a page may wait for what comes next. */
   drop(ino: number): void {
     this.#shared.noteForgotten(ino)

@@ -48,10 +48,9 @@ export class MappedFiles {
     await this.#run(() => this.#parts.mapped.absorb(ino), signal)
   }
 
-  /** The mount has ended. */
-  async cutOff(signal: AbortSignal): Promise<void> {
+  async mountEnded(signal: AbortSignal): Promise<void> {
     const { mapped } = this.#parts
-    for (const ino of mapped.inodes()) await this.#run(() => mapped.cutOff(ino), signal)
+    for (const ino of mapped.inodes()) await this.#run(() => mapped.mountEnded(ino), signal)
   }
 
   async #run(operation: () => void, signal?: AbortSignal): Promise<void> {

@@ -57,6 +57,7 @@ export function isDirectOpen(
   { isShared, directMaps, mustCache }: DirectOpenFacts,
 ): boolean {
   if (isShared && (flags & O_APPEND) !== 0) return true
+  if (open.outlived && directMaps) return true
   const isCached = open.kernelOpens > open.directOpens
   if ((flags & O_ACCMODE) === O_WRONLY) return !isCached && !mustCache()
   return open.directOpens > 0 && directMaps

@@ -222,6 +222,7 @@ export class Replica implements LinkedNode {
     this.#shared.withInode(ino, () => {
       this.#thread!.committer.forgetLocked(ino)
       const open = this.#shared.findOpen(ino)
+      if (open) open.known = false
       if (open?.opens === 0) this.#shared.removeOpen(ino)
     })
   }

@@ -146,7 +146,10 @@ export class VolumeNode {
       groups: this.#groups,
       pages: this.pages,
     })
-    this.#kernelWritten = new KernelWrittenFiles(cache, committer, this.#report)
+    this.#kernelWritten = new KernelWrittenFiles(cache, committer, {
+      onChange: (ino) => this.pages.invalidate(ino),
+      onFailure: this.#report,
+    })
     this.#mapped = new MappedFiles({
       mapped: thread.mapped,
       satisfy: (need, how) => this.satisfy(need, how),
@@ -219,8 +222,8 @@ export class VolumeNode {
   async drain(signal: AbortSignal): Promise<void> {
     const { database, shared } = this.thread.cache
     await this.#groups?.stop()
-    await this.#mapped.cutOff(signal).catch(this.#report)
-    this.#kernelWritten.cutOff()
+    await this.#mapped.mountEnded(signal).catch(this.#report)
+    this.#kernelWritten.mountEnded()
     for (const ino of shared.dirtyInodes()) {
       if (this.#remote) await this.#remote.commit(ino, true, { signal }).catch(this.#report)
       else this.thread.committer.commit(ino)

@@ -11,7 +11,6 @@ import {
   chmodSync,
   closeSync,
   constants,
-  copyFileSync,
   existsSync,
   fdatasyncSync,
   fstatSync,
@@ -240,15 +239,6 @@ export class BackingFiles {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
       throw error
     }
-  }
-
-  /** A copy takes the place of the file: who has it mapped changes nothing any more. */
-  replaceByCopy(ino: number): void {
-    this.#forget(ino)
-    const copy = `${this.path(ino)}.copy`
-    copyFileSync(this.path(ino), copy, constants.COPYFILE_FICLONE)
-    chmodSync(copy, 0o600)
-    renameSync(copy, this.path(ino))
   }
 
   removeAside(name: string): void {
