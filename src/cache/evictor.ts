@@ -137,7 +137,8 @@ export class Evictor {
     const { shared, database, files } = this.#cache
     const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
     const open = shared.findOpen(ino)
-    const isUsed = open !== undefined && (open.backing !== 0 || open.mapped || open.kernelWrites || open.ahead)
+    const isUsed =
+      open !== undefined && (open.backing !== 0 || open.mapped || open.kernelWrites || open.ahead)
     if (isUsed || database.hasUploads(ino) || !rows.every((row) => this.#isSafe(ino, row))) {
       database.transaction(() => database.touchChunks(ino, Date.now()))
       this.#kept += 1

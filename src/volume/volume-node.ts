@@ -146,10 +146,9 @@ export class VolumeNode {
       groups: this.#groups,
       pages: this.pages,
     })
-    this.#kernelWritten = new KernelWrittenFiles(cache, committer, {
-      onChange: (ino) => this.pages.invalidate(ino),
-      onFailure: this.#report,
-    })
+    const onChange = (ino: number): void => this.pages.invalidate(ino)
+    const told = { onChange, onFailure: this.#report }
+    this.#kernelWritten = new KernelWrittenFiles(cache, committer, told)
     this.#mapped = new MappedFiles({
       mapped: thread.mapped,
       satisfy: (need, how) => this.satisfy(need, how),
