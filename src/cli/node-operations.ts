@@ -162,7 +162,9 @@ export class NodeOperations implements NodeStatus {
   async receipt(path: string): Promise<Record<string, unknown>> {
     const { ino, mode } = await this.#files.inode(path)
     if ((mode & S_IFMT) === S_IFDIR) {
-      return { path, ...(await treeReceipt(this.#node, this.#files, this.#isHad(), path)) }
+      const { durability } = await this.durability(path)
+      const tree = await treeReceipt(this.#node, this.#files, this.#isHad(), path)
+      return { path, ...tree, durability }
     }
     const { engine, cache, committer } = this.#node.thread
     const { cloudName, durability } = this.#node.threadSettings

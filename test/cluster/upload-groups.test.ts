@@ -144,10 +144,13 @@ test('chunks of several files are noted in one transaction of each database', as
 })
 
 test('a file that was overwritten or removed meanwhile: its object goes, no other', async () => {
-  const [kept, overwritten] = makeFiles(5)
+  const [kept, overwritten, removed] = makeFiles(5)
   const uploads = journal()
   overwrite(overwritten!)
   thread.volume.unlink(CALLER, ROOT, Buffer.from('f2'))
+  thread.volume.forget([[removed!, 1]])
+  // What group-commit.ts does with it then.
+  thread.engine.write('purgeOrphans', [removed!])
   const gone = uploads.filter(({ ino, index }) => {
     return (ino === overwritten && index === 0) || !thread.cache.index.exists(ino)
   })

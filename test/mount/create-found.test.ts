@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import * as bits from '../../src/base/open-bits.ts'
+import type { MetadataEngine } from '../../src/metadata/metadata-engine.ts'
 import type { Volume } from '../../src/volume/volume.ts'
 import { LocalVolume } from '../fixtures/local-volume.ts'
 
@@ -19,18 +20,21 @@ const CONTENT = Buffer.from('what the faster one wrote')
 const NO_BITS = { append: false, killSetId: false, writeback: false }
 const { O_CREAT, O_EXCL, O_TRUNC, O_RDWR, O_WRONLY } = bits
 
-async function withFile(mode: number, run: (volume: Volume, ino: number) => void): Promise<void> {
+async function withFile(
+  mode: number,
+  run: (volume: Volume, ino: number, engine: MetadataEngine) => void,
+): Promise<void> {
   using directory = mkdtempDisposableSync(join(tmpdir(), 'cachefs-created-'))
   using local = await LocalVolume.open(directory.path)
-  const { volume } = local.thread
+  const { volume, engine } = local.thread
   const { attributes, opened } = volume.create(OWNER, ROOT, NAME, mode, O_CREAT | O_RDWR)
   volume.write(OWNER, attributes.ino, opened.handle, 0, CONTENT, NO_BITS)
   volume.release(OWNER, attributes.ino, opened.handle)
-  run(volume, attributes.ino)
+  run(volume, attributes.ino, engine)
 }
 
 test('its owner has it open, with its bytes', async () => {
-  await withFile(0o600, (volume, ino) => {
+  await withFile(0o600, (volume, ino, engine) => {
     const { attributes, opened } = volume.create(OWNER, ROOT, NAME, 0o644, O_CREAT | O_RDWR)
     assert.equal(attributes.ino, ino)
     assert.equal(attributes.mode & 0o777, 0o600)
@@ -41,6 +45,9 @@ test('its owner has it open, with its bytes', async () => {
     volume.unlink(OWNER, ROOT, NAME)
     assert.equal(volume.read(OWNER, ino, opened.handle, 0, seen), CONTENT.length)
     volume.release(OWNER, ino, opened.handle)
+    assert.equal(volume.getattr(OWNER, ino).nlink, 0)
+    // What group-commit.ts does with it then.
+    engine.write('purgeOrphans', [ino])
     assert.throws(() => volume.getattr(OWNER, ino), { code: 'ESTALE' })
   })
 })
