@@ -78,7 +78,9 @@ export class Stage {
 
   /** Local disk that the cached bytes occupy. */
   get cachedMib(): number {
-    const { stdout } = run('du', ['-sk', join(this.#options.home.nvme, 'data')])
+    // Its files come and go meanwhile: of those du complains, and counts the others.
+    const command = 'du -sk "$1" 2>/dev/null || true'
+    const { stdout } = run('sh', ['-c', command, 'sh', join(this.#options.home.nvme, 'data')])
     return Math.round(Number.parseInt(stdout, 10) / 1024)
   }
 
