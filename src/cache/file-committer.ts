@@ -276,15 +276,15 @@ export class FileCommitter {
   }
 
   /**
-   * The last name of an inode is gone: it stays for those who have it open and, where the kernel
-   * knows it, until the kernel has forgotten it. False: too many do. Under its lock.
+   * The last name of an inode is gone: it stays for those who have it open, and until the kernel
+   * has forgotten it (`forget`). False: too many inodes are kept already. Under its lock.
    */
-  keepNameless(ino: number, known: boolean): boolean {
+  keepNameless(ino: number): boolean {
     const { shared } = this.#cache
-    const open = known && shared.hasFree() ? shared.addOpen(ino) : shared.findOpen(ino)
+    const open = shared.hasFree() ? shared.addOpen(ino) : shared.findOpen(ino)
     if (open === undefined) return false
     open.unlinked = true
-    open.known = known
+    open.known = true
     return true
   }
 

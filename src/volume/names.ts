@@ -217,7 +217,7 @@ export class Names {
       const [removed, result] = done
       if (removed?.nlink !== 0) return { result, isOver: false }
       // First, so that what the kernel forgets meanwhile is not missed.
-      const isKept = committer.keepNameless(ino, true)
+      const isKept = committer.keepNameless(ino)
       return { result, isOver: !isKept, asks: request.unique === 0 }
     })
     if (outcome?.isOver) this.#purge(ino)

@@ -212,7 +212,7 @@ export class Replica implements LinkedNode {
     const asks = isOwn && committer !== undefined
     this.#shared.withInode(ino, () => {
       const open = this.#shared.findOpen(ino)
-      if (asks) committer.keepNameless(ino, true)
+      if (asks) committer.keepNameless(ino)
       else if (open) open.unlinked = true
     })
     if (asks && this.#pages.caches?.knowsInode(ino) !== true) committer.forget(ino)
