@@ -7,6 +7,7 @@ import { closeSync, fdatasyncSync, openSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { limits } from '../limits.ts'
 import { FsError, describe } from './fs-error.ts'
+import { makePrivateFile } from './private-folder.ts'
 import type { SharedMutex } from './shared-mutex.ts'
 
 /** SQLite's primary result codes that mean more than "failed" (sqlite.org/rescode.html). */
@@ -106,21 +107,18 @@ export class SqliteDatabase {
  * begins anew is cut: to write over what the page cache has no more, the kernel first reads it.
  */
 export function openDatabase(path: string): DatabaseSync {
-  makePrivate(path)
+  // Names and keys are nobody else's business; SQLite gives its logs the mode of the database.
+  try {
+    makePrivateFile(path)
+  } catch (error) {
+    // What else goes wrong, SQLite reports.
+    if (error instanceof FsError) throw error
+  }
   const database = new DatabaseSync(path, { timeout: 10_000 })
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
     PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 0;
     PRAGMA cache_size = -${limits.databaseCacheKib}; PRAGMA temp_store = MEMORY`)
   return database
-}
-
-/** Names and keys are nobody else's business; SQLite gives its logs the mode of the database. */
-function makePrivate(path: string): void {
-  try {
-    closeSync(openSync(path, 'wx', 0o600))
-  } catch {
-    // It is there, or cannot be made, which SQLite reports.
-  }
 }
 
 function asFsError(error: unknown, path: string, remedy: string): unknown {

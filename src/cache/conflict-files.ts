@@ -2,8 +2,9 @@
  * What was written on this node and overtaken by a commit of another one: it has no place in the
  * file any more, and goes into a file of its own under the cache's folder, for people to look at.
  */
-import { closeSync, ftruncateSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync } from 'node:fs'
 import { join } from 'node:path'
+import { makePrivateFolder } from '../base/private-folder.ts'
 import { DIRTY, PENDING } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 
@@ -20,7 +21,7 @@ export function keepConflict(cache: NodeCache, ino: number, name: string): strin
   if (!isOwn) return undefined
   const size = cache.sizeOf(ino)
   const folder = join(settings.directory, 'conflicts')
-  mkdirSync(folder, { recursive: true })
+  makePrivateFolder(folder)
   const path = join(folder, `${ino}-${Date.now()}-${name}`)
   const fd = openSync(path, 'wx', 0o600)
   try {

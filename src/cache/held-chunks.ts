@@ -7,13 +7,14 @@
  * has one content; together they take at most their share of the capacity. A file without a row,
  * and a row without its file, are swept at the next start. Main thread.
  */
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { FsError, codeOf, describe } from '../base/fs-error.ts'
 import { KeyedMutex } from '../base/keyed-mutex.ts'
 import type { Logger } from '../base/logger.ts'
+import { makePrivateFolder } from '../base/private-folder.ts'
 import { limits } from '../limits.ts'
 import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
 import { promoteChunk } from './chunk-promotion.ts'
@@ -42,7 +43,7 @@ export class HeldChunks {
   /** Sweeps what an earlier process left half done. */
   static open(cache: NodeCache, evictor: Evictor, logger: Logger): HeldChunks {
     const held = new HeldChunks(cache, evictor, logger)
-    mkdirSync(held.#directory, { recursive: true, mode: 0o700 })
+    makePrivateFolder(held.#directory)
     held.#sweep()
     return held
   }

@@ -19,8 +19,6 @@ addCoordinatorFlags(program)
 program.addHelpText('after', environmentHelp('api-key'))
 program.action(async () => {
   const options = readCoordinatorOptions(program, process.env)
-  // What `ps` shows is not to have the password of a URL.
-  if (options.postgres) process.title = `coordinator --store ${options.postgres.shown}`
   await runInForeground({
     subsystem: 'COORDINATOR',
     options,

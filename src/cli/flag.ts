@@ -8,6 +8,7 @@ import { Option } from 'commander'
 import type { Command } from 'commander'
 import { describe } from '../base/fs-error.ts'
 import { isServiceLink, variableOf } from './environment.ts'
+import { withoutPasswords } from './secret-text.ts'
 import { UsageError } from './usage-error.ts'
 
 export interface Flag<T> {
@@ -108,12 +109,12 @@ function find(
   const fromCommand = given[camelCase(name)]
   if (fromCommand !== undefined) {
     const text = String(fromCommand)
-    return { text, source: secret ? `--${name}` : `--${name} ${text}` }
+    return { text, source: secret ? `--${name}` : `--${name} ${withoutPasswords(text)}` }
   }
   for (const variable of [variableOf(name), ...others]) {
     const text = environment[variable]
     if (text === undefined || text === '' || isServiceLink(variable, text)) continue
-    return { text, source: secret ? variable : `${variable}=${text}` }
+    return { text, source: secret ? variable : `${variable}=${withoutPasswords(text)}` }
   }
   return { text: undefined, source: `--${name}` }
 }

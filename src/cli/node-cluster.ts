@@ -3,7 +3,7 @@
  * sources of chunks, and the view of both that it shows.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loggerOf } from '../base/logger.ts'
 import { NodeLink } from '../coordinator/node-link.ts'
@@ -12,6 +12,8 @@ import { limits } from '../limits.ts'
 import { PeerClient } from '../tiers/peers/peer-client.ts'
 import type { PeerReport } from '../tiers/peers/peer-status.ts'
 import { PeersTier } from '../tiers/peers/peers-tier.ts'
+import { NVME } from '../volume/directory-lock.ts'
+import { claimFolder } from '../volume/own-folder.ts'
 import { packageVersion } from './command-line.ts'
 import type { Daemon } from './daemon.ts'
 import type { KeyedOptions } from './node-options.ts'
@@ -68,9 +70,12 @@ export class NodeCluster {
 /** The node's own id: made once, and kept beside what it has cached. */
 function keptPeerId(nvmeDir: string): string {
   const path = join(nvmeDir, 'peer-id')
-  mkdirSync(nvmeDir, { recursive: true, mode: 0o700 })
+  claimFolder(nvmeDir, NVME)
   try {
-    writeFileSync(path, `node-${randomBytes(6).toString('hex')}\n`, { flag: 'wx' })
+    writeFileSync(path, `node-${randomBytes(6).toString('hex')}\n`, {
+      flag: 'wx',
+      mode: 0o600,
+    })
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }

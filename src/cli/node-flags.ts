@@ -294,6 +294,15 @@ export function parseDurability(text: string): Durability {
 
 export function parseUrl(text: string): string {
   const url = URL.parse(text)
-  if (url !== null && /^https?:$/.test(url.protocol)) return text.replace(/\/+$/, '')
+  if (url !== null && /^https?:$/.test(url.protocol)) {
+    refuseLogin(url)
+    return text.replace(/\/+$/, '')
+  }
   throw new UsageError('give a URL that starts with http:// or https://')
+}
+
+/** Nothing here sends them, and messages would repeat them. */
+export function refuseLogin({ username, password }: URL): void {
+  if (username === '' && password === '') return
+  throw new UsageError('a URL with a user or password in it is not taken: give keys by their flags')
 }

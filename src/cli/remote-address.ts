@@ -11,7 +11,7 @@ import { HttpFS } from '../filesystem/http/http-fs.ts'
 import { LocalFS } from '../filesystem/local/local-fs.ts'
 import { limits } from '../limits.ts'
 import { openCloudTier, type CloudTierOptions } from '../tiers/cloud/open-cloud-tier.ts'
-import { KEY_FLAGS, NODE_FLAGS, givenKey } from './node-flags.ts'
+import { KEY_FLAGS, NODE_FLAGS, givenKey, refuseLogin } from './node-flags.ts'
 import { optionalFlag, switchFlag } from './flag.ts'
 import type { FlagValues } from './flag.ts'
 import { keyAt } from './running-record.ts'
@@ -54,7 +54,10 @@ function parseRemote(text: string): RemoteAddress {
     return { kind: scheme === 's3' ? 's3' : 'azure', place, prefix: prefix.replace(/\/+$/, '') }
   }
   const url = URL.parse(text)
-  if (url?.protocol === 'http:' || url?.protocol === 'https:') return { kind: 'http', url: text }
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') {
+    refuseLogin(url)
+    return { kind: 'http', url: text }
+  }
   if (url?.protocol === 'file:' && url.host === '')
     return { kind: 'file', path: fileURLToPath(url) }
   throw new UsageError(`give ${REMOTE_FORMS}`)

@@ -7,6 +7,7 @@ import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, describe, FsError } from '../base/fs-error.ts'
 import { loggerOf, type Logger, type LogFormat, type LogLevel } from '../base/logger.ts'
+import { makePrivateFolder } from '../base/private-folder.ts'
 import { siblingModule } from '../base/sibling-module.ts'
 import { CacheFS } from '../cachefs/cache-fs.ts'
 import type { CacheOptions } from '../cachefs/cache-options.ts'
@@ -80,7 +81,7 @@ async function start(options: MountOptions, logger: Logger): Promise<RunningProg
   })
   await claim(local, remote.identity, await ownerOf(local))
   const place = join(local, 'files')
-  await mkdir(place, { recursive: true })
+  makePrivateFolder(place)
   const cache = await CacheFS.open(new LocalFS(place), remote.files, {
     ...options.cache,
     journal: true,
@@ -117,7 +118,7 @@ function refusal(identity: string, cause: unknown): FsError {
 
 /** What is cached of one remote must not pass for another's. */
 async function claim(local: string, identity: string, owner: string | undefined): Promise<void> {
-  if (owner === undefined) await writeFile(join(local, OWNER), identity)
+  if (owner === undefined) await writeFile(join(local, OWNER), identity, { mode: 0o600 })
   else if (owner !== identity) {
     throw new FsError('EEXIST', `${local} is the cache of ${owner}: name another with --local`)
   }

@@ -5,6 +5,7 @@
 import type { Command } from 'commander'
 import { variableOf } from './environment.ts'
 import { SecretOption } from './flag.ts'
+import { withoutPasswords } from './secret-text.ts'
 
 interface Split {
   /** With the secrets left out. */
@@ -34,10 +35,11 @@ export function splitSecrets(args: readonly string[], secret: ReadonlySet<string
 
 /** What `ps` shows from here on; Linux writes it over what it showed before. */
 export function hideSecrets(args: readonly string[], secret: ReadonlySet<string>): void {
-  const { rest, environment } = splitSecrets(args, secret)
-  if (Object.keys(environment).length === 0) return
+  const { rest } = splitSecrets(args, secret)
+  const shown = rest.map(withoutPasswords)
+  if (shown.join('\0') === args.join('\0')) return
   const [program = '', script = ''] = process.argv
-  process.title = [program, script, ...rest].join(' ')
+  process.title = [program, script, ...shown].join(' ')
 }
 
 function splitOnce(arg: string): [string, string | undefined] {

@@ -1,7 +1,7 @@
 /**
  * The text of a key or token, as flags, variables and files give it.
  *
- * Invariant: no message repeats it.
+ * Invariant: no message repeats it, nor a password in a URL.
  */
 import { closeSync, openSync, readFileSync, fstatSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -11,6 +11,16 @@ import { UsageError } from './usage-error.ts'
 const SECRET_CHARACTERS_MAX = 1024
 /** What an HTTP header can hold. */
 const PRINTABLE = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/
+
+/** Scheme, user and password, the rest. */
+const URL_PARTS = /([a-z][a-z\d+.-]*:\/\/)([^/?#]*@)?(.*)/is
+
+/** A URL without its password and its query (some tokens are given so). */
+export function withoutPasswords(text: string): string {
+  return text.replace(URL_PARTS, (_, scheme: string, user: string | undefined, rest: string) => {
+    return `${scheme}${(user ?? '').replace(/:.*/s, '@')}${rest.replace(/\?.*/s, '')}`
+  })
+}
 
 /** Without the line break at the end of a file; a UsageError does not repeat the text. */
 export function parseSecret(text: string): string {

@@ -87,7 +87,7 @@ export async function openSource(
 
 /** Names this coordinator for good: its directory is one process's at a time. */
 function keptId(path: string): string {
-  if (!existsSync(path)) writeFileSync(path, `${randomUUID()}\n`)
+  if (!existsSync(path)) writeFileSync(path, `${randomUUID()}\n`, { mode: 0o600 })
   return readFileSync(path, 'utf8').trim()
 }
 

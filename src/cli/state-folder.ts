@@ -3,9 +3,9 @@
  * the folder that is its cloud, its log, its keys (api-secrets.ts) and its record while it runs
  * (running-record.ts).
  */
-import { mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { claimFolder } from '../volume/own-folder.ts'
 import type { NodeDefaults } from './node-options.ts'
 
 export class StateFolder {
@@ -28,7 +28,7 @@ export class StateFolder {
     }
   }
 
-  async make(): Promise<void> {
-    await mkdir(this.path, { recursive: true, mode: 0o700 })
+  make(): void {
+    claimFolder(this.path, { name: 'state folder', flag: '--dir' })
   }
 }

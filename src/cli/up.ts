@@ -39,7 +39,7 @@ export function addUp(program: Command): void {
     const { dir, json, detach } = readFlags(command, FLAGS, process.env)
     const folder = new StateFolder(dir)
     const options = withOwnCloud(readNodeOptions(command, process.env, folder.nodeDefaults), folder)
-    await folder.make()
+    folder.make()
     await refuseSecond(folder)
     if (detach && process.send === undefined) {
       const node = await startDetached(program, folder)

@@ -2,22 +2,17 @@
  * One process per data directory: an exclusive transaction on a small database, held while the
  * process lives. The kernel gives the lock back when the process dies, however it dies.
  */
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { FsError } from '../base/fs-error.ts'
+import { makePrivateFile } from '../base/private-folder.ts'
 import { limits } from '../limits.ts'
+import { claimFolder, type DirectoryUse } from './own-folder.ts'
 
 /** SQLite's result code for what somebody else has locked (sqlite.org/rescode.html). */
 const SQLITE_BUSY = 5
 
-/** What the directory is for, and the flag that names it. */
-export interface DirectoryUse {
-  name: string
-  flag: string
-}
-
-const NVME: DirectoryUse = { name: 'NVMe directory', flag: '-nvme' }
+export const NVME: DirectoryUse = { name: 'NVMe directory', flag: '-nvme' }
 
 export class DirectoryLock {
   readonly #database: DatabaseSync
@@ -28,12 +23,13 @@ export class DirectoryLock {
 
   /** EBUSY: another process has it. EACCES: it cannot be used. */
   static take(directory: string, use: DirectoryUse = NVME): DirectoryLock {
-    makeDirectory(directory, use)
+    claimDirectory(directory, use)
     let database: DatabaseSync | undefined
     try {
-      database = new DatabaseSync(join(directory, 'lock.db'), {
-        timeout: limits.directoryLockMs,
-      })
+      const path = join(directory, 'lock.db')
+      // Whoever could read it could lock it.
+      makePrivateFile(path)
+      database = new DatabaseSync(path, { timeout: limits.directoryLockMs })
       database.exec('BEGIN EXCLUSIVE')
       return new DirectoryLock(database)
     } catch (cause) {
@@ -56,10 +52,12 @@ function failure(path: string, { name, flag }: DirectoryUse, cause: unknown): Fs
   return new FsError('EACCES', message, { path, cause })
 }
 
-function makeDirectory(path: string, { name, flag }: DirectoryUse): void {
+function claimDirectory(path: string, use: DirectoryUse): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    claimFolder(path, use)
   } catch (cause) {
+    if (cause instanceof FsError) throw cause
+    const { name, flag } = use
     const message = `the ${name} ${path} cannot be made: name a writable one with ${flag}`
     throw new FsError('EACCES', message, { path, cause })
   }

@@ -69,7 +69,7 @@ describe('bin/coordinator', () => {
     const [, api = ''] = await coordinator.says(READY)
     await eventually('it leads', async () => (await fetch(`${api}/api/health/ready`)).ok)
     const title = readFileSync(`/proc/${coordinator.child.pid}/cmdline`, 'latin1')
-    assert.match(title, /coordinator --store postgres:\/\/cachefs@127/)
+    assert.match(title, /coordinator.* --store postgres:\/\/cachefs@127/)
     assert.doesNotMatch(title, /secret/)
     coordinator.child.kill('SIGTERM')
     const { status, stderr } = await coordinator.ended

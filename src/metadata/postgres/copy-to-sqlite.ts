@@ -5,6 +5,7 @@
 import { rmSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import type { PoolClient } from 'pg'
+import { makePrivateFile } from '../../base/private-folder.ts'
 import { limits } from '../../limits.ts'
 import { REPLICA_SCHEMA, SCHEMA, TABLES } from '../schema.ts'
 import { numbered } from './postgres-calls.ts'
@@ -15,6 +16,7 @@ const ONE_STATE = 'BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY'
 
 /** Nothing is at `path` before, nor where it fails. */
 export async function copyToSqlite(client: PoolClient, path: string): Promise<void> {
+  makePrivateFile(path)
   const database = new DatabaseSync(path)
   try {
     database.exec('PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF')

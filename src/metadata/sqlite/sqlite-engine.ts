@@ -7,6 +7,7 @@
 import type { StatementSync } from 'node:sqlite'
 import { threadId } from 'node:worker_threads'
 import { CurrentRequest } from '../../base/current-request.ts'
+import { makePrivateFile } from '../../base/private-folder.ts'
 import type { SharedMutex } from '../../base/shared-mutex.ts'
 import { SqliteDatabase } from '../../base/sqlite-database.ts'
 import { answerOf, answering, isUnrepeatable } from '../answered-rules.ts'
@@ -100,6 +101,7 @@ export class SqliteEngine implements MetadataEngine {
 
   /** Writes a copy of the whole database to a file that does not exist yet. */
   copyTo(path: string): void {
+    makePrivateFile(path)
     this.#database.statement('VACUUM INTO ?').run(path)
   }
 

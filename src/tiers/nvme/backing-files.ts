@@ -34,6 +34,7 @@ import {
   hasWriters,
   seekSparse,
 } from '../../base/native-calls.ts'
+import { makePrivateFolder } from '../../base/private-folder.ts'
 import type { SpareFiles } from './spare-files.ts'
 
 /** Folders of `data/`. */
@@ -78,9 +79,10 @@ export class BackingFiles {
 
   /** Makes the folders; once, before any thread uses them. */
   static prepare(directory: string): void {
-    mkdirSync(join(directory, 'aside'), { recursive: true, mode: 0o700 })
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    for (const name of ['aside', 'data']) makePrivateFolder(join(directory, name))
     for (let shard = 0; shard < SHARDS; shard++) {
-      mkdirSync(join(directory, 'data', shardName(shard)), { recursive: true, mode: 0o700 })
+      makePrivateFolder(join(directory, 'data', shardName(shard)))
     }
   }
 

@@ -11,9 +11,7 @@
  */
 import {
   closeSync,
-  existsSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
@@ -23,6 +21,7 @@ import {
 } from 'node:fs'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
+import { makePrivateFolder } from '../../base/private-folder.ts'
 import { limits } from '../../limits.ts'
 import { SHARDS, shardName } from './backing-files.ts'
 
@@ -147,7 +146,7 @@ export class SpareFiles {
   }
 
   #wanted(there: number): number {
-    if (!existsSync(this.#spares)) mkdirSync(this.#spares, { mode: 0o700 })
+    makePrivateFolder(this.#spares)
     const isMovable = statSync(this.#spares).dev === statSync(join(this.#directory, 'data')).dev
     if (!isMovable) return 0
     const { files, ffree } = statfsSync(this.#spares)

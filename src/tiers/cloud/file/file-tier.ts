@@ -5,13 +5,14 @@
  * Invariants: an object appears by rename, after its bytes and its CRC were read back from the
  * file and both file and folder are on disk, so a crash leaves the whole object or none. Writes
  * under way lie in a folder whose name no key can have; what a crash left there is swept at the
- * next opening. No key, symbolic link or folder leads out of the directory.
+ * next opening. No key, symbolic link or folder leads out of the directory. Objects and folders
+ * are their owner's alone (0600, 0700).
  */
 import { randomUUID } from 'node:crypto'
-import { constants } from 'node:fs'
-import { open, opendir, realpath, rename, rmdir, stat, unlink } from 'node:fs/promises'
+import { constants, type Dir } from 'node:fs'
+import { lstat, open, opendir, rename, rmdir, stat, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { dirname, join, resolve, sep } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { abortError } from '../../../base/abort.ts'
 import { memoryOf } from '../../../base/buffer-pool.ts'
 import { FsError, codeOf } from '../../../base/fs-error.ts'
@@ -28,8 +29,8 @@ import { checkCrc32 } from '../object-digest.ts'
 import { checkKey, checkListPrefix, isKey } from '../object-key.ts'
 import { ObjectRange, checkSize } from '../object-range.ts'
 import { fileTierError, isAbsence } from './file-tier-error.ts'
-import { makeFolders } from './make-folders.ts'
-import { syncFolder, writeVerified } from './verified-file.ts'
+import { ObjectFolder, checkThere, realPlace } from './object-folder.ts'
+import { writeVerified } from './verified-file.ts'
 
 export interface FileTierOptions {
   /** Has to be there, unless `create` says that it may be made. */
@@ -39,6 +40,8 @@ export interface FileTierOptions {
 
 /** Keys have no tilde. */
 const TEMPORARY = 'writing~'
+/** What a volume keeps at the top; other things there are not ours. */
+const OURS = /^(chunks|meta|volume\.json)$/
 /** A link in the place of an object is not followed; a pipe there does not block. */
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
@@ -52,8 +55,10 @@ export class FileTier implements TierStorage {
     const path = resolve(directory)
     try {
       if (!create) await assertFolder(path)
-      await makeFolders(join(path, TEMPORARY))
-      const tier = new FileTier(await realpath(path))
+      const root = await realPlace(path)
+      ;(await ObjectFolder.make(join(root, TEMPORARY)))[Symbol.dispose]()
+      const tier = new FileTier(root)
+      await tier.#tighten()
       await tier.#sweep()
       return tier
     } catch (error) {
@@ -83,7 +88,8 @@ export class FileTier implements TierStorage {
     checkSize(data.length)
     await this.#call('write', key, options, async () => {
       checkCrc32(data, options.crc32)
-      const temporary = join(this.#root, TEMPORARY, randomUUID())
+      using writing = await ObjectFolder.open(join(this.#root, TEMPORARY))
+      const temporary = writing.path(randomUUID())
       try {
         await writeVerified(temporary, data, options.signal)
         await this.#putInPlace(temporary, key)
@@ -102,13 +108,14 @@ export class FileTier implements TierStorage {
         // Also where it is a link or a folder: what is no object cannot be deleted as one.
         const file = await this.#openObject(key)
         await file.close()
-        await unlink(path)
+        using folder = await ObjectFolder.open(dirname(path))
+        await unlink(folder.path(basename(path)))
+        await folder.sync()
       } catch (error) {
         if (!isAbsence(error)) throw error
         await this.#checkRoot()
         return
       }
-      await this.#syncFolder(dirname(path))
       await this.#removeEmptyFolders(dirname(path))
     })
   }
@@ -146,8 +153,9 @@ export class FileTier implements TierStorage {
     await this.#call('use', undefined, { signal }, async () => {
       await this.#checkRoot()
       // Not access(2): it says nothing about a read-only or broken mount. A file can.
-      const probe = join(this.#root, TEMPORARY, randomUUID())
-      await using file = await open(probe, 'wx')
+      using writing = await ObjectFolder.open(join(this.#root, TEMPORARY))
+      const probe = writing.path(randomUUID())
+      await using file = await open(probe, 'wx', 0o600)
       await unlink(probe)
       await file.sync()
     })
@@ -179,36 +187,31 @@ export class FileTier implements TierStorage {
 
   /** A mount point without its mount is an empty folder: not everything in it is gone. */
   async #checkRoot(): Promise<void> {
-    const info = await stat(join(this.#root, TEMPORARY)).catch(() => undefined)
+    const info = await lstat(join(this.#root, TEMPORARY)).catch(() => undefined)
     if (info?.isDirectory()) return
     throw new FsError('EIO', `${TEMPORARY} is missing in it: is it still mounted?`)
   }
 
   async #openObject(key: string): Promise<FileHandle> {
     const path = join(this.#root, key)
-    await this.#checkInside(dirname(path))
     const file = await open(path, READ)
-    if ((await file.stat()).isFile()) return file
-    await file.close()
-    throw new FsError('ENOENT', 'there is something else than a file')
-  }
-
-  /** Folders may be links that somebody made: those are not followed out of the directory. */
-  async #checkInside(folder: string): Promise<void> {
-    const real = await realpath(folder)
-    if (real === this.#root || real.startsWith(this.#root + sep)) return
-    throw new FsError('EACCES', `${folder} leads out of ${this.#root}`)
+    try {
+      checkThere(file.fd, path)
+      if ((await file.stat()).isFile()) return file
+      throw new FsError('ENOENT', 'there is something else than a file')
+    } catch (error) {
+      await file.close()
+      throw error
+    }
   }
 
   async #putInPlace(temporary: string, key: string): Promise<void> {
     const path = join(this.#root, key)
-    const folder = dirname(path)
     for (let attempt = 1; ; attempt++) {
       try {
-        const firstMade = await makeFolders(folder)
-        await this.#checkInside(folder)
-        await rename(temporary, path)
-        await this.#syncFolder(folder, firstMade)
+        using folder = await ObjectFolder.make(dirname(path))
+        await rename(temporary, folder.path(basename(path)))
+        await folder.sync()
         return
       } catch (error) {
         // A deletion took the empty folder away between the two calls.
@@ -217,23 +220,11 @@ export class FileTier implements TierStorage {
     }
   }
 
-  /** A rename is on disk when its folder is, and so is a folder that was made. */
-  async #syncFolder(folder: string, firstMade?: string): Promise<void> {
-    const top = firstMade === undefined ? folder : dirname(firstMade)
-    for (let path = folder; path.length >= top.length; path = dirname(path)) {
-      try {
-        await syncFolder(path)
-      } catch (error) {
-        // Taken away again already: then nothing in it needs to last.
-        if (codeOf(error) !== 'ENOENT') throw error
-      }
-    }
-  }
-
   async #removeEmptyFolders(folder: string): Promise<void> {
     for (let path = folder; path.length > this.#root.length; path = dirname(path)) {
       try {
-        await rmdir(path)
+        using above = await ObjectFolder.open(dirname(path))
+        await rmdir(above.path(basename(path)))
       } catch {
         return
       }
@@ -245,11 +236,7 @@ export class FileTier implements TierStorage {
     prefix: string,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<ListedObject> {
-    const directory = await opendir(join(this.#root, folder)).catch((error: unknown) => {
-      // It went away while the listing came to it, or nothing has this prefix.
-      if (isAbsence(error)) return undefined
-      throw error
-    })
+    const directory = await this.#openFolder(folder)
     for await (const entry of directory ?? []) {
       if (signal?.aborted) throw abortError(signal)
       const key = folder + entry.name
@@ -260,19 +247,42 @@ export class FileTier implements TierStorage {
     }
   }
 
+  /** Undefined: it went away while the listing came to it, or nothing has this prefix. */
+  async #openFolder(folder: string): Promise<Dir | undefined> {
+    try {
+      using there = await ObjectFolder.open(resolve(this.#root, folder))
+      return await opendir(there.path())
+    } catch (error) {
+      if (isAbsence(error)) return undefined
+      throw error
+    }
+  }
+
   async *#listed(key: string): AsyncGenerator<ListedObject> {
     try {
-      yield { key, size: (await stat(join(this.#root, key))).size }
+      yield { key, size: (await lstat(join(this.#root, key))).size }
     } catch (error) {
       if (!isAbsence(error)) throw error
     }
   }
 
+  /** What was made with other modes, before or by hand: one step down shuts out everybody. */
+  async #tighten(): Promise<void> {
+    using root = await ObjectFolder.open(this.#root)
+    for await (const entry of await opendir(root.path())) {
+      if (entry.name !== TEMPORARY && !OURS.test(entry.name)) continue
+      if (!entry.isFile() && !entry.isDirectory()) continue
+      await using file = await open(root.path(entry.name), READ)
+      const { mode, uid } = await file.stat()
+      if (uid === process.geteuid?.() && (mode & 0o077) !== 0) await file.chmod(mode & 0o700)
+    }
+  }
+
   async #sweep(): Promise<void> {
-    const folder = join(this.#root, TEMPORARY)
-    for await (const entry of await opendir(folder)) {
-      const path = join(folder, entry.name)
-      const info = await stat(path).catch(() => undefined)
+    using folder = await ObjectFolder.open(join(this.#root, TEMPORARY))
+    for await (const entry of await opendir(folder.path())) {
+      const path = folder.path(entry.name)
+      const info = await lstat(path).catch(() => undefined)
       const isOld = info !== undefined && Date.now() - info.mtimeMs > limits.fileTierLeftoverMs
       // Another node may be sweeping the same directory.
       if (isOld && info.isFile()) await unlink(path).catch(() => undefined)

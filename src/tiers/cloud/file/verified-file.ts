@@ -1,12 +1,12 @@
 /**
- * What makes an object in a directory last: its bytes written to a new file, synced and read back,
- * and folders synced. Most objects are small, and then these calls are what an upload costs: they
- * are made on plain descriptors, at half the cost of file handles.
+ * What makes an object in a directory last: its bytes written to a new file, synced and read back.
+ * Most objects are small, and then these calls are what an upload costs: they are made on plain
+ * descriptors, at half the cost of file handles.
  *
  * Invariant: nothing here holds up the thread, since the directory may be a mount whose server is
- * away. Only folders are closed at once: that waits for nothing.
+ * away.
  */
-import { close, closeSync, constants, fsync, open, read, write } from 'node:fs'
+import { close, fsync, open, read, write } from 'node:fs'
 import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
 import { abortError } from '../../../base/abort.ts'
@@ -61,14 +61,4 @@ async function crcOf(fd: number, length: number, signal: AbortSignal | undefined
     done += bytesRead
   }
   return crc
-}
-
-/** What was made, renamed or removed in it lasts from then on. */
-export async function syncFolder(path: string): Promise<void> {
-  const fd = await openFile(path, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    await syncFile(fd)
-  } finally {
-    closeSync(fd)
-  }
 }
