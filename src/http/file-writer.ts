@@ -12,6 +12,7 @@ import { FsError, codeOf } from '../base/fs-error.ts'
 import { KeyedMutex } from '../base/keyed-mutex.ts'
 import type { Permit } from '../base/semaphore.ts'
 import type { FileStat, FileStore } from '../filesystem/file-store.ts'
+import { fileBodyRefusal } from '../filesystem/http/request-framing.ts'
 import { clientSignal } from './client-signal.ts'
 import { filePath, namesDirectory } from './file-path.ts'
 import { HttpError } from './http-error.ts'
@@ -81,15 +82,8 @@ export class FileWriter {
     if (namesDirectory(raw.url ?? '')) {
       throw new FsError('EISDIR', 'a path that ends in a slash is a directory', { path })
     }
-    const { 'content-encoding': encoding = 'identity', 'content-range': range } = headers
-    if (encoding.toLowerCase() !== 'identity') {
-      throw new HttpError(415, 'EOPNOTSUPP', 'send the file itself, not an encoding of it', {
-        path,
-      })
-    }
-    if (range !== undefined) {
-      throw new FsError('EINVAL', 'a file is replaced whole: no Content-Range', { path })
-    }
+    const refusal = fileBodyRefusal({ headers })
+    if (refusal) throw new HttpError(refusal.status, refusal.code, refusal.message, { path })
     if (Number(headers['content-length'] ?? 0) > this.#maxUploadBytes) throw this.#tooLarge(path)
   }
 

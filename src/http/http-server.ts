@@ -12,6 +12,7 @@ import type { Socket } from 'node:net'
 import { codeOf, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { RepeatedLog } from '../base/repeated-log.ts'
+import { VERSION, framingRefusal } from '../filesystem/http/request-framing.ts'
 import { limits } from '../limits.ts'
 import { ApiKey } from './api-key.ts'
 import { HttpError, answerTo, errorBody } from './http-error.ts'
@@ -67,6 +68,19 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
       failures.warn(`${status} ${codeOf(error)}`, `${method} ${url}: ${describe(error)}`)
     }
     return sendError(reply, error)
+  })
+  app.server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+    const body = errorBody('EOPNOTSUPP', 'EOPNOTSUPP: nothing but 100-continue can be expected')
+    const text = JSON.stringify(body)
+    response.writeHead(417, {
+      'content-type': 'application/json; charset=utf-8',
+      'content-length': Buffer.byteLength(text),
+    })
+    response.end(text)
+  })
+  app.addHook('onRequest', async ({ raw }) => {
+    const refusal = framingRefusal(raw)
+    if (refusal) throw new HttpError(refusal.status, refusal.code, refusal.message)
   })
   app.addHook('onResponse', async (request, reply) => {
     const { method, url } = request
@@ -145,6 +159,8 @@ function refusalOf({ code }: Error & { code?: string }): [string, string, string
       return ['400 Bad Request', 'EINVAL', 'escape what is not ASCII in a URL: %C3%BC for ü']
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return ['408 Request Timeout', 'ETIMEDOUT', 'the request did not arrive in time']
+    case 'HPE_PAUSED_H2_UPGRADE':
+      return ['505 HTTP Version Not Supported', VERSION.code, VERSION.message]
     default:
       return ['400 Bad Request', 'EINVAL', `this is no HTTP request (${code ?? 'malformed'})`]
   }

@@ -19,6 +19,8 @@ export interface WriteOptions {
   /** Of a new file; in place of the mode of the one that is replaced. */
   mode?: number
   maxBytes?: number
+  /** Directories that are missing are made, when the content is complete. */
+  parents?: boolean
 }
 
 export interface ReplacementParts {
@@ -29,6 +31,7 @@ export interface ReplacementParts {
   run: <T>(operation: () => T, signal?: AbortSignal) => Promise<T>
   /** One user less of an inode, in its own time. */
   release: (ino: number) => void
+  makeParents: (path: string) => Promise<void>
   /** The kernel is told. */
   changed: (place: Target, replaced: number | undefined) => Promise<void>
 }
@@ -47,17 +50,29 @@ export class FileReplacement {
   async run(source: AsyncIterable<Uint8Array> | Uint8Array): Promise<Attributes> {
     const { volume, caller, run, release } = this.#parts
     const { signal, mode = 0o644 } = this.#options
-    const { parent } = await this.#target(signal)
+    const parent = await this.#nearest(signal)
     const { names } = volume
     const ino = await run(() => names.createNameless(caller, parent, mode), signal)
     let published: number | undefined
     try {
       await this.#fill(ino, source)
+      if (this.#options.parents) await this.#parts.makeParents(this.#path)
       published = await this.#publish(ino)
       return await run(() => volume.getattr(caller, published ?? ino))
     } finally {
       if (published !== ino) names.abandon(ino)
       release(ino)
+    }
+  }
+
+  /** The directory that the file is to be in, or the one above that is there already. */
+  async #nearest(signal?: AbortSignal): Promise<number> {
+    const { paths, run } = this.#parts
+    try {
+      return (await this.#target(signal)).parent
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT' || !this.#options.parents) throw error
+      return (await run(() => paths.nearest(this.#path), signal)).parent
     }
   }
 

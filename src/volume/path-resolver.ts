@@ -10,7 +10,7 @@ import {
   type InodeFileSystem,
 } from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
-import { S_IFLNK, S_IFMT } from '../metadata/inode-rules.ts'
+import { S_IFDIR, S_IFLNK, S_IFMT } from '../metadata/inode-rules.ts'
 
 /** An inode, and under which name it was found. */
 export interface Found {
@@ -64,6 +64,22 @@ export class PathResolver {
     }
   }
 
+  /** The last directory of a path that is there, and the names of those that are missing below. */
+  nearest(path: string): { parent: number; missing: Uint8Array[] } {
+    const missing: Uint8Array[] = []
+    const all = split(path)
+    if (all.some(({ length }) => length > limits.nameBytes)) {
+      throw new FsError('ENAMETOOLONG', `a name has at most ${limits.nameBytes} bytes`, { path })
+    }
+    for (const names = all.slice(0, -1); ; missing.unshift(names.pop()!)) {
+      try {
+        return { parent: requireDirectory(this.#walk(path, names, true).attributes, path), missing }
+      } catch (error) {
+        if (codeOf(error) !== 'ENOENT' || names.length === 0) throw error
+      }
+    }
+  }
+
   /** Walks names from the root; `..` of links goes up inside the volume, never out of it. */
   #walk(
     path: string,
@@ -104,8 +120,14 @@ export class PathResolver {
   }
 }
 
+/** Its inode. */
+export function requireDirectory({ ino, mode }: Attributes, path: string): number {
+  if ((mode & S_IFMT) === S_IFDIR) return ino
+  throw new FsError('ENOTDIR', `${path}: a part of it is no directory`, { path })
+}
+
 /** Names of a path; `.` and `..` have no meaning in it. */
-export function split(path: string): Uint8Array[] {
+function split(path: string): Uint8Array[] {
   if (!path.startsWith('/') || path.includes('\0')) {
     throw new FsError('EINVAL', 'a path begins with a slash and has no NUL byte', { path })
   }

@@ -20,7 +20,7 @@ import { S_IFDIR, S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
 import { FileReplacement, requireFile } from './file-replacement.ts'
 import type { ReplacementParts, WriteOptions } from './file-replacement.ts'
 import { kindOf, statOf } from './file-stat.ts'
-import { PathResolver, at, split, type Found } from './path-resolver.ts'
+import { PathResolver, at, requireDirectory, type Found } from './path-resolver.ts'
 import type { Volume } from './volume.ts'
 
 /** What the kernel may have cached and has to forget. */
@@ -77,6 +77,7 @@ export class VolumeFiles implements FileStore {
       ...{ volume: options.volume, paths: this.#paths, caller: this.#caller },
       run: (operation, signal) => this.#run(operation, signal),
       release: (ino) => this.#release(ino),
+      makeParents: (path) => this.#makeParents(path, 0o755),
       changed: async ({ parent, name }, replaced) => {
         await this.#changed(parent, name)
         if (replaced !== undefined) await this.#changes.inode(replaced)
@@ -241,9 +242,8 @@ export class VolumeFiles implements FileStore {
   async writeFile(
     path: string,
     source: AsyncIterable<Uint8Array> | Uint8Array,
-    options: WriteOptions & { parents?: boolean } = {},
+    options: WriteOptions = {},
   ): Promise<FileStat> {
-    if (options.parents) await this.#makeParents(path, 0o755)
     const replacement = new FileReplacement(this.#replacing, path, options)
     return statOf(await replacement.run(source))
   }
@@ -275,31 +275,25 @@ export class VolumeFiles implements FileStore {
     }
   }
 
+  /** Existing ones may be links to directories. */
   async #makeParents(path: string, mode: number): Promise<void> {
-    let parent = ROOT_INODE
-    for (const name of split(path).slice(0, -1)) {
-      parent = await this.#enter(path, parent, name, mode)
-    }
+    const { parent, missing } = await this.#run(() => this.#paths.nearest(path))
+    let ino = parent
+    for (const name of missing) ino = await this.#enter(path, ino, name, mode)
   }
 
-  /** The directory of a name, made where there is none. */
+  /** A directory that was not there; somebody else may have made it meanwhile. */
   async #enter(path: string, parent: number, name: Uint8Array, mode: number): Promise<number> {
-    let found: Attributes
     try {
-      found = await this.#run(() => at(path, () => this.#volume.lookup(this.#caller, parent, name)))
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error
-      found = await this.#run(() => {
-        return at(path, () => this.#volume.mkdir(this.#caller, parent, name, mode))
-      })
+      const make = (): Attributes => this.#volume.mkdir(this.#caller, parent, name, mode)
+      const { ino } = await this.#run(() => at(path, make))
       await this.#changed(parent, name)
+      return ino
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error
+      const look = (): Attributes => this.#volume.lookup(this.#caller, parent, name)
+      return requireDirectory(await this.#run(() => at(path, look)), path)
     }
-    if ((found.mode & S_IFMT) !== S_IFDIR) {
-      throw new FsError('ENOTDIR', `${path}: ${Buffer.from(name).toString()} is no directory`, {
-        path,
-      })
-    }
-    return found.ino
   }
 
   /** Resolves when the kernel knows: whoever is answered then finds the change in the mount. */

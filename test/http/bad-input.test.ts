@@ -135,6 +135,39 @@ describe('bad input', () => {
     await unchanged()
   })
 
+  test('a coding that is not undone, and another version of HTTP, are refused', async () => {
+    const chunks = '5\r\nhello\r\n0\r\n\r\n'
+    const put = (version: string, headers: string, body: string): Promise<string> =>
+      rawRequest(api.port, `PUT /api/files/old HTTP/${version}\r\n${headers}\r\n${END}${body}`)
+    const cases: [string, string, string, number][] = [
+      ['1.1', 'Transfer-Encoding: gzip, chunked', chunks, 501],
+      ['1.1', 'Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked', chunks, 501],
+      ['1.1', 'Transfer-Encoding: identity, chunked', chunks, 501],
+      ['1.1', 'Transfer-Encoding: ,chunked', chunks, 501],
+      ['1.0', 'Transfer-Encoding: chunked', chunks, 400],
+      ['1.1', 'Content-Encoding: gzip\r\nContent-Length: 5', 'hello', 415],
+      ['1.1', 'Content-Range: bytes 0-4/5\r\nContent-Length: 5', 'hello', 400],
+      ['1.1', 'Content-Length: 5\r\nContent-Length: 5', 'hello', 400],
+      ['1.1', 'Expect: a miracle\r\nContent-Length: 5', 'hello', 417],
+      ['2.0', 'Content-Length: 5', 'hello', 505],
+      ['0.9', 'Content-Length: 5', 'hello', 505],
+    ]
+    for (const [version, headers, body, expected] of cases) {
+      const answer = await put(version, headers, body)
+      assert.equal(status(answer), expected, headers)
+      assertError(answer, expected === 400 ? 'EINVAL' : 'EOPNOTSUPP')
+    }
+    const http2 = await rawRequest(api.port, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+    assert.equal(status(http2), 505)
+    assert.match(http2, /use HTTP\/1\.1/)
+    await unchanged()
+    // What comes behind the body is part of the framing, and no header.
+    const trailers = `5\r\nhello\r\n0\r\nContent-Range: bytes 0-4/9\r\n\r\n`
+    const head = `PUT /api/files/inside/new HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${END}`
+    assert.equal(status(await rawRequest(api.port, head + trailers)), 201)
+    assert.equal(await readFile(join(api.directory, 'inside/trailers'), 'utf8'), 'hello')
+  })
+
   test('too much is refused before it is read', async () => {
     const head = `PUT /api/files/big HTTP/1.1\r\nContent-Length: 5000\r\n`
     const refused = await rawRequest(api.port, `${head}Expect: 100-continue\r\n${END}`)

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { FileServer } from '../../src/filesystem/http/file-server.ts'
 import { HttpFS } from '../../src/filesystem/http/http-fs.ts'
 import { MemoryFS } from '../../src/filesystem/memory/memory-fs.ts'
+import { rawRequest } from '../fixtures/raw-request.ts'
 
 const TEXT = '0123456789'.repeat(100)
 
@@ -89,4 +90,24 @@ test('a FileServer with a key answers who has it', async () => {
   assert.equal((await fetch(`${server.url}/file`)).status, 401)
   assert.equal(await memory.readFile('/file', 'utf8'), 'secret')
   await assert.rejects(FileServer.listen(memory, { apiKey: '' }), { code: 'EINVAL' })
+})
+
+test('a FileServer takes no coding that it does not undo, and survives odd requests', async () => {
+  const memory = new MemoryFS()
+  await memory.writeFile('/file', 'old')
+  await using server = await FileServer.listen(memory)
+  const port = Number(new URL(server.url).port)
+  const ask = async (line: string, headers: string, body: string): Promise<number> => {
+    const head = `${line}\r\nHost: x\r\nConnection: close\r\n${headers}\r\n\r\n`
+    const answer = await rawRequest(port, head + body)
+    return Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1])
+  }
+  const put = 'PUT /file HTTP/1.1'
+  const chunks = '5\r\nhello\r\n0\r\n\r\n'
+  assert.equal(await ask(put, 'Transfer-Encoding: gzip, chunked', chunks), 501)
+  assert.equal(await ask(put, 'Content-Encoding: gzip\r\nContent-Length: 5', 'hello'), 415)
+  assert.equal(await ask(put, 'Content-Range: bytes 0-4/5\r\nContent-Length: 5', 'hello'), 400)
+  assert.equal(await ask('GET // HTTP/1.1', 'Accept: */*', ''), 400)
+  assert.equal(await ask('TRACE /file HTTP/1.1', 'Accept: */*', ''), 400)
+  assert.equal(await memory.readFile('/file', 'utf8'), 'old')
 })

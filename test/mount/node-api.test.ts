@@ -23,6 +23,7 @@ import {
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
+import { sendAndLeave } from '../fixtures/raw-request.ts'
 import { Random } from '../fixtures/random.ts'
 
 const MIB = 1024 * 1024
@@ -145,6 +146,22 @@ test('a PUT into a set-group-id folder makes a file of its group', async () => {
   chmodSync(inMount('team'), 0o2775)
   await put('team/file', 'x')
   assert.equal(statSync(inMount('team/file')).gid, 1234)
+})
+
+test('a PUT that is not completed leaves nothing, not even folders', async () => {
+  const { port } = new URL(client.api)
+  const target = '/api/files/in/new/folders/file'
+  const head = `PUT ${target} HTTP/1.1\r\nHost: x\r\nX-API-Key: ${client.key}\r\n`
+  await sendAndLeave(Number(port), `${head}Content-Length: 100\r\n\r\nhalf of it`)
+  await sendAndLeave(Number(port), `${head}Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n`)
+  assert.equal(existsSync(inMount('in')), false)
+  const puts = ['one', 'two', 'three', 'four'].map((name) => put(`in/new/folders/${name}`, name))
+  for (const { status } of await Promise.all(puts)) assert.equal(status, 201)
+  assert.deepEqual(readdirSync(inMount('in/new/folders')).sort(), ['four', 'one', 'three', 'two'])
+  symlinkSync('in', inMount('link'))
+  assert.equal((await put('link/newer/file', 'x')).status, 201)
+  assert.equal(readFileSync(inMount('in/newer/file'), 'utf8'), 'x')
+  assert.equal((await put('in/newer/file/below', 'x')).status, 409)
 })
 
 test('links lead nowhere but into the volume', async () => {

@@ -18,6 +18,7 @@ import { Secret } from '../../base/secret.ts'
 import { childOf, normalize } from '../file-path.ts'
 import type { AttributeChanges, FileSystem } from '../file-system.ts'
 import type { Stats } from '../stats.ts'
+import { fileBodyRefusal, framingRefusal, type Refusal } from './request-framing.ts'
 
 interface Operation {
   operation?: unknown
@@ -82,17 +83,11 @@ export class FileServer implements AsyncDisposable {
     const server = createServer((message, reply) => {
       const gone = new AbortController()
       reply.once('close', () => gone.abort())
-      const { method = 'GET', url = '/' } = message
-      const hasBody = method === 'PUT' || method === 'POST'
-      const request = new Request(new URL(url, 'http://localhost'), {
-        method,
-        headers: message.headers as Record<string, string>,
-        signal: gone.signal,
-        ...(hasBody ? { body: bodyOf(message), duplex: 'half' } : {}),
-      })
       const answer = async (): Promise<void> => {
-        const isLetIn = secret?.matches(request.headers.get('x-api-key')) ?? true
-        const { status, headers, body } = isLetIn ? await answerFor(files, request) : refusal()
+        const isLetIn = secret?.matches(message.headers['x-api-key']) ?? true
+        const request = isLetIn ? requestOf(message, gone.signal) : LOCKED
+        const { status, headers, body } =
+          request instanceof Request ? await answerFor(files, request) : refused(request)
         // What nobody wanted to read would stand before the next request.
         message.resume()
         reply.writeHead(status, Object.fromEntries(headers))
@@ -127,9 +122,32 @@ function bodyOf(message: IncomingMessage): ReadableStream {
   return ReadableStream.from(message.iterator({ destroyOnReturn: false }))
 }
 
-function refusal(): Response {
-  const error = { code: 'EACCES', message: 'send the API key in the header X-API-Key' }
-  return Response.json({ error }, { status: 401 })
+const LOCKED: Refusal = {
+  status: 401,
+  code: 'EACCES',
+  message: 'send the API key in the header X-API-Key',
+}
+
+/** A refusal where it is none that can be answered. */
+function requestOf(message: IncomingMessage, signal: AbortSignal): Request | Refusal {
+  const { method = 'GET', url = '/' } = message
+  const hasBody = method === 'PUT' || method === 'POST'
+  const refusal = framingRefusal(message) ?? (hasBody ? fileBodyRefusal(message) : undefined)
+  if (refusal) return refusal
+  try {
+    return new Request(new URL(url, 'http://localhost'), {
+      method,
+      headers: message.headers as Record<string, string>,
+      signal,
+      ...(hasBody ? { body: bodyOf(message), duplex: 'half' } : {}),
+    })
+  } catch (error) {
+    return { status: 400, code: 'EINVAL', message: describe(error) }
+  }
+}
+
+function refused({ status, code, message }: Refusal): Response {
+  return Response.json({ error: { code, message } }, { status })
 }
 
 /** What the server answers, for a request whose path is a path in the file system. */
