@@ -163,7 +163,7 @@ describe('bad input', () => {
     await unchanged()
     // What comes behind the body is part of the framing, and no header.
     const trailers = `5\r\nhello\r\n0\r\nContent-Range: bytes 0-4/9\r\n\r\n`
-    const head = `PUT /api/files/inside/new HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${END}`
+    const head = `PUT /api/files/inside/trailers HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${END}`
     assert.equal(status(await rawRequest(api.port, head + trailers)), 201)
     assert.equal(await readFile(join(api.directory, 'inside/trailers'), 'utf8'), 'hello')
   })
