@@ -45,6 +45,10 @@ export const libraryLimits = {
   cacheJournalMs: 500,
   /** A journal is written anew when it has grown by so many bytes over what it has to say. */
   cacheJournalSlackBytes: 4 * MIB,
+  /** Blocks that a journal has of a full disk, bytes: lines of some hundred changes. */
+  cacheJournalReserveBytes: 512 * KIB,
+  /** Whoever finds the local side full waits so long for files that are being sent, ms. */
+  cacheRoomMs: 30_000,
   /** Files open at once in a mounted CacheFS: descriptors of a process that has 20,000. */
   mountedHandles: 16_384,
   /** The kernel of such a mount keeps names and attributes so long, ms, or the ttl if shorter. */

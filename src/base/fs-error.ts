@@ -83,9 +83,13 @@ export class FsError extends Error {
   }
 }
 
-/** Code of an error of this file system or of Node's; EIO for anything that names none we know. */
+/**
+ * Code of an error of this file system or of Node's; EIO for anything that names none we know. A
+ * disk whose quota is used up is a full disk to all that is done about it.
+ */
 export function codeOf(error: unknown): FsErrorCode {
   const code = (error as { code?: unknown } | null)?.code
+  if (code === 'EDQUOT') return 'ENOSPC'
   return typeof code === 'string' && Object.hasOwn(ERRNO, code) ? (code as FsErrorCode) : 'EIO'
 }
 

@@ -18,6 +18,7 @@ import type { Change } from './change.ts'
 import { CacheMemory } from './cache-memory.ts'
 import { EntryTree } from './entry-tree.ts'
 import { LocalCopies } from './local-copies.ts'
+import { LocalRoom } from './local-room.ts'
 import { RESERVED, RemoteView } from './remote-view.ts'
 import { RemoteWriter } from './remote-writer.ts'
 import { WriteQueue } from './write-queue.ts'
@@ -32,6 +33,7 @@ export class CacheCore {
   readonly view: RemoteView
   readonly names: CachedNames
   readonly files: CachedFiles
+  readonly room: LocalRoom
   readonly #locks = new CacheLocks()
   readonly memory: CacheMemory
   #opening: Promise<void> | undefined
@@ -50,7 +52,7 @@ export class CacheCore {
       settled: (path, call) => this.view.settled(path, call),
     })
     const { copies, errors } = this
-    const reader = new ContentReader(local, locks)
+    const reader = new ContentReader(local, locks, copies)
     const onEnd = (change: Change): void => {
       log.end(change)
       onChange(change.entry)
@@ -60,6 +62,8 @@ export class CacheCore {
     })
     this.queue = new WriteQueue({ ...settings, run: (...it) => writer.run(...it) })
     const { queue } = this
+    this.room = new LocalRoom({ local, tree, locks, copies, queue })
+    const { room } = this
     this.view = new RemoteView({ remote, tree, copies, queue, counters, settings, onChange })
     const { view } = this
     const log = new ChangeLog(tree, queue, counters)
@@ -68,7 +72,7 @@ export class CacheCore {
     this.names = new CachedNames({ local, remote, tree, view, copies, locks, queue, log, now })
     const { names } = this
     this.files = new CachedFiles({
-      ...{ local, tree, names, copies, locks, log, blockBytes, now, onDirty },
+      ...{ local, tree, names, copies, room, locks, log, blockBytes, now, onDirty },
       syncJournal: () => this.memory.sync(),
     })
     if (settings.journal === false) return

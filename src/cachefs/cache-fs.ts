@@ -33,6 +33,7 @@ import type { CacheCounters } from './cache-counters.ts'
 import { CacheCore } from './cache-core.ts'
 import { checkCacheOption, checkSides } from './cache-options.ts'
 import type { CacheOptions } from './cache-options.ts'
+import type { CachedNames } from './cached-names.ts'
 import { NEVER } from './entry.ts'
 
 export interface CacheStatus {
@@ -108,7 +109,7 @@ export class CacheFS extends PortableFileSystem {
     await this.#ready()
     await this.#core.queue.idle(options)
     await this.#core.copies.idle()
-    await this.#core.memory.flush()
+    await this.#core.room.run(0, () => this.#core.memory.flush(), options)
   }
 
   /** Tries what has stalled again now. */
@@ -177,7 +178,7 @@ export class CacheFS extends PortableFileSystem {
   async close(options: CallOptions = {}): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    const { queue, memory, settings } = this.#core
+    const { queue, memory, room, settings } = this.#core
     await this.#core.ready()
     // What failed gets its last chance: the remote may be back since.
     queue.retryNow()
@@ -188,7 +189,7 @@ export class CacheFS extends PortableFileSystem {
     await queue.stop()
     await this.#core.copies.idle()
     const { size } = queue
-    await memory.close()
+    await room.run(0, () => memory.close())
     if (size === 0 || settings.journal !== false) return
     const cause = cut ?? this.errors().at(-1)?.cause
     throw new FsError('EIO', `${size} changes have not reached the remote`, { cause })
@@ -234,8 +235,7 @@ export class CacheFS extends PortableFileSystem {
   protected async makeDirectory(path: string, mode: number, options: CallOptions): Promise<void> {
     if (path === '/') throw failure('EEXIST', 'mkdir', path)
     this.#checkReserved(path)
-    await this.#ready()
-    await this.#core.names.makeDirectory(path, mode, options)
+    await this.#inRoom((names) => names.makeDirectory(path, mode, options), options)
   }
 
   protected async removeDirectory(path: string, options: CallOptions): Promise<void> {
@@ -244,21 +244,18 @@ export class CacheFS extends PortableFileSystem {
   }
 
   protected async removeFile(path: string, options: CallOptions): Promise<void> {
-    await this.#ready()
-    await this.#core.names.removeFile(path, options)
+    await this.#inRoom((names) => names.removeFile(path, options), options)
   }
 
   protected async move(from: string, to: string, options: CallOptions): Promise<void> {
     this.#checkReserved(to)
-    await this.#ready()
-    await this.#core.names.move(from, to, options)
+    await this.#inRoom((names) => names.move(from, to, options), options)
   }
 
   protected async makeLink(target: string, path: string, options: CallOptions): Promise<void> {
     if (!this.features.symlinks) throw failure('EOPNOTSUPP', 'symlink', path)
     this.#checkReserved(path)
-    await this.#ready()
-    await this.#core.names.makeLink(target, path, options)
+    await this.#inRoom((names) => names.makeLink(target, path, options), options)
   }
 
   protected async readTarget(path: string, options: CallOptions): Promise<string> {
@@ -274,8 +271,7 @@ export class CacheFS extends PortableFileSystem {
     follow: boolean,
     options: CallOptions,
   ): Promise<void> {
-    await this.#ready()
-    await this.#core.names.change(path, changes, { ...options, follow })
+    await this.#inRoom((names) => names.change(path, changes, { ...options, follow }), options)
   }
 
   protected async replaceFile(
@@ -309,6 +305,11 @@ export class CacheFS extends PortableFileSystem {
         }
       }
     }
+  }
+
+  async #inRoom(work: (names: CachedNames) => Promise<void>, options: CallOptions): Promise<void> {
+    await this.#ready()
+    await this.#core.room.run(0, () => work(this.#core.names), options)
   }
 
   async #ready(): Promise<void> {

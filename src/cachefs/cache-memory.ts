@@ -36,13 +36,23 @@ export class CacheMemory {
 
   async open(place: FileSystem | true, parts: RecoveryParts): Promise<void> {
     const { local } = parts
-    if (place === true) await makeLocalDirectory(local, `/${RESERVED}`)
+    if (place === true) await this.#prepare(local)
     const files = place === true ? new SubFS(local, `/${RESERVED}`) : place
     const { journal, lines } = await Journal.open(files)
     this.#journal = journal
     this.#log.journal = journal
     await new Recovery(parts).run(lines)
     journal.snapshot = () => this.#snapshot()
+  }
+
+  /** What the last process was in the middle of staging or sending takes room for nothing. */
+  async #prepare(local: FileSystem): Promise<void> {
+    const folder = `/${RESERVED}`
+    await makeLocalDirectory(local, folder)
+    for (const name of await local.readdir(folder)) {
+      const isOurs = name.startsWith('staged-') || name.startsWith('sending-')
+      if (isOurs) await local.rm(`${folder}/${name}`, { force: true })
+    }
   }
 
   /** There is more, or something newer, to be said of its copy. */
@@ -57,8 +67,8 @@ export class CacheMemory {
   /** Before what is on the local side becomes something else. The caller holds the names. */
   async gone(entry: Entry): Promise<void> {
     if (!entry.isRecorded) return
-    entry.isRecorded = false
     await this.#journal?.add({ gone: entry.path })
+    entry.isRecorded = false
   }
 
   /** All that was said so far is with the machine. */
@@ -142,6 +152,7 @@ function copyLine(entry: Entry): JournalLine | undefined {
   if (isDirty || isDetached || stats == null || baseEtag == null || copy?.etag === undefined) {
     return undefined
   }
+  if (copy.isHomeless) return undefined
   const { etag, blockBytes } = copy
   const present = copy.present === undefined ? null : [...copy.present]
   const fields = { path, stats: stats.fields, baseEtag, etag, validatedMs, present, blockBytes }

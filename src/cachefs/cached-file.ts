@@ -3,7 +3,6 @@
  * read, and what is written noted for the remote. It keeps the version that it was opened on:
  * when another takes its place, what was not fetched of this one cannot be had any more (ESTALE).
  */
-import { codeOf } from '../base/fs-error.ts'
 import type { FileHandle } from '../filesystem/file-handle.ts'
 import type { AttributeChanges, CallOptions } from '../filesystem/file-system.ts'
 import type { OpenFile } from '../filesystem/open-file.ts'
@@ -11,17 +10,22 @@ import { Stats } from '../filesystem/stats.ts'
 import type { Entry } from './entry.ts'
 import type { LocalCopies } from './local-copies.ts'
 import type { LocalCopy } from './local-copy.ts'
+import type { LocalRoom } from './local-room.ts'
 import type { CacheLocks } from './cache-locks.ts'
 
 export interface CachedFileParts {
   entry: Entry
   copy: LocalCopy
-  handle: FileHandle
+  /** Undefined where the local side had no room for the file. */
+  handle: FileHandle | undefined
+  /** For reading, when there is room. */
+  reopen: () => Promise<FileHandle>
   isWriter: boolean
   copies: LocalCopies
+  room: LocalRoom
   locks: CacheLocks
   now: () => number
-  /** Before the first change of what the remote has. */
+  /** Before each change. */
   onDirty: (entry: Entry) => Promise<void>
   /** What was written goes to the remote. */
   onWritten: (entry: Entry) => void
@@ -34,15 +38,17 @@ export class CachedFile implements OpenFile {
   readonly #parts: CachedFileParts
   /** Where a sequential reader would go on. */
   #next = 0
+  #handle: Promise<FileHandle> | undefined
 
   constructor(parts: CachedFileParts) {
     this.#parts = parts
+    if (parts.handle !== undefined) this.#handle = Promise.resolve(parts.handle)
     parts.copy.users++
     if (parts.isWriter) parts.entry.writers++
   }
 
   async read(target: Uint8Array, position: number, options: CallOptions = {}): Promise<number> {
-    const { copy, copies, handle } = this.#parts
+    const { copy, copies } = this.#parts
     const end = Math.min(position + target.length, copy.size)
     if (end <= position) return 0
     if (!copy.isWhole) {
@@ -55,23 +61,36 @@ export class CachedFile implements OpenFile {
       }
     }
     const part = target.subarray(0, end - position)
+    const handle = await this.#opened()
     const { bytesRead } = await handle.read(part, 0, part.length, position)
     return bytesRead
   }
 
-  async write(source: Uint8Array, position: number | 'end'): Promise<void> {
-    try {
-      await this.#write(source, position)
-    } catch (error) {
-      if (codeOf(error) !== 'ENOSPC') throw error
-      // What can be fetched again makes room; nobody waits for that while holding a lock.
-      await this.#parts.copies.makeRoom(source.length)
-      await this.#write(source, position)
-    }
+  /** All of it is here, as a writer needs it. */
+  async fill(options: CallOptions): Promise<void> {
+    const { copy, copies, room } = this.#parts
+    await room.run(0, () => copies.fill(copy, 0, copy.size, options), options)
+  }
+
+  async #opened(): Promise<FileHandle> {
+    this.#handle ??= this.#parts.reopen().catch((error: unknown) => {
+      this.#handle = undefined
+      throw error
+    })
+    return await this.#handle
+  }
+
+  async write(
+    source: Uint8Array,
+    position: number | 'end',
+    options: CallOptions = {},
+  ): Promise<void> {
+    await this.#parts.room.run(source.length, () => this.#write(source, position), options)
   }
 
   async #write(source: Uint8Array, position: number | 'end'): Promise<void> {
-    const { copy, handle } = this.#parts
+    const { copy } = this.#parts
+    const handle = await this.#opened()
     await this.#change(async () => {
       const at = position === 'end' ? copy.size : position
       try {
@@ -85,12 +104,14 @@ export class CachedFile implements OpenFile {
     })
   }
 
-  async truncate(sizeBytes: number): Promise<void> {
-    const { copy, handle } = this.#parts
-    await this.#change(async () => {
+  async truncate(sizeBytes: number, options: CallOptions = {}): Promise<void> {
+    const { copy, room } = this.#parts
+    const handle = await this.#opened()
+    const truncate = async (): Promise<void> => {
       await handle.truncate(sizeBytes)
       copy.size = sizeBytes
-    })
+    }
+    await room.run(0, () => this.#change(truncate), options)
   }
 
   async stat(): Promise<Stats> {
@@ -105,20 +126,20 @@ export class CachedFile implements OpenFile {
   }
 
   async sync(): Promise<void> {
-    const { entry, handle } = this.#parts
-    await handle.sync()
-    await this.#parts.syncJournal()
+    const { entry, room } = this.#parts
+    await (await this.#handle)?.sync()
+    await room.run(0, () => this.#parts.syncJournal())
     if (entry.isDirty) this.#parts.onWritten(entry)
   }
 
   async close(): Promise<void> {
-    const { entry, copy, copies, handle, isWriter } = this.#parts
+    const { entry, copy, copies, isWriter } = this.#parts
     copy.users--
     if (isWriter) {
       if (entry.isDirty) this.#parts.onWritten(entry)
       entry.writers--
     }
-    await handle.close()
+    await (await this.#handle?.catch(() => undefined))?.close()
     if (copy.users === 0 && entry.copy === copy) copies.relieve(copy)
   }
 
@@ -131,8 +152,6 @@ export class CachedFile implements OpenFile {
       return
     }
     // First of all: what is being sent right now is not what the file will hold.
-    entry.isDirty = true
-    entry.generation++
     await this.#parts.onDirty(entry)
     entry.isChanging = true
     await work().finally(() => {

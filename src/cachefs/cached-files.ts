@@ -5,6 +5,7 @@
 import { throwIfAborted } from '../base/abort.ts'
 import { codeOf } from '../base/fs-error.ts'
 import { failure } from '../filesystem/failure.ts'
+import type { FileHandle } from '../filesystem/file-handle.ts'
 import type { CallOptions, FileSystem, ReplaceOptions } from '../filesystem/file-system.ts'
 import type { OpenFile } from '../filesystem/open-file.ts'
 import type { OpenFlags } from '../filesystem/open-flags.ts'
@@ -20,6 +21,7 @@ import type { EntryTree } from './entry-tree.ts'
 import { makeLocalDirectory } from './local-copies.ts'
 import type { LocalCopies } from './local-copies.ts'
 import { LocalCopy } from './local-copy.ts'
+import type { LocalRoom } from './local-room.ts'
 import { OpenDirectory } from './open-directory.ts'
 import { RESERVED } from './remote-view.ts'
 
@@ -28,6 +30,7 @@ export interface CachedFilesParts {
   tree: EntryTree
   names: CachedNames
   copies: LocalCopies
+  room: LocalRoom
   locks: CacheLocks
   log: ChangeLog
   blockBytes: number
@@ -52,7 +55,7 @@ export class CachedFiles {
     mode: number,
     options: CallOptions,
   ): Promise<OpenFile> {
-    const { names } = this.#parts
+    const { names, room } = this.#parts
     const resolving = {
       ...options,
       follow: !flags.exclusive,
@@ -63,7 +66,8 @@ export class CachedFiles {
       const { entry } = place
       if (entry.stats == null) {
         if (!flags.create) throw failure('ENOENT', 'open', path)
-        const made = await this.#create(place.entry.path, flags, mode, resolving)
+        const make = () => this.#create(place.entry.path, flags, mode, resolving)
+        const made = await room.run(0, make, options)
         if (made !== undefined) return made
         continue
       }
@@ -91,9 +95,8 @@ export class CachedFiles {
       using _entry = await locks.entry(entry)
       // Before anything is waited for: an answer of the remote must not take it for missing.
       entry.stats = names.newFileStats(mode)
-      this.#markDirty(entry)
       try {
-        await this.#parts.onDirty(entry)
+        await this.#begin(entry)
         return await this.#file(entry, await copies.create(entry), flags)
       } catch (error) {
         entry.stats = null
@@ -109,22 +112,11 @@ export class CachedFiles {
     flags: OpenFlags,
     options: CallOptions,
   ): Promise<OpenFile | undefined> {
-    const { copies, locks } = this.#parts
-    let file: CachedFile
-    let copy: LocalCopy
-    {
-      using _names = await locks.shareNames(options)
-      using _entry = await locks.entry(entry, options)
-      if (entry.isDetached || entry.stats == null) return undefined
-      const clears = flags.truncate && flags.write
-      copy = clears ? await this.#empty(entry) : await copies.ensure(entry)
-      const opened = await this.#file(entry, copy, flags)
-      if (opened === undefined) return undefined
-      file = opened
-    }
-    if (!flags.write || copy.isWhole) return file
+    const open = () => this.#openHere(entry, flags, options)
+    const file = await this.#parts.room.run(0, open, options)
+    if (file === undefined || !flags.write) return file
     try {
-      await copies.fill(copy, 0, copy.size, options)
+      await file.fill(options)
       return file
     } catch (error) {
       await file.close()
@@ -132,12 +124,27 @@ export class CachedFiles {
     }
   }
 
+  async #openHere(
+    entry: Entry,
+    flags: OpenFlags,
+    options: CallOptions,
+  ): Promise<CachedFile | undefined> {
+    const { copies, locks } = this.#parts
+    using _names = await locks.shareNames(options)
+    using _entry = await locks.entry(entry, options)
+    if (entry.isDetached || entry.stats == null) return undefined
+    const clears = flags.truncate && flags.write
+    const needsFile = flags.write
+    const copy = clears ? await this.#empty(entry) : await copies.ensure(entry, { needsFile })
+    return await this.#file(entry, copy, flags)
+  }
+
   /** All of the file goes: in place, so that who has it open sees that too. */
   async #empty(entry: Entry): Promise<LocalCopy> {
     const { copies, local, now } = this.#parts
-    this.#markDirty(entry)
-    await this.#parts.onDirty(entry)
+    await this.#begin(entry)
     let { copy } = entry
+    if (copy?.isHomeless) await copies.ensure(entry, { needsFile: true })
     if (copy === undefined) copy = await copies.create(entry)
     else {
       entry.isChanging = true
@@ -154,39 +161,52 @@ export class CachedFiles {
 
   /** Undefined where the remote's next version took the copy's place meanwhile. */
   async #file(entry: Entry, copy: LocalCopy, flags: OpenFlags): Promise<CachedFile | undefined> {
-    const { local, copies, locks, now, log, names } = this.#parts
-    const handle = await local
-      .open(entry.path, flags.write ? 'r+' : 'r')
-      .catch((error: unknown) => {
-        if (entry.copy === copy || codeOf(error) !== 'ENOENT') throw error
-        return undefined
-      })
-    if (handle === undefined || entry.copy !== copy) {
+    const { copies, room, locks, now, log, names } = this.#parts
+    const handle = copy.isHomeless ? undefined : await this.#handle(entry, copy, flags)
+    if (entry.copy !== copy) {
       await handle?.close()
       return undefined
     }
     return new CachedFile({
-      entry,
-      copy,
-      handle,
+      ...{ entry, copy, handle, copies, room, locks, now },
       isWriter: flags.write,
-      copies,
-      locks,
-      now,
-      onDirty: async (it) => {
-        this.#parts.tree.touch(it)
-        await this.#parts.onDirty(it)
-      },
+      reopen: () => this.#reopen(entry, copy),
+      onDirty: (it) => this.#begin(it),
       onWritten: (it) => log.write(it),
       change: (it, changes) => names.changeEntry(it, changes),
       syncJournal: this.#parts.syncJournal,
     })
   }
 
-  #markDirty(entry: Entry): void {
+  /** Undefined where another copy took the place of this one. */
+  async #handle(entry: Entry, copy: LocalCopy, { write }: OpenFlags) {
+    return await this.#parts.local.open(entry.path, write ? 'r+' : 'r').catch((error: unknown) => {
+      if (entry.copy === copy || codeOf(error) !== 'ENOENT') throw error
+      return undefined
+    })
+  }
+
+  /** A copy that had no file when it was opened has one by now. */
+  async #reopen(entry: Entry, copy: LocalCopy): Promise<FileHandle> {
+    using _names = await this.#parts.locks.shareNames()
+    if (entry.copy !== copy) throw failure('ESTALE', 'read', entry.path)
+    return await this.#parts.local.open(entry.path, 'r')
+  }
+
+  /** What the file holds is about to change; where that cannot be written down, it is not. */
+  async #begin(entry: Entry): Promise<void> {
+    const wasDirty = entry.isDirty
     entry.isDirty = true
     entry.generation++
     this.#parts.tree.touch(entry)
+    try {
+      await this.#parts.onDirty(entry)
+    } catch (error) {
+      entry.isDirty = wasDirty
+      // It may have been sent just now, and taken for an older state.
+      if (wasDirty) this.#parts.log.write(entry)
+      throw error
+    }
   }
 
   /** Into a file of our own on the local side, which then takes the name. */
@@ -195,23 +215,28 @@ export class CachedFiles {
     source: AsyncIterable<Uint8Array>,
     options: ReplaceOptions,
   ): Promise<Stats> {
-    const { local, names } = this.#parts
+    const { local, names, room } = this.#parts
     const stage = `/${RESERVED}/staged-${++staged}`
     await makeLocalDirectory(local, `/${RESERVED}`)
     try {
       {
         await using handle = await local.open(stage, 'w', 0o600)
+        let at = 0
         for await (const piece of source) {
           throwIfAborted(options.signal)
-          await handle.write(piece)
+          const write = () => handle.write(piece, 0, piece.length, at)
+          await room.run(piece.length, write, options)
+          at += piece.length
         }
       }
       throwIfAborted(options.signal)
       const { path: at } = (await names.resolve(path, { ...options, follow: true, offline: true }))
         .entry
-      return await names.inDirectory(at, { ...options, offline: true }, (place) => {
-        return this.#install(place, stage, options)
-      })
+      const resolving = { ...options, offline: true }
+      const install = () => {
+        return names.inDirectory(at, resolving, (place) => this.#install(place, stage, options))
+      }
+      return await room.run(0, install, options)
     } finally {
       await local.rm(stage, { force: true })
     }
@@ -227,8 +252,7 @@ export class CachedFiles {
       throw failure('ESTALE', 'open', path)
     }
     const { size } = await local.stat(stage)
-    this.#markDirty(entry)
-    await this.#parts.onDirty(entry)
+    await this.#begin(entry)
     using _path = await locks.localPath(path)
     await makeLocalDirectory(local, parentOf(path))
     await local.rename(stage, path)

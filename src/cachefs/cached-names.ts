@@ -134,6 +134,7 @@ export class CachedNames {
       if (entry.stats !== null) throw failure('EEXIST', 'mkdir', path)
       const place = entry.path
       using _path = await locks.localPath(place)
+      await log.checkRoom()
       await local.rm(place, { recursive: true, force: true }).catch(ignoreMissing)
       await makeLocalDirectory(local, place)
       entry.stats = new Stats({ kind: 'directory', mode: mode & ~UMASK, mtimeMs: now() })
@@ -150,6 +151,7 @@ export class CachedNames {
       if (entry.stats !== null) throw failure('EEXIST', 'symlink', path)
       const place = entry.path
       using _path = await locks.localPath(place)
+      await log.checkRoom()
       if (local.features.symlinks) {
         await makeLocalDirectory(local, directory.path)
         await local.rm(place, { recursive: true, force: true })
@@ -235,8 +237,12 @@ export class CachedNames {
     const id = await log.begin({ kind: 'rename', path, to, baseEtag: entry.baseEtag ?? null })
     await log.making(id, async () => {
       await makeLocalDirectory(local, parentOf(to))
-      await local.rm(to, { recursive: true, force: true }).catch(ignoreMissing)
-      await local.rename(path, to).catch(ignoreMissing)
+      // Not before: on a full disk the target's content would be gone and the name not there.
+      await local.rename(path, to).catch(async (error: unknown) => {
+        if (codeOf(error) === 'ENOSPC') throw error
+        await local.rm(to, { recursive: true, force: true }).catch(ignoreMissing)
+        await local.rename(path, to).catch(ignoreMissing)
+      })
     })
     log.supersede(target.entry)
     log.clean(target.entry)

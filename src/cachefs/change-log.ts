@@ -66,9 +66,20 @@ export class ChangeLog {
 
   /** Content is about to change that the remote has, or does not know of. */
   async dirty(entry: Entry): Promise<void> {
-    if (this.journal === undefined || entry.dirtyId !== undefined || entry.isDetached) return
-    entry.dirtyId = ++this.lastId
-    await this.journal.add({ begin: dirtyRecordOf(entry, entry.dirtyId) })
+    const { journal } = this
+    if (journal === undefined || entry.dirtyId !== undefined || entry.isDetached) return
+    await journal.checkRoom()
+    const id = ++this.lastId
+    entry.dirtyId = id
+    await journal.add({ begin: dirtyRecordOf(entry, id) }).catch((error: unknown) => {
+      this.clean(entry)
+      throw error
+    })
+  }
+
+  /** ENOSPC where a change that takes room must not be begun. */
+  async checkRoom(): Promise<void> {
+    await this.journal?.checkRoom()
   }
 
   /** Its content is not on its way any more. */

@@ -3,7 +3,7 @@
  * state of the file, or nothing at all. A file that changes while it is read is read again; one
  * that goes on changing is copied while its writers wait, and the copy is read.
  */
-import { FsError } from '../base/fs-error.ts'
+import { codeOf, FsError } from '../base/fs-error.ts'
 import type { FileHandle } from '../filesystem/file-handle.ts'
 import type { FileSystem } from '../filesystem/file-system.ts'
 import type { Stats } from '../filesystem/stats.ts'
@@ -11,6 +11,7 @@ import { limits } from '../limits.ts'
 import type { CacheLocks } from './cache-locks.ts'
 import type { Entry } from './entry.ts'
 import { makeLocalDirectory } from './local-copies.ts'
+import type { LocalCopies } from './local-copies.ts'
 import { RESERVED } from './remote-view.ts'
 
 interface Sent {
@@ -29,10 +30,12 @@ let copies = 0
 export class ContentReader {
   readonly #local: FileSystem
   readonly #locks: CacheLocks
+  readonly #copies: LocalCopies
 
-  constructor(local: FileSystem, locks: CacheLocks) {
+  constructor(local: FileSystem, locks: CacheLocks, copies: LocalCopies) {
     this.#local = local
     this.#locks = locks
+    this.#copies = copies
   }
 
   /** Undefined where the file is gone from here. */
@@ -74,19 +77,27 @@ export class ContentReader {
     const place = `${FOLDER}/sending-${++copies}`
     await makeLocalDirectory(this.#local, FOLDER)
     try {
-      let generation: number
-      {
-        using _names = await this.#locks.shareNames({ signal })
-        using _entry = await this.#locks.entry(entry, { signal })
-        if (entry.isDetached || entry.copy === undefined) return undefined
-        generation = entry.generation
-        await this.#local.copyFile(entry.path, place)
-      }
+      const generation = await this.#copy(entry, place, signal).catch(async (error: unknown) => {
+        if (codeOf(error) !== 'ENOSPC') throw error
+        await this.#copies.makeRoom(entry.copy?.size ?? 0)
+        return await this.#copy(entry, place, signal)
+      })
+      if (generation === undefined) return undefined
       const { size } = await this.#local.stat(place)
       return { stats: await send(this.#local.content(place, { signal }), size), generation }
     } finally {
       await this.#local.rm(place, { force: true })
     }
+  }
+
+  /** While its writers wait; of which generation it is. */
+  async #copy(entry: Entry, place: string, signal: AbortSignal): Promise<number | undefined> {
+    using _names = await this.#locks.shareNames({ signal })
+    using _entry = await this.#locks.entry(entry, { signal })
+    if (entry.isDetached || entry.copy === undefined) return undefined
+    const { generation } = entry
+    await this.#local.copyFile(entry.path, place)
+    return generation
   }
 
   async #open(entry: Entry, signal: AbortSignal): Promise<FileHandle | undefined> {

@@ -13,11 +13,16 @@
  * A journal that has grown is written anew: what is known, then what is on its way. So it is as
  * large as these two are, and not as all that ever happened.
  *
+ * Behind the last line the file goes on with zeros: blocks of the disk that later lines are written
+ * into, so that changes that were begun can be completed on a full disk. Where this reserve cannot
+ * be renewed, `checkRoom` refuses to begin more.
+ *
  * Invariants: lines are in the order in which things happened; who waits for `begin` knows that the
  * machine has the line (not that its disk has: for that there is `sync`); what could not be written
  * comes before what is written next, or is part of a journal that is written anew.
  */
 import { codeOf } from '../base/fs-error.ts'
+import { O_CREAT, O_RDWR } from '../base/open-bits.ts'
 import type { FileHandle } from '../filesystem/file-handle.ts'
 import type { FileSystem } from '../filesystem/file-system.ts'
 import type { FileKind, StatFields } from '../filesystem/stats.ts'
@@ -91,6 +96,8 @@ export class Journal {
   /** What it holds that is whole, and what it held when this process last wrote it anew. */
   #bytes: number
   #keptBytes = 0
+  /** Length of the file, reserve included. */
+  #fileBytes: number
   /** A write failed, and may have left part of itself behind. */
   #isTorn = false
   /** More was to be said than is kept while nothing can be written: it is to be written anew. */
@@ -100,10 +107,11 @@ export class Journal {
   /** All that is to be said, as of now; undefined until what was said last time is taken in. */
   snapshot: (() => JournalLine[]) | undefined
 
-  private constructor(files: FileSystem, handle: FileHandle, bytes: number) {
+  private constructor(files: FileSystem, handle: FileHandle, bytes: number, fileBytes: number) {
     this.#files = files
     this.#handle = handle
     this.#bytes = bytes
+    this.#fileBytes = fileBytes
   }
 
   /** The lines of last time, and the journal to go on with. */
@@ -113,10 +121,18 @@ export class Journal {
       throw error
     })
     const { lines, length } = parse(bytes)
-    const handle = await files.open(NAME, 'a', 0o600)
-    // What is written from here on must not stand behind something that is not believed.
-    if (length < bytes.length) await handle.truncate(length)
-    return { journal: new Journal(files, handle, length), lines }
+    const handle = await files.open(NAME, O_RDWR | O_CREAT, 0o600)
+    // What is written from here on must not stand before something that is not believed.
+    const rest = bytes.subarray(length)
+    if (rest.some((byte) => byte !== 0)) {
+      await handle.write(new Uint8Array(rest.length), 0, rest.length, length)
+    }
+    return { journal: new Journal(files, handle, length, bytes.length), lines }
+  }
+
+  /** ENOSPC where the disk has no room for what a new change will have to say. */
+  async checkRoom(): Promise<void> {
+    await this.#inTurn(() => this.#reserve(0))
   }
 
   /** Resolves when the machine has it. */
@@ -159,15 +175,15 @@ export class Journal {
       return
     }
     if (this.#waiting.length === 0) return
-    if (this.#isTorn) await this.#handle.truncate(this.#bytes)
+    if (this.#isTorn) {
+      await this.#handle.truncate(this.#bytes)
+      this.#fileBytes = this.#bytes
+      this.#isTorn = false
+    }
     const parts = this.#waiting
     this.#waiting = []
     try {
-      this.#isTorn = true
-      const bytes = joined(parts)
-      await this.#handle.write(bytes)
-      this.#isTorn = false
-      this.#bytes += bytes.length
+      await this.#append(joined(parts))
     } catch (error) {
       this.#waiting = [...parts, ...this.#waiting]
       this.#isBehind = sizeOf(this.#waiting) > limits.cacheJournalSlackBytes
@@ -181,6 +197,27 @@ export class Journal {
     })
   }
 
+  async #append(bytes: Uint8Array): Promise<void> {
+    await this.#reserve(bytes.length).catch((error: unknown) => {
+      if (this.#bytes + bytes.length > this.#fileBytes) throw error
+    })
+    this.#isTorn = true
+    await this.#handle.write(bytes, 0, bytes.length, this.#bytes)
+    this.#isTorn = false
+    this.#bytes += bytes.length
+  }
+
+  /** The disk has blocks for so many bytes, and for the reserve behind them. */
+  async #reserve(bytes: number): Promise<void> {
+    const reserveBytes = limits.cacheJournalReserveBytes
+    const wanted = this.#bytes + bytes + reserveBytes
+    const missing = wanted - this.#fileBytes
+    // Seldom, and much at a time.
+    if (missing <= reserveBytes / 2) return
+    await this.#handle.write(new Uint8Array(missing), 0, missing, this.#fileBytes)
+    this.#fileBytes = wanted
+  }
+
   async #rewrite(snapshot: () => JournalLine[]): Promise<void> {
     // What is waiting to be written is in the snapshot already.
     const before = this.#waiting
@@ -189,7 +226,7 @@ export class Journal {
       const bytes = joined(snapshot().map((line) => encode(line)))
       const old = this.#handle
       this.#handle = await this.#replace(bytes)
-      this.#bytes = this.#keptBytes = bytes.length
+      this.#bytes = this.#keptBytes = this.#fileBytes = bytes.length
       this.#isTorn = this.#isBehind = false
       await old.close()
     } catch (error) {
@@ -201,7 +238,7 @@ export class Journal {
   /** The handle is of the new file before that has the name: nothing is said to neither. */
   async #replace(bytes: Uint8Array): Promise<FileHandle> {
     await this.#files.rm(NEXT, { force: true })
-    const handle = await this.#files.open(NEXT, 'ax', 0o600)
+    const handle = await this.#files.open(NEXT, 'wx', 0o600)
     try {
       await handle.write(bytes)
       await handle.sync()

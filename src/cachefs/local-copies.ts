@@ -41,7 +41,7 @@ export class LocalCopies {
   /** With bytes, longest unused first. */
   readonly #used = new Map<LocalCopy, number>()
   #bytes = 0
-  #eviction: Promise<void> | undefined
+  #eviction: Promise<unknown> | undefined
 
   constructor(parts: LocalCopiesParts) {
     this.#parts = parts
@@ -56,29 +56,43 @@ export class LocalCopies {
     return this.#used.size
   }
 
-  /** A place for what the remote has. The caller holds names and entry. */
-  async ensure(entry: Entry): Promise<LocalCopy> {
-    if (entry.copy !== undefined) {
-      this.use(entry.copy)
-      return entry.copy
+  /**
+   * A place for what the remote has; on a full disk one without a file, where that is enough. The
+   * caller holds names and entry.
+   */
+  async ensure(entry: Entry, { needsFile }: { needsFile: boolean }): Promise<LocalCopy> {
+    const known = entry.copy
+    if (known !== undefined) {
+      if (known.isHomeless && needsFile) await this.#house(entry, known)
+      this.use(known)
+      return known
     }
     for (;;) {
       const { stats, baseEtag } = entry
-      await this.#parts.onGone(entry)
+      const copy = new LocalCopy(entry, stats?.size ?? 0, this.#parts.blockBytes, baseEtag ?? '')
       using _path = await this.#parts.locks.localPath(entry.path)
-      await this.#makeFile(entry.path, stats?.size ?? 0)
+      await this.#makeFile(entry, copy.size).catch((error: unknown) => {
+        if (needsFile || codeOf(error) !== 'ENOSPC') throw error
+        copy.isHomeless = true
+        copy.tightUntilMs = performance.now() + limits.cacheTightMs
+      })
       // The remote may have had a newer version to tell of meanwhile.
       if (entry.baseEtag !== baseEtag || entry.stats?.size !== stats?.size) continue
-      const copy = new LocalCopy(entry, stats?.size ?? 0, this.#parts.blockBytes, baseEtag ?? '')
       return this.adopt(entry, copy)
     }
   }
 
+  /** There may be room for its file by now. The caller holds names and entry. */
+  async #house(entry: Entry, copy: LocalCopy): Promise<void> {
+    using _path = await this.#parts.locks.localPath(entry.path)
+    await this.#makeFile(entry, copy.size)
+    copy.isHomeless = false
+  }
+
   /** An empty file from here. The caller holds names and entry. */
   async create(entry: Entry): Promise<LocalCopy> {
-    await this.#parts.onGone(entry)
     using _path = await this.#parts.locks.localPath(entry.path)
-    await this.#makeFile(entry.path, 0)
+    await this.#makeFile(entry, 0)
     return this.adopt(entry, new LocalCopy(entry, 0, this.#parts.blockBytes))
   }
 
@@ -170,9 +184,9 @@ export class LocalCopies {
     return data
   }
 
-  /** What can be fetched again goes, for so many bytes at least. */
-  async makeRoom(bytes: number): Promise<void> {
-    await this.#evict(this.#bytes - Math.max(this.#bytes / 10, 4 * bytes))
+  /** What can be fetched again goes, for so many bytes at least; false: there is nothing. */
+  async makeRoom(bytes: number): Promise<boolean> {
+    return await this.#evict(this.#bytes - Math.max(this.#bytes / 10, 4 * bytes))
   }
 
   /** A reader goes on behind these bytes soon. Nobody waits, and failures come up when it does. */
@@ -240,6 +254,7 @@ export class LocalCopies {
     if (copy.has(block)) return
     const isShort = data.length !== range.end - range.start + 1
     if (copy.entry !== entry || isShort) throw failure('ESTALE', 'read', entry.path)
+    if (copy.isHomeless) await this.#house(entry, copy)
     await using handle = await this.#parts.local.open(entry.path, 'r+').catch((error: unknown) => {
       throw copy.entry === entry ? error : failure('ESTALE', 'read', entry.path)
     })
@@ -276,8 +291,11 @@ export class LocalCopies {
     }
   }
 
-  async #makeFile(path: string, size: number): Promise<void> {
+  /** The caller has the path. */
+  async #makeFile(entry: Entry, size: number): Promise<void> {
     const { local } = this.#parts
+    await this.#parts.onGone(entry)
+    const { path } = entry
     // A new file: who has the one before open keeps that.
     const make = async (): Promise<void> => {
       await using handle = await local.open(path, 'wx', 0o600)
@@ -314,21 +332,26 @@ export class LocalCopies {
     const { locks, local, tree, onGone } = this.#parts
     using _path = await locks.localPath(path)
     if (tree.find(path)?.copy !== undefined) return
-    await onGone(entry)
+    // Without room for that line it is written before anything else gets the path.
+    await onGone(entry).catch((error: unknown) => {
+      if (codeOf(error) !== 'ENOSPC') throw error
+    })
     if (!(await local.lstat(path)).isFile()) return
     await local.unlink(path)
   }
 
   #startEviction(): void {
-    this.#eviction ??= this.#evict().finally(() => {
+    this.#eviction ??= this.#evict(this.#parts.maxBytes).finally(() => {
       this.#eviction = undefined
     })
   }
 
-  async #evict(toBytes = this.#parts.maxBytes): Promise<void> {
+  /** Whether anything went. */
+  async #evict(toBytes: number): Promise<boolean> {
     const { locks, counters } = this.#parts
+    const before = counters.evictions
     for (const copy of [...this.#used.keys()]) {
-      if (this.#bytes <= toBytes) return
+      if (this.#bytes <= toBytes) break
       const { entry } = copy
       if (entry === undefined || entry.isPinned || copy.users > 0) continue
       using _names = await locks.shareNames()
@@ -340,6 +363,7 @@ export class LocalCopies {
       await this.#unlink(entry, entry.path).catch(() => undefined)
       counters.evictions++
     }
+    return counters.evictions > before
   }
 }
 

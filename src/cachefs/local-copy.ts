@@ -15,6 +15,8 @@ export class LocalCopy {
   size: number
   /** Blocks that are there; undefined: all of them. */
   present: Set<number> | undefined
+  /** The disk has no room for the file itself: blocks are read without being kept. */
+  isHomeless = false
   /** Until then the disk is taken for full: blocks are read without being kept. */
   tightUntilMs = -Infinity
   /** The last block that was read so. */

@@ -130,6 +130,14 @@ export class WriteQueue {
     while (this.#items.size > this.#stuck().size) await this.#change(signal)
   }
 
+  /** When the next change ends or stalls; false: none that is wanted is about to end. */
+  async next(isWanted: (change: Change) => boolean, options: AcquireOptions): Promise<boolean> {
+    const stuck = this.#stuck()
+    const isComing = [...this.#items.values()].some((it) => !stuck.has(it) && isWanted(it.change))
+    if (isComing) await this.#change(options.signal)
+    return isComing
+  }
+
   /** Stalled changes are tried again now. */
   retryNow(): void {
     this.#stalled.clear()

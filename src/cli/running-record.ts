@@ -14,7 +14,7 @@ import { chmod, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'no
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { describe } from '../base/fs-error.ts'
+import { codeOf, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { isLoopback } from './loopback.ts'
 import { startOf } from './process-start.ts'
@@ -42,7 +42,11 @@ export async function recordRunning(facts: Facts, logger: Logger): Promise<Async
   const record: RunningRecord = { ...facts, pid, startedAt: (await startOf(pid)) ?? '' }
   const { apiKey: _, ...shown } = record
   const paths = [privateFile(facts.folder, facts.kind)]
-  await put(paths[0]!, record, 0o600)
+  await put(paths[0]!, record, 0o600).catch((error: unknown) => {
+    // What waits there to be sent goes out all the same, and makes room.
+    if (codeOf(error) !== 'ENOSPC') throw error
+    logger.warn(`--dir does not find this ${facts.kind}: ${describe(error)}`)
+  })
   try {
     const registry = await ownRegistry()
     paths.push(join(registry, `${pid}.json`))
@@ -156,9 +160,14 @@ async function sweep(registry: string): Promise<void> {
 async function put(path: string, record: RunningRecord, mode: number): Promise<void> {
   const temporary = `${path}.${process.pid}`
   await rm(temporary, { force: true })
-  await writeFile(temporary, `${JSON.stringify(record)}\n`, { flag: 'wx', mode })
-  await chmod(temporary, mode)
-  await rename(temporary, path)
+  try {
+    await writeFile(temporary, `${JSON.stringify(record)}\n`, { flag: 'wx', mode })
+    await chmod(temporary, mode)
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
 }
 
 async function read(path: string): Promise<RunningRecord | undefined> {

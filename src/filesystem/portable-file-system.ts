@@ -8,6 +8,7 @@
 import type { Readable, Writable } from 'node:stream'
 import { throwIfAborted } from '../base/abort.ts'
 import { codeOf } from '../base/fs-error.ts'
+import { O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
 import { failure, failureOf } from './failure.ts'
 import { asBuffer, bytesOf, collect, piecesOf, textOf } from './file-bytes.ts'
 import type { Content, TextEncoding } from './file-bytes.ts'
@@ -141,8 +142,10 @@ export abstract class PortableFileSystem implements FileSystem {
   }
 
   async truncate(path: string, sizeBytes = 0, options: CallOptions = {}): Promise<void> {
-    await using handle = await this.open(path, 'r+', undefined, options)
-    await handle.truncate(sizeBytes, options)
+    // What is emptied need not be fetched first.
+    const flags = sizeBytes === 0 ? O_WRONLY | O_TRUNC : 'r+'
+    await using handle = await this.open(path, flags, undefined, options)
+    if (sizeBytes > 0) await handle.truncate(sizeBytes, options)
   }
 
   async copyFile(from: string, to: string, mode = 0, options: CallOptions = {}): Promise<void> {

@@ -15,12 +15,16 @@ import type { FaultyFS } from '../fixtures/faulty-fs.ts'
 import { Random } from '../fixtures/random.ts'
 
 const SLACK_BYTES = 2000
+const RESERVE_BYTES = 2000
 const STEPS = 400
 const NAMES = ['a', 'b', 'c']
 const options = { journal: true, retryBaseMs: 1, retryMaxMs: 5, attempts: 2 }
 
 // So that it is written anew all the time.
-beforeEach(() => void Object.assign(limits, { cacheJournalSlackBytes: SLACK_BYTES }))
+beforeEach(() => {
+  const sizes = { cacheJournalSlackBytes: SLACK_BYTES, cacheJournalReserveBytes: RESERVE_BYTES }
+  Object.assign(limits, sizes, { cacheRoomMs: 100 })
+})
 
 /** A process's view of its disk: dead, it does nothing more, whatever it was in the middle of. */
 class Process {
@@ -198,14 +202,15 @@ describe('the journal', () => {
         if (name !== 'open') return value.bind(target) as unknown
         return async (...args: Parameters<MemoryFS['open']>) => {
           const handle = await target.open(...args)
-          const write = handle.write.bind(handle) as (bytes: Uint8Array) => Promise<object>
-          return Object.assign(handle, {
-            write: async (bytes: Uint8Array) => {
-              if (!isFull) return await write(bytes)
-              await write(bytes.subarray(0, bytes.length / 2))
-              throw new FsError('ENOSPC', 'the disk is full')
-            },
-          })
+          const write = handle.write.bind(handle)
+          // What has blocks of the disk can be written again, and a part of what has none.
+          const limited = async (bytes: Uint8Array, offset = 0, length = bytes.length, at = 0) => {
+            const room = isFull ? Math.floor(((await handle.stat()).size - at) * 1.01) : Infinity
+            const written = await write(bytes, offset, Math.min(length, Math.max(0, room)), at)
+            if (length > room) throw new FsError('ENOSPC', 'the disk is full')
+            return written
+          }
+          return Object.assign(handle, { write: limited })
         }
       },
     })
@@ -213,16 +218,28 @@ describe('the journal', () => {
     remote.fault = (call) => (call === 'lstat' ? undefined : down())
     const first = await CacheFS.open(local, remote.files, { ...options, journal })
     await first.mkdir('/before')
+    await first.writeFile('/content', 'old')
     isFull = true
-    await assert.rejects(first.mkdir('/during'), { code: 'ENOSPC' })
+    const made: string[] = []
+    const fill = async (): Promise<void> => {
+      for (let i = 0; ; i++) {
+        await first.mkdir(`/during-${i}`)
+        made.push(`during-${i}`)
+      }
+    }
+    await assert.rejects(fill, { code: 'ENOSPC' })
+    assert.ok(made.length > 0)
     await assert.rejects(first.writeFile('/refused', 'x'), { code: 'ENOSPC' })
+    // What takes no room, and what was begun, can be said all the same.
+    await first.rename('/before', '/renamed')
+    await first.unlink('/content')
     isFull = false
     await first.mkdir('/after')
     await first.writeFile('/after/file', 'text')
     await first.close()
     const second = await CacheFS.open(local, behind, { ...options, journal: place })
     await second.wait()
-    assert.ok((await behind.readdir('/')).includes('before'))
+    assert.deepEqual((await behind.readdir('/')).sort(), ['after', 'renamed', ...made].sort())
     assert.equal(await behind.readFile('/after/file', 'utf8'), 'text')
     await second.close()
   })

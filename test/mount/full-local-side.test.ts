@@ -11,6 +11,8 @@ import { test } from 'node:test'
 import { CacheFS } from '../../src/cachefs/cache-fs.ts'
 import { LocalFS } from '../../src/filesystem/local/local-fs.ts'
 import { MemoryFS } from '../../src/filesystem/memory/memory-fs.ts'
+import { eventually } from '../fixtures/eventually.ts'
+import { down, faultyFS } from '../fixtures/faulty-fs.ts'
 import { Random } from '../fixtures/random.ts'
 import { withFuse } from './fuse-scratch.ts'
 
@@ -97,3 +99,34 @@ test('a file that is larger than the local side is read all the same', withFuse,
     await files.close()
   })
 })
+
+test(
+  'a writer waits for what is being sent, and not for a remote that is away',
+  withFuse,
+  async () => {
+    await onSmallDisk(async (place) => {
+      const behind = new MemoryFS()
+      const remote = faultyFS(behind)
+      const gate = Promise.withResolvers<undefined>()
+      remote.fault = (call) => (call === 'replace' ? gate.promise : undefined)
+      const options = { journal: true, attempts: 2, retryBaseMs: 1, retryMaxMs: 5 }
+      const files = await CacheFS.open(new LocalFS(place), remote.files, options)
+      const data = new Random(8).bytes(5 * MIB)
+      await files.writeFile('/first', data)
+      const second = files.writeFile('/second', data)
+      await eventually('it is being sent', () => remote.calls.includes('replace /first'))
+      gate.resolve(undefined)
+      await second
+      await files.wait()
+      remote.fault = down
+      await files.writeFile('/third', data)
+      await assert.rejects(files.writeFile('/fourth', data), { code: 'ENOSPC' })
+      remote.fault = () => undefined
+      files.retry()
+      await files.close()
+      for (const name of ['first', 'second', 'third']) {
+        assert.ok((await behind.readFile(`/${name}`)).equals(data), name)
+      }
+    })
+  },
+)

@@ -273,7 +273,7 @@ export class InodeOperations {
     const file = this.#handles.file(handle)
     if (how.killSetId) await dropSetId(file)
     const position = how.append ? (await file.stat()).size : offset
-    const { bytesWritten } = await file.write(source, 0, source.length, position)
+    const { bytesWritten } = await file.write(source, { position, ...options })
     if (how.sync) await file.sync(options)
     return bytesWritten
   }
@@ -285,7 +285,7 @@ export class InodeOperations {
   async #extend({ handle, sizeBytes }: Need<'extend'>, options: CallOptions): Promise<void> {
     const file = this.#handles.file(handle)
     const { size } = await file.stat(options)
-    if (size < sizeBytes) await file.truncate(sizeBytes, options)
+    await fillUp(file, size, sizeBytes, options)
   }
 
   async #opendir(ino: number): Promise<Opened> {
@@ -309,6 +309,25 @@ export class InodeOperations {
       return { name, kind, stats }
     })
     return { names: await Promise.all(filled), first }
+  }
+}
+
+/** With zeros, not with a hole: so the room for what is written there later is taken. */
+async function fillUp(
+  file: FileHandle,
+  size: number,
+  sizeBytes: number,
+  options: CallOptions,
+): Promise<void> {
+  const zeros = new Uint8Array(Math.min(limits.fileReadBytes, Math.max(0, sizeBytes - size)))
+  try {
+    for (let at = size; at < sizeBytes; at += zeros.length) {
+      const length = Math.min(zeros.length, sizeBytes - at)
+      await file.write(zeros, { length, position: at, ...options })
+    }
+  } catch (error) {
+    await file.truncate(size)
+    throw error
   }
 }
 

@@ -31,7 +31,6 @@ export function fileTierError(thrown: unknown, { verb, key, name, signal }: Atte
 }
 
 function contractCode(error: unknown, isWrite: boolean): FsErrorCode {
-  if ((error as { code?: unknown }).code === 'EDQUOT') return 'ENOSPC'
   const code = codeOf(error)
   switch (code) {
     case 'ENOTDIR':
