@@ -165,6 +165,11 @@ export const limits = {
   cutHoldMs: 200,
   /** The end of an open file reaches this node so long after close(2) at most, as a rule, ms. */
   lockCloseMs: 20,
+  /**
+   * A node that opens a file for writing waits so long, ms, for the end of opens of other nodes of
+   * which close(2) has returned: until then it cannot be mapped shared and writable.
+   */
+  writerCloseMs: 100,
   /** Symbolic links followed in one path: as Linux. */
   linksFollowed: 40,
   /** Bytes read or written in one step by the API: flat memory, few steps. */

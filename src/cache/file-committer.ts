@@ -5,15 +5,15 @@
  * (superseded-uploads.ts). Files that are open, or written and not committed, have an entry in the
  * table of open inodes.
  */
-import { Blocked } from '../base/blocked.ts'
+import { Blocked, takeOutcome } from '../base/blocked.ts'
 import { now } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
 import { CommitSteps, type PreparedCommit } from './commit-steps.ts'
 import { forgetFiles } from './forgotten-files.ts'
 import { endKernelWrites, measure, noteKernelWrites } from './kernel-writes.ts'
-import type { Need } from './need.ts'
+import { writingKey, type Need } from './need.ts'
 import type { NodeCache } from './node-cache.ts'
-import { DIRECT, OPEN, type OpenInode } from './open-inode.ts'
+import { DIRECT, OPEN, WRITING, WRITING_LIMIT, type OpenInode } from './open-inode.ts'
 import { dropBytes, endPassthrough } from './passthrough.ts'
 
 /** Who has an inode open: programs by way of the kernel, or somebody in this process. */
@@ -23,6 +23,8 @@ export interface Opening {
   by: User
   /** It was made without a name, for this user. */
   nameless?: boolean
+  /** It may write; `maps`: and map it shared and writable, where no other node writes it. */
+  writing?: { maps: boolean } | undefined
   /** Whether the kernel is to bypass its page cache; asked under the inode's lock. */
   isDirect?: (open: OpenInode) => boolean
 }
@@ -31,6 +33,12 @@ export interface OpenedInode {
   /** See FileCommitter.requireKept. */
   epoch: number
   isDirect: boolean
+}
+
+/** Of an open by the kernel. */
+interface KernelUse {
+  isDirect: boolean
+  isWriting: boolean
 }
 
 /** One user less. */
@@ -195,7 +203,7 @@ export class FileCommitter {
    * One user more of an inode that exists. ESTALE where its last name is gone and nobody here has
    * it open: elsewhere it may be about to go (the kernel looks the name up again then).
    */
-  open(ino: number, { by, nameless = false, isDirect }: Opening): OpenedInode {
+  open(ino: number, { by, nameless = false, writing, isDirect }: Opening): OpenedInode {
     const { shared, index } = this.#cache
     return shared.withInode(ino, () => {
       const { nlink, version, size } = index.file(ino)
@@ -203,23 +211,59 @@ export class FileCommitter {
       if (isGoing && !isUsed(shared.findOpen(ino))) {
         throw new FsError('ESTALE', `inode ${ino} has no name any more`)
       }
+      if (writing && index.isRemote) this.#requireListed(ino, writing.maps)
       const isNew = shared.findOpen(ino) === undefined
       const open = shared.addOpen(ino)
       if (open.kernelOpens === 0) open.filled = false
       if (open.opens === 0) open.forgotten = false
       if (isNew) open.fresh = shared.isLasting && !index.isRemote && version === 0 && size === 0
-      const uses = by === 'kernel' ? this.#enter(ino, open, isDirect?.(open) === true) : OPEN
       if (by === 'here') open.opens += 1
-      return { epoch: open.epoch, isDirect: uses >= DIRECT }
+      const how = { isDirect: isDirect?.(open) === true, isWriting: writing !== undefined }
+      const uses = by === 'kernel' ? this.#enter(ino, open, how) : OPEN
+      return { epoch: open.epoch, isDirect: uses % WRITING >= DIRECT }
+    })
+  }
+
+  /** Other nodes know that it is open for writing here; asked again for who would map it. */
+  #requireListed(ino: number, maps: boolean): void {
+    const open = this.#cache.shared.findOpen(ino)
+    const isAsked = takeOutcome(writingKey(ino)) !== undefined
+    if (open?.listed === true && (open.mayMap || isAsked || !maps)) {
+      if (open.writingOpens < WRITING_LIMIT - 1) return
+      throw new FsError('ENFILE', `inode ${ino} is open for writing ${open.writingOpens} times`)
+    }
+    const need: Need = { kind: 'writing', ino }
+    throw new Blocked(need)
+  }
+
+  /** Programs had it open for writing, and have not any more: other nodes are to know. */
+  isLeft(ino: number): boolean {
+    const { shared } = this.#cache
+    return shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      return open?.listed === true && open.writingOpens === 0
+    })
+  }
+
+  /** As `isLeft`, and `tell` is called under the lock; nobody is known to write it from then on. */
+  unlist(ino: number, tell: () => void): void {
+    const { shared } = this.#cache
+    shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      if (open?.listed !== true || open.writingOpens > 0) return
+      open.listed = false
+      open.mayMap = false
+      tell()
+      if (open.opens === 0 && !open.ahead && !open.leased) shared.removeOpen(ino)
     })
   }
 
   /** Counts an open by the kernel, once; returns as what it was counted. */
-  #enter(ino: number, open: OpenInode, isDirect: boolean): number {
+  #enter(ino: number, open: OpenInode, how: KernelUse): number {
     const { journal } = this.#cache
     const before = journal.counted()
     if (before !== undefined) return before
-    const uses = usesOf(isDirect)
+    const uses = this.#usesOf(how)
     journal.count(ino, open, uses)
     open.opens += 1
     return uses
@@ -301,15 +345,22 @@ export class FileCommitter {
   }
 
   /** False: it left already, in an earlier process. */
-  #leave(ino: number, open: OpenInode, { by, isDirect = false }: Leaving): boolean {
+  #leave(ino: number, open: OpenInode, { by, isDirect = false, wrote }: Leaving): boolean {
     if (by === 'kernel') {
       const { journal } = this.#cache
       if (journal.counted() !== undefined) return false
-      journal.count(ino, open, -usesOf(isDirect))
+      // An earlier version has not counted those that write.
+      const isWriting = wrote === true && open.writingOpens > 0
+      journal.count(ino, open, -this.#usesOf({ isDirect, isWriting }))
     }
     open.opens -= 1
     if (open.kernelOpens === 0) endPassthrough(this.#cache, open)
     return true
+  }
+
+  #usesOf({ isDirect, isWriting }: KernelUse): number {
+    const writing = isWriting && this.#cache.index.isRemote ? WRITING : 0
+    return OPEN + (isDirect ? DIRECT : 0) + writing
   }
 
   /** What was counted for a file that will never be committed. */
@@ -379,10 +430,6 @@ export class FileCommitter {
     if (mtime) open.mtime = mtime
     open.ctime = now()
   }
-}
-
-function usesOf(isDirect: boolean): number {
-  return isDirect ? OPEN + DIRECT : OPEN
 }
 
 /** Programs have it open, or are about to open it. */

@@ -28,6 +28,10 @@ export type Need =
   | { kind: 'cut'; ino: number }
   /** Pages of an inode that the kernel has to drop before it gets the inode's attributes. */
   | { kind: 'attributes'; ino: number }
+  /** Programs here are about to open an inode for writing: other nodes have to know. */
+  | { kind: 'writing'; ino: number }
+  /** Nobody here has an inode open for writing any more: other nodes have to know. */
+  | { kind: 'left'; ino: number }
   /** Only this node may write the inode: the metadata, which is elsewhere, has to say so. */
   | { kind: 'lease'; ino: number }
   /** The metadata, which is elsewhere, has to be changed; only the main thread asks for it. */
@@ -48,3 +52,12 @@ export type Need =
   | { kind: 'copies'; ino: number; copies: number }
   /** The committed content of an inode has to be in the cloud. */
   | { kind: 'durable'; ino: number }
+
+/** Names the outcomes of the needs of that name. */
+export function writingKey(ino: number): string {
+  return `writing ${ino}`
+}
+
+export function leftKey(ino: number): string {
+  return `left ${ino}`
+}

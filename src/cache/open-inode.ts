@@ -34,14 +34,20 @@ const FILLED = 1024
 export const KNOWN = 2048
 const SYNCED = 4096
 const OUTLIVED = 8192
+export const LISTED = 16_384
+export const MAY_MAP = 32_768
 
 /**
  * Opens by the kernel are counted by kind in one number, so that a single store changes all counts:
- * every open adds `OPEN`, one whose reads and writes bypass the page cache `DIRECT` as well.
+ * every open adds `OPEN`, one whose reads and writes bypass the page cache `DIRECT` as well, and
+ * where there are other nodes one that may write `WRITING`.
  */
 const COUNT_LIMIT = 2 ** 20
 export const OPEN = 1
 export const DIRECT = COUNT_LIMIT
+export const WRITING = COUNT_LIMIT ** 2
+/** What the largest of them leaves room for in an exact number. */
+export const WRITING_LIMIT = 2 ** 13
 
 /** A view of one open inode's fields; use it under the inode's lock only. */
 export class OpenInode {
@@ -60,7 +66,7 @@ export class OpenInode {
     this.#entries[this.#base + OPENS] = count
   }
 
-  /** Opens by the kernel, which outlive this process: a sum of `OPEN` and `DIRECT`. */
+  /** Opens by the kernel, which outlive this process: a sum of `OPEN`, `DIRECT`, `WRITING`. */
   get kernelUses(): number {
     return this.#entries[this.#base + KERNEL_OPENS] ?? 0
   }
@@ -75,7 +81,12 @@ export class OpenInode {
 
   /** Of `kernelOpens`, those that bypass the page cache. */
   get directOpens(): number {
-    return Math.floor(this.kernelUses / DIRECT)
+    return Math.floor(this.kernelUses / DIRECT) % COUNT_LIMIT
+  }
+
+  /** Of `kernelOpens`, those that may write, where there are other nodes. */
+  get writingOpens(): number {
+    return writingIn(this.kernelUses)
   }
 
   /** What the kernel knows the backing file by, which it reads by itself; 0: it does not. */
@@ -172,6 +183,22 @@ export class OpenInode {
   }
   set leased(value: boolean) {
     this.#setFlag(LEASED, value)
+  }
+
+  /** The coordinator knows that it is open for writing here: see coordinator/open-writers.ts. */
+  get listed(): boolean {
+    return this.#flag(LISTED)
+  }
+  set listed(value: boolean) {
+    this.#setFlag(LISTED, value)
+  }
+
+  /** And no other node had it open for writing then: programs here may map it and write there. */
+  get mayMap(): boolean {
+    return this.#flag(MAY_MAP)
+  }
+  set mayMap(value: boolean) {
+    this.#setFlag(MAY_MAP, value)
   }
 
   /**
@@ -326,7 +353,12 @@ export class OpenInode {
   }
 }
 
-/** How many opens a sum of `OPEN` and `DIRECT` counts. */
+/** How many of them may write. */
+export function writingIn(uses: number): number {
+  return Math.floor(uses / WRITING)
+}
+
+/** How many opens such a sum counts. */
 export function opensIn(uses: number): number {
   return uses % COUNT_LIMIT
 }

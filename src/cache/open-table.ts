@@ -24,11 +24,13 @@ import {
   KNOWN,
   LEASED,
   MAPPED,
+  MAY_MAP,
   MTIME,
   MTIME_NSEC,
   PASSED_BYTES,
   SEEN,
   opensIn,
+  writingIn,
 } from './open-inode.ts'
 import { RequestJournal } from './request-journal.ts'
 import { ENTRY_NUMBERS, type SharedState } from './shared-state.ts'
@@ -133,6 +135,9 @@ interface KernelOpen {
   uses: number
   epoch: number
   leased: boolean
+  /** As in `OpenInode`. */
+  listed: boolean
+  mayMap: boolean
   /** As `OpenInode.known`. */
   known: boolean
   backing: number
@@ -146,6 +151,8 @@ const NOT_OPEN: KernelOpen = {
   uses: 0,
   epoch: 0,
   leased: false,
+  listed: false,
+  mayMap: false,
   known: false,
   backing: 0,
   passedBytes: 0,
@@ -163,6 +170,8 @@ function opensOf(entries: Float64Array): Map<number, KernelOpen> {
     const flags = entries[base + FLAGS] ?? 0
     const leased = (flags & LEASED) !== 0
     const known = (flags & KNOWN) !== 0
+    const listed = writingIn(uses) > 0
+    const mayMap = listed && (flags & MAY_MAP) !== 0
     const mapped = (flags & MAPPED) !== 0
     // Of one that nobody has open any more, recovery makes what it is to be.
     const kernelWrites = (flags & KERNEL_WRITES) !== 0 && uses > 0
@@ -172,7 +181,7 @@ function opensOf(entries: Float64Array): Map<number, KernelOpen> {
     const isKept = uses > 0 || leased || known || mapped || backing !== 0
     if (ino === 0 || !isKept) continue
     const passed = { backing, passedBytes, kernelWrites, seenMs }
-    opens.set(ino, { uses, epoch, leased, known, mapped, ...passed })
+    opens.set(ino, { uses, epoch, leased, listed, mayMap, known, mapped, ...passed })
   }
   return opens
 }

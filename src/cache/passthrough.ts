@@ -14,6 +14,7 @@
  * - from a file that was ever passed through no bytes go that a reader may miss: see `dropBytes`.
  */
 import { Blocked } from '../base/blocked.ts'
+import { FsError } from '../base/fs-error.ts'
 import { Pace } from '../base/pace.ts'
 import { O_ACCMODE, O_RDWR, O_WRONLY } from '../base/open-bits.ts'
 import { limits } from '../limits.ts'
@@ -54,7 +55,7 @@ export class Passthrough {
       const mode = flags & O_ACCMODE
       if (open.kernelWrites && mode !== O_WRONLY) this.#cache.files.markLent(ino)
       if (!open.kernelWrites) this.#requireWhole(ino)
-      if (mode === O_RDWR) this.#mapped.begin(ino, open)
+      if (mode === O_RDWR) this.#beginMapped(ino, open)
       return { backing: open.backing, directIo: mode !== 0 && !open.kernelWrites }
     })
   }
@@ -78,6 +79,15 @@ export class Passthrough {
       shared.add('passedOpens', 1)
       return { backing: id, directIo: false }
     })
+  }
+
+  /** The kernel would map the file itself, whatever is done about the open: then there is none. */
+  #beginMapped(ino: number, open: OpenInode): void {
+    if (this.#cache.index.isRemote && !open.mayMap) {
+      const why = `another node has inode ${ino} open for writing, and it is read here`
+      throw new FsError('EBUSY', `${why}: one of them has to close it first`)
+    }
+    this.#mapped.begin(ino, open)
   }
 
   /** What was written by way of memory counts as written from here on. */

@@ -13,7 +13,7 @@ import type { Fetcher } from './fetcher.ts'
 import { rangeKey } from './file-reader.ts'
 import type { FileCommitter } from './file-committer.ts'
 import type { GroupCommit } from './group-commit.ts'
-import type { Need } from './need.ts'
+import { leftKey, writingKey, type Need } from './need.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { Progress } from './progress.ts'
 import type { Readahead } from './readahead.ts'
@@ -53,6 +53,8 @@ interface RemoteOptions {
 /** What only the keeper of the metadata can bring about. */
 export interface RemoteMetadata {
   lease(ino: number, signal?: AbortSignal): Promise<void>
+  writing(ino: number): Promise<void>
+  left(ino: number): Promise<void>
   commit(ino: number, release: boolean, options?: RemoteOptions): Promise<void>
   /** False: too few nodes took a copy of what was committed. */
   copy(ino: number, copies: number, options?: RemoteOptions): Promise<boolean>
@@ -104,6 +106,12 @@ export class Pressure {
       case 'lease':
         await this.#parts.remote?.lease(need.ino, signal)
         break
+      case 'writing':
+        await this.#parts.remote?.writing(need.ino)
+        return { key: writingKey(need.ino) }
+      case 'left':
+        await this.#parts.remote?.left(need.ino)
+        return { key: leftKey(need.ino) }
       case 'commit':
         await this.#parts.remote?.commit(need.ino, need.release, { patient: true, signal })
         return { key: `commit ${need.ino}` }

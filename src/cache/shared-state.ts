@@ -21,6 +21,7 @@ import {
   INO,
   KERNEL_WRITES,
   LEASED,
+  LISTED,
   MAPPED,
   NEXT,
   OpenInode,
@@ -303,10 +304,13 @@ export class SharedState {
     return Atomics.load(this.#free, 1) !== 0
   }
 
-  /** Unless it says what nothing else does: that programs may write it unseen, or open it yet. */
+  /**
+   * Unless it says what nothing else does: that programs may write it unseen, or open it yet, or
+   * what others are told of it.
+   */
   removeOpen(ino: number): void {
     const open = this.findOpen(ino)
-    if (open === undefined || open.mapped || open.outlived || open.known) return
+    if (open === undefined || open.mapped || open.outlived || open.known || open.listed) return
     const slot = ino % SLOTS
     let before = 0
     let at = Atomics.load(this.#heads, slot)
@@ -348,6 +352,11 @@ export class SharedState {
   /** Inodes that only this node may write; a hint as well. */
   leasedInodes(): number[] {
     return this.#flagged(LEASED)
+  }
+
+  /** Inodes that the coordinator knows to be open for writing here; a hint as well. */
+  listedInodes(): number[] {
+    return this.#flagged(LISTED)
   }
 
   #flagged(bits: number): number[] {

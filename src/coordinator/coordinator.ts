@@ -32,6 +32,7 @@ import {
 } from './link-protocol.ts'
 import { LivePeers } from './live-peers.ts'
 import type { MetadataStore } from './metadata-store.ts'
+import { OpenWriters } from './open-writers.ts'
 import { Orphans } from './orphans.ts'
 import type { PeerRegistry } from './peer-registry.ts'
 import { Session } from './session.ts'
@@ -45,12 +46,13 @@ export interface CoordinatorOptions {
   registry: PeerRegistry
 }
 
-type Request = NodeMessage & { kind: 'operation' | 'lease' | 'sync' | 'lock' }
+type Request = NodeMessage & { kind: 'operation' | 'lease' | 'writing' | 'sync' | 'lock' }
 
 export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #sessions = new Map<string, Session>()
   readonly #leases = new WriteLeases()
+  readonly #writers = new OpenWriters<Session>()
   readonly #locks = new SessionLocks()
   readonly #orphans: Orphans
   readonly #peers: LivePeers
@@ -152,6 +154,7 @@ export class Coordinator {
     session.applied = seq
     session.sent = seq
     this.#leases.resume(session, hello.leases)
+    this.#writers.resume(session, hello.writing)
     for (const ino of hello.held) session.held.add(ino)
     const lost = this.#locks.restore(session, hello.locks)
     if (lost.length > 0) session.send({ kind: 'lost', locks: lost })
@@ -169,6 +172,14 @@ export class Coordinator {
 
   #take(session: Session, message: Exclude<NodeMessage, Hello>): void {
     switch (message.kind) {
+      case 'writing':
+        // At once: it may take it back in the next message.
+        this.#writers.add(message.ino, session)
+        void this.#answer(session, message)
+        break
+      case 'written':
+        for (const ino of message.inos) this.#writers.remove(ino, session)
+        break
       case 'operation':
       case 'lease':
       case 'sync':
@@ -225,7 +236,10 @@ export class Coordinator {
       const file = fileToLease(message, value)
       // Others may have it by now: who needs it asks for it (again).
       const isOurs = file !== undefined && !session.hasEnded() && this.#leases.offer(file, session)
-      this.#reply(session, { kind: 'result', id, value, leased: isOurs ? file : undefined })
+      const leased = isOurs ? file : undefined
+      const isMade = isOurs && message.kind === 'operation' && message.name === 'create'
+      const mayMap = isMade ? this.#writers.add(file, session) : undefined
+      this.#reply(session, { kind: 'result', id, value, leased, mayMap })
     } catch (error) {
       await this.#told(session)
       this.#reply(session, { kind: 'result', id, error: errorToWire(error) })
@@ -246,6 +260,7 @@ export class Coordinator {
       if (session.hasEnded()) this.#leases.giveBack(message.ino, session)
       return undefined
     }
+    if (message.kind === 'writing') return await this.#writers.alone(message.ino)
     if (message.kind === 'lock') return await this.#locks.run(session, message)
     if (message.kind === 'sync') {
       await this.#options.store.sync()
@@ -385,6 +400,7 @@ export class Coordinator {
     void this.#forget(session.token)
     if (this.#sessions.get(session.peer.id) === session) this.#sessions.delete(session.peer.id)
     this.#leases.drop(session)
+    this.#writers.drop(session)
     this.#locks.drop(session)
     session.held.clear()
     this.#options.logger.warn(`${session.peer.id} (${session.peer.url}) has left`)

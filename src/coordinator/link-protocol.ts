@@ -23,7 +23,7 @@ export const LINK_PATH = '/api/link'
 /** Path of a whole copy of the metadata there. */
 export const SNAPSHOT_PATH = '/api/metadata/snapshot'
 /** Both sides have to speak the same. */
-export const LINK_VERSION = 3
+export const LINK_VERSION = 4
 
 export interface Hello {
   kind: 'hello'
@@ -37,6 +37,8 @@ export interface Hello {
   seq: number
   /** Inodes that only this node may write. */
   leases: number[]
+  /** Inodes that it has open for writing. */
+  writing: number[]
   /** Inodes without a name that it has open. */
   held: number[]
   /** File locks that its processes hold. */
@@ -56,6 +58,10 @@ export type NodeMessage =
     }
   | { kind: 'sync'; id: number }
   | { kind: 'lease'; id: number; ino: number }
+  /** It has the inode open for writing; answered with whether no other node has. */
+  | { kind: 'writing'; id: number; ino: number }
+  /** It has these open for writing no more. */
+  | { kind: 'written'; inos: number[] }
   | { kind: 'lock'; id: number; need: LockRequest }
   /** The request of that number need not wait any longer; it is answered all the same. */
   | { kind: 'cancel'; id: number }
@@ -78,8 +84,18 @@ export type CoordinatorMessage =
   | { kind: 'welcome'; store: string; seq: number; snapshot: boolean; ttlMs: number }
   | { kind: 'refused'; error: WireError }
   | { kind: 'changes'; changes: Change[] }
-  /** `leased`: an inode that the node may write from here on. */
-  | { kind: 'result'; id: number; value?: unknown; leased?: number | undefined; error?: WireError }
+  /**
+   * `leased`: an inode that the node may write from here on; `mayMap`: and has open for writing as
+   * far as is known here, since it has made it; true: as the only node.
+   */
+  | {
+      kind: 'result'
+      id: number
+      value?: unknown
+      leased?: number | undefined
+      mayMap?: boolean | undefined
+      error?: WireError
+    }
   | { kind: 'renewed'; at: number }
   | { kind: 'recall'; ino: number }
   /** Locks that the node claimed, and that others have by now. */

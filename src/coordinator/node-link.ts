@@ -152,6 +152,14 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     await this.#ask({ kind: 'lease', ino }, signal)
   }
 
+  async writing(ino: number): Promise<boolean> {
+    return (await this.#ask({ kind: 'writing', ino }, undefined)) as boolean
+  }
+
+  written(inos: readonly number[]): void {
+    this.#send({ kind: 'written', inos: [...inos] })
+  }
+
   giveBack(inos: readonly number[]): void {
     this.#send({ kind: 'returned', inos: [...inos] })
   }
@@ -295,10 +303,11 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     const node = this.#node!
     const { store, seq } = node.state()
     const peer = { ...this.#options.peer, url: this.#url }
-    const [leases, held] = [node.leases(), node.held()]
+    const [leases, writing, held] = [node.leases(), node.writing(), node.held()]
     const locks = this.lockHolder?.held() ?? []
     const [protocol, session] = [LINK_VERSION, this.#session]
-    this.#send({ kind: 'hello', protocol, peer, session, store, seq, leases, held, locks })
+    const has = { leases, writing, held, locks }
+    this.#send({ kind: 'hello', protocol, peer, session, store, seq, ...has })
   }
 
   async #take(message: CoordinatorMessage): Promise<void> {
@@ -314,7 +323,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
         break
       case 'result':
         // Before anything that came after it: it may be recalled at once.
-        if (message.leased !== undefined) node.leased(message.leased)
+        if (message.leased !== undefined) node.leased(message.leased, message.mayMap)
         this.#pending.settle(message)
         break
       case 'renewed':

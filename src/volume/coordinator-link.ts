@@ -22,6 +22,13 @@ export interface CoordinatorLink {
   sync(signal?: AbortSignal): Promise<void>
   /** Until no other node may write an inode; `LinkedNode.leased` is called first. */
   lease(ino: number, signal?: AbortSignal): Promise<void>
+  /**
+   * Programs here are about to open an inode for writing: whether no other node has it open so.
+   * Nobody may take it back with `written` before this is answered.
+   */
+  writing(ino: number): Promise<boolean>
+  /** Nobody here has these inodes open for writing any more. */
+  written(inos: readonly number[]): void
   /** Others may write these inodes. */
   giveBack(inos: readonly number[]): void
   /** Nobody here has these inodes without a name open any more. */
@@ -44,9 +51,12 @@ export interface LinkedNode {
   heldOf(changes: readonly Change[]): number[]
   /** The copy may be believed until then, ms of the monotonic clock. */
   trust(untilMs: number): void
-  leased(ino: number): void
+  /** `mayMap`: it was made here, and is known to be open for writing; true: nowhere else. */
+  leased(ino: number, mayMap?: boolean): void
   /** Another node wants to write the inode. */
   recalled(ino: number): void
   leases(): number[]
+  /** Inodes that are known to be open for writing here. */
+  writing(): number[]
   held(): number[]
 }

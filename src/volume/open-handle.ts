@@ -3,7 +3,7 @@
  * kernel makes for it, packed into the number that the kernel gives back. No two opens of a mount
  * have the same one, as long as both are there: locks are owned by handles (fuse/lock-handlers.ts).
  */
-import { O_ACCMODE, O_APPEND, O_WRONLY } from '../base/open-bits.ts'
+import { O_ACCMODE, O_APPEND, O_RDWR, O_WRONLY } from '../base/open-bits.ts'
 import type { OpenedInode } from '../cache/file-committer.ts'
 import type { OpenInode } from '../cache/open-inode.ts'
 
@@ -49,7 +49,8 @@ export interface DirectOpenFacts {
  * pages, which cost a copy of each byte. But pages and writes that bypass them do not go together:
  * a page that was read while the file grew shows zeros for what was written meanwhile. So all opens
  * of a file do the same, as long as they can: the first one decides. Where other nodes append as
- * well the kernel does not know the end, and would keep what is appended in the wrong pages.
+ * well the kernel does not know the end, and would keep what is appended in the wrong pages. And a
+ * file that another node writes cannot be mapped shared here: what bypasses the cache is not.
  */
 export function isDirectOpen(
   flags: number,
@@ -57,6 +58,7 @@ export function isDirectOpen(
   { isShared, directMaps, mustCache }: DirectOpenFacts,
 ): boolean {
   if (isShared && (flags & O_APPEND) !== 0) return true
+  if (isShared && (flags & O_ACCMODE) === O_RDWR && !open.mayMap) return true
   if (open.outlived && directMaps) return true
   const isCached = open.kernelOpens > open.directOpens
   if ((flags & O_ACCMODE) === O_WRONLY) return !isCached && !mustCache()

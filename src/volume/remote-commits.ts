@@ -41,6 +41,8 @@ export class RemoteCommits implements RemoteMetadata {
   readonly #copies: ChunkCopies | undefined
   readonly #replica: Replica
   readonly #turns = new KeyedMutex<number>()
+  /** Of what other nodes know to be open for writing here. */
+  readonly #listings = new KeyedMutex<number>()
   #closing: Promise<void> | undefined
 
   constructor({ thread, link, replica, logger, copies }: RemoteCommitsParts) {
@@ -70,11 +72,37 @@ export class RemoteCommits implements RemoteMetadata {
     return { [Symbol.dispose]: () => setImmediate(() => names.release(ino, { by: 'here' })) }
   }
 
+  /** Other nodes know that programs here have the inode open for writing, or are about to. */
+  async writing(ino: number): Promise<void> {
+    using _user = this.#use(ino)
+    using _turn = await this.#listings.acquire(ino)
+    try {
+      const mayMap = await this.#link.writing(ino)
+      const { shared } = this.#thread.cache
+      shared.withInode(ino, () => {
+        Object.assign(shared.addOpen(ino), { listed: true, mayMap })
+      })
+    } catch (error) {
+      // It may be known there all the same.
+      this.#link.written([ino])
+      throw error
+    }
+  }
+
+  /** And that they have it open for writing no more, if that is so. */
+  async left(ino: number): Promise<void> {
+    using _turn = await this.#listings.acquire(ino)
+    this.#thread.committer.unlist(ino, () => this.#link.written([ino]))
+  }
+
   async commit(ino: number, release: boolean, options: CommitOptions = {}): Promise<void> {
     const { signal } = options
     using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
     while (!(await this.#attempt(ino, release, options)));
-    if (release) this.#link.giveBack([ino])
+    if (!release) return
+    this.#link.giveBack([ino])
+    // Made here, and never opened for writing.
+    if (this.#thread.committer.isLeft(ino)) void this.left(ino)
   }
 
   /** False: an earlier attempt, whose answer did not come, was carried out after all. */
@@ -148,6 +176,7 @@ export class RemoteCommits implements RemoteMetadata {
       const isClosed = shared.withInode(ino, () => shared.findOpen(ino)?.opens === 0)
       if (isClosed) await this.commit(ino, true).catch(this.#report)
     }
+    for (const ino of shared.listedInodes()) await this.left(ino)
   }
 
   async perform({ name, args, once }: Need & { kind: 'operation' }): Promise<Outcome> {

@@ -152,9 +152,11 @@ export class Replica implements LinkedNode {
     this.#shared.trustedUntilMs = untilMs
   }
 
-  leased(ino: number): void {
+  leased(ino: number, mayMap?: boolean): void {
     this.#shared.withInode(ino, () => {
-      this.#shared.addOpen(ino).leased = true
+      const open = this.#shared.addOpen(ino)
+      open.leased = true
+      if (mayMap !== undefined) Object.assign(open, { listed: true, mayMap })
     })
   }
 
@@ -164,6 +166,10 @@ export class Replica implements LinkedNode {
 
   leases(): number[] {
     return this.#shared.leasedInodes()
+  }
+
+  writing(): number[] {
+    return this.#shared.listedInodes()
   }
 
   held(): number[] {

@@ -10,11 +10,11 @@ import { lend, type BorrowedBytes } from '../base/borrowed-bytes.ts'
 import { now } from '../base/clock.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
 import { FsError } from '../base/fs-error.ts'
-import { O_ACCMODE, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
+import { O_ACCMODE, O_RDWR, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
 import type { Leaving, Opening } from '../cache/file-committer.ts'
 import type { FileReader } from '../cache/file-reader.ts'
 import type { FileWriter } from '../cache/file-writer.ts'
-import type { Need } from '../cache/need.ts'
+import { leftKey, type Need } from '../cache/need.ts'
 import type { Passthrough } from '../cache/passthrough.ts'
 import {
   ROOT_INODE,
@@ -258,7 +258,12 @@ export class Volume implements InodeFileSystem {
     const { cache, engine } = this.#parts
     const mount = { isShared: engine.isReplica, directMaps: cache.shared.directMaps }
     const mustCache = (): boolean => ino !== undefined && this.#xattrs.hasCapabilities(ino)
-    return { by: 'kernel', isDirect: (open) => isDirectOpen(flags, open, { ...mount, mustCache }) }
+    const maps = (flags & O_ACCMODE) === O_RDWR
+    return {
+      by: 'kernel',
+      writing: (flags & (O_ACCMODE | O_TRUNC)) === 0 ? undefined : { maps },
+      isDirect: (open) => isDirectOpen(flags, open, { ...mount, mustCache }),
+    }
   }
 
   read(
@@ -326,7 +331,12 @@ export class Volume implements InodeFileSystem {
   }
 
   release(_caller: Caller, ino: number, handle: number): void {
+    if (takeOutcome(leftKey(ino))) return
     this.#names.release(ino, leaving(handle))
+    // At once: whoever opens it on another node now may want to map it.
+    if (mayWrite(handle) && this.#parts.committer.isLeft(ino)) {
+      throw new Blocked({ kind: 'left', ino } satisfies Need)
+    }
   }
 
   fsync(_caller: Caller, ino: number, handle: number): void {
