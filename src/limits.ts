@@ -224,6 +224,8 @@ export const limits = {
   writeAheadLogBytes: 64 * MIB,
   /** Between two looks at the disk, the backlog and the databases, ms. */
   housekeepingMs: 1000,
+  /** Between two looks for removed files whose descriptors keep their space, ms. */
+  removedFilesMs: 250,
   /** Objects deleted from the cloud in one go, and at once. */
   trashBatch: 256,
   trashDeletes: 8,

@@ -91,7 +91,7 @@ export function allocateSharedBuffers(openTable?: string): SharedBuffers {
     trust: new SharedArrayBuffer(8),
     spares: new SharedArrayBuffer(16),
     cuts: RecentCuts.allocate(),
-    passthrough: new SharedArrayBuffer(20),
+    passthrough: new SharedArrayBuffer(24),
     closed: SharedQueue.allocate(limits.groupCommitQueue),
   }
   // Not where the process before began: its opens may still be there.
@@ -217,6 +217,12 @@ export class SharedState {
    */
   bumpFile(ino: number): void {
     Atomics.add(this.#fileGenerations, ino % SLOTS, 1)
+    Atomics.add(this.#passthrough, 5, 1)
+  }
+
+  /** Grows with each `bumpFile`. */
+  get fileChanges(): number {
+    return Atomics.load(this.#passthrough, 5)
   }
 
   /** Before the kernel is made to forget pages of it: see OpenInode.forgotten. */

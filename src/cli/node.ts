@@ -46,7 +46,10 @@ export async function startNode(
     const server = await mount(options, node, daemon)
     changes.server = server
     passThrough(options, node, server)
-    node.attachKernel(server, { directMaps: canMapDirect(server.negotiated) })
+    node.attachKernel(server, {
+      directMaps: canMapDirect(server.negotiated),
+      wakeThreads: () => wakeThreads(options),
+    })
     cluster?.announce(advertisedUrl(options, api.url), () => served.operations.report())
     void server.closed.then(() => {
       failed.reject(new FsError('ENODEV', `${server.mountPoint} was unmounted from outside`))
@@ -215,7 +218,7 @@ function passThrough(options: NodeOptions, node: VolumeNode, { negotiated }: Fus
     options.passthrough === 'off'
       ? 'switched off'
       : canPassThrough(negotiated)
-        ? node.passThrough(() => wakeThreads(options))
+        ? node.passThrough()
         : 'the kernel does not offer it (Linux 6.9 does)'
   if (obstacle === undefined) logger.info('cached files are read at the speed of the disk')
   else logger.info(`no passthrough, cached files are read through this process: ${obstacle}`)

@@ -24,6 +24,7 @@ import { databasePath } from '../cache/node-cache.ts'
 import { Pressure } from '../cache/pressure.ts'
 import { Progress } from '../cache/progress.ts'
 import { Readahead } from '../cache/readahead.ts'
+import { RemovedFiles } from '../cache/removed-files.ts'
 import type { Recovery } from '../cache/recovery.ts'
 import type { DurableMarks } from '../cache/upload-finisher.ts'
 import { Uploader } from '../cache/uploader.ts'
@@ -66,7 +67,7 @@ export class VolumeNode {
   readonly evictor: Evictor
   readonly fetcher: Fetcher
   readonly pressure: Pressure
-  readonly progress: Progress
+  readonly progress = new Progress()
   /** What the kernel has cached of files. */
   readonly pages: KernelPages
   readonly trash: TrashCollector
@@ -94,6 +95,7 @@ export class VolumeNode {
   readonly #checkpointer: Checkpointer
   readonly #stop = new AbortController()
   readonly #housekeeping: NodeJS.Timeout
+  readonly #removed: RemovedFiles
 
   private constructor(options: VolumeNodeOptions, opened: OpenedVolume) {
     const { cloud, logger } = options
@@ -107,7 +109,6 @@ export class VolumeNode {
     this.locks = opened.locks
     const { cache, committer, engine } = this.thread
     this.#recovery = opened.recovery
-    this.progress = new Progress()
     this.pages = opened.pages
     this.evictor = new Evictor(cache)
     this.evictor.measure()
@@ -155,6 +156,7 @@ export class VolumeNode {
       commit: (ino) => this.#commit(ino),
       wakeThreads: () => this.#wakeThreads(),
     })
+    this.#removed = new RemovedFiles(cache, () => this.#wakeThreads())
     this.trash = new TrashCollector(engine, cloud, logger, trashOf(engine, link))
     this.#checkpointer = this.#openCheckpointer()
     this.#housekeeping = setInterval(() => {
@@ -188,20 +190,23 @@ export class VolumeNode {
     return this.pressure.satisfy(wanted, how.signal)
   }
 
-  /**
-   * From here on the kernel may read files by itself; why it cannot, or undefined. `wakeThreads`:
-   * every thread of the mount serves a request.
-   */
-  passThrough(wakeThreads: () => Promise<void>): string | undefined {
-    this.#wakeThreads = wakeThreads
+  /** From here on the kernel may read files by itself; why it cannot, or undefined. */
+  passThrough(): string | undefined {
     const { backings, settings, shared } = this.thread.cache
     const obstacle = backings.obstacle(settings.directory)
     shared.passthrough = obstacle === undefined
     return obstacle
   }
 
-  /** From here on the kernel is told what changed by other ways than through the mount. */
-  attachKernel(caches: KernelCaches, { directMaps }: { directMaps: boolean }): void {
+  /**
+   * From here on the kernel is told what changed by other ways than through the mount.
+   * `wakeThreads`: every thread of the mount serves a request.
+   */
+  attachKernel(
+    caches: KernelCaches,
+    { directMaps, wakeThreads }: { directMaps: boolean; wakeThreads: () => Promise<void> },
+  ): void {
+    this.#wakeThreads = wakeThreads
     const { cache, volume } = this.thread
     this.pages.caches = caches
     cache.shared.directMaps = directMaps
@@ -267,6 +272,7 @@ export class VolumeNode {
 
   async close(): Promise<void> {
     clearInterval(this.#housekeeping)
+    this.#removed.stop()
     this.#stop.abort()
     await this.#groups?.stop()
     await this.#holders?.stop()
