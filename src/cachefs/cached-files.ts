@@ -97,7 +97,9 @@ export class CachedFiles {
       entry.stats = names.newFileStats(mode)
       try {
         await this.#begin(entry)
-        return await this.#file(entry, await copies.create(entry), flags)
+        const copy = await copies.create(entry)
+        names.touchParent(entry)
+        return await this.#file(entry, copy, flags)
       } catch (error) {
         entry.stats = null
         entry.isDirty = false
@@ -258,6 +260,7 @@ export class CachedFiles {
     await local.rename(stage, path)
     copies.abandon(entry)
     const mode = options.mode ?? (entry.stats === null ? 0o666 : undefined)
+    if (entry.stats === null) names.touchParent(entry)
     entry.stats ??= names.newFileStats(mode ?? 0o666)
     entry.alter({ size, mtimeMs, ...(options.mode === undefined ? {} : { mode: options.mode }) })
     copies.adopt(entry, new LocalCopy(entry, size, blockBytes))

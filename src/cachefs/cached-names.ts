@@ -139,7 +139,7 @@ export class CachedNames {
       await makeLocalDirectory(local, place)
       entry.stats = new Stats({ kind: 'directory', mode: mode & ~UMASK, mtimeMs: now() })
       entry.listedMs = now()
-      this.#touchParent(entry)
+      this.touchParent(entry)
       log.add({ kind: 'mkdir', path: place, entry })
       await log.written()
     })
@@ -159,7 +159,7 @@ export class CachedNames {
       }
       entry.stats = new Stats({ kind: 'symlink', size: target.length, mtimeMs: now() })
       entry.target = target
-      this.#touchParent(entry)
+      this.touchParent(entry)
       log.add({ kind: 'symlink', path: place, entry })
       await log.written()
     })
@@ -230,7 +230,7 @@ export class CachedNames {
 
   /** The caller has the names for itself. */
   async #move(entry: Entry, target: Place): Promise<void> {
-    const { tree, log, copies, local } = this.#parts
+    const { tree, log, copies, local, now } = this.#parts
     const [path, to] = [entry.path, target.entry.path]
     using _source = entry.pin()
     using _target = target.entry.pin()
@@ -251,9 +251,11 @@ export class CachedNames {
     // Written here under a name that the remote never saw: it gets to know the new one alone.
     const { isDirty } = entry
     if (isDirty) log.supersede(entry)
+    entry.alter({ ctimeMs: now(), etag: entry.stats?.etag })
     const isNew = isDirty && log.isOnlyHere(entry)
     tree.detach(target.entry)
     const left = this.#vacate(entry, target)
+    this.touchParent(entry)
     const { isDirectory } = entry
     const change = { kind: 'rename' as const, path, to, isDirectory, entry, left, id }
     if (isNew) {
@@ -290,7 +292,7 @@ export class CachedNames {
     const { tree, now } = this.#parts
     const { parent, name, baseEtag } = entry
     if (parent === undefined) throw failure('EBUSY', 'rename', '/')
-    this.#touchParent(entry)
+    this.touchParent(entry)
     if (to === undefined) tree.detach(entry)
     else tree.move(entry, to.directory, to.name)
     const left = tree.child(parent, name)
@@ -301,7 +303,8 @@ export class CachedNames {
     return left
   }
 
-  #touchParent({ parent }: Entry): void {
+  /** A name in its directory was made or taken away. */
+  touchParent({ parent }: Entry): void {
     const mtimeMs = this.#parts.now()
     if (parent?.stats != null) {
       parent.stats = new Stats({ ...parent.stats.fields, mtimeMs, ctimeMs: mtimeMs })

@@ -148,7 +148,10 @@ export class ChangeLog {
       this.#queue.drop(last)
       this.#counters.coalesced++
       entry.pending--
-      if (last.kind === 'attributes') this.end(last)
+      if (last.kind !== 'attributes') continue
+      // What is being sent right now has the old ones: it must not pass for all that there is.
+      entry.generation++
+      this.end(last)
     }
   }
 

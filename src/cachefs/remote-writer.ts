@@ -57,6 +57,8 @@ const FINAL = new Set<FsErrorCode>([
   'ESTALE',
 ])
 
+const SET_ID = 0o6000
+
 export class RemoteWriter {
   readonly #parts: RemoteWriterParts
 
@@ -180,6 +182,8 @@ export class RemoteWriter {
       counters.sentBytes += size
       if (!attributes || (uid === stats.uid && gid === stats.gid)) return stats
       await remote.lchown(path, uid, gid, { signal }).catch(ignore('EPERM', 'EOPNOTSUPP'))
+      const withSetId = setIdOf(entry)
+      if (withSetId !== undefined) await remote.chmod(path, withSetId, { signal })
       return await remote.lstat(path, { signal })
     })
     if (sent === undefined) return
@@ -240,13 +244,14 @@ export class RemoteWriter {
   async #attributes(change: Change & { kind: 'attributes' }, signal: AbortSignal): Promise<void> {
     const { remote } = this.#parts
     if (!remote.features.attributes) return
-    const { path, changes } = change
-    const { mode, uid, gid, atimeMs, mtimeMs } = changes
+    const { entry, path, changes } = change
+    const { uid, gid, atimeMs, mtimeMs } = changes
     const gone = ignore('ENOENT', 'ENOTDIR')
+    const isOwned = uid !== undefined && gid !== undefined
+    if (isOwned) await remote.lchown(path, uid, gid, { signal }).catch(gone)
+    // Last: a change of owner takes the set-id bits.
+    const mode = changes.mode ?? (isOwned ? setIdOf(entry) : undefined)
     if (mode !== undefined) await remote.chmod(path, mode, { signal }).catch(gone)
-    if (uid !== undefined && gid !== undefined) {
-      await remote.lchown(path, uid, gid, { signal }).catch(gone)
-    }
     if (atimeMs === undefined || mtimeMs === undefined) return
     const [atime, mtime] = [new Date(atimeMs), new Date(mtimeMs)]
     await remote.lutimes(path, atime, mtime, { signal }).catch(gone)
@@ -276,8 +281,10 @@ export class RemoteWriter {
       this.#expire(entry)
       return
     }
-    // The content is what it was: so is the etag that it goes by here.
-    entry.stats = new Stats({ ...stats.fields, etag: entry.stats.etag })
+    // The content is what it was: so is the etag that it goes by here, and so are its times.
+    const { etag, atimeMs, ctimeMs } = entry.stats
+    const mtimeMs = stats.isDirectory() ? entry.stats.mtimeMs : stats.mtimeMs
+    entry.stats = new Stats({ ...stats.fields, etag, atimeMs, ctimeMs, mtimeMs })
     entry.validatedMs = this.#parts.settings.now()
   }
 
@@ -343,6 +350,12 @@ export class RemoteWriter {
     this.#parts.counters.errors++
     this.#parts.errors.report({ operation: kind, path, cause, willRetry })
   }
+}
+
+/** Permission bits with some that a change of owner takes. */
+function setIdOf({ stats }: Entry): number | undefined {
+  if (stats == null || stats.isSymbolicLink() || (stats.mode & SET_ID) === 0) return undefined
+  return stats.mode & 0o7777
 }
 
 function ignore(...codes: FsErrorCode[]): (error: unknown) => void {

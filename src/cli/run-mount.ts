@@ -139,7 +139,11 @@ async function mount(
     return { ...cache.status(path), ...(path === '/' ? { totals: cache.counters } : {}) }
   }
   const statistics = (): Promise<FileSystemStatistics> => statisticsOf(place)
-  const operations = new InodeOperations({ files, table, statistics, status })
+  const room = async (): Promise<number> => {
+    const { blocksAvailable, blockSize } = await statistics()
+    return blocksAvailable * blockSize + cache.counters.bytes
+  }
+  const operations = new InodeOperations({ files, table, statistics, room, status })
   const adapter = new InodeAdapter({ table })
   const keptMs = Math.min(limits.mountedKernelMs, cache.ttlMs)
   await mkdir(options.mountPoint, { recursive: true }).catch((error: unknown) => {

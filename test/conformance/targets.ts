@@ -2,6 +2,7 @@
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
 import { Cluster } from '../fixtures/cluster.ts'
 import { Ext4Disk } from '../fixtures/ext4-disk.ts'
+import { RemoteHome } from '../fixtures/mounted-remote.ts'
 
 /** A directory for cases, until it is disposed of. */
 export interface Place extends AsyncDisposable {
@@ -51,10 +52,23 @@ const clusterNode: Target = {
   },
 }
 
+const fileMount: Target = {
+  name: FILE_MOUNT,
+  open: async () => {
+    const home = new RemoteHome()
+    const mounted = await home.start(['--remote', home.remoteUrl])
+    return placeOf(home.mount, async () => {
+      await mounted.stop('SIGKILL')
+      home[Symbol.dispose]()
+    })
+  },
+}
+
 export const mounts: readonly Target[] = [
   oneNode(ONE_NODE, 'always'),
   oneNode(ONE_NODE_OFF, 'off'),
   clusterNode,
+  fileMount,
 ]
 
 function placeOf(directory: string, dispose: () => Promise<void> | void): Place {

@@ -48,6 +48,25 @@ suite('a folder mounted', options, () => {
     assert.equal(await second.stop('SIGTERM'), 0, second.stderr)
   })
 
+  test('mode and owner arrive with a file that is renamed right after', async () => {
+    using home = new RemoteHome()
+    const mounted = await home.start(['--remote', home.remoteUrl])
+    const wanted = Array.from({ length: 60 }, (_, at) => [0o4751, 0o2775, 0o600][at % 3])
+    for (const [at, mode] of wanted.entries()) {
+      const [temporary, place] = [join(home.mount, 'new'), join(home.mount, `file-${at}`)]
+      fs.writeFileSync(temporary, 'content')
+      if (at % 2 === 0) fs.chownSync(temporary, 12, 34)
+      fs.chmodSync(temporary, mode!)
+      fs.renameSync(temporary, place)
+    }
+    const modes = (folder: string): number[] => {
+      return wanted.map((_, at) => fs.statSync(join(folder, `file-${at}`)).mode & 0o7777)
+    }
+    assert.deepEqual(modes(home.mount), wanted)
+    assert.equal(await mounted.stop(), 0, mounted.stderr)
+    assert.deepEqual(modes(home.remote), wanted)
+  })
+
   test('programs find what they know from other file systems', async () => {
     using home = new RemoteHome()
     const mounted = await home.start(['--remote', home.remoteUrl])

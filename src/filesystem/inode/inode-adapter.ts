@@ -11,6 +11,7 @@
 import { lend, ownCopy, type BorrowedBytes } from '../../base/borrowed-bytes.ts'
 import { Blocked, takeOutcome } from '../../base/blocked.ts'
 import { FsError } from '../../base/fs-error.ts'
+import { limits } from '../../limits.ts'
 import type {
   AttributeChange,
   Attributes,
@@ -67,6 +68,7 @@ export class InodeAdapter implements InodeFileSystem {
   }
 
   setattr(_: Caller, ino: number, change: AttributeChange, handle?: number): Attributes {
+    checkSize(change.size ?? 0)
     return attributesOf(ino, this.#ask({ op: 'setattr', ino, change, handle }))
   }
 
@@ -185,7 +187,7 @@ export class InodeAdapter implements InodeFileSystem {
   }
 
   fallocate(
-    _: Caller,
+    { uid }: Caller,
     ino: number,
     handle: number,
     offset: number,
@@ -193,7 +195,10 @@ export class InodeAdapter implements InodeFileSystem {
     mode: number,
   ): void {
     if (mode !== 0) throw new FsError('EOPNOTSUPP', 'files here only grow')
-    this.#ask({ op: 'extend', ino, handle, sizeBytes: offset + length })
+    checkSize(offset + length)
+    // The kernel does not say whether the caller may keep the set-id bits: root may.
+    const how = { sizeBytes: offset + length, killSetId: uid !== 0 }
+    this.#ask({ op: 'extend', ino, handle, ...how })
   }
 
   /** The kernel then takes a file for one piece of data. */
@@ -285,6 +290,10 @@ export class InodeAdapter implements InodeFileSystem {
     if (outcome === undefined) throw new Blocked(need)
     return outcome.value as InodeAnswers[Op]
   }
+}
+
+function checkSize(sizeBytes: number): void {
+  if (sizeBytes > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
 }
 
 /** Names here are text. */

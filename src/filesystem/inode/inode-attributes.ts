@@ -13,7 +13,9 @@ const SET_GID = 0o2000
 const GROUP_EXECUTES = 0o010
 
 export function attributesOf(ino: number, stats: Stats): Attributes {
-  const { mode, nlink, uid, gid, size, blocks } = stats
+  const { mode, uid, gid, size, blocks } = stats
+  // One for a directory says, as on btrfs, that directories in it are not counted.
+  const nlink = stats.isDirectory() ? Math.min(1, stats.nlink) : stats.nlink
   const [atimeSec, atimeNsec] = split(stats.atimeMs)
   const [mtimeSec, mtimeNsec] = split(stats.mtimeMs)
   const [ctimeSec, ctimeNsec] = split(stats.ctimeMs)
@@ -46,6 +48,17 @@ export function changesOf(change: AttributeChange, before: Stats): AttributeChan
   const left = drops ? withoutSetId(before) : undefined
   if (left !== undefined) changes.mode = left
   return changes
+}
+
+/** Bits and owner of what is made: a set-group-id directory hands on its group. */
+export function wantedOf(
+  { uid, gid, mode }: { uid: number; gid: number; mode: number },
+  made: Stats,
+  parent: Stats,
+): { uid: number; gid: number; mode: number } {
+  const bits = mode & 0o7777
+  if ((parent.mode & SET_GID) === 0) return { uid, gid, mode: bits }
+  return { uid, gid: parent.gid, mode: made.isDirectory() ? bits | SET_GID : bits }
 }
 
 /** Permission bits without those that give rights away; undefined where there are none. */

@@ -47,7 +47,7 @@ export type InodeNeed =
   | ({ op: 'write'; offset: number; source: Uint8Array; how: WriteMode } & OpenPlace)
   | ({ op: 'release' } & OpenPlace)
   | ({ op: 'fsync' } & OpenPlace)
-  | ({ op: 'extend'; sizeBytes: number } & OpenPlace)
+  | ({ op: 'extend'; sizeBytes: number; killSetId: boolean } & OpenPlace)
   | { op: 'opendir'; ino: number }
   | ({ op: 'readdir'; offset: number; plus: boolean } & OpenPlace)
   | { op: 'statfs' }

@@ -15,8 +15,8 @@ import type { FileHandle } from '../file-handle.ts'
 import { childOf } from '../file-path.ts'
 import type { AttributeChanges, CallOptions, FileSystem } from '../file-system.ts'
 import type { FileSystemStatistics, Opened } from '../inode-file-system.ts'
-import type { Stats } from '../stats.ts'
-import { changesOf, withoutSetId } from './inode-attributes.ts'
+import { Stats } from '../stats.ts'
+import { changesOf, wantedOf, withoutSetId } from './inode-attributes.ts'
 import type { DirectoryPage, InodeNeed, OpenPlace } from './inode-need.ts'
 import type { InodeTable } from './inode-table.ts'
 import { OpenHandles } from './open-handles.ts'
@@ -25,6 +25,8 @@ export interface InodeOperationsParts {
   files: FileSystem
   table: InodeTable
   statistics: () => Promise<FileSystemStatistics>
+  /** Bytes that can be had at most, by taking away what can be fetched again. */
+  room: () => Promise<number>
   /** What can be told of a path beyond its attributes: plain data. */
   status: (path: string) => unknown
 }
@@ -119,6 +121,7 @@ export class InodeOperations {
     const given = handle === undefined ? undefined : this.#handles.get(handle).file
     const file = given ?? (inode.isGone ? this.#handles.fileOf(inode) : undefined)
     if (file !== undefined) return await file.stat(options)
+    if (inode.last !== undefined) return inode.last
     const stats = await files.lstat(table.path(ino), options)
     if (stats.kind === inode.kind) return stats
     throw new FsError('ESTALE', `inode ${ino} has become another kind of file`)
@@ -161,7 +164,7 @@ export class InodeOperations {
     const { files, table } = this.#parts
     const path = table.pathIn(need.parent, need.name)
     await files.symlink(need.target, path, null, options)
-    return await files.lstat(path, options)
+    return await this.#made(path, need, options)
   }
 
   async #mknod(need: Need<'mknod'>, options: CallOptions): Promise<Stats> {
@@ -175,17 +178,17 @@ export class InodeOperations {
   /** With the bits and the owner that were asked for, where the file system gave it others. */
   async #made(
     path: string,
-    need: Need<'mkdir' | 'mknod' | 'create'>,
+    need: Need<'mkdir' | 'mknod' | 'create' | 'symlink'>,
     options: CallOptions,
   ): Promise<Stats> {
-    const { files } = this.#parts
+    const { files, table } = this.#parts
     const stats = await files.lstat(path, options)
-    const mode = need.mode & 0o7777
-    const isOwned = stats.uid === need.uid && stats.gid === need.gid
-    if (isOwned && (stats.mode & 0o7777) === mode) return stats
     if (!files.features.attributes) return stats
-    const owner = isOwned ? {} : { uid: need.uid, gid: need.gid }
-    await this.#change(path, { mode, ...owner }, options)
+    const wanted = wantedOf(need, stats, await files.lstat(table.path(need.parent), options))
+    const isOwned = stats.uid === wanted.uid && stats.gid === wanted.gid
+    const mode = stats.isSymbolicLink() ? undefined : wanted.mode
+    if (isOwned && (mode === undefined || (stats.mode & 0o7777) === mode)) return stats
+    await this.#change(path, isOwned ? { mode } : { ...wanted, mode }, options)
     return await files.lstat(path, options)
   }
 
@@ -211,7 +214,11 @@ export class InodeOperations {
   async #remove(need: Need<'unlink' | 'rmdir'>, options: CallOptions): Promise<void> {
     const { files, table } = this.#parts
     const { parent, name } = need
-    await files[need.op](table.pathIn(parent, name), options)
+    const path = table.pathIn(parent, name)
+    const inode = table.find(parent, name)
+    const stats = need.op === 'rmdir' ? await files.lstat(path, options) : undefined
+    await files[need.op](path, options)
+    if (inode && stats) inode.last = new Stats({ ...stats.fields, nlink: 0 })
     table.remove(parent, name)
   }
 
@@ -241,6 +248,9 @@ export class InodeOperations {
     this.#handles.checkRoom()
     const inode = table.get(ino)
     const path = table.path(ino)
+    // Who opens it to read may empty it as well.
+    const isReader = (flags & O_ACCMODE) === 0
+    if (isReader && (flags & O_TRUNC) !== 0) await files.truncate(path, 0, options)
     const file = await files.open(path, flags & (O_ACCMODE | O_TRUNC), undefined, options)
     try {
       if (killSetId && (flags & O_TRUNC) !== 0) await dropSetId(file)
@@ -282,9 +292,14 @@ export class InodeOperations {
     await this.#handles.remove(handle)?.file?.close()
   }
 
-  async #extend({ handle, sizeBytes }: Need<'extend'>, options: CallOptions): Promise<void> {
+  async #extend(need: Need<'extend'>, options: CallOptions): Promise<void> {
+    const { handle, sizeBytes, killSetId } = need
     const file = this.#handles.file(handle)
     const { size } = await file.stat(options)
+    if (sizeBytes - size > (await this.#parts.room())) {
+      throw new FsError('ENOSPC', `the cache's disk has no room for ${sizeBytes - size} bytes`)
+    }
+    if (killSetId) await dropSetId(file)
     await fillUp(file, size, sizeBytes, options)
   }
 

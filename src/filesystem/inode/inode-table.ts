@@ -10,7 +10,7 @@
 import { FsError } from '../../base/fs-error.ts'
 import { childOf } from '../file-path.ts'
 import { ROOT_INODE } from '../inode-file-system.ts'
-import type { FileKind } from '../stats.ts'
+import type { FileKind, Stats } from '../stats.ts'
 
 export class InodeName {
   readonly ino: number
@@ -26,6 +26,8 @@ export class InodeName {
   etag: string | undefined
   /** Nothing has this name any more, or something else. */
   isGone = false
+  /** Of a directory that was removed: what those see who have it open. */
+  last: Stats | undefined
 
   constructor(ino: number, kind: FileKind, name: string, parent?: InodeName) {
     this.ino = ino
