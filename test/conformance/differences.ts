@@ -58,7 +58,7 @@ export const differences: readonly Difference[] = [
     on: FILES,
     why: 'a remote has one name for each file: link(2) is EPERM',
     cases: [
-      /^links: (two names are|a link changes|a link of a|a link can|an open file|a user may link his)/,
+      /^links: (two names are|a link (changes|of a|can)|an open file|a user may link his)/,
       'names: removing one of two names changes when the file was changed',
       'rename: of two names of one file does nothing',
       'opening: a file can be opened by way of any of its names',
