@@ -11,11 +11,19 @@ export interface CommittedChunk {
   /** Bytes of the object that belong to the file. */
   length: number
   objectLength: number
-  /** CRC-32 of the object; null until it is durable. */
+  /** CRC-32 of the object; null until it is durable, or other nodes have copies. */
   crc: number | null
   durable: boolean
   /** Nodes that have the bytes, comma separated: who committed them first. Empty: this one only. */
   holders: string
+}
+
+/** Whether bytes of that length and CRC-32 may be the chunk's: all that is known of it fits. */
+export function mayBeContent(
+  { objectLength, crc }: CommittedChunk,
+  bytes: { length: number; crc: number },
+): boolean {
+  return bytes.length === objectLength && (crc === null || bytes.crc === crc)
 }
 
 export interface Content {
@@ -25,7 +33,13 @@ export interface Content {
   blocks: number
   mtime: Timestamp
   ctime: Timestamp
-  chunks: readonly { index: number; id: number; length: number; holders?: string | undefined }[]
+  chunks: readonly {
+    index: number
+    id: number
+    length: number
+    holders?: string | undefined
+    crc?: number | undefined
+  }[]
   /** Version of the content that it began from; undefined where only this node commits. */
   base?: number | undefined
 }
@@ -48,6 +62,8 @@ export interface ChunkIndex {
   /** As `commit`, of many as one transaction: all or none. */
   commitAll(commits: readonly { ino: number; content: Content }[]): void
   nextChunkId(): number
+  /** Whether some node may have got that id from `nextChunkId`. */
+  isChunkId(id: number): boolean
   /** Everything so far survives the loss of power. */
   sync(): void
 }

@@ -19,7 +19,7 @@ export function promoteChunk(
   return shared.withInode(ino, () => {
     if (database.chunk(ino, index)) return false
     const current = validReference(cache, ino, index)
-    if (current?.id !== id) return false
+    if (current?.id !== id || data.length < current.length) return false
     const start = index * settings.chunkSize
     files.write(ino, data.subarray(0, current.length), start)
     const rest = settings.chunkSize - current.length

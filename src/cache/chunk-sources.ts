@@ -54,7 +54,9 @@ export function sourcesOf(options: SourcesOptions): Source<Buffer | undefined>[]
     const patienceMs = !durable && next === 'cloud' ? Infinity : peers.patienceMs(how, next)
     return peerSource(peers, peer, chunk, how, patienceMs)
   })
-  return [...(held.has(id) ? [heldSource(held, chunk)] : []), ...sources, cloud]
+  // What nobody vouches for, anybody who has the key may have put here.
+  const isVouched = crc !== null || reference.holders.split(',').includes(peers.directory.self)
+  return [...(isVouched && held.has(id) ? [heldSource(held, chunk)] : []), ...sources, cloud]
 }
 
 function heldSource(held: HeldChunks, chunk: WantedChunk): Source<Buffer> {

@@ -3,9 +3,10 @@
  * One file each, `held/<chunk id>`, and a row in the node's database that is written after it. They
  * count as used space and are never evicted.
  *
- * Invariants: a copy is checked against its CRC-32 when it comes and whenever it is read; one id
- * has one content; together they take at most their share of the capacity. A file without a row,
- * and a row without its file, are swept at the next start. Main thread.
+ * Invariants: a copy is checked when it comes and whenever it is read, against its CRC-32 and
+ * what the metadata knows of the chunk; one id has one content; together they take at most their
+ * share of the capacity. A file without a row, and a row without its file, are swept at the next
+ * start. Main thread.
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { readFile, rename, unlink, writeFile } from 'node:fs/promises'
@@ -18,6 +19,7 @@ import { makePrivateFolder } from '../base/private-folder.ts'
 import { limits } from '../limits.ts'
 import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
 import { promoteChunk } from './chunk-promotion.ts'
+import { mayBeContent } from './chunk-index.ts'
 import type { Evictor } from './evictor.ts'
 import type { HeldChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
@@ -57,14 +59,19 @@ export class HeldChunks {
   }
 
   /**
-   * Resolves when the copy is here, whole. EINVAL: the bytes are not those of the CRC; EEXIST: the
-   * id stands for other bytes; ENOSPC: there is no room for it.
+   * Resolves when the copy is here, whole. EINVAL: the bytes are not those of the CRC, or of the
+   * chunk as the metadata knows it, or no node can have given it that id; EEXIST: the id stands for
+   * other bytes; ENOSPC: there is no room for it.
    */
   async hold(chunk: ChunkAddress, data: Buffer, crc: number): Promise<void> {
     const { ino, index, id } = chunk
     const { database, shared } = this.#cache
     const length = data.length
     if (crc32(data) !== crc) throw new FsError('EINVAL', `chunk ${id}: the CRC-32 is another`)
+    if (!this.#mayBe({ ino, index, id, length, crc }) || !this.#cache.index.isChunkId(id)) {
+      const what = `chunk ${id} at ${index} of inode ${ino}`
+      throw new FsError('EINVAL', `${what}: it is known here with other bytes, or not at all`)
+    }
     using _turn = await this.#turns.acquire(id)
     const known = database.heldChunk(id)
     if (known !== undefined) {
@@ -86,14 +93,20 @@ export class HeldChunks {
     shared.occupy(length)
   }
 
-  /** The copy's bytes; undefined where there is none. A damaged one is dropped. */
+  /** False: the chunk of that id has other bytes. */
+  #mayBe({ ino, index, id, length, crc }: Omit<HeldChunk, 'storedMs'>): boolean {
+    const reference = this.#cache.index.find(ino, index)
+    return reference?.id !== id || mayBeContent(reference, { length, crc })
+  }
+
+  /** The copy's bytes; undefined where there is none. One that is damaged or forged is dropped. */
   async read({ ino, index, id }: ChunkAddress): Promise<Buffer | undefined> {
     const held = this.#cache.database.heldChunk(id)
     if (held?.ino !== ino || held.index !== index) return undefined
-    const data = await this.#load(held)
+    const data = this.#mayBe(held) ? await this.#load(held) : undefined
     // Released meanwhile, where the row is gone.
     if (data !== undefined || this.#cache.database.heldChunk(id) === undefined) return data
-    this.#logger.error(`the copy of chunk ${id} that is held for a peer is damaged: dropped`)
+    this.#logger.error(`the copy of chunk ${id} that is held for a peer has other bytes: dropped`)
     await this.release(id)
     return undefined
   }

@@ -28,7 +28,7 @@ export interface ChunkReference {
   length: number
   /** Bytes of the object. */
   objectLength: number
-  /** CRC-32 of the object; null until it is durable. */
+  /** CRC-32 of the object; null until it is durable, or other nodes have copies. */
   crc: number | null
   /** 1: the cloud has it. */
   durable: number
@@ -53,13 +53,13 @@ export const findNextChunk = one<ChunkReference>(
 const deleteFrom = change('DELETE FROM chunk WHERE ino = ? AND idx >= ?')
 const trimTail = change('UPDATE chunk SET length = ? WHERE ino = ? AND idx = ? AND length > ?')
 const upsertChunk = change(`INSERT INTO chunk (ino, idx, id, length, object_length, crc,
-  durable, holders) VALUES (?, ?, ?, ?, ?, NULL, 0, ?) ON CONFLICT (ino, idx) DO UPDATE SET
-  id = excluded.id, length = excluded.length, object_length = excluded.object_length, crc = NULL,
-  durable = 0, holders = excluded.holders`)
+  durable, holders) VALUES (?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (ino, idx) DO UPDATE SET
+  id = excluded.id, length = excluded.length, object_length = excluded.object_length,
+  crc = excluded.crc, durable = 0, holders = excluded.holders`)
 const setDurable = changeReturning<{ id: number }>(`UPDATE chunk SET durable = 1, crc = ?
   WHERE ino = ? AND idx = ? AND id = ? RETURNING id`)
-const updateHolders = changeReturning<{ id: number }>(`UPDATE chunk SET holders = ?
-  WHERE ino = ? AND idx = ? AND id = ? AND durable = 0 RETURNING id`)
+const updateHolders = changeReturning<{ id: number }>(`UPDATE chunk SET holders = ?,
+  crc = COALESCE(?, crc) WHERE ino = ? AND idx = ? AND id = ? AND durable = 0 RETURNING id`)
 const deleteInode = change('DELETE FROM inode WHERE ino = ?')
 const deleteXattrs = change('DELETE FROM xattr WHERE ino = ?')
 const insertTrash = change(
@@ -100,6 +100,8 @@ export interface CommittedPart {
   length: number
   /** As in `ChunkReference`; empty where it is not given. */
   holders?: string | undefined
+  /** As in `ChunkReference`; undefined where it is not known yet. */
+  crc?: number | undefined
 }
 
 /** What a commit brought about. */
@@ -118,8 +120,8 @@ export function* commitContent(
     throw new FsError('ESTALE', `the content of inode ${ino} was changed elsewhere meanwhile`)
   }
   if (before.version > 0 || before.size > 0) yield* letGo(before, commit, chunkSize)
-  for (const { index, id, length, holders = '' } of commit.chunks) {
-    yield* upsertChunk(ino, index, id, length, length, holders)
+  for (const { index, id, length, holders = '', crc = null } of commit.chunks) {
+    yield* upsertChunk(ino, index, id, length, length, crc, holders)
   }
   const { mtime, size, blocks } = commit
   // Who changed attributes between a write and its commit was the last to change the inode.
@@ -183,14 +185,18 @@ export function* markAllDurable(chunks: readonly DurableMark[]): Rule<boolean[]>
   return held
 }
 
-/** Which nodes have a chunk that the cloud does not have yet; false where that is over. */
+/**
+ * Which nodes have a chunk that the cloud does not have yet, and its CRC-32, null where that is not
+ * said; false where that is over.
+ */
 export function* setHolders(
   ino: number,
   index: number,
   id: number,
   holders: string,
+  crc: number | null = null,
 ): Rule<boolean> {
-  return (yield* updateHolders(holders, ino, index, id)) !== undefined
+  return (yield* updateHolders(holders, crc, ino, index, id)) !== undefined
 }
 
 /** Removes an inode with all that belongs to it; the bytes that it had. */

@@ -9,6 +9,7 @@ import { change, changeReturning, one, type Rule } from './statement.ts'
 const selectSetting = one<{ value: string }>('SELECT value FROM setting WHERE name = ?')
 const upsertSetting = change(`INSERT INTO setting (name, value) VALUES (?, ?)
   ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
+const selectCounter = one<{ value: number }>('SELECT value FROM counter WHERE name = ?')
 const reserve = changeReturning<{ value: number }>(`INSERT INTO counter (name, value) VALUES (?, ?)
   ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value`)
 const insertRoot = change(`INSERT INTO inode (ino, mode, nlink, uid, gid, rdev, size, blocks,
@@ -20,6 +21,11 @@ const selectTotals = one<Totals>(
 )
 
 export type CounterName = 'inode' | 'chunk' | 'entry'
+
+/** The last number that was handed out. */
+export function* lastNumber(name: CounterName): Rule<number> {
+  return (yield* selectCounter(name))?.value ?? 0
+}
 
 export function* getSetting(name: string): Rule<string | undefined> {
   return (yield* selectSetting(name))?.value

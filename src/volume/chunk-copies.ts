@@ -38,6 +38,12 @@ interface PlacedChunk extends ChunkAddress {
   others: readonly string[]
 }
 
+/** Which other nodes have a chunk, and its CRC-32 where they were just given it. */
+interface Placed {
+  others: readonly string[]
+  crc?: number
+}
+
 export class ChunkCopies {
   readonly #parts: ChunkCopiesParts
   readonly #loader: ChunkLoader
@@ -56,13 +62,14 @@ export class ChunkCopies {
     ino: number,
     chunks: readonly C[],
     wish: CopyWish,
-  ): Promise<(C & { holders: string })[]> {
+  ): Promise<(C & { holders: string; crc: number | undefined })[]> {
     const self = this.#parts.link.peerId
     const run = { newsMs: performance.now() }
     return await Promise.all(
       chunks.map(async (chunk) => {
-        const others = await this.#place({ ...chunk, ino, holders: [], others: [] }, wish, run)
-        return { ...chunk, holders: [self, ...others].join(',') }
+        const placed = { ...chunk, ino, holders: [], others: [] }
+        const { others, crc } = await this.#place(placed, wish, run)
+        return { ...chunk, holders: [self, ...others].join(','), crc }
       }),
     )
   }
@@ -73,9 +80,9 @@ export class ChunkCopies {
     const lacking = this.#lacking(ino, wish.copies)
     const done = await Promise.all(
       lacking.map(async (chunk) => {
-        const others = await this.#place(chunk, wish, run)
-        await this.#note(chunk, others, wish)
-        return others.length >= wish.copies
+        const placed = await this.#place(chunk, wish, run)
+        await this.#note(chunk, placed, wish)
+        return placed.others.length >= wish.copies
       }),
     )
     return done.every(Boolean)
@@ -83,7 +90,7 @@ export class ChunkCopies {
 
   async #note(
     { ino, index, id, holders: before }: PlacedChunk,
-    others: readonly string[],
+    { others, crc }: Placed,
     { copies, signal }: CopyWish,
   ): Promise<void> {
     const { link } = this.#parts
@@ -92,7 +99,7 @@ export class ChunkCopies {
     const away = before.filter((id) => id !== self && !others.includes(id))
     const listed = [self, ...others, ...(others.length >= copies ? [] : away)].join(',')
     if (listed === before.join(',')) return
-    await link.perform('setHolders', [ino, index, id, listed], { signal })
+    await link.perform('setHolders', [ino, index, id, listed, crc ?? null], { signal })
   }
 
   /** Committed chunks whose list of holders is too short, counting live ones only. */
@@ -110,24 +117,21 @@ export class ChunkCopies {
     })
   }
 
-  /** The nodes that have a chunk then. */
-  async #place(
-    chunk: PlacedChunk,
-    wish: CopyWish,
-    run: { newsMs: number },
-  ): Promise<readonly string[]> {
+  /** What is so then. */
+  async #place(chunk: PlacedChunk, wish: CopyWish, run: { newsMs: number }): Promise<Placed> {
     const { copies, signal } = wish
     const taken = [...chunk.others]
-    if (taken.length >= copies) return taken
+    if (taken.length >= copies) return { others: taken }
     using _place = await this.#places.acquire(1, { signal })
     using _memory = await this.#memory.acquire(Math.max(1, chunk.length), { signal })
     const data = await this.#loader.load(chunk)
-    if (data === undefined) return taken
-    const how = { crc: crc32(data), signal }
+    if (data === undefined) return { others: taken }
+    const crc = crc32(data)
+    const placed = { others: taken, crc }
     for (;;) {
       const missing = copies - taken.length
       const more = await this.#parts.peers.copy(chunk, data, {
-        ...how,
+        ...{ crc, signal },
         copies: missing,
         except: taken,
       })
@@ -135,9 +139,9 @@ export class ChunkCopies {
       if (more.length > 0) run.newsMs = performance.now()
       if (more.length === missing) {
         this.#short = undefined
-        return taken
+        return placed
       }
-      if (!wish.patient || !this.#isWorthWaiting(run.newsMs)) return taken
+      if (!wish.patient || !this.#isWorthWaiting(run.newsMs)) return placed
       await pause(limits.copiesLookMs, signal)
     }
   }

@@ -182,8 +182,10 @@ export class HolderWatch {
 
   #isAnswerable(reference: CommittedChunk): boolean {
     const first = holdersOf(reference).find((id) => !this.#isGone(id))
-    // None is left of those that are known to have it: then who has it without being listed.
-    return first === undefined || first === this.#parts.link.peerId
+    // None is left of those that are known to have it: then who has it without being listed, where
+    // it can be told that these are the bytes.
+    if (first === undefined) return reference.crc !== null
+    return first === this.#parts.link.peerId
   }
 
   #isGone(id: string): boolean {
@@ -210,13 +212,14 @@ export class HolderWatch {
     const before = holdersOf(reference)
     const others = before.filter((holder) => holder !== link.peerId && !this.#isGone(holder))
     const wanted = Math.max(before.length - 1, copiesOf(durability.of(ino)))
-    const how = { crc: crc32(data), except: others, signal }
+    const crc = crc32(data)
+    const how = { crc, except: others, signal }
     const copies = wanted - others.length
     const more = copies > 0 ? await peers.copy({ ino, index, id }, data, { ...how, copies }) : []
     const now = [link.peerId, ...others, ...more]
     const listed = now.length > wanted ? now : [...now, ...before.filter((it) => !now.includes(it))]
     if (listed.join(',') !== reference.holders) {
-      await link.perform('setHolders', [ino, index, id, listed.join(',')], { signal })
+      await link.perform('setHolders', [ino, index, id, listed.join(','), crc], { signal })
     }
   }
 

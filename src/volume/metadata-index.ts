@@ -12,6 +12,7 @@ import {
 } from '../metadata/chunk-rules.ts'
 import { findInode } from '../metadata/inode-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
+import { lastNumber } from '../metadata/volume-rules.ts'
 import type { NumberSource } from './number-source.ts'
 
 export class MetadataIndex implements ChunkIndex {
@@ -70,6 +71,10 @@ export class MetadataIndex implements ChunkIndex {
 
   nextChunkId(): number {
     return this.#ids.next('chunk')
+  }
+
+  isChunkId(id: number): boolean {
+    return id <= this.#engine.read(lastNumber('chunk'))
   }
 
   sync(): void {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { configureLogging, loggerOf } from '../../src/base/logger.ts'
+import { sourcesOf } from '../../src/cache/chunk-sources.ts'
 import { HeldChunks } from '../../src/cache/held-chunks.ts'
 import { CLEAN } from '../../src/cache/node-database.ts'
 import { limits } from '../../src/limits.ts'
@@ -91,6 +92,31 @@ test('sent again it changes nothing, with other bytes it is refused', async () =
   const other = await send('PUT', { path: '7/2/99', body: random.bytes(5000) })
   assert.deepEqual([other.status, await codeIn(other)], [409, 'EEXIST'])
   assert.deepEqual([used(), node.held.totals().chunks], [5000, 1])
+})
+
+test('what the metadata knows of a chunk is what a copy of it has to be', async () => {
+  const [body, forged] = [random.bytes(5000), random.bytes(5000)]
+  const early = index.set(7, 2, body, { durable: false, crc: null })
+  const known = index.set(7, 3, body)
+  const refused = async (path: string, bytes: Buffer): Promise<void> => {
+    const answer = await send('PUT', { path, body: bytes })
+    assert.deepEqual([answer.status, await codeIn(answer)], [400, 'EINVAL'], path)
+  }
+  await refused(`7/2/${early}`, body.subarray(1))
+  await refused(`7/3/${known}`, forged)
+  await refused('7/4/1000000', body)
+  assert.deepEqual([await heldFiles(), used()], [[], 0])
+  // Nobody can tell yet: it is neither used here nor kept once somebody can.
+  assert.equal((await send('PUT', { path: `7/2/${early}`, body: forged })).status, 204)
+  const cluster = { peers: node.peers, held: node.held }
+  const fromCloud = (): Promise<Buffer> => Promise.resolve(body)
+  const reference = index.find(7, 2)!
+  const [first] = sourcesOf({ ino: 7, reference, cluster, fromCloud })
+  assert.ok((await first!.read(AbortSignal.timeout(1000)))?.equals(body))
+  index.change(7, 2, { durable: true, crc: crc32(body) })
+  assert.equal((await send('GET', { path: `7/2/${early}` })).status, 404)
+  assert.deepEqual([await heldFiles(), used()], [[], 0])
+  assert.equal(node.cache.database.chunk(7, 2), undefined)
 })
 
 describe('bad input is refused and changes nothing', () => {
