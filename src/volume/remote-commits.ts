@@ -176,7 +176,8 @@ export class RemoteCommits implements RemoteMetadata {
       const isClosed = shared.withInode(ino, () => shared.findOpen(ino)?.opens === 0)
       if (isClosed) await this.commit(ino, true).catch(this.#report)
     }
-    for (const ino of shared.listedInodes()) await this.left(ino)
+    const listed = shared.listedInodes()
+    for (const ino of listed) if (this.#thread.committer.isLeft(ino)) await this.left(ino)
   }
 
   async perform({ name, args, once }: Need & { kind: 'operation' }): Promise<Outcome> {

@@ -12,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
 import { Random } from '../fixtures/random.ts'
 
-const ROUNDS = 12
+const ROUNDS = Number(process.env['CACHEFS_ROUNDS'] ?? 8)
 const NAMES = 24
 const CHUNK = 1024 * 1024
 

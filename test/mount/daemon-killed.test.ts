@@ -1,6 +1,6 @@
 /**
  * The daemon of a mount is killed again and again, and replaced by an upgrade, while programs work:
- * they see a pause, no error and no wrong byte. `CACHEFS_KILLS` says how often (20).
+ * they see a pause, no error and no wrong byte. `CACHEFS_KILLS` says how often (12).
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -12,7 +12,7 @@ import { promisify } from 'node:util'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
 import { SteadyProgram, killDaemon } from '../fixtures/steady-programs.ts'
 
-const KILLS = Number(process.env['CACHEFS_KILLS'] ?? 20)
+const KILLS = Number(process.env['CACHEFS_KILLS'] ?? 12)
 const CACHEFS = fileURLToPath(new URL('../../src/cli/cachefs.ts', import.meta.url))
 const run = promisify(execFile)
 const WORKS = ['names', 'appends', 'contents', 'nameless']
