@@ -24,6 +24,8 @@ export interface RetryOptions {
   onRetry?: ((failure: Failure) => void) | undefined
   /** Shared cap: each attempt takes a place in it first. */
   rate?: AttemptRate | undefined
+  /** The wait itself, where something else than the time may end it. */
+  rest?: ((delayMs: number, signal?: AbortSignal) => Promise<void>) | undefined
   /** 0 up to 1, for tests. */
   random?: (() => number) | undefined
 }
@@ -40,7 +42,7 @@ export async function retry<T>(
   work: (attempt: number) => Promise<T>,
   options: RetryOptions,
 ): Promise<T> {
-  const { attempts, signal, retryable = () => true } = options
+  const { attempts, signal, retryable = () => true, rest = pause } = options
   for (let attempt = 1; ; attempt++) {
     await options.rate?.take({ signal })
     throwIfAborted(signal, 'trying again')
@@ -50,7 +52,7 @@ export async function retry<T>(
       if (attempt >= attempts || signal?.aborted || !retryable(error)) throw error
       const delayMs = backoffMs(attempt, options)
       options.onRetry?.({ error, attempt, delayMs })
-      await pause(delayMs, signal)
+      await rest(delayMs, signal)
     }
   }
 }
@@ -81,25 +83,27 @@ export async function pause(delayMs: number, signal?: AbortSignal): Promise<void
   throwIfAborted(signal, 'waiting to try again')
 }
 
-/** At most so many attempts in any minute: a sliding window of their times. */
+/**
+ * At most so many attempts in a minute, at even distances: after a burst of them it would take a
+ * minute to notice that they could succeed again.
+ */
 export class AttemptRate {
-  readonly #perMinute: number
+  readonly #intervalMs: number
   readonly #now: () => number
-  /** Times of the last `perMinute` attempts, oldest first; some may lie ahead (promised places). */
-  readonly #times: number[] = []
+  /** When the next place is free. */
+  #next = -Infinity
 
   constructor(perMinute: number, now: () => number = () => performance.now()) {
     if (!(perMinute >= 1)) throw new RangeError(`attempts per minute: 1 or more, not ${perMinute}`)
-    this.#perMinute = Math.floor(perMinute)
+    this.#intervalMs = 60_000 / perMinute
     this.#now = now
   }
 
   /** Takes the next place and says how long to wait for it, ms. */
   reserve(): number {
     const now = this.#now()
-    const oldest = this.#times.length < this.#perMinute ? undefined : this.#times.shift()
-    const at = oldest === undefined ? now : Math.max(now, oldest + 60_000)
-    this.#times.push(at)
+    const at = Math.max(now, this.#next)
+    this.#next = at + this.#intervalMs
     return at - now
   }
 

@@ -121,8 +121,11 @@ export class FileWriter {
     this.#touch(open)
   }
 
-  /** Sets the size; commits at once where nobody has the file open. */
-  truncate(ino: number, size: number): void {
+  /**
+   * Sets the size; commits at once where nobody has the file open. `onCut` comes before a file gets
+   * shorter, under its lock.
+   */
+  truncate(ino: number, size: number, onCut: () => void): void {
     if (size > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
     const { shared } = this.#cache
     // Run again after the commit that it waited for: it is done.
@@ -134,6 +137,7 @@ export class FileWriter {
       try {
         this.#settle(ino, open)
         this.#begin(ino, open, before, [])
+        if (size < before) onCut()
         this.#resize(ino, open, before, size)
         this.#touch(open)
         if (!wasOpen) this.#committer.commitLocked(ino, open, true)

@@ -32,6 +32,14 @@ export class RecentCuts {
     this.#numbers[0] = untilMs
   }
 
+  /** As `begin`, where this request has begun one already. */
+  renew(ino: number, thread: number, unique: number): void {
+    const base = placeOf(thread)
+    const wanted = [ino, thread, unique]
+    const isBegun = wanted.every((value, at) => this.#numbers[base + at] === value)
+    if (isBegun) this.begin(ino, thread, unique)
+  }
+
   /** The thread makes the request `unique`. */
   passed(thread: number, unique: number): void {
     if (this.#isOver()) return

@@ -315,8 +315,6 @@ export class SharedState {
    * what others are told of it.
    */
   removeOpen(ino: number): void {
-    const open = this.findOpen(ino)
-    if (open === undefined || open.mapped || open.outlived || open.known || open.listed) return
     const slot = ino % SLOTS
     let before = 0
     let at = Atomics.load(this.#heads, slot)
@@ -325,6 +323,8 @@ export class SharedState {
       at = this.#entries[at * FIELDS + NEXT] ?? 0
     }
     if (at === 0) return
+    const open = new OpenInode(this.#entries, at)
+    if (open.mapped || open.outlived || open.known || open.listed) return
     const next = this.#entries[at * FIELDS + NEXT] ?? 0
     if (before === 0) Atomics.store(this.#heads, slot, next)
     else this.#entries[before * FIELDS + NEXT] = next

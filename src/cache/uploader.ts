@@ -13,7 +13,8 @@ import { BufferPool } from '../base/buffer-pool.ts'
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { RepeatedLog } from '../base/repeated-log.ts'
-import { AttemptRate, retry } from '../base/retry.ts'
+import { throwIfAborted } from '../base/abort.ts'
+import { AttemptRate, pause, retry } from '../base/retry.ts'
 import { Semaphore, type Permit } from '../base/semaphore.ts'
 import { limits } from '../limits.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
@@ -32,6 +33,9 @@ export interface UploaderParts {
   logger: Logger
 }
 
+/** Into the cloud, and out of the journal: the metadata may be away as well. */
+type Step = 'send' | 'finish'
+
 export class Uploader {
   readonly #cache: NodeCache
   readonly #cloud: TierStorage
@@ -45,12 +49,14 @@ export class Uploader {
   readonly #memory = new Semaphore(limits.uploadBufferBytes)
   readonly #rate = new AttemptRate(limits.failedUploadsPerMinute)
   readonly #stop = new AbortController()
+  /** Ends the waits of what failed before. */
+  #recovery = new AbortController()
   #cursor = 0
   #hurried = 0
   readonly #underWay = new Set<Promise<void>>()
   #running: Promise<void> | undefined
-  /** Since when the cloud fails, and why; undefined while it works. */
-  failure: { since: Date; reason: string } | undefined
+  /** Since when uploads fail, why, and at which step; undefined while they work. */
+  failure: { since: Date; reason: string; step: Step } | undefined
   uploadedChunks = 0
   uploadedBytes = 0
 
@@ -136,12 +142,15 @@ export class Uploader {
   /** Never rejects. */
   async #upload(upload: Upload, place: Permit, signal: AbortSignal): Promise<void> {
     try {
-      const crc = await this.#persistently(() => this.#send(upload, signal), signal)
+      const crc = await this.#persistently('send', () => this.#send(upload, signal), signal)
       if (crc === undefined) return
+      this.#noteRecovery('send')
       // What is left takes no bytes in memory, but there is an end to that as well.
       if (this.#finisher.count < limits.uploadsEnded) place.release()
-      await this.#persistently(() => this.#finisher.finish(upload, crc), signal)
-      this.#noteSuccess(upload.length)
+      await this.#persistently('finish', () => this.#finisher.finish(upload, crc), signal)
+      this.#noteRecovery('finish')
+      this.uploadedChunks += 1
+      this.uploadedBytes += upload.length
     } catch (error) {
       if (signal.aborted) return
       const message = 'an upload ended unexpectedly; it is taken up again'
@@ -153,10 +162,10 @@ export class Uploader {
     }
   }
 
-  /** Until it works, ever more slowly. */
-  async #persistently<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  /** Until it works, ever more slowly, or at once when another has worked. */
+  async #persistently<T>(step: Step, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const attempt = async (): Promise<T> => {
-      if (this.failure) await this.#rate.take({ signal })
+      if (this.failure?.step === step) await this.#rest(this.#rate.reserve(), signal)
       return await work()
     }
     return await retry(attempt, {
@@ -164,8 +173,14 @@ export class Uploader {
       signal,
       baseMs: limits.uploadRetryBaseMs,
       maxMs: limits.retryMaxMs,
-      onRetry: ({ error }) => this.#noteFailure(error),
+      onRetry: ({ error }) => this.#noteFailure(step, error),
+      rest: (delayMs) => this.#rest(delayMs, signal),
     })
+  }
+
+  async #rest(delayMs: number, signal: AbortSignal): Promise<void> {
+    const either = AbortSignal.any([signal, this.#recovery.signal])
+    await pause(delayMs, either).catch(() => throwIfAborted(signal))
   }
 
   /** CRC-32 of what the cloud has now; undefined: the chunk was committed again meanwhile. */
@@ -200,18 +215,19 @@ export class Uploader {
     while (isCommitting()) await delay(limits.uploadLookMs, undefined, { signal })
   }
 
-  #noteFailure(error: unknown): void {
+  #noteFailure(step: Step, error: unknown): void {
     const reason = describe(error)
-    this.failure ??= { since: new Date(), reason }
-    this.failure.reason = reason
+    this.failure = { since: this.failure?.since ?? new Date(), reason, step }
     this.#failures.warn('upload', `uploads fail and are tried again: ${reason}`)
     this.#progress.announce()
   }
 
-  #noteSuccess(bytes: number): void {
-    if (this.failure) this.#logger.info(`uploads to ${this.#cloud.name} work again`)
+  /** What failed has worked now: all that wait for their next try go on. */
+  #noteRecovery(step: Step): void {
+    if (this.failure?.step !== step) return
+    this.#logger.info(`uploads to ${this.#cloud.name} work again`)
     this.failure = undefined
-    this.uploadedChunks += 1
-    this.uploadedBytes += bytes
+    this.#recovery.abort()
+    this.#recovery = new AbortController()
   }
 }

@@ -123,8 +123,10 @@ export class Volume implements InodeFileSystem {
     if (change.size !== undefined) {
       this.#requireRegular(ino)
       if (change.killSetId) this.#setId.drop(caller, ino)
-      cache.shared.cuts.begin(ino, caller.pid, request.unique)
-      writer.truncate(ino, change.size)
+      const { cuts } = cache.shared
+      // Run again, after a wait: what it cut counts from now on.
+      cuts.renew(ino, caller.pid, request.unique)
+      writer.truncate(ino, change.size, () => cuts.begin(ino, caller.pid, request.unique))
     }
     const time = now()
     const { mode, uid, gid } = change
@@ -209,7 +211,7 @@ export class Volume implements InodeFileSystem {
     const isLeft = this.#isLeft(flags, () => this.#durability.of(ino))
     const noFlush = (!mayWrite(handle) || isLeft) && !this.#parts.locks.areShared
     try {
-      if (truncates) writer.truncate(ino, 0)
+      if (truncates) writer.truncate(ino, 0, () => undefined)
       const passed =
         passthrough.join(ino, flags) ?? (isLeft ? passthrough.joinWriting(ino, flags) : undefined)
       if (passed) return { handle, ...passed, noFlush }
