@@ -136,6 +136,12 @@ export const limits = {
   peers: 4096,
   /** A node says how it is doing so often, ms. */
   peerReportMs: 5_000,
+  /** Between two messages on nodes that came, changed or went, to all others, ms. */
+  peersTellMs: 200,
+  /** Whole lists that are sent in one go: more would hold up everything else. */
+  peersGreetedAtOnce: 64,
+  /** Up to so many nodes, all are told how all are doing as often as these report. */
+  peersToldOften: 50,
   /** A node that was not heard of for so long is called silent, ms: it missed several reports. */
   peerSilentMs: 15_000,
   /** And after so long it is not listed any more, ms. */

@@ -107,6 +107,7 @@ export class Coordinator {
     this.#isClosed = true
     clearInterval(this.#sweep)
     clearTimeout(this.#grace)
+    this.#peers.close()
     for (const { socket } of this.#sessions.values()) socket?.terminate()
   }
 
@@ -157,6 +158,7 @@ export class Coordinator {
     this.#writers.resume(session, hello.writing)
     for (const ino of hello.held) session.held.add(ino)
     const lost = this.#locks.restore(session, hello.locks)
+    this.#peers.greet()
     if (lost.length > 0) session.send({ kind: 'lost', locks: lost })
     this.#advance(session)
     return session
@@ -404,7 +406,7 @@ export class Coordinator {
     this.#locks.drop(session)
     session.held.clear()
     this.#options.logger.warn(`${session.peer.id} (${session.peer.url}) has left`)
-    this.#peers.tell()
+    this.#peers.changed(session.peer.id)
     this.#orphans.settle(this.#sessions.values(), this.#confirmed())
     this.#wake()
   }

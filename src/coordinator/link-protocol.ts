@@ -23,7 +23,7 @@ export const LINK_PATH = '/api/link'
 /** Path of a whole copy of the metadata there. */
 export const SNAPSHOT_PATH = '/api/metadata/snapshot'
 /** Both sides have to speak the same. */
-export const LINK_VERSION = 4
+export const LINK_VERSION = 5
 
 export interface Hello {
   kind: 'hello'
@@ -100,7 +100,8 @@ export type CoordinatorMessage =
   | { kind: 'recall'; ino: number }
   /** Locks that the node claimed, and that others have by now. */
   | { kind: 'lost'; locks: HeldLock[] }
-  | { kind: 'peers'; peers: PeerStatus[]; away?: AwayPeer[] }
+  /** Nodes that came or changed, and that went; `whole`: what was said before is void. */
+  | { kind: 'peers'; whole: boolean; peers: PeerStatus[]; away: AwayPeer[] }
 
 export interface WireError {
   code: string

@@ -1,7 +1,10 @@
 /**
  * The nodes that are connected, as the registry and the other nodes are told of them: whoever can
- * be reached is registered, and the list of the live ones goes to all when it changes, and every
- * few seconds.
+ * be reached is registered. Who connects is told of all; from then on of what changes, a few times a
+ * second at most, and of how all are doing, every few seconds at most.
+ *
+ * Invariant: the work for nodes that come, or go, grows with their number and with the number of
+ * those that are told, not with both and the length of the list.
  */
 import { monotonicMs } from '../base/clock.ts'
 import { describe } from '../base/fs-error.ts'
@@ -9,6 +12,7 @@ import type { Logger } from '../base/logger.ts'
 import { RepeatedLog } from '../base/repeated-log.ts'
 import { limits } from '../limits.ts'
 import type { AwayPeer, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
+import { toWire } from './link-protocol.ts'
 import type { PeerRegistry } from './peer-registry.ts'
 import type { Session } from './session.ts'
 
@@ -17,12 +21,18 @@ export class LivePeers {
   readonly #failures: RepeatedLog
   /** By id. */
   readonly #sessions: ReadonlyMap<string, Session>
-  #toldMs = 0
+  readonly #unlisten: () => void
+  /** Ids of nodes that not all others were told of. */
+  #changed = new Set<string>()
+  #timer: NodeJS.Timeout | undefined
+  #toldMs = -Infinity
+  #wholeMs = 0
 
   constructor(registry: PeerRegistry, logger: Logger, sessions: ReadonlyMap<string, Session>) {
     this.#registry = registry
     this.#failures = new RepeatedLog(logger)
     this.#sessions = sessions
+    this.#unlisten = registry.onChange(({ peer }) => this.changed(peer.id))
   }
 
   /** Once others can reach it. */
@@ -33,7 +43,7 @@ export class LivePeers {
     } catch (error) {
       this.#failures.warn(peer.id, `${peer.id} cannot be listed: ${describe(error)}`)
     }
-    this.tell()
+    this.changed(peer.id)
   }
 
   report({ peer }: Session, report: Partial<PeerReport>): void {
@@ -45,14 +55,59 @@ export class LivePeers {
     }
   }
 
-  tell(): void {
-    this.#toldMs = monotonicMs()
-    const [peers, away] = [this.#list(), this.#away()]
-    for (const session of this.#sessions.values()) session.send({ kind: 'peers', peers, away })
+  /** Others are told soon; what changes until then is told with it. */
+  changed(id: string): void {
+    this.#changed.add(id)
+    this.#soon()
   }
 
+  /** A node that was connected anew is told of all. */
+  greet(): void {
+    this.#soon()
+  }
+
+  /** How all are doing: the more there are, the more rarely. */
   tellIfDue(): void {
-    if (monotonicMs() - this.#toldMs > limits.peerReportMs) this.tell()
+    const shares = Math.max(1, this.#sessions.size / limits.peersToldOften)
+    if (monotonicMs() - this.#wholeMs <= limits.peerReportMs * shares) return
+    this.#wholeMs = monotonicMs()
+    for (const { id } of this.#list()) this.#changed.add(id)
+    this.#soon()
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+    this.#unlisten()
+  }
+
+  #soon(): void {
+    const waitMs = Math.max(0, this.#toldMs + limits.peersTellMs - monotonicMs())
+    this.#timer ??= setTimeout(() => this.#tell(), waitMs)
+  }
+
+  /** Each of the two messages is encoded once at most, however many nodes it goes to. */
+  #tell(): void {
+    this.#timer = undefined
+    const all = { peers: this.#list(), away: this.#away() }
+    const changed = this.#changed
+    this.#changed = new Set()
+    const whole = once(() => toWire({ kind: 'peers', whole: true, ...all }))
+    const news = once(() => {
+      const isNew = ({ id }: { id: string }): boolean => changed.has(id)
+      const [peers, away] = [all.peers.filter(isNew), all.away.filter(isNew)]
+      return toWire({ kind: 'peers', whole: false, peers, away })
+    })
+    let greeted = 0
+    for (const session of this.#sessions.values()) {
+      if (session.socket === undefined) continue
+      const isListed = session.listedOn === session.socket
+      if (isListed && changed.size > 0) session.sendEncoded(news())
+      if (isListed || ++greeted > limits.peersGreetedAtOnce) continue
+      session.listedOn = session.socket
+      session.sendEncoded(whole())
+    }
+    this.#toldMs = monotonicMs()
+    if (greeted > limits.peersGreetedAtOnce) this.#soon()
   }
 
   /** Those that the registry still lists, and those that it has dropped. */
@@ -68,4 +123,9 @@ export class LivePeers {
   #list(): PeerStatus[] {
     return this.#registry.list().filter(({ id }) => this.#sessions.get(id)?.isCurrent)
   }
+}
+
+function once<T extends object>(make: () => T): () => T {
+  let made: T | undefined
+  return () => (made ??= make())
 }

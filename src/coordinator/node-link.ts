@@ -39,6 +39,7 @@ import {
   type NodeMessage,
 } from './link-protocol.ts'
 import type { LockChannel } from './link-locks.ts'
+import { PeerList } from './peer-list.ts'
 import { PendingRequests, type LinkRequest } from './pending-requests.ts'
 
 export interface NodeLinkOptions {
@@ -78,10 +79,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   #renewals: NodeJS.Timeout | undefined
   /** Who knows what processes here hold; set before any can. */
   lockHolder: LockHolder | undefined
-  /** Live nodes, this one included. */
-  peers: readonly PeerStatus[] = []
-  /** Nodes that were there, and are not any more. */
-  away: readonly AwayPeer[] = []
+  readonly #list = new PeerList()
   /** Since when the coordinator is connected, or away. */
   since = new Date()
 
@@ -92,6 +90,16 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     this.#session = token
     this.#pending = new PendingRequests(generation * REQUESTS_PER_PROCESS)
     this.#first.promise.catch(() => undefined)
+  }
+
+  /** Live nodes, this one included. */
+  get peers(): readonly PeerStatus[] {
+    return this.#list.peers
+  }
+
+  /** Nodes that were there, and are not any more. */
+  get away(): readonly AwayPeer[] {
+    return this.#list.away
   }
 
   get peerId(): string {
@@ -336,8 +344,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
         this.lockHolder?.lose(message.locks)
         break
       case 'peers':
-        this.peers = message.peers
-        this.away = message.away ?? []
+        this.#list.take(message)
     }
   }
 

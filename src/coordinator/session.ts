@@ -19,6 +19,8 @@ export class Session implements LeaseHolder {
   readonly token: string
   /** Undefined while it is not connected. */
   socket: WebSocket | undefined
+  /** The connection on which it was told of all nodes. */
+  listedOn: WebSocket | undefined
   /** Last change that it has applied, and last that it was sent. */
   applied: number
   sent: number
@@ -78,10 +80,14 @@ export class Session implements LeaseHolder {
   }
 
   send(message: CoordinatorMessage): void {
+    if (this.socket !== undefined) this.sendEncoded(toWire(message))
+  }
+
+  sendEncoded(message: Uint8Array): void {
     const { socket } = this
     if (socket === undefined) return
     if (socket.bufferedAmount > limits.linkBufferBytes) socket.terminate()
-    else socket.send(toWire(message))
+    else socket.send(message)
   }
 
   sendChanges(changes: readonly Change[]): void {
