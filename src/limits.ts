@@ -65,6 +65,14 @@ export const limits = {
   linkWindow: 1000,
   /** One message of the link, bytes: a commit of the largest file that is open for weeks. */
   linkMessageBytes: 64 * MIB,
+  /** Arrays and maps of a message from a node, within each other. */
+  linkNesting: 16,
+  /** Text in it, bytes; rules have narrower bounds, and errors of their own for them. */
+  linkNameBytes: 4096,
+  /** Values of extended attributes in it, bytes; as above. */
+  linkValueBytes: 128 * KIB,
+  /** Largest chunk that a volume can have, bytes. */
+  chunkBytesMost: 64 * MIB,
   /** What waits to be sent to one node, bytes; one that takes less is cut off and comes again. */
   linkBufferBytes: 128 * MIB,
   /** A connection to the coordinator has to be made in this time, ms. */
@@ -100,8 +108,8 @@ export const limits = {
   apiJsonBytes: 8 * MIB,
   /** Headers with the request line, bytes: a path of 4095 bytes, all escaped, fits. */
   apiHeaderBytes: 16 * KIB,
-  /** Headers have to arrive in this time, ms. */
-  apiHeadersMs: 30_000,
+  /** Headers have to arrive in this time, ms; also the first ones of a connection. */
+  apiHeadersMs: 10_000,
   /** Idle connections are kept so long, ms. */
   apiKeepAliveMs: 65_000,
   /** Silence on a connection with a request under way, ms: longer than any call to the cloud. */
@@ -110,8 +118,10 @@ export const limits = {
   apiRequestMs: 300_000,
   /** What a refused client still sends is taken in so long, ms: it reads the answer after that. */
   apiLingerMs: 2_000,
-  /** Connections at once; further ones are closed. */
+  /** Connections at once; for further ones those make room that have no request under way. */
   apiConnections: 1024,
+  /** Beyond them, while all have requests under way: for health and for other nodes. */
+  apiReservedConnections: 128,
   /** Long-running calls (wait, warm, evict) at once; further ones are told to come back. */
   apiLongCalls: 64,
   /** The cloud has so long to answer before something is evicted, ms. */

@@ -15,8 +15,12 @@ import { RepeatedLog } from '../base/repeated-log.ts'
 import { VERSION, framingRefusal } from '../filesystem/http/request-framing.ts'
 import { limits } from '../limits.ts'
 import { ApiKey } from './api-key.ts'
+import { ConnectionRoom } from './connection-room.ts'
 import { HttpError, answerTo, errorBody } from './http-error.ts'
 import type { Upgrades } from './upgrades.ts'
+
+/** Beginnings of paths that other nodes ask for. */
+const PEER_PATHS = ['/api/chunks/', '/api/metadata/', '/api/peers']
 
 export interface HttpServerOptions {
   apiKey: string
@@ -32,6 +36,7 @@ export interface HttpServerOptions {
 
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const { logger, maxUploadBytes, upgrades } = options
+  const reservedPaths = [...options.openPaths, ...PEER_PATHS]
   const failures = new RepeatedLog(logger)
   const app = fastify({
     bodyLimit: limits.apiJsonBytes,
@@ -41,6 +46,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     http: {
       maxHeaderSize: limits.apiHeaderBytes,
       headersTimeout: limits.apiHeadersMs,
+      connectionsCheckingInterval: limits.apiHeadersMs / 5,
       shouldUpgradeCallback: (request) => upgrades.wants(request),
     },
     routerOptions: { maxParamLength: limits.apiHeaderBytes },
@@ -53,7 +59,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     },
     clientErrorHandler: refuseConnection,
   })
-  app.server.maxConnections = limits.apiConnections
+  const room = new ConnectionRoom()
+  room.attach(app.server)
   app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     // Uploads are told to go on when they have been looked at (file-writer.ts).
     if (request.method !== 'PUT' || maxUploadBytes === 0) response.writeContinue()
@@ -81,6 +88,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   app.addHook('onRequest', async ({ raw }) => {
     const refusal = framingRefusal(raw)
     if (refusal) throw new HttpError(refusal.status, refusal.code, refusal.message)
+    const isReserved = reservedPaths.some((path) => raw.url?.startsWith(path))
+    if (room.isCrowded() && !isReserved) throw crowded()
   })
   app.addHook('onResponse', async (request, reply) => {
     const { method, url } = request
@@ -89,6 +98,12 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   })
   requireKey(app, options)
   return app
+}
+
+function crowded(): HttpError {
+  const headers = { 'retry-after': '1' }
+  const message = `more than ${limits.apiConnections} requests are under way: try again`
+  return new HttpError(503, 'EAGAIN', message, { headers })
 }
 
 function sendError(reply: FastifyReply, error: unknown): FastifyReply {
