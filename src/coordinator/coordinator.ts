@@ -17,12 +17,10 @@ import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { limits } from '../limits.ts'
 import type { Change } from '../metadata/change.ts'
-import { isOperation, type OperationArgs, type OperationResult } from '../metadata/operations.ts'
+import type { OperationArgs, OperationResult } from '../metadata/operations.ts'
 import { Confirmations } from './confirmations.ts'
 import {
-  LINK_VERSION,
   errorToWire,
-  fromWire,
   filesCommitted,
   fileToLease,
   toWire,
@@ -31,9 +29,11 @@ import {
   type NodeMessage,
 } from './link-protocol.ts'
 import { LivePeers } from './live-peers.ts'
+import { fromNode } from './message-schema.ts'
 import type { MetadataStore } from './metadata-store.ts'
 import { OpenWriters } from './open-writers.ts'
 import { Orphans } from './orphans.ts'
+import { checkOperation } from './operation-schema.ts'
 import type { PeerRegistry } from './peer-registry.ts'
 import { Session } from './session.ts'
 import { SessionLocks } from './session-locks.ts'
@@ -114,34 +114,39 @@ export class Coordinator {
   /** A node has connected; the key was checked. */
   attach(socket: WebSocket): void {
     let session: Session | undefined
+    const silent = setTimeout(() => socket.terminate(), limits.apiHeadersMs)
     socket.on('error', () => undefined)
     socket.on('message', (data: RawData) => {
       try {
-        const message = fromWire(data as Buffer) as NodeMessage
-        if (message.kind === 'hello') session = this.#greet(message, socket)
+        const message = fromNode(data as Buffer)
+        clearTimeout(silent)
+        if (message.kind === 'hello') session = this.#greet(message, socket, session)
         // What comes late on a connection that was replaced is said again on the new one.
         else if (session?.socket === socket) this.#take(session, message)
       } catch (error) {
         this.#options.logger.warn(`a node is cut off: ${describe(error)}`)
-        socket.terminate()
+        if (session === undefined) refuse(socket, error)
+        else socket.terminate()
       }
     })
     socket.on('close', () => {
+      clearTimeout(silent)
       if (session?.socket === socket) session.socket = undefined
     })
   }
 
-  #greet(hello: Hello, socket: WebSocket): Session | undefined {
+  /** `before`: the session of the same connection, if it has one. */
+  #greet(hello: Hello, socket: WebSocket, before?: Session): Session | undefined {
     const { store } = this.#options
     const { peer, seq } = hello
     const known = this.#sessions.get(peer.id)
     try {
       if (!store.leads()) throw new FsError('EAGAIN', 'another coordinator may have taken over')
-      if (hello.protocol !== LINK_VERSION) throw new FsError('EINVAL', 'another version of CacheFS')
+      if (before && before !== known) throw new FsError('EINVAL', 'a connection is of one node')
       if (known && known.token !== hello.session) this.#replace(known)
     } catch (error) {
-      socket.send(toWire({ kind: 'refused', error: errorToWire(error) }))
-      return undefined
+      refuse(socket, error)
+      return before
     }
     const snapshot = hello.store !== store.store || !store.reaches(seq)
     const ttlMs = limits.linkTtlMs
@@ -276,14 +281,14 @@ export class Coordinator {
     { id, name, args, once }: NodeMessage & { kind: 'operation' },
   ): Promise<unknown> {
     const { store } = this.#options
-    if (!isOperation(name)) throw new FsError('EINVAL', `there is no operation ${name}`)
+    const wanted = checkOperation(name, args)
     // Two rows of numbers, which must not meet: a mount's requests, a session's operations.
     const [by, operation] = once ? [`mount ${once.mount}`, once.request] : [session.token, id]
     const asker = { peer: session.peer.id, session: by, operation }
     const check = (): void => {
       for (const ino of filesCommitted(name, args)) this.#leases.requireNoOther(ino, session)
     }
-    const done = await store.perform(asker, name, args as OperationArgs<typeof name>, check)
+    const done = await store.perform(asker, wanted, args as OperationArgs<typeof wanted>, check)
     if (name === 'createNameless')
       this.#orphans.made((done.value as OperationResult<'createNameless'>).ino, session)
     if (done.change) {
@@ -406,8 +411,14 @@ export class Coordinator {
     this.#locks.drop(session)
     session.held.clear()
     this.#options.logger.warn(`${session.peer.id} (${session.peer.url}) has left`)
-    this.#peers.changed(session.peer.id)
+    this.#peers.left(session)
     this.#orphans.settle(this.#sessions.values(), this.#confirmed())
     this.#wake()
   }
+}
+
+/** The node hears why, and connects again some time. */
+function refuse(socket: WebSocket, error: unknown): void {
+  socket.send(toWire({ kind: 'refused', error: errorToWire(error) }))
+  socket.close()
 }

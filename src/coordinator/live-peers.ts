@@ -1,7 +1,7 @@
 /**
  * The nodes that are connected, as the registry and the other nodes are told of them: whoever can
- * be reached is registered. Who connects is told of all; from then on of what changes, a few times a
- * second at most, and of how all are doing, every few seconds at most.
+ * be reached is registered. Who connects is told of all; from then on of what changes, a few times
+ * a second at most, and of how all are doing, every few seconds at most.
  *
  * Invariant: the work for nodes that come, or go, grows with their number and with the number of
  * those that are told, not with both and the length of the list.
@@ -39,7 +39,7 @@ export class LivePeers {
   register({ peer, isCurrent }: Session): void {
     if (!isCurrent || peer.url === '') return
     try {
-      this.#registry.register(peer)
+      this.#registry.register(peer, true)
     } catch (error) {
       this.#failures.warn(peer.id, `${peer.id} cannot be listed: ${describe(error)}`)
     }
@@ -49,10 +49,15 @@ export class LivePeers {
   report({ peer }: Session, report: Partial<PeerReport>): void {
     if (this.#registry.get(peer.id) === undefined) return
     try {
-      this.#registry.status(peer.id, report)
+      this.#registry.status(peer.id, report, true)
     } catch (error) {
       this.#failures.warn(peer.id, `${peer.id} cannot be listed: ${describe(error)}`)
     }
+  }
+
+  left({ peer }: Session): void {
+    this.#registry.unlink(peer.id)
+    this.changed(peer.id)
   }
 
   /** Others are told soon; what changes until then is told with it. */
@@ -76,6 +81,7 @@ export class LivePeers {
   }
 
   close(): void {
+    for (const id of this.#sessions.keys()) this.#registry.unlink(id)
     clearTimeout(this.#timer)
     this.#unlisten()
   }

@@ -27,7 +27,11 @@ export class PeerList {
       this.#away.delete(peer.id)
       this.#peers.set(peer.id, peer)
     }
-    this.peers = [...this.#peers.values()]
+    this.peers = byId(this.#peers)
     this.away = [...this.#away.values()]
   }
+}
+
+function byId(peers: ReadonlyMap<string, PeerStatus>): PeerStatus[] {
+  return [...peers.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
 }

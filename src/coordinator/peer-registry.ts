@@ -62,6 +62,8 @@ export class PeerRegistry {
   /** Ids whose rows in the store are of before. */
   readonly #unsaved = new Set<string>()
   readonly #listeners = new Set<PeerListener>()
+  /** Nodes that are connected: what they say over their own links counts, and nothing else. */
+  readonly #linked = new Set<string>()
   /** Dropped, and not back since; oldest first. */
   readonly #away = new Map<string, AwayPeer>()
   #isAwaySaved = true
@@ -76,10 +78,15 @@ export class PeerRegistry {
     }
   }
 
-  /** A node that comes, or comes again. EINVAL: what it says of itself cannot be. */
-  register(registration: PeerRegistration): PeerStatus {
+  /**
+   * A node that comes, or comes again. EINVAL: what it says of itself cannot be. EACCES: it is
+   * connected, and this is not said over its link (`isLink`).
+   */
+  register(registration: PeerRegistration, isLink = false): PeerStatus {
     const { id, capacityBytes, version } = registration
     const url = checkRegistration(registration)
+    if (!isLink) this.#checkUnlinked(id)
+    else this.#linked.add(id)
     if (this.#peers.size >= limits.peers) this.sweep()
     const old = this.#present(id)
     if (old === undefined && this.#peers.size >= limits.peers) {
@@ -100,7 +107,8 @@ export class PeerRegistry {
   }
 
   /** How a node is doing; what it leaves out is as before. ENOENT: it has to register (again). */
-  status(id: string, report: Partial<PeerReport>): PeerStatus {
+  status(id: string, report: Partial<PeerReport>, isLink = false): PeerStatus {
+    if (!isLink) this.#checkUnlinked(id)
     const peer = this.#present(id)
     if (peer === undefined) {
       throw new FsError('ENOENT', `no node ${id} is registered here: register it first`)
@@ -119,10 +127,16 @@ export class PeerRegistry {
 
   /** ENOENT: there is no such node. */
   remove(id: string): void {
+    this.#checkUnlinked(id)
     const peer = this.#present(id)
     if (peer === undefined) throw new FsError('ENOENT', `no node ${id} is registered here`)
     this.#store.remove([id])
     this.#drop(peer)
+  }
+
+  /** The link of a node has ended for good. */
+  unlink(id: string): void {
+    this.#linked.delete(id)
   }
 
   get(id: string): PeerStatus | undefined {
@@ -172,6 +186,11 @@ export class PeerRegistry {
     this.#store.save(ids.flatMap((id) => this.#peers.get(id) ?? []))
     this.#store.remove(ids.filter((id) => !this.#peers.has(id)))
     this.#unsaved.clear()
+  }
+
+  #checkUnlinked(id: string): void {
+    if (!this.#linked.has(id)) return
+    throw new FsError('EACCES', `node ${id} is connected: it alone says where and how it is`)
   }
 
   #present(id: string): Peer | undefined {

@@ -5,7 +5,7 @@
  */
 import { laterOf, type Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
-import { findInode, getInode, updateSize, type InodeRow } from './inode-rules.ts'
+import { S_IFMT, S_IFREG, findInode, getInode, updateSize, type InodeRow } from './inode-rules.ts'
 import {
   beginPast,
   endPast,
@@ -116,6 +116,12 @@ export function* commitContent(
   chunkSize: number,
 ): Rule<Committed> {
   const before = yield* getInode(ino)
+  if ((before.mode & S_IFMT) !== S_IFREG) {
+    throw new FsError('EINVAL', `inode ${ino} is no regular file and has no content`)
+  }
+  if (commit.chunks.some(({ length }) => length > chunkSize)) {
+    throw new FsError('EINVAL', `a chunk of inode ${ino} is larger than chunks are`)
+  }
   if (commit.base !== undefined && commit.base !== before.version) {
     throw new FsError('ESTALE', `the content of inode ${ino} was changed elsewhere meanwhile`)
   }
@@ -199,9 +205,12 @@ export function* setHolders(
   return (yield* updateHolders(holders, crc, ino, index, id)) !== undefined
 }
 
-/** Removes an inode with all that belongs to it; the bytes that it had. */
+/** Removes an inode that has no name, with all that belongs to it; the bytes that it had. */
 export function* purgeInode(ino: number): Rule<number> {
   const row = yield* findInode(ino)
+  if (row !== undefined && row.nlink > 0) {
+    throw new FsError('EINVAL', `inode ${ino} has a name: it cannot be purged`)
+  }
   if (yield* findPast(ino)) yield* endPast(ino)
   yield* trashFrom(ino, 0)
   yield* deleteFrom(ino, 0)

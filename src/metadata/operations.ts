@@ -65,7 +65,3 @@ export function ruleOf<K extends OperationName>(
   const rule = operations[name] as unknown as (...all: OperationArgs<K>) => Rule<OperationResult<K>>
   return rule(...args)
 }
-
-export function isOperation(name: string): name is OperationName {
-  return Object.hasOwn(operations, name)
-}

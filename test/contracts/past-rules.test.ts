@@ -15,7 +15,7 @@ import {
 } from '../../src/metadata/chunk-rules.ts'
 import type { KeeperEngine } from '../../src/metadata/keeper-engine.ts'
 import { getInode, S_IFREG } from '../../src/metadata/inode-rules.ts'
-import { create } from '../../src/metadata/namespace-rules.ts'
+import { create, unlink } from '../../src/metadata/namespace-rules.ts'
 import { findPast, restorePast } from '../../src/metadata/past-rules.ts'
 import { KEEPERS, type Keepers, type OpenKeeper } from '../fixtures/keeper-fixture.ts'
 import { Random } from '../fixtures/random.ts'
@@ -133,6 +133,11 @@ class File {
   }
 
   async purge(): Promise<void> {
+    await assert.rejects(
+      this.#engine.transact(() => purgeInode(INO)),
+      { code: 'EINVAL' },
+    )
+    await this.#engine.transact(() => unlink(1, Buffer.from('f'), INO, TIME))
     await this.#engine.transact(() => purgeInode(INO))
     const trash = new Set((await this.#engine.read(() => listTrash(10_000))).map(({ id }) => id))
     for (const id of this.uploaded) assert.ok(trash.has(id), `${id} was forgotten`)
