@@ -236,6 +236,8 @@ export const limits = {
    * grown once keeps three of them. V8's own bound is many times as much.
    */
   semiSpaceMib: 2,
+  /** Databases are looked through for damage at a start, up to so many bytes: some 0.1 s. */
+  databaseCheckBytes: 32 * MIB,
   /** Write-ahead log of a database, bytes, beyond which writers wait for a checkpoint. */
   writeAheadLogBytes: 64 * MIB,
   /** Between two looks at the disk, the backlog and the databases, ms. */

@@ -7,6 +7,12 @@ const KIB = 1024
 const MIB = 1024 * KIB
 
 export const transferLimits = {
+  /** A chunk that cannot be read from this node's disk is lost after so many tries. */
+  lostLooks: 3,
+  /** Who waits for an upload is told so soon that it cannot come about, ms. */
+  lostWaitLookMs: 1000,
+  /** Chunks that are lost are compared with the metadata so often, ms: some are replaced. */
+  lostLookMs: 60_000,
   /** Chunks on their way to the cloud at once: hides the latency of small ones. */
   uploads: 32,
   /** Their bytes in memory: 16 chunks of 4 MiB. */

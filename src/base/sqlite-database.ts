@@ -3,7 +3,7 @@
  * mode: a commit survives the process at once, and the loss of power after the log was synced.
  * Checkpoints are run by one thread (see cache/checkpointer.ts), never inside a request.
  */
-import { closeSync, fdatasyncSync, openSync } from 'node:fs'
+import { closeSync, fdatasyncSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { limits } from '../limits.ts'
 import { FsError, describe } from './fs-error.ts'
@@ -23,18 +23,26 @@ const REMEDY =
  * One thread's connection to a database that several threads share. Write transactions are ordered
  * by the mutex, so that SQLite's own busy polling never runs.
  */
+export interface SqliteDatabaseOptions {
+  /** What to do about a damaged file. */
+  remedy?: string
+  /** SQLite has come upon damage in the file. */
+  onDamage?: (() => void) | undefined
+}
+
 export class SqliteDatabase {
   readonly #path: string
   readonly #mutex: SharedMutex
   readonly #remedy: string
+  readonly #onDamage: (() => void) | undefined
   readonly #database: DatabaseSync
   readonly #prepared = new Map<string, StatementSync>()
   #logFd = -1
 
-  /** `remedy`: what to do about a damaged file. */
-  constructor(path: string, mutex: SharedMutex, remedy = REMEDY) {
+  constructor(path: string, mutex: SharedMutex, options: SqliteDatabaseOptions = {}) {
     this.#path = path
-    this.#remedy = remedy
+    this.#remedy = options.remedy ?? REMEDY
+    this.#onDamage = options.onDamage
     this.#mutex = mutex
     try {
       this.#database = openDatabase(path)
@@ -98,8 +106,33 @@ export class SqliteDatabase {
 
   /** SQLite's failures in the file system's terms; any other error as it is. */
   failure(error: unknown): unknown {
+    if (isDamage(error)) this.#onDamage?.()
     return asFsError(error, this.#path, this.#remedy)
   }
+
+  /** EIO where pages are damaged; one of more than so many bytes is not looked through. */
+  check(mostBytes: number): void {
+    if ((statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0) > mostBytes) return
+    let found: unknown
+    try {
+      found = this.statement('PRAGMA quick_check(1)').get()?.['quick_check']
+    } catch (error) {
+      throw this.failure(error)
+    }
+    if (found === 'ok') return
+    const cause = Object.assign(new Error(String(found)), { errcode: SQLITE_CORRUPT })
+    throw this.failure(cause)
+  }
+}
+
+/** SQLite cannot read the file, or parts of it. */
+export function isDatabaseDamage(error: unknown): boolean {
+  return isDamage(error) || isDamage((error as { cause?: unknown }).cause)
+}
+
+function isDamage(error: unknown): boolean {
+  const code = (error as { errcode?: unknown } | undefined)?.errcode
+  return typeof code === 'number' && [SQLITE_CORRUPT, SQLITE_NOTADB].includes(code & 0xff)
 }
 
 /**
@@ -128,7 +161,6 @@ function asFsError(error: unknown, path: string, remedy: string): unknown {
   if (primary === SQLITE_FULL) {
     return new FsError('ENOSPC', `no room for the database ${path}`, { path, cause: error })
   }
-  const damaged = primary === SQLITE_CORRUPT || primary === SQLITE_NOTADB
-  const what = damaged ? `is damaged: ${remedy}` : `failed: ${describe(error)}`
+  const what = isDamage(error) ? `is damaged: ${remedy}` : `failed: ${describe(error)}`
   return new FsError('EIO', `the database ${path} ${what}`, { path, cause: error })
 }

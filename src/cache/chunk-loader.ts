@@ -33,7 +33,8 @@ export class ChunkLoader {
 
   /**
    * What an upload is to send, in `into` where that is given and it is more than a little;
-   * undefined when a later commit has replaced it. EAGAIN: not now.
+   * undefined when a later commit has replaced it. UnreadableUpload: its bytes are not there, or
+   * are being moved.
    */
   async loadUpload(upload: Upload, into?: Buffer): Promise<Buffer | undefined> {
     const { files, database } = this.#cache
@@ -52,7 +53,8 @@ export class ChunkLoader {
       // It is being moved: a moment later the row says where.
       await new Promise(setImmediate)
     }
-    throw new FsError('EAGAIN', `chunk ${upload.id} of inode ${ino} is being moved aside`)
+    const path = at.source === null ? files.path(ino) : files.asidePath(at.source)
+    throw new UnreadableUpload(at, `${path} is gone, or too short`)
   }
 
   /** Its commit's successor may still be refused: then this is what the metadata refers to. */
@@ -97,8 +99,19 @@ export class ChunkLoader {
   }
 }
 
+/** An upload whose bytes are not where they have to be: somebody or something removed them. */
+export class UnreadableUpload extends FsError {
+  constructor({ ino, index, length }: Upload, why: string, cause?: unknown) {
+    super('EIO', `chunk ${index} of inode ${ino} (${length} bytes) cannot be read: ${why}`, {
+      cause,
+    })
+  }
+}
+
 /** A source that vanished belongs to what was superseded or evicted: its row tells. */
-async function readIfThere(read: () => Buffer | Promise<Buffer>): Promise<Buffer | undefined> {
+async function readIfThere(
+  read: () => Buffer | undefined | Promise<Buffer | undefined>,
+): Promise<Buffer | undefined> {
   try {
     return await read()
   } catch (error) {
@@ -107,16 +120,17 @@ async function readIfThere(read: () => Buffer | Promise<Buffer>): Promise<Buffer
   }
 }
 
-/** Missing bytes at the end are zeros. */
-function readAtOnce(path: string, offset: number, length: number): Buffer {
+/** undefined where the file ends before. */
+function readAtOnce(path: string, offset: number, length: number): Buffer | undefined {
   const data = Buffer.allocUnsafe(length)
   const fd = openSync(path, 'r')
   try {
-    let done = 0
-    for (let read = -1; read !== 0 && done < length; done += read) {
-      read = readSync(fd, data, done, length - done, offset + done)
+    for (let done = 0; done < length;) {
+      const read = readSync(fd, data, done, length - done, offset + done)
+      if (read === 0) return undefined
+      done += read
     }
-    return data.fill(0, done)
+    return data
   } finally {
     closeSync(fd)
   }

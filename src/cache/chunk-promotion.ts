@@ -4,6 +4,7 @@
  */
 import type { CommittedChunk } from './chunk-index.ts'
 import { validReference } from './file-reader.ts'
+import { settleShort } from './lost-chunks.ts'
 import { CLEAN } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 
@@ -20,6 +21,7 @@ export function promoteChunk(
     if (database.chunk(ino, index)) return false
     const current = validReference(cache, ino, index)
     if (current?.id !== id || data.length < current.length) return false
+    settleShort(cache, ino)
     const start = index * settings.chunkSize
     files.write(ino, data.subarray(0, current.length), start)
     const rest = settings.chunkSize - current.length

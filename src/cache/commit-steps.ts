@@ -10,6 +10,7 @@
 import { setAside } from './aside-files.ts'
 import type { Content } from './chunk-index.ts'
 import { endKernelWrites, noteKernelWrites } from './kernel-writes.ts'
+import { lostDirty, settleShort } from './lost-chunks.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk } from './node-database.ts'
 import { JOURNALED, WRITTEN } from './node-schema.ts'
 import type { NodeCache } from './node-cache.ts'
@@ -27,6 +28,8 @@ export interface PlannedCommit {
   rows: readonly LocalChunk[]
   /** What becomes of them. */
   chunks: Chunks
+  /** Of these there are no bytes any more: they are committed, and listed as lost. */
+  lost: Chunks
   /** 512-byte blocks. */
   blocks: number
 }
@@ -47,12 +50,18 @@ export class CommitSteps {
 
   plan(ino: number, open: OpenInode): PlannedCommit {
     const { index } = this.#cache
+    if (open.dirty) settleShort(this.#cache, ino)
     const rows = this.#dirtyRows(ino, open)
-    const chunks = rows
+    const all = rows
       .map((row) => ({ index: row.index, length: this.#cache.extent(row.index, open.size) }))
       .filter(({ length }) => length > 0)
       .map((chunk) => ({ ...chunk, id: index.nextChunkId() }))
-    return { ino, open, rows, chunks, blocks: this.#blocks(ino, open) }
+    const isLost = (chunk: { index: number }): boolean => {
+      return lostDirty(this.#cache, ino, chunk.index) !== undefined
+    }
+    const lost = this.#cache.shared.counter('lostChunks') === 0 ? [] : all.filter(isLost)
+    const chunks = lost.length === 0 ? all : all.filter((chunk) => !lost.includes(chunk))
+    return { ino, open, rows, chunks, lost, blocks: this.#blocks(ino, open) }
   }
 
   #dirtyRows(ino: number, open: OpenInode): LocalChunk[] {
@@ -71,15 +80,20 @@ export class CommitSteps {
   }
 
   /** Puts it into the journal; inside a transaction. */
-  journal({ ino, open, rows, chunks }: PlannedCommit): void {
+  journal({ ino, open, rows, chunks, lost }: PlannedCommit): void {
     if (!open.dirty) return
-    const { database, settings } = this.#cache
+    const { database, settings, shared } = this.#cache
     const committedMs = Date.now()
     if (!open.fresh) this.#supersede(ino, open, rows)
     for (const { index, id, length } of chunks) {
       const sourceOffset = index * settings.chunkSize
       database.addUpload({ ino, index, id, length, committedMs, sourceOffset })
       database.putChunk(ino, { index, state: PENDING, id, length, accessed: committedMs })
+      if (shared.counter('lostChunks') > 0) database.deleteLost(ino, index)
+    }
+    for (const { index, id, length } of lost) {
+      database.deleteChunk(ino, index)
+      database.putLost({ ...database.lostChunk(ino, index)!, id, length })
     }
     database.putUncommitted({
       ino,
@@ -102,12 +116,12 @@ export class CommitSteps {
   }
 
   /** What is written from here on is of the next commit. */
-  take({ ino, open, rows, chunks: fresh, blocks }: PlannedCommit): PreparedCommit {
+  take({ ino, open, rows, chunks: fresh, lost, blocks }: PlannedCommit): PreparedCommit {
     const { shared, index } = this.#cache
     const floor = Math.min(open.voidFrom, open.size)
     // What was committed stays as it was, whatever is written to the file unseen.
     if (open.mapped) for (const chunk of fresh) setAside(this.#cache, ino, chunk)
-    const chunks = open.committing ? this.#journaled(ino) : fresh
+    const chunks = open.committing ? this.#journaled(ino) : [...fresh, ...lost]
     const { size, mtime, ctime } = open
     const base = index.isRemote ? open.base : undefined
     if (open.dirty) this.#account(open, rows, fresh)
@@ -127,8 +141,9 @@ export class CommitSteps {
   /** Chunks that the journal has and the metadata does not. */
   #journaled(ino: number): Content['chunks'] {
     const { database, index } = this.#cache
-    const uploads = database.uploadsOf(ino, 0)
-    return uploads.filter((upload) => index.find(ino, upload.index)?.id !== upload.id)
+    const lost = database.lostOf(ino).filter(({ id }) => id !== 0)
+    const all = [...database.uploadsOf(ino, 0), ...lost]
+    return all.filter((chunk) => index.find(ino, chunk.index)?.id !== chunk.id)
   }
 
   /** What was counted while writing was an estimate; the chunks' lengths are exact. */
@@ -169,6 +184,8 @@ export class CommitSteps {
       for (const row of rows) {
         const upload = database.upload(ino, row.index)
         if (upload) database.deleteUpload(upload.seq)
+        const lost = database.lostChunk(ino, row.index)
+        if (lost) database.putLost({ ...lost, id: 0 })
         const length = this.#cache.extent(row.index, size)
         if (length > 0) database.putChunk(ino, { ...row, state: DIRTY, id: 0, length })
       }

@@ -5,6 +5,7 @@
 import { closeSync, ftruncateSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { makePrivateFolder } from '../base/private-folder.ts'
+import { settleShort } from './lost-chunks.ts'
 import { DIRTY, PENDING } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 
@@ -19,6 +20,7 @@ export function keepConflict(cache: NodeCache, ino: number, name: string): strin
     return state === DIRTY || (state === PENDING && index.find(ino, at)?.id !== id)
   })
   if (!isOwn) return undefined
+  settleShort(cache, ino)
   const size = cache.sizeOf(ino)
   const folder = join(settings.directory, 'conflicts')
   makePrivateFolder(folder)

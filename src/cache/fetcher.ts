@@ -26,6 +26,7 @@ import { promoteChunk } from './chunk-promotion.ts'
 import { sourcesOf, type Cluster } from './chunk-sources.ts'
 import type { Evictor } from './evictor.ts'
 import { validReference } from './file-reader.ts'
+import { LostError } from './lost-chunks.ts'
 import { firstAbsent } from './passthrough.ts'
 import type { NodeCache } from './node-cache.ts'
 import { RangeReader, type ChunkRange } from './range-reader.ts'
@@ -207,7 +208,7 @@ export class Fetcher {
         await retry(() => this.#attempt(ino, index, ahead, signal), {
           attempts: limits.downloadAttempts,
           signal,
-          retryable: (error) => codeOf(error) !== 'EACCES',
+          retryable: (error) => codeOf(error) !== 'EACCES' && !(error instanceof LostError),
         })
         return
       } catch (error) {
@@ -226,6 +227,7 @@ export class Fetcher {
   async #attempt(ino: number, index: number, ahead: boolean, signal: AbortSignal): Promise<void> {
     const reference = this.#absent(ino, index)
     if (reference === undefined) return
+    this.#requireCopy(ino, reference)
     const weight = Math.max(1, reference.objectLength)
     using _ahead = ahead ? await this.#aheadMemory.acquire(weight, { signal }) : undefined
     using _memory = await this.#memory.acquire(weight, { signal })
@@ -237,6 +239,14 @@ export class Fetcher {
     if (data) await this.#keep(ino, reference, data, accessed)
     this.fetchedChunks += 1
     this.fetchedBytes += reference.objectLength
+  }
+
+  /** Of what only this node had, and has lost, there is no other copy to ask for. */
+  #requireCopy(ino: number, { index, id, durable, holders }: CommittedChunk): void {
+    if (durable || this.#cache.shared.counter('lostChunks') === 0) return
+    if (this.#cluster && this.#cluster.peers.among(holders).length > 0) return
+    const lost = this.#cache.database.lostChunk(ino, index)
+    if (lost?.id === id) throw new LostError(lost)
   }
 
   /**

@@ -174,8 +174,10 @@ export class FileCommitter {
         open.epoch += 1
       }
       const rows = database.dirtyChunks(ino)
+      const lost = database.lostOf(ino)
       database.transaction(() => {
         for (const { index } of rows) database.deleteChunk(ino, index)
+        for (const { index, id } of lost) if (id === 0) database.deleteLost(ino, index)
         database.deleteUncommitted(ino)
       })
       for (const { index } of rows) dropBytes(this.#cache, ino, index)

@@ -8,6 +8,7 @@ import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import { SEEK_DATA, SEEK_HOLE } from '../base/native-calls.ts'
 import type { CommittedChunk } from './chunk-index.ts'
+import { LostError, lostDirty, requireBytes } from './lost-chunks.ts'
 import type { Need } from './need.ts'
 import { DIRTY, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
@@ -67,8 +68,14 @@ export class FileReader {
     if (length <= 0) return 0
     const range = this.#requirePresent(ino, offset, length, locked)
     const wanted = target.subarray(0, length)
-    wanted.fill(0, range ? 0 : files.read(ino, wanted, offset))
+    const here = range ? length : files.read(ino, wanted, offset)
     if (range) wanted.set(range.data.subarray(0, length))
+    // A hole at the end, unless chunks are missing that should be here.
+    else if (here < length) {
+      if (!locked) return shared.withInode(ino, () => this.#readOnce(ino, offset, target, true))
+      requireBytes(this.#cache, ino)
+      wanted.fill(0, here)
+    }
     return length
   }
 
@@ -107,6 +114,9 @@ export class FileReader {
   #isPresent(ino: number, index: number, known: RememberedInode, locked: boolean): boolean {
     const { database, shared } = this.#cache
     const row = database.chunk(ino, index)
+    const mayBeLost = row === undefined || row.state === DIRTY
+    const lost = mayBeLost ? lostDirty(this.#cache, ino, index) : undefined
+    if (lost) throw new LostError(lost)
     const isMissing =
       row === undefined
         ? this.#validReference(ino, index, locked) !== undefined
@@ -153,6 +163,7 @@ export class FileReader {
     return this.#cache.shared.withInode(ino, () => {
       const size = this.#cache.sizeOf(ino)
       if (offset < 0 || offset >= size) throw new FsError('ENXIO', 'beyond the end of the file')
+      requireBytes(this.#cache, ino)
       if (whence === SEEK_HOLE) return this.#nextHole(ino, offset, size)
       if (whence !== SEEK_DATA) throw new FsError('EINVAL', `lseek cannot do whence ${whence}`)
       const data = this.#nextData(ino, offset, size)

@@ -16,6 +16,7 @@ import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE } from '../base/
 import type { FileCommitter } from './file-committer.ts'
 import { setAside } from './aside-files.ts'
 import { validReference } from './file-reader.ts'
+import { coverChunks, requireBytes } from './lost-chunks.ts'
 import type { Need } from './need.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk, type Upload } from './node-database.ts'
 import { CUTTING, UNSEEN, WRITTEN } from './node-schema.ts'
@@ -59,10 +60,11 @@ export class FileWriter {
       if (end > this.#cache.settings.chunkSize) this.#settle(ino, open)
       const plan = open.fresh ? NOTHING : this.#plan(ino, at, end, size)
       this.#requireRoom(plan, Math.max(0, end - Math.max(size, at)))
+      const makes = plan.after.length > 0 || (open.fresh && !open.dirty)
       if (open.fresh) this.#beginFresh(open)
       else this.#begin(ino, open, size, plan.before)
       if (append) journal.appending(ino, at)
-      this.#put(ino, source, at, size)
+      this.#put(ino, source, at, size, makes || plan.before.length > 0)
       this.#mark(ino, plan.after, open)
       const isStale = !writeback && hasStalePages(open, bypassesPages)
       // In this order: nobody learns of the new size before the pages are gone.
@@ -79,11 +81,15 @@ export class FileWriter {
     if (need.kind === 'pages') this.#cache.shared.pageDrops.done(need.ino)
   }
 
-  /** A disk that fills up faster than it is measured is a matter for the evictor. */
-  #put(ino: number, source: Uint8Array, at: number, size: number): void {
+  /**
+   * A disk that fills up faster than it is measured is a matter for the evictor. `makes`: there may
+   * be no backing file yet.
+   */
+  #put(ino: number, source: Uint8Array, at: number, size: number, makes: boolean): void {
     try {
-      this.#cache.files.write(ino, source, at)
+      this.#cache.files.write(ino, source, at, makes)
     } catch (error) {
+      if (codeOf(error) === 'EIO' && !makes) requireBytes(this.#cache, ino)
       if (codeOf(error) !== 'ENOSPC') throw error
       if (at + source.length > size) this.#cache.files.truncate(ino, size)
       const need: Need = { kind: 'space', bytes: source.length }
@@ -131,6 +137,7 @@ export class FileWriter {
     // Run again after the commit that it waited for: it is done.
     if (takeOutcome(`commit ${ino}`)) return
     shared.withInode(ino, () => {
+      requireBytes(this.#cache, ino)
       const before = this.#cache.sizeOf(ino)
       const open = shared.addOpen(ino)
       const wasOpen = open.opens > 0
@@ -149,6 +156,8 @@ export class FileWriter {
 
   #resize(ino: number, open: OpenInode, before: number, size: number): void {
     const { database, files, shared } = this.#cache
+    // A table of open inodes that has survived must not tell of bytes that were never there.
+    if (size > before) files.truncate(ino, size)
     open.size = size
     open.floor = Math.min(open.floor, size)
     const beyond = Math.ceil(size / this.#cache.settings.chunkSize)
@@ -172,6 +181,7 @@ export class FileWriter {
     if (end > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
     this.#cache.shared.withInode(ino, () => {
       const open = this.#opened(ino)
+      requireBytes(this.#cache, ino)
       this.#settle(ino, open)
       const size = this.#cache.sizeOf(ino)
       const erases = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0
@@ -204,7 +214,9 @@ export class FileWriter {
     const plan: Plan = { before: [], after: [] }
     const last = Math.floor((end - 1) / chunkSize)
     for (let index = Math.floor(at / chunkSize); index <= last; index++) {
-      if (!known.dirty.has(index)) this.#planChunk(plan, ino, index, at, end, size)
+      if (known.dirty.has(index)) continue
+      if (plan.before.length + plan.after.length === 0) requireBytes(this.#cache, ino)
+      this.#planChunk(plan, ino, index, at, end, size)
     }
     return plan
   }
@@ -304,6 +316,8 @@ export class FileWriter {
     if (marks.length === 0 && !begins) return
     const { database, shared, memory } = this.#cache
     for (const { row } of marks) if (row?.state === PENDING) setAside(this.#cache, ino, row)
+    const last = marks.at(-1)?.index
+    if (last !== undefined) coverChunks(this.#cache, ino, this.#endIn(last, open.size))
     database.transaction(() => {
       if (begins) this.#journalSize(ino, open, WRITTEN)
       for (const { index, row } of marks) {
@@ -318,6 +332,11 @@ export class FileWriter {
       known.dirty.add(index)
       known.present.add(index)
     }
+  }
+
+  /** Where a chunk ends in a file of `size` bytes. */
+  #endIn(index: number, size: number): number {
+    return Math.min(size, (index + 1) * this.#cache.settings.chunkSize)
   }
 
   /** Takes away what lies beyond the new size, keeping what its uploads still need. */
@@ -339,6 +358,7 @@ export class FileWriter {
       for (const { seq, index } of aside === undefined ? [] : waiting)
         database.setUploadSource(seq, aside!, index * settings.chunkSize)
       if (gone.chunks > 0) database.deleteChunksFrom(ino, first)
+      if (shared.counter('lostChunks') > 0) database.deleteLostFrom(ino, first)
       if (tail) this.#trimTail(ino, tail, rest)
       // Until the backing file is cut as well, its length says nothing to recovery.
       this.#journalSize(ino, open, CUTTING)

@@ -33,13 +33,14 @@ export function forgetFiles(cache: NodeCache, inodes: readonly number[]): void {
   )
 }
 
-function forgetRows({ database }: NodeCache, ino: number): Forgotten {
+function forgetRows({ database, shared }: NodeCache, ino: number): Forgotten {
   const { used, unsynced, chunks } = database.sumFrom(ino, 0)
   const [uploads, superseded] = [database.uploadsOf(ino, 0), database.supersededOf(ino)]
   if (chunks > 0) database.deleteChunksFrom(ino, 0)
   for (const { seq } of uploads) database.deleteUpload(seq)
   for (const { seq } of superseded) database.deleteSuperseded(seq)
   if (database.uncommitted(ino)) database.deleteUncommitted(ino)
+  if (shared.counter('lostChunks') > 0) database.deleteLostFrom(ino, 0)
   const sources = [...uploads, ...superseded].flatMap(({ source }) => source ?? [])
   return { ino, used, unsynced, sources }
 }

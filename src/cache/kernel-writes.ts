@@ -65,7 +65,8 @@ export function beginKernelWrites(cache: NodeCache, ino: number, open: OpenInode
 export function measure(cache: NodeCache, ino: number, open: OpenInode): void {
   if (!open.kernelWrites) return
   const stat = cache.files.stat(ino)
-  if (stat === undefined || (stat.size === 0 && open.size === 0)) return
+  // Whoever cuts the file asks this process: one that is shorter has lost bytes.
+  if (stat === undefined || stat.size < open.size || stat.size === 0) return
   if (stat.mtimeMs === open.seenMs && stat.size === open.size) return
   const { index } = cache
   if (!open.dirty) {

@@ -50,6 +50,8 @@ export type Need =
   | { kind: 'main' }
   /** What was committed of an inode has to be on so many other nodes, or in the cloud. */
   | { kind: 'copies'; ino: number; copies: number }
+  /** A backing file is shorter than it has to be: what it lacks is to be found out. */
+  | { kind: 'verify'; ino: number }
   /** The committed content of an inode has to be in the cloud. */
   | { kind: 'durable'; ino: number }
 

@@ -55,7 +55,9 @@ export class NodeCache {
     this.settings = settings
     this.index = index
     this.shared = new SharedState(buffers)
-    this.database = new NodeDatabase(databasePath(settings.directory), this.shared.nodeDatabase)
+    const path = databasePath(settings.directory)
+    const onDamage = (): void => this.shared.add('nodeDatabaseDamage', 1)
+    this.database = new NodeDatabase(path, this.shared.nodeDatabase, onDamage)
     const changes = {
       generationOf: (ino: number) => this.shared.fileGeneration(ino),
       epoch: () => this.shared.fileEpoch,

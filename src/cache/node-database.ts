@@ -6,6 +6,7 @@
 import type { SQLInputValue } from 'node:sqlite'
 import type { SharedMutex } from '../base/shared-mutex.ts'
 import { SqliteDatabase } from '../base/sqlite-database.ts'
+import { limits } from '../limits.ts'
 import { JOURNALED, NODE_SCHEMA } from './node-schema.ts'
 
 /** The cloud has the same bytes: may be evicted. */
@@ -50,6 +51,17 @@ export interface Upload {
   sourceOffset: number
 }
 
+/** A chunk that only this node had, and whose bytes are no longer on its disk, or damaged. */
+export interface LostChunk {
+  ino: number
+  index: number
+  /** Chunk id of the content; 0: it was not committed yet. */
+  id: number
+  length: number
+  reason: string
+  sinceMs: number
+}
+
 export interface Uncommitted {
   ino: number
   floor: number
@@ -64,6 +76,9 @@ export interface Uncommitted {
 
 const HELD = 'id, ino, idx AS "index", length, crc, stored_ms AS storedMs'
 const CHUNK = 'idx AS "index", state, id, length, accessed'
+const LOST = 'ino, idx AS "index", id, length, reason, since_ms AS sinceMs'
+/** Space that is reserved has no content: see reservations.ts. */
+const HAS_CONTENT = `NOT (state = ${CLEAN} AND id = 0)`
 const UPLOAD = `seq, ino, idx AS "index", id, length, committed_ms AS committedMs, source,
   source_offset AS sourceOffset`
 const UPLOAD_DATA = 'ino, idx, id, length, committed_ms, source, source_offset'
@@ -76,15 +91,25 @@ const UNCOMMITTED = `ino, floor, size, stage, mtime_sec AS mtimeSec, mtime_nsec 
 export class NodeDatabase {
   readonly #database: SqliteDatabase
 
-  constructor(path: string, mutex: SharedMutex) {
-    this.#database = new SqliteDatabase(path, mutex)
+  constructor(path: string, mutex: SharedMutex, onDamage?: () => void) {
+    this.#database = new SqliteDatabase(path, mutex, { onDamage })
   }
 
-  /** Makes the tables; once, before other threads open the database. */
-  static prepare(path: string, mutex: SharedMutex): void {
+  /**
+   * Makes the tables; once, before other threads open the database. True: nobody has used it yet.
+   * EIO where it is damaged.
+   */
+  static prepare(path: string, mutex: SharedMutex): boolean {
     const database = new SqliteDatabase(path, mutex)
-    database.execute(NODE_SCHEMA)
-    database.close()
+    try {
+      database.execute(NODE_SCHEMA)
+      database.check(limits.databaseCheckBytes)
+      return database.statement('SELECT 1 FROM setting LIMIT 1').get() === undefined
+    } catch (error) {
+      throw database.failure(error)
+    } finally {
+      database.close()
+    }
   }
 
   transaction<T>(section: () => T): T {
@@ -116,6 +141,21 @@ export class NodeDatabase {
   chunksFrom(ino: number, index: number, limit: number): LocalChunk[] {
     const sql = `SELECT ${CHUNK} FROM local_chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?`
     return this.#all(sql, ino, index, limit)
+  }
+
+  /** The one whose bytes reach furthest. */
+  lastChunk(ino: number): LocalChunk | undefined {
+    const where = `WHERE ino = ? AND ${HAS_CONTENT} ORDER BY idx DESC LIMIT 1`
+    return this.#one(`SELECT ${CHUNK} FROM local_chunk ${where}`, ino)
+  }
+
+  /** Inodes after `ino`, a page at a time, with the chunk of each whose bytes reach furthest. */
+  lastChunksAfter(ino: number, limit: number): (LocalChunk & { ino: number })[] {
+    // With MAX, SQLite takes the other columns from the row that has it (lang_select.html).
+    const columns = 'ino, MAX(idx) AS "index", state, id, length, accessed'
+    const sql = `SELECT ${columns} FROM local_chunk WHERE ino > ? AND ${HAS_CONTENT}
+      GROUP BY ino ORDER BY ino LIMIT ?`
+    return this.#all(sql, ino, limit)
   }
 
   dirtyChunks(ino: number): LocalChunk[] {
@@ -244,7 +284,7 @@ export class NodeDatabase {
     )
   }
 
-  setUploadSource(seq: number, source: string, offset: number): void {
+  setUploadSource(seq: number, source: string | null, offset: number): void {
     this.#run('UPDATE upload SET source = ?, source_offset = ? WHERE seq = ?', source, offset, seq)
   }
 
@@ -347,6 +387,38 @@ export class NodeDatabase {
     this.#run(`DELETE FROM uncommitted WHERE ino = ? AND stage = ${JOURNALED}`, ino)
   }
 
+  lostChunk(ino: number, index: number): LostChunk | undefined {
+    return this.#one(`SELECT ${LOST} FROM lost_chunk WHERE ino = ? AND idx = ?`, ino, index)
+  }
+
+  lostOf(ino: number): LostChunk[] {
+    return this.#all(`SELECT ${LOST} FROM lost_chunk WHERE ino = ? ORDER BY idx`, ino)
+  }
+
+  /** Those after one of an inode and an index, in order, a page at a time. */
+  lostAfter(ino: number, index: number, limit: number): LostChunk[] {
+    const where = 'WHERE (ino, idx) > (?, ?) ORDER BY ino, idx LIMIT ?'
+    return this.#all(`SELECT ${LOST} FROM lost_chunk ${where}`, ino, index, limit)
+  }
+
+  countLost(): number {
+    return this.#one<{ count: number }>('SELECT COUNT(*) AS count FROM lost_chunk')?.count ?? 0
+  }
+
+  putLost({ ino, index, id, length, reason, sinceMs }: LostChunk): void {
+    const columns = 'ino, idx, id, length, reason, since_ms'
+    const sql = `INSERT OR REPLACE INTO lost_chunk (${columns}) VALUES (?, ?, ?, ?, ?, ?)`
+    this.#run(sql, ino, index, id, length, reason, sinceMs)
+  }
+
+  deleteLost(ino: number, index: number): void {
+    this.#run('DELETE FROM lost_chunk WHERE ino = ? AND idx = ?', ino, index)
+  }
+
+  deleteLostFrom(ino: number, index: number): void {
+    this.#run('DELETE FROM lost_chunk WHERE ino = ? AND idx >= ?', ino, index)
+  }
+
   heldChunk(id: number): HeldChunk | undefined {
     return this.#one(`SELECT ${HELD} FROM held_chunk WHERE id = ?`, id)
   }
@@ -381,15 +453,27 @@ export class NodeDatabase {
   }
 
   #run(sql: string, ...args: SQLInputValue[]): void {
-    this.#database.statement(sql).run(...args)
+    try {
+      this.#database.statement(sql).run(...args)
+    } catch (error) {
+      throw this.#database.failure(error)
+    }
   }
 
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the row's type
   #one<R>(sql: string, ...args: SQLInputValue[]): R | undefined {
-    return this.#database.statement(sql).get(...args) as R | undefined
+    try {
+      return this.#database.statement(sql).get(...args) as R | undefined
+    } catch (error) {
+      throw this.#database.failure(error)
+    }
   }
 
   #all<R>(sql: string, ...args: SQLInputValue[]): R[] {
-    return this.#database.statement(sql).all(...args) as R[]
+    try {
+      return this.#database.statement(sql).all(...args) as R[]
+    } catch (error) {
+      throw this.#database.failure(error)
+    }
   }
 }

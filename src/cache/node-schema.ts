@@ -1,8 +1,8 @@
 /**
  * The tables of a node's database: chunks that are here (`local_chunk`) or held for others, the
- * journal of uploads and what a commit on its way replaces in it, files that are being written, and
- * files that programs may write to by way of memory. Only ever added to: a node opens what an
- * earlier release has left.
+ * journal of uploads and what a commit on its way replaces in it, chunks whose only bytes this node
+ * has lost, files that are being written, and files that programs may write to by way of memory.
+ * Only ever added to: a node opens what an earlier release has left.
  */
 
 /** Content is not committed; the backing file tells how far it was written. */
@@ -37,6 +37,10 @@ export const NODE_SCHEMA = `
     length INTEGER NOT NULL, committed_ms INTEGER NOT NULL, source TEXT, source_offset INTEGER
   );
   CREATE INDEX IF NOT EXISTS superseded_ino ON superseded (ino);
+  CREATE TABLE IF NOT EXISTS lost_chunk (
+    ino INTEGER NOT NULL, idx INTEGER NOT NULL, id INTEGER NOT NULL, length INTEGER NOT NULL,
+    reason TEXT NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (ino, idx)
+  ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS mapped (ino INTEGER PRIMARY KEY);
   CREATE TABLE IF NOT EXISTS uncommitted (
     ino INTEGER PRIMARY KEY, floor INTEGER NOT NULL, size INTEGER NOT NULL,

@@ -29,6 +29,7 @@ import {
   MTIME_NSEC,
   PASSED_BYTES,
   SEEN,
+  SIZE,
   opensIn,
   writingIn,
 } from './open-inode.ts'
@@ -44,6 +45,8 @@ export interface WrittenInode {
   kernelWrites: boolean
   /** As `OpenInode.seenMs`. */
   seenMs: number
+  /** Bytes, of what is dirty. */
+  size: number
   mtime: Timestamp
   ctime: Timestamp
 }
@@ -85,6 +88,7 @@ export class OpenTable {
         dirty: (flags & DIRTY) !== 0,
         kernelWrites: (flags & KERNEL_WRITES) !== 0,
         seenMs: entry[SEEN]!,
+        size: (flags & DIRTY) === 0 ? 0 : entry[SIZE]!,
         mtime: { sec: entry[MTIME]!, nsec: entry[MTIME_NSEC]! },
         ctime: { sec: entry[CTIME]!, nsec: entry[CTIME_NSEC]! },
       })

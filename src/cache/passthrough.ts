@@ -19,6 +19,7 @@ import { Pace } from '../base/pace.ts'
 import { O_ACCMODE, O_RDWR, O_WRONLY } from '../base/open-bits.ts'
 import { limits } from '../limits.ts'
 import type { KernelBackings } from './kernel-backings.ts'
+import { requireBytes } from './lost-chunks.ts'
 import { beginKernelWrites, mayKernelWrite } from './kernel-writes.ts'
 import type { MappedWrites } from './mapped-writes.ts'
 import type { Need } from './need.ts'
@@ -102,6 +103,7 @@ export class Passthrough {
     const size = this.#cache.sizeOf(ino)
     const most = settings.capacityBytes * limits.passedShare
     if (size < settings.passedFromBytes || shared.counter('passedBytes') + size > most) return false
+    requireBytes(this.#cache, ino)
     return this.#isWhole(ino, size)
   }
 
@@ -151,6 +153,7 @@ export class Passthrough {
   /** What another node has changed has to be here before anybody opens the file again. */
   #requireWhole(ino: number): void {
     const { memory } = this.#cache
+    requireBytes(this.#cache, ino)
     const known = memory.of(ino)
     if (known.whole) return
     const first = firstAbsent(this.#cache, ino)

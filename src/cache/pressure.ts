@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Outcome } from '../base/blocked.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
+import { verifyFile } from './chunk-checks.ts'
 import type { Evictor } from './evictor.ts'
 import type { Fetcher } from './fetcher.ts'
 import { rangeKey } from './file-reader.ts'
@@ -119,6 +120,9 @@ export class Pressure {
         return await this.#parts.remote?.perform(need, signal)
       case 'done':
         return { key: need.key }
+      case 'verify':
+        await verifyFile(this.#parts.cache, need.ino)
+        break
       case 'trust':
         await this.#parts.remote?.trusted(signal)
         break

@@ -5,17 +5,19 @@
  * - content that was written and not committed is committed as far as it was written;
  * - a commit that is in the journal and not in the metadata is finished;
  * - what belongs to inodes that are gone is removed; so are set-aside files that nothing reads;
- * - after an unclean end, chunks whose file is missing or too short are no longer called present;
+ * - chunks whose file is missing or too short are no longer called present (lost-chunks.ts);
  * - when the machine itself went down, every clean chunk is read and compared with its CRC-32: what
- *   had not reached the disk comes from the cloud again.
+ *   had not reached the disk comes from the cloud again. So is, after a clean end, each file that
+ *   was changed since.
  */
 import { readFileSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
 import { timestampOf } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
+import { isIntact } from './chunk-checks.ts'
 import type { FileCommitter } from './file-committer.ts'
 import { outliveMount } from './kernel-writes.ts'
+import { coverChunks, countLost, giveUpChunks, settleShort } from './lost-chunks.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk, type Uncommitted } from './node-database.ts'
 import { CUTTING, JOURNALED, UNSEEN, WRITTEN } from './node-schema.ts'
 import type { NodeCache } from './node-cache.ts'
@@ -70,7 +72,10 @@ export class Recovery {
     })
     this.#restoreRenamed()
     this.#isVerified = wasClean || !resumed
-    if (!wasClean && !resumed) this.#verify()
+    countLost(this.#cache)
+    this.#cover()
+    if (wasClean || resumed) this.#verifyFiles(wasClean)
+    else this.#verify()
     const { used, unsynced } = database.totals()
     shared.setCounter('usedBytes', used)
     shared.setCounter('unsyncedBytes', unsynced)
@@ -97,6 +102,7 @@ export class Recovery {
     database.transaction(() => {
       // What belongs to inodes that are gone is looked for some time.
       database.setSetting('clean', this.#isVerified ? '1' : '0')
+      database.setSetting('stopped', String(Date.now()))
     })
   }
 
@@ -108,6 +114,44 @@ export class Recovery {
       if (Number.isNaN(ino) || database.sourceInUse(name)) continue
       const unused = files.stat(ino) === undefined && database.countChunks(ino) > 0
       if (unused) renameSync(files.asidePath(name), files.path(ino))
+    }
+  }
+
+  /** Earlier releases left holes at the end of files out: what waits for upload there is whole. */
+  #cover(): void {
+    const { database, files } = this.#cache
+    if (database.setting('covered') !== undefined) return
+    for (let after = 0; ;) {
+      const page = database.lastChunksAfter(after, PAGE)
+      for (const { ino } of page) {
+        const last = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER).findLast(isOnlyHere)
+        if (last === undefined || files.stat(ino) === undefined) continue
+        coverChunks(this.#cache, ino, this.#cache.settings.chunkSize * last.index + last.length)
+      }
+      const last = page.at(-1)
+      if (last === undefined) break
+      after = last.ino
+    }
+    database.transaction(() => database.setSetting('covered', '1'))
+  }
+
+  /** One look at each file: whether it is long enough and, after a clean end, as it was left. */
+  #verifyFiles(wasClean: boolean): void {
+    const { database, files, settings, index } = this.#cache
+    const stoppedMs = wasClean ? Number(database.setting('stopped') ?? Infinity) : Infinity
+    // Programs have written these by way of memory since: what they wrote counts.
+    const mapped = new Set(database.mapped())
+    for (let after = 0; ;) {
+      const page = database.lastChunksAfter(after, PAGE)
+      for (const row of page) {
+        const stat = files.stat(row.ino)
+        const isLong = (stat?.size ?? 0) >= row.index * settings.chunkSize + row.length
+        const isChanged = (stat?.ctimeMs ?? 0) > stoppedMs && !mapped.has(row.ino)
+        if ((!isLong || isChanged) && index.exists(row.ino)) this.#verifyFile(row.ino, isChanged)
+      }
+      const last = page.at(-1)
+      if (last === undefined) return
+      after = last.ino
     }
   }
 
@@ -123,40 +167,26 @@ export class Recovery {
   }
 
   #verifyInode(ino: number): void {
-    const { database, files, index, settings, shared } = this.#cache
-    if (!index.exists(ino)) {
-      shared.withInode(ino, () => {
-        this.#committer.forgetLocked(ino)
-      })
-      return
-    }
-    // What is on the disk is the content, not what the cloud has.
-    if (database.uncommitted(ino)?.stage === UNSEEN) return
-    const size = files.stat(ino)?.size ?? 0
-    const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
-    const short = rows.filter((row) => {
-      const misses = row.index * settings.chunkSize + row.length > size
-      return (
-        row.state === CLEAN &&
-        row.id !== 0 &&
-        (misses || (this.#machineDied && !this.#isIntact(ino, row)))
-      )
-    })
-    if (short.length === 0) return
-    const what = `${short.length} chunks of ${files.path(ino)}`
-    this.#logger.warn(`${what} did not survive: they come from the cloud again`)
-    database.transaction(() => {
-      for (const row of short) database.deleteChunk(ino, row.index)
-    })
+    const { index, shared } = this.#cache
+    if (index.exists(ino)) this.#verifyFile(ino, this.#machineDied)
+    else shared.withInode(ino, () => this.#committer.forgetLocked(ino))
   }
 
-  #isIntact(ino: number, row: LocalChunk): boolean {
-    const { files, index, settings } = this.#cache
-    const wanted = index.find(ino, row.index)
-    if (wanted?.id !== row.id || wanted.length !== wanted.objectLength) return false
-    const data = Buffer.alloc(wanted.length)
-    files.read(ino, data, row.index * settings.chunkSize)
-    return crc32(data) === wanted.crc
+  /** `isChanged`: its bytes may be others. */
+  #verifyFile(ino: number, isChanged: boolean): void {
+    const { database, index, shared } = this.#cache
+    const uncommitted = database.uncommitted(ino)
+    // What is on the disk is the content, not what the cloud has.
+    if (uncommitted?.stage === UNSEEN) return
+    shared.withInode(ino, () => {
+      settleShort(this.#cache, ino, uncommitted?.size ?? index.file(ino).size)
+      if (!isChanged) return
+      const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+      const damaged = rows.filter(
+        (row) => row.state === CLEAN && row.id !== 0 && !isIntact(this.#cache, ino, row),
+      )
+      giveUpChunks(this.#cache, ino, damaged, 'their bytes were changed, or did not survive')
+    })
   }
 
   /**
@@ -261,15 +291,15 @@ export class Recovery {
     // Programs that survived the mount may still write to it.
     const isWritten = isUnseen && !this.#isResumed && files.hasWriters(row.ino)
     const open = shared.addOpen(row.ino)
-    open.size = Math.max(row.size, stat?.size ?? 0)
+    const left = this.#machineDied ? undefined : this.#left.get(row.ino)
+    open.size = Math.max(row.size, stat?.size ?? 0, left?.size ?? 0)
     open.floor = row.floor
     open.base = this.#baseOf(row.ino, row.base)
-    const times = this.#machineDied ? undefined : this.#left.get(row.ino)
     // One that was never written to may have been made long before, as a spare.
     const writtenMs = stat?.size === 0 ? stat.ctimeMs : stat?.mtimeMs
-    const known = isUnseen && times?.seenMs !== stat?.mtimeMs ? undefined : times?.mtime
+    const known = isUnseen && left?.seenMs !== stat?.mtimeMs ? undefined : left?.mtime
     open.mtime = known ?? timestampOf(writtenMs ?? Date.now())
-    open.ctime = times?.ctime ?? open.mtime
+    open.ctime = left?.ctime ?? open.mtime
     open.dirty = true
     open.kernelWrites ||= isUnseen
     if (isUnseen) open.seenMs = files.stat(row.ino)?.mtimeMs ?? -1
@@ -301,6 +331,13 @@ export class Recovery {
     return rows.filter((row) => row.state === PENDING)
   }
 
+  /** Of the commit that is to be repeated. */
+  #lost(ino: number): { index: number; id: number; length: number }[] {
+    const { database, index } = this.#cache
+    const lost = database.lostOf(ino).filter(({ id }) => id !== 0)
+    return lost.filter((chunk) => index.find(ino, chunk.index)?.id !== chunk.id)
+  }
+
   #repeatCommit(row: Uncommitted): void {
     const { database, index, files } = this.#cache
     if (index.isRemote) {
@@ -316,7 +353,7 @@ export class Recovery {
       blocks,
       mtime,
       ctime: mtime,
-      chunks: this.#pending(row.ino),
+      chunks: [...this.#pending(row.ino), ...this.#lost(row.ino)],
     })
     database.transaction(() => {
       database.deleteJournaled(row.ino)
@@ -352,4 +389,9 @@ export class Recovery {
       if (!database.sourceInUse(name)) files.removeAside(name)
     }
   }
+}
+
+/** What the cloud does not have: its bytes are in the backing file, with a hole at the end. */
+function isOnlyHere({ state, length }: LocalChunk): boolean {
+  return state !== CLEAN && length > 0
 }

@@ -45,6 +45,13 @@ const COUNTERS = [
   'passedOpens',
   /** 1 while the oldest write that is not durable is older than its bound. */
   'overdue',
+  /** Chunks that are lost (lost-chunks.ts). */
+  'lostChunks',
+  /** Since the start: clean chunks whose bytes were missing or damaged, to be fetched again. */
+  'damagedChunks',
+  /** How often SQLite has come upon damage in the database of this node, and of the metadata. */
+  'nodeDatabaseDamage',
+  'metadataDamage',
 ] as const
 export type CounterName = (typeof COUNTERS)[number]
 const POSITION = Object.fromEntries(COUNTERS.map((name, at) => [name, at])) as Record<

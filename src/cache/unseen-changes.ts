@@ -60,12 +60,17 @@ function nextOf(cache: NodeCache, ino: number, at: number, { voidFrom }: UnseenC
 }
 
 function hasChanged(cache: NodeCache, ino: number, row: LocalChunk, content: UnseenContent) {
-  if (row.state === DIRTY) return false
+  if (row.state === DIRTY || isCut(cache, ino, row)) return false
   if (row.length < cache.extent(row.index, content.size) && hasGrown(cache, ino, row)) return true
   const committed = cache.index.find(ino, row.index)
   return row.state === PENDING
     ? isPendingChanged(cache, ino, row)
     : !isAsCommitted(cache, ino, row, committed)
+}
+
+/** Its bytes are not all there: that is no change, but a loss (lost-chunks.ts). */
+function isCut({ files, settings }: NodeCache, ino: number, { index, length }: LocalChunk) {
+  return (files.stat(ino)?.size ?? 0) < index * settings.chunkSize + length
 }
 
 /** There are bytes behind those that it had. */

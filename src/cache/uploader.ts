@@ -18,7 +18,8 @@ import { AttemptRate, pause, retry } from '../base/retry.ts'
 import { Semaphore, type Permit } from '../base/semaphore.ts'
 import { limits } from '../limits.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
-import { ChunkLoader } from './chunk-loader.ts'
+import { ChunkLoader, UnreadableUpload } from './chunk-loader.ts'
+import { loseUpload } from './lost-chunks.ts'
 import type { Upload } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import { chunkKey } from './object-key.ts'
@@ -54,6 +55,8 @@ export class Uploader {
   #cursor = 0
   #hurried = 0
   readonly #underWay = new Set<Promise<void>>()
+  /** How often uploads that cannot be read were tried, by their place in the journal. */
+  readonly #looks = new Map<number, number>()
   #running: Promise<void> | undefined
   /** Since when uploads fail, why, and at which step; undefined while they work. */
   failure: { since: Date; reason: string; step: Step } | undefined
@@ -157,6 +160,7 @@ export class Uploader {
       this.#failures.error('unexpected', message, { err: error })
       this.#cursor = Math.min(this.#cursor, upload.seq - 1)
     } finally {
+      this.#looks.delete(upload.seq)
       place.release()
       this.#progress.announce()
     }
@@ -193,7 +197,7 @@ export class Uploader {
     using _memory =
       this.#memory.tryAcquire(wanted) ?? (await this.#memory.acquire(wanted, { signal }))
     using borrowed = isLarge ? this.#buffers.take() : undefined
-    const data = await this.#loader.loadUpload(upload, borrowed?.memory)
+    const data = await this.#load(upload, borrowed?.memory)
     if (data === undefined) return undefined
     const crc = crc32(data)
     try {
@@ -206,6 +210,20 @@ export class Uploader {
     return crc
   }
 
+  /** undefined also where it is lost, which is then known (lost-chunks.ts). */
+  async #load(upload: Upload, into: Buffer | undefined): Promise<Buffer | undefined> {
+    const { seq } = upload
+    try {
+      return await this.#loader.loadUpload(upload, into)
+    } catch (cause) {
+      const looks = (this.#looks.get(seq) ?? 0) + 1
+      this.#looks.set(seq, looks)
+      const why = describe(cause)
+      if (looks >= limits.lostLooks && loseUpload(this.#cache, upload, why)) return undefined
+      throw cause instanceof UnreadableUpload ? cause : new UnreadableUpload(upload, why, cause)
+    }
+  }
+
   /** What the metadata does not have yet, it would take for superseded. */
   async #committed(ino: number, signal: AbortSignal): Promise<void> {
     const { shared } = this.#cache
@@ -216,6 +234,8 @@ export class Uploader {
   }
 
   #noteFailure(step: Step, error: unknown): void {
+    // It is this node's disk, and not the cloud.
+    if (error instanceof UnreadableUpload) return
     const reason = describe(error)
     this.failure = { since: this.failure?.since ?? new Date(), reason, step }
     this.#failures.warn('upload', `uploads fail and are tried again: ${reason}`)

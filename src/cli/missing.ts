@@ -1,6 +1,6 @@
 /**
- * `cachefs missing`: files with bytes that only nodes have that are away. Exit status 1 where there
- * are any, for scripts.
+ * `cachefs missing`: files with bytes that are only on nodes that are away, or that are lost. Exit
+ * status 1 where there are any, for scripts.
  */
 import type { Command } from 'commander'
 import { addApiFlags, connect } from './api-flags.ts'
@@ -10,19 +10,21 @@ import { formatSize } from './size.ts'
 export function addMissing(program: Command): void {
   const command = program
     .command('missing')
+    .alias('unavailable')
     .description(
-      'List files with bytes that only nodes have that are away; exit 1 if there are any',
+      'List files with bytes that are lost, or only on offline nodes; exit 1 if there are any',
     )
   addApiFlags(command).action(async () => {
     const { api, json } = await connect(command)
     const answer = await api.missing()
     if (json) print(answer, json)
     else {
-      for (const { path, missingBytes, holders, durableSize } of answer.files) {
-        const who = holders.length === 0 ? 'no node' : `only ${holders.join(', ')}`
+      for (const { path, missingBytes, holders, reason, durableSize } of answer.files) {
+        const who = holders.length === 0 ? 'no node has it' : `only ${holders.join(', ')} has it`
+        const why = reason === null ? who : `lost, ${reason}`
         const past =
           durableSize === null ? '' : `; the cloud has ${formatSize(durableSize)} of before`
-        console.log(`${path}  ${formatSize(missingBytes)}: ${who} has it${past}`)
+        console.log(`${path}  ${formatSize(missingBytes)}: ${why}${past}`)
       }
       if (answer.more) console.log('and more')
     }

@@ -12,7 +12,7 @@ import { settlesWithin } from '../http/progress-lines.ts'
 import { limits } from '../limits.ts'
 import { pendingChunks } from '../metadata/chunk-rules.ts'
 import { pathOf } from '../metadata/undurable-rules.ts'
-import { isMissing, type IsHad } from '../volume/missing-files.ts'
+import { firstMissing, type IsHad, type LossOf } from '../volume/missing-files.ts'
 import type { VolumeFiles, WalkedFile } from '../volume/volume-files.ts'
 import { VOLUME_KEY } from '../volume/volume-identity.ts'
 import type { VolumeNode } from '../volume/volume-node.ts'
@@ -31,15 +31,21 @@ interface Work {
   look?: (underWay: UnderWay) => void
 }
 
+/** Of chunks that the cloud does not have. */
+export interface Presence {
+  isHad: () => IsHad
+  lossOf: LossOf
+}
+
 export class NodeActions {
   readonly #node: VolumeNode
   readonly #files: VolumeFiles
-  readonly #isHad: () => IsHad
+  readonly #presence: Presence
 
-  constructor(node: VolumeNode, files: VolumeFiles, isHad: () => IsHad) {
+  constructor(node: VolumeNode, files: VolumeFiles, presence: Presence) {
     this.#node = node
     this.#files = files
-    this.#isHad = isHad
+    this.#presence = presence
   }
 
   wait(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine> {
@@ -172,21 +178,24 @@ export class NodeActions {
     }
   }
 
-  /** Until the cloud has a file; EIO where some of it is on nodes that stay away. */
+  /** Until the cloud has a file; EIO where some of it is lost, or on nodes that stay away. */
   async #durable(ino: number, signal: AbortSignal): Promise<void> {
     const { engine } = this.#node.thread
     const lost = new AbortController()
     let sinceMs = Infinity
     const look = async (): Promise<void> => {
-      const isGone = await isMissing(engine, ino, this.#isHad())
-      sinceMs = isGone ? Math.min(sinceMs, performance.now()) : Infinity
-      if (performance.now() - sinceMs < limits.peerSilentMs) return
+      const missing = await firstMissing(engine, ino, this.#presence.isHad())
+      sinceMs = missing ? Math.min(sinceMs, performance.now()) : Infinity
+      const loss = missing && this.#presence.lossOf(missing)
+      if (loss === undefined && performance.now() - sinceMs < limits.peerSilentMs) return
       const path = engine.read(pathOf(ino)) ?? `inode ${ino}`
-      const what = 'some of its bytes are only on nodes that are away'
-      const then = 'start them again, or see `cachefs missing` and `cachefs restore`'
-      lost.abort(new FsError('EIO', `${path} cannot become durable: ${what}: ${then}`, { path }))
+      const what = loss
+        ? `chunk ${missing.index} is lost (${loss}): `
+        : 'some of its bytes are only on nodes that are away: start them again, or '
+      const text = `${path} cannot become durable: ${what}see \`cachefs missing\``
+      lost.abort(new FsError('EIO', `${text} and \`cachefs restore\``, { path }))
     }
-    const looks = setInterval(() => void look().catch(() => undefined), limits.peerSweepMs)
+    const looks = setInterval(() => void look().catch(() => undefined), limits.lostWaitLookMs)
     try {
       await this.#node.durable(ino, AbortSignal.any([lost.signal, signal]))
     } finally {

@@ -20,7 +20,13 @@ import { S_IFDIR, S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
 import { pathOf } from '../metadata/undurable-rules.ts'
 import type { AwayPeer, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
 import { holdersOf } from '../volume/durability-gate.ts'
-import { isMissing, missingFiles, type IsHad, type MissingFiles } from '../volume/missing-files.ts'
+import {
+  isMissing,
+  missingFiles,
+  type IsHad,
+  type LossOf,
+  type MissingFiles,
+} from '../volume/missing-files.ts'
 import { receiptOf } from '../volume/receipt.ts'
 import type { VolumeFiles } from '../volume/volume-files.ts'
 import type { VolumeNode } from '../volume/volume-node.ts'
@@ -47,12 +53,16 @@ export class NodeOperations implements NodeStatus {
     this.#node = node
     this.#files = files
     this.#facts = facts
-    this.#actions = new NodeActions(node, files, () => this.#isHad())
+    this.#actions = new NodeActions(node, files, {
+      isHad: () => this.#isHad(),
+      lossOf: this.#lossOf,
+    })
     const { mountPoint, cluster } = facts
     const { cloud, uploader: uploads } = node
     const away = (): readonly AwayPeer[] => cluster?.away() ?? []
     const unavailable = new UnavailableFiles({ look: () => this.missing(), away })
-    const parts = { mountPoint, findMount, cluster, cloud, uploads, unavailable }
+    const damaged = (): string | undefined => node.damagedDatabase()
+    const parts = { mountPoint, findMount, cluster, cloud, uploads, unavailable, damaged }
     this.#problems = new NodeProblems(parts)
   }
 
@@ -194,7 +204,7 @@ export class NodeOperations implements NodeStatus {
   }
 
   missing(): Promise<MissingFiles> {
-    return missingFiles(this.#node.thread.engine, this.#isHad())
+    return missingFiles(this.#node.thread.engine, this.#isHad(), this.#lossOf)
   }
 
   async restore(path: string): Promise<Record<string, unknown>> {
@@ -217,15 +227,23 @@ export class NodeOperations implements NodeStatus {
     return (id) => there.has(id)
   }
 
-  /** By a node that is there, or here, though nobody was told. */
+  /** By another node that is there, or here, though nobody was told. */
   #isHad(): IsHad {
-    const { peers, thread } = this.#node
-    if (peers === undefined) return () => true
+    const { peers } = this.#node
     const isThere = this.#presence()
+    const self = peers?.directory.self
     return (chunk) => {
-      const upload = thread.cache.database.upload(chunk.ino, chunk.index)
-      return upload?.id === chunk.id || holdersOf(chunk).some(isThere)
+      const others = holdersOf(chunk).filter((id) => id !== self)
+      return this.#node.hasChunk(chunk) || (peers !== undefined && others.some(isThere))
     }
+  }
+
+  /** Of a chunk that is not to be had: nobody else ever had it. */
+  readonly #lossOf: LossOf = (chunk) => {
+    const self = this.#node.peers?.directory.self
+    if (holdersOf(chunk).some((id) => id !== self)) return undefined
+    const lost = this.#node.thread.cache.database.lostChunk(chunk.ino, chunk.index)
+    return lost?.id === chunk.id ? lost.reason : undefined
   }
 
   async explain(path: string): Promise<Record<string, unknown>> {

@@ -19,6 +19,7 @@ const MOUNTED: NodeParts = {
   cloud: { name: 's3://b' },
   uploads: { failure: undefined },
   unavailable: { found: undefined },
+  damaged: () => undefined,
 }
 const since = new Date(0)
 

@@ -18,6 +18,8 @@ export interface NodeParts {
   cloud: { readonly name: string }
   uploads: { readonly failure: { since: Date; reason: string } | undefined }
   unavailable: { readonly found: Unavailable | undefined }
+  /** Databases that SQLite has come upon damage in; undefined: none. */
+  damaged: () => string | undefined
 }
 
 const KEPT_NAMES_SECONDS = limits.linkTtlMs / 1000
@@ -27,13 +29,15 @@ export class NodeProblems {
   readonly #parts: NodeParts
   /** When nothing was mounted for the first time in a row; a node begins so. */
   #unmountedSince: Date | undefined = new Date()
+  #damagedSince: Date | undefined
 
   constructor(parts: NodeParts) {
     this.#parts = parts
   }
 
   list(): Problem[] {
-    const all = [this.#mount(), this.#coordinator(), this.#cloud(), this.#unavailable()]
+    const cluster = [this.#mount(), this.#coordinator(), this.#cloud()]
+    const all = [...cluster, this.#unavailable(), this.#database()]
     return all.filter((problem) => problem !== undefined)
   }
 
@@ -73,16 +77,29 @@ export class NodeProblems {
   #unavailable(): Problem | undefined {
     const found = this.#parts.unavailable.found
     if (found === undefined) return undefined
-    const { files, bytes, more, holders, since } = found
+    const { files, bytes, more, holders, reason, since } = found
     const count = `${more ? 'more than ' : ''}${files} ${files === 1 ? 'file' : 'files'}`
     return {
       what: `${count} (${formatSize(bytes)}) could not be read`,
       since,
-      reason: this.#whoHasThem(holders),
+      reason: holders.length === 0 && reason !== null ? reason : this.#whoHasThem(holders),
       works: 'all other files; these again when their nodes are back',
       fails:
         'reading them: EIO. `cachefs missing` lists them, `cachefs restore` brings back ' +
         'the last durable version',
+      blocking: false,
+    }
+  }
+
+  #database(): Problem | undefined {
+    const path = this.#parts.damaged()
+    if (path === undefined) return undefined
+    this.#damagedSince ??= new Date()
+    return {
+      what: `the database ${path} has been damaged`,
+      since: this.#damagedSince,
+      works: 'all that is not in the damaged pages',
+      fails: `the rest: EIO. Stop the node and restore ${path} from a backup`,
       blocking: false,
     }
   }

@@ -1,5 +1,5 @@
 /**
- * Files that cannot be read at present because their only copies are on nodes that are away, for
+ * Files that cannot be read because their only copies are on nodes that are away, or lost, for
  * the status of a node. Whoever asks gets what the last look found, and has the next one begun when
  * that is some seconds old: a look goes through everything that the cloud does not have.
  */
@@ -14,6 +14,8 @@ export interface Unavailable {
   more: boolean
   /** Nodes that have the bytes, as far as any has. */
   holders: string[]
+  /** Why some are lost, where that is known here. */
+  reason: string | null
   since: Date
 }
 
@@ -67,6 +69,7 @@ export class UnavailableFiles {
       bytes: files.reduce((sum, file) => sum + file.missingBytes, 0),
       more,
       holders,
+      reason: files.find((file) => file.reason !== null)?.reason ?? null,
       since: new Date(Math.min(first, ...times)),
     }
   }

@@ -22,7 +22,9 @@ export class CoordinatorDatabase {
   /** EIO: the file is damaged, or not one of SQLite's. */
   static open(directory: string): CoordinatorDatabase {
     const mutex = new SharedMutex(new Int32Array(new SharedArrayBuffer(4)))
-    const database = new SqliteDatabase(join(directory, 'coordinator.db'), mutex, REMEDY)
+    const database = new SqliteDatabase(join(directory, 'coordinator.db'), mutex, {
+      remedy: REMEDY,
+    })
     try {
       return new CoordinatorDatabase(database)
     } catch (error) {

@@ -21,12 +21,12 @@ import type { NodeCache } from '../cache/node-cache.ts'
 import { chunkKey } from '../cache/object-key.ts'
 import type { DurableMarks } from '../cache/upload-finisher.ts'
 import { limits } from '../limits.ts'
-import type { ChunkReference } from '../metadata/chunk-rules.ts'
 import { copiesOf } from '../metadata/durability.ts'
 import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import { listUndurable } from '../metadata/undurable-rules.ts'
+import { hasChunk } from './chunk-presence.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
 import { holdersOf, type DurabilityGate } from './durability-gate.ts'
 import type { RemoteCommits } from './remote-commits.ts'
@@ -136,12 +136,13 @@ export class HolderWatch {
    * leave it to this node to bring that to the cloud.
    */
   async #disown(signal: AbortSignal): Promise<void> {
-    const { engine, link } = this.#parts
+    const { engine, link, cache } = this.#parts
     for (let [ino, index] = [0, -1]; !signal.aborted;) {
       const page = engine.read(listUndurable(ino, index, limits.heldPage))
       for (const chunk of page) {
         const holders = holdersOf(chunk)
-        if (!holders.includes(link.peerId) || this.#has(chunk)) continue
+        if (!holders.includes(link.peerId) || hasChunk(cache, chunk)) continue
+        if (cache.database.chunk(chunk.ino, chunk.index)?.id === chunk.id) continue
         const others = holders.filter((id) => id !== link.peerId).join(',')
         await link.perform('setHolders', [chunk.ino, chunk.index, chunk.id, others], { signal })
       }
@@ -150,14 +151,6 @@ export class HolderWatch {
       ;({ ino, index } = last)
       await new Promise(setImmediate)
     }
-  }
-
-  #has({ ino, index, id }: ChunkReference): boolean {
-    const { cache, held } = this.#parts
-    const { database } = cache
-    const isOwn = database.upload(ino, index)?.id === id || database.chunk(ino, index)?.id === id
-    const isSuperseded = database.supersededOf(ino).some((upload) => upload.id === id)
-    return isOwn || isSuperseded || held.has(id)
   }
 
   /** Copies held here that this node has become answerable for. */

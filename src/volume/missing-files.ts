@@ -1,6 +1,6 @@
 /**
- * Files with bytes that only nodes have that are away, by name: what is not to be had until one of
- * them is back, or never, when it is gone for good. Any node can tell: it knows who has what.
+ * Files with bytes that only nodes have that are away, or that no node has any more, by name: what
+ * is not to be had until one of them is back, or never. Any node can tell: it knows who has what.
  */
 import { limits } from '../limits.ts'
 import type { ChunkReference } from '../metadata/chunk-rules.ts'
@@ -16,6 +16,8 @@ export interface MissingFile {
   missingBytes: number
   /** Who has them, as far as anybody does. */
   holders: string[]
+  /** Why no node has some of them any more, where that is known here. */
+  reason: string | null
   /** Size of the last version that the cloud has whole; null: it never had one. */
   durableSize: number | null
 }
@@ -28,15 +30,28 @@ export interface MissingFiles {
 
 /** Whether a chunk that the cloud does not have is to be had. */
 export type IsHad = (chunk: ChunkReference) => boolean
+/** Why one is lost for good; undefined: it is not, as far as this node knows. */
+export type LossOf = (chunk: ChunkReference) => string | undefined
 
-export async function missingFiles(engine: MetadataEngine, isHad: IsHad): Promise<MissingFiles> {
-  const found = new Map<number, { bytes: number; holders: Set<string> }>()
+interface Found {
+  bytes: number
+  holders: Set<string>
+  reason: string | null
+}
+
+export async function missingFiles(
+  engine: MetadataEngine,
+  isHad: IsHad,
+  lossOf: LossOf,
+): Promise<MissingFiles> {
+  const found = new Map<number, Found>()
   for (let [ino, index] = [0, -1]; found.size <= limits.missingFiles;) {
     const page = engine.read(listUndurable(ino, index, limits.heldPage))
     for (const row of page) {
       if (isHad(row)) continue
-      const file = found.get(row.ino) ?? { bytes: 0, holders: new Set() }
+      const file = found.get(row.ino) ?? { bytes: 0, holders: new Set(), reason: null }
       file.bytes += row.length
+      file.reason ??= lossOf(row) ?? null
       for (const id of holdersOf(row)) file.holders.add(id)
       found.set(row.ino, file)
     }
@@ -47,28 +62,38 @@ export async function missingFiles(engine: MetadataEngine, isHad: IsHad): Promis
     await new Promise(setImmediate)
   }
   const files: MissingFile[] = []
-  for (const [ino, { bytes, holders }] of [...found].slice(0, limits.missingFiles)) {
+  for (const [ino, { bytes, holders, reason }] of [...found].slice(0, limits.missingFiles)) {
     const path = engine.read(pathOf(ino))
     const size = engine.read(findInode(ino))?.size
     if (path === undefined || size === undefined) continue
     const durableSize = engine.read(findPast(ino))?.size ?? null
-    files.push({ path, size, missingBytes: bytes, holders: [...holders].sort(), durableSize })
+    const missing = { missingBytes: bytes, holders: [...holders].sort(), reason }
+    files.push({ path, size, ...missing, durableSize })
     await new Promise(setImmediate)
   }
   return { files, more: found.size > limits.missingFiles }
 }
 
-/** Some of a file's bytes are only on nodes that are away. */
+/** Some of a file's bytes are not to be had at present. */
 export async function isMissing(
   engine: MetadataEngine,
   ino: number,
   isHad: IsHad,
 ): Promise<boolean> {
+  return (await firstMissing(engine, ino, isHad)) !== undefined
+}
+
+/** The first chunk of a file that is not to be had. */
+export async function firstMissing(
+  engine: MetadataEngine,
+  ino: number,
+  isHad: IsHad,
+): Promise<ChunkReference | undefined> {
   for (let index = -1; ;) {
     const page = engine.read(listUndurable(ino, index, limits.heldPage))
     const own = page.filter((row) => row.ino === ino)
-    if (!own.every(isHad)) return true
-    if (own.length < limits.heldPage) return false
+    const missing = own.find((row) => !isHad(row))
+    if (missing || own.length < limits.heldPage) return missing
     index = own.at(-1)!.index
     await new Promise(setImmediate)
   }

@@ -7,9 +7,11 @@
 import { codeOf, describe } from '../base/fs-error.ts'
 import { now } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
+import { isDatabaseDamage } from '../base/sqlite-database.ts'
 import { RepeatedLog } from '../base/repeated-log.ts'
 import { databasePath, type CacheSettings } from '../cache/node-cache.ts'
 import { NodeDatabase } from '../cache/node-database.ts'
+import type { WrittenInode } from '../cache/open-table.ts'
 import { Recovery } from '../cache/recovery.ts'
 import type { SharedState } from '../cache/shared-state.ts'
 import { limits } from '../limits.ts'
@@ -24,11 +26,13 @@ import type { TierStorage } from '../tiers/tier-storage.ts'
 import type { DirectoryLock } from './directory-lock.ts'
 import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
+import { openOrSetAside } from './damaged-database.ts'
 import { LASTING_SCHEMA, LastingMount, type MountIdentity } from './lasting-mount.ts'
 import type { LockService } from './lock-service.ts'
 import { NodeLocks } from './node-locks.ts'
 import { KernelPages } from './kernel-pages.ts'
 import { Replica } from './replica.ts'
+import { UndurableClaims } from './undurable-claims.ts'
 import {
   checkIdentity,
   newIdentity,
@@ -82,7 +86,7 @@ export async function openVolume(
   const { buffers, shared } = lasting
   const pages = new KernelPages(shared, logger)
   BackingFiles.prepare(options.directory)
-  const engine = openMetadata(options.directory, shared)
+  const engine = openMetadata(options, shared)
   const left = lasting.takeOver(engine)
   const failures = new RepeatedLog(logger)
   const locks =
@@ -115,7 +119,7 @@ export async function openVolume(
     logger.warn(`the volume has chunks of ${identity.chunkSize} bytes; -chunk-size is ignored`)
     cache.chunkSize = identity.chunkSize
   }
-  NodeDatabase.prepare(databasePath(options.directory), shared.nodeDatabase)
+  const isNew = prepareNodeDatabase(options, shared)
   const settings = {
     cache,
     buffers,
@@ -130,27 +134,79 @@ export async function openVolume(
   const thread = openVolumeThread(settings, () => undefined, {
     kernelKnows: (ino) => pages.caches?.knowsInode(ino) === true,
   })
+  const written = lasting.written()
+  claimUndurable(thread, { self: link?.peerId, isNew, written, logger })
   const recovery = new Recovery(thread.cache, thread.committer, logger)
   const { index } = thread.cache
   recovery.run((ino, base) => replica?.baseOf(ino, base) ?? index.file(ino).version, {
     resumed: mount?.isResumed,
-    written: lasting.written(),
+    written,
   })
   lasting.settled()
   if (!link) purgeOrphans(thread)
   return { lock, identity, settings, thread, recovery, link, replica, pages, locks }
 }
 
-function openMetadata(directory: string, shared: SharedState): SqliteEngine {
-  const engine = new SqliteEngine(metadataPath(directory), shared.metadataDatabase)
+/** True: nobody has used it yet. */
+function prepareNodeDatabase(
+  { directory, logger }: VolumeNodeOptions,
+  shared: SharedState,
+): boolean {
+  const path = databasePath(directory)
+  const prepare = (): boolean => NodeDatabase.prepare(path, shared.nodeDatabase)
+  const rebuilt = 'what is in the cloud comes from there, what waits for upload from the disk'
+  return openOrSetAside(path, prepare, { logger, rebuilt })
+}
+
+/** In a cluster, a node that has its database says later what it lacks (holder-watch.ts). */
+function claimUndurable(
+  { cache, engine }: VolumeThread,
+  how: {
+    self: string | undefined
+    isNew: boolean
+    written: ReadonlyMap<number, WrittenInode>
+    logger: Logger
+  },
+): void {
+  const { self, isNew, written, logger } = how
+  if (!isNew && self !== undefined) return
+  const isWritten = (ino: number): boolean => written.has(ino)
+  new UndurableClaims({ cache, engine, self, isNew, isWritten, logger }).run()
+}
+
+/** Where a coordinator keeps the metadata, what is here is a copy, and can be had again. */
+function openMetadata(
+  { directory, link, logger }: VolumeNodeOptions,
+  shared: SharedState,
+): SqliteEngine {
+  const path = metadataPath(directory)
+  if (!link) return prepareMetadata(path, shared, logger)
+  const rebuilt = 'the names come from the coordinator again'
+  return openOrSetAside(path, () => prepareMetadata(path, shared), { logger, rebuilt })
+}
+
+/** `logger`: damage that is no obstacle is only told of. */
+function prepareMetadata(path: string, shared: SharedState, logger?: Logger): SqliteEngine {
+  const engine = new SqliteEngine(path, shared.metadataDatabase)
   try {
     for (const statement of [...SCHEMA, REPLICA_SCHEMA, ...LASTING_SCHEMA])
       engine.execute(statement)
     keepTotals(engine)
+    checkMetadata(engine, shared, logger)
     return engine
   } catch (error) {
     engine.close()
     throw error
+  }
+}
+
+function checkMetadata(engine: SqliteEngine, shared: SharedState, logger?: Logger): void {
+  try {
+    engine.check(limits.databaseCheckBytes)
+  } catch (error) {
+    if (!logger || !isDatabaseDamage(error)) throw error
+    shared.add('metadataDamage', 1)
+    logger.error(describe(error))
   }
 }
 

@@ -8,13 +8,14 @@
 import { existsSync } from 'node:fs'
 import type { Outcome } from '../base/blocked.ts'
 import { monotonicMs, now } from '../base/clock.ts'
-import { describe } from '../base/fs-error.ts'
+import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
 import { RepeatedLog } from '../base/repeated-log.ts'
 import { Checkpointer } from '../cache/checkpointer.ts'
 import { ChunkExchange } from '../cache/chunk-exchange.ts'
 import { ChunkLoader } from '../cache/chunk-loader.ts'
 import { HeldChunks } from '../cache/held-chunks.ts'
+import { countLost } from '../cache/lost-chunks.ts'
 import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import { Evictor } from '../cache/evictor.ts'
 import { Fetcher } from '../cache/fetcher.ts'
@@ -34,8 +35,10 @@ import { DirectoryLock } from './directory-lock.ts'
 import { countUndurable } from '../metadata/chunk-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import { ChunkCopies } from './chunk-copies.ts'
+import { hasChunk } from './chunk-presence.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
 import { HolderWatch } from './holder-watch.ts'
+import { LostChunkWatch } from './lost-chunk-watch.ts'
 import type { KernelCaches, KernelPages } from './kernel-pages.ts'
 import type { LockNeed } from './lock-service.ts'
 import type { NodeLocks } from './node-locks.ts'
@@ -85,6 +88,7 @@ export class VolumeNode {
   readonly #holders: HolderWatch | undefined
   readonly #mapped: MappedFiles
   readonly #kernelWritten: KernelWrittenFiles
+  readonly #lost: LostChunkWatch
   readonly #groups: GroupCommit | undefined
   #wakeThreads = (): Promise<void> => Promise.resolve()
   readonly #logger: Logger
@@ -128,8 +132,8 @@ export class VolumeNode {
     const { link, replica } = opened
     this.replica = replica
     this.#link = link
-    const copies = link && this.peers && new ChunkCopies({ cache, link, peers: this.peers })
-    const { thread } = this
+    const { thread, peers } = this
+    const copies = link && peers && new ChunkCopies({ cache, link, peers })
     this.#remote = link && replica && new RemoteCommits({ thread, link, replica, logger, copies })
     const marks = marksOf(engine, link)
     this.#holders = this.#watchHolders(marks)
@@ -147,9 +151,9 @@ export class VolumeNode {
       groups: this.#groups,
       pages: this.pages,
     })
-    const onChange = (ino: number): void => this.pages.invalidate(ino)
-    const told = { onChange, onFailure: this.#report }
+    const told = { onChange: (ino: number) => this.pages.invalidate(ino), onFailure: this.#report }
     this.#kernelWritten = new KernelWrittenFiles(cache, committer, told)
+    this.#lost = new LostChunkWatch(cache, engine, logger)
     this.#mapped = new MappedFiles({
       mapped: thread.mapped,
       satisfy: (need, how) => this.satisfy(need, how),
@@ -261,8 +265,45 @@ export class VolumeNode {
   /** The last version that the cloud has whole is the file's content again. ENODATA: none is. */
   async restore(ino: number): Promise<void> {
     const { chunkSize } = this.thread.cache.settings
-    await this.#link?.perform('restorePast', [ino, chunkSize, now()])
+    if (!this.#link) {
+      this.#restoreHere(ino)
+      return
+    }
+    await this.#link.perform('restorePast', [ino, chunkSize, now()])
     this.replica?.restored(ino)
+  }
+
+  /** All of it is in the cloud: nothing of the file is kept here. EBUSY: it is being written. */
+  #restoreHere(ino: number): void {
+    const { cache, committer, engine } = this.thread
+    const { shared, settings } = cache
+    this.pages.expect(ino)
+    try {
+      shared.withInode(ino, () => {
+        const open = shared.findOpen(ino)
+        const isUsed = open !== undefined && (open.ahead || open.backing !== 0 || open.mapped)
+        if (isUsed) throw new FsError('EBUSY', 'programs have the file open: close it first')
+        engine.write('restorePast', ino, settings.chunkSize, now())
+        committer.forgetLocked(ino)
+      })
+      countLost(cache)
+    } finally {
+      this.pages.caches?.forgetAttributes(ino)
+      this.pages.drop(ino)
+    }
+  }
+
+  /** The path of one that SQLite has come upon damage in, since the start. */
+  damagedDatabase(): string | undefined {
+    const { shared, settings } = this.thread.cache
+    if (shared.counter('metadataDamage') > 0) return metadataPath(settings.directory)
+    if (shared.counter('nodeDatabaseDamage') > 0) return databasePath(settings.directory)
+    return undefined
+  }
+
+  /** This node has the bytes of a chunk that the cloud does not have yet. */
+  hasChunk(chunk: { ino: number; index: number; id: number }): boolean {
+    return hasChunk(this.thread.cache, chunk)
   }
 
   /** Copies kept for other nodes until the cloud has them. */
@@ -342,6 +383,7 @@ export class VolumeNode {
       const { cache } = this.thread
       this.evictor.measure()
       this.#kernelWritten.look()
+      this.#lost.look()
       const { maxUnsyncedSeconds } = cache.settings
       const oldest = maxUnsyncedSeconds > 0 ? cache.database.oldestUploadMs() : null
       const isOverdue = oldest !== null && Date.now() - oldest > maxUnsyncedSeconds * 1000

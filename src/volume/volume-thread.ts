@@ -69,7 +69,8 @@ export function openVolumeThread(
   const request = new CurrentRequest()
   const { mountId, connection } = settings
   // Where the mount ends with the process, nothing is asked again.
-  const options = mountId === undefined ? {} : { request }
+  const onDamage = (): void => shared.add('metadataDamage', 1)
+  const options = mountId === undefined ? { onDamage } : { request, onDamage }
   const local = new SqliteEngine(path, shared.metadataDatabase, options)
   const trustedUntil = (): number => shared.trustedUntilMs
   const engine = settings.isReplica

@@ -80,15 +80,13 @@ test('a bucket with garbage where the volume should be', async () => {
   await refused(home, {}, /volume\.json/)
 })
 
-for (const name of ['volume.db', 'node.db']) {
-  test(`a damaged ${name}`, async () => {
-    using home = new ClientHome()
-    await startAndStop(home)
-    rmSync(join(home.nvme, `${name}-wal`), { force: true })
-    writeFileSync(join(home.nvme, name), 'not a database '.repeat(1000))
-    await refused(home, {}, new RegExp(`${name}.*damaged`))
-  })
-}
+test('a damaged volume.db', async () => {
+  using home = new ClientHome()
+  await startAndStop(home)
+  rmSync(join(home.nvme, 'volume.db-wal'), { force: true })
+  writeFileSync(join(home.nvme, 'volume.db'), 'not a database '.repeat(1000))
+  await refused(home, {}, /volume\.db.*damaged/)
+})
 
 test('a bucket that cannot be reached', async () => {
   using home = new ClientHome()

@@ -30,6 +30,8 @@ import {
 export interface SqliteEngineOptions {
   /** What the thread works on, where that may have been done before. */
   request?: CurrentRequest
+  /** SQLite has come upon damage in the file. */
+  onDamage?: () => void
 }
 
 export class SqliteEngine implements MetadataEngine {
@@ -39,12 +41,17 @@ export class SqliteEngine implements MetadataEngine {
   readonly #request: CurrentRequest
 
   constructor(path: string, mutex: SharedMutex, options: SqliteEngineOptions = {}) {
-    this.#database = new SqliteDatabase(path, mutex)
+    this.#database = new SqliteDatabase(path, mutex, { onDamage: options.onDamage })
     this.#request = options.request ?? new CurrentRequest()
   }
 
   execute(sql: string): void {
     this.#database.execute(sql)
+  }
+
+  /** EIO where the file is damaged; one of more than so many bytes is not looked through. */
+  check(mostBytes: number): void {
+    this.#database.check(mostBytes)
   }
 
   read<T>(rule: Rule<T>): T {

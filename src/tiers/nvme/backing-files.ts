@@ -26,6 +26,7 @@ import {
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { memoryOf } from '../../base/buffer-pool.ts'
+import { FsError } from '../../base/fs-error.ts'
 import { limits } from '../../limits.ts'
 import {
   FALLOC_KEEP_SIZE,
@@ -47,6 +48,7 @@ export interface BackingStat {
   mtimeMs: number
   ctimeMs: number
   mode: number
+  nlink: number
 }
 
 /** What other threads did to the files. */
@@ -86,6 +88,11 @@ export class BackingFiles {
     }
   }
 
+  /** The folder that the files are in: where it is not, no file can be missed. */
+  isThere(): boolean {
+    return existsSync(join(this.#directory, 'data'))
+  }
+
   path(ino: number): string {
     return join(this.#directory, 'data', shardName(ino % SHARDS), String(ino))
   }
@@ -107,9 +114,10 @@ export class BackingFiles {
     return done
   }
 
-  /** Writes all of `source`, making the file where there is none. */
-  write(ino: number, source: Uint8Array, offset: number): void {
-    const fd = this.#descriptor(ino, true)
+  /** Writes all of `source`; makes the file where there is none, unless it has to be there. */
+  write(ino: number, source: Uint8Array, offset: number, makes = true): void {
+    const fd = this.#descriptor(ino, makes)
+    if (fd < 0) throw new FsError('EIO', `${this.path(ino)} is gone`, { path: this.path(ino) })
     let done = 0
     while (done < source.length) {
       done += writeSync(fd, source, done, source.length - done, offset + done)
@@ -144,9 +152,13 @@ export class BackingFiles {
 
   /** Size and allocated 512-byte blocks; undefined where there is no file. */
   stat(ino: number): BackingStat | undefined {
-    const fd = this.#open.get(ino)
-    if (fd?.generation === this.#changes.generationOf(ino)) return fstatSync(fd.fd)
-    return statSync(this.path(ino), { throwIfNoEntry: false })
+    const known = this.#open.get(ino)
+    if (known?.generation !== this.#changes.generationOf(ino)) {
+      return statSync(this.path(ino), { throwIfNoEntry: false })
+    }
+    const stat = fstatSync(known.fd)
+    // Somebody else has removed or replaced the file at its path.
+    return stat.nlink > 0 ? stat : undefined
   }
 
   /**
@@ -184,7 +196,7 @@ export class BackingFiles {
     removeIfThere(this.path(ino))
   }
 
-  /** Keeps `length` bytes at `offset` of the file under another name. */
+  /** Keeps `length` bytes at `offset` of the file under another name; fewer where it ends. */
   setAside(ino: number, offset: number, length: number, name: string): void {
     const fd = openSync(this.asidePath(name), 'w', 0o600)
     try {
@@ -194,14 +206,16 @@ export class BackingFiles {
     }
   }
 
-  /** Writes `length` bytes at `offset` of the file at `place` of another; missing ones are 0. */
+  /** Writes `length` bytes at `offset` of the file at `place` of another; fewer where it ends. */
   copyTo(fd: number, place: number, ino: number, offset: number, length: number): void {
     // Not all at once: what is copied is garbage afterwards, of a thread that makes little else.
     const copy = Buffer.allocUnsafe(Math.min(length, limits.copyBlockBytes))
     for (let done = 0; done < length;) {
-      const part = copy.subarray(0, length - done)
-      part.fill(0, this.read(ino, part, offset + done))
-      done += writeSync(fd, part, 0, part.length, place + done)
+      const part = copy.subarray(0, Math.min(copy.length, length - done))
+      const read = this.read(ino, part, offset + done)
+      if (read === 0) return
+      for (let at = 0; at < read;) at += writeSync(fd, part, at, read - at, place + done + at)
+      done += read
     }
   }
 
@@ -216,10 +230,13 @@ export class BackingFiles {
     const now = Buffer.alloc(length)
     this.read(ino, now, offset)
     const before = Buffer.alloc(length)
-    const fd = openSync(this.asidePath(name), 'r')
+    const fd = tryOpen(this.asidePath(name))
+    if (fd < 0) return false
     try {
-      for (let done = 0, read = -1; read !== 0 && done < length; done += read) {
-        read = readSync(fd, before, done, length - done, asideOffset + done)
+      for (let done = 0; done < length;) {
+        const read = readSync(fd, before, done, length - done, asideOffset + done)
+        if (read === 0) return false
+        done += read
       }
     } finally {
       closeSync(fd)
@@ -247,17 +264,21 @@ export class BackingFiles {
     removeIfThere(this.asidePath(name))
   }
 
-  /** Reads without occupying the thread; missing bytes at the end are zeros. */
-  async readDetached(path: string, offset: number, length: number, into?: Buffer): Promise<Buffer> {
+  /** Reads without occupying the thread; undefined where the file ends before. */
+  async readDetached(
+    path: string,
+    offset: number,
+    length: number,
+    into?: Buffer,
+  ): Promise<Buffer | undefined> {
     const data = memoryOf(length, into)
     await using file = await open(path, 'r')
     let done = 0
     while (done < length) {
       const { bytesRead } = await file.read(data, done, length - done, offset + done)
-      if (bytesRead === 0) break
+      if (bytesRead === 0) return undefined
       done += bytesRead
     }
-    data.fill(0, done)
     return data
   }
 

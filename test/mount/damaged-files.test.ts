@@ -1,0 +1,306 @@
+/**
+ * Somebody or something removes, cuts or replaces files under `-nvme`: fewer bytes than a chunk has
+ * are never data. What the cloud has comes from there again; what only the node had is EIO for
+ * exactly its chunk, is never uploaded, and is named until the file has another content.
+ */
+import assert from 'node:assert/strict'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
+import { eventually } from '../fixtures/eventually.ts'
+import { Random } from '../fixtures/random.ts'
+
+const CHUNK = 1024 * 1024
+const SIZE = 2 * CHUNK + CHUNK / 2
+const FLAGS = ['-chunk-size', '1']
+
+/** Where the node keeps the bytes of a file of the mount. */
+function backingFile(home: ClientHome, name: string): string {
+  const { ino } = fs.statSync(join(home.mount, name))
+  return join(home.nvme, 'data', (ino % 256).toString(16).padStart(2, '0'), String(ino))
+}
+
+/** Each leaves less than there was. */
+const LOSSES: Record<string, (path: string) => void> = {
+  removed: (path) => fs.rmSync(path),
+  emptied: (path) => fs.truncateSync(path, 0),
+  cut: (path) => fs.truncateSync(path, CHUNK + 10),
+}
+
+const DAMAGES: typeof LOSSES = {
+  ...LOSSES,
+  replaced: (path) => {
+    const { size } = fs.statSync(path)
+    fs.rmSync(path)
+    fs.writeFileSync(path, Buffer.alloc(size))
+  },
+  zeroed: (path) => fs.writeFileSync(path, Buffer.alloc(fs.statSync(path).size)),
+}
+
+/** Uploads fail as long as there is a file where their folder was. */
+function refuseUploads(home: ClientHome): () => void {
+  const chunks = join(home.cloud, 'chunks')
+  fs.renameSync(chunks, `${chunks}-away`)
+  fs.writeFileSync(chunks, '')
+  return () => {
+    fs.rmSync(chunks)
+    fs.renameSync(`${chunks}-away`, chunks)
+  }
+}
+
+async function fromApi(client: ClientProcess, name: string): Promise<Buffer> {
+  const response = await client.fetch(`${client.api}/api/files/${name}`)
+  return Buffer.from(await response.arrayBuffer())
+}
+
+/** Bytes of a part of a file of the mount, past the kernel's pages of it. */
+function partOf(path: string, offset: number, length: number): Buffer {
+  const fd = fs.openSync(path, 'r')
+  try {
+    const data = Buffer.alloc(length)
+    return data.subarray(0, fs.readSync(fd, data, 0, length, offset))
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+interface Missing {
+  files: { path: string; missingBytes: number; reason: string | null; durableSize: number | null }[]
+}
+
+async function missingOf(client: ClientProcess): Promise<Missing['files']> {
+  const response = await client.fetch(`${client.api}/api/missing`)
+  return ((await response.json()) as Missing).files
+}
+
+test('what the cloud has comes back', async (t) => {
+  const random = Random.fromEnvironment()
+  t.diagnostic(`CACHEFS_SEED=${random.seed}`)
+  using home = new ClientHome()
+  const flags = [...FLAGS, '-passthrough', 'always']
+  const contents = new Map(Object.keys(DAMAGES).map((name) => [name, random.bytes(SIZE)]))
+  const write = async (client: ClientProcess, prefix: string): Promise<string[]> => {
+    for (const [name, data] of contents) fs.writeFileSync(join(home.mount, prefix + name), data)
+    await client.act('wait', '/')
+    return [...contents.keys()].map((name) => backingFile(home, prefix + name))
+  }
+  const first = await ClientProcess.start(home, { flags })
+  const paths = await write(first, '')
+  assert.equal(await first.stop(), 0)
+  Object.values(DAMAGES).forEach((damage, at) => damage(paths[at]!))
+  const second = await ClientProcess.start(home, { flags })
+  for (const [name, data] of contents) {
+    assert.ok(fs.readFileSync(join(home.mount, name)).equals(data), `${name}, by the mount`)
+    assert.ok((await fromApi(second, name)).equals(data), `${name}, by the API`)
+  }
+  // The same while the node runs, as far as the length of a file tells.
+  const others = await write(second, 'running-')
+  Object.values(LOSSES).forEach((loss, at) => loss(others[at]!))
+  for (const name of Object.keys(LOSSES)) {
+    assert.ok((await fromApi(second, `running-${name}`)).equals(contents.get(name)!), name)
+    const path = join(home.mount, `running-${name}`)
+    assert.ok(fs.readFileSync(path).equals(contents.get(name)!), `${name}, by the mount`)
+  }
+  assert.deepEqual(await missingOf(second), [])
+  assert.equal((await second.status())['status'], 'ok')
+  const warnings = second.log.join('').match(/fetched from the cloud again/g) ?? []
+  assert.equal(warnings.length, contents.size + Object.keys(LOSSES).length, second.log.join(''))
+  assert.equal(await second.stop(), 0)
+})
+
+for (const when of ['running', 'stopped']) {
+  test(`what only the node had is lost, and named: ${when}`, async () => {
+    using home = new ClientHome()
+    const before = new Random(1).bytes(SIZE)
+    const after = new Random(2).bytes(SIZE)
+    let client = await ClientProcess.start(home, { flags: FLAGS })
+    const names = Object.keys(LOSSES)
+    for (const name of names) fs.writeFileSync(join(home.mount, name), before)
+    await client.act('wait', '/')
+    const objects = fs.readdirSync(join(home.cloud, 'chunks'), { recursive: true }).length
+    const takeUploads = refuseUploads(home)
+    for (const name of names) fs.writeFileSync(join(home.mount, name), after)
+    const response = await client.fetch(`${client.api}/api/receipt/cut`)
+    assert.equal(((await response.json()) as { durable: boolean }).durable, false)
+    const paths = names.map((name) => backingFile(home, name))
+    if (when === 'stopped') assert.equal(await client.stop(), 0)
+    Object.values(LOSSES).forEach((loss, at) => loss(paths[at]!))
+    takeUploads()
+    if (when !== 'running') client = await ClientProcess.start(home, { flags: FLAGS })
+
+    for (const name of names) {
+      await assert.rejects(client.act('wait', `/${name}`), new RegExp(`EIO: /${name} .*lost`))
+      const path = join(home.mount, name)
+      const kept = name === 'cut' ? 1 : 0
+      assert.ok(partOf(path, 0, kept * CHUNK).equals(after.subarray(0, kept * CHUNK)), name)
+      for (let at = kept; at * CHUNK < SIZE; at++) {
+        if (when === 'running') continue
+        assert.throws(() => partOf(path, at * CHUNK, 100), { code: 'EIO' }, `${name} ${at}`)
+      }
+      const range = { headers: { range: `bytes=${SIZE - 100}-${SIZE - 1}` } }
+      const tail = client.fetch(`${client.api}/api/files/${name}`, range)
+      await assert.rejects(async () => {
+        const answer = await tail
+        assert.equal(answer.ok, true, await answer.text())
+        await answer.arrayBuffer()
+      }, name)
+    }
+    const missing = await missingOf(client)
+    assert.deepEqual(missing.map(({ path }) => path).sort(), names.map((name) => `/${name}`).sort())
+    for (const { path, missingBytes, reason, durableSize } of missing) {
+      assert.equal(missingBytes, path === '/cut' ? SIZE - CHUNK : SIZE, path)
+      assert.match(reason ?? '', /was (removed|cut to)/, path)
+      assert.equal(durableSize, SIZE, path)
+    }
+    await eventually('health is degraded', async () => {
+      return (await client.status())['status'] === 'degraded'
+    })
+    // One chunk of the new version is whole.
+    const now = fs.readdirSync(join(home.cloud, 'chunks'), { recursive: true }).length
+    assert.equal(now, objects + 1)
+    for (const name of names) {
+      const url = `${client.api}/api/restore/${name}`
+      assert.equal((await client.fetch(url, { method: 'POST' })).status, 200, name)
+      assert.ok(fs.readFileSync(join(home.mount, name)).equals(before), name)
+      await client.act('wait', `/${name}`)
+    }
+    assert.deepEqual(await missingOf(client), [])
+    fs.writeFileSync(join(home.mount, 'cut'), after)
+    await client.act('wait', '/')
+    assert.ok((await fromApi(client, 'cut')).equals(after))
+    assert.equal(await client.stop(), 0)
+  })
+}
+
+test('a hole at the end of a file is no loss', async () => {
+  using home = new ClientHome()
+  let client = await ClientProcess.start(home, { flags: FLAGS })
+  const contents = new Map<string, Buffer>()
+  const make = (name: string, steps: (fd: number) => unknown): void => {
+    const fd = fs.openSync(join(home.mount, name), 'w+')
+    steps(fd)
+    const data = Buffer.alloc(SIZE)
+    assert.deepEqual([fs.fstatSync(fd).size, fs.readSync(fd, data, 0, SIZE, 0)], [SIZE, SIZE], name)
+    contents.set(name, data)
+    fs.closeSync(fd)
+  }
+  const grow = (fd: number): void => {
+    fs.ftruncateSync(fd, SIZE)
+  }
+  const text = (fd: number, at: number): number => fs.writeSync(fd, 'some text', at)
+  const makeAll = (prefix: string): void => {
+    make(`${prefix}grown`, (fd) => {
+      text(fd, 0)
+      grow(fd)
+    })
+    make(`${prefix}empty`, grow)
+    for (const at of [5, CHUNK + 5]) {
+      make(`${prefix}hole-${at}`, (fd) => {
+        grow(fd)
+        text(fd, at)
+      })
+    }
+    make(`${prefix}shrunk`, (fd) => {
+      fs.writeSync(fd, Buffer.alloc(SIZE, 1))
+      fs.ftruncateSync(fd, 10)
+      grow(fd)
+    })
+    make(`${prefix}far`, (fd) => text(fd, SIZE - 9))
+  }
+  makeAll('durable-')
+  await client.act('wait', '/')
+  const takeUploads = refuseUploads(home)
+  makeAll('')
+  // Written again where the cloud had it, and cut, after its commit.
+  fs.truncateSync(join(home.mount, 'durable-grown'), CHUNK / 2)
+  fs.truncateSync(join(home.mount, 'durable-grown'), SIZE)
+  contents.get('durable-grown')!.fill(0, CHUNK / 2)
+  const check = (): void => {
+    for (const [name, data] of contents) {
+      assert.ok(fs.readFileSync(join(home.mount, name)).equals(data), name)
+    }
+  }
+  for (const end of ['stop', 'kill'] as const) {
+    await client[end]()
+    client = await ClientProcess.start(home, { flags: FLAGS })
+    check()
+  }
+  takeUploads()
+  await client.act('wait', '/')
+  await client.act('evict', '/')
+  check()
+  assert.deepEqual(await missingOf(client), [])
+  assert.doesNotMatch(client.log.join(''), /fetched from|lost/)
+  assert.equal(await client.stop(), 0)
+})
+
+/** All pages but the first, in part. */
+function damagePages(path: string): void {
+  const fd = fs.openSync(path, 'r+')
+  for (let at = 1; at < fs.fstatSync(fd).size / 4096; at++) {
+    fs.writeSync(fd, Buffer.alloc(2048, 0xa5), 0, 2048, at * 4096)
+  }
+  fs.closeSync(fd)
+}
+
+test('a damaged node.db is set aside and made anew', async () => {
+  using home = new ClientHome()
+  const random = new Random(3)
+  const contents = new Map(['durable', 'pending', 'both'].map((name) => [name, random.bytes(SIZE)]))
+  const write = (...names: string[]): void => {
+    for (const name of names) fs.writeFileSync(join(home.mount, name), contents.get(name)!)
+  }
+  const first = await ClientProcess.start(home, { flags: FLAGS })
+  write('durable', 'both')
+  await first.act('wait', '/')
+  const takeUploads = refuseUploads(home)
+  write('pending')
+  fs.writeFileSync(join(home.mount, 'gone'), 'soon')
+  const fd = fs.openSync(join(home.mount, 'both'), 'r+')
+  fs.writeSync(fd, 'changed', CHUNK)
+  contents.get('both')!.write('changed', CHUNK)
+  fs.closeSync(fd)
+  const gone = backingFile(home, 'gone')
+  assert.equal(await first.stop(), 0)
+  takeUploads()
+  fs.rmSync(gone)
+  damagePages(join(home.nvme, 'node.db'))
+  const client = await ClientProcess.start(home, { flags: FLAGS })
+  const isKept = fs.readdirSync(home.nvme).some((name) => name.startsWith('node.db.damaged-'))
+  assert.ok(isKept)
+  for (const [name, data] of contents) {
+    assert.ok(fs.readFileSync(join(home.mount, name)).equals(data), name)
+    await client.act('wait', `/${name}`)
+  }
+  await assert.rejects(client.act('wait', '/gone'), /EIO: \/gone .*lost/)
+  assert.throws(() => fs.readFileSync(join(home.mount, 'gone')), { code: 'EIO' })
+  assert.deepEqual(
+    (await missingOf(client)).map(({ path, missingBytes }) => [path, missingBytes]),
+    [['/gone', 4]],
+  )
+  fs.rmSync(join(home.mount, 'gone'))
+  await client.act('evict', '/')
+  for (const [name, data] of contents) assert.ok((await fromApi(client, name)).equals(data), name)
+  assert.equal(await client.stop(), 0)
+})
+
+test('damaged pages of volume.db show in health and log', async () => {
+  using home = new ClientHome()
+  const first = await ClientProcess.start(home, { flags: FLAGS })
+  for (let at = 0; at < 500; at++) {
+    fs.symlinkSync('t'.repeat(50), join(home.mount, `${'n'.repeat(150)}-${at}`))
+  }
+  assert.equal(await first.stop(), 0)
+  const path = join(home.nvme, 'volume.db')
+  const pages = fs.statSync(path).size / 4096
+  const fd = fs.openSync(path, 'r+')
+  for (let at = pages - 5; at < pages; at++)
+    fs.writeSync(fd, Buffer.alloc(4096, 0xa5), 0, 4096, at * 4096)
+  fs.closeSync(fd)
+  const client = await ClientProcess.start(home, { flags: FLAGS })
+  const health = (await (await client.fetch(`${client.api}/api/health`)).json()) as object
+  assert.match(JSON.stringify(health), /degraded.*volume\.db has been damaged/)
+  assert.match(client.log.join(''), /volume\.db is damaged/)
+  assert.equal(await client.stop(), 0)
+})
