@@ -7,6 +7,20 @@ const KIB = 1024
 const MIB = 1024 * KIB
 
 export const transferLimits = {
+  /** A chunk that waits for its upload has its CRC-32 taken after so long, ms: most are gone. */
+  checksumAfterMs: 1500,
+  /** Clean chunks that are read again to find damage, bytes per ms: 8 MiB/s, below one per cent. */
+  scrubBytesPerMs: 8 * KIB,
+  /** All of a small cache is read again so often, ms. */
+  scrubPassMs: 5_000,
+  /** Chunks between two notes of how far that has come. */
+  scrubPage: 64,
+  /** Damaged chunks that were only here, of which the bytes are kept. */
+  damagedKept: 256,
+  /** What the API gives is compared with its checksum again after so long, ms. */
+  intactMs: 60_000,
+  /** Chunks of which that is remembered. */
+  intactChunks: 4096,
   /** A chunk that cannot be read from this node's disk is lost after so many tries. */
   lostLooks: 3,
   /** Who waits for an upload is told so soon that it cannot come about, ms. */

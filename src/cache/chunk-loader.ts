@@ -5,6 +5,7 @@
  * never other bytes. Main thread.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
+import { crc32 } from 'node:zlib'
 import { FsError } from '../base/fs-error.ts'
 import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
 import { CLEAN, type Upload } from './node-database.ts'
@@ -22,7 +23,7 @@ export class ChunkLoader {
   async load({ ino, index, id }: ChunkAddress): Promise<Buffer | undefined> {
     for (let attempt = 0; attempt < limits.optimisticReads; attempt++) {
       const upload = this.#cache.database.upload(ino, index)
-      const pending = upload?.id === id ? await this.loadUpload(upload) : undefined
+      const pending = upload?.id === id ? await this.#loadPending(upload) : undefined
       const found = pending ?? (await this.#loadSuperseded({ ino, index, id }))
       if (found !== undefined) return found
       const clean = await this.#loadClean({ ino, index, id })
@@ -48,13 +49,38 @@ export class ChunkLoader {
       const after = database.uploadOfCached(ino, index)
       if (after?.seq !== seq) return undefined
       const isSame = after.source === at.source && (after.source !== null || after.isCached === 1)
-      if (isSame && data !== undefined) return data
+      if (isSame && data !== undefined) {
+        this.#requireIntact(after, data)
+        return data
+      }
       at = after
       // It is being moved: a moment later the row says where.
       await new Promise(setImmediate)
     }
     const path = at.source === null ? files.path(ino) : files.asidePath(at.source)
     throw new UnreadableUpload(at, `${path} is gone, or too short`)
+  }
+
+  /** Peers have it from elsewhere, or hear from who uploads it what became of it. */
+  async #loadPending(upload: Upload): Promise<Buffer | undefined> {
+    try {
+      return await this.loadUpload(upload)
+    } catch (error) {
+      if (error instanceof UnreadableUpload) return undefined
+      throw error
+    }
+  }
+
+  /** The bytes are those whose checksum was taken, unless the kernel may change them still. */
+  #requireIntact(upload: Upload, data: Buffer): void {
+    if (upload.crc === null || crc32(data) === upload.crc) return
+    const { shared } = this.#cache
+    if (shared.withInode(upload.ino, () => shared.findOpen(upload.ino)?.kernelWrites) === true)
+      return
+    throw new UnreadableUpload(
+      upload,
+      'the CRC-32 of its bytes is another than when it was written',
+    )
   }
 
   /** Its commit's successor may still be refused: then this is what the metadata refers to. */

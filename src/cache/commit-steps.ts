@@ -143,7 +143,8 @@ export class CommitSteps {
     const { database, index } = this.#cache
     const lost = database.lostOf(ino).filter(({ id }) => id !== 0)
     const all = [...database.uploadsOf(ino, 0), ...lost]
-    return all.filter((chunk) => index.find(ino, chunk.index)?.id !== chunk.id)
+    const lacking = all.filter((chunk) => index.find(ino, chunk.index)?.id !== chunk.id)
+    return lacking.map(({ index: at, id, length }) => ({ index: at, id, length }))
   }
 
   /** What was counted while writing was an estimate; the chunks' lengths are exact. */

@@ -188,9 +188,15 @@ export class LostError extends FsError {
 
 /**
  * What an upload is to send cannot be read: true where that is no passing matter. Then it is lost,
- * unless the cache has the bytes as well.
+ * unless the cache has the bytes as well. `drop`: gives a chunk up that the cache has, and that is
+ * not as it was written; under the inode's lock.
  */
-export function loseUpload(cache: NodeCache, upload: Upload, reason: string): boolean {
+export function loseUpload(
+  cache: NodeCache,
+  upload: Upload,
+  reason: string,
+  drop: (row: LocalChunk) => void,
+): boolean {
   const { database, files, shared, settings } = cache
   const { ino, index, seq, id } = upload
   // The disk itself is away.
@@ -202,7 +208,7 @@ export function loseUpload(cache: NodeCache, upload: Upload, reason: string): bo
     const isCached = row?.id === id
     settleShort(cache, ino)
     if (now.source === null) {
-      if (isCached && database.upload(ino, index)) giveUpChunks(cache, ino, [row], reason)
+      if (isCached && database.upload(ino, index)) drop(row)
       return true
     }
     if (isCached && database.chunk(ino, index)) {

@@ -7,7 +7,7 @@ import type { SQLInputValue } from 'node:sqlite'
 import type { SharedMutex } from '../base/shared-mutex.ts'
 import { SqliteDatabase } from '../base/sqlite-database.ts'
 import { limits } from '../limits.ts'
-import { JOURNALED, NODE_SCHEMA } from './node-schema.ts'
+import { JOURNALED, NODE_SCHEMA, addColumns } from './node-schema.ts'
 
 /** The cloud has the same bytes: may be evicted. */
 export const CLEAN = 1
@@ -49,6 +49,8 @@ export interface Upload {
   source: string | null
   /** Where in the source they start. */
   sourceOffset: number
+  /** CRC-32 of the bytes; null: not taken yet (pending-checksums.ts). */
+  crc: number | null
 }
 
 /** A chunk that only this node had, and whose bytes are no longer on its disk, or damaged. */
@@ -80,8 +82,8 @@ const LOST = 'ino, idx AS "index", id, length, reason, since_ms AS sinceMs'
 /** Space that is reserved has no content: see reservations.ts. */
 const HAS_CONTENT = `NOT (state = ${CLEAN} AND id = 0)`
 const UPLOAD = `seq, ino, idx AS "index", id, length, committed_ms AS committedMs, source,
-  source_offset AS sourceOffset`
-const UPLOAD_DATA = 'ino, idx, id, length, committed_ms, source, source_offset'
+  source_offset AS sourceOffset, crc`
+const UPLOAD_DATA = 'ino, idx, id, length, committed_ms, source, source_offset, crc'
 const IS_CACHED = `EXISTS (SELECT 1 FROM local_chunk AS cached WHERE cached.ino = upload.ino
   AND cached.idx = upload.idx AND cached.id = upload.id AND state = ${PENDING}) AS isCached`
 const END_COMMIT = `DELETE FROM uncommitted WHERE ino = ?1 AND stage = ${JOURNALED}
@@ -103,6 +105,7 @@ export class NodeDatabase {
     const database = new SqliteDatabase(path, mutex)
     try {
       database.execute(NODE_SCHEMA)
+      addColumns(database)
       database.check(limits.databaseCheckBytes)
       return database.statement('SELECT 1 FROM setting LIMIT 1').get() === undefined
     } catch (error) {
@@ -209,6 +212,13 @@ export class NodeDatabase {
     return this.#all(`SELECT ino, ${CHUNK} FROM local_chunk ${where}`, limit)
   }
 
+  /** Clean chunks after one of an inode and an index, in order, a page at a time. */
+  cleanAfter(ino: number, index: number, limit: number): (LocalChunk & { ino: number })[] {
+    const where = `WHERE (ino, idx) > (?, ?) AND state = ${CLEAN} AND id <> 0`
+    const sql = `SELECT ino, ${CHUNK} FROM local_chunk ${where} ORDER BY ino, idx LIMIT ?`
+    return this.#all(sql, ino, index, limit)
+  }
+
   /** Inodes with bytes here, after `ino`, a page at a time. */
   inodesAfter(ino: number, limit: number): number[] {
     const sql = 'SELECT DISTINCT ino FROM local_chunk WHERE ino > ? ORDER BY ino LIMIT ?'
@@ -271,7 +281,7 @@ export class NodeDatabase {
     return this.#one<{ ms: number }>(sql, ...(ino === undefined ? [] : [ino]))?.ms ?? null
   }
 
-  addUpload(upload: Omit<Upload, 'seq' | 'source'>): void {
+  addUpload(upload: Omit<Upload, 'seq' | 'source' | 'crc'>): void {
     this.#run(
       `INSERT INTO upload (ino, idx, id, length, committed_ms, source, source_offset)
        VALUES (?, ?, ?, ?, ?, NULL, ?)`,
@@ -286,6 +296,10 @@ export class NodeDatabase {
 
   setUploadSource(seq: number, source: string | null, offset: number): void {
     this.#run('UPDATE upload SET source = ?, source_offset = ? WHERE seq = ?', source, offset, seq)
+  }
+
+  setUploadCrc(seq: number, crc: number): void {
+    this.#run('UPDATE upload SET crc = ? WHERE seq = ?', crc, seq)
   }
 
   deleteUpload(seq: number): void {

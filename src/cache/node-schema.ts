@@ -4,6 +4,7 @@
  * has lost, files that are being written, and files that programs may write to by way of memory.
  * Only ever added to: a node opens what an earlier release has left.
  */
+import type { SqliteDatabase } from '../base/sqlite-database.ts'
 
 /** Content is not committed; the backing file tells how far it was written. */
 export const WRITTEN = 0
@@ -47,3 +48,17 @@ export const NODE_SCHEMA = `
     stage INTEGER NOT NULL, mtime_sec INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL,
     base INTEGER NOT NULL DEFAULT 0
   );`
+
+/** Columns that tables of earlier releases lack. */
+const ADDED_COLUMNS = [
+  { table: 'upload', column: 'crc', type: 'INTEGER' },
+  { table: 'superseded', column: 'crc', type: 'INTEGER' },
+]
+
+export function addColumns(database: SqliteDatabase): void {
+  for (const { table, column, type } of ADDED_COLUMNS) {
+    const columns = database.statement(`PRAGMA table_info(${table})`).all()
+    if (columns.some(({ name }) => name === column)) continue
+    database.execute(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`)
+  }
+}

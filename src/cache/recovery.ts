@@ -14,7 +14,7 @@ import { readFileSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { timestampOf } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
-import { isIntact } from './chunk-checks.ts'
+import { checkChunk, dropDamaged } from './chunk-checks.ts'
 import type { FileCommitter } from './file-committer.ts'
 import { outliveMount } from './kernel-writes.ts'
 import { coverChunks, countLost, giveUpChunks, settleShort } from './lost-chunks.ts'
@@ -182,10 +182,15 @@ export class Recovery {
       settleShort(this.#cache, ino, uncommitted?.size ?? index.file(ino).size)
       if (!isChanged) return
       const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
-      const damaged = rows.filter(
-        (row) => row.state === CLEAN && row.id !== 0 && !isIntact(this.#cache, ino, row),
-      )
-      giveUpChunks(this.#cache, ino, damaged, 'their bytes were changed, or did not survive')
+      const states = new Map(rows.map((row) => [row, checkChunk(this.#cache, ino, row)]))
+      const doubtful = rows.filter((row) => {
+        return row.state === CLEAN && row.id !== 0 && states.get(row) !== 'intact'
+      })
+      giveUpChunks(this.#cache, ino, doubtful, 'their bytes were changed, or did not survive')
+      for (const row of rows) {
+        if (row.state === PENDING && states.get(row) === 'damaged')
+          dropDamaged(this.#cache, ino, row)
+      }
     })
   }
 

@@ -19,7 +19,8 @@ import { Semaphore, type Permit } from '../base/semaphore.ts'
 import { limits } from '../limits.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import { ChunkLoader, UnreadableUpload } from './chunk-loader.ts'
-import { loseUpload } from './lost-chunks.ts'
+import { checkChunk, dropDamaged } from './chunk-checks.ts'
+import { giveUpChunks, loseUpload } from './lost-chunks.ts'
 import type { Upload } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 import { chunkKey } from './object-key.ts'
@@ -219,9 +220,17 @@ export class Uploader {
       const looks = (this.#looks.get(seq) ?? 0) + 1
       this.#looks.set(seq, looks)
       const why = describe(cause)
-      if (looks >= limits.lostLooks && loseUpload(this.#cache, upload, why)) return undefined
+      if (looks >= limits.lostLooks && this.#lose(upload, why)) return undefined
       throw cause instanceof UnreadableUpload ? cause : new UnreadableUpload(upload, why, cause)
     }
+  }
+
+  #lose(upload: Upload, reason: string): boolean {
+    const { ino } = upload
+    return loseUpload(this.#cache, upload, reason, (row) => {
+      if (checkChunk(this.#cache, ino, row) === 'damaged') dropDamaged(this.#cache, ino, row)
+      else giveUpChunks(this.#cache, ino, [row], reason)
+    })
   }
 
   /** What the metadata does not have yet, it would take for superseded. */

@@ -152,7 +152,7 @@ export class NodeOperations implements NodeStatus {
   }
 
   cacheStats(): Record<string, number> {
-    const { uploader, fetcher, evictor, trash, thread } = this.#node
+    const { uploader, fetcher, evictor, trash, thread, damage } = this.#node
     return {
       hits: thread.cache.shared.counter('hits'),
       hitBytes: thread.cache.shared.counter('hitBytes'),
@@ -166,6 +166,9 @@ export class NodeOperations implements NodeStatus {
       evictedChunks: evictor.evictedChunks,
       evictedBytes: evictor.evictedBytes,
       deletedObjects: trash.deleted,
+      scrubbedChunks: damage.scrubber.chunks,
+      scrubbedBytes: damage.scrubber.bytes,
+      damagedChunks: thread.cache.shared.counter('damagedChunks'),
     }
   }
 

@@ -102,6 +102,7 @@ async function serveApi(
     volume: node.thread.volume,
     satisfy: (need, how) => node.satisfy(need, how),
     changes,
+    verify: (ino, offset, length) => node.verify(ino, offset, length),
     onLateFailure: (error) => loggerOf('API').error({ err: error }, 'closing a file failed'),
   })
   const version = packageVersion()

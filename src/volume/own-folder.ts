@@ -20,7 +20,7 @@ export interface DirectoryUse {
 const OTHERS = 0o077
 const OTHERS_WRITE = 0o022
 const STICKY = 0o1000
-const FOLDERS = /^(data|aside|spare|held|conflicts|files|lost\+found)$/
+const FOLDERS = /^(data|aside|spare|held|conflicts|damaged|files|lost\+found)$/
 /** Databases have further files beside them (`-wal`); others are written with a suffix first. */
 const DATABASES = /^(lock|volume|node|coordinator)\.db/
 const FILES =

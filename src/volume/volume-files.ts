@@ -35,6 +35,8 @@ export interface VolumeFilesOptions {
   volume: Volume
   satisfy: (need: unknown, how: { signal?: AbortSignal }) => Promise<Outcome | undefined>
   changes: Changes
+  /** Before bytes are given away that may be damaged. */
+  verify?: (ino: number, offset: number, length: number) => void
   /** What failed after the caller was answered. */
   onLateFailure: (error: unknown) => void
 }
@@ -227,6 +229,7 @@ export class VolumeFiles implements FileStore {
   ): AsyncGenerator<Buffer> {
     for (let offset = start; offset <= end;) {
       const block = Buffer.allocUnsafe(Math.min(limits.copyBlockBytes, end + 1 - offset))
+      this.#options.verify?.(ino, offset, block.length)
       const read = await this.#run(() => {
         return this.#volume.read(this.#caller, ino, 0, offset, block)
       }, signal)

@@ -21,7 +21,7 @@ import { Evictor } from '../cache/evictor.ts'
 import { Fetcher } from '../cache/fetcher.ts'
 import { GroupCommit } from '../cache/group-commit.ts'
 import type { Need } from '../cache/need.ts'
-import { databasePath } from '../cache/node-cache.ts'
+import { databasePath, type CacheSettings } from '../cache/node-cache.ts'
 import { Pressure } from '../cache/pressure.ts'
 import { Progress } from '../cache/progress.ts'
 import { Readahead } from '../cache/readahead.ts'
@@ -37,8 +37,8 @@ import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import { ChunkCopies } from './chunk-copies.ts'
 import { hasChunk } from './chunk-presence.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
+import { DamageWatch } from './damage-watch.ts'
 import { HolderWatch } from './holder-watch.ts'
-import { LostChunkWatch } from './lost-chunk-watch.ts'
 import type { KernelCaches, KernelPages } from './kernel-pages.ts'
 import type { LockNeed } from './lock-service.ts'
 import type { NodeLocks } from './node-locks.ts'
@@ -88,7 +88,7 @@ export class VolumeNode {
   readonly #holders: HolderWatch | undefined
   readonly #mapped: MappedFiles
   readonly #kernelWritten: KernelWrittenFiles
-  readonly #lost: LostChunkWatch
+  readonly damage: DamageWatch
   readonly #groups: GroupCommit | undefined
   #wakeThreads = (): Promise<void> => Promise.resolve()
   readonly #logger: Logger
@@ -126,9 +126,7 @@ export class VolumeNode {
       this.exchange = new ChunkExchange({ cache, loader, fetcher, evictor, held, logger })
     }
     this.#held = held
-    const { chunkSize, capacityBytes } = cache.settings
-    const ahead = Math.min(limits.readaheadChunks, Math.floor(capacityBytes / chunkSize / 4))
-    this.#readahead = new Readahead(this.fetcher, ahead, logger)
+    this.#readahead = new Readahead(this.fetcher, chunksAhead(cache.settings), logger)
     const { link, replica } = opened
     this.replica = replica
     this.#link = link
@@ -153,7 +151,7 @@ export class VolumeNode {
     })
     const told = { onChange: (ino: number) => this.pages.invalidate(ino), onFailure: this.#report }
     this.#kernelWritten = new KernelWrittenFiles(cache, committer, told)
-    this.#lost = new LostChunkWatch(cache, engine, logger)
+    this.damage = new DamageWatch({ cache, engine, fetcher: this.fetcher, logger })
     this.#mapped = new MappedFiles({
       mapped: thread.mapped,
       satisfy: (need, how) => this.satisfy(need, how),
@@ -169,6 +167,7 @@ export class VolumeNode {
     if (replica) this.#joinCoordinator(replica)
     this.#groups?.start()
     this.uploader.start()
+    this.damage.scrubber.start()
     this.#holders?.start()
   }
 
@@ -293,6 +292,11 @@ export class VolumeNode {
     }
   }
 
+  /** Bytes are about to leave this node by its API: chunks that are damaged leave the cache. */
+  verify(ino: number, offset: number, length: number): void {
+    this.damage.verifier.require(ino, offset, length)
+  }
+
   /** The path of one that SQLite has come upon damage in, since the start. */
   damagedDatabase(): string | undefined {
     const { shared, settings } = this.thread.cache
@@ -318,6 +322,7 @@ export class VolumeNode {
     await this.#groups?.stop()
     await this.#holders?.stop()
     await this.uploader.stop()
+    await this.damage.stop()
     await this.trash.settled()
     await this.#link?.close()
     this.peers?.close()
@@ -383,7 +388,7 @@ export class VolumeNode {
       const { cache } = this.thread
       this.evictor.measure()
       this.#kernelWritten.look()
-      this.#lost.look()
+      this.damage.look(this.#report)
       const { maxUnsyncedSeconds } = cache.settings
       const oldest = maxUnsyncedSeconds > 0 ? cache.database.oldestUploadMs() : null
       const isOverdue = oldest !== null && Date.now() - oldest > maxUnsyncedSeconds * 1000
@@ -401,6 +406,11 @@ export class VolumeNode {
   readonly #report = (error: unknown): void => {
     this.#failures.error('housekeeping', 'housekeeping failed; tried again', { err: error })
   }
+}
+
+/** Fetched ahead of one reader: a part of a small cache. */
+function chunksAhead({ chunkSize, capacityBytes }: CacheSettings): number {
+  return Math.min(limits.readaheadChunks, Math.floor(capacityBytes / chunkSize / 4))
 }
 
 /** Who notes that a chunk is in the cloud: the engine here, or the coordinator. */

@@ -162,7 +162,9 @@ test('what peers have outlives the writer and its disk', { timeout: 180_000 }, a
   for (const node of [1, 2]) {
     await until('copies are given back', async () => (await heldChunks(cluster, node)) === 0)
   }
-  assert.equal(cachefs(cluster, 1, 'restore', '/changed')[0], 0)
+  await until('n0 has said that it lost it', async () => {
+    return cachefs(cluster, 1, 'restore', '/changed')[0] === 0
+  })
   for (const node of [0, 1, 2]) {
     assert.equal(sum(readFileSync(join(cluster.mount(node), 'changed'))), sum(before))
   }
