@@ -142,7 +142,8 @@ function isDamage(error: unknown): boolean {
 export function openDatabase(path: string): DatabaseSync {
   // Names and keys are nobody else's business; SQLite gives its logs the mode of the database.
   try {
-    makePrivateFile(path)
+    // SQLite's name for no file.
+    if (path !== ':memory:') makePrivateFile(path)
   } catch (error) {
     // What else goes wrong, SQLite reports.
     if (error instanceof FsError) throw error
