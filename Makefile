@@ -67,6 +67,10 @@ conformance: install ## POSIX cases in DIR, or on ext4 and every kind of mount (
 test-failures: install ## Each failure and each pair: 15 minutes (root, iproute2)
 	@$(NPM) run --silent test:failures
 
+.PHONY: test-long
+test-long: install ## What takes longer than CI may: fuzzing of the APIs and the link (CACHEFS_SECONDS)
+	@$(NPM) run --silent test:long
+
 .PHONY: gates
 gates: install ## Types, lint, format, tidy rules: what takes seconds
 	@$(NPM) run --silent check

@@ -22,7 +22,7 @@ export const FLAG_NAMES =
   stale-while-revalidate store timeout trace ttl upload-limit`.split(/\s+/)
 
 /** Of the tests and tools in this repository, which start programs in their own environment. */
-const OF_TESTS = ['SEED', 'ROUNDS', 'KILLS', 'NO_FUSE', 'NO_BROWSER', 'TEST_STORE']
+const OF_TESTS = ['SEED', 'ROUNDS', 'KILLS', 'SECONDS', 'NO_FUSE', 'NO_BROWSER', 'TEST_STORE']
 
 const KNOWN = new Set([
   ...FLAG_NAMES.map(variableOf),
