@@ -1,7 +1,7 @@
 /**
  * Anything at all, sent to the APIs of a node and of a coordinator and over the link between them:
- * valid requests and messages that were changed at random, with and without the key. Whatever comes,
- * both processes stay, answer, and keep what they had; they let go of memory and descriptors again.
+ * requests and messages that were changed at random, with and without the key. Whatever comes, both
+ * processes stay, answer, and keep what they had; they give memory and descriptors back.
  *
  * CACHEFS_SEED repeats a run, CACHEFS_SECONDS is how long it takes (120).
  */
@@ -36,7 +36,7 @@ function usageOf(pid: number): Usage {
   return { bytes: kib * 1024, descriptors: readdirSync(`/proc/${pid}/fd`).length }
 }
 
-/** A file whose number nothing that is sent has by chance: a node with the key may change others. */
+/** A file of a number that nothing has that is sent: of others the content may be changed. */
 function keptFile(mount: string, random: Random): string {
   for (let count = 0; ; count++) {
     const path = join(mount, `kept ${count}`)
