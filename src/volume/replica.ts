@@ -8,7 +8,7 @@
 import type { Logger } from '../base/logger.ts'
 import { RepeatedLog } from '../base/repeated-log.ts'
 import { describe } from '../base/fs-error.ts'
-import { removeAsides } from '../cache/aside-files.ts'
+import { removeAsides, setAside } from '../cache/aside-files.ts'
 import { keepConflict } from '../cache/conflict-files.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../cache/node-database.ts'
 import { settleSuperseded } from '../cache/superseded-uploads.ts'
@@ -341,6 +341,8 @@ export class Replica implements LinkedNode {
     const start = row.index * settings.chunkSize
     if (reference?.id === row.id) {
       if (row.length <= reference.length) return
+      // Its object is all that was committed, with a checksum that others know.
+      if (upload) setAside(this.#thread!.cache, ino, upload)
       files.punch(ino, start + reference.length, settings.chunkSize - reference.length)
       this.#account(row, reference.length - row.length)
       database.transaction(() => database.putChunk(ino, { ...row, length: reference.length }))
