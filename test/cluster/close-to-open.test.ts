@@ -24,7 +24,7 @@ import { test } from 'node:test'
 import { Cluster } from '../fixtures/cluster.ts'
 import { Random } from '../fixtures/random.ts'
 
-const ROUNDS = Number(process.env['CACHEFS_ROUNDS'] ?? 750)
+const ROUNDS = Number(process.env['CACHEFS_ROUNDS'] ?? 500)
 const NODES = 3
 const FILES = 6
 /** Descriptors that stay open for a while. */

@@ -311,7 +311,7 @@ for (const setup of SETUPS) {
       t.diagnostic(`CACHEFS_SEED=${random.seed}`)
       await using scene = await FileScene.open(setup)
       const open: number[] = []
-      for (let step = 0; step < 250; step++) {
+      for (let step = 0; step < 150; step++) {
         const fd = open[random.below(open.length)]
         switch (random.below(12)) {
           case 0:
