@@ -165,9 +165,11 @@ export class NodeDatabase {
     return this.#all(`SELECT ${CHUNK} FROM local_chunk WHERE ino = ? AND state = ${DIRTY}`, ino)
   }
 
+  /** Chunks of the content that are here; places that are only reserved are not. */
   countChunks(ino: number): number {
-    const sql = 'SELECT COUNT(*) AS count FROM local_chunk WHERE ino = ?'
-    return this.#one<{ count: number }>(sql, ino)?.count ?? 0
+    const sql = `SELECT COUNT(*) AS count FROM local_chunk
+      WHERE ino = ? AND NOT (state = ? AND id = 0)`
+    return this.#one<{ count: number }>(sql, ino, CLEAN)?.count ?? 0
   }
 
   putChunk(ino: number, chunk: LocalChunk): void {

@@ -1,6 +1,7 @@
 /** What fallocate(2) reserves counts against the capacity of the cache, until it is given back. */
 import assert from 'node:assert/strict'
-import { rmSync, statSync, truncateSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { close, fallocate, open } from '../conformance/system-calls.ts'
@@ -8,6 +9,7 @@ import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
 
 const MIB = 1024 * 1024
 const CREATE_TO_WRITE = 0o101
+const FALLOC_KEEP_SIZE = 1
 
 /** The errno's name, or `ok`. */
 function reserve(path: string, bytes: number): string {
@@ -40,4 +42,25 @@ test('reservations count against the capacity, also after a crash', async () => 
   rmSync(path('two'))
   assert.equal(reserve(path('three'), 60 * MIB), 'ok')
   assert.equal(await second.stop(), 0)
+})
+
+test('places reserved beyond the end are not taken for chunks of the content', async () => {
+  using home = new ClientHome()
+  const node = await ClientProcess.start(home, { flags: ['-chunk-size', '1'] })
+  for (const [chunks, reserved] of [
+    [1, 1],
+    [2, 1],
+    [3, 3],
+  ] as const) {
+    const path = join(home.mount, `${chunks} and ${reserved}`)
+    const content = randomBytes(chunks * MIB - 100)
+    writeFileSync(path, content)
+    const fd = open(path, 1, 0)
+    fallocate(fd, FALLOC_KEEP_SIZE, 0, (chunks + reserved) * MIB)
+    close(fd)
+    await node.act('wait', `/${chunks} and ${reserved}`)
+    await node.act('evict', `/${chunks} and ${reserved}`)
+    assert.ok(readFileSync(path).equals(content), path)
+  }
+  assert.equal(await node.stop(), 0)
 })
