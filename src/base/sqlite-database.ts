@@ -19,10 +19,6 @@ const SQLITE_NOTADB = 26
 const REMEDY =
   'restore it from a backup, or begin a new volume with another -nvme directory and an empty bucket'
 
-/**
- * One thread's connection to a database that several threads share. Write transactions are ordered
- * by the mutex, so that SQLite's own busy polling never runs.
- */
 export interface SqliteDatabaseOptions {
   /** What to do about a damaged file. */
   remedy?: string
@@ -30,6 +26,10 @@ export interface SqliteDatabaseOptions {
   onDamage?: (() => void) | undefined
 }
 
+/**
+ * One thread's connection to a database that several threads share. Write transactions are ordered
+ * by the mutex, so that SQLite's own busy polling never runs.
+ */
 export class SqliteDatabase {
   readonly #path: string
   readonly #mutex: SharedMutex

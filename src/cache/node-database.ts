@@ -167,9 +167,8 @@ export class NodeDatabase {
 
   /** Chunks of the content that are here; places that are only reserved are not. */
   countChunks(ino: number): number {
-    const sql = `SELECT COUNT(*) AS count FROM local_chunk
-      WHERE ino = ? AND NOT (state = ? AND id = 0)`
-    return this.#one<{ count: number }>(sql, ino, CLEAN)?.count ?? 0
+    const sql = `SELECT COUNT(*) AS count FROM local_chunk WHERE ino = ? AND ${HAS_CONTENT}`
+    return this.#one<{ count: number }>(sql, ino)?.count ?? 0
   }
 
   putChunk(ino: number, chunk: LocalChunk): void {

@@ -76,15 +76,15 @@ export class RemoteCommits implements RemoteMetadata {
   async writing(ino: number): Promise<void> {
     using _user = this.#use(ino)
     using _turn = await this.#listings.acquire(ino)
+    const { shared } = this.#thread.cache
     try {
       const mayMap = await this.#link.writing(ino)
-      const { shared } = this.#thread.cache
       shared.withInode(ino, () => {
         Object.assign(shared.addOpen(ino), { listed: true, mayMap })
       })
     } catch (error) {
-      // It may be known there all the same.
-      this.#link.written([ino])
+      // It may be known there all the same; where it was before, it stays so.
+      if (!shared.withInode(ino, () => shared.findOpen(ino)?.listed)) this.#link.written([ino])
       throw error
     }
   }
