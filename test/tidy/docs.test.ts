@@ -1,6 +1,6 @@
 /** The documents: what they name exists, and every promise names a test. */
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, globSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import {
@@ -47,6 +47,15 @@ test('every promise in SEMANTICS names a test that exists', () => {
     return [`${text.slice(0, 60)}...: ${wrong.join(', ') || 'no test'}`]
   })
   assertNone(complaints)
+})
+
+test('ARCHITECTURE lists every folder of src/', () => {
+  const { text } = pageOf('docs/ARCHITECTURE.md')
+  const entries = globSync('**/*', { cwd: join(ROOT, 'src'), withFileTypes: true })
+  const folders = entries
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(join(ROOT, 'src/').length))
+  assertNone(folders.filter((folder) => !text.includes(`\n${folder}/ `)))
 })
 
 test('a wrong document is found', async () => {
