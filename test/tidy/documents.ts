@@ -24,8 +24,8 @@ const PATH =
   /(?<![\w/.@-])(?:src|test|docs|scripts|benchmarks|k8s|examples|systemd|bin|\.ci)\/[\w./*-]*/g
 const LINK = /\[[^\]]*\]\(([^)\s]+)\)/g
 /** A program as it is called, installed or not (`cachefs:0.1.0` is its image), and what follows. */
-const COMMAND =
-  /(?<![\w/.:-])(?:(cachefs)|(?:bin\/|cachefs-|cachefs:[\d.]+ )(cachefs|client|coordinator)) ([^|;&\n#]+)/g
+const PROGRAM = String.raw`(cachefs)|(?:bin\/|cachefs-|cachefs:[\d.]+ )(cachefs|client|coordinator)`
+const COMMAND = new RegExp(String.raw`(?<![\w/.:-])(?:${PROGRAM}) ([^|;&\n#]+)`, 'g')
 const FLAG = /(?<=^|\s)--?([a-z][a-z0-9-]+)/g
 
 /** Code of a page: fenced blocks with their continued lines joined, then code within lines. */
