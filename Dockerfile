@@ -1,6 +1,6 @@
 # One image for nodes and the coordinator, of what is in this checkout:
 #   docker build -t cachefs:0.1.0 .
-# A node needs --privileged (or --cap-add SYS_ADMIN --device /dev/fuse); see docs/DEPLOYMENT.md.
+# A node needs --privileged (or --cap-add SYS_ADMIN --device /dev/fuse); see docs/OPERATIONS.md.
 
 FROM node:24-bookworm-slim AS build
 WORKDIR /cachefs

@@ -1,5 +1,5 @@
 /**
- * A volume that one node kept by itself goes over to a coordinator, as docs/DEPLOYMENT.md says: its
+ * A volume that one node kept by itself goes over to a coordinator, as docs/OPERATIONS.md says: its
  * names are one file. Nothing that was written before is lost, whether the cloud had it or not.
  */
 import assert from 'node:assert/strict'

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
+import { checkDocumented } from '../fixtures/documented-metrics.ts'
 import { loggerOf } from '../../src/base/logger.ts'
 import { AnnouncedLocations } from '../../src/coordinator/announced-locations.ts'
 import { CoordinatorDatabase } from '../../src/coordinator/coordinator-database.ts'
@@ -222,6 +223,7 @@ describe('the coordinator’s API', () => {
     const metrics = await (await fetch(`${api.url}/metrics`, { headers })).text()
     assert.match(metrics, /^cachefs_cluster_peers 2$/m)
     assert.match(metrics, /^cachefs_cluster_backlog_bytes 10$/m)
+    checkDocumented(metrics, 'coordinator')
   })
 
   test('OpenAPI names every route', async () => {

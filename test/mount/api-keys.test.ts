@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
 import { Cluster } from '../fixtures/cluster.ts'
 import { CoordinatorProcess } from '../fixtures/coordinator-process.ts'
+import { checkDocumented } from '../fixtures/documented-metrics.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { keyedFetch } from '../fixtures/keyed-fetch.ts'
 import { withFuse } from './fuse-scratch.ts'
@@ -52,7 +53,9 @@ test('a node lets in whoever has the key that it made, and nobody else', withFus
   }
   const token = secretIn(home.nvme, 'metrics-token')
   const headers = { authorization: `Bearer ${token}` }
-  assert.equal((await fetch(`${node.api}/metrics`, { headers })).status, 200)
+  const metrics = await fetch(`${node.api}/metrics`, { headers })
+  assert.equal(metrics.status, 200)
+  checkDocumented(await metrics.text(), 'node')
   assert.equal((await fetch(`${node.api}/api/status`, { headers })).status, 401)
   assert.equal(await node.stop(), 0)
 })
