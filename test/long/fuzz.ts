@@ -14,6 +14,7 @@ import { decode, encode } from '@msgpack/msgpack'
 import { WebSocket } from 'ws'
 import { eventually } from '../fixtures/eventually.ts'
 import { Cluster } from '../fixtures/cluster.ts'
+import { usageOf } from '../fixtures/process-usage.ts'
 import { Random } from '../fixtures/random.ts'
 import { exchange, mutatedRequest } from '../fixtures/fuzzed-requests.ts'
 import { hello, mutatedMessage } from '../fixtures/fuzzed-messages.ts'
@@ -24,17 +25,6 @@ const MIB = 1024 * 1024
 const GROWTH_BYTES = 64 * MIB
 const GROWTH_DESCRIPTORS = 16
 const AT_ONCE = 8
-
-interface Usage {
-  bytes: number
-  descriptors: number
-}
-
-function usageOf(pid: number): Usage {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  const kib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1])
-  return { bytes: kib * 1024, descriptors: readdirSync(`/proc/${pid}/fd`).length }
-}
 
 /** A file of a number that nothing has that is sent: of others the content may be changed. */
 function keptFile(mount: string, random: Random): string {
