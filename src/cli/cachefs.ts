@@ -3,7 +3,8 @@
  * says what a machine lacks. One verb, one file.
  */
 import { Command } from 'commander'
-import { packageVersion, runCommandLine } from './command-line.ts'
+import { packageVersion } from '../base/package-version.ts'
+import { runCommandLine } from './command-line.ts'
 import { addDoctor } from './doctor.ts'
 import { addDurability } from './durability.ts'
 import { addDrain } from './drain.ts'

@@ -3,7 +3,8 @@
  * `ready mount=... api=...`, when the mount and the API answer.
  */
 import { Command } from 'commander'
-import { packageVersion, runCommandLine } from './command-line.ts'
+import { packageVersion } from '../base/package-version.ts'
+import { runCommandLine } from './command-line.ts'
 import { environmentHelp } from './flag.ts'
 import { addNodeFlags, readNodeOptions } from './node-options.ts'
 import { runNode } from './run-node.ts'

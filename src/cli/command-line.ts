@@ -3,11 +3,11 @@
  * on standard error when something is wrong, and an exit status that scripts can rely on: 0 done,
  * 1 failed, 2 the command line itself is wrong.
  */
-import { readFileSync } from 'node:fs'
 import { CommanderError } from 'commander'
 import type { Command } from 'commander'
 import { describe } from '../base/fs-error.ts'
 import { checkEnvironment } from './environment.ts'
+import { longFlags, withTwoDashes } from './long-flags.ts'
 import { hideSecrets, secretFlags } from './secret-arguments.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -30,30 +30,9 @@ export async function runCommandLine(program: Command, args: readonly string[]):
   }
 }
 
-/** `-mount DIR` as `--mount DIR`: both are the contract. */
-export function withTwoDashes(args: readonly string[], flags: ReadonlySet<string>): string[] {
-  const end = args.indexOf('--')
-  return args.map((arg, index) => {
-    const name = /^-([A-Za-z][\w-]+)/.exec(arg)?.[1]
-    const isFlag = name !== undefined && flags.has(`--${name}`) && (end < 0 || index < end)
-    return isFlag ? `-${arg}` : arg
-  })
-}
-
-export function longFlags(program: Command): Set<string> {
-  const options = [program, ...program.commands].flatMap((command) => command.options)
-  return new Set(['--help', ...options.flatMap((option) => option.long ?? [])])
-}
-
 function report(name: string, error: unknown): number {
   // Commander has printed its own sentence, or the help or version that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE
   console.error(`${name}: ${describe(error)}`)
   return error instanceof UsageError ? USAGE : FAILED
-}
-
-/** `package.json` is two folders up, from src/cli and from dist/cli. */
-export function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }

@@ -4,7 +4,8 @@
  * the names to PostgreSQL.
  */
 import { Command } from 'commander'
-import { packageVersion, runCommandLine } from './command-line.ts'
+import { packageVersion } from '../base/package-version.ts'
+import { runCommandLine } from './command-line.ts'
 import { addCoordinatorFlags, readCoordinatorOptions } from './coordinator-options.ts'
 import { environmentHelp } from './flag.ts'
 import { runInForeground } from './foreground.ts'

@@ -9,7 +9,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { open, readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { longFlags, withTwoDashes } from './command-line.ts'
+import { longFlags, withTwoDashes } from './long-flags.ts'
 import { secretFlags, splitSecrets } from './secret-arguments.ts'
 import type { StateFolder } from './state-folder.ts'
 

@@ -14,7 +14,7 @@ import type { PeerReport } from '../tiers/peers/peer-status.ts'
 import { PeersTier } from '../tiers/peers/peers-tier.ts'
 import { NVME } from '../volume/directory-lock.ts'
 import { claimFolder } from '../volume/own-folder.ts'
-import { packageVersion } from './command-line.ts'
+import { packageVersion } from '../base/package-version.ts'
 import type { Daemon } from './daemon.ts'
 import type { KeyedOptions } from './node-options.ts'
 

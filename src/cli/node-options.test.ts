@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { Command } from 'commander'
 import { addNodeFlags, readNodeOptions } from './node-options.ts'
 import type { NodeOptions } from './node-options.ts'
-import { withTwoDashes } from './command-line.ts'
+import { withTwoDashes } from './long-flags.ts'
 import { UsageError } from './usage-error.ts'
 
 function parse(args: string[], environment: Record<string, string> = {}): NodeOptions {

@@ -1,0 +1,8 @@
+/** The version of this package, from its package.json. */
+import { readFileSync } from 'node:fs'
+
+/** `package.json` is two folders up, from src/base and from dist/base. */
+export function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
