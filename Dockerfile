@@ -1,4 +1,4 @@
-# One image for nodes and the coordinator, of what is in this checkout:
+# One image for nodes and coordinators, built from this checkout:
 #   docker build -t cachefs:0.1.0 .
 # A node needs --privileged (or --cap-add SYS_ADMIN --device /dev/fuse); see docs/OPERATIONS.md.
 
@@ -13,7 +13,7 @@ COPY src src
 RUN npm run build && npm prune --omit=dev
 
 FROM node:24-bookworm-slim
-# mount(8) mounts; tini passes signals on and buries what a dead daemon leaves.
+# mount(8) mounts; tini forwards signals and reaps children of a dead daemon.
 RUN apt-get update \
   && apt-get install -y --no-install-recommends mount tini \
   && rm -rf /var/lib/apt/lists/*
