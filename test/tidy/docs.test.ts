@@ -9,6 +9,7 @@ import {
   missingPaths,
   missingTargets,
   pages,
+  unknownMessages,
   wrongCommands,
   type Page,
 } from './documents.ts'
@@ -49,6 +50,15 @@ test('every promise in SEMANTICS names a test that exists', () => {
   assertNone(complaints)
 })
 
+test('messages in OPERATIONS are those of the programs', () => {
+  assertNone(unknownMessages(troubleshooting(pageOf('docs/OPERATIONS.md'))))
+})
+
+function troubleshooting({ path, text }: Page): Page {
+  const [, from = ''] = text.split('\n## Troubleshooting\n')
+  return { path, text: from.split('\n## ')[0] ?? '' }
+}
+
 test('ARCHITECTURE lists every folder of src/', () => {
   const { text } = pageOf('docs/ARCHITECTURE.md')
   const entries = globSync('**/*', { cwd: join(ROOT, 'src'), withFileTypes: true })
@@ -76,6 +86,8 @@ test('a wrong document is found', async () => {
   assert.equal(missingPaths(page).length, 1)
   assert.equal(brokenLinks(page).length, 2)
   assert.equal(missingTargets(page).length, 2)
+  const quoting = { path: page.path, text: '`the bucket ... was eaten by a moose`' }
+  assert.equal(unknownMessages(quoting).length, 1)
   assert.deepEqual(await wrongCommands(page), [
     'docs/WRONG.md: no command: cachefs frobnicate',
     'docs/WRONG.md: cachefs wait has no --no-such-flag',

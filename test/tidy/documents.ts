@@ -6,7 +6,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Command } from 'commander'
-import { ROOT, textFiles } from './source-files.ts'
+import { ROOT, productFiles, textFiles } from './source-files.ts'
 
 export interface Page {
   /** From the root of the repository. */
@@ -150,4 +150,22 @@ export async function wrongCommands(page: Page): Promise<string[]> {
 
 function verbOf({ commands }: Command, verb: string): Command | undefined {
   return commands.find((it) => it.name() === verb || it.aliases().includes(verb))
+}
+
+/** Stands for what a message names: `...`, and words in capitals. */
+const NAMED = /s3:\/\/\.\.\.|\.\.\.|\b[A-Z]+\b/
+/** Shorter parts are found anywhere. */
+const PART_CHARACTERS = 9
+
+/** Messages that a page quotes, three words or more, of which a part is in no source. */
+export function unknownMessages(page: Page): string[] {
+  // Strings that are joined over several lines are one message.
+  const source = productFiles.map(({ text }) => text.replaceAll(/['`] \+\s+['`]/g, '')).join('\n')
+  const quoted = codeOf(page).filter((code) => /^(\.\.\. ?)?[a-z]\S*( \S+){2,}$/i.test(code))
+  const messages = quoted.filter((code) => !/^(cachefs|umount|modprobe) /.test(code))
+  return messages.flatMap((message) => {
+    const parts = message.split(NAMED).map((part) => part.trim())
+    const unknown = parts.filter((it) => it.length >= PART_CHARACTERS && !source.includes(it))
+    return unknown.map((part) => `${page.path}: no message has "${part}"`)
+  })
 }
