@@ -122,6 +122,8 @@ export const limits = {
   apiConnections: 1024,
   /** Beyond them, while all have requests under way: for health and for other nodes. */
   apiReservedConnections: 128,
+  /** Requests on one connection that wait for their turn; who sends more is cut off. */
+  apiPipelined: 8,
   /** Long-running calls (wait, warm, evict) at once; further ones are told to come back. */
   apiLongCalls: 64,
   /** The cloud has so long to answer before something is evicted, ms. */
@@ -188,8 +190,15 @@ export const limits = {
   writerCloseMs: 100,
   /** Symbolic links followed in one path: as Linux. */
   linksFollowed: 40,
-  /** Bytes read or written in one step by the API: flat memory, few steps. */
+  /** Bytes copied in one step from file to file: flat memory, few steps. */
   copyBlockBytes: 256 * KIB,
+  /**
+   * Bytes of an answer in memory until its client takes them: 72 MiB for as many connections as
+   * there may be. With four times as much a fast client is no faster.
+   */
+  apiBlockBytes: 64 * KIB,
+  /** Characters of a listing that are sent in one piece. */
+  listingPieceChars: 16 * KIB,
   /** Directory entries read from the database at once: what one reply of 4 KiB may take. */
   directoryPage: 128,
   directoryPagePlus: 32,

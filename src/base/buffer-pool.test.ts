@@ -1,7 +1,7 @@
 /** Large buffers: nobody else's while it is used, the same again after that, gone when idle. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BufferPool } from './buffer-pool.ts'
+import { BufferPool, pages } from './buffer-pool.ts'
 
 test('who has a buffer has it alone, and the next one gets it', () => {
   const buffers = new BufferPool(1000)
@@ -37,4 +37,16 @@ test('what somebody may go on using is for nobody else, and stays as it is', () 
   assert.notEqual(third.memory, first.memory)
   second[Symbol.dispose]()
   assert.equal(first.memory.length, 1000)
+})
+
+test('no more are kept than are used: a crowd leaves nothing behind for the one that stays', () => {
+  for (const buffers of [new BufferPool(1000), new BufferPool(1000, pages)]) {
+    const crowd = Array.from({ length: 10 }, () => buffers.take())
+    const last = crowd.pop()!
+    for (const buffer of crowd) buffer[Symbol.dispose]()
+    const kept = crowd.filter(({ memory }) => memory.length > 0)
+    assert.deepEqual([kept.length, last.memory.length], [1, 1000])
+    last[Symbol.dispose]()
+    assert.equal(kept[0]?.memory.length, 0)
+  }
 })

@@ -3,10 +3,14 @@
  * (`volume/volume-files.ts`), and every `FileSystem` can be made one (`exported-files.ts`). Paths
  * are absolute within it, separated by slashes. Every call rejects with an `FsError`.
  */
-import type { Readable } from 'node:stream'
 
 export interface CallOptions {
   signal?: AbortSignal | undefined
+}
+
+export interface ByteSpan {
+  start?: number
+  end?: number
 }
 
 export interface FileStat {
@@ -44,11 +48,11 @@ export interface FileStore {
   /** A file, symbolic link or empty directory. */
   remove(path: string, options?: CallOptions): Promise<void>
   rename(from: string, to: string, options?: CallOptions): Promise<void>
-  /** Bytes `start` up to and including `end`, of one version of the file. */
-  createReadStream(
-    path: string,
-    options?: CallOptions & { start?: number; end?: number },
-  ): Promise<Readable>
+  /**
+   * Bytes `start` up to and including `end`, of one version of the file, which is opened when the
+   * first block is asked for. The memory of a block is used again when the next one is asked for.
+   */
+  content(path: string, options?: CallOptions & ByteSpan): AsyncIterable<Uint8Array>
   /**
    * Replaces the file at `path` with what `source` gives, visible whole or not at all; a failed
    * source leaves what was there. Missing parents are made where `parents` is set. At most

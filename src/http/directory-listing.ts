@@ -1,31 +1,31 @@
 /**
  * The entries of a directory as an answer: a JSON array, or a line of JSON each (NDJSON) for who
- * accepts that. Written entry by entry, however many there are. What goes wrong before the first
- * one is a status; what goes wrong later cuts the answer off, so that it does not look complete.
+ * accepts that. Written some entries at a time, however many there are.
  */
-import { Readable } from 'node:stream'
 import type { DirectoryEntry } from '../filesystem/file-store.ts'
+import { limits } from '../limits.ts'
 
-/** Read so far before anything is written: a directory that cannot be read says so here. */
-export async function listing(
+export function listing(
   entries: AsyncIterable<DirectoryEntry>,
   accept: string | undefined,
-): Promise<{ stream: Readable; contentType: string }> {
-  const iterator = entries[Symbol.asyncIterator]()
-  const first = await iterator.next()
-  async function* all(): AsyncGenerator<DirectoryEntry> {
-    try {
-      for (let it = first; it.done !== true; it = await iterator.next()) yield it.value
-    } finally {
-      await iterator.return?.()
-    }
-  }
+): { pieces: AsyncGenerator<string>; contentType: string } {
   const isLines = accept?.includes('application/x-ndjson') ?? false
-  const text = isLines ? asLines(all()) : asArray(all())
   return {
-    stream: Readable.from(text, { objectMode: false }),
+    pieces: gathered(isLines ? asLines(entries) : asArray(entries)),
     contentType: isLines ? 'application/x-ndjson' : 'application/json; charset=utf-8',
   }
+}
+
+/** Not a call to the kernel for each entry. */
+async function* gathered(texts: AsyncIterable<string>): AsyncGenerator<string> {
+  let piece = ''
+  for await (const text of texts) {
+    piece += text
+    if (piece.length < limits.listingPieceChars) continue
+    yield piece
+    piece = ''
+  }
+  if (piece !== '') yield piece
 }
 
 async function* asLines(entries: AsyncIterable<DirectoryEntry>): AsyncGenerator<string> {

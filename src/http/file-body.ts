@@ -1,14 +1,14 @@
 /**
  * Bodies of answers that carry files: whole, one range, or several as multipart/byteranges (RFC
- * 9110, section 14.6). Streams: a block of the file is in memory, never the file.
+ * 9110, section 14.6). A block of the file is in memory, never the file.
  *
  * Invariants: every byte is of the version whose entity tag was announced (it is the same after
  * the file was opened as before), and a body that turns out shorter than announced fails, so that
  * the connection is cut and nobody takes it for whole.
  */
 import { randomBytes } from 'node:crypto'
-import { Readable, Transform, pipeline } from 'node:stream'
 import { FsError } from '../base/fs-error.ts'
+import type { Piece } from '../filesystem/http/paced-answer.ts'
 import type { FileStat, FileStore } from '../filesystem/file-store.ts'
 import { contentRange } from './byte-ranges.ts'
 import type { ByteRange } from './byte-ranges.ts'
@@ -21,7 +21,7 @@ export interface FileVersion {
 }
 
 export interface Body {
-  stream: Readable
+  pieces: AsyncGenerator<Piece>
   length: number
 }
 
@@ -32,25 +32,36 @@ export class VersionGone extends FsError {
   }
 }
 
-export async function wholeBody(version: FileVersion): Promise<Body> {
-  const { size } = version.stat
-  if (size === 0) return { stream: Readable.from([]), length: 0 }
-  return await rangeBody(version, { start: 0, end: size - 1 })
+export function wholeBody(version: FileVersion): Body {
+  return rangeBody(version, { start: 0, end: version.stat.size - 1 })
 }
 
-export async function rangeBody(version: FileVersion, range: ByteRange): Promise<Body> {
-  const { files, path, stat, signal } = version
-  const source = await files.createReadStream(path, { ...range, signal })
+export function rangeBody(version: FileVersion, range: ByteRange): Body {
   const length = range.end - range.start + 1
-  try {
-    // What was opened lies between two looks at the same version, so it is that version.
-    const now = await files.stat(path, { signal })
-    if (now.etag !== stat.etag) throw new VersionGone(path)
-  } catch (error) {
-    source.on('error', () => undefined).destroy()
-    throw error
+  return { pieces: rangeOf(version, range, length), length }
+}
+
+async function* rangeOf(
+  { files, path, stat, signal }: FileVersion,
+  range: ByteRange,
+  length: number,
+): AsyncGenerator<Uint8Array> {
+  if (length === 0) return
+  const wrong = (): FsError => {
+    return new FsError('EIO', `${passed} bytes came where ${length} were announced`, { path })
   }
-  return { stream: exactly(source, length, path), length }
+  let passed = 0
+  for await (const block of files.content(path, { ...range, signal })) {
+    // What was opened lies between two looks at the same version, so it is that version.
+    const isFirst = passed === 0
+    if (isFirst && (await files.stat(path, { signal })).etag !== stat.etag) {
+      throw new VersionGone(path)
+    }
+    passed += block.length
+    if (passed > length) throw wrong()
+    yield block
+  }
+  if (passed < length) throw wrong()
 }
 
 /** Parts one after the other. */
@@ -65,38 +76,17 @@ export function multipartBody(
     `\r\n--${boundary}\r\nContent-Type: ${contentType}\r\n` +
     `Content-Range: ${contentRange(range, size)}\r\n\r\n`
   const tail = `\r\n--${boundary}--\r\n`
-  async function* parts(): AsyncGenerator<Buffer> {
+  async function* parts(): AsyncGenerator<Piece> {
     for (const range of ranges) {
-      yield Buffer.from(head(range))
-      const { stream } = await rangeBody(version, range)
-      yield* stream as AsyncIterable<Buffer>
+      yield head(range)
+      yield* rangeBody(version, range).pieces
     }
-    yield Buffer.from(tail)
+    yield tail
   }
   const partLengths = ranges.map((range) => head(range).length + range.end - range.start + 1)
   return {
-    stream: Readable.from(parts(), { objectMode: false }),
+    pieces: parts(),
     length: partLengths.reduce((sum, length) => sum + length, tail.length),
     contentType: `multipart/byteranges; boundary=${boundary}`,
   }
-}
-
-/** Passes on `length` bytes; fails where there are fewer or more. */
-function exactly(source: Readable, length: number, path: string): Readable {
-  let passed = 0
-  const wrong = (): FsError => {
-    return new FsError('EIO', `${passed} bytes came where ${length} were announced`, { path })
-  }
-  const meter = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      passed += chunk.length
-      done(passed > length ? wrong() : null, chunk)
-    },
-    flush(done) {
-      done(passed < length ? wrong() : null)
-    },
-  })
-  // The failure of either reaches the other; the answer sees it as the meter's.
-  pipeline(source, meter, () => undefined)
-  return meter
 }

@@ -19,6 +19,7 @@ import type { Body, FileVersion } from './file-body.ts'
 import { filePath, namesDirectory } from './file-path.ts'
 import { HttpError } from './http-error.ts'
 import { judge, quoted, rangesApply } from './preconditions.ts'
+import { streamed } from './streamed-answer.ts'
 
 const SIZE_SUFFIX = '/size'
 
@@ -91,21 +92,21 @@ export class FileReader {
     }
     reply.type(contentType)
     if (request.method === 'HEAD') return await reply.header('content-length', stat.size).send()
-    const { stream, length } = await this.#body(version, contentType, request, reply)
-    return await reply.header('content-length', length).send(stream)
+    const { pieces, length } = this.#body(version, contentType, request, reply)
+    return await streamed(reply.header('content-length', length), pieces)
   }
 
-  async #body(
+  #body(
     version: FileVersion,
     contentType: string,
     request: FastifyRequest,
     reply: FastifyReply,
-  ): Promise<Body> {
+  ): Body {
     const { path, stat } = version
     const { range, 'if-range': ifRange } = request.headers
     const isAsked = range !== undefined && rangesApply(ifRange?.toString(), stat)
     const ranges = isAsked ? parseRanges(range, stat.size) : undefined
-    if (ranges === undefined) return await wholeBody(version)
+    if (ranges === undefined) return wholeBody(version)
     const [first, second] = ranges
     if (first === undefined) {
       const headers = { 'content-range': `bytes */${stat.size}` }
@@ -117,7 +118,7 @@ export class FileReader {
       reply.code(206).type(body.contentType)
       return body
     }
-    const body = await rangeBody(version, first)
+    const body = rangeBody(version, first)
     reply.code(206).header('content-range', contentRange(first, stat.size))
     return body
   }
@@ -135,10 +136,12 @@ export class FileReader {
     reply: FastifyReply,
   ): Promise<unknown> {
     const entries = this.#files.readdir(path, { signal })
-    const { stream, contentType } = await listing(entries, request.headers.accept)
+    const { pieces, contentType } = listing(entries, request.headers.accept)
     reply.type(contentType).header('x-content-type-options', 'nosniff')
-    if (request.method !== 'HEAD') return await reply.send(stream)
-    stream.destroy()
+    if (request.method !== 'HEAD') return await streamed(reply, pieces)
+    // It can be read, as far as its beginning tells.
+    await pieces.next()
+    await pieces.return(undefined)
     return await reply.send()
   }
 

@@ -90,6 +90,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     if (refusal) throw new HttpError(refusal.status, refusal.code, refusal.message)
     const isReserved = reservedPaths.some((path) => raw.url?.startsWith(path))
     if (room.isCrowded() && !isReserved) throw crowded()
+    await room.turn(raw)
   })
   app.addHook('onResponse', async (request, reply) => {
     const { method, url } = request

@@ -11,6 +11,7 @@ import { checkPath, filePath } from './file-path.ts'
 import { healthRoutes } from './health-routes.ts'
 import type { CallOptions, EvictOptions, NodeStatus, ProgressLine } from './node-status.ts'
 import { progressLines } from './progress-lines.ts'
+import { streamed } from './streamed-answer.ts'
 
 const PATHS_BODY = {
   type: 'object',
@@ -129,6 +130,6 @@ async function progress(
     throw new FsError('EAGAIN', `${limits.apiLongCalls} such calls are under way: try again later`)
   }
   reply.raw.once('close', () => place.release())
-  const stream = await progressLines(action(asked, { signal: clientSignal(reply, stopping) }))
-  return await reply.type('application/x-ndjson; charset=utf-8').send(stream)
+  const lines = progressLines(action(asked, { signal: clientSignal(reply, stopping) }))
+  return await streamed(reply.type('application/x-ndjson; charset=utf-8'), lines)
 }

@@ -12,16 +12,15 @@ test('silence is filled with the last line', async () => {
     await gate.promise
     yield { doneBytes: 2, done: true }
   }
-  const stream = await progressLines(work())
   const lines: string[] = []
-  stream.on('data', (chunk: Buffer) => lines.push(chunk.toString().trim()))
+  const all = Array.fromAsync(progressLines(work()), (line) => lines.push(line.trim()))
   for (let beat = 0; beat < 2; beat++) {
     for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
     mock.timers.tick(limits.apiHeartbeatMs)
   }
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
   gate.resolve(undefined)
-  await new Promise((resolve) => stream.once('end', resolve))
+  await all
   mock.timers.reset()
   const same = '{"doneBytes":1}'
   assert.deepEqual(lines, [same, same, same, '{"doneBytes":2,"done":true}'])
@@ -32,8 +31,8 @@ test('a failure before the first line is thrown, after it is the last line', asy
     for (let i = 0; i < lines; i++) yield { doneFiles: i }
     throw new FsError('EIO', 'the cloud is away', { path: '/a' })
   }
-  await assert.rejects(progressLines(work(0)), { code: 'EIO' })
-  const text = (await (await progressLines(work(1))).toArray()).join('')
+  await assert.rejects(progressLines(work(0)).next(), { code: 'EIO' })
+  const text = (await Array.fromAsync(progressLines(work(1)))).join('')
   const error = { code: 'EIO', message: 'EIO: the cloud is away', path: '/a' }
   assert.equal(text, `{"doneFiles":0}\n${JSON.stringify({ error })}\n`)
 })

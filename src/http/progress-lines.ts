@@ -6,20 +6,12 @@
  * While the work has nothing new to say, its last line is repeated: who watches knows that the node
  * is alive, and no proxy takes the silence for the end.
  */
-import { Readable } from 'node:stream'
 import { limits } from '../limits.ts'
 import { answerTo } from './http-error.ts'
 
-export async function progressLines(lines: AsyncIterable<object>): Promise<Readable> {
+export async function* progressLines(lines: AsyncIterable<object>): AsyncGenerator<string> {
   const iterator = lines[Symbol.asyncIterator]()
   const first = await iterator.next()
-  return Readable.from(asText(iterator, first), { objectMode: false })
-}
-
-async function* asText(
-  iterator: AsyncIterator<object>,
-  first: IteratorResult<object>,
-): AsyncGenerator<string> {
   try {
     for (let it = first; it.done !== true;) {
       const text = `${JSON.stringify(it.value)}\n`

@@ -5,6 +5,7 @@
  *
  * Invariants: a source that fails leaves what was there; a link is followed, as open(2) does.
  */
+import type { BufferPool } from '../base/buffer-pool.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
 import type { Attributes, Caller } from '../filesystem/inode-file-system.ts'
 import { limits } from '../limits.ts'
@@ -27,6 +28,8 @@ export interface ReplacementParts {
   volume: Volume
   paths: PathResolver
   caller: Caller
+  /** For copies of content. */
+  blocks: BufferPool
   /** Runs an operation until it completes. */
   run: <T>(operation: () => T, signal?: AbortSignal) => Promise<T>
   /** One user less of an inode, in its own time. */
@@ -130,7 +133,7 @@ export class FileReplacement {
 
   /** Not to be interrupted while it copies: it would leave a part. */
   async #overwrite(target: Target, source: number): Promise<number> {
-    const { volume, caller, run, release, changed } = this.#parts
+    const { volume, caller, run, release, changed, blocks } = this.#parts
     const { ino = 0 } = target.attributes ?? {}
     await run(() => {
       volume.names.use(ino)
@@ -138,8 +141,9 @@ export class FileReplacement {
     try {
       const { size } = await run(() => volume.getattr(caller, source))
       await run(() => volume.setattr(caller, ino, { size: 0, killSetId: true }))
+      using memory = blocks.take()
       for (let offset = 0; offset < size;) {
-        const block = Buffer.allocUnsafe(Math.min(limits.copyBlockBytes, size - offset))
+        const block = memory.memory.subarray(0, size - offset)
         const from = offset
         await run(() => volume.read(caller, source, 0, from, block))
         await run(() => volume.write(caller, ino, 0, from, block, HOW))

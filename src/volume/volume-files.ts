@@ -4,11 +4,18 @@
  * cached. Symbolic links are followed inside the volume only. Runs on the main thread, where it may
  * wait.
  */
-import { Readable } from 'node:stream'
 import { Blocked, resume, type Outcome } from '../base/blocked.ts'
 import { throwIfAborted } from '../base/abort.ts'
+import { BufferPool, pages } from '../base/buffer-pool.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
-import type { CallOptions, DirectoryEntry, FileStat, FileStore } from '../filesystem/file-store.ts'
+import { Semaphore } from '../base/semaphore.ts'
+import type {
+  ByteSpan,
+  CallOptions,
+  DirectoryEntry,
+  FileStat,
+  FileStore,
+} from '../filesystem/file-store.ts'
 import {
   ROOT_INODE,
   type Attributes,
@@ -63,6 +70,10 @@ export class VolumeFiles implements FileStore {
   readonly #changes: Changes
   readonly #paths: PathResolver
   readonly #replacing: ReplacementParts
+  /** However many list: one page at a time, and between two pages everything else. */
+  readonly #pageTurn = new Semaphore(1)
+  /** One for each file that is being read or copied. */
+  readonly #blocks = new BufferPool(limits.apiBlockBytes, pages)
   readonly #caller: Caller = {
     uid: process.getuid?.() ?? 0,
     gid: process.getgid?.() ?? 0,
@@ -77,6 +88,7 @@ export class VolumeFiles implements FileStore {
     this.#paths = new PathResolver(options.volume, this.#caller)
     this.#replacing = {
       ...{ volume: options.volume, paths: this.#paths, caller: this.#caller },
+      blocks: this.#blocks,
       run: (operation, signal) => this.#run(operation, signal),
       release: (ino) => this.#release(ino),
       makeParents: (path) => this.#makeParents(path, 0o755),
@@ -150,16 +162,19 @@ export class VolumeFiles implements FileStore {
     await this.#run(() => this.#volume.names.use(ino))
     try {
       for (let after = 2; ;) {
-        await this.#run(() => {
-          page.length = 0
-          this.#volume.readdir(this.#caller, ino, 0, after, sink)
+        const from = after
+        await this.#pageTurn.run(async () => {
+          await this.#run(() => {
+            page.length = 0
+            this.#volume.readdir(this.#caller, ino, 0, from, sink)
+          })
+          // Thousands of pages in a row would hold up everything else on this thread.
+          await new Promise(setImmediate)
         })
         const last = page.at(-1)
         if (last === undefined) return
         after = last.next
         yield [...page]
-        // Thousands of pages in a row would hold up everything else on this thread.
-        await new Promise(setImmediate)
       }
     } finally {
       await this.#run(() => this.#volume.names.release(ino, { by: 'here' }))
@@ -204,31 +219,26 @@ export class VolumeFiles implements FileStore {
     await this.#changed(target.parent, target.name)
   }
 
-  async createReadStream(
-    path: string,
-    options: CallOptions & { start?: number; end?: number } = {},
-  ): Promise<Readable> {
+  async *content(path: string, options: CallOptions & ByteSpan = {}): AsyncGenerator<Uint8Array> {
     const { attributes } = await this.#resolve(path, true, options.signal)
     requireFile(attributes, path)
     await this.#run(() => this.#volume.names.use(attributes.ino))
-    const content = this.#content(path, attributes, options)
-    const stream = Readable.from(content, { objectMode: false })
-    // A generator that was never started does not run its finally.
-    let isReleased = false
-    stream.once('close', () => {
-      if (!isReleased) this.#release(attributes.ino)
-      isReleased = true
-    })
-    return stream
+    using block = this.#blocks.take()
+    try {
+      yield* this.#content(path, attributes, options, block.memory)
+    } finally {
+      this.#release(attributes.ino)
+    }
   }
 
   async *#content(
     path: string,
     { ino, size, ctimeSec, ctimeNsec }: Attributes,
-    { start = 0, end = size - 1, signal }: CallOptions & { start?: number; end?: number },
-  ): AsyncGenerator<Buffer> {
+    { start = 0, end = size - 1, signal }: CallOptions & ByteSpan,
+    memory: Buffer,
+  ): AsyncGenerator<Uint8Array> {
     for (let offset = start; offset <= end;) {
-      const block = Buffer.allocUnsafe(Math.min(limits.copyBlockBytes, end + 1 - offset))
+      const block = memory.subarray(0, Math.min(memory.length, end + 1 - offset))
       this.#options.verify?.(ino, offset, block.length)
       const read = await this.#run(() => {
         return this.#volume.read(this.#caller, ino, 0, offset, block)
