@@ -117,7 +117,7 @@ async function serve(
     },
   }
   const make = (path: string): Promise<void> => candidate.store.copyTo(path)
-  const snapshots = { path: join(dataDir, 'snapshot'), make }
+  const snapshots = { path: join(dataDir, 'snapshot'), make, seq: () => candidate.store.seq }
   const routes = [(app: FastifyInstance) => metadataRoutes(app, SNAPSHOT_PATH, snapshots)]
   const parts = { coordinator: status, apiKey, metricsToken, version, logger, routes }
   const api = await serveCoordinatorApi(parts, { host, port })

@@ -7,7 +7,6 @@
 import type { StatementSync } from 'node:sqlite'
 import { threadId } from 'node:worker_threads'
 import { CurrentRequest } from '../../base/current-request.ts'
-import { makePrivateFile } from '../../base/private-folder.ts'
 import type { SharedMutex } from '../../base/shared-mutex.ts'
 import { SqliteDatabase } from '../../base/sqlite-database.ts'
 import { answerOf, answering, isUnrepeatable } from '../answered-rules.ts'
@@ -26,6 +25,7 @@ import {
   type Statement,
   type Value,
 } from '../statement.ts'
+import { copyDatabase } from './database-copy.ts'
 
 export interface SqliteEngineOptions {
   /** What the thread works on, where that may have been done before. */
@@ -36,11 +36,13 @@ export interface SqliteEngineOptions {
 
 export class SqliteEngine implements MetadataEngine {
   readonly isReplica = false
+  readonly #path: string
   readonly #database: SqliteDatabase
   readonly #prepared: (Prepared | undefined)[] = []
   readonly #request: CurrentRequest
 
   constructor(path: string, mutex: SharedMutex, options: SqliteEngineOptions = {}) {
+    this.#path = path
     this.#database = new SqliteDatabase(path, mutex, { onDamage: options.onDamage })
     this.#request = options.request ?? new CurrentRequest()
   }
@@ -107,9 +109,12 @@ export class SqliteEngine implements MetadataEngine {
   }
 
   /** Writes a copy of the whole database to a file that does not exist yet. */
-  copyTo(path: string): void {
-    makePrivateFile(path)
-    this.#database.statement('VACUUM INTO ?').run(path)
+  async copyTo(path: string): Promise<void> {
+    try {
+      await copyDatabase(this.#path, path)
+    } catch (error) {
+      throw this.#database.failure(error)
+    }
   }
 
   sync(): void {

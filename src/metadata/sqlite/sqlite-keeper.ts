@@ -42,7 +42,7 @@ export class SqliteKeeper implements KeeperEngine {
   }
 
   async copyTo(path: string): Promise<void> {
-    this.#engine.copyTo(path)
+    await this.#engine.copyTo(path)
   }
 
   async sync(): Promise<void> {

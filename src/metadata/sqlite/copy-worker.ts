@@ -1,0 +1,14 @@
+/** The thread behind database-copy.ts: one copy with a connection of its own, then it ends. */
+import { DatabaseSync } from 'node:sqlite'
+import { parentPort, workerData } from 'node:worker_threads'
+
+const { from, to } = workerData as { from: string; to: string }
+const database = new DatabaseSync(from, { readOnly: true })
+try {
+  database.prepare('VACUUM INTO ?').run(to)
+} catch (error) {
+  const { message, errcode } = error as Error & { errcode?: number }
+  parentPort?.postMessage({ message, errcode })
+} finally {
+  database.close()
+}
