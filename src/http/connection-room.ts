@@ -2,8 +2,8 @@
  * The connections of an API's server, so that a crowd shuts nobody out: where there are too many,
  * the one that has been without a request for the longest makes room. When requests are under way
  * on all of them, some further connections are let in for what has to work then: health, and what
- * other nodes ask for. Requests that came on one connection without waiting for answers (pipelined)
- * are answered one after the other.
+ * other nodes ask for. Requests that came on one connection without waiting for answers are
+ * answered one after the other.
  *
  * Invariants: connections are bounded, and so are their requests, of which one is at work at a time;
  * none with a request under way is cut for another. Those that were handed to another protocol are

@@ -1,6 +1,6 @@
 /**
- * A whole copy of the metadata, for a node that has none or missed too much. Nodes that ask at about
- * the same time share one copy, which is on the disk for as long as somebody reads it.
+ * A whole copy of the metadata, for a node that has none or missed too much. Nodes that ask at
+ * about the same time share one copy, which is on the disk for as long as somebody reads it.
  *
  * Invariants: at most one copy is being made; its file has no name once it is complete, so that a
  * process that dies leaves at most the one in the making, which the next start removes.

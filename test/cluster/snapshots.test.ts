@@ -1,6 +1,6 @@
 /**
- * Whole copies of the metadata, for nodes that join: made beside all other work, one for all who ask
- * together, and nothing of them stays. A real database, asked over HTTP.
+ * Whole copies of the metadata, for nodes that join: made beside all other work, one for all who
+ * ask together, and nothing of them stays. A real database, asked over HTTP.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'

@@ -1,6 +1,6 @@
 /**
- * A crowd that asks and then takes nothing, or sends nothing: what it costs the daemon is bounded,
- * is given back when it has gone, and nobody else has to wait for it. Memory is that of a real node.
+ * A crowd that asks and then takes nothing, or sends nothing: what it costs the daemon is bounded
+ * and given back when it has gone, and nobody else has to wait for it. A real node's memory.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -89,7 +89,7 @@ describe('slow clients', { skip: process.env['CACHEFS_NO_FUSE'] === '1' }, () =>
     await withCrowd([head], CONTENT.subarray(0, 100_000))
   })
 
-  test('requests that do not wait for answers are answered in turn, so many and no more', async () => {
+  test('requests that wait for no answer are answered in turn, eight at most', async () => {
     const request = `GET /api/files/file HTTP/1.1\r\nHost: x\r\nX-API-Key: ${node.key}\r\n\r\n`
     const atFirst = memory()
     const open = async (requests: number): Promise<Socket> => {
