@@ -5,9 +5,9 @@
  * other nodes ask for. Requests that came on one connection without waiting for answers are
  * answered one after the other.
  *
- * Invariants: connections are bounded, and so are their requests, of which one is at work at a time;
- * none with a request under way is cut for another. Those that were handed to another protocol are
- * not counted here.
+ * Invariants: connections are bounded, and so are their requests, of which one is at work at a
+ * time; none with a request under way is cut for another. Those that were handed to another
+ * protocol are not counted here.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
