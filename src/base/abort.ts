@@ -1,7 +1,7 @@
 /**
- * What an aborted call throws. An abort is the caller's wish (ECANCELED) unless its reason says
- * more: a timeout is ETIMEDOUT, and a reason that already is an FsError is kept as it is. Every
- * layer asks here, so that a cancelled wait, request or retry looks the same everywhere.
+ * Errors of aborted calls. A timeout is ETIMEDOUT, a reason that is an FsError is thrown as it is,
+ * and any other abort is ECANCELED. All layers use these functions, so that a cancelled wait,
+ * request or retry fails in the same way everywhere.
  */
 import { FsError } from './fs-error.ts'
 
@@ -10,7 +10,7 @@ export function abortError(signal: AbortSignal, what = 'the call'): FsError {
   if (reason instanceof FsError) return reason
   const isTimeout = (reason as { name?: unknown } | null)?.name === 'TimeoutError'
   return isTimeout
-    ? new FsError('ETIMEDOUT', `${what} took too long`, { cause: reason })
+    ? new FsError('ETIMEDOUT', `${what} timed out`, { cause: reason })
     : new FsError('ECANCELED', `${what} was cancelled`, { cause: reason })
 }
 
@@ -18,7 +18,7 @@ export function throwIfAborted(signal: AbortSignal | undefined, what?: string): 
   if (signal?.aborted) throw abortError(signal, what)
 }
 
-/** The end of the work, or (`late`: in place of a timeout's) the reason of the abort. */
+/** Waits for `work` until `signal` aborts; throws `late` for a timeout, else the abort reason. */
 export async function orAborted(
   work: Promise<void>,
   signal: AbortSignal,

@@ -1,36 +1,38 @@
 /**
- * A file system operation here is a synchronous function that either completes or says what has to
- * happen first. `Blocked` is how it says so: it changes nothing, and carries a description (plain
- * data, it crosses threads) of what is missing: chunks to fetch, room on the NVMe, a durable copy.
- * Whoever may wait (the main thread) has it satisfied and runs the same operation again, until it
- * completes. So every operation is written once, and workers that must never wait can still run it.
+ * Suspension of synchronous file system operations. An operation either completes or throws
+ * `Blocked` with a wait condition: plain data (it crosses threads) that describes what is absent,
+ * such as chunks to fetch, space on the NVMe or a durable copy. The main thread resolves the
+ * condition and runs the operation again from its start, until it completes. Each operation is
+ * therefore written once, and worker threads, which must never wait, can run it.
+ *
+ * Invariant: an operation that throws has changed nothing, or repeating its changes is harmless.
  */
 export class Blocked extends Error {
   readonly need: unknown
 
   constructor(need: unknown) {
-    // No error: nobody looks where it came from.
+    // Not a failure: nobody reads its stack, and taking one is slow.
     const { stackTraceLimit } = Error
     Error.stackTraceLimit = 0
-    super('the operation has to wait')
+    super('the operation is suspended')
     Error.stackTraceLimit = stackTraceLimit
     this.name = 'Blocked'
     this.need = need
   }
 }
 
-/** What was brought about, where the operation takes something from it when it is run again. */
+/** Result of a wait condition, for operations that use it when they run again. */
 export interface Outcome {
-  /** Names what was asked for. */
+  /** Identifies the wait condition. */
   key: string
   value?: unknown
-  /** It failed; thrown where the operation takes it. */
+  /** Error of the wait condition; `takeOutcome` throws it. */
   error?: unknown
 }
 
 let outcomes: Outcome[] = []
 
-/** Runs an operation again with what it was blocked by so far, in the order it asked. */
+/** Runs an operation again with the outcomes of its earlier wait conditions, in their order. */
 export function resume<T>(found: readonly Outcome[], operation: () => T): T {
   outcomes = [...found]
   try {
@@ -40,7 +42,7 @@ export function resume<T>(found: readonly Outcome[], operation: () => T): T {
   }
 }
 
-/** The first outcome of what `key` names that was not taken yet. */
+/** Removes and returns the first outcome with this key; throws its error if it has one. */
 export function takeOutcome(key: string): Outcome | undefined {
   const at = outcomes.findIndex((outcome) => outcome.key === key)
   if (at < 0) return undefined

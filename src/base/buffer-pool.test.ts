@@ -1,9 +1,9 @@
-/** Large buffers: nobody else's while it is used, the same again after that, gone when idle. */
+/** Buffer pool: exclusive use, reuse, and release of the memory when no buffer is in use. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BufferPool, pages } from './buffer-pool.ts'
 
-test('who has a buffer has it alone, and the next one gets it', () => {
+test('a buffer has one user at a time and is reused afterwards', () => {
   const buffers = new BufferPool(1000)
   const first = buffers.take()
   const second = buffers.take()
@@ -16,7 +16,7 @@ test('who has a buffer has it alone, and the next one gets it', () => {
   assert.equal(new Set([second, third, fourth].map(({ memory }) => memory.buffer)).size, 3)
 })
 
-test('nothing is kept while none is used: its memory is free at once', () => {
+test('memory is freed as soon as no buffer is in use', () => {
   const buffers = new BufferPool(1000)
   const [first, second] = [buffers.take(), buffers.take()]
   first[Symbol.dispose]()
@@ -27,7 +27,7 @@ test('nothing is kept while none is used: its memory is free at once', () => {
   assert.equal(next.memory.length, 1000)
 })
 
-test('what somebody may go on using is for nobody else, and stays as it is', () => {
+test('a buffer that may still be in use is neither reused nor cleared', () => {
   const buffers = new BufferPool(1000)
   const first = buffers.take()
   const second = buffers.take()
@@ -39,7 +39,7 @@ test('what somebody may go on using is for nobody else, and stays as it is', () 
   assert.equal(first.memory.length, 1000)
 })
 
-test('no more are kept than are used: a crowd leaves nothing behind for the one that stays', () => {
+test('no more free buffers are kept than are in use', () => {
   for (const buffers of [new BufferPool(1000), new BufferPool(1000, pages)]) {
     const crowd = Array.from({ length: 10 }, () => buffers.take())
     const last = crowd.pop()!

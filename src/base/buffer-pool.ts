@@ -1,11 +1,11 @@
 /**
- * Large buffers of one size, for bytes that are on their way, used again for as long as there are
- * any: new memory each time would be cleared by the kernel, filled once, and be there until the
- * engine collects its garbage. The memory of the others is free at once.
+ * Pool of large buffers of one size for data in transfer. Reuse avoids that the kernel clears new
+ * memory for each transfer and that the memory stays allocated until garbage collection. Surplus
+ * buffers are freed at once.
  *
- * Invariants: who has a buffer has it alone, until it is given back; there are as many as are used
- * at once, which is bounded by who takes them; no more of them are kept for the next one than are
- * used at that moment, so none while none is used.
+ * Invariants: a buffer has one user from `take` to its disposal. The number of buffers in use is
+ * bounded by the callers. The pool keeps at most as many free buffers as are in use, so none when
+ * none is in use.
  */
 export class BufferPool {
   readonly #sizeBytes: number
@@ -13,7 +13,7 @@ export class BufferPool {
   readonly #free: Buffer[] = []
   #used = 0
 
-  /** Buffers of less than a MiB are best allocated as `pages`. */
+  /** `allocate`: use `pages` for buffers of less than a MiB. */
   constructor(
     sizeBytes: number,
     allocate: (sizeBytes: number) => Buffer = (size) => Buffer.allocUnsafeSlow(size),
@@ -22,33 +22,33 @@ export class BufferPool {
     this.#allocate = allocate
   }
 
-  /** Its content is whatever was in it last. */
+  /** The content of the buffer is undefined. */
   take(): BorrowedBuffer {
     const memory = this.#free.pop() ?? this.#allocate(this.#sizeBytes)
-    let isWanted = true
+    let isReusable = true
     this.#used += 1
     return {
       memory,
       forsake: () => {
-        isWanted = false
+        isReusable = false
       },
       [Symbol.dispose]: () => {
         this.#used -= 1
-        if (isWanted) this.#free.push(memory)
+        if (isReusable) this.#free.push(memory)
         while (this.#free.length > this.#used) discard(this.#free.pop())
       },
     }
   }
 }
 
-/** Not left to the engine, which may not look for garbage in a while. */
+/** Frees the memory now: garbage collection may not run for a while. */
 function discard(memory: Buffer | undefined): void {
   ;(memory?.buffer as ArrayBuffer | undefined)?.transferToFixedLength(0)
 }
 
 /**
- * Memory that is the kernel's again when it is discarded, however little it is: the C library keeps
- * what it was given back in small pieces. Not for what refuses resizable memory, as fetch does.
+ * Allocates memory that returns to the kernel when it is discarded, at any size: the C library
+ * keeps small blocks that are freed. Not for consumers that reject resizable memory, such as fetch.
  */
 export function pages(sizeBytes: number): Buffer {
   return Buffer.from(new ArrayBuffer(sizeBytes, { maxByteLength: sizeBytes }), 0, sizeBytes)
@@ -56,11 +56,11 @@ export function pages(sizeBytes: number): Buffer {
 
 export interface BorrowedBuffer extends Disposable {
   readonly memory: Buffer
-  /** Somebody may go on using it: it is not for others when it is given back. */
+  /** Excludes the buffer from reuse, because its memory may still be accessed after disposal. */
   forsake(): void
 }
 
-/** For so many bytes: of what the caller gave, where they fit. */
+/** The start of `into` if `length` bytes fit there, else a new buffer. */
 export function memoryOf(length: number, into?: Buffer): Buffer {
   if (into === undefined || length > into.length) return Buffer.allocUnsafeSlow(length)
   return into.subarray(0, length)

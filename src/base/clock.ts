@@ -1,17 +1,17 @@
 /**
- * Wall-clock time as file systems store it: seconds and nanoseconds, apart, because one double
- * cannot hold both exactly. The monotonic clock gives the microseconds that Date lacks; it is
- * anchored anew whenever the wall clock was set.
+ * Wall-clock time in the form in which file systems store it: seconds and nanoseconds, separately,
+ * because one double cannot represent both exactly. The monotonic clock supplies the microseconds
+ * that Date lacks; its anchor moves whenever the wall clock is set.
  */
 export interface Timestamp {
   sec: number
   nsec: number
 }
 
-/** How far both clocks may part before the anchor moves, ms: a tick and some scheduling. */
+/** Difference between the clocks, ms, that moves the anchor: a clock tick and scheduling delays. */
 const DRIFT_MS = 3
 
-/** The machine's monotonic clock, ms: the same in all threads and processes of one machine. */
+/** Monotonic clock of the machine, ms: the same in all threads and processes. */
 export function monotonicMs(): number {
   const [sec, nsec] = process.hrtime()
   return sec * 1000 + nsec / 1e6
@@ -29,13 +29,13 @@ export function now(): Timestamp {
   return timestampOf(ms)
 }
 
-/** Of milliseconds since the epoch: to the microsecond. */
+/** Converts milliseconds since the epoch, to the microsecond. */
 export function timestampOf(ms: number): Timestamp {
   const sec = Math.floor(ms / 1000)
   return { sec, nsec: Math.floor((ms - sec * 1000) * 1000) * 1000 }
 }
 
-/** Whichever is later. */
+/** The later of two timestamps. */
 export function laterOf(one: Timestamp, other: Timestamp): Timestamp {
   if (one.sec !== other.sec) return one.sec > other.sec ? one : other
   return one.nsec >= other.nsec ? one : other

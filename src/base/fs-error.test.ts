@@ -4,7 +4,7 @@ import { FsError, describe, isExpected } from './fs-error.ts'
 
 const system = (code: string, text: string): Error => Object.assign(new Error(text), { code })
 
-test('a message says once what its causes say again', () => {
+test('a message does not repeat what its causes repeat', () => {
   const refused = system('EACCES', "EACCES: permission denied, open '/a/b'")
   for (const [error, text] of [
     [new FsError('EACCES', "permission denied, scandir '/a'", { cause: refused }), undefined],
@@ -26,7 +26,7 @@ test('a message says once what its causes say again', () => {
   }
 })
 
-test('what the machine or a user does is expected, a mistake of ours is not', () => {
+test('errors of the machine or of a user are expected, programming errors are not', () => {
   assert.ok(isExpected(new FsError('ENOSPC', 'full')))
   assert.ok(isExpected(system('ECONNREFUSED', 'refused')))
   assert.ok(!isExpected(new TypeError('undefined is not a function')))

@@ -1,10 +1,10 @@
 /**
- * The one error of the file system: shaped like Node's own (`code`, `errno`, `syscall`, `path`,
- * `cause`), thrown by every layer and translated only at the edges (to an errno at the mount, to a
- * status over HTTP). The table is exhaustive: a code that is not listed cannot be thrown.
+ * The error class of the file system, with the fields of Node's own errors (`code`, `errno`,
+ * `syscall`, `path`, `cause`). All layers throw it; only the outermost translate it, to an errno at
+ * the mount and to a status over HTTP. A code that is not in the table cannot be thrown.
  */
 
-/** Linux errno of every code that this file system answers with. */
+/** Linux errno of every error code that this file system uses. */
 export const ERRNO = {
   EPERM: 1,
   ENOENT: 2,
@@ -53,26 +53,26 @@ export interface FsErrorDetails {
   cause?: unknown
 }
 
-let areTraced = true
+let hasStacks = true
 
 /**
- * From here on the errors of this thread have no stack: to take one lasts as long as to look up the
- * name that is not there.
+ * From now on the errors of this thread have no stack: capturing one takes as long as looking up a
+ * name that does not exist.
  */
 export function leaveOutStacks(): void {
-  areTraced = false
+  hasStacks = false
 }
 
 export class FsError extends Error {
   readonly code: FsErrorCode
-  /** Negative errno, as in Node's own errors. */
+  /** Negative errno, as in Node's errors. */
   readonly errno: number
   readonly syscall: string | undefined
   readonly path: string | undefined
 
   constructor(code: FsErrorCode, message: string, details: FsErrorDetails = {}) {
     const { stackTraceLimit } = Error
-    if (!areTraced) Error.stackTraceLimit = 0
+    if (!hasStacks) Error.stackTraceLimit = 0
     super(`${code}: ${message}`, details.cause === undefined ? undefined : { cause: details.cause })
     Error.stackTraceLimit = stackTraceLimit
     this.name = 'FsError'
@@ -84,8 +84,8 @@ export class FsError extends Error {
 }
 
 /**
- * Code of an error of this file system or of Node's; EIO for anything that names none we know. A
- * disk whose quota is used up is a full disk to all that is done about it.
+ * Code of an error of this file system or of Node; EIO if it has no code, or one that is not in the
+ * table. EDQUOT becomes ENOSPC: an exhausted disk quota is handled like a full disk.
  */
 export function codeOf(error: unknown): FsErrorCode {
   const code = (error as { code?: unknown } | null)?.code
@@ -94,8 +94,8 @@ export function codeOf(error: unknown): FsErrorCode {
 }
 
 /**
- * One line for logs and terminals: the message, then what its causes add. What they repeat is left
- * out: an error that was passed on in other words has said it, with or without its code.
+ * The error as one line for logs and terminals: its message, then the messages of its causes. A
+ * cause that the text contains already (with or without its code) is left out.
  */
 export function describe(error: unknown): string {
   let text = ''
@@ -113,12 +113,12 @@ export function describe(error: unknown): string {
   return text
 }
 
-/** Without the call and the path that Node adds: `no such file or directory, open '/a'`. */
+/** The message without the syscall and path that Node appends: `no such file, open '/a'`. */
 function gistOf(message: string): string {
   return message.replace(/, [a-z]+( '[^]*')?$/, '')
 }
 
-/** Of the machine, the network or a user; all else is a mistake of ours, found by its stack. */
+/** Whether the machine, the network or a user caused the error; else it is a programming error. */
 export function isExpected(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KeyedMutex } from './keyed-mutex.ts'
 
-test('one at a time per key, and nothing is kept', async () => {
+test('one holder at a time per key, and no entry remains', async () => {
   const mutex = new KeyedMutex<string>()
   const order: string[] = []
   const work = async (key: string, name: string): Promise<void> => {
@@ -19,7 +19,7 @@ test('one at a time per key, and nothing is kept', async () => {
   assert.equal(mutex.size, 0)
 })
 
-test('who gives up waiting leaves nothing', async () => {
+test('an aborted wait leaves no entry', async () => {
   const mutex = new KeyedMutex<string>()
   const held = await mutex.acquire('a')
   const controller = new AbortController()
@@ -30,7 +30,7 @@ test('who gives up waiting leaves nothing', async () => {
   assert.equal(mutex.size, 0)
 })
 
-/** The order of different keys is not promised. */
+/** The order between different keys is unspecified. */
 function byFirst(order: readonly string[]): (a: string, b: string) => number {
   return (a, b) => order.indexOf(a) - order.indexOf(b)
 }

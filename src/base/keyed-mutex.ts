@@ -1,6 +1,6 @@
 /**
- * One at a time per key, in the order of asking; different keys do not wait for each other. A key
- * that nobody holds or waits for takes no memory.
+ * Mutex per key, granted in the order of requests; different keys do not wait for each other. A key
+ * without holder and waiters occupies no memory.
  */
 import { Semaphore } from './semaphore.ts'
 import type { AcquireOptions, Permit } from './semaphore.ts'
@@ -8,7 +8,7 @@ import type { AcquireOptions, Permit } from './semaphore.ts'
 export class KeyedMutex<K> {
   readonly #held = new Map<K, { semaphore: Semaphore; users: number }>()
 
-  /** Keys held or waited for. */
+  /** Number of keys that are held or waited for. */
   get size(): number {
     return this.#held.size
   }

@@ -1,14 +1,14 @@
 /**
- * The locks of one kind on one file: who holds which bytes, for reading or writing. Pure: it
- * decides nothing, it only answers what conflicts and keeps the ranges as POSIX wants them.
+ * Byte-range locks of one kind on one file, per owner. A pure data structure: it reports conflicts
+ * and maintains the ranges with POSIX semantics; policy is up to the caller.
  *
- * Invariants: the ranges of one owner are sorted, disjoint, and merged where they touch and have
- * the same type, so that a lock is held whole exactly if one range covers it. No owner without
- * ranges is kept. https://pubs.opengroup.org/onlinepubs/9799919799/functions/fcntl.html
+ * Invariants: the ranges of an owner are sorted and disjoint; adjacent ranges of the same type are
+ * merged, so a lock is held as a whole if and only if one range covers it. An owner without ranges
+ * is not stored. https://pubs.opengroup.org/onlinepubs/9799919799/functions/fcntl.html
  */
 import type { FileLock } from './file-lock.ts'
 
-/** Bytes that are held. */
+/** A locked range of bytes. */
 export interface LockedRange {
   type: 'read' | 'write'
   start: number
@@ -18,7 +18,7 @@ export interface LockedRange {
 
 type Wanted = Pick<FileLock, 'type' | 'start' | 'end' | 'pid'>
 
-/** How the list of an owner is to change: `remove` ranges at `at` are replaced by `insert`. */
+/** Change to the list of an owner: `insert` replaces `remove` ranges from index `at`. */
 interface Edit {
   at: number
   remove: number
@@ -42,7 +42,7 @@ export class LockRanges {
     return this.#owners.get(owner) ?? NONE
   }
 
-  /** One range for each other owner that stands in the way. */
+  /** One conflicting range for each other owner that has one. */
   *conflicts(owner: string, wanted: Wanted): Generator<{ owner: string; range: LockedRange }> {
     if (wanted.type === 'unlock') return
     for (const [other, list] of this.#owners) {
@@ -56,7 +56,9 @@ export class LockRanges {
     return this.conflicts(owner, wanted).next().done !== true
   }
 
-  /** The owner holds all of that, and as that type; of an unlock: nothing of it. */
+  /**
+   * Whether the owner holds the whole range with this type; for an unlock, whether it holds none.
+   */
   covers(owner: string, { type, start, end }: Wanted): boolean {
     const list = this.of(owner)
     const found = list[firstEndingFrom(list, start)]
@@ -64,13 +66,13 @@ export class LockRanges {
     return found?.type === type && found.start <= start && found.end >= end
   }
 
-  /** By how much `set` would change the number of ranges. */
+  /** Change of the number of ranges that `set` would cause. */
   growth(owner: string, wanted: Wanted): number {
     const { remove, insert } = editOf(this.of(owner), wanted)
     return insert.length - remove
   }
 
-  /** The owner holds the range as wanted from now on, whatever it held in it before. */
+  /** Sets the type of the range for the owner, whatever it held in the range before. */
   set(owner: string, wanted: Wanted): void {
     const list = this.#owners.get(owner) ?? []
     const { at, remove, insert } = editOf(list, wanted)
@@ -79,14 +81,14 @@ export class LockRanges {
     else this.#owners.set(owner, list)
   }
 
-  /** Takes away all that the owner holds: the number of ranges. */
+  /** Removes all ranges of the owner; returns their number. */
   remove(owner: string): number {
     const count = this.of(owner).length
     this.#owners.delete(owner)
     return count
   }
 
-  /** What the owner holds from `start` to `end`, without gaps: what is not held is `unlock`. */
+  /** The owner's ranges from `start` to `end`, with gaps filled by ranges of type `unlock`. */
   pieces(owner: string, start: number, end: number): Wanted[] {
     const pieces: Wanted[] = []
     const list = this.of(owner)
@@ -118,7 +120,7 @@ function conflictIn(list: readonly LockedRange[], wanted: Wanted): LockedRange |
 }
 
 function editOf(list: readonly LockedRange[], { type, start, end, pid }: Wanted): Edit {
-  // From the range that may touch on the left to the one that may touch on the right.
+  // From the range that may be adjacent on the left to the one that may be adjacent on the right.
   const at = firstEndingFrom(list, start - 1)
   let to = at
   const middle = { start, end }
@@ -138,7 +140,7 @@ function editOf(list: readonly LockedRange[], { type, start, end, pid }: Wanted)
   return { at, remove: to - at, insert: [...left, ...made, ...right] }
 }
 
-/** Index of the first range that ends at `byte` or behind it. */
+/** Index of the first range that ends at or after `byte`. */
 function firstEndingFrom(list: readonly LockedRange[], byte: number): number {
   let low = 0
   let high = list.length

@@ -1,11 +1,11 @@
 /**
- * One logger per subsystem, named in the message itself: `[CACHE] evicted 12 files`. People read
- * these lines in terminals and `kubectl logs`, so the default is one plain line each; `json` is
- * for collectors. Everything goes to standard error: standard output belongs to the commands.
+ * Loggers, one per subsystem, whose name starts each message: `[CACHE] evicted 12 files`. The
+ * default format is one plain line per record, for terminals and `kubectl logs`; `json` is for log
+ * collectors. All output goes to standard error, because standard output belongs to the commands.
  *
- * Invariants: a value under a name that may hold a secret is never written; an error is written
- * with its message, its causes and (a mistake of ours) its stack, not with whatever an SDK hung on
- * it (requests, headers). A closed standard error is no reason to die.
+ * Invariants: the value of a field whose name may denote a secret is never written. An error is
+ * written with its message, its causes and, for a programming error, its stack; properties added by
+ * an SDK (requests, headers) are not. A closed standard error does not end the process.
  */
 import { pino } from 'pino'
 import type { Level, Logger } from 'pino'
@@ -21,11 +21,11 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', '
 export interface LoggingOptions {
   level?: LogLevel | undefined
   format?: LogFormat | undefined
-  /** Takes each line with its newline; standard error unless a test wants to read them. */
+  /** Receives each line with its newline; default: standard error. */
   write?: ((line: string) => void) | undefined
 }
 
-/** Not `key`: that is what objects are found by. */
+/** Without `key`, which is the name of an object. */
 const SECRETS = [
   'apiKey',
   'metricsToken',
@@ -36,7 +36,7 @@ const SECRETS = [
   'password',
 ]
 const SECRET_HEADERS = ['x-api-key', 'authorization', 'cookie']
-/** Fields of every line that the plain format leaves out or puts elsewhere. */
+/** Fields that the plain format omits or places elsewhere in the line. */
 const OWN_FIELDS = new Set(['level', 'time', 'msg', 'pid', 'hostname', 'err'])
 
 const loggers = new Map<Subsystem, Logger>()
@@ -49,7 +49,7 @@ const settings: {
   format: 'line',
 }
 
-/** The one logger of a subsystem. */
+/** The logger of a subsystem; created at the first call. */
 export function loggerOf(subsystem: Subsystem): Logger {
   let logger = loggers.get(subsystem)
   if (logger === undefined) {
@@ -59,9 +59,7 @@ export function loggerOf(subsystem: Subsystem): Logger {
   return logger
 }
 
-/**
- * For all loggers, those in use included: `--log-level` is read after the first line is written.
- */
+/** Applies to all loggers, also existing ones: lines are written before `--log-level` is parsed. */
 export function configureLogging({ level, format, write }: LoggingOptions): void {
   if (level !== undefined) settings.level = level
   if (format !== undefined) settings.format = format
@@ -84,7 +82,7 @@ function createLogger(subsystem: Subsystem): Logger {
   )
 }
 
-/** At the top of a record and one level down; pino's wildcards do not reach deeper. */
+/** At the top of a record and two levels down; pino's wildcards match one level each. */
 function secretPaths(): string[] {
   const names = [...SECRETS, ...SECRET_HEADERS].map((name) => `["${name}"]`)
   return [...names, ...names.map((name) => `*${name}`), ...names.map((name) => `*.*${name}`)]
@@ -110,16 +108,16 @@ function standardError(): NodeJS.WriteStream {
   return process.stderr
 }
 
-/** `2026-01-31T12:00:00.000Z INFO [CACHE] evicted files=12`, and the stack of an error below it. */
+/** `2026-01-31T12:00:00.000Z INFO [CACHE] evicted files=12`, followed by the stack of an error. */
 function toLine(json: string): string {
   const record = JSON.parse(json) as Record<string, unknown>
   const { level, time, msg, err } = record as Record<string, string> & { err?: LoggedError }
   const fields = Object.entries(record).flatMap(([name, value]) =>
     OWN_FIELDS.has(name) ? [] : [` ${name}=${plainValue(value)}`],
   )
-  const isSaid = err === undefined || (msg ?? '').includes(err.message)
-  const error = isSaid ? '' : `: ${oneLine(err.message)}`
-  const stack = err?.stack !== undefined && isGrave(level) ? `\n${frames(err.stack)}` : ''
+  const isInMessage = err === undefined || (msg ?? '').includes(err.message)
+  const error = isInMessage ? '' : `: ${oneLine(err.message)}`
+  const stack = err?.stack !== undefined && isSevere(level) ? `\n${frames(err.stack)}` : ''
   const text = oneLine(msg ?? '')
   return `${time ?? ''} ${(level ?? '').toUpperCase()} ${text}${error}${fields.join('')}${stack}\n`
 }
@@ -129,11 +127,11 @@ interface LoggedError {
   stack?: string
 }
 
-function isGrave(level: string | undefined): boolean {
+function isSevere(level: string | undefined): boolean {
   return level === 'error' || level === 'fatal'
 }
 
-/** The stack without the message, which stands in the line already. */
+/** The stack without the message, which is in the line already. */
 function frames(stack: string): string {
   return stack
     .split('\n')
@@ -141,7 +139,9 @@ function frames(stack: string): string {
     .join('\n')
 }
 
-/** What somebody else named (a file, a header) cannot forge a line of its own. */
+/**
+ * Escapes control characters, so that names from outside (a file, a header) cannot forge a line.
+ */
 function oneLine(text: string): string {
   return text.replaceAll(/[\x00-\x1f\x7f]/g, (it) => JSON.stringify(it).slice(1, -1))
 }

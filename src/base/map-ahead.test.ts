@@ -7,7 +7,7 @@ async function* numbers(count: number): AsyncGenerator<number> {
   for (let i = 0; i < count; i++) yield i
 }
 
-test('in order, so many at once and no more', async () => {
+test('results keep the order of the items, and concurrency is limited', async () => {
   let [running, most] = [0, 0]
   const results: number[] = []
   const work = async (n: number): Promise<number> => {
@@ -24,7 +24,7 @@ test('in order, so many at once and no more', async () => {
   assert.equal(most, 8)
 })
 
-test('a failure comes up in its turn, and nothing is left running', async () => {
+test('a failure is thrown at its position, after which no work is running', async () => {
   let running = 0
   const results: number[] = []
   const work = async (n: number): Promise<number> => {

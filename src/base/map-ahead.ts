@@ -1,6 +1,7 @@
 /**
- * What `work` makes of each item, in the order of the items, with so many under way at once. Who
- * stops early waits for those, and hears of no failure behind the one that stopped it.
+ * Concurrent map that yields the results of `work` in the order of the items, with at most `width`
+ * calls running. If the consumer stops early, it waits for the running calls; failures of items
+ * after the one that stopped it are ignored.
  */
 export async function* mapAhead<T, R>(
   items: AsyncIterable<T>,
@@ -11,7 +12,7 @@ export async function* mapAhead<T, R>(
   try {
     for await (const item of items) {
       const result = work(item)
-      // It comes up when its turn does.
+      // The rejection is handled when the result is yielded.
       result.catch(() => undefined)
       if (ahead.push(result) >= width) yield await ahead.shift()!
     }

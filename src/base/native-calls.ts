@@ -1,8 +1,8 @@
 /**
- * The system calls that Node lacks: fallocate(2) to give blocks of sparse files back, lseek(2) to
- * find holes, mmap(2) for memory that outlives the process, prctl(2) to die with one's parent,
- * sendto(2) for datagrams of AF_UNIX, ioctl(2) on /dev/fuse, leases of fcntl(2). By FFI (koffi
- * ships its binaries), once a thread.
+ * System calls that Node lacks, by FFI (koffi, which ships its binaries; loaded once per thread):
+ * fallocate(2) to free blocks of sparse files, lseek(2) to find holes, mmap(2) for memory that
+ * outlives the process, prctl(2) to end with the parent process, sendto(2) for AF_UNIX datagrams,
+ * ioctl(2) on /dev/fuse, and fcntl(2) for leases.
  */
 import { closeSync, ftruncateSync, openSync } from 'node:fs'
 import { endianness } from 'node:os'
@@ -46,14 +46,14 @@ const SOCK_DGRAM = 2
 const SOCK_CLOEXEC = 0o2000000
 const MSG_NOSIGNAL = 0x4000
 const MSG_DONTWAIT = 0x40
-/** Of sun_path in unix(7). */
+/** Size of sun_path, unix(7). */
 const SOCKET_PATH_BYTES = 108
 
 export function fallocate(fd: number, mode: number, offset: number, length: number): void {
   if (fallocateCall(fd, mode, offset, length) !== 0) throw lastError('fallocate')
 }
 
-/** New position, or -1 where there is no data beyond `offset` (ENXIO). */
+/** The new position, or -1 if there is no data or hole after `offset` (ENXIO). */
 export function seekSparse(fd: number, offset: number, whence: number): number {
   const at = Number(lseekCall(fd, offset, whence))
   if (at >= 0) return at
@@ -63,8 +63,9 @@ export function seekSparse(fd: number, offset: number, whence: number): number {
 }
 
 /**
- * A file as memory, made `sizeBytes` long: what is stored there is in the file at once, for every
- * thread and process that maps it, and stays when the process is killed. Mapped until the end.
+ * Maps a file of `sizeBytes` (created or resized) as shared memory. Stores are visible to every
+ * thread and process that maps it, and survive the end of the process. The mapping is never
+ * removed.
  */
 export function mapFile(path: string, sizeBytes: number): ArrayBuffer {
   const fd = openSync(path, 'a+', 0o600)
@@ -78,16 +79,16 @@ export function mapFile(path: string, sizeBytes: number): ArrayBuffer {
   }
 }
 
-/** What the call returned; `argument` is read, or written, by it. */
+/** Returns the result of the call, which reads or writes `argument`. */
 export function ioctl(fd: number, request: number, argument: Uint8Array): number {
   const result = Number(ioctlCall(fd, request, argument))
   if (result < 0) throw lastError('ioctl')
   return result
 }
 
-/** Whether any process has the file open for writing, or mapped so; `fd` is open for reading. */
+/** Whether any process has the file open for writing or mapped writable; `fd` is read-only. */
 export function hasWriters(fd: number): boolean {
-  // Who opens it meanwhile has this process told of it: not by SIGIO, which would end it.
+  // An open by another process during the lease sends a signal; the default, SIGIO, is fatal.
   fcntlCall(fd, F_SETSIG, SIGURG)
   if (fcntlCall(fd, F_SETLEASE, F_RDLCK) !== 0) {
     const error = lastError('fcntl')
@@ -98,12 +99,12 @@ export function hasWriters(fd: number): boolean {
   return false
 }
 
-/** From here on the kernel sends this process the signal when its parent dies. */
+/** From now on the kernel sends this process the signal when its parent dies. */
 export function signalWithParent(signal: number): void {
   if (prctlCall(PR_SET_PDEATHSIG, signal, 0, 0, 0) !== 0) throw lastError('prctl')
 }
 
-/** To a socket in the file system, or an abstract one (`@name`); does not wait for room. */
+/** To a socket in the file system or an abstract one (`@name`); fails instead of blocking. */
 export function sendDatagram(to: string, data: Uint8Array): void {
   const address = socketAddress(to)
   const fd = Number(socketCall(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0))
@@ -117,11 +118,12 @@ export function sendDatagram(to: string, data: Uint8Array): void {
   }
 }
 
-/** A sockaddr_un as long as its path: zeros that follow would be part of an abstract name. */
+/** A sockaddr_un of exact length: trailing zeros would be part of an abstract name. */
 export function socketAddress(path: string): Uint8Array {
   const name = Buffer.from(path.replace(/^@/, '\0'))
   if (name.length === 0 || name.length >= SOCKET_PATH_BYTES) {
-    throw new FsError('EINVAL', `a socket's path has 1 to ${SOCKET_PATH_BYTES - 1} bytes`, { path })
+    const message = `a socket path has 1 to ${SOCKET_PATH_BYTES - 1} bytes`
+    throw new FsError('EINVAL', message, { path })
   }
   const address = Buffer.alloc(2 + name.length)
   if (endianness() === 'LE') address.writeUInt16LE(AF_UNIX)

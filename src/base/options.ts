@@ -1,16 +1,16 @@
 /**
- * Options of the library, checked where they come in: programs written in JavaScript have no
- * compiler to tell them, and an option that is taken for another, or for none, shows much later.
+ * Validation of the library's options where they enter. Programs in JavaScript have no compiler to
+ * detect a mistyped option, and its effect would show much later.
  *
- * Invariant: what is refused is named, with its value and with what is allowed; no value of a
- * secret is repeated.
+ * Invariant: an error names the option, its value and the allowed values; it never contains the
+ * value of a secret.
  */
 import * as z from 'zod/mini'
 import { FsError } from './fs-error.ts'
 
 export interface OptionRule {
   isAllowed: (value: unknown) => boolean
-  /** As in 'ttlMs has to be ...'. */
+  /** Completes 'ttlMs must be ...'. */
   allowed: string
   isRequired?: true
   isSecret?: true
@@ -20,7 +20,7 @@ export type OptionRules = Readonly<Record<string, OptionRule>>
 
 export function amount(allowed: string, least = 0): OptionRule {
   const schema = z.number().check(z.minimum(least))
-  // Infinity: without a bound.
+  // Infinity means no limit.
   const isAllowed = (value: unknown): boolean =>
     value === Infinity || z.safeParse(schema, value).success
   return { allowed: `${allowed}, a number from ${least}`, isAllowed }
@@ -30,7 +30,7 @@ export function text(allowed: string): OptionRule {
   return of(z.string(), allowed)
 }
 
-/** Text that is not empty. */
+/** Non-empty text. */
 export function name(allowed: string): OptionRule {
   return of(z.string().check(z.minLength(1)), allowed)
 }
@@ -42,7 +42,7 @@ export function address(allowed: string): OptionRule {
   return { allowed, isAllowed }
 }
 
-/** What file systems are put before, in and around. */
+/** The file systems that the library wraps and combines. */
 export function fileSystem(): OptionRule {
   const methods = ['open', 'lstat', 'list']
   return required(withMethods("a file system, such as new LocalFS('/var/data')", ...methods))
@@ -68,7 +68,7 @@ export function secret(rule: OptionRule): OptionRule {
   return { ...rule, isSecret: true }
 }
 
-/** An object of other code: it has these methods. */
+/** An object of another package, recognized by its methods. */
 export function withMethods(allowed: string, ...names: string[]): OptionRule {
   const isAllowed = (value: unknown): boolean => {
     const object = (value ?? {}) as Record<string, unknown>
@@ -77,15 +77,15 @@ export function withMethods(allowed: string, ...names: string[]): OptionRule {
   return { allowed, isAllowed }
 }
 
-/** EINVAL where `options`, of what is called `whose`, are not as the rules have them. */
+/** Throws EINVAL if `options` violate the rules; `whose` is the class or function, for messages. */
 export function checkOptions(whose: string, rules: OptionRules, options: unknown): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalid(`${whose}: options are an object, not ${shown(options)}`)
+    throw invalid(`${whose}: options must be an object, not ${shown(options)}`)
   }
   const given = options as Record<string, unknown>
   for (const name of Object.keys(given)) {
     if (Object.hasOwn(rules, name)) continue
-    throw invalid(`${whose} has no option ${name}: there are ${Object.keys(rules).join(', ')}`)
+    throw invalid(`${whose} has no option ${name}, only ${Object.keys(rules).join(', ')}`)
   }
   for (const [name, rule] of Object.entries(rules)) checkOption(whose, name, rule, given[name])
 }
@@ -93,19 +93,19 @@ export function checkOptions(whose: string, rules: OptionRules, options: unknown
 export function checkOption(whose: string, name: string, rule: OptionRule, value: unknown): void {
   const { allowed, isAllowed, isRequired = false, isSecret = false } = rule
   if (value === undefined) {
-    if (isRequired) throw invalid(`${whose}: ${name} is missing: it has to be ${allowed}`)
+    if (isRequired) throw invalid(`${whose}: ${name} is missing: it must be ${allowed}`)
     return
   }
   if (isAllowed(value)) return
   const seen = isSecret ? 'another type' : shown(value)
-  throw invalid(`${whose}: ${name} has to be ${allowed}, not ${seen}`)
+  throw invalid(`${whose}: ${name} must be ${allowed}, not ${seen}`)
 }
 
 function invalid(message: string): FsError {
   return new FsError('EINVAL', message)
 }
 
-/** Short, and of one line. */
+/** A short form of the value, on one line. */
 function shown(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (typeof value !== 'object' || value === null) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Pace } from './pace.ts'
 
-test('a burst, then one for each step of time, and never more than the burst', () => {
+test('allows a burst, then one token per interval, and never more than the burst', () => {
   let nowMs = 0
   const pace = new Pace(3, 10, () => nowMs)
   const taken = (): number => {

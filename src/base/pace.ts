@@ -1,6 +1,6 @@
 /**
- * Something that may be done so many times at once, and once more after every so many milliseconds
- * (a token bucket). Asks nobody to wait: what is too much is to be done in another way.
+ * Token bucket: allows `burst` actions at once and one more every `everyMs`. It never waits; the
+ * caller handles an action over the limit in another way.
  */
 export class Pace {
   readonly #burst: number
@@ -17,7 +17,7 @@ export class Pace {
     this.#sinceMs = clock()
   }
 
-  /** False: too often. */
+  /** False if the rate is exceeded. */
   take(): boolean {
     const nowMs = this.#clock()
     this.#left = Math.min(this.#burst, this.#left + (nowMs - this.#sinceMs) / this.#everyMs)

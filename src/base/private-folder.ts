@@ -1,9 +1,9 @@
 /**
- * Folders and files that belong to a program alone: modes 0700 and 0600, whatever they were before
- * and whatever the umask is. Other users of the machine neither read them nor lock them.
+ * Directories and files that only their owner can access: modes 0700 and 0600, whatever their
+ * previous modes and the umask. Other users of the machine can neither read nor lock them.
  *
- * Invariants: nothing here follows a symbolic link below the folder that the user named; what
- * belongs to another user is refused, never taken over.
+ * Invariants: no symbolic link below the directory that the user named is followed. What belongs to
+ * another user is rejected, never taken over.
  */
 import {
   chmodSync,
@@ -18,10 +18,10 @@ import {
 } from 'node:fs'
 import { FsError } from './fs-error.ts'
 
-/** Bits that let others in. */
+/** Permission bits of group and others. */
 const OTHERS = 0o077
 
-/** Makes the folder, or sees to it that the one that is there is nobody else's. */
+/** Creates the directory, or removes the permissions of others from an existing one. */
 export function makePrivateFolder(path: string): void {
   try {
     mkdirSync(path, { mode: 0o700 })
@@ -31,11 +31,11 @@ export function makePrivateFolder(path: string): void {
   }
   const stats = lstatSync(path)
   checkOwn(path, stats)
-  if (!stats.isDirectory()) throw refusal(path, 'is no directory: remove it')
+  if (!stats.isDirectory()) throw refusal(path, 'is not a directory: remove it')
   if ((stats.mode & OTHERS) !== 0) chmodSync(path, 0o700)
 }
 
-/** Makes the file (empty), or takes the rights of others away from the one that is there. */
+/** Creates the file (empty), or removes the permissions of others from an existing one. */
 export function makePrivateFile(path: string): void {
   const flags = constants.O_RDONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK
   try {
@@ -53,15 +53,15 @@ export function makePrivateFile(path: string): void {
   }
 }
 
-/** EACCES where another user, or a link of whomever, is there. */
+/** Throws EACCES if the path belongs to another user (except root) or is a symbolic link. */
 export function checkOwn(path: string, stats: Stats): void {
   if (stats.isSymbolicLink()) throw linkRefusal(path)
   if (stats.uid === process.geteuid?.() || stats.uid === 0) return
-  throw refusal(path, `belongs to user ${stats.uid}: chown it, or remove it`)
+  throw refusal(path, `belongs to user ${stats.uid}: change its owner with chown, or remove it`)
 }
 
 function linkRefusal(path: string): FsError {
-  return refusal(path, 'is a symbolic link, which is not followed here: remove it')
+  return refusal(path, 'is a symbolic link, which is not allowed here: remove it')
 }
 
 function refusal(path: string, what: string): FsError {

@@ -1,13 +1,13 @@
 /**
- * Log lines of failures that come in numbers while something is away: the first at once, then one a
- * minute with the last of them and how many there were.
+ * Rate-limited log of repeated failures, for example while a server is unreachable: logs the first
+ * of a kind at once, then once a minute the latest one with the number of failures.
  *
- * Invariants: a failure that goes on is never silent for longer than a minute; no more than
- * `limits.logKinds` kinds are told apart; nothing here keeps a process alive.
+ * Invariants: a continuing failure is logged at least once a minute. At most `limits.logKinds`
+ * kinds are distinguished. The timers do not keep the process alive.
  */
 import { limits } from '../limits.ts'
 
-/** Pino's, `console`, or what a user of the library gives. */
+/** Pino, `console`, or the logger that a user of the library supplies. */
 interface LineLogger {
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
@@ -15,7 +15,7 @@ interface LineLogger {
 
 interface Line {
   level: 'warn' | 'error'
-  /** As pino takes them; `err` is the failure. */
+  /** In pino's format; `err` is the failure. */
   fields: object
   message: string
 }
@@ -30,7 +30,7 @@ const OTHERS = ''
 export class RepeatedLog {
   readonly #logger: LineLogger
   readonly #everyMs: number
-  /** Those of which a line was written within the last minute. */
+  /** Kinds of which a line was written within the last minute. */
   readonly #kinds = new Map<string, Kind>()
 
   constructor(logger: LineLogger, everyMs: number = limits.logRepeatMs) {
@@ -38,7 +38,7 @@ export class RepeatedLog {
     this.#everyMs = everyMs
   }
 
-  /** `kind` is the same for failures that have one reason; `fields.err` is the failure. */
+  /** `kind` identifies failures with the same reason; `fields.err` is the failure. */
   warn(kind: string, message: string, fields: object = {}): void {
     this.#note(kind, { level: 'warn', fields, message })
   }
@@ -58,10 +58,10 @@ export class RepeatedLog {
     }
     this.#kinds.set(kind, { hidden: 0, last: line })
     this.#logger[line.level](line.fields, line.message)
-    this.#lookLater(kind)
+    this.#scheduleSummary(kind)
   }
 
-  #lookLater(name: string): void {
+  #scheduleSummary(name: string): void {
     const timer: unknown = setTimeout(() => {
       const kind = this.#kinds.get(name)
       if (kind === undefined || kind.hidden === 0) {
@@ -71,11 +71,11 @@ export class RepeatedLog {
       const { hidden, last } = kind
       kind.hidden = 0
       const seconds = Math.round(this.#everyMs / 1000)
-      const count = `${hidden} more of these in ${seconds} s, the last one: `
+      const count = `${hidden} more in the last ${seconds} s, most recently: `
       this.#logger[last.level](last.fields, count + last.message)
-      this.#lookLater(name)
+      this.#scheduleSummary(name)
     }, this.#everyMs)
-    // Not in browsers.
+    // Browsers have no `unref`.
     const { unref } = timer as { unref?: () => void }
     unref?.call(timer)
   }

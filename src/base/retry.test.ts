@@ -10,7 +10,7 @@ const failing = (times: number): ((attempt: number) => Promise<number>) => {
   }
 }
 
-test('tries until it works, and says what failed', async () => {
+test('retries until the work succeeds, and reports each failure', async () => {
   const failures: Failure[] = []
   const result = await retry(failing(2), {
     attempts: 5,
@@ -24,16 +24,16 @@ test('tries until it works, and says what failed', async () => {
   )
 })
 
-test('the last failure is what is thrown', async () => {
+test('the last failure is thrown', async () => {
   await assert.rejects(retry(failing(9), { attempts: 3, baseMs: 1 }), /failure 3/)
 })
 
-test('what cannot pass is not tried again', async () => {
+test('a failure that is not retryable is thrown at once', async () => {
   const retryable = (): boolean => false
   await assert.rejects(retry(failing(9), { attempts: 3, retryable }), /failure 1/)
 })
 
-test('an abort ends the wait at once, even for ever', async () => {
+test('an abort ends the wait at once, also with unlimited attempts', async () => {
   const controller = new AbortController()
   const forever = retry(failing(Infinity), {
     attempts: Infinity,
@@ -46,14 +46,14 @@ test('an abort ends the wait at once, even for ever', async () => {
   await assert.rejects(forever, { code: 'ECANCELED' })
 })
 
-test('waits double up to the bound, each between nothing and all of it', () => {
+test('waits double up to the bound, with full jitter', () => {
   const full = { baseMs: 100, maxMs: 1000, random: () => 1 }
   const waits = [1, 2, 3, 4, 5, 2000].map((failures) => backoffMs(failures, full))
   assert.deepEqual(waits, [100, 200, 400, 800, 1000, 1000])
   assert.equal(backoffMs(3, { ...full, random: () => 0 }), 0)
 })
 
-test('the cap holds in every window of a minute', async () => {
+test('the attempt rate holds in every window of a minute', async () => {
   let now = 0
   const rate = new AttemptRate(3, () => now)
   assert.deepEqual([rate.reserve(), rate.reserve(), rate.reserve()], [0, 20_000, 40_000])
@@ -66,7 +66,7 @@ test('the cap holds in every window of a minute', async () => {
   assert.equal(done, 2)
 })
 
-test('a pause is as long as asked', async () => {
+test('a pause lasts as long as requested', async () => {
   const start = performance.now()
   await pause(20)
   assert.ok(performance.now() - start >= 18)

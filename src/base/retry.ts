@@ -1,32 +1,32 @@
 /**
- * Trying again: exponential backoff with full jitter, so that clients which failed together do not
- * come back together (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-
- * jitter/). Bounded by attempts, or for ever (uploads, registrations) where only the signal ends
- * it.
+ * Retries with exponential backoff and full jitter, so that clients that failed together do not
+ * retry together
+ * (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/). Attempts are
+ * bounded, or unlimited (uploads, registrations) until the signal aborts.
  *
- * Invariants: an abort ends the wait at once; what is thrown at the end is the last failure
- * itself. `AttemptRate` caps how often something may be tried at all, however many ask.
+ * Invariants: an abort ends a wait at once. The error thrown at the end is the last failure itself.
+ * `AttemptRate` limits the attempts of all its callers together.
  */
 import { throwIfAborted } from './abort.ts'
 import { limits } from '../limits.ts'
 
 export interface RetryOptions {
-  /** Calls in all, the first included; Infinity for until it succeeds or is aborted. */
+  /** Total number of calls, including the first; Infinity: until success or abort. */
   attempts: number
-  /** Bound of the first wait, ms; doubles with every failure. */
+  /** Upper bound of the first wait, ms; doubles with every failure. */
   baseMs?: number | undefined
-  /** Bound of every wait, ms. */
+  /** Upper bound of every wait, ms. */
   maxMs?: number | undefined
   signal?: AbortSignal | undefined
-  /** Whether this failure may pass; all may, by default. */
+  /** Whether to retry after this failure; default: always. */
   retryable?: ((error: unknown) => boolean) | undefined
   /** Called before each wait, for logs and counters. */
   onRetry?: ((failure: Failure) => void) | undefined
-  /** Shared cap: each attempt takes a place in it first. */
+  /** Shared rate limit; each attempt waits for its slot first. */
   rate?: AttemptRate | undefined
-  /** The wait itself, where something else than the time may end it. */
+  /** Replaces the wait if events other than time may end it. */
   rest?: ((delayMs: number, signal?: AbortSignal) => Promise<void>) | undefined
-  /** 0 up to 1, for tests. */
+  /** Returns a number from 0 to below 1; for tests. */
   random?: (() => number) | undefined
 }
 
@@ -34,7 +34,7 @@ export interface Failure {
   error: unknown
   /** Attempts made so far. */
   attempt: number
-  /** Until the next one. */
+  /** Wait before the next attempt. */
   delayMs: number
 }
 
@@ -45,7 +45,7 @@ export async function retry<T>(
   const { attempts, signal, retryable = () => true, rest = pause } = options
   for (let attempt = 1; ; attempt++) {
     await options.rate?.take({ signal })
-    throwIfAborted(signal, 'trying again')
+    throwIfAborted(signal, 'the retry')
     try {
       return await work(attempt)
     } catch (error) {
@@ -57,7 +57,7 @@ export async function retry<T>(
   }
 }
 
-/** How long to wait after the given number of failures. */
+/** Wait after the given number of consecutive failures, ms. */
 export function backoffMs(
   failures: number,
   options: Pick<RetryOptions, 'baseMs' | 'maxMs' | 'random'> = {},
@@ -67,10 +67,10 @@ export function backoffMs(
   return random() * Math.min(maxMs, baseMs * 2 ** (failures - 1))
 }
 
-/** A wait that an abort ends. */
+/** Waits until the time has passed or the signal aborts. */
 export async function pause(delayMs: number, signal?: AbortSignal): Promise<void> {
-  throwIfAborted(signal, 'waiting to try again')
-  // Without a timer: what is to follow at once does not depend on the machine's clock.
+  throwIfAborted(signal, 'the wait for a retry')
+  // Without a timer, so that an immediate retry does not depend on the clock.
   if (delayMs <= 0) return
   const { promise, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, delayMs)
@@ -80,36 +80,36 @@ export async function pause(delayMs: number, signal?: AbortSignal): Promise<void
     clearTimeout(timer)
     signal?.removeEventListener('abort', onAbort)
   })
-  throwIfAborted(signal, 'waiting to try again')
+  throwIfAborted(signal, 'the wait for a retry')
 }
 
 /**
- * At most so many attempts in a minute, at even distances: after a burst of them it would take a
- * minute to notice that they could succeed again.
+ * Limits attempts per minute, at equal distances: after a burst, it would take up to a minute to
+ * detect that attempts succeed again.
  */
 export class AttemptRate {
   readonly #intervalMs: number
   readonly #now: () => number
-  /** When the next place is free. */
-  #next = -Infinity
+  /** Time of the next free slot, ms. */
+  #nextMs = -Infinity
 
   constructor(perMinute: number, now: () => number = () => performance.now()) {
-    if (!(perMinute >= 1)) throw new RangeError(`attempts per minute: 1 or more, not ${perMinute}`)
+    if (!(perMinute >= 1)) throw new RangeError(`perMinute must be at least 1, not ${perMinute}`)
     this.#intervalMs = 60_000 / perMinute
     this.#now = now
   }
 
-  /** Takes the next place and says how long to wait for it, ms. */
+  /** Takes the next slot; returns the wait until then, ms. */
   reserve(): number {
     const now = this.#now()
-    const at = Math.max(now, this.#next)
-    this.#next = at + this.#intervalMs
+    const at = Math.max(now, this.#nextMs)
+    this.#nextMs = at + this.#intervalMs
     return at - now
   }
 
-  /** Waits for the next place. An aborted wait does not give its place back: it only errs low. */
+  /** Waits for the next slot. An aborted wait keeps its slot, so the rate stays below the limit. */
   async take({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    throwIfAborted(signal, 'waiting to try again')
+    throwIfAborted(signal, 'the wait for a retry')
     const delayMs = this.reserve()
     if (delayMs > 0) await pause(delayMs, signal)
   }

@@ -1,6 +1,6 @@
 /**
- * A text that somebody else has to know. Compared in constant time: both sides are hashed, so that
- * neither what they have in common nor their lengths show.
+ * A secret text that is compared in constant time. Both sides are hashed, so that the comparison
+ * reveals neither a common prefix nor the lengths.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 

@@ -4,7 +4,7 @@ import { Semaphore } from './semaphore.ts'
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-test('at most the capacity is out at once, and all of it comes back', async () => {
+test('at most the capacity is taken at once, and all of it is returned', async () => {
   const pool = new Semaphore(3)
   let running = 0
   let most = 0
@@ -18,21 +18,21 @@ test('at most the capacity is out at once, and all of it comes back', async () =
   assert.equal(pool.free, 3)
 })
 
-test('weights count, in the order of asking', async () => {
+test('weights are counted and requests are granted in order', async () => {
   const pool = new Semaphore(10)
   const order: string[] = []
   const first = await pool.acquire(8)
   const heavy = pool.acquire(9).then((permit) => (order.push('heavy'), permit))
   const light = pool.acquire(1).then((permit) => (order.push('light'), permit))
   await tick()
-  assert.deepEqual(order, [], 'the light one would fit, but the heavy one asked first')
+  assert.deepEqual(order, [], 'the light one would fit, but the heavy one came first')
   first.release()
   await heavy
   await light
   assert.deepEqual(order, ['heavy', 'light'])
 })
 
-test('a weight above the capacity takes all of it instead of waiting for ever', async () => {
+test('a weight above the capacity takes the whole capacity', async () => {
   const pool = new Semaphore(4)
   const permit = await pool.acquire(100)
   assert.equal(pool.free, 0)
@@ -40,7 +40,7 @@ test('a weight above the capacity takes all of it instead of waiting for ever', 
   assert.equal(pool.free, 4)
 })
 
-test('giving back twice gives back once', async () => {
+test('a second release has no effect', async () => {
   const pool = new Semaphore(1)
   const permit = await pool.acquire()
   permit.release()
@@ -48,7 +48,7 @@ test('giving back twice gives back once', async () => {
   assert.equal(pool.free, 1)
 })
 
-test('an aborted waiter leaves, and those behind it move up', async () => {
+test('an aborted waiter leaves the queue, and those behind it move up', async () => {
   const pool = new Semaphore(2)
   const held = await pool.acquire(1)
   const controller = new AbortController()
@@ -63,16 +63,16 @@ test('an aborted waiter leaves, and those behind it move up', async () => {
   await assert.rejects(pool.acquire(1, { signal: controller.signal }), { code: 'ECANCELED' })
 })
 
-test('a wait that takes too long is ETIMEDOUT', async () => {
+test('a wait that exceeds its timeout is ETIMEDOUT', async () => {
   const pool = new Semaphore(1)
   await pool.acquire()
-  // The timer of AbortSignal.timeout keeps no process alive.
+  // The timer of AbortSignal.timeout does not keep the process alive.
   const alive = setInterval(() => undefined, 1000)
   await assert.rejects(pool.acquire(1, { signal: AbortSignal.timeout(10) }), { code: 'ETIMEDOUT' })
   clearInterval(alive)
 })
 
-test('the queue has an end', async () => {
+test('the queue is bounded', async () => {
   const pool = new Semaphore(1, { maxWaiting: 1 })
   const held = await pool.acquire()
   const waiting = pool.acquire()
@@ -84,7 +84,7 @@ test('the queue has an end', async () => {
   assert.ok(pool.tryAcquire())
 })
 
-test('a failing job gives its place back', async () => {
+test('a failing job releases its permit', async () => {
   const pool = new Semaphore(1)
   await assert.rejects(
     pool.run(() => Promise.reject(new Error('no'))),

@@ -1,18 +1,16 @@
 /**
- * A bounded pool: so many uploads at once, or so many bytes in memory at once. Served strictly in
- * the order of asking, so that a heavy request is not starved by light ones that would still fit.
+ * Semaphore with weights: limits, for example, concurrent uploads or bytes in memory. Requests are
+ * granted strictly in order, so that light requests cannot starve a heavy one.
  *
- * Invariants: what is taken is given back exactly once; an aborted waiter leaves the queue and
- * lets those behind it move up. A weight above the capacity counts as the capacity: one object
- * larger than the whole budget travels alone instead of never.
+ * Invariants: each permit returns its weight exactly once. An aborted waiter leaves the queue, and
+ * those behind it move up. A weight above the capacity counts as the capacity: an object larger
+ * than the whole budget is processed alone instead of never.
  */
 import { abortError, throwIfAborted } from './abort.ts'
 import { FsError } from './fs-error.ts'
 
 export interface SemaphoreOptions {
-  /**
-   * Waiters beyond which `acquire` fails with EAGAIN at once; Infinity where callers are bounded.
-   */
+  /** With more waiters, `acquire` fails with EAGAIN; default: Infinity, if callers are bounded. */
   maxWaiting?: number | undefined
 }
 
@@ -20,7 +18,7 @@ export interface AcquireOptions {
   signal?: AbortSignal | undefined
 }
 
-/** What was taken. Disposing it again does nothing. */
+/** Part of the capacity that its holder has taken. Releasing it again has no effect. */
 export interface Permit extends Disposable {
   release(): void
 }
@@ -37,13 +35,13 @@ export class Semaphore {
   #free: number
 
   constructor(capacity: number, options: SemaphoreOptions = {}) {
-    if (!(capacity > 0)) throw new RangeError(`a semaphore's capacity is above 0, not ${capacity}`)
+    if (!(capacity > 0)) throw new RangeError(`a capacity must be above 0, not ${capacity}`)
     this.capacity = capacity
     this.#free = capacity
     this.#maxWaiting = options.maxWaiting ?? Infinity
   }
 
-  /** What is not taken, in the unit of the capacity. */
+  /** Capacity that is available, in its unit. */
   get free(): number {
     return this.#free
   }
@@ -54,10 +52,10 @@ export class Semaphore {
 
   async acquire(weight = 1, { signal }: AcquireOptions = {}): Promise<Permit> {
     const taken = this.#weigh(weight)
-    throwIfAborted(signal, 'waiting for a place')
+    throwIfAborted(signal, 'the wait for a permit')
     if (this.#queue.size > 0 || taken > this.#free) {
       if (this.#queue.size >= this.#maxWaiting) {
-        throw new FsError('EAGAIN', `${this.#maxWaiting} callers are waiting for a place already`)
+        throw new FsError('EAGAIN', `the limit of ${this.#maxWaiting} waiting callers is reached`)
       }
       await this.#wait(taken, signal)
     } else {
@@ -66,7 +64,7 @@ export class Semaphore {
     return this.#permit(taken)
   }
 
-  /** Without waiting; undefined where there is no room. */
+  /** Takes a permit without waiting; undefined if none is available. */
   tryAcquire(weight = 1): Permit | undefined {
     const taken = this.#weigh(weight)
     if (this.#queue.size > 0 || taken > this.#free) return undefined
@@ -74,7 +72,7 @@ export class Semaphore {
     return this.#permit(taken)
   }
 
-  /** Runs `work` with a permit that ends with it. */
+  /** Runs `work` with a permit and releases it afterwards. */
   async run<T>(
     work: () => T | Promise<T>,
     options: AcquireOptions & { weight?: number | undefined } = {},
@@ -88,7 +86,7 @@ export class Semaphore {
   }
 
   #weigh(weight: number): number {
-    if (!(weight >= 0)) throw new RangeError(`a weight is 0 or more, not ${weight}`)
+    if (!(weight >= 0)) throw new RangeError(`a weight must be at least 0, not ${weight}`)
     return Math.min(weight, this.capacity)
   }
 
@@ -103,8 +101,8 @@ export class Semaphore {
       }
       const onAbort = (): void => {
         this.#queue.delete(waiter)
-        reject(abortError(signal!, 'waiting for a place'))
-        // It may have been the heavy one at the head that everybody waited behind.
+        reject(abortError(signal!, 'the wait for a permit'))
+        // It may have been the heavy one at the head of the queue, which blocked all others.
         this.#grantNext()
       }
       signal?.addEventListener('abort', onAbort, { once: true })

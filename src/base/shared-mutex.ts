@@ -1,15 +1,17 @@
 /**
- * Mutual exclusion between threads: an array of locks in shared memory, taken by compare-and-swap
- * and slept on by futex (Atomics.wait). For short synchronous sections only: never held across an
- * await. Not re-entrant. A thread that holds a lock of an array never waits for another one of it,
- * it may only try to get more; but one thread of all may (SharedState.withAllInodes).
+ * Mutual exclusion between threads: an array of locks in shared memory, acquired by
+ * compare-and-swap and waited for by futex (Atomics.wait). Intended for short synchronous sections.
+ *
+ * Invariants: no lock is held across an await. The locks are not re-entrant. A thread that holds a
+ * lock of an array does not wait for another lock of it, it may only try (`tryLock`); at any time
+ * one thread is exempt (SharedState.withAllInodes).
  */
 const FREE = 0
 const HELD = 1
-/** Held, and somebody may be asleep: whoever frees it has to wake one. */
+/** Held, and a thread may be waiting: `unlock` must wake one. */
 const CONTENDED = 2
 
-/** Tries before sleeping: a section takes microseconds, falling asleep and waking costs more. */
+/** Attempts before waiting: a section takes microseconds; to sleep and wake up costs more. */
 const SPINS = 100
 
 export class SharedMutex {
@@ -29,7 +31,7 @@ export class SharedMutex {
     }
   }
 
-  /** False: somebody has it. */
+  /** False if the lock is held. */
   tryLock(index = 0): boolean {
     return Atomics.compareExchange(this.#cells, index, FREE, HELD) === FREE
   }
@@ -40,7 +42,7 @@ export class SharedMutex {
     }
   }
 
-  /** Runs `section` under the lock. */
+  /** Runs `section` while holding the lock. */
   with<T>(index: number, section: () => T): T {
     this.lock(index)
     try {

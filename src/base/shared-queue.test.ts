@@ -1,13 +1,11 @@
-/**
- * The queue between threads: order, its bound, and that who waits is woken by another thread.
- */
+/** Queue between threads: order, capacity, and wake-up by another thread. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { SharedQueue } from './shared-queue.ts'
 
-test('gives back in order, and refuses what is more than it holds', () => {
+test('values keep their order, and a full queue rejects more', () => {
   const queue = new SharedQueue(SharedQueue.allocate(4))
   for (let round = 0; round < 5; round++) {
     for (const value of [1, 2, 3, 2 ** 52]) assert.ok(queue.put(value + round))
@@ -19,7 +17,7 @@ test('gives back in order, and refuses what is more than it holds', () => {
   }
 })
 
-test('several threads lose nothing, and who waits is woken', async () => {
+test('values from several threads all arrive, and a waiting thread is woken', async () => {
   const memory = SharedQueue.allocate(64)
   const queue = new SharedQueue(memory)
   const module = new URL('./shared-queue.ts', import.meta.url).href

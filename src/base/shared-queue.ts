@@ -1,6 +1,6 @@
 /**
- * A bounded queue of numbers in shared memory: any thread puts in, one takes out, and can wait for
- * more without polling. Full is an answer, not a wait: what to do then is the caller's matter.
+ * Bounded queue of numbers in shared memory. Any thread may add; one thread removes and can wait
+ * for values without polling. Adding to a full queue fails instead of waiting.
  */
 import { SharedMutex } from './shared-mutex.ts'
 
@@ -11,7 +11,7 @@ export class SharedQueue {
   readonly #cells: Float64Array
   readonly #lock: SharedMutex
 
-  /** Memory for so many numbers. */
+  /** Memory for a queue of `capacity` numbers. */
   static allocate(capacity: number): SharedArrayBuffer {
     return new SharedArrayBuffer(CONTROLS * 4 + capacity * 8)
   }
@@ -22,32 +22,32 @@ export class SharedQueue {
     this.#lock = new SharedMutex(this.#controls.subarray(LOCK, LOCK + 1))
   }
 
-  /** False: it is full. */
+  /** False if the queue is full. */
   put(value: number): boolean {
-    const isIn = this.#lock.with(0, () => {
+    const isAdded = this.#lock.with(0, () => {
       const [head, tail] = [this.#controls[HEAD]!, this.#controls[TAIL]!]
-      // Both wrap around at 32 bits; what they are apart does not.
+      // Both wrap around at 32 bits; their difference does not.
       if (((tail - head) | 0) >= this.#cells.length) return false
-      this.#cells[this.#place(tail)] = value
+      this.#cells[this.#cellOf(tail)] = value
       Atomics.store(this.#controls, TAIL, (tail + 1) | 0)
       return true
     })
-    if (isIn) Atomics.notify(this.#controls, TAIL)
-    return isIn
+    if (isAdded) Atomics.notify(this.#controls, TAIL)
+    return isAdded
   }
 
-  /** The oldest, so many at most. */
+  /** Removes and returns the oldest values, at most `most`. */
   take(most: number): number[] {
     return this.#lock.with(0, () => {
       const [head, tail] = [this.#controls[HEAD]!, this.#controls[TAIL]!]
       const count = Math.min(most, (tail - head) | 0)
-      const taken = Array.from({ length: count }, (_, at) => this.#cells[this.#place(head + at)]!)
+      const taken = Array.from({ length: count }, (_, at) => this.#cells[this.#cellOf(head + at)]!)
       this.#controls[HEAD] = (head + count) | 0
       return taken
     })
   }
 
-  /** Resolves when there is something in it, or after `timeoutMs`. */
+  /** Resolves when the queue is not empty, or after `timeoutMs`. */
   async filled(timeoutMs: number): Promise<void> {
     const tail = Atomics.load(this.#controls, TAIL)
     if (tail !== this.#controls[HEAD]) return
@@ -60,7 +60,7 @@ export class SharedQueue {
     Atomics.notify(this.#controls, TAIL)
   }
 
-  #place(position: number): number {
+  #cellOf(position: number): number {
     return (position >>> 0) % this.#cells.length
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SingleFlight } from './single-flight.ts'
 
-test('callers of one key share one run, and the next one runs anew', async () => {
+test('callers of one key share one run, and a later caller starts a new one', async () => {
   const flights = new SingleFlight<string, number>()
   let runs = 0
   const gate = Promise.withResolvers<undefined>()
@@ -18,7 +18,7 @@ test('callers of one key share one run, and the next one runs anew', async () =>
   assert.equal(await flights.run('a', work), 3)
 })
 
-test('a failure reaches everyone and is not remembered', async () => {
+test('a failure reaches all callers and is not cached', async () => {
   const flights = new SingleFlight<string, number>()
   const fail = (): Promise<number> => Promise.reject(new Error('broken'))
   const both = [flights.run('a', fail), flights.run('a', fail)]
@@ -26,7 +26,7 @@ test('a failure reaches everyone and is not remembered', async () => {
   assert.equal(await flights.run('a', () => Promise.resolve(1)), 1)
 })
 
-test('one abort leaves the others; the last one aborts the work', async () => {
+test('the abort of one caller leaves the others; the last abort ends the work', async () => {
   const flights = new SingleFlight<string, string>()
   const first = new AbortController()
   const second = new AbortController()
@@ -48,7 +48,7 @@ test('one abort leaves the others; the last one aborts the work', async () => {
   assert.equal(flights.size, 0)
 })
 
-test('who comes after everyone has left starts afresh', async () => {
+test('a caller after all others have left starts a new run', async () => {
   const flights = new SingleFlight<string, string>()
   const controller = new AbortController()
   const never = flights.run('a', () => new Promise(() => undefined), controller)
@@ -57,7 +57,7 @@ test('who comes after everyone has left starts afresh', async () => {
   assert.equal(await flights.run('a', () => Promise.resolve('new')), 'new')
 })
 
-test('an aborted caller does not start anything', async () => {
+test('an aborted caller starts nothing', async () => {
   const flights = new SingleFlight<string, string>()
   await assert.rejects(
     flights.run('a', () => assert.fail('started'), { signal: AbortSignal.abort() }),

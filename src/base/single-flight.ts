@@ -1,10 +1,10 @@
 /**
- * One piece of work per key at a time: whoever asks while it is under way joins it and gets the
- * same answer, so that a thousand readers of one missing chunk cost one request.
+ * Runs at most one piece of work per key at a time. A caller that arrives while it is running joins
+ * it and gets the same result, so that a thousand readers of one absent chunk cost one request.
  *
- * Invariants: a caller's abort ends only that caller's wait; the work itself is aborted when all
- * who wanted it have left, and a newcomer then starts afresh rather than join what is being torn
- * down. Nothing is remembered once the work has ended.
+ * Invariants: the abort of a caller ends only the wait of that caller. The work is aborted when all
+ * its callers have left; a later caller then starts a new run instead of joining the aborted one.
+ * No result is kept after the work has ended.
  */
 import { abortError, throwIfAborted } from './abort.ts'
 import { FsError } from './fs-error.ts'
@@ -18,7 +18,7 @@ interface Flight<T> {
 export class SingleFlight<K, T> {
   readonly #flights = new Map<K, Flight<T>>()
 
-  /** Keys with work under way. */
+  /** Number of keys with running work. */
   get size(): number {
     return this.#flights.size
   }
@@ -45,27 +45,27 @@ export class SingleFlight<K, T> {
 
   #start(key: K, work: (signal: AbortSignal) => Promise<T>): Flight<T> {
     const controller = new AbortController()
-    // The key is taken before the work begins: work that asks for its own key would else recurse.
+    // The key is registered before the work begins: work that requests its own key would recurse.
     const result = Promise.resolve().then(() => work(controller.signal))
     const flight: Flight<T> = { controller, result, callers: 0 }
     this.#flights.set(key, flight)
-    const forget = (): void => this.#forget(key, flight)
-    // Also where every caller has left: an answer that nobody hears is no unhandled rejection.
-    result.then(forget, forget)
+    const remove = (): void => this.#remove(key, flight)
+    // If all callers have left, this also handles the rejection.
+    result.then(remove, remove)
     return flight
   }
 
   #abandon(key: K, flight: Flight<T>): void {
-    this.#forget(key, flight)
-    flight.controller.abort(new FsError('ECANCELED', 'everyone who wanted this has left'))
+    this.#remove(key, flight)
+    flight.controller.abort(new FsError('ECANCELED', 'all callers have left'))
   }
 
-  #forget(key: K, flight: Flight<T>): void {
+  #remove(key: K, flight: Flight<T>): void {
     if (this.#flights.get(key) === flight) this.#flights.delete(key)
   }
 }
 
-/** The result, or the caller's abort, whichever comes first. */
+/** The result or the abort of the caller, whichever comes first. */
 function race<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(abortError(signal))

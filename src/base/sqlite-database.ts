@@ -1,7 +1,8 @@
 /**
- * How every database file of a node is opened, and how SQLite's failures are told. Write-ahead
- * mode: a commit survives the process at once, and the loss of power after the log was synced.
- * Checkpoints are run by one thread (see cache/checkpointer.ts), never inside a request.
+ * Opens the database files of a node and translates the errors of SQLite. The databases use
+ * write-ahead logging: a commit survives the process at once, and a power failure after the log was
+ * synced. One thread runs the checkpoints (see cache/checkpointer.ts), so that no request includes
+ * one.
  */
 import { closeSync, fdatasyncSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
@@ -10,25 +11,25 @@ import { FsError, describe } from './fs-error.ts'
 import { makePrivateFile } from './private-folder.ts'
 import type { SharedMutex } from './shared-mutex.ts'
 
-/** SQLite's primary result codes that mean more than "failed" (sqlite.org/rescode.html). */
+/** Primary result codes of SQLite that need their own handling (sqlite.org/rescode.html). */
 const SQLITE_CORRUPT = 11
 const SQLITE_FULL = 13
 const SQLITE_NOTADB = 26
 
-/** Of a node's databases. */
+/** Remedy for a database of a node. */
 const REMEDY =
-  'restore it from a backup, or begin a new volume with another -nvme directory and an empty bucket'
+  'restore it from a backup, or create a volume with another -nvme directory and an empty bucket'
 
 export interface SqliteDatabaseOptions {
-  /** What to do about a damaged file. */
+  /** Remedy to report for a damaged file. */
   remedy?: string
-  /** SQLite has come upon damage in the file. */
+  /** Called when SQLite detects damage in the file. */
   onDamage?: (() => void) | undefined
 }
 
 /**
- * One thread's connection to a database that several threads share. Write transactions are ordered
- * by the mutex, so that SQLite's own busy polling never runs.
+ * Connection of one thread to a database that several threads share. The mutex serializes write
+ * transactions, so that SQLite's own busy polling never runs.
  */
 export class SqliteDatabase {
   readonly #path: string
@@ -51,7 +52,7 @@ export class SqliteDatabase {
     }
   }
 
-  /** Prepared once. */
+  /** Returns the prepared statement; prepares it at the first use. */
   statement(sql: string): StatementSync {
     let prepared = this.#prepared.get(sql)
     if (prepared === undefined) {
@@ -61,12 +62,14 @@ export class SqliteDatabase {
     return prepared
   }
 
-  /** Drops prepared statements: those of a database that is detached must not outlive it. */
+  /**
+   * Drops the prepared statements: those of an attached database must not outlive its detachment.
+   */
   forget(): void {
     this.#prepared.clear()
   }
 
-  /** Statements that make tables. */
+  /** Runs statements that create tables. */
   execute(sql: string): void {
     this.#mutex.with(0, () => {
       try {
@@ -77,7 +80,9 @@ export class SqliteDatabase {
     })
   }
 
-  /** All of the section's changes, or (if it throws) none. Not nested. */
+  /**
+   * Runs `section` as a write transaction: all of its changes or, if it throws, none. Not nestable.
+   */
   transaction<T>(section: () => T): T {
     this.#mutex.lock()
     try {
@@ -93,7 +98,7 @@ export class SqliteDatabase {
     }
   }
 
-  /** Everything so far survives the loss of power. */
+  /** Makes all commits so far survive a power failure. */
   sync(): void {
     if (this.#logFd < 0) this.#logFd = openSync(`${this.#path}-wal`, 'r')
     fdatasyncSync(this.#logFd)
@@ -104,13 +109,13 @@ export class SqliteDatabase {
     this.#database.close()
   }
 
-  /** SQLite's failures in the file system's terms; any other error as it is. */
+  /** Translates errors of SQLite to FsErrors; returns other errors unchanged. */
   failure(error: unknown): unknown {
     if (isDamage(error)) this.#onDamage?.()
     return asFsError(error, this.#path, this.#remedy)
   }
 
-  /** EIO where pages are damaged; one of more than so many bytes is not looked through. */
+  /** Throws EIO if pages are damaged. Skips files larger than `mostBytes`. */
   check(mostBytes: number): void {
     if ((statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0) > mostBytes) return
     let found: unknown
@@ -125,7 +130,7 @@ export class SqliteDatabase {
   }
 }
 
-/** SQLite cannot read the file, or parts of it. */
+/** Whether SQLite cannot read the file, or parts of it. */
 export function isDatabaseDamage(error: unknown): boolean {
   return isDamage(error) || isDamage((error as { cause?: unknown }).cause)
 }
@@ -136,16 +141,17 @@ function isDamage(error: unknown): boolean {
 }
 
 /**
- * A database in write-ahead mode; commits survive the process without a sync each. A log that
- * begins anew is cut: to write over what the page cache has no more, the kernel first reads it.
+ * Opens a database in write-ahead mode; commits survive the process without a sync each. A reset
+ * log is truncated: overwriting blocks that have left the page cache makes the kernel read them
+ * first.
  */
 export function openDatabase(path: string): DatabaseSync {
-  // Names and keys are nobody else's business; SQLite gives its logs the mode of the database.
+  // File names and keys are private; SQLite gives its logs the mode of the database.
   try {
-    // SQLite's name for no file.
+    // SQLite's name for a database without a file.
     if (path !== ':memory:') makePrivateFile(path)
   } catch (error) {
-    // What else goes wrong, SQLite reports.
+    // SQLite reports other errors itself.
     if (error instanceof FsError) throw error
   }
   const database = new DatabaseSync(path, { timeout: 10_000 })
@@ -160,7 +166,7 @@ function asFsError(error: unknown, path: string, remedy: string): unknown {
   if (typeof code !== 'number') return error
   const primary = code & 0xff
   if (primary === SQLITE_FULL) {
-    return new FsError('ENOSPC', `no room for the database ${path}`, { path, cause: error })
+    return new FsError('ENOSPC', `no space left for the database ${path}`, { path, cause: error })
   }
   const what = isDamage(error) ? `is damaged: ${remedy}` : `failed: ${describe(error)}`
   return new FsError('EIO', `the database ${path} ${what}`, { path, cause: error })

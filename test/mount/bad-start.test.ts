@@ -119,13 +119,13 @@ test('a cloud that is not there makes no new one, unless it may', async () => {
   const absent = join(home.directory, 'absent/cloud')
   const nvme = join(home.directory, 'absent-nvme')
   const flags = ['-nvme', nvme, '-cloud-dir', absent]
-  await refused(home, { flags }, /there is no folder .*absent\/cloud: .*--create/)
+  await refused(home, { flags }, /no such directory: .*absent\/cloud\. .*--create/)
   assert.deepEqual([existsSync(absent), existsSync(nvme)], [false, false])
   const client = await ClientProcess.start(home, { flags: [...flags, '-create'] })
   assert.equal(await client.stop(), 0)
   assert.ok(existsSync(join(absent, 'volume.json')))
   rmSync(absent, { recursive: true })
-  await refused(home, { flags }, /there is no folder/)
+  await refused(home, { flags }, /no such directory/)
   assert.equal(existsSync(absent), false, 'a disk that is not mounted is no new cloud')
 })
 
@@ -135,7 +135,7 @@ test('--create makes a bucket, and minds none that is there', async () => {
   const environment = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey }
   using home = new ClientHome()
   const where = ['-cloud-provider', 's3', '-s3-endpoint', endpoint, '-s3-bucket', 'made-new']
-  await refused(home, { environment, flags: where }, /there is no bucket made-new: .*--create/)
+  await refused(home, { environment, flags: where }, /no such bucket: made-new\. .*--create/)
   for (const flags of [['-create'], ['-create'], []]) {
     const options = { environment, flags: [...where, ...flags] }
     const client = await ClientProcess.start(home, options)

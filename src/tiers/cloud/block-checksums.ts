@@ -1,7 +1,8 @@
 /**
- * CRC-32s of an object's blocks, kept in its metadata beside the CRC-32 of all of it: so a part can
- * be read and checked without the rest. Blocks have 16 KiB, more where there would be too many for
- * the metadata that stores allow (2 KiB on S3); an object of one block has none.
+ * CRC-32s of the blocks of an object, stored in its metadata beside the CRC-32 of the whole object,
+ * so that a range can be read and checked without the rest. A block has 16 KiB, or more if the
+ * table would exceed the metadata size that stores allow (2 KiB on S3). An object of one block has
+ * no table.
  */
 import { crc32 } from 'node:zlib'
 import { FsError } from '../../base/fs-error.ts'
@@ -9,12 +10,12 @@ import type { RangeOptions } from '../tier-storage.ts'
 import { checkCrc32 } from './object-digest.ts'
 import { ObjectRange } from './object-range.ts'
 
-/** The name of the table in an object's metadata: base64 of four bytes, big-endian, for each. */
+/** Metadata name of the table: base64 of four bytes per block, big-endian. */
 const BLOCKS_METADATA = 'crc32blocks'
 const BLOCK_BYTES_MIN = 16 * 1024
 const BLOCKS_MAX = 256
 
-/** What is stored with an object so that ranges of it can be checked. */
+/** Metadata to store with an object so that ranges of it can be checked. */
 export function blockMetadata(data: Uint8Array): Record<string, string> {
   const blockBytes = blockBytesOf(data.length)
   const count = Math.ceil(data.length / blockBytes)
@@ -26,7 +27,7 @@ export function blockMetadata(data: Uint8Array): Record<string, string> {
   return { [BLOCKS_METADATA]: table.toString('base64') }
 }
 
-/** A range, as whole blocks. */
+/** A byte range, extended to whole blocks for reading and checking. */
 export class CheckedRange {
   readonly blocks: ObjectRange
   readonly #offset: number
@@ -37,7 +38,9 @@ export class CheckedRange {
 
   constructor({ offset, length, size }: RangeOptions) {
     const isWithin = offset >= 0 && length > 0 && offset + length <= size
-    if (!isWithin) throw new FsError('EINVAL', `${length} bytes at ${offset} of ${size}`)
+    if (!isWithin) {
+      throw new FsError('EINVAL', `range out of bounds: ${length} bytes at ${offset} of ${size}`)
+    }
     this.#blockBytes = blockBytesOf(size)
     this.#first = Math.floor(offset / this.#blockBytes)
     const start = this.#first * this.#blockBytes
@@ -48,11 +51,11 @@ export class CheckedRange {
     this.#size = size
   }
 
-  /** The range's own bytes, of those of its blocks. EOPNOTSUPP: nothing to check them by. */
+  /** Checks `data` (all of `blocks`) and returns the range. EOPNOTSUPP: the object has no table. */
   checked(data: Buffer, metadata: Record<string, string> | undefined): Buffer {
     const table = Buffer.from(metadata?.[BLOCKS_METADATA] ?? '', 'base64')
     if (table.length !== Math.ceil(this.#size / this.#blockBytes) * 4) {
-      throw new FsError('EOPNOTSUPP', 'the object has no checksums of its blocks: read it whole')
+      throw new FsError('EOPNOTSUPP', 'the object has no block checksums: read the whole object')
     }
     for (let at = 0; at * this.#blockBytes < data.length; at++) {
       const block = data.subarray(at * this.#blockBytes, (at + 1) * this.#blockBytes)

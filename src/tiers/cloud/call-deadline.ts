@@ -1,7 +1,8 @@
 /**
- * The time that one call to the cloud may take: a fixed part, and more for every byte it moves, so
- * that a slow line does not fail on large objects and a hung one does not hang us. `signal` goes
- * to the SDK; it fires for the caller's abort (ECANCELED) as for the deadline (ETIMEDOUT).
+ * Deadline of one request to the cloud: a fixed time plus an allowance for each byte transferred,
+ * so that large objects succeed on a slow line and a request that hangs still ends. `signal` is
+ * passed to the SDK; it fires when the caller aborts (ECANCELED) or when the deadline passes
+ * (ETIMEDOUT).
  */
 import { abortError } from '../../base/abort.ts'
 import type { FsError } from '../../base/fs-error.ts'
@@ -27,14 +28,14 @@ export class CallDeadline implements Disposable {
     return this.#controller.signal
   }
 
-  /** More time, for so many bytes more. */
+  /** Extends the deadline by the allowance for `bytes` more bytes. */
   allow(bytes: number): void {
     this.#endMs += bytes / limits.cloudBytesPerMsMin
     clearTimeout(this.#timer)
     this.#timer = this.#start()
   }
 
-  /** What ended the call, where it was the deadline or the caller. */
+  /** Set if the deadline or the caller's abort ended the request. */
   get error(): FsError | undefined {
     return this.signal.aborted ? abortError(this.signal) : undefined
   }
@@ -46,7 +47,7 @@ export class CallDeadline implements Disposable {
 
   #start(): NodeJS.Timeout {
     const expire = (): void => {
-      const late = new DOMException('the time for this call is over', 'TimeoutError')
+      const late = new DOMException('the deadline of this request has passed', 'TimeoutError')
       this.#controller.abort(late)
     }
     return setTimeout(expire, this.#endMs - performance.now())

@@ -1,9 +1,9 @@
 /**
- * How a cloud tier calls its store: at most so many calls at once, each with a deadline, and every
- * failure told in one sentence: what was tried, where, why, and what to do about it.
+ * Sends the requests of a cloud tier: limits how many are in flight, gives each a deadline, and
+ * translates each failure to one sentence with the operation, the object, the cause and the remedy.
  *
- * Invariants: waiting for a place does not count against the deadline; nothing of a request (keys,
- * signatures, headers) gets into a message or a cause.
+ * Invariants: time spent waiting for a permit does not count against the deadline. No part of a
+ * request (keys, signatures, headers) appears in a message or a cause.
  */
 import { FsError } from '../../base/fs-error.ts'
 import type { FsErrorCode } from '../../base/fs-error.ts'
@@ -18,16 +18,16 @@ export interface Reason {
 }
 
 export interface CallerOptions {
-  /** Of the tier, for messages. */
+  /** Name of the tier, for messages. */
   name: string
-  /** `host:port` that is called. */
+  /** `host:port` of the store. */
   host: string
-  /** What an answer of the store means; undefined where it is no answer at all. */
+  /** Maps an error response of the store; undefined if the error is not a response. */
   explain: (error: unknown) => Reason | undefined
 }
 
 export interface CallDescription {
-  /** As in 'cannot read'. */
+  /** Completes 'cannot ...': `read`, `write`. */
   verb: string
   key?: string | undefined
   signal?: AbortSignal | undefined
@@ -36,14 +36,14 @@ export interface CallDescription {
 
 export class CloudCaller {
   readonly #options: CallerOptions
-  readonly #places = new Semaphore(limits.cloudCallsAtOnce)
+  readonly #permits = new Semaphore(limits.cloudCallsAtOnce)
 
   constructor(options: CallerOptions) {
     this.#options = options
   }
 
   async call<T>(what: CallDescription, work: (deadline: CallDeadline) => Promise<T>): Promise<T> {
-    const permit = await this.#places.acquire(1, what)
+    const permit = await this.#permits.acquire(1, what)
     const deadline = new CallDeadline(what.signal, what.callMs)
     try {
       if (deadline.error !== undefined) throw deadline.error
@@ -72,14 +72,14 @@ export class CloudCaller {
     const reason = answer ?? network ?? { code: 'EIO', text: host }
     return new FsError(reason.code, `cannot ${verb} ${subject}: ${reason.text}`, {
       path: key,
-      // A network's failure is said with its code already.
-      cause: network === undefined ? sentenceOf(error) : undefined,
+      // The message of a network failure contains its code already.
+      cause: network === undefined ? messageOnly(error) : undefined,
     })
   }
 }
 
-/** What the store said, without the request and the headers that SDKs hang on their errors. */
-function sentenceOf(error: unknown): Error {
+/** The message of the store, without the request and headers that SDKs attach to their errors. */
+function messageOnly(error: unknown): Error {
   const { name, code, message } = (error ?? {}) as Record<string, unknown>
   const title = [code, name].find((it) => typeof it === 'string' && it !== '' && it !== 'Error')
   const first = (typeof message === 'string' ? message : '').split('\n')[0] ?? ''

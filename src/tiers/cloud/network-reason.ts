@@ -1,7 +1,7 @@
 /**
- * What a broken connection means to somebody who has to mend it. Node and the SDKs nest these
- * errors in one another (AggregateError of every address tried, `cause`), so all levels are looked
- * through for the first code that says something.
+ * Maps network errors to messages that name the remedy. Node and the SDKs nest errors (an
+ * AggregateError over all addresses that were tried, `cause`), so all levels are searched for the
+ * first code that has a mapping.
  */
 import type { FsErrorCode } from '../../base/fs-error.ts'
 
@@ -32,22 +32,22 @@ function* codesIn(error: unknown, depth: number): Generator<string> {
 function reasonOf(code: string, host: string): Reason | undefined {
   switch (code) {
     case 'ECONNREFUSED':
-      return eio(`nothing answers at ${host} (${code}): is the server up, the endpoint right?`)
+      return eio(`connection to ${host} refused (${code}): check the server and the endpoint`)
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return eio(`no such host: ${host} (${code}): is the endpoint or the account right?`)
+      return eio(`no such host: ${host} (${code}): check the endpoint and the account`)
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
-      return eio(`no way to ${host} (${code}): is the network up?`)
+      return eio(`no route to ${host} (${code}): check the network`)
     case 'ECONNRESET':
     case 'ECONNABORTED':
     case 'EPIPE':
     case 'ERR_STREAM_PREMATURE_CLOSE':
-      return eio(`${host} broke the connection off (${code})`)
+      return eio(`${host} closed the connection (${code})`)
     case 'ETIMEDOUT':
     case 'ESOCKETTIMEDOUT':
     case 'TimeoutError':
-      return { code: 'ETIMEDOUT', text: `${host} did not answer in time` }
+      return { code: 'ETIMEDOUT', text: `${host} did not respond in time` }
     case 'EPROTO':
       return eio(`${host} does not speak TLS (${code}): is the endpoint http, not https?`)
     default:

@@ -1,8 +1,8 @@
 /**
- * The checksums that an object travels with. CRC-32 is what this system keeps beside every chunk;
- * MD5 is the one that every object store verifies on arrival (Content-MD5), and is no protection
- * against an attacker, only against damage. The CRC is stored with the object in its metadata, so
- * that a later read can tell damage on any store.
+ * Checksums of an object. CRC-32 is what this system keeps for every chunk; it is stored in the
+ * metadata of the object, so that a later read detects damage on any store. MD5 is what every
+ * object store verifies on arrival (Content-MD5); it protects against damage, not against an
+ * attacker.
  */
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
@@ -17,12 +17,12 @@ export class ObjectDigest {
     this.md5 = createHash('md5').update(data).digest()
   }
 
-  /** As stored in an object's metadata: eight hexadecimal digits. */
+  /** As stored in the metadata of an object: eight hexadecimal digits. */
   get crc32Hex(): string {
     return crc32Hex(this.crc32)
   }
 
-  /** As S3 wants it: big-endian, base64. */
+  /** As S3 expects it: big-endian, base64. */
   get crc32Base64(): string {
     return Buffer.from(this.crc32Hex, 'hex').toString('base64')
   }
@@ -36,19 +36,19 @@ export class ObjectDigest {
   }
 }
 
-/** The name of the CRC in an object's metadata: Azure takes identifiers only, S3 lower case. */
+/** Metadata name of the CRC-32: Azure accepts only identifiers, S3 only lower case. */
 export const CRC32_METADATA = 'crc32'
 
-/** EIO where the data is not what its owner took the checksum of. */
+/** EIO if the CRC-32 of `data` is not `expected`; no check if `expected` is undefined. */
 export function checkCrc32(data: Uint8Array, expected: number | undefined): void {
   if (expected === undefined) return
   const actual = crc32(data)
   if (actual === expected) return
-  const [is, was] = [crc32Hex(actual), crc32Hex(expected)]
-  throw new FsError('EIO', `the data is damaged: its CRC-32 is ${is}, it should be ${was}`)
+  const [found, wanted] = [crc32Hex(actual), crc32Hex(expected)]
+  throw new FsError('EIO', `the data is damaged: its CRC-32 is ${found}, expected ${wanted}`)
 }
 
-/** The CRC in an object's metadata; undefined where it has none, or nothing that is one. */
+/** CRC-32 from the metadata of an object; undefined if it is absent or malformed. */
 export function storedCrc32(metadata: Record<string, string> | undefined): number | undefined {
   const text = metadata?.[CRC32_METADATA]
   return text !== undefined && /^[0-9a-f]{8}$/.test(text) ? Number.parseInt(text, 16) : undefined

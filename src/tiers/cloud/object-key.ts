@@ -1,8 +1,8 @@
 /**
- * What may be a key: slash-separated parts of `[A-Za-z0-9._-]`, none of them empty, `.` or `..`.
- * Such a key means the same in a bucket, a container and a directory, needs no escaping in any of
- * them, and cannot lead out of a directory. Objects that others put under names which are no keys
- * are not ours: listings pass over them.
+ * Validates object keys: slash-separated parts of `[A-Za-z0-9._-]`, none of them empty, `.` or
+ * `..`. Such a key means the same in a bucket, a container and a directory, needs no escaping in
+ * any of them, and cannot lead out of a directory. An object whose name is not a valid key belongs
+ * to another program: listings skip it.
  */
 import { FsError } from '../../base/fs-error.ts'
 import { limits } from '../../limits.ts'
@@ -13,21 +13,21 @@ export function isKey(key: string): boolean {
   return complaintAbout(key, limits.objectKeyBytes) === undefined
 }
 
-/** EINVAL where it is no key. */
+/** Throws EINVAL if `key` is not valid. */
 export function checkKey(key: string): void {
   const complaint = complaintAbout(key, limits.objectKeyBytes)
   if (complaint !== undefined) throw invalid('key', key, complaint)
 }
 
-/** The start of keys: nothing, or anything that a key can begin with. */
+/** Throws EINVAL unless `prefix` is empty or a valid key can start with it. */
 export function checkListPrefix(prefix: string): void {
   if (prefix === '' || isKey(prefix)) return
-  // `chunks/` and `chunks/.` begin keys though they are none.
+  // `chunks/` and `chunks/.` are no keys, but keys can start with them.
   const complaint = complaintAbout(`${prefix}_`, limits.objectKeyBytes)
   if (complaint !== undefined) throw invalid('prefix', prefix, complaint)
 }
 
-/** The folder that all keys of a tier live under: `''`, or parts with a slash at the end. */
+/** Common prefix of all keys of a tier: `''`, or parts that end with a slash. */
 export function folderOf(prefix: string | undefined): string {
   const bare = (prefix ?? '').replaceAll(/^\/+|\/+$/g, '')
   if (bare === '') return ''
@@ -38,16 +38,16 @@ export function folderOf(prefix: string | undefined): string {
 
 function invalid(what: string, text: string, complaint: string): FsError {
   const shown = text.length > 100 ? `${text.slice(0, 100)}...` : text
-  return new FsError('EINVAL', `${JSON.stringify(shown)} cannot be a ${what}: ${complaint}`)
+  return new FsError('EINVAL', `${JSON.stringify(shown)} is not a valid ${what}: ${complaint}`)
 }
 
 function complaintAbout(key: string, bytesMax: number): string | undefined {
   if (key.length > bytesMax) return `it is longer than ${bytesMax} bytes`
   for (const part of key.split('/')) {
     if (part === '') return 'a part between slashes is empty'
-    if (part === '.' || part === '..') return `${part} is no name`
+    if (part === '.' || part === '..') return `a part is ${part}`
     if (part.length > limits.nameBytes) return `a part is longer than ${limits.nameBytes} bytes`
-    if (!PART.test(part)) return 'only letters, digits, dot, dash and underscore make a name'
+    if (!PART.test(part)) return 'it may contain only letters, digits, and . - _ between slashes'
   }
   return undefined
 }

@@ -1,6 +1,6 @@
 /**
- * Which bytes of an object a read asks for. A read answers exactly those or throws: a range that
- * reaches past the end is EINVAL, since whoever asks for it believes the object to be another one.
+ * Byte range of a read. A read returns exactly this range or throws: a range that ends past the end
+ * of the object is EINVAL, because its caller expects another object.
  */
 import { FsError } from '../../base/fs-error.ts'
 import { limits } from '../../limits.ts'
@@ -8,35 +8,35 @@ import type { ReadOptions } from '../tier-storage.ts'
 
 export class ObjectRange {
   readonly offset: number
-  /** Undefined: up to the end. */
+  /** Undefined: up to the end of the object. */
   readonly length: number | undefined
 
   constructor({ offset = 0, length }: ReadOptions) {
     const isValid = isCount(offset) && (length === undefined || isCount(length))
-    if (!isValid) throw new FsError('EINVAL', `no such range: offset ${offset}, length ${length}`)
+    if (!isValid) throw new FsError('EINVAL', `invalid range: offset ${offset}, length ${length}`)
     this.offset = offset
     this.length = length
     if (length !== undefined) checkSize(length)
   }
 
-  /** Not a part but all of it: what can be checked against the object's checksum. */
+  /** The range is the whole object, so the data can be checked against the object's checksum. */
   get isWhole(): boolean {
     return this.offset === 0 && this.length === undefined
   }
 
-  /** No bytes at all, which HTTP has no words for. */
+  /** HTTP cannot express an empty range. */
   get isEmpty(): boolean {
     return this.length === 0
   }
 
-  /** As HTTP says it; undefined where the whole object is wanted. */
+  /** Value of the HTTP Range header; undefined for the whole object. */
   get header(): string | undefined {
     if (this.isWhole) return undefined
     const last = this.length === undefined ? '' : this.offset + this.length - 1
     return `bytes=${this.offset}-${last}`
   }
 
-  /** Bytes to read of an object of this size; EINVAL where it is smaller than the range. */
+  /** Length of the range in an object of `size` bytes; EINVAL if the object is smaller. */
   lengthWithin(size: number): number {
     const length = this.length ?? size - this.offset
     if (length < 0 || this.offset + length > size) {
@@ -48,10 +48,10 @@ export class ObjectRange {
   }
 }
 
-/** Objects are held in memory whole: a larger one has to be read in ranges. */
+/** An object is held in memory whole; a larger one must be read in ranges. */
 export function checkSize(bytes: number): void {
   if (bytes <= limits.objectBytes) return
-  throw new FsError('EINVAL', `${bytes} bytes in one piece: the most is ${limits.objectBytes}`)
+  throw new FsError('EINVAL', `${bytes} bytes exceed the limit of ${limits.objectBytes} per object`)
 }
 
 function isCount(value: number): boolean {

@@ -1,6 +1,6 @@
 /**
- * Reads of a store that gives objects, and ranges of them, by HTTP: what a range comes to, and what
- * is checked, is the same whatever the store. It says only how it gets a range.
+ * Reads objects and ranges of a store over HTTP. Range arithmetic and checksum verification are the
+ * same for every store; a store supplies only the function that requests a range.
  */
 import type { Readable } from 'node:stream'
 import { memoryOf } from '../../base/buffer-pool.ts'
@@ -15,7 +15,7 @@ import { checkKey } from './object-key.ts'
 import { ObjectRange } from './object-range.ts'
 import { announcedSize, sizeInRange } from './object-size.ts'
 
-/** What a store answers before the bytes come. */
+/** Response of a store; its body has not been read yet. */
 export interface ObjectAnswer {
   body: Readable | undefined
   contentLength: number | undefined
@@ -25,7 +25,7 @@ export interface ObjectAnswer {
 
 export interface ObjectReaderParts {
   caller: CloudCaller
-  /** One request. */
+  /** Sends one request. */
   get: (key: string, range: ObjectRange, deadline: CallDeadline) => Promise<ObjectAnswer>
   size: (key: string, options: CallOptions) => Promise<number>
 }
@@ -37,12 +37,12 @@ export class ObjectReader {
     this.#parts = parts
   }
 
-  /** As TierStorage.read. */
+  /** See TierStorage.read. */
   async read(key: string, options: ReadOptions): Promise<Buffer> {
     checkKey(key)
     const range = new ObjectRange(options)
     if (range.isEmpty || (range.offset > 0 && range.length === undefined)) {
-      // A range of nothing, or possibly so: the store would refuse it like one past the end.
+      // An empty range (or one that may be): a store rejects it like a range past the end.
       const length = range.lengthWithin(await this.#parts.size(key, options))
       if (length === 0) return Buffer.alloc(0)
     }
@@ -53,7 +53,7 @@ export class ObjectReader {
     })
   }
 
-  /** As TierStorage.readRange. */
+  /** See TierStorage.readRange. */
   async readRange(key: string, options: RangeOptions): Promise<Buffer> {
     checkKey(key)
     const range = new CheckedRange(options)
@@ -64,7 +64,7 @@ export class ObjectReader {
     })
   }
 
-  /** A whole object, checked, as a part of a call that is under way. */
+  /** Reads and checks a whole object within a call that is already in progress. */
   async readBack(key: string, deadline: CallDeadline): Promise<Buffer> {
     const { data } = await this.#take(key, new ObjectRange({}), deadline, {})
     return data
@@ -87,13 +87,13 @@ export class ObjectReader {
       if (range.isWhole && !unchecked) checkCrc32(data, storedCrc32(metadata))
       return { data, metadata }
     } finally {
-      // A body left unread would hold its socket.
+      // An unread body would occupy its socket.
       body?.destroy()
     }
   }
 }
 
-/** What came, and what is stored beside it. */
+/** Data of an object and its metadata. */
 interface ReadObject {
   data: Buffer
   metadata: ObjectAnswer['metadata']

@@ -1,17 +1,17 @@
 /**
- * How long an object is, as the headers of an answer say it. A store that does not say so cannot
- * be read from: an answer that was cut off would look whole.
+ * Size of an object from the headers of a response. A store that does not send it cannot be used: a
+ * truncated response would look complete.
  */
 import { FsError } from '../../base/fs-error.ts'
 
 export function announcedSize(contentLength: number | undefined): number {
   if (contentLength !== undefined) return contentLength
-  throw new FsError('EIO', 'the store did not say how long the object is')
+  throw new FsError('EIO', 'the store sent no content length')
 }
 
-/** The size of the whole object, from the answer to a range: `bytes 0-99/1234`. */
+/** Size of the whole object, from the Content-Range of a ranged read: `bytes 0-99/1234`. */
 export function sizeInRange(contentRange: string | undefined): number {
   const size = /\/(\d+)$/.exec(contentRange ?? '')?.[1]
-  if (size === undefined) throw new FsError('EIO', 'the store did not answer with the range')
+  if (size === undefined) throw new FsError('EIO', 'the store sent no content range')
   return Number(size)
 }

@@ -1,6 +1,6 @@
 /**
- * Opens the tier that the flags name. The SDKs are loaded here, when one is wanted: together they
- * take longer than the rest of the start.
+ * Opens the tier that the flags select. The SDKs are imported on demand, because loading them takes
+ * longer than the rest of the start.
  */
 import { codeOf } from '../../base/fs-error.ts'
 import type { TierStorage } from '../tier-storage.ts'
@@ -13,7 +13,7 @@ export type CloudTierOptions =
   | ({ provider: 's3' } & S3TierOptions)
   | ({ provider: 'azure' } & AzureTierOptions)
 
-/** `create`: a folder, bucket or container that is not there is made. */
+/** `create`: create the directory, bucket or container if it does not exist. */
 export async function openCloudTier(
   options: CloudTierOptions,
   { create = false }: { create?: boolean } = {},
@@ -26,20 +26,22 @@ export async function openCloudTier(
     case 's3': {
       const { S3Tier } = await import('./s3/s3-tier.ts')
       const tier = await S3Tier.open(options)
-      if (create) await made(tier)
+      if (create) await createStore(tier)
       return tier
     }
     case 'azure': {
       const { AzureTier } = await import('./azure/azure-tier.ts')
       const tier = await AzureTier.open(options)
-      if (create) await made(tier)
+      if (create) await createStore(tier)
       return tier
     }
   }
 }
 
-/** A store that is away may have it: whoever opens the tier finds out. */
-async function made(tier: TierStorage & { create(): Promise<void> }): Promise<void> {
+/**
+ * An unreachable store is no failure: the bucket may exist, and later calls report if it does not.
+ */
+async function createStore(tier: TierStorage & { create(): Promise<void> }): Promise<void> {
   try {
     await tier.create()
   } catch (error) {

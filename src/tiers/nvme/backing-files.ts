@@ -1,11 +1,13 @@
 /**
- * Bytes on the local disk: one sparse file per inode, `data/<low byte of inode>/<inode>`, each byte
- * at the offset that it has in the file. Chunks that must outlive being overwritten are set aside
- * under `aside/`; empty files wait in `spare/` to become new ones. One instance per thread;
- * descriptors are few, least recently used go first. Which bytes of a file are there is not known
- * here (the node's database knows).
+ * Chunk data on the local disk: one sparse file per inode, `data/<low byte of inode>/<inode>`, in
+ * which each byte has the offset that it has in the file. Pre-images of chunks that must survive
+ * being overwritten are in `aside/`; preallocated empty files for new inodes are in `spare/`. There
+ * is one instance per thread; it caches a bounded number of descriptors and closes the least
+ * recently opened. Which bytes of a file are present is recorded in the database of the node, not
+ * here.
  *
- * Callers change the file of an inode under the inode's lock: there is one maker of it at a time.
+ * Invariant: callers change the file of an inode only under the lock of the inode, so only one
+ * thread at a time creates it.
  */
 import {
   chmodSync,
@@ -38,7 +40,7 @@ import {
 import { makePrivateFolder } from '../../base/private-folder.ts'
 import type { SpareFiles } from './spare-files.ts'
 
-/** Folders of `data/`. */
+/** Number of subdirectories of `data/`. */
 export const SHARDS = 256
 const S_ISVTX = 0o1000
 
@@ -51,17 +53,17 @@ export interface BackingStat {
   nlink: number
 }
 
-/** What other threads did to the files. */
+/** Changes that other threads made to the files. */
 export interface FileChanges {
-  /** Grows when the file at an inode's path is replaced or removed. */
+  /** Increases when the file at the path of an inode is replaced or removed. */
   generationOf: (ino: number) => number
-  /** Grows when descriptors of such files are to be closed. */
+  /** Increases when descriptors of replaced and removed files must be closed. */
   epoch: () => number
 }
 
 interface OpenFile {
   fd: number
-  /** Value of the inode's file generation when it was opened. */
+  /** File generation of the inode when the descriptor was opened. */
   generation: number
 }
 
@@ -72,14 +74,14 @@ export class BackingFiles {
   readonly #spares: SpareFiles | undefined
   #epoch = 0
 
-  /** `spares`: undefined where nothing is written. */
+  /** `spares`: undefined if this instance writes nothing. */
   constructor(directory: string, changes: FileChanges, spares?: SpareFiles) {
     this.#directory = directory
     this.#changes = changes
     this.#spares = spares
   }
 
-  /** Makes the folders; once, before any thread uses them. */
+  /** Creates the directories. Call once, before any thread uses them. */
   static prepare(directory: string): void {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     for (const name of ['aside', 'data']) makePrivateFolder(join(directory, name))
@@ -88,7 +90,7 @@ export class BackingFiles {
     }
   }
 
-  /** The folder that the files are in: where it is not, no file can be missed. */
+  /** Whether the data directory exists; if it does not, an absent file proves nothing. */
   isThere(): boolean {
     return existsSync(join(this.#directory, 'data'))
   }
@@ -101,7 +103,7 @@ export class BackingFiles {
     return join(this.#directory, 'aside', name)
   }
 
-  /** Bytes read; 0 also where there is no such file. Fewer than asked at its end. */
+  /** Returns the bytes read: fewer than requested at the end of the file, 0 if there is no file. */
   read(ino: number, target: Uint8Array, offset: number): number {
     const fd = this.#descriptor(ino, false)
     if (fd < 0) return 0
@@ -114,17 +116,18 @@ export class BackingFiles {
     return done
   }
 
-  /** Writes all of `source`; makes the file where there is none, unless it has to be there. */
+  /** Writes all of `source`. Creates the file if it does not exist; EIO if `makes` is false. */
   write(ino: number, source: Uint8Array, offset: number, makes = true): void {
     const fd = this.#descriptor(ino, makes)
-    if (fd < 0) throw new FsError('EIO', `${this.path(ino)} is gone`, { path: this.path(ino) })
+    if (fd < 0)
+      throw new FsError('EIO', `${this.path(ino)} does not exist`, { path: this.path(ino) })
     let done = 0
     while (done < source.length) {
       done += writeSync(fd, source, done, source.length - done, offset + done)
     }
   }
 
-  /** Cuts or extends the file, where there is one. */
+  /** Shrinks or extends the file if it exists. */
   truncate(ino: number, size: number): void {
     const fd = this.#descriptor(ino, false)
     if (fd >= 0) ftruncateSync(fd, size)
@@ -139,7 +142,7 @@ export class BackingFiles {
     if (fd >= 0) fallocate(fd, FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE, offset, length)
   }
 
-  /** As lseek(2); -1 where there is nothing more to find. */
+  /** As lseek(2); -1 if there is no file, no data or no hole after `offset`. */
   seek(ino: number, offset: number, whence: number): number {
     const fd = this.#descriptor(ino, false)
     return fd < 0 ? -1 : seekSparse(fd, offset, whence)
@@ -150,38 +153,40 @@ export class BackingFiles {
     if (fd >= 0) fdatasyncSync(fd)
   }
 
-  /** Size and allocated 512-byte blocks; undefined where there is no file. */
+  /** Undefined if there is no file. */
   stat(ino: number): BackingStat | undefined {
     const known = this.#open.get(ino)
     if (known?.generation !== this.#changes.generationOf(ino)) {
       return statSync(this.path(ino), { throwIfNoEntry: false })
     }
     const stat = fstatSync(known.fd)
-    // Somebody else has removed or replaced the file at its path.
+    // Another thread removed or replaced the file at its path.
     return stat.nlink > 0 ? stat : undefined
   }
 
   /**
-   * Whether the kernel was told to read the file by itself, ever: programs may have it mapped, and
-   * nobody is told when that ends. The file's mode says so, since it has to be known for as long as
-   * there is the file. From its `punch` on such a reader would see zeros.
+   * Whether the file was ever opened for passthrough reads. Programs may have it mapped, and the
+   * kernel does not report when a mapping ends. The sticky bit of the file records this, because it
+   * must be known as long as the file exists: after `punch`, such a reader would see zeros.
    */
   isLent(ino: number): boolean {
     return ((this.stat(ino)?.mode ?? 0) & S_ISVTX) !== 0
   }
 
-  /** Makes the file, where there is none. */
+  /** Creates the file if it does not exist. */
   make(ino: number): void {
     this.#descriptor(ino, true)
   }
 
-  /** Programs may have it mapped from here on: see `isLent`. */
+  /** Sets the mark that `isLent` reads; programs may have the file mapped from now on. */
   markLent(ino: number): void {
     const { mode } = statSync(this.path(ino))
     if ((mode & S_ISVTX) === 0) chmodSync(this.path(ino), (mode & 0o777) | S_ISVTX)
   }
 
-  /** Gives the file, open for reading, to `use`: who keeps it that way is not one who writes it. */
+  /**
+   * Calls `use` with a read-only descriptor of the file: a holder of it does not count as a writer.
+   */
   give<T>(ino: number, use: (fd: number) => T): T {
     const fd = openSync(this.path(ino), 'r')
     try {
@@ -196,7 +201,7 @@ export class BackingFiles {
     removeIfThere(this.path(ino))
   }
 
-  /** Keeps `length` bytes at `offset` of the file under another name; fewer where it ends. */
+  /** Copies `length` bytes at `offset` to the pre-image `name`; fewer if the file ends before. */
   setAside(ino: number, offset: number, length: number, name: string): void {
     const fd = openSync(this.asidePath(name), 'w', 0o600)
     try {
@@ -206,9 +211,12 @@ export class BackingFiles {
     }
   }
 
-  /** Writes `length` bytes at `offset` of the file at `place` of another; fewer where it ends. */
+  /**
+   * Copies `length` bytes at `offset` of the file to position `place` of `fd`; fewer if the file
+   * ends before.
+   */
   copyTo(fd: number, place: number, ino: number, offset: number, length: number): void {
-    // Not all at once: what is copied is garbage afterwards, of a thread that makes little else.
+    // In blocks: a buffer of the full length would be large garbage for each copy.
     const copy = Buffer.allocUnsafe(Math.min(length, limits.copyBlockBytes))
     for (let done = 0; done < length;) {
       const part = copy.subarray(0, Math.min(copy.length, length - done))
@@ -219,13 +227,13 @@ export class BackingFiles {
     }
   }
 
-  /** Keeps the whole file under another name; the inode has no file then. */
+  /** Renames the whole file to the pre-image `name`; the inode has no file afterwards. */
   setAsideWhole(ino: number, name: string): void {
     this.#forget(ino)
     renameSync(this.path(ino), this.asidePath(name))
   }
 
-  /** Whether bytes that were set aside are still those at `offset` of the file. */
+  /** Whether a pre-image equals the bytes at `offset` of the file. */
   isAsAside(ino: number, offset: number, length: number, name: string, asideOffset: number) {
     const now = Buffer.alloc(length)
     this.read(ino, now, offset)
@@ -244,7 +252,7 @@ export class BackingFiles {
     return now.equals(before)
   }
 
-  /** Whether anybody has the file open for writing, or mapped so, beside this thread. */
+  /** Whether a descriptor or mapping other than this thread's can write the file. */
   hasWriters(ino: number): boolean {
     this.#forget(ino)
     try {
@@ -264,7 +272,7 @@ export class BackingFiles {
     removeIfThere(this.asidePath(name))
   }
 
-  /** Reads without occupying the thread; undefined where the file ends before. */
+  /** Reads without blocking the thread; undefined if the file ends before `offset + length`. */
   async readDetached(
     path: string,
     offset: number,
@@ -286,7 +294,9 @@ export class BackingFiles {
     for (const ino of [...this.#open.keys()]) this.#forget(ino)
   }
 
-  /** Closes descriptors of files that were replaced, if there is reason to hurry. */
+  /**
+   * Closes descriptors of replaced and removed files if the epoch has changed since the last call.
+   */
   closeVoid(): void {
     const epoch = this.#changes.epoch()
     if (epoch === this.#epoch) return
@@ -331,7 +341,7 @@ export function shardName(shard: number): string {
   return shard.toString(16).padStart(2, '0')
 }
 
-/** -1 where it is not there. */
+/** -1 if the file does not exist. */
 function tryOpen(path: string): number {
   try {
     return openSync(path, 'r+')

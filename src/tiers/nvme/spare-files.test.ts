@@ -1,4 +1,4 @@
-/** Spare files: each goes to one taker, empty, and their absence is nobody's failure. */
+/** Preallocated files: each is taken once and empty; their absence fails nothing. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import {
@@ -28,20 +28,20 @@ import { SpareFiles } from './spare-files.ts'
 class Scratch implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'cachefs-spares-'))
   readonly spare = join(this.directory, 'spare')
-  /** As a start of the node allocates them. */
+  /** Head and tail, as a node allocates them when it starts. */
   numbers = new BigInt64Array(new SharedArrayBuffer(16))
 
   constructor() {
     BackingFiles.prepare(this.directory)
   }
 
-  /** Of a node that starts, or goes on. */
+  /** `fresh`: as after a start of the node; else as another thread of the same process. */
   spares({ fresh = false } = {}): SpareFiles {
     if (fresh) this.numbers = new BigInt64Array(new SharedArrayBuffer(16))
     return new SpareFiles(this.directory, this.numbers)
   }
 
-  /** With a few of them. */
+  /** With one batch of files. */
   begun(): SpareFiles {
     const spares = this.spares()
     spares.fill()
@@ -54,7 +54,7 @@ class Scratch implements Disposable {
     return spares
   }
 
-  /** Takes one; its name on the disk, and its inode there. */
+  /** Takes a file to `name`; returns its inode, undefined if none was available. */
   take(spares: SpareFiles, name: string): number | undefined {
     const path = this.target(name)
     const fd = spares.take(path)
@@ -71,7 +71,7 @@ class Scratch implements Disposable {
     return join(this.directory, 'data', name)
   }
 
-  /** Names of the spares that are there. */
+  /** Names of the preallocated files on disk. */
   names(): string[] {
     return readdirSync(this.spare).sort((a, b) => Number(a) - Number(b))
   }
@@ -85,7 +85,7 @@ class Scratch implements Disposable {
   }
 }
 
-test('a spare becomes the file, and more are made', () => {
+test('a preallocated file becomes the new file, and another one is made', () => {
   using scratch = new Scratch()
   const spares = scratch.filled()
   const names = scratch.names()
@@ -100,7 +100,7 @@ test('a spare becomes the file, and more are made', () => {
   )
 })
 
-test('an empty pool has none, and the file is made', () => {
+test('without preallocated files, the backing file is created directly', () => {
   using scratch = new Scratch()
   const spares = scratch.spares()
   assert.equal(scratch.take(spares, 'a'), undefined)
@@ -115,7 +115,7 @@ test('an empty pool has none, and the file is made', () => {
   assert.equal(readFileSync(files.path(5), 'utf8'), 'made')
 })
 
-test('an inode gets a spare once, and what is there stays', () => {
+test('an inode takes one preallocated file, and an existing file stays', () => {
   using scratch = new Scratch()
   const spares = scratch.begun()
   const open = (): BackingFiles =>
@@ -131,7 +131,7 @@ test('an inode gets a spare once, and what is there stays', () => {
   assert.equal(readFileSync(one.path(5), 'utf8'), 'onetwo')
 })
 
-test('a number that is missing is passed over', () => {
+test('a missing number is skipped', () => {
   using scratch = new Scratch()
   const spares = scratch.begun()
   const second = scratch.inode('1')
@@ -140,7 +140,7 @@ test('a number that is missing is passed over', () => {
   assert.equal(scratch.take(spares, 'b'), second)
 })
 
-test('a spare that cannot be moved is gone, and nothing else', () => {
+test('a preallocated file that cannot be renamed is removed, and no other', () => {
   using scratch = new Scratch()
   const spares = scratch.begun()
   assert.equal(spares.take(join(scratch.directory, 'no such folder', 'a')), -1)
@@ -148,7 +148,7 @@ test('a spare that cannot be moved is gone, and nothing else', () => {
   assert.ok(existsSync(join(scratch.spare, '1')))
 })
 
-test('what an earlier process left is taken over, unless it was touched', () => {
+test('files of an earlier process are adopted unless they were used', () => {
   using scratch = new Scratch()
   mkdirSync(scratch.spare)
   const leave = (name: string, content = '', mode = 0o600): void => {
@@ -178,7 +178,7 @@ test('what an earlier process left is taken over, unless it was touched', () => 
   assert.ok(scratch.names().every((name) => statSync(join(scratch.spare, name)).size === 0))
 })
 
-test('what is in the way of a new spare is none', () => {
+test('a file in the way of a new preallocated file is not used', () => {
   using scratch = new Scratch()
   mkdirSync(scratch.spare)
   writeFileSync(join(scratch.spare, '0'), 'bytes')
@@ -189,7 +189,7 @@ test('what is in the way of a new spare is none', () => {
   assert.notEqual(scratch.take(spares, 'a'), undefined)
 })
 
-test('the folder may go away, and a disk too', () => {
+test('the directory, or the whole disk, may disappear', () => {
   using scratch = new Scratch()
   const spares = scratch.begun()
   rmSync(scratch.spare, { recursive: true })
@@ -202,7 +202,7 @@ test('the folder may go away, and a disk too', () => {
   assert.ok(!existsSync(scratch.directory))
 })
 
-test('who makes them learns that few are left', async () => {
+test('low() resolves when few files are left', async () => {
   using scratch = new Scratch()
   const spares = scratch.filled()
   const woken = spares.low(3_600_000)
@@ -212,7 +212,7 @@ test('who makes them learns that few are left', async () => {
   await woken
 })
 
-test('threads that take at once are given different files, and all of them', async () => {
+test('threads that take at once get different files, and all of them', async () => {
   using scratch = new Scratch()
   scratch.filled()
   const all = scratch.names().map((name) => scratch.inode(name))

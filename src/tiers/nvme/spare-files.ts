@@ -1,13 +1,13 @@
 /**
- * Empty files made in advance, `spare/<number>`, off the path of requests: an inode gets its
- * backing file by a rename. Making one has the file system look for a free inode, which can take
- * long (ext4 without a journal walks past those that were freed lately). The spares from `head` up
- * to `tail` are there; both numbers are in memory that all threads share. Any thread takes at the
- * head, a single one adds at the tail.
+ * Preallocated empty files, `spare/<number>`: a new inode gets its backing file by a rename.
+ * Creating a file makes the file system search for a free inode, which can be slow (ext4 without a
+ * journal walks past recently freed inodes), so it happens outside the path of requests. The files
+ * with numbers from `head` to `tail - 1` exist; both numbers are in memory shared by all threads.
+ * Any thread takes at the head; one thread adds at the tail.
  *
- * Invariants: no number is given twice; a spare is empty, has one name, and was nothing else before
- * (who has a removed file open, or mapped, would have the next one); whatever goes wrong with
- * spares, there are fewer of them, and no request fails of it.
+ * Invariants: no number is used twice. A preallocated file is empty, has one name, and was never
+ * another file (a program that has a removed file open or mapped would share the new one). A
+ * failure reduces the number of preallocated files and fails no request.
  */
 import {
   closeSync,
@@ -29,16 +29,18 @@ const HEAD = 0
 const TAIL = 1
 const MODE = 0o600
 const S_IFREG = 0o100000
-/** Fits into a double, exactly. */
+/** Decimal number that a double represents exactly. */
 const NUMBER = /^(0|[1-9]\d{0,14})$/
 
 export class SpareFiles {
   readonly #directory: string
   readonly #spares: string
   readonly #numbers: BigInt64Array
-  #seenHead = 0n
+  #headAtFill = 0n
 
-  /** `directory`: the NVMe directory; `numbers`: two, shared by all threads, 0 at first. */
+  /**
+   * `directory`: the NVMe directory. `numbers`: head and tail, shared by all threads, initially 0.
+   */
   constructor(directory: string, numbers: BigInt64Array) {
     this.#directory = directory
     this.#spares = join(directory, 'spare')
@@ -46,8 +48,9 @@ export class SpareFiles {
   }
 
   /**
-   * Moves a spare to `path` and opens it for reading and writing; -1: there is none. The caller has
-   * seen that nothing is at `path`, and keeps others from it.
+   * Renames a preallocated file to `path` and opens it for reading and writing. Returns -1 if none
+   * is available. The caller has checked that `path` does not exist, and excludes others from
+   * creating it.
    */
   take(path: string): number {
     const number = this.#next()
@@ -55,7 +58,7 @@ export class SpareFiles {
     const spare = this.#path(number)
     let fd = -1
     try {
-      // In this order: what fails has changed nothing at `path`.
+      // Open before rename: a failure has changed nothing at `path`.
       fd = openSync(spare, 'r+')
       renameSync(spare, path)
       return fd
@@ -66,9 +69,9 @@ export class SpareFiles {
     }
   }
 
-  /** Takes over what an earlier process has left; once, before `fill`, by the same thread. */
+  /** Adopts the files that an earlier process left. Call once before `fill`, in the same thread. */
   takeOver(): void {
-    for (let shard = 0; shard < SHARDS; shard++) remove(this.#fresh(shard))
+    for (let shard = 0; shard < SHARDS; shard++) remove(this.#creationPath(shard))
     try {
       const names = readdirSync(this.#spares)
       const numbers = names.filter((name) => this.#isSpare(name)).map(Number)
@@ -80,40 +83,44 @@ export class SpareFiles {
       Atomics.store(this.#numbers, HEAD, BigInt(first))
       Atomics.store(this.#numbers, TAIL, BigInt(Math.max(...kept)) + 1n)
     } catch {
-      // Nothing is taken over: there is no such folder, say.
+      // Nothing to adopt: for example, the directory does not exist.
     }
   }
 
-  /** Makes some, or gives some back where inodes run out. False: enough, or no more can be made. */
+  /**
+   * Creates files, or removes some if the disk runs out of inodes, a batch per call. False: there
+   * are enough, or no more can be created.
+   */
   fill(): boolean {
     try {
-      this.#seenHead = Atomics.load(this.#numbers, HEAD)
-      const there = Number(Atomics.load(this.#numbers, TAIL) - this.#seenHead)
+      this.#headAtFill = Atomics.load(this.#numbers, HEAD)
+      const there = Number(Atomics.load(this.#numbers, TAIL) - this.#headAtFill)
       const missing = this.#wanted(there) - there
       const step = Math.min(Math.abs(missing), limits.spareBatch)
       for (let done = 0; done < step; done++) {
         if (missing > 0) this.#make()
-        else this.#giveBack()
+        else this.#removeOne()
       }
       return step < Math.abs(missing)
     } catch {
-      // A full disk, say: tried again later.
-      remove(this.#fresh(this.#tailShard()))
+      // For example, the disk is full: the next call tries again.
+      remove(this.#creationPath(this.#tailShard()))
       return false
     }
   }
 
-  /** After `fill`: resolves when few are left, or after `timeoutMs`. */
+  /** Call after `fill`: resolves when few files are left, or after `timeoutMs`. */
   async low(timeoutMs: number): Promise<void> {
-    const wait = Atomics.waitAsync(this.#numbers, HEAD, this.#seenHead, timeoutMs)
+    const wait = Atomics.waitAsync(this.#numbers, HEAD, this.#headAtFill, timeoutMs)
     if (wait.async) await wait.value
   }
 
   /**
-   * Where a file is made, in turn in all folders of `data/`: inodes are looked for near the folder,
-   * which is locked meanwhile, and who takes a spare waits for theirs.
+   * Path at which a file is created, in each directory of `data/` in turn. The file system searches
+   * for a free inode near the parent directory and locks the directory meanwhile; in `spare/`, a
+   * thread that takes a file would wait for that lock.
    */
-  #fresh(shard: number): string {
+  #creationPath(shard: number): string {
     return join(this.#directory, 'data', shardName(shard), 'new')
   }
 
@@ -125,7 +132,7 @@ export class SpareFiles {
     return join(this.#spares, String(number))
   }
 
-  /** The number at the head, for the caller alone. */
+  /** Claims the number at the head for the caller. */
   #next(): bigint | undefined {
     for (;;) {
       const head = Atomics.load(this.#numbers, HEAD)
@@ -137,7 +144,10 @@ export class SpareFiles {
     }
   }
 
-  /** Made for this, and not touched since; what the machine went down with may have other names. */
+  /**
+   * Whether the file is unused and was created since the machine booted. After a crash of the
+   * machine, a file may have further names.
+   */
   #isSpare(name: string): boolean {
     if (!NUMBER.test(name)) return false
     const { mode, size, nlink, mtimeMs } = lstatSync(join(this.#spares, name))
@@ -150,30 +160,30 @@ export class SpareFiles {
     const isMovable = statSync(this.#spares).dev === statSync(join(this.#directory, 'data')).dev
     if (!isMovable) return 0
     const { files, ffree } = statfsSync(this.#spares)
-    // Some file systems make inodes as they need them, and count none.
+    // Some file systems create inodes on demand and report a count of 0.
     if (files === 0) return limits.spareFiles
     return Math.min(limits.spareFiles, Math.floor((ffree + there) * limits.spareShare))
   }
 
   #make(): void {
     const number = Atomics.load(this.#numbers, TAIL)
-    const fresh = this.#fresh(this.#tailShard())
-    closeSync(openSync(fresh, 'wx', MODE))
-    renameSync(fresh, this.#path(number))
+    const created = this.#creationPath(this.#tailShard())
+    closeSync(openSync(created, 'wx', MODE))
+    renameSync(created, this.#path(number))
     Atomics.store(this.#numbers, TAIL, number + 1n)
   }
 
-  #giveBack(): void {
+  #removeOne(): void {
     const number = this.#next()
     if (number !== undefined) remove(this.#path(number))
   }
 }
 
-/** Whatever it is. What cannot be removed is no spare either. */
+/** Removes a file or directory. One that cannot be removed is not used either. */
 function remove(path: string): void {
   try {
     rmSync(path, { recursive: true, force: true })
   } catch {
-    // Tried again at the next start.
+    // The next start tries again.
   }
 }

@@ -1,4 +1,4 @@
-/** Names one immutable content of one chunk, and where it stands in which file. */
+/** Identifies one immutable content (`id`) of chunk `index` of a file. */
 export interface ChunkAddress {
   ino: number
   index: number

@@ -1,6 +1,6 @@
 /**
- * How a chunk travels between nodes: `GET` or `PUT /api/chunks/{ino}/{index}/{id}`, the body its
- * bytes, their CRC-32 (decimal) in a header. Both sides check it, and the length.
+ * Transfer format of chunks between nodes: `GET` or `PUT /api/chunks/{ino}/{index}/{id}`. The body
+ * is the data; a header has its CRC-32 in decimal. Both sides check the CRC-32 and the length.
  */
 import { FsError } from '../../base/fs-error.ts'
 import type { ChunkAddress } from './chunk-address.ts'
@@ -12,14 +12,14 @@ export function chunkPath({ ino, index, id }: ChunkAddress): string {
   return `/api/chunks/${ino}/${index}/${id}`
 }
 
-/** undefined: the header is not there, or is no CRC-32. */
+/** Undefined if the header is absent or no CRC-32. */
 export function parseCrc(header: unknown): number | undefined {
   if (typeof header !== 'string' || !/^\d{1,10}$/.test(header)) return undefined
   const crc = Number(header)
   return crc <= CRC_MAX ? crc : undefined
 }
 
-/** A copy that is not what it should be: to be reported, and never used. */
+/** A copy whose length or CRC-32 is wrong. It is reported and never used. */
 export class DamagedCopy extends FsError {
   constructor(what: string) {
     super('EIO', what)

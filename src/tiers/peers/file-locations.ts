@@ -1,20 +1,20 @@
 /**
- * Which nodes have chunks of a file, as far as anybody said so. An answer is a hint: a node may
- * have evicted what it announced, and who asks it then goes on to the next.
+ * Which nodes have chunks of a file, according to their announcements. A location is a hint: the
+ * node may have evicted the chunks since, and the caller then tries the next node.
  */
 export type FileReference = { path: string } | { ino: number }
 
 export interface FileLocation {
-  /** Ids of nodes, in no order; some may not be there any more. */
+  /** Node ids in no particular order; some of the nodes may be offline. */
   peers: readonly string[]
   sizeBytes?: number
-  /** Whether the cloud has all of it. */
+  /** Whether the cloud has the whole file. */
   durable?: boolean
 }
 
 export interface FileLocations {
-  /** ENOENT: there is no such file, where that is known. */
+  /** Throws ENOENT if the file is known not to exist. */
   find(file: FileReference): Promise<FileLocation>
-  /** A node says that it has chunks of the file, or (not `present`) that it has none any more. */
+  /** Announces that a node has chunks of the file, or no longer has any (`present` is false). */
   announce(file: FileReference, peerId: string, present: boolean): Promise<void>
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { FsError } from '../../base/fs-error.ts'
 import { hedgedRead, type Source } from './hedged-read.ts'
 
-/** A source that does nothing by itself, and notes what happens to it. */
+/** A source that responds only when the test settles `answer`, and records events. */
 class Scripted implements Source<string> {
   readonly answer = Promise.withResolvers<string>()
   readonly asked = Promise.withResolvers<undefined>()
@@ -31,14 +31,14 @@ class Scripted implements Source<string> {
   }
 }
 
-test('a good answer is all that is asked for', async () => {
+test('if the first source succeeds, no other is read', async () => {
   const [first, second] = [new Scripted(60_000), new Scripted()]
   first.answer.resolve('first')
   assert.equal(await hedgedRead([first, second]), 'first')
   assert.deepEqual([first.events, second.events], [['asked'], []])
 })
 
-test('after a failure the next one is asked at once', async () => {
+test('after a failure the next source is read at once', async () => {
   const [first, second, third] = [new Scripted(60_000), new Scripted(60_000), new Scripted()]
   first.answer.reject(new FsError('EIO', 'broken'))
   second.answer.reject(new FsError('ENOENT', 'not there'))
@@ -48,7 +48,7 @@ test('after a failure the next one is asked at once', async () => {
   assert.deepEqual(second.events, ['asked', 'failed ENOENT'])
 })
 
-test('a late one gets company; the first good answer wins, the other is told to stop', async () => {
+test('a slow source is raced; the first success wins and the other is aborted', async () => {
   const [slow, quick] = [new Scripted(1), new Scripted()]
   const result = hedgedRead([slow, quick])
   await quick.asked.promise
@@ -59,7 +59,7 @@ test('a late one gets company; the first good answer wins, the other is told to 
   assert.deepEqual(quick.events, ['asked'])
 })
 
-test('the late one may still win', async () => {
+test('the slow source may still win', async () => {
   const [slow, second] = [new Scripted(1), new Scripted()]
   const result = hedgedRead([slow, second])
   await second.asked.promise
@@ -68,7 +68,7 @@ test('the late one may still win', async () => {
   assert.deepEqual(second.events, ['asked', 'lost', 'aborted'])
 })
 
-test('no more than two are busy', async () => {
+test('at most two reads are active', async () => {
   const sources = [new Scripted(1), new Scripted(1), new Scripted()] as const
   const result = hedgedRead(sources)
   await sources[1].asked.promise
@@ -80,7 +80,7 @@ test('no more than two are busy', async () => {
   assert.equal(await result, 'third')
 })
 
-test('where all fail, the last to do so says why', async () => {
+test('if all sources fail, the error is that of the last failure', async () => {
   const [first, second] = [new Scripted(), new Scripted()]
   first.answer.reject(new FsError('EIO', 'first'))
   second.answer.reject(new FsError('ETIMEDOUT', 'second'))
@@ -88,7 +88,7 @@ test('where all fail, the last to do so says why', async () => {
   await assert.rejects(hedgedRead([]), { code: 'EIO' })
 })
 
-test('an abort ends it, and what is busy', async () => {
+test('an abort ends the race and the active reads', async () => {
   const [first, second] = [new Scripted(60_000), new Scripted()]
   const controller = new AbortController()
   const result = hedgedRead([first, second], controller.signal)
@@ -99,7 +99,7 @@ test('an abort ends it, and what is busy', async () => {
   await assert.rejects(hedgedRead([first], controller.signal), { code: 'ECANCELED' })
 })
 
-test('a source that throws at once fails like any other', async () => {
+test('a source that throws synchronously fails like any other', async () => {
   const second = new Scripted()
   second.answer.resolve('second')
   const broken: Source<string> = {

@@ -1,21 +1,23 @@
 /**
- * Asks sources in order for the same thing: the next one when one fails, and also beside one that
- * is later than is usual for it ("hedged requests", https://research.google/pubs/the-tail-at-scale).
- * The first good answer wins, and whoever is still busy is told to stop.
+ * Reads from the first of several sources that succeeds. Sources are tried in order: the next one
+ * starts when one fails, and also in parallel when one is slower than usual ("hedged requests",
+ * https://research.google/pubs/the-tail-at-scale). The first success wins and aborts the other
+ * read.
  *
- * Invariants: no source is asked twice; at most two are busy at a time; nothing goes on after the
- * answer, or after the caller's abort; the error at the end is that of the last one to fail.
+ * Invariants: no source is read twice. At most two reads are active at a time. No read continues
+ * after the result or after the abort of the caller. If all sources fail, the error is that of the
+ * last failure.
  */
 import { abortError, throwIfAborted } from '../../base/abort.ts'
 import { FsError } from '../../base/fs-error.ts'
 
 export interface Source<T> {
-  /** So long, ms, until the next source is asked beside this one; Infinity: only if it fails. */
+  /** Time in ms after which the next source is read in parallel; Infinity: only after a failure. */
   patienceMs: number
   read(signal: AbortSignal): Promise<T>
-  /** It failed, and not because it was told to stop. */
+  /** Called if the read failed other than by being aborted. */
   onFailure?(error: unknown): void
-  /** Another one was quicker. */
+  /** Called if another source answered first. */
   onLost?(): void
 }
 
@@ -40,13 +42,13 @@ class Race<T> {
   readonly #sources: readonly Source<T>[]
   readonly #outcome = Promise.withResolvers<T>()
   readonly #busy = new Map<Source<T>, AbortController>()
-  #next = 0
+  #nextSource = 0
   #timer: NodeJS.Timeout | undefined
   #isOver = false
 
   constructor(sources: readonly Source<T>[]) {
     this.#sources = sources
-    this.#startNext(new FsError('EIO', 'there is no source to ask'))
+    this.#startNext(new FsError('EIO', 'no source to read from'))
   }
 
   get result(): Promise<T> {
@@ -57,19 +59,19 @@ class Race<T> {
     if (this.#end()) this.#outcome.reject(error)
   }
 
-  /** `error`: what to say where there is none left, and none busy. */
+  /** `error`: the result if no source is left and no read is active. */
   #startNext(error: unknown): void {
-    const source = this.#sources[this.#next]
+    const source = this.#sources[this.#nextSource]
     if (source === undefined) {
       if (this.#busy.size === 0) this.fail(error)
       return
     }
     if (this.#busy.size >= BUSY_MAX) return
-    this.#next += 1
+    this.#nextSource += 1
     const controller = new AbortController()
     this.#busy.set(source, controller)
     this.#setTimer(source)
-    // A source that throws at once fails like any other.
+    // A source that throws synchronously fails like any other.
     const reading = Promise.resolve().then(() => source.read(controller.signal))
     reading.then(
       (value) => this.#won(source, value),
@@ -79,8 +81,8 @@ class Race<T> {
 
   #setTimer({ patienceMs }: Source<T>): void {
     clearTimeout(this.#timer)
-    if (patienceMs === Infinity || this.#next >= this.#sources.length) return
-    const late = new FsError('ETIMEDOUT', 'the source is late')
+    if (patienceMs === Infinity || this.#nextSource >= this.#sources.length) return
+    const late = new FsError('ETIMEDOUT', 'the source did not respond in time')
     this.#timer = setTimeout(() => this.#startNext(late), patienceMs)
   }
 
@@ -99,12 +101,12 @@ class Race<T> {
     this.#startNext(error)
   }
 
-  /** False: it was over before. */
+  /** False if the race had already ended. */
   #end(): boolean {
     if (this.#isOver) return false
     this.#isOver = true
     clearTimeout(this.#timer)
-    const reason = new FsError('ECANCELED', 'another source was quicker, or nobody waits any more')
+    const reason = new FsError('ECANCELED', 'another source answered first, or the reader left')
     for (const controller of this.#busy.values()) controller.abort(reason)
     this.#busy.clear()
     return true

@@ -50,7 +50,7 @@ function send(response: ServerResponse, data: Buffer, headers: Record<string, st
 const get = (signal?: AbortSignal): Promise<Buffer> =>
   client.get(peer, CHUNK, { length: DATA.length, signal })
 
-test('a chunk comes over a connection that is kept, with the key', async () => {
+test('chunks are read over one kept-alive connection with the API key', async () => {
   for (let at = 0; at < 3; at++) assert.ok((await get()).equals(DATA))
   await client.get(peer, CHUNK, { length: DATA.length, home: true })
   assert.equal(connections, 1)
@@ -61,7 +61,7 @@ test('a chunk comes over a connection that is kept, with the key', async () => {
   )
 })
 
-test('a copy goes with its length and CRC-32', async () => {
+test('a replica is sent with its length and CRC-32', async () => {
   answer = (response) => response.writeHead(204).end()
   await client.put(peer, CHUNK, DATA, { crc: crc32(DATA) })
   const { method, headers } = requests[0]!
@@ -71,10 +71,10 @@ test('a copy goes with its length and CRC-32', async () => {
   )
 })
 
-test('a connection that the peer closed for being idle is no failure', async () => {
+test('a connection that the peer closed while idle is replaced by a new one', async () => {
   await get()
   answer = (_response, { socket }) => {
-    // As a peer does that closes in the moment in which the call is on its way.
+    // Like a peer that closes the connection while the request is on its way.
     answer = (again) => send(again, DATA)
     socket.resetAndDestroy()
   }
@@ -82,7 +82,7 @@ test('a connection that the peer closed for being idle is no failure', async () 
   assert.equal(connections, 2)
 })
 
-test('what is wrong in an answer is told, and nothing of it used', async () => {
+test('a response with a wrong length or CRC-32 is rejected', async () => {
   const wrong: [string, (response: ServerResponse) => void][] = [
     ['another CRC', (response) => send(response, DATA, { 'x-chunk-crc32': '1' })],
     ['no number as CRC', (response) => send(response, DATA, { 'x-chunk-crc32': '-1' })],
@@ -100,7 +100,7 @@ test('what is wrong in an answer is told, and nothing of it used', async () => {
   await assert.rejects(client.get(peer, CHUNK, another), DamagedCopy)
 })
 
-test('statuses become codes', async () => {
+test('HTTP statuses map to error codes', async () => {
   for (const [status, code] of Object.entries({
     401: 'EACCES',
     403: 'EACCES',
@@ -113,10 +113,10 @@ test('statuses become codes', async () => {
     answer = (response) => response.writeHead(Number(status), { location: '/other' }).end('why')
     await assert.rejects(get(), { code }, status)
   }
-  assert.ok(connections <= 2, 'refusals do not cost connections')
+  assert.ok(connections <= 2, 'error responses do not cost connections')
 })
 
-test('an answer that is cut off, a refused connection and an abort are errors', async () => {
+test('a truncated response, a refused connection and an abort are errors', async () => {
   answer = (response) => {
     response.writeHead(200, { 'content-length': DATA.length, 'x-chunk-crc32': crc32(DATA) })
     response.write(DATA.subarray(1), () => response.destroy())
@@ -124,7 +124,7 @@ test('an answer that is cut off, a refused connection and an abort are errors', 
   await assert.rejects(get(), { code: 'EIO' })
   const nobody = { id: 'nobody', url: 'http://127.0.0.1:1' }
   const refused = client.get(nobody, CHUNK, { length: 1 })
-  await assert.rejects(refused, /EIO: GET .* of peer nobody at http.*ECONNREFUSED/)
+  await assert.rejects(refused, /EIO: GET .* from peer nobody at http.*ECONNREFUSED/)
   const controller = new AbortController()
   answer = () => controller.abort()
   await assert.rejects(get(controller.signal), { code: 'ECANCELED' })

@@ -1,11 +1,12 @@
 /**
- * Chunks from and to other nodes over HTTP: connections are kept alive and bounded in number, every
- * call in time and size, and every byte that arrives is checked against the CRC-32 sent with it.
+ * HTTP client for chunks of other nodes. Connections are kept alive and limited in number; each
+ * call is limited in time and size; received data is checked against the CRC-32 sent with it.
  *
- * Invariants: one call is one attempt; it ends within its deadline whatever the peer does. Errors:
- * ENOENT (the peer does not have it), EACCES (it refuses the key), ETIMEDOUT, ECANCELED (aborted),
- * ENOSPC (it has no room), DamagedCopy, else EIO. `node:http` and not `fetch`: an agent of its own
- * bounds the connections, and bytes go into their buffer without a detour.
+ * Invariants: one call is one attempt and ends within its deadline, whatever the peer does. Errors:
+ * ENOENT (the peer does not have the chunk), EACCES (the peer rejects the key), ETIMEDOUT,
+ * ECANCELED (aborted), ENOSPC (the peer has no room), DamagedCopy, else EIO. Uses `node:http`
+ * instead of `fetch`, because its agent limits the connections and data goes straight into its
+ * buffer.
  */
 import { once } from 'node:events'
 import * as http from 'node:http'
@@ -20,11 +21,11 @@ import { CRC_HEADER, DamagedCopy, chunkPath, parseCrc } from './chunk-headers.ts
 import type { Peer } from './peer-directory.ts'
 
 export interface PeerGetOptions {
-  /** Bytes that the chunk has; anything else is refused before it is read. */
+  /** Length of the chunk in bytes; a response of another length is rejected before it is read. */
   length: number
-  /** CRC-32 that it has to have, where that is known; the sender's own has to fit anyway. */
+  /** Expected CRC-32 if known. The CRC-32 in the response must match the data in any case. */
   crc?: number | null | undefined
-  /** The peer is to get it from the cloud where it does not have it. */
+  /** Asks the peer as owner: it reads the chunk from the cloud if it does not have it. */
   home?: boolean | undefined
   signal?: AbortSignal | undefined
 }
@@ -75,19 +76,19 @@ export class PeerClient {
       const sent = answer.headers['content-length']
       if (crc === undefined || sent !== String(length)) {
         answer.destroy()
-        const is = `${sent ?? 'unknown'} bytes with CRC-32 ${crc ?? 'unknown'}`
-        throw new DamagedCopy(`${where} sends ${is}; ${length} bytes were asked for`)
+        const got = `${sent ?? 'unknown'} bytes with CRC-32 ${crc ?? 'unknown'}`
+        throw new DamagedCopy(`${where} sent ${got}; expected ${length} bytes`)
       }
       const data = await bodyOf(answer, length)
       const found = crc32(data)
       const wanted = options.crc ?? crc
       if (found === crc && found === wanted) return data
-      const is = `CRC-32 ${found}, sent as ${crc}`
-      throw new DamagedCopy(`the copy from ${where} is damaged: ${is}, not ${wanted}`)
+      const got = `CRC-32 ${found}, announced as ${crc}`
+      throw new DamagedCopy(`the copy from ${where} is damaged: ${got}, expected ${wanted}`)
     })
   }
 
-  /** Resolves when the peer has the bytes. */
+  /** Resolves when the peer has stored the data. */
   async put(
     peer: Peer,
     chunk: ChunkAddress,
@@ -105,7 +106,9 @@ export class PeerClient {
     await this.#call(peer, { method: 'PUT', path, headers, body: data, deadline }, noBody)
   }
 
-  /** Resolves when the peer knows that the chunk will be asked for; it is its home. */
+  /**
+   * Asks the peer, the owner of the chunk, to read it ahead; resolves when the peer has accepted.
+   */
   async prepare(peer: Peer, chunk: ChunkAddress): Promise<void> {
     using deadline = new CallDeadline(undefined, limits.peerCallMs)
     const path = chunkPath(chunk)
@@ -122,15 +125,15 @@ export class PeerClient {
     call: Call,
     take: (answer: http.IncomingMessage) => Promise<T>,
   ): Promise<T> {
-    const what = `${call.method} ${call.path} of peer ${peer.id} at ${peer.url}`
+    const what = `${call.method} ${call.path} from peer ${peer.id} at ${peer.url}`
     try {
       const answer = await this.#send(peer, call)
       const { statusCode = 0 } = answer
       if (statusCode >= 200 && statusCode < 300) return await take(answer)
-      // Its body says no more than the status; reading it to its end keeps the connection.
+      // The status is all that matters; reading the body to its end keeps the connection usable.
       answer.resume()
       const code = STATUS_CODES[statusCode] ?? 'EIO'
-      throw new FsError(code, `${what} was answered with status ${statusCode}`)
+      throw new FsError(code, `${what} failed with status ${statusCode}`)
     } catch (error) {
       if (error instanceof FsError) throw error
       const { error: ended } = call.deadline
@@ -145,7 +148,7 @@ export class PeerClient {
     try {
       return await this.#sendOnce(peer, call, this.#agents)
     } catch (error) {
-      // The peer closed it for being idle just when it was used again; it did not read the call.
+      // The peer closed the idle connection just as it was reused, and did not read the request.
       if (!(error instanceof ReusedConnection)) throw error
       return await this.#sendOnce(peer, call, { http: false, https: false })
     }
@@ -165,7 +168,7 @@ export class PeerClient {
         : http.request(url, { ...options, agent: agents.http })
     return new Promise((resolve, reject) => {
       request.on('response', resolve)
-      // Stays: what goes wrong after the answer has begun is told by the answer.
+      // The listener stays: an error after the response has begun is reported by the response.
       request.on('error', (error: NodeJS.ErrnoException) => {
         const isStale = request.reusedSocket && error.code === 'ECONNRESET'
         reject(isStale ? new ReusedConnection(error.message, { cause: error }) : error)
@@ -199,7 +202,7 @@ async function bodyOf(answer: http.IncomingMessage, length: number): Promise<Buf
   let at = 0
   for await (const part of answer) {
     const bytes = part as Buffer
-    // Node ends the body where Content-Length says; this keeps a mistake there from harm.
+    // Node ends the body at Content-Length; this guards against a mistake there.
     if (at + bytes.length > length) throw new DamagedCopy('the body is longer than announced')
     at += bytes.copy(data, at)
   }

@@ -1,13 +1,13 @@
-/** Who else is there: the nodes that are alive at present, as the coordinator tells them. */
+/** The live nodes of the cluster, as reported by the coordinator. */
 export interface Peer {
   id: string
-  /** Where its API is: `http://host:port`. */
+  /** URL of its API: `http://host:port`. */
   url: string
 }
 
 export interface PeerDirectory {
   /** Id of this node. */
   readonly self: string
-  /** The live others, without this node; asked anew for every chunk. */
+  /** The live nodes except this one. Callers read it anew for each chunk. */
   peers(): readonly Peer[]
 }

@@ -4,7 +4,7 @@ import { limits } from '../../limits.ts'
 import { LatencyWindow } from './latency-window.ts'
 import { PeerHealth } from './peer-health.ts'
 
-test('a failing peer is put aside for ever longer, up to a bound, and comes back', () => {
+test('a failing peer is ejected for ever longer, up to a bound, and comes back', () => {
   let nowMs = 1000
   const health = new PeerHealth(() => nowMs)
   assert.equal(health.isAside('a'), false)
@@ -13,22 +13,22 @@ test('a failing peer is put aside for ever longer, up to a bound, and comes back
     assert.equal(health.failed('a'), true)
     const sinceMs = nowMs
     while (health.isAside('a')) nowMs += 10
-    const asideMs = nowMs - sinceMs
-    assert.ok(asideMs >= last / 2.1 && asideMs <= limits.peerAsideMaxMs + 10)
-    last = asideMs
+    const ejectedMs = nowMs - sinceMs
+    assert.ok(ejectedMs >= last / 2.1 && ejectedMs <= limits.peerAsideMaxMs + 10)
+    last = ejectedMs
   }
   assert.ok(last >= limits.peerAsideMaxMs / 2)
   assert.equal(health.isAside('b'), false)
 })
 
-test('calls that fail together count once; a success forgets', () => {
+test('concurrent failures count once; a success resets the record', () => {
   const health = new PeerHealth(() => 1000)
   assert.deepEqual([health.failed('a'), health.failed('a')], [true, false])
   health.succeeded('a')
   assert.equal(health.isAside('a'), false)
 })
 
-test('a peer that always loses is put aside, one that loses now and then is not', () => {
+test('a peer that loses every race is ejected, one that loses some is not', () => {
   const health = new PeerHealth(() => 1000)
   for (let at = 0; at < 10; at++) {
     assert.equal(health.lost('now and then'), false)
@@ -39,13 +39,13 @@ test('a peer that always loses is put aside, one that loses now and then is not'
   assert.equal(outcomes.filter(Boolean).length, 1)
 })
 
-test('what is remembered is bounded', () => {
+test('the number of records is bounded', () => {
   const health = new PeerHealth(() => 1000)
   for (let at = 0; at <= limits.peersRemembered; at++) health.failed(`peer-${at}`)
   assert.deepEqual([health.isAside('peer-0'), health.isAside('peer-1')], [false, true])
 })
 
-test('what is usual is known after a few answers, and follows the last ones', () => {
+test('the 95th percentile needs a few samples and follows the latest ones', () => {
   const window = new LatencyWindow()
   for (let at = 1; at < limits.peerLatencySamplesMin; at++) window.add(10)
   assert.equal(window.p95(), undefined)

@@ -1,18 +1,18 @@
 /**
- * Which peers are put aside: one that failed, or was too slow several times in a row, is not asked
- * for a while, and longer each time that it goes on. Its first success clears it.
+ * Circuit breaker for peers. A peer that failed, or lost several races in a row, is ejected: it is
+ * not used for a while, longer after each further failure. A success resets its record.
  *
- * Invariants: a peer comes back by itself, after a bounded time; of how many peers something is
- * remembered is bounded. What is not remembered is well.
+ * Invariants: an ejection ends by itself after a bounded time. The number of records is bounded; a
+ * peer without a record counts as healthy.
  */
 import { backoffMs } from '../../base/retry.ts'
 import { limits } from '../../limits.ts'
 
 interface Record {
   failures: number
-  /** Answers in a row that another source was quicker with. */
+  /** Consecutive reads in which another source answered first. */
   losses: number
-  asideUntilMs: number
+  ejectedUntilMs: number
 }
 
 export class PeerHealth {
@@ -24,26 +24,26 @@ export class PeerHealth {
   }
 
   isAside(id: string): boolean {
-    return (this.#records.get(id)?.asideUntilMs ?? 0) > this.#now()
+    return (this.#records.get(id)?.ejectedUntilMs ?? 0) > this.#now()
   }
 
   succeeded(id: string): void {
     this.#records.delete(id)
   }
 
-  /** True: it is put aside by this, and was not before. */
+  /** Returns true if this failure ejected the peer; false if it was ejected before. */
   failed(id: string): boolean {
     const record = this.#recordOf(id)
     const isNew = !this.isAside(id)
-    // Failures of calls that were under way together count once.
+    // Concurrent calls that fail together count once.
     if (!isNew) return false
     record.failures += 1
     record.losses = 0
-    record.asideUntilMs = this.#now() + asideMs(record.failures)
+    record.ejectedUntilMs = this.#now() + ejectionMs(record.failures)
     return true
   }
 
-  /** Another source was quicker. True: that was once too often, and it is put aside. */
+  /** Another source answered first. Returns true if this ejected the peer. */
   lost(id: string): boolean {
     const record = this.#recordOf(id)
     record.losses += 1
@@ -57,14 +57,14 @@ export class PeerHealth {
       const oldest = this.#records.keys().next()
       if (oldest.done !== true) this.#records.delete(oldest.value)
     }
-    const record = { failures: 0, losses: 0, asideUntilMs: 0 }
+    const record = { failures: 0, losses: 0, ejectedUntilMs: 0 }
     this.#records.set(id, record)
     return record
   }
 }
 
-/** At least half of what is due: a jitter down to nothing would not put anybody aside. */
-function asideMs(failures: number): number {
+/** Jitter covers only half of the backoff: an ejection of almost 0 ms would be none. */
+function ejectionMs(failures: number): number {
   const bounds = { baseMs: limits.peerAsideBaseMs / 2, maxMs: limits.peerAsideMaxMs / 2 }
   const due = backoffMs(failures, { ...bounds, random: () => 1 })
   return due + backoffMs(failures, bounds)

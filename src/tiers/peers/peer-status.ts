@@ -1,51 +1,51 @@
 /**
- * What nodes know of each other: who is there, where, and how it is doing. The coordinator keeps it
- * (coordinator/peer-registry.ts), nodes and people ask for it.
+ * Membership and status of nodes: which are live, at which address, and in what state. The
+ * coordinator keeps it (coordinator/peer-registry.ts) and serves it to nodes and operators.
  */
 
-/** What a node says of itself when it comes. */
+/** What a node sends when it registers. */
 export interface PeerRegistration {
-  /** Unique among the nodes of a coordinator; a node keeps its own across restarts. */
+  /** Unique among the nodes of a coordinator; stays the same across restarts. */
   id: string
-  /** Where other nodes reach its API. */
+  /** URL at which other nodes reach its API. */
   url: string
   capacityBytes: number
   version: string
 }
 
-/** What it says every few seconds. Counters are since its start. */
+/** What a node reports every few seconds. Counters start at 0 when the node starts. */
 export interface PeerReport {
-  /** Degraded: it works, but something it needs does not (the cloud, for one). */
+  /** Degraded: the node works, but something that it needs does not (for example, the cloud). */
   health: 'ok' | 'degraded'
   usedBytes: number
   capacityBytes: number
-  /** Reads of a chunk that was on its NVMe, and that was not. */
+  /** Chunk reads that found the chunk on the NVMe of the node, and chunk reads that did not. */
   hits: number
   misses: number
-  /** Of the misses: answered by another node, and by the cloud. */
+  /** Misses served by another node, and by the cloud. */
   peerHits: number
   peerBytes: number
   cloudReads: number
   cloudBytes: number
-  /** Not in the cloud yet. */
+  /** Bytes pending upload. */
   backlogBytes: number
-  /** How long the oldest of it has been waiting. */
+  /** Age of the oldest pending upload. */
   backlogAgeMs: number
 }
 
-/** A node that was there, and is not any more. */
+/** A node that has gone offline. */
 export interface AwayPeer {
   id: string
   url: string
-  /** When it was last heard of; ISO 8601. */
+  /** Time of its last report, ISO 8601. */
   since: string
 }
 
 export interface PeerStatus extends PeerRegistration, PeerReport {
-  /** Silent: not heard of for a while, and soon not listed any more. */
+  /** Silent: has not reported for a while and will soon be dropped from the list. */
   state: 'ok' | 'degraded' | 'silent'
   /** ISO 8601. */
   registeredAt: string
-  /** Since it was last heard of, ms. */
+  /** Time since its last report, ms. */
   silentMs: number
 }

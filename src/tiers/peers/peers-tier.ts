@@ -1,11 +1,10 @@
 /**
- * The other nodes as a place where bytes are: who may have a chunk, asking one of them, and giving
- * them copies. Keeps an eye on how they answer: which are put aside (peer-health.ts), and how long
- * a usual answer takes.
+ * The other nodes as a tier: selects the peers that may have a chunk, reads from one, and sends
+ * replicas. Tracks which peers are ejected (peer-health.ts) and how fast they usually respond.
  *
- * Invariants: the directory is asked anew each time, so a peer that left is not asked again; what
- * this returns was checked against the chunk's CRC-32 where that is known, else against the
- * sender's. Main thread.
+ * Invariants: the directory is read anew for each call, so a peer that has left is not used again.
+ * Returned data was checked against the CRC-32 of the chunk if that is known, else against the one
+ * that the peer sent. Main thread only.
  */
 import { throwIfAborted } from '../../base/abort.ts'
 import { codeOf, describe } from '../../base/fs-error.ts'
@@ -20,22 +19,25 @@ import { PeerHealth } from './peer-health.ts'
 import { homeOf } from './rendezvous.ts'
 import { shuffled } from './shuffle.ts'
 
-/** How a peer is asked: for what it has, or as the home that is to get it. */
+/**
+ * Role in which a peer is read from. Holder: it returns the chunk if it has it. Home: as owner of
+ * the chunk, it reads it from the cloud if it does not have it.
+ */
 export type Asked = 'holder' | 'home'
 
-/** What the caller knows of a chunk that it wants. */
+/** A chunk to read, with what the metadata has about it. */
 export interface WantedChunk extends ChunkAddress {
-  /** Bytes of the whole object. */
+  /** Length of the whole object in bytes. */
   length: number
-  /** Its CRC-32; null where it is not known yet. */
+  /** CRC-32 of the object; null if not known yet. */
   crc: number | null
 }
 
 export interface CopyOptions {
-  /** How many peers are to have it. */
+  /** Number of replicas to store. */
   copies: number
   crc: number
-  /** Ids of nodes that need not be asked: they have it. */
+  /** Ids of nodes to leave out: they have the chunk already. */
   except?: readonly string[] | undefined
   signal?: AbortSignal | undefined
 }
@@ -44,7 +46,7 @@ export interface PeersTierOptions {
   directory: PeerDirectory
   client: PeerClient
   logger: Logger
-  /** Instead of what is usual, for tests. */
+  /** Replaces the measured patience, for tests. */
   patienceMs?: number | undefined
 }
 
@@ -55,7 +57,7 @@ export class PeersTier {
   readonly #patienceMs: number | undefined
   readonly #health = new PeerHealth()
   readonly #latencies = { holder: new LatencyWindow(), home: new LatencyWindow() }
-  /** Since the start. */
+  /** Counters since the start. */
   readChunks = 0
   readBytes = 0
   failures = 0
@@ -71,25 +73,28 @@ export class PeersTier {
     this.#patienceMs = patienceMs
   }
 
-  /** Live peers among `ids` (comma separated), in any order; those put aside come last. */
+  /** Live peers among `ids` (comma separated) in random order, ejected ones last. */
   among(ids: string): Peer[] {
     if (ids === '') return []
     const wanted = new Set(ids.split(','))
     const found = shuffled(this.directory.peers().filter(({ id }) => wanted.has(id)))
-    const aside = found.filter(({ id }) => this.#health.isAside(id))
-    return [...found.filter((peer) => !aside.includes(peer)), ...aside]
+    const ejected = found.filter(({ id }) => this.#health.isAside(id))
+    return [...found.filter((peer) => !ejected.includes(peer)), ...ejected]
   }
 
   isAside(peer: Peer): boolean {
     return this.#health.isAside(peer.id)
   }
 
-  /** Live peers that answer. Whom everybody has put aside has the same successor for everybody. */
+  /**
+   * Live peers that are not ejected. All nodes that ejected a peer choose the same next owner for
+   * its chunks.
+   */
   usable(): Peer[] {
     return this.directory.peers().filter((peer) => !this.isAside(peer))
   }
 
-  /** The peer that fetches this chunk for all; undefined: this node does. */
+  /** The owner of the chunk, which fetches it once for all nodes; undefined if it is this node. */
   home({ ino, index }: Pick<ChunkAddress, 'ino' | 'index'>): Peer | undefined {
     const { self } = this.directory
     const usable = this.usable()
@@ -98,8 +103,9 @@ export class PeersTier {
   }
 
   /**
-   * So long, ms, an answer may take before a second source is asked as well: longer than nearly all
-   * do, and twice that where it would be the cloud, which one in twenty reads would else pay twice.
+   * Time in ms after which a second source is read in parallel: the 95th percentile of response
+   * times, and twice that if the second source is the cloud; otherwise one read in twenty would be
+   * paid twice.
    */
   patienceMs(asked: Asked, next: 'peer' | 'cloud'): number {
     if (this.#patienceMs !== undefined) return this.#patienceMs
@@ -110,7 +116,7 @@ export class PeersTier {
     return Math.min(limits.peerHedgeMaxMs, Math.max(least, usual * factor))
   }
 
-  /** ENOENT: the peer does not have it. */
+  /** Throws ENOENT if the peer does not have the chunk. */
   async read(peer: Peer, chunk: WantedChunk, asked: Asked, signal: AbortSignal): Promise<Buffer> {
     const startedMs = performance.now()
     const { length, crc } = chunk
@@ -123,55 +129,58 @@ export class PeersTier {
     return data
   }
 
-  /** Lets a home get a chunk from the cloud before somebody asks for it; a hint, no more. */
+  /**
+   * Asks the owner of a chunk to read it from the cloud ahead of demand. A hint: failures are
+   * logged.
+   */
   prepare(peer: Peer, chunk: ChunkAddress): void {
     this.#client.prepare(peer, chunk).catch((error: unknown) => {
-      this.#logger.debug(`peer ${peer.id} was not told what to get ready: ${describe(error)}`)
+      this.#logger.debug(`prefetch hint to peer ${peer.id} failed: ${describe(error)}`)
     })
   }
 
-  /** What is to happen when `read` fails. Not having a chunk is no failure. */
+  /** Records a failure of `read`. A chunk that the peer does not have is no failure. */
   noteFailure(peer: Peer, error: unknown): void {
     if ((error as { code?: unknown }).code === 'ENOENT') return
     this.failures += 1
     const isDamaged = error instanceof DamagedCopy
     if (isDamaged) this.damagedCopies += 1
-    const isAside = this.#health.failed(peer.id)
-    const level = isDamaged ? 'error' : isAside ? 'warn' : 'debug'
-    const then = isAside ? '; it is put aside for a while' : ''
-    this.#logger[level](`peer ${peer.id} failed: ${describe(error)}${then}`)
+    const isEjected = this.#health.failed(peer.id)
+    const level = isDamaged ? 'error' : isEjected ? 'warn' : 'debug'
+    const then = isEjected ? '; the peer is ejected for a while' : ''
+    this.#logger[level](`read from peer ${peer.id} failed: ${describe(error)}${then}`)
   }
 
-  /** Another source was quicker than this peer. */
+  /** Another source answered before this peer. */
   noteLost(peer: Peer): void {
     this.lostReads += 1
     if (!this.#health.lost(peer.id)) return
-    this.#logger.warn(`peer ${peer.id} is slow: it is put aside for a while`)
+    this.#logger.warn(`peer ${peer.id} is slow: the peer is ejected for a while`)
   }
 
   /**
-   * Gives peers, picked at random, a copy to hold: as many as asked for, if there are enough that
-   * take it. Returns the ids of those that did.
+   * Stores replicas of a chunk on peers picked at random, ejected ones last. Returns the ids of the
+   * peers that accepted it; fewer than `copies` if not enough did.
    */
   async copy(chunk: ChunkAddress, data: Uint8Array, options: CopyOptions): Promise<string[]> {
     const { copies, crc, except = [], signal } = options
     const others = shuffled(this.directory.peers()).filter(({ id }) => !except.includes(id))
-    const aside = others.filter((peer) => this.isAside(peer))
-    const queue = [...others.filter((peer) => !aside.includes(peer)), ...aside]
+    const ejected = others.filter((peer) => this.isAside(peer))
+    const queue = [...others.filter((peer) => !ejected.includes(peer)), ...ejected]
     const taken: string[] = []
     const fill = async (): Promise<void> => {
       for (let peer = queue.shift(); peer !== undefined; peer = queue.shift()) {
-        if (!(await this.#give(peer, chunk, data, { crc, signal }))) continue
+        if (!(await this.#send(peer, chunk, data, { crc, signal }))) continue
         taken.push(peer.id)
         return
       }
     }
     await Promise.all(Array.from({ length: copies }, fill))
-    throwIfAborted(signal, 'copying a chunk to peers')
+    throwIfAborted(signal, 'storing replicas of a chunk on peers')
     return taken
   }
 
-  async #give(
+  async #send(
     peer: Peer,
     chunk: ChunkAddress,
     data: Uint8Array,
@@ -181,9 +190,9 @@ export class PeersTier {
     try {
       await this.#client.put(peer, chunk, data, options)
     } catch (error) {
-      // A peer that is full still gives what it has.
+      // A full peer is still a good source for reads, so this is no failure of the peer.
       const isFull = codeOf(error) === 'ENOSPC'
-      if (isFull) this.#logger.debug(`peer ${peer.id} takes no copy: ${describe(error)}`)
+      if (isFull) this.#logger.debug(`peer ${peer.id} accepts no replica: ${describe(error)}`)
       else if (!options.signal?.aborted) this.noteFailure(peer, error)
       return false
     }

@@ -6,12 +6,12 @@ import { shuffled } from './shuffle.ts'
 const IDS = ['node-1', 'node-2', 'node-3', 'node-4', 'node-5']
 const KEYS = Array.from({ length: 2000 }, (_, at) => `${at % 100}/${Math.floor(at / 100)}`)
 
-test('nobody is home where there is nobody', () => {
+test('without nodes there is no owner', () => {
   assert.equal(homeOf('1/0', []), undefined)
   assert.equal(homeOf('1/0', ['only']), 'only')
 })
 
-test('the order in which nodes are known does not matter', () => {
+test('the order of the nodes does not matter', () => {
   for (const key of KEYS.slice(0, 100)) {
     assert.equal(homeOf(key, shuffled(IDS)), homeOf(key, IDS))
   }
@@ -38,7 +38,7 @@ test('when a node leaves, only its keys move, and not all to one', () => {
   assert.deepEqual([...heirs].sort(), rest)
 })
 
-test('a shuffle keeps all, and gives every order its turn', () => {
+test('a shuffle keeps all items and produces every order', () => {
   const seen = new Set<string>()
   for (let at = 0; at < 1000 && seen.size < 6; at++) {
     const order = shuffled(['a', 'b', 'c'])

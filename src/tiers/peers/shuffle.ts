@@ -1,6 +1,6 @@
 /**
- * Any order, where any peer will do: from the system's random numbers, so that nodes that started
- * together, or know the clock, do not all turn to the same peer.
+ * Random order for cases in which any peer will do. The system's random numbers keep nodes that
+ * started together, or share a clock, from all choosing the same peer.
  */
 import { randomInt } from 'node:crypto'
 

@@ -1,11 +1,11 @@
 /**
- * A tier in a container of Azure Blob Storage, or of a server that speaks its protocol (Azurite).
- * Keys lie under an optional prefix, one block blob each.
+ * Tier in a container of Azure Blob Storage or of a compatible server (Azurite). Each object is one
+ * block blob; its name is an optional prefix followed by the key.
  *
- * Invariants: a write is one request with Content-MD5, which the store verifies before it takes
- * the blob; its answer names the MD5 of what it holds, which is compared, and where it names none
- * the blob is read back. The SDK never retries. Opening calls nobody: a node starts while the
- * cloud is away.
+ * Invariants: a write is one request with Content-MD5, which the store verifies before it accepts
+ * the blob. The MD5 in the response is compared with the data; if the response has none, the blob
+ * is read back and checked. The SDK never retries. Opening the tier sends no request, so a node
+ * starts while the cloud is unreachable.
  */
 import type { Readable } from 'node:stream'
 import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-blob'
@@ -32,15 +32,15 @@ import { azureReason } from './azure-reason.ts'
 
 export interface AzureTierOptions {
   account: string
-  /** The account's shared key, base64. */
+  /** Shared key of the account, base64. */
   key: string
   container: string
-  /** Of a server that is not Azure's: `http://127.0.0.1:10000/devstoreaccount1`. */
+  /** Endpoint of a compatible server: `http://127.0.0.1:10000/devstoreaccount1`. */
   endpoint?: string | undefined
   prefix?: string | undefined
 }
 
-/** The SDK hands it to the request, and has no place for it in its types. */
+/** The SDK passes this option to the request, but its types do not declare it. */
 type UploadOptions = BlockBlobUploadOptions & { transactionalContentMD5: Uint8Array }
 
 export class AzureTier implements TierStorage {
@@ -119,7 +119,7 @@ export class AzureTier implements TierStorage {
 
   async size(key: string, { signal }: CallOptions = {}): Promise<number> {
     checkKey(key)
-    return await this.#caller.call({ verb: 'look at', key, signal }, async (deadline) => {
+    return await this.#caller.call({ verb: 'get the size of', key, signal }, async (deadline) => {
       const { contentLength } = await this.#blob(key).getProperties({
         abortSignal: deadline.signal,
       })
@@ -157,7 +157,7 @@ export class AzureTier implements TierStorage {
     })
   }
 
-  /** Makes the container where there is none. */
+  /** Creates the container if it does not exist. */
   async create(): Promise<void> {
     const what = { verb: 'create', callMs: limits.cloudCheckMs }
     await this.#caller.call(what, async ({ signal: abortSignal }) => {
@@ -166,14 +166,14 @@ export class AzureTier implements TierStorage {
   }
 
   async close(): Promise<void> {
-    // The SDK shares its sockets among all clients; idle ones keep no process alive.
+    // All clients of the SDK share one set of sockets; idle sockets do not keep a process alive.
   }
 
   #blob(key: string): BlobClient {
     return this.#container.getBlobClient(this.#folder + key)
   }
 
-  /** A damaged blob does not stay: a range of it would be believed. */
+  /** Deletes a damaged blob: `read` of a range checks nothing and would return the damage. */
   async #readBack(key: string, digest: ObjectDigest, deadline: CallDeadline): Promise<void> {
     try {
       checkCrc32(await this.#reader.readBack(key, deadline), digest.crc32)
@@ -192,13 +192,14 @@ export class AzureTier implements TierStorage {
     })
     const { contentLength, contentRange, metadata } = answer
     const body = answer.readableStreamBody as Readable | undefined
-    // The stream fails as well when the call is aborted, when nobody reads it any more.
+    // Without a listener, the stream's error after an abort would be uncaught: nobody reads it
+    // then.
     body?.on('error', () => undefined)
     return { body, contentLength, contentRange, metadata }
   }
 }
 
-/** As every caller here wants it: nothing is tried again by the SDK. */
+/** Container client with the settings that all callers need: the SDK retries nothing. */
 export function azureContainer(options: AzureTierOptions): ContainerClient {
   return new BlobServiceClient(endpointUrl(options).href, credentialOf(options), {
     retryOptions: { maxTries: 1 },
@@ -206,11 +207,13 @@ export function azureContainer(options: AzureTierOptions): ContainerClient {
   }).getContainerClient(options.container)
 }
 
-/** `https://account.blob.core.windows.net`, or what was given, with the account where it lacks. */
+/**
+ * `https://account.blob.core.windows.net`, or `endpoint`, with the account added if it is absent.
+ */
 export function endpointUrl({ account, endpoint }: AzureTierOptions): URL {
   if (endpoint === undefined) return new URL(`https://${account}.blob.core.windows.net`)
   if (!URL.canParse(endpoint) || !/^https?:/.test(endpoint)) {
-    throw new FsError('EINVAL', 'the Azure endpoint is no URL such as http://127.0.0.1:10000/NAME')
+    throw new FsError('EINVAL', 'invalid Azure endpoint: expected a URL like http://HOST:PORT/NAME')
   }
   const url = new URL(endpoint)
   const isBareAddress = /^(localhost|[\d.]+|\[.*\])$/.test(url.hostname) && url.pathname === '/'

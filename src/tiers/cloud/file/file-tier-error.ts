@@ -1,6 +1,6 @@
 /**
- * Errors of the local file system, told as those of a tier: the codes of its contract only, and in
- * one sentence what was tried, where, and why it failed.
+ * Translates errors of the local file system to the error codes of the tier contract, with a
+ * message that names the operation, the object and the cause.
  */
 import { abortError } from '../../../base/abort.ts'
 import { FsError, codeOf } from '../../../base/fs-error.ts'
@@ -9,12 +9,12 @@ import type { FsErrorCode } from '../../../base/fs-error.ts'
 export interface Attempt {
   verb: string
   key?: string | undefined
-  /** Of the tier. */
+  /** Name of the tier. */
   name: string
   signal?: AbortSignal | undefined
 }
 
-/** ENOTDIR: a part of the key is a file. ELOOP: a symbolic link is in the object's place. */
+/** ENOTDIR: a part of the key is an object. ELOOP: a symbolic link has the name of the object. */
 export function isAbsence(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(codeOf(error))
 }
@@ -36,7 +36,7 @@ function contractCode(error: unknown, isWrite: boolean): FsErrorCode {
     case 'ENOTDIR':
     case 'ELOOP':
     case 'ENXIO':
-      // Part of the key is an object already: in a directory, this key cannot be.
+      // A part of the key is an object, so a directory cannot contain this key.
       return isWrite ? 'EINVAL' : 'ENOENT'
     case 'EISDIR':
     case 'EEXIST':

@@ -1,4 +1,4 @@
-/** What a directory has besides the contract: links, leftovers, mounts that are gone. */
+/** Behaviour of a directory beyond the contract: links, leftovers, mounts that are gone. */
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -23,24 +23,24 @@ async function keys(): Promise<string[]> {
   return all
 }
 
-test('an object is a plain file under its key', async () => {
+test('an object is a plain file whose path is its key', async () => {
   await tier.write('a/b', Buffer.from('plain'))
   assert.deepEqual((await readdir(directory)).sort(), ['a', 'writing~'])
   assert.deepEqual(await readdir(join(directory, 'writing~')), [])
 })
 
-test('what a crash left half written is not listed, and is swept when it is old', async () => {
+test('leftovers of a crash are not listed, and are deleted once they are old', async () => {
   const [old, recent] = ['old', 'recent'].map((name) => join(directory, 'writing~', name))
   for (const path of [old!, recent!]) await writeFile(path, 'half')
   const dayAgo = new Date(Date.now() - 86_400_000)
   await utimes(old!, dayAgo, dayAgo)
   assert.deepEqual(await keys(), [])
   await FileTier.open({ directory })
-  // Another node may be writing the recent one at this moment.
+  // Another node may still be writing the recent one.
   assert.deepEqual(await readdir(join(directory, 'writing~')), ['recent'])
 })
 
-test('links do not lead out', async () => {
+test('symbolic links do not lead out of the directory', async () => {
   const outside = join(base, 'outside')
   await mkdir(outside)
   await writeFile(join(outside, 'secret'), 'secret')
@@ -56,7 +56,7 @@ test('links do not lead out', async () => {
   assert.deepEqual(await readdir(outside), ['secret'])
 })
 
-test('a key below an object, and an object in the place of a folder, cannot be', async () => {
+test('a key below an object, or with the name of a directory, is rejected', async () => {
   await tier.write('a/b', Buffer.from('x'))
   await assert.rejects(tier.write('a/b/c', Buffer.from('x')), { code: 'EINVAL' })
   await assert.rejects(tier.write('a', Buffer.from('x')), { code: 'EINVAL' })
@@ -67,13 +67,13 @@ test('a key below an object, and an object in the place of a folder, cannot be',
   assert.deepEqual(await keys(), ['a/b'])
 })
 
-test('empty folders go with their last object', async () => {
+test('deleting the last object of a directory removes the directory', async () => {
   await tier.write('deep/er/and/deeper', Buffer.from('x'))
   await tier.delete('deep/er/and/deeper')
   assert.deepEqual(await readdir(directory), ['writing~'])
 })
 
-test('a directory that is gone, or no longer mounted, is no empty store', async () => {
+test('a missing or unmounted directory is an error, not an empty store', async () => {
   await tier.write('a', Buffer.from('x'))
   await rename(directory, `${directory}.away`)
   const gone = { code: 'EIO', message: /still mounted/ }

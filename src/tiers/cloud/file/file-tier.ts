@@ -1,12 +1,12 @@
 /**
- * A tier in a directory: a network mount, a disk of its own, or simply a place to try things out.
- * An object is a plain file whose path is its key.
+ * Tier in a directory: a network mount, a dedicated disk, or a directory for trying things out. An
+ * object is a plain file whose path is its key.
  *
- * Invariants: an object appears by rename, after its bytes and its CRC were read back from the
- * file and both file and folder are on disk, so a crash leaves the whole object or none. Writes
- * under way lie in a folder whose name no key can have; what a crash left there is swept at the
- * next opening. No key, symbolic link or folder leads out of the directory. Objects and folders
- * are their owner's alone (0600, 0700).
+ * Invariants: an object appears by rename, after its bytes were read back and checked and after
+ * file and directory were synced, so a crash leaves the whole object or none. Writes in progress
+ * are in a directory whose name is no valid key; leftovers of a crash there are deleted when the
+ * tier is next opened. No key, symbolic link or subdirectory leads out of the directory. Only the
+ * owner can access objects and directories (0600, 0700).
  */
 import { randomUUID } from 'node:crypto'
 import { constants, type Dir } from 'node:fs'
@@ -33,25 +33,25 @@ import { ObjectFolder, checkThere, realPlace } from './object-folder.ts'
 import { writeVerified } from './verified-file.ts'
 
 export interface FileTierOptions {
-  /** Has to be there, unless `create` says that it may be made. */
+  /** Must exist unless `create` is set. */
   directory: string
   create?: boolean | undefined
 }
 
-/** Keys have no tilde. */
+/** A key cannot contain a tilde, so this name collides with no object. */
 const TEMPORARY = 'writing~'
-/** What a volume keeps at the top; other things there are not ours. */
+/** Top-level names of a volume; other files in the directory belong to somebody else. */
 const OURS = /^(chunks|meta|volume\.json)$/
-/** A link in the place of an object is not followed; a pipe there does not block. */
+/** Does not follow a symbolic link in place of an object, and does not block on a named pipe. */
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 export class FileTier implements TierStorage {
   readonly name: string
   readonly #root: string
-  readonly #places = new Semaphore(limits.cloudCallsAtOnce)
+  readonly #permits = new Semaphore(limits.cloudCallsAtOnce)
 
   static async open({ directory, create = false }: FileTierOptions): Promise<FileTier> {
-    if (directory === '') throw new FsError('EINVAL', 'the directory has no name: set --cloud-dir')
+    if (directory === '') throw new FsError('EINVAL', 'no directory given: set --cloud-dir')
     const path = resolve(directory)
     try {
       if (!create) await assertFolder(path)
@@ -105,7 +105,7 @@ export class FileTier implements TierStorage {
     await this.#call('delete', key, options, async () => {
       const path = join(this.#root, key)
       try {
-        // Also where it is a link or a folder: what is no object cannot be deleted as one.
+        // Fails for a symbolic link or a directory: only an object can be deleted as one.
         const file = await this.#openObject(key)
         await file.close()
         using folder = await ObjectFolder.open(dirname(path))
@@ -132,7 +132,7 @@ export class FileTier implements TierStorage {
 
   async size(key: string, options: CallOptions = {}): Promise<number> {
     checkKey(key)
-    return await this.#call('look at', key, options, async () => {
+    return await this.#call('get the size of', key, options, async () => {
       await using file = await this.#openObject(key)
       return (await file.stat()).size
     })
@@ -152,7 +152,7 @@ export class FileTier implements TierStorage {
   async check({ signal }: CallOptions = {}): Promise<void> {
     await this.#call('use', undefined, { signal }, async () => {
       await this.#checkRoot()
-      // Not access(2): it says nothing about a read-only or broken mount. A file can.
+      // access(2) succeeds on a read-only or broken mount; creating a file does not.
       using writing = await ObjectFolder.open(join(this.#root, TEMPORARY))
       const probe = writing.path(randomUUID())
       await using file = await open(probe, 'wx', 0o600)
@@ -162,7 +162,7 @@ export class FileTier implements TierStorage {
   }
 
   async close(): Promise<void> {
-    // Nothing is held open between calls.
+    // No descriptor stays open between calls.
   }
 
   async #call<T>(
@@ -171,7 +171,7 @@ export class FileTier implements TierStorage {
     { signal }: CallOptions,
     work: () => Promise<T>,
   ): Promise<T> {
-    const permit = await this.#places.acquire(1, { signal })
+    const permit = await this.#permits.acquire(1, { signal })
     const what = { verb, key, name: this.name, signal }
     try {
       return await work()
@@ -185,11 +185,11 @@ export class FileTier implements TierStorage {
     }
   }
 
-  /** A mount point without its mount is an empty folder: not everything in it is gone. */
+  /** Without its mount, a mount point is an empty directory; that must not read as "no objects". */
   async #checkRoot(): Promise<void> {
     const info = await lstat(join(this.#root, TEMPORARY)).catch(() => undefined)
     if (info?.isDirectory()) return
-    throw new FsError('EIO', `${TEMPORARY} is missing in it: is it still mounted?`)
+    throw new FsError('EIO', `it has no ${TEMPORARY} directory: is it still mounted?`)
   }
 
   async #openObject(key: string): Promise<FileHandle> {
@@ -198,7 +198,7 @@ export class FileTier implements TierStorage {
     try {
       checkThere(file.fd, path)
       if ((await file.stat()).isFile()) return file
-      throw new FsError('ENOENT', 'there is something else than a file')
+      throw new FsError('ENOENT', 'it is not a regular file')
     } catch (error) {
       await file.close()
       throw error
@@ -214,7 +214,7 @@ export class FileTier implements TierStorage {
         await folder.sync()
         return
       } catch (error) {
-        // A deletion took the empty folder away between the two calls.
+        // A concurrent delete removed the empty directory between the two calls.
         if (codeOf(error) !== 'ENOENT' || attempt === limits.fileTierPlaceAttempts) throw error
       }
     }
@@ -247,7 +247,7 @@ export class FileTier implements TierStorage {
     }
   }
 
-  /** Undefined: it went away while the listing came to it, or nothing has this prefix. */
+  /** Undefined if it was removed during the listing, or if no key has this prefix. */
   async #openFolder(folder: string): Promise<Dir | undefined> {
     try {
       using there = await ObjectFolder.open(resolve(this.#root, folder))
@@ -266,7 +266,7 @@ export class FileTier implements TierStorage {
     }
   }
 
-  /** What was made with other modes, before or by hand: one step down shuts out everybody. */
+  /** Restricts what older releases or people created with wider modes; the top level is enough. */
   async #tighten(): Promise<void> {
     using root = await ObjectFolder.open(this.#root)
     for await (const entry of await opendir(root.path())) {
@@ -300,18 +300,18 @@ async function fill(
     if (signal?.aborted) throw abortError(signal)
     const rest = target.length - filled
     const { bytesRead } = await file.read(target, filled, rest, offset + filled)
-    if (bytesRead === 0) throw new FsError('EIO', 'the file became shorter while it was read')
+    if (bytesRead === 0) throw new FsError('EIO', 'the file was truncated while it was read')
     filled += bytesRead
   }
 }
 
-/** A path that is not there is a typing error, or a disk that is not mounted: no new cloud. */
+/** A path that does not exist is a typing error or an unmounted disk, not a new store. */
 async function assertFolder(path: string): Promise<void> {
   try {
-    if (!(await stat(path)).isDirectory()) throw new FsError('ENOTDIR', `${path} is no folder`)
+    if (!(await stat(path)).isDirectory()) throw new FsError('ENOTDIR', `${path} is no directory`)
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
-    const message = `there is no folder ${path}: correct its name, or have it made with --create`
+    const message = `no such directory: ${path}. Correct its name, or create it with --create`
     throw new FsError('ENOENT', message)
   }
 }

@@ -1,12 +1,11 @@
 /**
- * The folder that an object is in, open: what is done in it is done by way of its descriptor
- * (/proc/self/fd), so that a link which somebody puts in the place of a folder, at whatever moment,
- * leads nowhere.
+ * An open directory of objects. All operations in it go through its descriptor (/proc/self/fd), so
+ * a symbolic link that replaces a directory at any moment cannot redirect them.
  *
- * Invariants: the descriptor is of exactly the folder at that path below the root, or there is
- * none; folders that are made have mode 0700, and are on disk when the call resolves. Each folder
- * is tried twice at most: where a file system answers ENOENT to every mkdir (procfs, some
- * automounters) it ends.
+ * Invariants: the descriptor refers to the directory at exactly that path below the root, or
+ * opening fails. Directories are created with mode 0700 and are on disk when the call resolves.
+ * Each directory is tried at most twice, so creation ends on a file system that answers every mkdir
+ * with ENOENT (procfs, some automounters).
  */
 import { closeSync, constants, fsync, open, readlinkSync } from 'node:fs'
 import { mkdir, realpath } from 'node:fs/promises'
@@ -26,7 +25,9 @@ export class ObjectFolder implements Disposable {
     this.#fd = fd
   }
 
-  /** `path`: real when the root was opened. EACCES: it leads elsewhere by now. */
+  /**
+   * `path`: without symbolic links when the root was opened. EACCES: one of its parts is one now.
+   */
   static async open(path: string): Promise<ObjectFolder> {
     const folder = new ObjectFolder(await openFile(path, FOLDER))
     try {
@@ -38,7 +39,7 @@ export class ObjectFolder implements Disposable {
     }
   }
 
-  /** Makes it, and those above it, where they are not there. */
+  /** Opens the directory; creates it and its parents if they do not exist. */
   static async make(path: string): Promise<ObjectFolder> {
     try {
       return await ObjectFolder.open(path)
@@ -47,38 +48,38 @@ export class ObjectFolder implements Disposable {
     }
     using above = await ObjectFolder.make(dirname(path))
     await mkdir(above.path(basename(path)), { mode: 0o700 }).catch((error: unknown) => {
-      // Somebody else made it at the same time.
+      // Another writer created it at the same time.
       if (codeOf(error) !== 'EEXIST') throw error
     })
     await above.sync()
     return await ObjectFolder.open(path)
   }
 
-  /** Of something in it; of itself without a name. */
+  /** Path of `name` in this directory, or of the directory itself. */
   path(name = ''): string {
     return join('/proc/self/fd', String(this.#fd), name)
   }
 
-  /** What was made, renamed or removed in it lasts from then on. */
+  /** Makes entries created, renamed or removed so far durable. */
   async sync(): Promise<void> {
     await syncFile(this.#fd)
   }
 
-  /** Waits for nothing: no bytes are under way to a folder. */
+  /** Does not block: a directory has no data in flight. */
   [Symbol.dispose](): void {
     closeSync(this.#fd)
   }
 }
 
-/** EACCES where the descriptor is not of what is at that path itself, but behind a link. */
+/** EACCES if the descriptor does not refer to `path` itself but to the target of a link. */
 export function checkThere(fd: number, path: string): void {
   const there = readlinkSync(`/proc/self/fd/${fd}`)
-  // Replaced or removed a moment later, which is no harm.
+  // It may be replaced or removed a moment later; the descriptor stays valid.
   if (there === path || there === `${path} (deleted)`) return
-  throw new FsError('EACCES', `${path} leads to ${there}`)
+  throw new FsError('EACCES', `${path} is a symbolic link to ${there}`)
 }
 
-/** The same place without links, though not all of it has to be there. */
+/** `path` without symbolic links; its last parts need not exist. */
 export async function realPlace(path: string): Promise<string> {
   try {
     return await realpath(path)

@@ -1,10 +1,10 @@
 /**
- * What makes an object in a directory last: its bytes written to a new file, synced and read back.
- * Most objects are small, and then these calls are what an upload costs: they are made on plain
- * descriptors, at half the cost of file handles.
+ * Writes an object to a new file, syncs the file, and reads it back to check its CRC-32. Most
+ * objects are small and these calls are most of the cost of an upload, so they use plain
+ * descriptors at half the cost of file handles.
  *
- * Invariant: nothing here holds up the thread, since the directory may be a mount whose server is
- * away.
+ * Invariant: no call blocks the thread, because the directory may be a mount whose server is
+ * unreachable.
  */
 import { close, fsync, open, read, write } from 'node:fs'
 import { promisify } from 'node:util'
@@ -19,18 +19,18 @@ const writeTo = promisify(write)
 const syncFile = promisify(fsync)
 const closeFile = promisify(close)
 
-/** Bytes written, or read back, at a time. */
+/** Bytes per read or write call. */
 const STEP_BYTES = 1024 * 1024
-/** What is read back of objects that take a considerable part of it. */
+/** Buffers for reading back objects larger than 1/16 of STEP_BYTES. */
 const parts = new BufferPool(STEP_BYTES)
 
-/** Makes a file that was not there. When it fails, part of the file may be left. */
+/** Creates the file; fails if it exists. A failure may leave a partial file. */
 export async function writeVerified(
   path: string,
   data: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  // It may hold what only its owner may read in the volume.
+  // The object may hold data that only its owner may read in the volume.
   const fd = await openFile(path, 'wx+', 0o600)
   try {
     for (let done = 0; done < data.length;) {
@@ -40,7 +40,7 @@ export async function writeVerified(
     }
     await syncFile(fd)
     if ((await crcOf(fd, data.length, signal)) !== crc32(data)) {
-      throw new FsError('EIO', 'what was written reads back differently')
+      throw new FsError('EIO', 'the file reads back differently from what was written')
     }
     if (signal?.aborted) throw abortError(signal)
   } finally {
@@ -56,7 +56,7 @@ async function crcOf(fd: number, length: number, signal: AbortSignal | undefined
     if (signal?.aborted) throw abortError(signal)
     const step = Math.min(part.length, length - done)
     const { bytesRead } = await readFrom(fd, part, 0, step, done)
-    if (bytesRead === 0) throw new FsError('EIO', 'the file became shorter while it was read')
+    if (bytesRead === 0) throw new FsError('EIO', 'the file was truncated while it was read')
     crc = crc32(part.subarray(0, bytesRead), crc)
     done += bytesRead
   }

@@ -1,7 +1,7 @@
 /**
- * What S3's answers mean: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. A
- * missing bucket is no missing object: it must not pass for ENOENT, or a typing error in a flag
- * would look like lost data.
+ * Maps error responses of S3 to error codes and messages:
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. A missing bucket is EIO,
+ * never ENOENT: otherwise a mistyped bucket name would look like lost data.
  */
 import type { Reason } from '../cloud-caller.ts'
 
@@ -15,17 +15,17 @@ export function s3Reason(error: unknown, { bucket, region }: Place): Reason | un
   const status = statusOf(error)
   switch (name) {
     case 'NoSuchKey':
-      return { code: 'ENOENT', text: 'there is no such object' }
+      return { code: 'ENOENT', text: 'no such object' }
     case 'NoSuchBucket':
       return {
         code: 'EIO',
-        text: `there is no bucket ${bucket}: create it (--create), or correct its name`,
+        text: `no such bucket: ${bucket}. Create it with --create, or correct its name`,
       }
     case 'InvalidAccessKeyId':
     case 'SignatureDoesNotMatch':
     case 'ExpiredToken':
     case 'InvalidToken':
-      return { code: 'EACCES', text: `the access keys were refused (${name}): check them` }
+      return { code: 'EACCES', text: `the access keys were rejected (${name}): check them` }
     case 'CredentialsProviderError':
       return {
         code: 'EACCES',
@@ -41,16 +41,16 @@ export function s3Reason(error: unknown, { bucket, region }: Place): Reason | un
     case 'InvalidDigest':
     case 'XAmzContentSHA256Mismatch':
     case 'XAmzContentChecksumMismatch':
-      return { code: 'EIO', text: `the data was damaged on its way (${name})` }
+      return { code: 'EIO', text: `the data was damaged in transit (${name})` }
     case 'InvalidBucketName':
-      return { code: 'EINVAL', text: `${bucket} cannot be the name of a bucket` }
+      return { code: 'EINVAL', text: `${bucket} is not a valid bucket name` }
     case 'InvalidRange':
-      return { code: 'EINVAL', text: 'the range is past the end of the object' }
+      return { code: 'EINVAL', text: 'the range ends past the end of the object' }
     case 'EntityTooLarge':
     case 'KeyTooLongError':
-      return { code: 'EINVAL', text: `the store refuses it (${name})` }
+      return { code: 'EINVAL', text: `the store rejected the object (${name})` }
     case 'RequestTimeout':
-      return { code: 'ETIMEDOUT', text: 'the store waited too long for the data' }
+      return { code: 'ETIMEDOUT', text: 'the store timed out while it waited for the data' }
     case 'QuotaExceeded':
     case 'XMinioStorageFull':
     case 'XMinioAdminBucketQuotaExceeded':
@@ -60,17 +60,17 @@ export function s3Reason(error: unknown, { bucket, region }: Place): Reason | un
   }
 }
 
-/** Answers without a body (HEAD) and codes of servers that only resemble S3. */
+/** Responses without a body (HEAD), and error names of servers that only resemble S3. */
 function byStatus(status: number, name: string): Reason {
   const what = `${status} ${name}`
-  if (status === 404) return { code: 'ENOENT', text: 'there is no such object' }
+  if (status === 404) return { code: 'ENOENT', text: 'no such object' }
   if (status === 401 || status === 403) {
-    return { code: 'EACCES', text: `the store denies access (${what}): check keys and rights` }
+    return { code: 'EACCES', text: `access denied (${what}): check the keys and their permissions` }
   }
-  if (status === 408 || status === 504) return { code: 'ETIMEDOUT', text: `too slow (${what})` }
+  if (status === 408 || status === 504) return { code: 'ETIMEDOUT', text: `timed out (${what})` }
   if (status === 507) return { code: 'ENOSPC', text: `the store is full (${what})` }
-  if (status === 416) return { code: 'EINVAL', text: 'the range is past the end of the object' }
-  return { code: 'EIO', text: `the store answered ${what}` }
+  if (status === 416) return { code: 'EINVAL', text: 'the range ends past the end of the object' }
+  return { code: 'EIO', text: `the store responded with ${what}` }
 }
 
 export function statusOf(error: unknown): number | undefined {

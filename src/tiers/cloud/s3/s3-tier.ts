@@ -1,11 +1,12 @@
 /**
- * A tier in a bucket: Amazon S3, or any server that speaks its protocol (endpoint given, path
- * style). Keys lie under an optional prefix, one object each, readable by every other S3 tool.
+ * Tier in a bucket of Amazon S3 or of a compatible server (endpoint given, path style). The name of
+ * an object is an optional prefix followed by the key; every other S3 tool can read it.
  *
  * Invariants: a write is sent with Content-MD5 and x-amz-checksum-crc32, which the store verifies
- * before it takes the object; that the store holds what was sent is then seen from its answer (its
- * own checksum or an MD5 entity tag), or, where that says nothing, by reading back. The SDK never
- * retries. Opening calls nobody: a node starts while the cloud is away.
+ * before it accepts the object. The response must then confirm what the store holds (its own
+ * checksum, or an MD5 entity tag); if it does not, the object is read back and checked. The SDK
+ * never retries. Opening the tier sends no request, so a node starts while the cloud is
+ * unreachable.
  */
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
@@ -48,11 +49,12 @@ import { s3Reason, statusOf } from './s3-reason.ts'
 export interface S3TierOptions {
   bucket: string
   region: string
-  /** Of a server that is not Amazon's: `http://127.0.0.1:9000`. */
+  /** Endpoint of a compatible server: `http://127.0.0.1:9000`. */
   endpoint?: string | undefined
   prefix?: string | undefined
   /**
-   * Both keys, or neither: then the SDK's own chain (environment, profile, role of the machine).
+   * Both keys or neither. Without them the SDK searches the environment, the profile and the role
+   * of the machine.
    */
   accessKeyId?: string | undefined
   secretAccessKey?: string | undefined
@@ -66,7 +68,9 @@ export class S3Tier implements TierStorage {
   readonly #folder: string
   readonly #caller: CloudCaller
   readonly #reader: ObjectReader
-  /** A 404 without a body may mean the bucket as well: one question settles it for good. */
+  /**
+   * A 404 without a body may mean a missing bucket: the bucket is checked once, then never again.
+   */
   #isBucketSeen = false
 
   static async open(options: S3TierOptions): Promise<S3Tier> {
@@ -121,7 +125,7 @@ export class S3Tier implements TierStorage {
         const command = new DeleteObjectCommand(this.#place(key))
         await this.#client.send(command, { abortSignal: deadline.signal })
       } catch (error) {
-        // Amazon does not mind; Google's store, for one, says that it is not there.
+        // Amazon accepts deleting an absent object; Google's store, for one, responds with 404.
         if (s3Reason(error, this.#options)?.code !== 'ENOENT') throw error
       }
     })
@@ -139,7 +143,7 @@ export class S3Tier implements TierStorage {
 
   async size(key: string, { signal }: CallOptions = {}): Promise<number> {
     checkKey(key)
-    return await this.#caller.call({ verb: 'look at', key, signal }, async (deadline) => {
+    return await this.#caller.call({ verb: 'get the size of', key, signal }, async (deadline) => {
       try {
         const command = new HeadObjectCommand(this.#place(key))
         const { ContentLength } = await this.#client.send(command, {
@@ -178,7 +182,7 @@ export class S3Tier implements TierStorage {
   async check({ signal }: CallOptions = {}): Promise<void> {
     const what = { verb: 'use', signal, callMs: limits.cloudCheckMs }
     await this.#caller.call(what, async (deadline) => {
-      // Not HeadBucket: the answer to a HEAD has no body, so none says why it was refused.
+      // Not HeadBucket: its response has no body, so it cannot give the reason for a rejection.
       const command = new ListObjectsV2Command({
         Bucket: this.#bucket,
         Prefix: this.#folder,
@@ -189,7 +193,7 @@ export class S3Tier implements TierStorage {
     })
   }
 
-  /** Makes the bucket where there is none. */
+  /** Creates the bucket if it does not exist. */
   async create(): Promise<void> {
     const what = { verb: 'create', callMs: limits.cloudCheckMs }
     const { region } = this.#options
@@ -200,7 +204,7 @@ export class S3Tier implements TierStorage {
       } catch (error) {
         if (statusOf(error) !== 404) throw error
         const place = { LocationConstraint: region as BucketLocationConstraint }
-        // The first region has no constraint of that name.
+        // The first region has no location constraint.
         const where = region === 'us-east-1' ? {} : { CreateBucketConfiguration: place }
         await this.#client.send(new CreateBucketCommand({ Bucket, ...where }), { abortSignal })
       }
@@ -234,14 +238,14 @@ export class S3Tier implements TierStorage {
       Body: data,
       ContentLength: data.length,
       ChecksumCRC32: digest.crc32Base64,
-      // S3 Express refuses Content-MD5; it verifies the CRC.
+      // S3 Express rejects Content-MD5; it verifies the CRC-32.
       ContentMD5: this.#bucket.endsWith('--x-s3') ? undefined : digest.md5Base64,
       Metadata: { [CRC32_METADATA]: digest.crc32Hex, ...blockMetadata(data) },
     })
     return await this.#client.send(command, { abortSignal: deadline.signal })
   }
 
-  /** A damaged object does not stay: a range of it would be believed. */
+  /** Deletes a damaged object: `read` of a range checks nothing and would return the damage. */
   async #readBack(key: string, digest: ObjectDigest, deadline: CallDeadline): Promise<void> {
     try {
       checkCrc32(await this.#reader.readBack(key, deadline), digest.crc32)
@@ -254,7 +258,7 @@ export class S3Tier implements TierStorage {
   }
 
   /**
-   * Throws what a missing bucket is: the object's absence is told only of a bucket that is there.
+   * Throws NoSuchBucket if the bucket is absent: only in an existing bucket is an object missing.
    */
   async #seeBucket(deadline: CallDeadline): Promise<void> {
     if (this.#isBucketSeen) return
@@ -264,7 +268,7 @@ export class S3Tier implements TierStorage {
       this.#isBucketSeen = true
     } catch (error) {
       if (statusOf(error) !== 404) return
-      throw Object.assign(new Error('the bucket was not found'), { name: 'NoSuchBucket' })
+      throw Object.assign(new Error('the bucket does not exist'), { name: 'NoSuchBucket' })
     }
   }
 }
@@ -282,11 +286,11 @@ export function s3ClientConfig(options: S3TierOptions): S3ClientConfig {
       ? {}
       : { credentials: { accessKeyId, secretAccessKey } }),
     maxAttempts: 1,
-    // Checksums are ours to send: the SDK's would come as trailers that older servers store as
-    // data.
+    // The tier sends its own checksums: the SDK would send trailers, which older servers store as
+    // part of the data.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    // It costs a round trip for every chunk, to save a body that is never refused.
+    // The header costs a round trip per chunk, and a rejected body is too rare to be worth it.
     expectContinueHeader: false,
     requestHandler: {
       connectionTimeout: limits.cloudConnectMs,
@@ -297,7 +301,7 @@ export function s3ClientConfig(options: S3TierOptions): S3ClientConfig {
   }
 }
 
-/** Whether the answer shows that the store holds what was sent. */
+/** Whether the response shows that the store holds what was sent. */
 function confirms(answer: PutObjectCommandOutput, digest: ObjectDigest): boolean {
   if (answer.ChecksumCRC32 === digest.crc32Base64) return true
   return answer.ETag?.replaceAll('"', '').toLowerCase() === digest.md5Hex
@@ -307,7 +311,7 @@ function confirms(answer: PutObjectCommandOutput, digest: ObjectDigest): boolean
 export function s3Host({ region, endpoint }: S3TierOptions): string {
   if (endpoint === undefined) return `s3.${region}.amazonaws.com:443`
   if (!URL.canParse(endpoint) || !/^https?:/.test(endpoint)) {
-    throw new FsError('EINVAL', `the S3 endpoint is no URL such as http://127.0.0.1:9000`)
+    throw new FsError('EINVAL', `invalid S3 endpoint: expected a URL like http://HOST:PORT`)
   }
   const { hostname, port, protocol } = new URL(endpoint)
   return `${hostname}:${port === '' ? (protocol === 'https:' ? 443 : 80) : port}`
