@@ -1,7 +1,8 @@
 /**
- * Requests about attributes, plain (stat, chmod, truncate, utimes) and extended. Permission checks
- * were made by the kernel. With FUSE_HANDLE_KILLPRIV_V2 it also leaves dropping the set-id bits to
- * the file system: on a change of size it says so (`killSetId`), on a chown it is always meant.
+ * Handlers of requests for attributes (stat, chmod, truncate, utimes) and extended attributes. The
+ * kernel has checked permissions. With FUSE_HANDLE_KILLPRIV_V2 it leaves clearing the set-id bits
+ * to the file system: a change of size requests it explicitly (`killSetId`), a chown always implies
+ * it.
  */
 import { ownCopy } from '../base/borrowed-bytes.ts'
 import { FsError } from '../base/fs-error.ts'
@@ -25,7 +26,7 @@ export function handleSetattr(x: Exchange): number {
   return x.reply.putAttributes(changed, x.attributesValidity)
 }
 
-/** `fuse_setattr_in`: only what its mask names. */
+/** `fuse_setattr_in`: the fields that its mask selects. */
 function changeOf(request: RequestReader): AttributeChange {
   const valid = request.u32(0)
   const change: AttributeChange = {}
@@ -50,7 +51,7 @@ export function handleSetxattr(x: Exchange): number {
   const { request } = x
   const sizeBytes = request.u32(0)
   if (sizeBytes > limits.xattrValueBytes) {
-    throw new FsError('E2BIG', `an extended attribute of ${sizeBytes} bytes`)
+    throw new FsError('E2BIG', `an extended attribute of ${sizeBytes} bytes is too large`)
   }
   const name = request.name(8)
   const value = ownCopy(request.data(8 + name.length + 1, sizeBytes))
@@ -67,7 +68,7 @@ export function handleListxattr(x: Exchange): number {
   return putSized(x, x.fs.listxattr(x.caller, x.request.nodeid))
 }
 
-/** The kernel asks for a size first (0: tell me), then for that many bytes at most. */
+/** The kernel first asks for the size (`wanted` is 0), then for at most that many bytes. */
 function putSized(x: Exchange, value: Uint8Array): number {
   const wanted = x.request.u32(0)
   if (wanted === 0) return x.reply.putU32(value.length)

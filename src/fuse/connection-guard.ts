@@ -1,15 +1,15 @@
 /**
- * Ends a FUSE connection when the process that keeps it is killed. The kernel does so itself when
- * the last descriptor is closed; but a thread of a killed process that tells the kernel to forget a
- * page waits, in the kernel, for a read of that page, which nobody will answer any more. It keeps
- * all descriptors, so the connection never ends, and the programs that wait for it cannot even be
- * killed. A shell that has no part in the connection looks every second whether that process is
- * dead, and then aborts it.
+ * Aborts a FUSE connection when the process that serves it has been killed. Usually the kernel ends
+ * a connection when its last descriptor is closed. But a thread that invalidates a page waits,
+ * inside the kernel, for a read of that page, which a killed process never answers. The thread
+ * keeps all descriptors open, so the connection stays and the programs that wait for it cannot be
+ * killed. A shell outside the connection checks every second whether the process is dead, and then
+ * aborts it.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { CONNECTIONS, deviceOf } from './mount.ts'
 
-/** A zombie is dead as well: one of its threads does not end. */
+/** A zombie counts as dead: one of its threads cannot end. */
 const SCRIPT = `while read -r stat < "/proc/$0/stat"; do
     case "$stat" in *') Z '*|*') X '*) break ;; esac
     sleep 1
@@ -20,12 +20,12 @@ const SCRIPT = `while read -r stat < "/proc/$0/stat"; do
 export class ConnectionGuard implements Disposable {
   readonly #child: ChildProcess
 
-  /** Of what is mounted there, kept by this process. */
+  /** Guards the mount at `mountPoint`, which this process serves. */
   constructor(mountPoint: string) {
     const minor = deviceOf(mountPoint)?.split(':')[1] ?? ''
-    const place = `${CONNECTIONS}/${minor}/abort`
-    this.#child = spawn('sh', ['-c', SCRIPT, String(process.pid), place], {
-      // What ends this process group leaves it.
+    const abortFile = `${CONNECTIONS}/${minor}/abort`
+    this.#child = spawn('sh', ['-c', SCRIPT, String(process.pid), abortFile], {
+      // A signal to the process group of this process must not end the guard.
       detached: true,
       stdio: 'ignore',
     })
@@ -33,7 +33,7 @@ export class ConnectionGuard implements Disposable {
     this.#child.unref()
   }
 
-  /** The connection ends in the usual way, or has ended. */
+  /** Stops the guard: the connection ends normally, or has ended. */
   [Symbol.dispose](): void {
     this.#child.kill('SIGKILL')
   }

@@ -1,12 +1,12 @@
 /**
- * The `DirectorySink` of READDIR and READDIRPLUS: packs entries into the reply until the size that
- * the kernel asked for is full. Records are padded to 8 bytes. With READDIRPLUS each entry carries
- * a full `fuse_entry_out`, which the kernel takes as a lookup; '.' and '..' have none: node id 0.
+ * `DirectorySink` of READDIR and READDIRPLUS: packs entries into the reply up to the size that the
+ * kernel requested. Records are padded to 8 bytes. With READDIRPLUS each entry has a full
+ * `fuse_entry_out`, which the kernel treats as a lookup; '.' and '..' have node id 0 there.
  */
 import type { Attributes, DirectorySink } from '../filesystem/inode-file-system.ts'
 import { ENTRY_BYTES, REPLY_HEADER_BYTES, type ReplyWriter, type Validity } from './reply-writer.ts'
 
-/** `fuse_dirent` before its name. */
+/** Size of `fuse_dirent` without the name. */
 const RECORD_BYTES = 24
 
 export class DirectoryWriter implements DirectorySink {
@@ -23,7 +23,7 @@ export class DirectoryWriter implements DirectorySink {
     this.#attributesValidity = attributesValidity
   }
 
-  /** Payload bytes so far. */
+  /** Payload bytes written so far. */
   get length(): number {
     return this.#length
   }

@@ -1,4 +1,4 @@
-/** One request in, one reply out: through a file in place of the kernel. */
+/** Dispatcher: one reply per request, written to a file in place of the kernel. */
 import assert from 'node:assert/strict'
 import { closeSync, openSync, readSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -49,7 +49,7 @@ function dispatcherOf(t: TestContext, fs: Partial<ServedFileSystem>, timeouts?: 
 const bytesOf = (text: string): Buffer => Buffer.from(text, 'latin1')
 const errorOf = (reply: Buffer): number => reply.readInt32LE(4)
 
-test('every opcode answers something or nothing, but never breaks', (t) => {
+test('no opcode breaks the dispatcher', (t) => {
   const { ask } = dispatcherOf(t, {})
   const silent = new Set<number>([
     OPCODE.FORGET,
@@ -63,7 +63,7 @@ test('every opcode answers something or nothing, but never breaks', (t) => {
   }
 })
 
-test('what is refused is refused with ENOSYS, also what is newer than we are', (t) => {
+test('unsupported and unknown opcodes are rejected with ENOSYS', (t) => {
   const { ask } = dispatcherOf(t, {})
   for (const opcode of [
     OPCODE.ACCESS,
@@ -78,7 +78,7 @@ test('what is refused is refused with ENOSYS, also what is newer than we are', (
   }
 })
 
-test('errors become errnos; unexpected ones EIO and a line in the log', (t) => {
+test('errors become errnos; an unexpected error becomes EIO and is logged', (t) => {
   const { ask, logged } = dispatcherOf(t, {
     unlink: () => {
       throw new FsError('EBUSY', 'in use')
@@ -93,13 +93,13 @@ test('errors become errnos; unexpected ones EIO and a line in the log', (t) => {
   assert.match(logged.join(), /RMDIR of inode 1 failed: TypeError: a mistake/)
 })
 
-test('the log of one second is bounded', (t) => {
+test('the log lines of one second are bounded', (t) => {
   const { ask, logged } = dispatcherOf(t, {})
   for (let n = 0; n < 500; n++) ask(OPCODE.RMDIR, bytesOf('a\0'))
   assert.ok(logged.length < 100)
 })
 
-test('what is blocked is handed on, unanswered', (t) => {
+test('a suspended request is returned without a reply', (t) => {
   const { ask, traced } = dispatcherOf(t, {
     unlink: () => {
       throw new Blocked({ chunk: 1 })
@@ -111,7 +111,7 @@ test('what is blocked is handed on, unanswered', (t) => {
   assert.match(traced.join(), /^#6 UNLINK ino=1 "a\\nb" -> blocked \d+us$/)
 })
 
-test('an absent name is an error, or an answer that may be remembered', (t) => {
+test('an absent name is an error, or a negative entry that the kernel may cache', (t) => {
   const lookup = (): never => {
     throw new FsError('ENOENT', 'no such name')
   }
@@ -124,7 +124,7 @@ test('an absent name is an error, or an answer that may be remembered', (t) => {
   assert.equal(reply.readUInt32LE(32), 3)
 })
 
-test('a change of attributes carries what its mask names', (t) => {
+test('a change of attributes has the fields that its mask selects', (t) => {
   const changes: unknown[] = []
   const { ask } = dispatcherOf(t, {
     setattr: (caller, ino, change, handle) => {
@@ -170,7 +170,7 @@ test('a change of attributes carries what its mask names', (t) => {
   assert.deepEqual(changes.slice(2), [{ atime: 'now', mtime: 'now' }, undefined])
 })
 
-test('a write appends where asked, but never mapped pages', (t) => {
+test('O_APPEND applies to writes, but not to the write-back of mapped pages', (t) => {
   const seen: unknown[] = []
   const { ask } = dispatcherOf(t, {
     write: (_caller, ino, handle, offset, source, how) => {
@@ -205,7 +205,7 @@ test('a write appends where asked, but never mapped pages', (t) => {
   ])
 })
 
-test('reads go behind the header of the reply', (t) => {
+test('data is read into the reply behind its header', (t) => {
   const { ask } = dispatcherOf(t, {
     read: (_caller, _ino, _handle, offset, target) => {
       assert.deepEqual([offset, target.length], [5, 10])
@@ -221,7 +221,7 @@ test('reads go behind the header of the reply', (t) => {
   assert.equal(ask(OPCODE.READ, body).reply.toString('latin1', 16), 'abc')
 })
 
-test('an extended attribute: its size, its value, or ERANGE', (t) => {
+test('getxattr returns the size, the value, or ERANGE', (t) => {
   const { ask } = dispatcherOf(t, { getxattr: () => bytesOf('value') })
   const body = Buffer.concat([Buffer.alloc(8), bytesOf('user.a\0')])
   assert.equal(ask(OPCODE.GETXATTR, body).reply.readUInt32LE(16), 5)
@@ -231,7 +231,7 @@ test('an extended attribute: its size, its value, or ERANGE', (t) => {
   assert.equal(errorOf(ask(OPCODE.GETXATTR, body).reply), -ERRNO.ERANGE)
 })
 
-test('an interrupt names its request and is not answered', (t) => {
+test('INTERRUPT is passed on with its request and gets no reply', (t) => {
   const { ask, interrupted } = dispatcherOf(t, {})
   const { reply } = ask(OPCODE.INTERRUPT, new Uint8Array([8, 0, 0, 0, 0, 0, 0, 128]))
   assert.equal(reply.length, 0)

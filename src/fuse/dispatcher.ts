@@ -1,8 +1,10 @@
 /**
- * Serves one request at a time: finds the handler, lets the file system answer, and writes the
- * reply with one write. Every thread has its own, with its own buffers. Invariants: a request that
- * takes a reply gets exactly one, whatever the file system throws, unless `dispatch` returns
- * `Blocked` (nothing was changed, nothing replied); and no error of a request ends the thread.
+ * Serves one request at a time: calls its handler and sends the reply with one write. Each thread
+ * has its own dispatcher with its own buffers.
+ *
+ * Invariants: a request that expects a reply gets exactly one, whatever the file system throws,
+ * unless `dispatch` returns `Blocked` (no reply was sent; the request is dispatched again). No
+ * error of a request ends the thread.
  */
 import { writeSync } from 'node:fs'
 import { Blocked } from '../base/blocked.ts'
@@ -16,15 +18,15 @@ import { REPLY_HEADER_BYTES, ReplyWriter, validityOf } from './reply-writer.ts'
 import { REQUEST_HEADER_BYTES, RequestReader } from './request-reader.ts'
 import { describeRequest, describeResult } from './request-trace.ts'
 
-/** Beside the data: the headers and structures in front of it, and names. */
+/** Space beside the data for headers, structures and names. */
 const REQUEST_SLACK_BYTES = 8192
 
-/** How long the kernel may believe what it was told, ms. */
+/** How long the kernel may cache replies, ms. */
 export interface CacheTimeouts {
   /** Names that exist. */
   entryMs: number
   attributesMs: number
-  /** Names that do not exist; 0: ask every time. */
+  /** Names that do not exist; 0: not cached. */
   negativeMs: number
 }
 
@@ -35,15 +37,15 @@ export const defaultCacheTimeouts: CacheTimeouts = {
 }
 
 export interface DispatcherOptions {
-  /** Descriptor of the mount's connection. */
+  /** Descriptor of the connection. */
   fd: number
   fileSystem: ServedFileSystem
   timeouts: CacheTimeouts
-  /** The request `unique` is no longer waited for. */
+  /** The process behind request `unique` was interrupted. */
   interrupt: (unique: number) => void
-  /** Takes a line about what went wrong unexpectedly. */
+  /** Receives a line for each unexpected error. */
   log: (line: string) => void
-  /** Takes a line for every request. */
+  /** Receives a line for each request. */
   trace?: ((line: string) => void) | undefined
 }
 
@@ -76,7 +78,7 @@ export class Dispatcher {
     }
   }
 
-  /** Serves the request of `length` bytes in `request`, or returns what it has to wait for. */
+  /** Serves the request of `length` bytes in `request`; returns `Blocked` if it is suspended. */
   dispatch(length: number): Blocked | undefined {
     if (this.#options.trace !== undefined) return this.#traced(length, this.#options.trace)
     const outcome = this.#serve(length)
@@ -85,14 +87,14 @@ export class Dispatcher {
     return undefined
   }
 
-  /** Answers the request in `request` with an error, without asking the file system. */
+  /** Replies to the request in `request` with an error, without calling the file system. */
   fail(error: unknown): void {
     this.#answer(this.#errnoOf(error))
   }
 
   /**
-   * What is left to do for the request in `request`, which was answered with an error before it
-   * ended; without a reply. Returns what that has to wait for.
+   * Runs the clean-up of the request in `request`, which was answered with an error before it
+   * completed. Sends no reply. Returns `Blocked` if the clean-up is suspended.
    */
   abandon(): Blocked | undefined {
     const { request } = this
@@ -110,7 +112,7 @@ export class Dispatcher {
     }
   }
 
-  /** Nobody is told of an error that has an errno of its own. */
+  /** Logs an unexpected error; ignores one that has an errno. */
   report(error: unknown): void {
     this.#errnoOf(error)
   }
@@ -132,14 +134,16 @@ export class Dispatcher {
     return undefined
   }
 
-  /** Payload bytes, a negative errno, `noReply`, or what has to happen first. */
+  /**
+   * Returns payload bytes, a negative errno, `noReply`, or `Blocked` if the request is suspended.
+   */
   #serve(length: number): number | Blocked {
     const { request } = this
     this.#setCaller()
     this.#options.fileSystem.serving?.(request.unique, request.isResent, request.pid)
     try {
       if (length < REQUEST_HEADER_BYTES || request.length !== length) {
-        throw new FsError('EIO', `a request of ${length} bytes claims ${request.length}`)
+        throw new FsError('EIO', `request of ${length} bytes has length ${request.length}`)
       }
       return (handlers[request.opcode] ?? unknownHandler)(this.#exchange)
     } catch (error) {
@@ -169,13 +173,15 @@ export class Dispatcher {
     }
   }
 
-  /** ENOENT: the kernel gave the request up. ENODEV: the mount has gone. Else the reply is bad. */
+  /**
+   * ENOENT: the kernel gave up the request. ENODEV: the mount has ended. Else the reply is invalid.
+   */
   #unsent(error: unknown, result: number): void {
     const code = codeOf(error)
     if (code === 'ENOENT' || code === 'ENODEV') return
     const { request } = this
-    this.#log(`the kernel refused a reply to ${describeRequest(request)}: ${describe(error)}`)
-    // The process behind it must not hang: once more, with nothing that can be wrong.
+    this.#log(`the kernel rejected the reply to ${describeRequest(request)}: ${describe(error)}`)
+    // The process behind the request must not hang: reply EIO, which is always valid.
     if (result !== -ERRNO.EIO) this.#answer(-ERRNO.EIO)
   }
 

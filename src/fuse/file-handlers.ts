@@ -1,6 +1,7 @@
 /**
- * Requests about open files and directories: their bytes, entries, safety and end. Reads go into
- * the reply itself, writes come straight out of the request: neither is copied here, both are lent.
+ * Handlers of requests on open files and directories: read, write, list, sync, release. Data is not
+ * copied here: reads write directly into the reply, writes take it directly from the request; the
+ * file system borrows both buffers.
  */
 import { constants } from 'node:fs'
 import { Blocked } from '../base/blocked.ts'
@@ -21,15 +22,15 @@ export function handleOpen(x: Exchange): number {
 export function handleRead(x: Exchange): number {
   const { request, reply } = x
   const sizeBytes = request.u32(16)
-  if (sizeBytes > reply.capacity) throw new FsError('EIO', `a read of ${sizeBytes} bytes at once`)
+  if (sizeBytes > reply.capacity) throw new FsError('EIO', `a read of ${sizeBytes} bytes`)
   const target = reply.target(sizeBytes)
-  // Reads that programs make past the page cache name the owner of locks, fills of it have none.
+  // A read that bypasses the page cache names a lock owner; a read that fills the cache does not.
   const fillsPages = (request.u32(20) & READ_LOCKOWNER) === 0
   return x.fs.read(x.caller, request.nodeid, request.u64(0), request.u64(8), target, fillsPages)
 }
 
-/** How a write is to be done, one object per case: nothing is made per request. */
-const HOW: readonly WriteMode[] = Array.from({ length: 32 }, (_, bits) => ({
+/** One shared object per combination of flags, so that a request allocates none. */
+const WRITE_MODES: readonly WriteMode[] = Array.from({ length: 32 }, (_, bits) => ({
   append: (bits & 1) !== 0,
   killSetId: (bits & 2) !== 0,
   writeback: (bits & 4) !== 0,
@@ -41,13 +42,13 @@ export function handleWrite(x: Exchange): number {
   const { request } = x
   const writeFlags = request.u32(20)
   const source = request.data(40, request.u32(16))
-  // Pages written back from a mapping have their place, whatever handle the kernel guessed.
+  // Pages written back from a mapping have their exact offset; the kernel only guesses the handle.
   const writeback = (writeFlags & WRITE.CACHE) !== 0
   const openFlags = request.u32(32)
   const append = !writeback && (openFlags & O_APPEND) !== 0
   const bypassesPages = !writeback && (openFlags & constants.O_DIRECT) !== 0
   const killSetId = (writeFlags & WRITE.KILL_SUIDGID) !== 0
-  // Of the descriptor, or of this write alone (pwritev2(2)).
+  // O_DSYNC of the descriptor, or of this write alone (pwritev2(2)).
   const sync = !writeback && (openFlags & O_DSYNC) !== 0
   const bits =
     (append ? 1 : 0) +
@@ -56,11 +57,14 @@ export function handleWrite(x: Exchange): number {
     (bypassesPages ? 8 : 0) +
     (sync ? 16 : 0)
   const offset = request.u64(8)
-  const written = x.fs.write(x.caller, request.nodeid, request.u64(0), offset, source, HOW[bits]!)
+  const mode = WRITE_MODES[bits]!
+  const written = x.fs.write(x.caller, request.nodeid, request.u64(0), offset, source, mode)
   return x.reply.putU32(written)
 }
 
-/** Every close of a descriptor; by POSIX it gives back all locks of the process on the file. */
+/**
+ * Sent at each close of a descriptor; POSIX releases all record locks of the process on the file.
+ */
 export function handleFlush(x: Exchange): number {
   try {
     x.fs.flush(x.caller, x.request.nodeid, x.request.u64(0))
@@ -68,13 +72,13 @@ export function handleFlush(x: Exchange): number {
     if (!(error instanceof Blocked)) releaseRecordLocks(x)
     throw error
   }
-  // Last: whoever gets a lock then finds what was written under it.
+  // After the flush, so that the next holder of a lock finds the data written under it.
   releaseRecordLocks(x)
   return 0
 }
 
 export function handleRelease(x: Exchange): number {
-  // First: this may have to wait, and the handle can be released only once.
+  // Before the release: this may be suspended, and the handle can be released only once.
   releaseOpened(x)
   x.fs.release(x.caller, x.request.nodeid, x.request.u64(0))
   return 0
@@ -97,8 +101,8 @@ export function handleFallocate(x: Exchange): number {
 export function handleLseek(x: Exchange): number {
   const { request } = x
   const offset = request.i64(8)
-  // ENXIO is also the answer to an offset before the file: lseek(2), SEEK_DATA.
-  if (offset < 0) throw new FsError('ENXIO', 'no data and no hole lies before the file')
+  // ENXIO is also the result for an offset before the start of the file: lseek(2), SEEK_DATA.
+  if (offset < 0) throw new FsError('ENXIO', 'the offset is before the start of the file')
   const whence = request.u32(16)
   return x.reply.putU64(x.fs.lseek(x.caller, request.nodeid, request.u64(0), offset, whence))
 }

@@ -1,11 +1,11 @@
 /**
- * A mounted file system: the mount, the worker threads that answer it, and the main thread's part,
- * which is everything that may wait. `fuse/` knows the file system only by its contract: workers
- * import it from a module the caller names, the main thread is given an instance of its own.
+ * A mounted file system: the mount, the worker threads that serve it, and the main thread, which
+ * resumes suspended requests. `fuse/` depends only on the contract of the file system: workers
+ * import it from a module that the caller names, and the main thread gets its own instance.
  *
- * Invariants: once `open` has resolved the mount answers; once `closed` has resolved there is no
- * mount and no thread; if a worker dies the connection is aborted, so that programs get errors
- * rather than hang. A process that exits in any orderly way takes its mount with it.
+ * Invariants: once `open` has resolved, the mount answers. Once `closed` has resolved, there is
+ * neither mount nor thread. If a worker dies, the connection is aborted, so that programs get
+ * errors instead of hanging. A process that exits normally takes its mount with it.
  */
 import { closeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -34,51 +34,54 @@ export interface FuseServerOptions {
   mountPoint: string
   /** First column of the mount table. */
   source: string
-  /** Further options of mount(8), e.g. `ro`, `nosuid`. */
+  /** Further options of mount(8), for example `ro`, `nosuid`. */
   mountOptions?: readonly string[]
-  /** The file system keeps the locks of fcntl(2) and flock(2), not the kernel for this mount. */
+  /**
+   * The file system handles locks of fcntl(2) and flock(2); else the kernel does, for this mount.
+   */
   remoteLocks?: boolean
-  /** The file system may have the kernel read files by itself (`Opened.backing`). */
+  /** The file system may use passthrough (`Opened.backing`). */
   passthrough?: boolean
-  /** It finds inodes by number for as long as they exist (LOOKUP of `.` and `..`). */
+  /** The file system finds an inode by number as long as it exists (LOOKUP of `.` and `..`). */
   lastingInodes?: boolean
-  /** The mount outlives this process, by way of somebody who holds its connection open as well. */
+  /** The mount outlives this process: another process holds the connection open as well. */
   connection?: FuseConnection | undefined
-  /** The main thread's instance; closed by whoever made it. */
+  /** Instance for the main thread; its creator closes it. */
   fileSystem: ServedFileSystem
   worker: {
-    /** A module that exports `openFileSystem` (`WorkerModule` in fuse-worker.ts). */
+    /** Module that exports `openFileSystem` (`WorkerModule` in fuse-worker.ts). */
     module: URL
-    /** Plain data for it. */
+    /** Plain data for `openFileSystem`. */
     data?: unknown
-    /** Threads; 2 by default. */
+    /** Number of threads; default 2. */
     count?: number
   }
   /**
-   * Brings about what an operation was `Blocked` by; it is then run again. A rejection with an
-   * FsError is the operation's answer. The signal says that nobody waits any longer.
+   * Resolves the wait condition of a suspended operation, which then runs again. A rejection with
+   * an FsError is the result of the operation. The signal aborts when the result is no longer
+   * needed.
    */
   satisfy(need: unknown, how: { signal: AbortSignal }): Promise<Outcome | undefined>
-  /** What a worker's file system sent with `hint`. */
+  /** Receives what the file system of a worker sent with `hint`. */
   onHint?(message: unknown): void
   /**
-   * A worker died. The mount has been cut off and the server is closing; one that outlives this
-   * process is left as it is, to be resumed when this process has ended.
+   * A worker died: the mount was aborted and the server is closing. A mount that outlives this
+   * process is left as it is, for the next process to resume.
    */
   onFatal?(error: Error): void
   log?(line: string): void
   timeouts?: Partial<CacheTimeouts>
-  /** A line for every request goes to this descriptor (2: standard error), until `closed`. */
+  /** Descriptor for one line per request (2: standard error), used until `closed`. */
   traceFd?: number
 }
 
-/** A connection that lives on when this process dies; its successor resumes the mount. */
+/** A connection that outlives this process; the next process resumes the mount. */
 export interface FuseConnection {
-  /** An open /dev/fuse. */
+  /** An open descriptor of /dev/fuse. */
   fd: number
-  /** What a process that died had mounted on it. */
+  /** The mount of an earlier process on this connection. */
   resumed?: Omit<FuseMount, 'fd'> | undefined
-  /** Writes what may wait in the kernel; undefined: a thread of this process does. */
+  /** Writes notifications, which may block in the kernel; default: a thread of this process. */
   notifications?: NotificationWriter | undefined
 }
 
@@ -112,7 +115,7 @@ export class FuseServer {
     })
   }
 
-  /** Mounts and serves. */
+  /** Mounts the file system and starts to serve it. */
   static async open(options: FuseServerOptions): Promise<FuseServer> {
     const counters = new SharedCounters()
     const early: Early = { server: undefined, failure: undefined }
@@ -154,40 +157,40 @@ export class FuseServer {
     return this.#mount.negotiated
   }
 
-  /** Requests that wait for something slow at this moment. */
+  /** Number of suspended requests. */
   get waitingRequests(): number {
     return this.#waiting.size
   }
 
-  /** Resolves when the mount and its threads have gone, by `close` or from outside. */
+  /** Resolves when the mount and its threads have ended, whether by `close` or from outside. */
   get closed(): Promise<void> {
     return this.#closed.promise
   }
 
   /**
-   * The kernel forgets attributes and cached pages of an inode from `offset` on (`length` 0: to the
-   * end; `offset` -1: attributes only). See kernel-notifier.ts for where not to await this.
+   * Invalidates attributes and cached pages of an inode from `offset` (`length` 0: to the end;
+   * `offset` -1: attributes only). See kernel-notifier.ts for where not to await this.
    */
   invalidateInode(ino: number, offset = 0, length = 0): Promise<void> {
     return this.#notifier.invalidateInode(ino, offset, length)
   }
 
-  /** The kernel forgets the attributes of an inode, before this returns: it waits for no lock. */
+  /** Invalidates the attributes of an inode synchronously; this waits for no lock. */
   forgetAttributes(ino: number): void {
     if (!this.#gone) this.#notifier.forgetAttributes(ino)
   }
 
-  /** Whether the kernel has an inode in memory; drops its attributes. */
+  /** Whether the kernel has an inode in memory; invalidates its attributes. */
   knowsInode(ino: number): boolean {
     return !this.#gone && this.#notifier.knowsInode(ino)
   }
 
-  /** The kernel forgets what it knows about a name, present or absent. */
+  /** Invalidates the kernel's entry for a name, whether it caches it as present or absent. */
   invalidateEntry(parent: number, name: Uint8Array): Promise<void> {
     return this.#notifier.invalidateEntry(parent, name)
   }
 
-  /** Unmounts and ends the threads, in bounded time; may be called again. */
+  /** Unmounts and ends the threads within bounded time. May be called more than once. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -199,12 +202,12 @@ export class FuseServer {
 
   async #close(): Promise<void> {
     const { forced } = await unmountFuse(this.#mount.mountPoint, this.#device)
-    if (forced) this.#log(`${this.mountPoint} was in use: taken from the programs that use it`)
+    if (forced) this.#log(`${this.mountPoint} was in use and was unmounted by force`)
     if (await this.#endsWithin(limits.fuseThreadEndMs)) return
-    // Detached by someone else while in use: the connection outlived the mount.
+    // The mount was detached from outside while in use: the connection is still open.
     await abortConnection(this.#device)
     if (await this.#endsWithin(limits.fuseThreadEndMs)) return
-    // Threads that still read the descriptor: it stays open, and they end when their read does.
+    // Some threads are still reading the descriptor: it stays open, and they end with that read.
     void this.#pool.terminate()
     await Promise.race([this.#finish(), delay(limits.fuseThreadEndMs, undefined, { ref: false })])
     this.#closed.resolve()
@@ -218,13 +221,13 @@ export class FuseServer {
   #start(): void {
     const { connection } = this.#options
     if (!connection) process.on('exit', this.#onExit)
-    // First: it concerns what was read by others, and not what these threads are about to read.
+    // Before the threads start: it concerns requests that the earlier process has read.
     if (connection?.resumed) this.#notifier.resume(this.negotiated.minor)
     this.#pool.start(this.#mount.fd)
     void this.#pool.ended.then(() => this.#ended())
   }
 
-  /** The mount has gone, and every thread that read from it. */
+  /** The mount has ended, and so have all threads that read from it. */
   async #ended(): Promise<void> {
     await this.#finish()
     this.#gone = true
@@ -239,7 +242,7 @@ export class FuseServer {
   }
 
   #take(message: WorkerMessage): void {
-    // The descriptor's number may belong to something else by now.
+    // The descriptor may have been closed and its number reused.
     if (this.#gone) return
     if (message.kind === 'blocked') this.#waiting.add(message.request, message.need)
     else if (message.kind === 'interrupt') this.#waiting.interrupt(message.unique)
@@ -252,12 +255,12 @@ export class FuseServer {
     try {
       this.#options.onHint?.(message)
     } catch (error) {
-      this.#log(`a hint was not understood: ${describe(error)}`)
+      this.#log(`handling a hint failed: ${describe(error)}`)
     }
   }
 
   #fail(error: Error): void {
-    this.#log(`a worker died, under ${this.mountPoint}: ${error.stack ?? error.message}`)
+    this.#log(`a worker thread of ${this.mountPoint} died: ${error.stack ?? error.message}`)
     if (this.#options.connection) {
       this.#options.onFatal?.(error)
       return
@@ -296,7 +299,7 @@ interface ServerParts {
   counters: SharedCounters
 }
 
-/** What workers say before the server exists. */
+/** State of worker messages that arrive before the server exists. */
 interface Early {
   server: FuseServer | undefined
   failure: Error | undefined

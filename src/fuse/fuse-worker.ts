@@ -1,11 +1,11 @@
 /**
- * A worker thread of a mount: opens its own instance of the file system, then reads requests from
- * the kernel in a blocking loop and answers them, until the mount has gone. Several of them on one
- * descriptor beat every asynchronous way of reading it. It never waits for anything but the next
- * request: what has to wait goes to the main thread, together with a copy of the request.
+ * Worker thread of a mount: opens its own instance of the file system, then reads requests in a
+ * blocking loop and answers them until the mount ends. Several such threads on one descriptor are
+ * faster than any asynchronous way of reading it. The thread waits for nothing but the next
+ * request: a suspended request is handed to the main thread with a copy of its bytes.
  *
- * The loop does not return to the event loop: in a worker, a file system's timers, promises and
- * incoming messages stand still.
+ * Invariant: the loop never returns to the event loop, so timers, promises and incoming messages of
+ * a file system do not run in a worker.
  */
 import { readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
@@ -16,16 +16,16 @@ import type { ServedFileSystem } from './exchange.ts'
 import { traceTo } from './request-trace.ts'
 import { SharedCounters, type WorkerMessage, type WorkerSetup } from './worker-protocol.ts'
 
-/** What the thread offers the file system that it opens. */
+/** Functions that the thread offers to its file system. */
 export interface WorkerContext {
   /**
-   * Sends plain data to the main thread without waiting; false when too many are under way and
-   * this one was dropped.
+   * Sends plain data to the main thread without waiting. Returns false if too many are in flight
+   * and this one was dropped.
    */
   hint(message: unknown): boolean
 }
 
-/** What the module named by the caller exports. */
+/** Exports of the module that the caller names. */
 export interface WorkerModule {
   openFileSystem(
     data: unknown,
@@ -50,7 +50,7 @@ function hint(message: unknown): boolean {
 async function openFileSystem(): Promise<ServedFileSystem> {
   const module = (await import(setup.module)) as Partial<WorkerModule>
   if (typeof module.openFileSystem !== 'function') {
-    throw new FsError('EINVAL', `${setup.module} exports no function openFileSystem`)
+    throw new FsError('EINVAL', `${setup.module} does not export a function openFileSystem`)
   }
   return module.openFileSystem(setup.data, { hint })
 }
@@ -66,14 +66,14 @@ function serve(dispatcher: Dispatcher, fd: number): void {
   }
 }
 
-/** Length of the next request, 0 when there was none after all, -1 when the mount has gone. */
+/** Length of the next request; 0 if there is none after all; -1 if the mount has ended. */
 function readRequest(fd: number, bytes: Uint8Array): number {
   try {
     return readSync(fd, bytes, 0, bytes.length, null)
   } catch (error) {
     const code = (error as { code?: unknown }).code
     if (code === 'ENODEV' || code === 'ECONNABORTED') return -1
-    // ENOENT: the request was given up between the kernel's queue and us.
+    // ENOENT: the kernel gave up the request while it was being read.
     if (code === 'EINTR' || code === 'EAGAIN' || code === 'ENOENT') return 0
     throw error
   }
@@ -83,14 +83,14 @@ function handOn(dispatcher: Dispatcher, { need }: Blocked): void {
   const { request } = dispatcher
   if (!counters.takeWaiting(request.length)) {
     fileSystem.refused?.(need)
-    dispatcher.fail(new FsError('EAGAIN', 'too many requests wait for something slow'))
+    dispatcher.fail(new FsError('EAGAIN', 'too many requests are suspended'))
     return
   }
   const copy = request.copy()
   try {
     post({ kind: 'blocked', request: copy, need }, [copy.buffer])
   } catch (error) {
-    // A need that cannot cross threads.
+    // The wait condition cannot be sent to another thread.
     counters.releaseWaiting(request.length)
     fileSystem.refused?.(need)
     dispatcher.fail(error)
@@ -114,6 +114,6 @@ function run(fd: number): void {
   post({ kind: 'ended' })
 }
 
-// Once: the thread ends when this has returned.
+// Only once: the thread ends when `run` returns.
 port.once('message', run)
 post({ kind: 'ready' })

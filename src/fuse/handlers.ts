@@ -1,8 +1,8 @@
 /**
- * The one table of what happens with each request: its handler, or a deliberate refusal. It is
- * exhaustive over `OpcodeName`. Refusing with ENOSYS tells the kernel never to ask again and to
- * fall back: to its own checks (`default_permissions`), polling, and copying by read and write. A
- * request that is newer than this table is refused in the same way.
+ * Table of request handlers, exhaustive over `OpcodeName`. A rejection with ENOSYS makes the kernel
+ * fall back for the life of the mount: to its own checks (`default_permissions`), to polling, and
+ * to copying by read and write. A request that is newer than this table is rejected in the same
+ * way.
  */
 import {
   handleGetattr,
@@ -84,7 +84,7 @@ const table: Record<OpcodeName, Handler> = {
   LISTXATTR: handleListxattr,
   REMOVEXATTR: handleRemovexattr,
   FLUSH: handleFlush,
-  // Answered while mounting, once (handshake.ts); a second one is a confused kernel.
+  // INIT is answered once, during the mount (handshake.ts); a second one is a protocol error.
   INIT: refuse('EIO'),
   OPENDIR: handleOpendir,
   READDIR: handleReaddir,
@@ -106,18 +106,18 @@ const table: Record<OpcodeName, Handler> = {
   // ENOSYS reaches the program as ENOTTY.
   IOCTL: unsupported,
   POLL: unsupported,
-  // Answers a NOTIFY_RETRIEVE, which is never sent, and takes no answer itself.
+  // The reply to NOTIFY_RETRIEVE, which is never sent; it expects no reply itself.
   NOTIFY_REPLY: silent,
   FALLOCATE: handleFallocate,
   LSEEK: handleLseek,
-  // The kernel copies by reading and writing instead.
+  // The kernel copies by read and write instead.
   COPY_FILE_RANGE: unsupported,
   COPY_FILE_RANGE_64: unsupported,
-  // Direct access to the server's memory is for virtual machines.
+  // Direct access to the memory of the server is for virtual machines.
   SETUPMAPPING: unsupported,
   REMOVEMAPPING: unsupported,
   SYNCFS: handleSyncfs,
-  // Reaches the program as EOPNOTSUPP, and libraries then make a named file.
+  // Reaches the program as EOPNOTSUPP; libraries then create a named file.
   TMPFILE: unsupported,
   // The kernel falls back to GETATTR.
   STATX: unsupported,
@@ -126,7 +126,7 @@ const table: Record<OpcodeName, Handler> = {
 /** Handlers by opcode. */
 export const handlers: readonly (Handler | undefined)[] = byOpcode()
 
-/** What is done with a request that was given up, by opcode: its process must not leave locks. */
+/** Clean-up of abandoned requests by opcode: the process must leave no locks behind. */
 export const cleanUps: Readonly<Record<number, (x: Exchange) => void>> = {
   [OPCODE.FLUSH]: releaseRecordLocks,
   [OPCODE.RELEASE]: (x) => x.fs.release(x.caller, x.request.nodeid, x.request.u64(0)),
@@ -134,7 +134,7 @@ export const cleanUps: Readonly<Record<number, (x: Exchange) => void>> = {
   [OPCODE.SETLKW]: unlockAnyway,
 }
 
-/** What is done with an opcode that is not in the table. */
+/** Handler of opcodes that are not in the table. */
 export const unknownHandler: Handler = unsupported
 
 function byOpcode(): (Handler | undefined)[] {

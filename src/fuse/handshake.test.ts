@@ -1,4 +1,4 @@
-/** INIT against kernels old, new and odd. */
+/** INIT with old, current and unusual kernels. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { limits } from '../limits.ts'
@@ -9,7 +9,7 @@ import { RequestReader } from './request-reader.ts'
 import { INIT, INIT2 } from './wire-flags.ts'
 
 const EVERYTHING = 0xffffffff
-/** What is agreed with a kernel of now, of a file system that nobody shares. */
+/** Agreement with a current kernel for an unshared file system. */
 const ALONE = INIT2.HAS_RESEND | INIT2.DIRECT_IO_ALLOW_MMAP
 
 function initOf(
@@ -30,7 +30,7 @@ function initOf(
   return { ...result, payload: reply.bytes.subarray(REPLY_HEADER_BYTES) }
 }
 
-test('a new kernel gets what we want and nothing else', () => {
+test('a current kernel gets the wanted features and no others', () => {
   const { negotiated, payload, payloadBytes } = initOf(7, 46)
   assert.ok(negotiated)
   assert.deepEqual([negotiated.minor, negotiated.kernelMinor], [45, 46])
@@ -50,37 +50,41 @@ test('a new kernel gets what we want and nothing else', () => {
   assert.equal(payload.readUInt16LE(28), 256)
 })
 
-test('nothing is agreed that the kernel does not offer', () => {
+test('no feature is agreed that the kernel does not offer', () => {
   const { negotiated } = initOf(7, 31, INIT.ASYNC_READ | INIT.BIG_WRITES)
   assert.equal(negotiated?.flags, INIT.ASYNC_READ | INIT.BIG_WRITES)
   assert.equal(negotiated.flags2, 0)
   assert.equal(negotiated.maxWriteBytes, 128 * 1024)
 })
 
-test('a kernel that is too old is refused in words', () => {
+test('a kernel that is too old is an error with an explanation', () => {
   assert.throws(() => initOf(7, 30), { code: 'EOPNOTSUPP', message: /7\.30; 7\.31 \(Linux 5\.4\)/ })
   assert.throws(() => initOf(6, 99), { code: 'EOPNOTSUPP' })
 })
 
-test('a newer major version is told ours, and asks again', () => {
+test('a kernel with a newer major version gets ours and sends INIT again', () => {
   const { negotiated, payload } = initOf(8, 1)
   assert.equal(negotiated, undefined)
   assert.equal(payload.readUInt32LE(0), 7)
 })
 
-test('where others share the file system locks are asked for, and fewer attributes', () => {
+test('a shared file system gets lock requests and READDIRPLUS_AUTO', () => {
   const { negotiated } = initOf(7, 45, EVERYTHING, EVERYTHING, { remoteLocks: true })
   const own = initOf(7, 45).negotiated
   assert.equal(
     negotiated!.flags & ~own!.flags,
     INIT.POSIX_LOCKS | INIT.FLOCK_LOCKS | INIT.READDIRPLUS_AUTO,
   )
-  assert.equal(negotiated!.flags2, INIT2.HAS_RESEND, 'mappings are no memory that nodes share')
+  assert.equal(
+    negotiated!.flags2,
+    INIT2.HAS_RESEND,
+    'no mapping of direct I/O in a shared file system',
+  )
   const old = initOf(7, 45, INIT.ASYNC_READ, 0, { remoteLocks: true })
   assert.equal(old.negotiated?.flags, INIT.ASYNC_READ)
 })
 
-test('the kernel reads files by itself only where that is wanted, and offered', () => {
+test('passthrough needs the consent of the file system and of the kernel', () => {
   const { negotiated, payload } = initOf(7, 45, EVERYTHING, EVERYTHING, { passthrough: true })
   assert.ok(canPassThrough(negotiated!))
   assert.equal(payload.readUInt32LE(32), ALONE | INIT2.PASSTHROUGH)

@@ -1,13 +1,13 @@
 /**
- * INIT, the first request of a mount: both sides say what they can do, and what is agreed holds
- * for the life of the mount. `Negotiated` is that agreement as plain data; it crosses threads.
+ * INIT, the first request of a mount: kernel and server agree on features for the life of the
+ * mount. `Negotiated` is the agreement as plain data, which crosses threads.
  *
- * Chosen: 1 MiB requests, READDIRPLUS, parallel lookups, symlink targets in the page cache, and
- * explicit invalidation (changes made elsewhere are announced by notifications, so the kernel need
- * not guess from mtimes). Left out on purpose: the write-back cache (it would hide sizes from other
- * nodes and rules out passthrough), asynchronous direct I/O (the kernel then leaves pages in its
- * cache that such a write has replaced), POSIX ACLs, SETXATTR_EXT. File locks are asked for only
- * where others share the file system: the kernel's own are faster, but only of this mount.
+ * Enabled: 1 MiB requests, READDIRPLUS, parallel lookups, symlink targets in the page cache, and
+ * explicit invalidation (remote changes are announced by notifications, so the kernel need not
+ * infer them from mtimes). Disabled on purpose: the write-back cache (it would hide sizes from
+ * other nodes and excludes passthrough), asynchronous direct I/O (the kernel then keeps pages that
+ * such a write has replaced), POSIX ACLs, SETXATTR_EXT. File locks are requested only if other
+ * nodes share the file system: the kernel's own are faster, but local to the mount.
  */
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
@@ -16,13 +16,13 @@ import type { RequestReader } from './request-reader.ts'
 import { INIT, INIT2 } from './wire-flags.ts'
 
 const PROTOCOL_MAJOR = 7
-/** Newest minor version that this server knows, and the oldest it accepts (Linux 5.4). */
+/** Newest minor version that this server supports, and the oldest that it accepts (Linux 5.4). */
 const PROTOCOL_MINOR = 45
 const OLDEST_MINOR = 31
 
 const INIT_REPLY_BYTES = 64
 const PAGE_BYTES = 4096
-/** Pages of one request where the kernel cannot be told a number. */
+/** Pages per request if the protocol cannot negotiate a number. */
 const DEFAULT_MAX_PAGES = 32
 
 const WANTED =
@@ -37,19 +37,19 @@ const WANTED =
   INIT.HANDLE_KILLPRIV_V2 |
   INIT.INIT_EXT
 /**
- * Where others share the file system attributes that come with a listing are asked for again when
- * they are used: then it is left to the kernel which listing is to bring them.
+ * Additional flags of a shared file system. Attributes from a listing are revalidated when they are
+ * used, so the kernel may choose which listings include them.
  */
 const SHARED = INIT.POSIX_LOCKS | INIT.FLOCK_LOCKS | INIT.READDIRPLUS_AUTO
 const WANTED2 = INIT2.HAS_RESEND
-/** Where nobody shares the file system mappings are one memory, also of files read directly. */
+/** Flags of an unshared file system: mappings are coherent, also of files with direct I/O. */
 const ALONE2 = INIT2.DIRECT_IO_ALLOW_MMAP
-/** Backing files may lie on file systems that are no stack of others themselves. */
+/** Backing files must not be on a stacked file system themselves. */
 const MAX_STACK_DEPTH = 1
 
-/** What kernel and server agreed on. */
+/** Agreement between kernel and server. */
 export interface Negotiated {
-  /** Minor version that both speak. */
+  /** Minor version that both support. */
   readonly minor: number
   readonly kernelMinor: number
   /** Agreed bits of `INIT`. */
@@ -62,34 +62,36 @@ export interface Negotiated {
   readonly congestionThreshold: number
 }
 
-/** Whether files may be passed through, as far as the kernel is concerned. */
+/** Whether the kernel supports passthrough. */
 export function canPassThrough({ flags2 }: Negotiated): boolean {
   return (flags2 & INIT2.PASSTHROUGH) !== 0
 }
 
-/** Whether a file that is read and written past the page cache can be mapped nevertheless. */
+/** Whether a file opened with direct I/O can be mapped. */
 export function canMapDirect({ flags2 }: Negotiated): boolean {
   return (flags2 & INIT2.DIRECT_IO_ALLOW_MMAP) !== 0
 }
 
-/** Whether a process can go on where another one has died. */
+/** Whether another process can resume the mount after this one has died. */
 export function canResume({ flags2 }: Negotiated): boolean {
   return (flags2 & INIT2.HAS_RESEND) !== 0
 }
 
 export interface Wishes {
-  /** The file system keeps the locks of fcntl(2) and flock(2), not the kernel for this mount. */
+  /**
+   * The file system handles locks of fcntl(2) and flock(2); else the kernel does, for this mount.
+   */
   remoteLocks?: boolean | undefined
-  /** The file system may have the kernel read files by itself. */
+  /** The file system may use passthrough. */
   passthrough?: boolean | undefined
-  /** Inodes are found by number for as long as they exist: file handles outlive the mount. */
+  /** Inodes are found by number as long as they exist: file handles outlive the mount. */
   lastingInodes?: boolean | undefined
 }
 
 /**
- * Agrees with an INIT request and puts the answer into `reply`: payload bytes and the agreement, or
- * no agreement when the kernel is newer than major version 7 and has to ask again. A kernel that
- * is too old is an FsError.
+ * Answers an INIT request: writes the reply into `reply` and returns its size and the agreement.
+ * There is no agreement if the kernel's major version is above 7; it then sends INIT again. Throws
+ * EOPNOTSUPP if the kernel is too old.
  */
 export function negotiate(
   request: RequestReader,
@@ -104,8 +106,8 @@ export function negotiate(
   if (major < PROTOCOL_MAJOR || kernelMinor < OLDEST_MINOR) {
     throw new FsError(
       'EOPNOTSUPP',
-      `the kernel speaks FUSE ${major}.${kernelMinor}; ` +
-        `${PROTOCOL_MAJOR}.${OLDEST_MINOR} (Linux 5.4) or newer is needed`,
+      `the kernel supports FUSE ${major}.${kernelMinor}; ` +
+        `${PROTOCOL_MAJOR}.${OLDEST_MINOR} (Linux 5.4) or newer is required`,
     )
   }
   const offered = request.u32(12)
@@ -127,7 +129,7 @@ export function negotiate(
   return { payloadBytes: putInit(reply, negotiated), negotiated }
 }
 
-/** `fuse_init_out`; without an agreement, only the version we would speak. */
+/** `fuse_init_out`; without an agreement, only the version of this server. */
 function putInit(reply: ReplyWriter, agreed: Negotiated | undefined): number {
   reply.zero(0, INIT_REPLY_BYTES)
   reply.u32(0, PROTOCOL_MAJOR)

@@ -1,4 +1,4 @@
-/** Requests about locks, byte for byte: `fuse_lk_in` and `fuse_lk_out` of linux/fuse.h. */
+/** Lock requests, byte by byte: `fuse_lk_in` and `fuse_lk_out` of linux/fuse.h. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Blocked } from '../base/blocked.ts'
@@ -11,7 +11,7 @@ import { REPLY_HEADER_BYTES, ReplyWriter } from './reply-writer.ts'
 import { RequestReader } from './request-reader.ts'
 
 const OWNER = 'fedcba9876543210'
-/** Of handle 55. */
+/** Handle 55. */
 const HANDLE = '0000000000000037'
 const OFFSET_MAX = 2n ** 63n - 1n
 
@@ -45,7 +45,7 @@ const lockBody = (type: number, start: bigint, end: bigint, flags = 0) => ({
   u32: { 32: type, 36: 4321, 40: flags },
 })
 
-test('a lock is taken: its range, type, owner and process', () => {
+test('setlk passes range, type, owner and process', () => {
   const seen: unknown[] = []
   const fs: Partial<ServedFileSystem> = {
     setLock: (_caller, ...rest) => void seen.push(rest),
@@ -71,7 +71,7 @@ test('a lock is taken: its range, type, owner and process', () => {
   assert.throws(() => serve({}, 'SETLK', lockBody(1, 0n, 1n)), { code: 'ENOSYS' })
 })
 
-test('who stands in the way, up to the end of the file, or nobody', () => {
+test('getlk returns the conflicting lock, up to the end of the file, or none', () => {
   const lock: FileLock = { kind: 'posix', type: 'write', start: 2 ** 33, end: LOCK_END, pid: 99 }
   const ask = (found: FileLock | undefined) => {
     const { result, payload } = serve({ getLock: () => found }, 'GETLK', lockBody(0, 0n, 1n))
@@ -83,7 +83,7 @@ test('who stands in the way, up to the end of the file, or nobody', () => {
   assert.equal(ask(undefined), '00'.repeat(16) + '02000000' + '00000000')
 })
 
-test('a close gives locks back, after the content is safe and even if that fails', () => {
+test('FLUSH releases record locks after the data is flushed, even if that fails', () => {
   const seen: string[] = []
   const fs: Partial<ServedFileSystem> = {
     flush: () => void seen.push('flush'),
@@ -106,12 +106,12 @@ test('a close gives locks back, after the content is safe and even if that fails
   assert.deepEqual(seen.splice(0), [`7 ${OWNER} posix`])
 })
 
-test('the last close gives a flock back where there was one, and then the handle', () => {
+test('RELEASE releases a flock, if there was one, before the handle', () => {
   const seen: string[] = []
   const fs: Partial<ServedFileSystem> = {
     release: (_caller, ino, handle) => void seen.push(`${ino} ${handle}`),
     releaseLocks: (_caller, _ino, owner, kind) => void seen.push(`${owner} ${kind}`),
-    releaseOpened: (_caller, ino, handle) => void seen.push(`${ino} ${handle} is gone`),
+    releaseOpened: (_caller, ino, handle) => void seen.push(`${ino} ${handle} is released`),
   }
   const body = (flags: number) => ({
     u64: { 0: 55n, 16: 0xfedcba9876543210n },
@@ -120,11 +120,11 @@ test('the last close gives a flock back where there was one, and then the handle
   serve(fs, 'RELEASE', body(2))
   serve(fs, 'RELEASE', body(1))
   serve(fs, 'RELEASE', body(2), cleanUps)
-  const gone = `7 ${HANDLE} is gone`
+  const gone = `7 ${HANDLE} is released`
   assert.deepEqual(seen, [gone, `${HANDLE} flock`, '7 55', gone, '7 55', '7 55'])
 })
 
-test('of requests that were given up only what gives back is carried out', () => {
+test('of abandoned requests, only releases are executed', () => {
   const seen: unknown[] = []
   const fs: Partial<ServedFileSystem> = {
     setLock: (_caller, _ino, _owner, { type }, { wait }) => void seen.push([type, wait]),

@@ -1,8 +1,8 @@
 /**
- * Is this directory fit to be mounted on? It has to exist and be empty. A FUSE mount whose daemon
- * was killed ("Transport endpoint is not connected") is taken away first; a mount that lives is
- * never touched. The mount table is asked before the path is, and the path only in a way that can
- * be given up: a mount with a stuck daemon must not make us hang too.
+ * Checks and prepares a mount point: an existing, empty directory. A FUSE mount whose daemon was
+ * killed ("Transport endpoint is not connected") is detached first; a live mount is never touched.
+ * The mount table is consulted before the path is accessed, and the path is accessed only with a
+ * timeout: a mount whose daemon hangs must not make this process hang too.
  */
 import { readdir, realpath, statfs } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -12,10 +12,10 @@ import { limits } from '../limits.ts'
 import { findMount, type MountEntry } from './mount-table.ts'
 import { runCommand } from './run-command.ts'
 
-/** What a mount answers whose daemon has gone. */
+/** Errors from a mount whose daemon has died. */
 const DEAD = new Set<unknown>(['ENOTCONN', 'ECONNABORTED'])
 
-/** The absolute path to mount on, without symlinks, fit and free of dead mounts. */
+/** Returns the absolute path without symlinks, after detaching dead mounts from it. */
 export async function prepareMountPoint(path: string): Promise<string> {
   const mountPoint = await canonicalMountPoint(path)
   for (let round = 0; round < limits.fuseStaleMounts; round++) {
@@ -28,21 +28,23 @@ export async function prepareMountPoint(path: string): Promise<string> {
   return mountPoint
 }
 
-/** Takes a mount away from its path at once; who uses it keeps what is left of it. */
+/** Detaches a mount from its path at once; programs that use it keep what is left of it. */
 export async function detachMount(mountPoint: string): Promise<void> {
   const args = ['-i', '-c', '-l', mountPoint]
   const { status, message } = await runCommand('umount', args, { timeoutMs: limits.fuseCommandMs })
   if (status === 0 || findMount(mountPoint) === undefined) return
-  throw new FsError('EBUSY', `the dead mount at ${mountPoint} cannot be taken away: ${message}`, {
+  throw new FsError('EBUSY', `cannot detach the dead mount at ${mountPoint}: ${message}`, {
     syscall: 'umount',
     path: mountPoint,
   })
 }
 
-/** Symlinks resolved in all but the last part, which may be a dead mount, then there as well. */
+/**
+ * Resolves symlinks in the parent and, unless it is a mount (perhaps a dead one), in the last part.
+ */
 async function canonicalMountPoint(path: string): Promise<string> {
   const absolute = resolve(path)
-  if (absolute === '/') throw new FsError('EINVAL', 'the root directory cannot be mounted on')
+  if (absolute === '/') throw new FsError('EINVAL', 'cannot mount on the root directory')
   try {
     const parent = await realpath(dirname(absolute))
     const joined = join(parent, basename(absolute))
@@ -54,8 +56,9 @@ async function canonicalMountPoint(path: string): Promise<string> {
 }
 
 /**
- * Asks a mounted path for a sign of life; no answer in time counts as one. By statfs(2), which is
- * never answered from the kernel's cache: attributes may be, long after the daemon has died.
+ * Whether the daemon of a mount is alive; a timeout counts as alive. Uses statfs(2), which the
+ * kernel never answers from its cache; it may return cached attributes long after the daemon has
+ * died.
  */
 async function probe(mountPoint: string): Promise<'alive' | 'dead'> {
   const look = statfs(mountPoint).then(
@@ -76,7 +79,7 @@ async function assertEmptyDirectory(mountPoint: string): Promise<void> {
   if (first === undefined) return
   throw new FsError(
     'ENOTEMPTY',
-    `${mountPoint} is not empty (it has ${JSON.stringify(first)}): mounting would hide its files`,
+    `${mountPoint} is not empty (it has ${JSON.stringify(first)}): a mount would hide its files`,
     { syscall: 'mount', path: mountPoint },
   )
 }
@@ -103,7 +106,7 @@ function unfit(path: string, cause: unknown): FsError {
     return new FsError('ENOTDIR', `mount point ${path} is not a directory`, details)
   }
   if (code === 'EACCES') {
-    return new FsError('EACCES', `mount point ${path} cannot be read by this user`, details)
+    return new FsError('EACCES', `mount point ${path} is not readable by this user`, details)
   }
   return new FsError('EIO', `mount point ${path} cannot be used`, details)
 }

@@ -1,9 +1,9 @@
-/** Lines of mountinfo, as proc(5) describes them. */
+/** Lines of mountinfo, proc(5). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseMountTable } from './mount-table.ts'
 
-test('optional fields, blanks in names and lines without an end', () => {
+test('optional fields, blanks in names and truncated lines are parsed', () => {
   const table = parseMountTable(
     [
       '36 35 98:0 / /mnt/a\\040b\\134c rw,noatime shared:1 master:2 - ext4 /dev/sda rw',

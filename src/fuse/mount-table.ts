@@ -1,17 +1,19 @@
 /**
- * What is mounted where, from /proc/self/mountinfo (proc(5)): read without touching any mount, so
- * it also works where every access would hang or fail. Blanks and control characters in paths are
- * octal there (`\040`); later lines cover earlier ones on the same mount point.
+ * The mount table from /proc/self/mountinfo (proc(5)). It is read without accessing any mount, so
+ * it also works if every access to a mount hangs or fails. Blanks and control characters in paths
+ * are octal (`\040`); a later line hides earlier ones with the same mount point.
  */
 import { readFileSync } from 'node:fs'
 
 export interface MountEntry {
   mountPoint: string
-  /** Folder of the file system that shows there: / unless it is a bind mount. */
+  /**
+   * Directory of the file system that is visible at the mount point: / unless it is a bind mount.
+   */
   root: string
   /** `major:minor` of the file system's device number. */
   device: string
-  /** e.g. `fuse.cachefs`. */
+  /** For example `fuse.cachefs`. */
   type: string
   source: string
 }
@@ -35,12 +37,12 @@ export function parseMountTable(text: string): MountEntry[] {
   return entries
 }
 
-/** The mount that shows at `mountPoint` (an absolute path without symlinks), if there is one. */
+/** The visible mount at `mountPoint` (an absolute path without symlinks), if any. */
 export function findMount(mountPoint: string): MountEntry | undefined {
   return mountTable().findLast((entry) => entry.mountPoint === mountPoint)
 }
 
-/** The mount that a path (absolute, without symlinks in its folder) is on. */
+/** The mount that contains a path (absolute, without symlinks in its parent). */
 export function mountAbove(path: string): MountEntry | undefined {
   let found: MountEntry | undefined
   for (const entry of mountTable()) {

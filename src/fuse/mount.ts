@@ -1,10 +1,10 @@
 /**
- * Makes and ends a FUSE mount without libfuse: open /dev/fuse, let mount(8) mount that descriptor,
- * answer INIT. What comes back is a mount that is ready to be served by any thread that reads the
- * descriptor. Every wait is bounded; a mount that fails half-way leaves nothing behind.
+ * Creates and ends a FUSE mount without libfuse: opens /dev/fuse, has mount(8) mount that
+ * descriptor, and answers INIT. Any thread that reads the descriptor can then serve the mount.
  *
- * The first request is read while mount(8) still runs: should it look at what it has mounted, it
- * would wait for an answer to INIT. Until the mount exists, reading fails with EPERM.
+ * Invariants: each wait is bounded. A mount that fails leaves nothing behind. INIT is answered
+ * while mount(8) is still running: if mount(8) accesses the new mount, it waits for that answer.
+ * Until the mount exists, reads of the descriptor fail with EPERM.
  */
 import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
@@ -21,18 +21,18 @@ import { runCommand, type CommandResult } from './run-command.ts'
 
 export interface MountOptions extends Wishes {
   mountPoint: string
-  /** First column of the mount table, e.g. the volume's address. */
+  /** First column of the mount table, for example the address of the volume. */
   source: string
-  /** Further options of mount(8), e.g. `ro`, `nosuid`. */
+  /** Further options of mount(8), for example `ro`, `nosuid`. */
   options?: readonly string[] | undefined
-  /** An open /dev/fuse to mount; opened here where there is none. */
+  /** An open descriptor of /dev/fuse; opened if undefined. */
   fd?: number | undefined
 }
 
 export interface FuseMount {
   /** Absolute, without symlinks. */
   readonly mountPoint: string
-  /** The connection: requests are read from it, replies and notifications written to it. */
+  /** The connection: requests are read from it; replies and notifications are written to it. */
   readonly fd: number
   readonly negotiated: Negotiated
 }
@@ -41,13 +41,13 @@ export const CONNECTIONS = '/sys/fs/fuse/connections'
 const EPROTO = 71
 const POLL_MS = 2
 
-/** Mounts and agrees with the kernel on how to talk. The caller owns the descriptor. */
+/** Mounts and negotiates with the kernel. The caller owns the descriptor. */
 export async function mountFuse(options: MountOptions): Promise<FuseMount> {
   const mountPoint = await prepareMountPoint(options.mountPoint)
   const fd = options.fd ?? openFuseDevice()
   try {
     const command = startMount(fd, mountPoint, options)
-    const negotiated = await shakeHands(fd, command, options)
+    const negotiated = await negotiateInit(fd, command, options)
     setReadahead(mountPoint, negotiated.maxReadaheadBytes)
     return { mountPoint, fd, negotiated }
   } catch (error) {
@@ -58,8 +58,8 @@ export async function mountFuse(options: MountOptions): Promise<FuseMount> {
 }
 
 /**
- * Unmounts; does nothing where the mount has gone already. Programs that still use the mount get a
- * bounded time to leave, then it is taken from them: their calls fail from then on.
+ * Unmounts; does nothing if the mount has ended. Programs that still use the mount get a bounded
+ * time to leave; then it is unmounted by force and their calls fail.
  */
 export async function unmountFuse(
   mountPoint: string,
@@ -70,7 +70,7 @@ export async function unmountFuse(
     const { status } = await umount(['-i', '-c', mountPoint])
     if (status === 0) return { forced: false }
     if (Date.now() >= until) {
-      // What was changed through a mapping reaches the file system before it is cut off.
+      // Changes made through a mapping must reach the file system before the connection is aborted.
       await runCommand('sync', ['-f', mountPoint], { timeoutMs: limits.fuseCommandMs })
       await umount(['-i', '-c', '-f', '-l', mountPoint])
       return { forced: true }
@@ -81,9 +81,9 @@ export async function unmountFuse(
 }
 
 /**
- * Ends a mount at once and from any state: `-f` has the kernel abort the connection, so that every
- * waiting program gets an error and every thread that reads the descriptor gets ENODEV. It is
- * synchronous, because it also runs while a process exits.
+ * Ends a mount at once, in any state: `-f` makes the kernel abort the connection, so that each
+ * waiting program gets an error and each thread that reads the descriptor gets ENODEV. Synchronous,
+ * because it also runs while the process exits.
  */
 export function abortMountSync(mountPoint: string, device?: string): void {
   if (!isMounted(mountPoint, device)) return
@@ -94,8 +94,8 @@ export function abortMountSync(mountPoint: string, device?: string): void {
 }
 
 /**
- * Ends the connection of a mount that has no path any more (someone detached it while it was in
- * use), by way of the control file system, which is mounted for that moment where it is missing.
+ * Aborts the connection of a mount that was detached from its path while in use. Uses the fusectl
+ * file system, which is mounted temporarily if it is not mounted.
  */
 export async function abortConnection(device: string | undefined): Promise<void> {
   const minor = device?.split(':')[1]
@@ -108,7 +108,7 @@ export async function abortConnection(device: string | undefined): Promise<void>
   await runCommand('umount', [CONNECTIONS], { timeoutMs })
 }
 
-/** Device number that tells this mount from another one that may follow it on the same path. */
+/** Device number of the mount, which distinguishes it from a later mount on the same path. */
 export function deviceOf(mountPoint: string): string | undefined {
   return findMount(mountPoint)?.device
 }
@@ -123,7 +123,7 @@ function umount(args: string[]): Promise<CommandResult> {
   return runCommand('umount', args, { timeoutMs: limits.fuseCommandMs })
 }
 
-/** ENODEV or EACCES where that cannot be, with what to do about it. */
+/** Throws ENODEV or EACCES with the remedy if /dev/fuse cannot be opened. */
 export function openFuseDevice(): number {
   try {
     return openSync('/dev/fuse', 'r+')
@@ -131,10 +131,10 @@ export function openFuseDevice(): number {
     const code = (cause as { code?: unknown }).code
     const details = { syscall: 'open', path: '/dev/fuse', cause }
     if (code === 'ENOENT' || code === 'ENODEV' || code === 'ENXIO') {
-      const advice = 'load the module (modprobe fuse) or give the container the device /dev/fuse'
-      throw new FsError('ENODEV', `this machine offers no /dev/fuse: ${advice}`, details)
+      const advice = 'load the module (modprobe fuse) or add the device /dev/fuse to the container'
+      throw new FsError('ENODEV', `this machine has no /dev/fuse: ${advice}`, details)
     }
-    throw new FsError('EACCES', 'opening /dev/fuse is not allowed: run as root', details)
+    throw new FsError('EACCES', 'no permission to open /dev/fuse: run as root', details)
   }
 }
 
@@ -142,8 +142,8 @@ async function startMount(fd: number, mountPoint: string, options: MountOptions)
   if (process.geteuid?.() !== 0) {
     throw new FsError(
       'EPERM',
-      'mounting needs CAP_SYS_ADMIN: run as root (sudo, a privileged container), or in a name ' +
-        'space of your own (unshare --user --map-root-user --mount)',
+      'mounting needs CAP_SYS_ADMIN: run as root (sudo, a privileged container), or in a private ' +
+        'namespace (unshare --user --map-root-user --mount)',
       { syscall: 'mount', path: mountPoint },
     )
   }
@@ -167,20 +167,20 @@ async function startMount(fd: number, mountPoint: string, options: MountOptions)
   })
 }
 
-/** Answers INIT as soon as it is there, and waits for the mount command to end. */
-async function shakeHands(
+/** Answers INIT as soon as it arrives, and waits for the mount command to end. */
+async function negotiateInit(
   fd: number,
   command: Promise<void>,
   options: MountOptions,
 ): Promise<Negotiated> {
   const state = { ended: false }
   const end = command.finally(() => (state.ended = true))
-  end.catch(() => undefined) // reported by the await below
+  end.catch(() => undefined) // the await below reports it
   const request = new RequestReader(limits.fuseRequestBytes + 8192)
   const until = Date.now() + limits.fuseCommandMs + limits.fuseHandshakeMs
   let negotiated: Negotiated | undefined
   while (negotiated === undefined) {
-    if (state.ended) await end // fails where the command did
+    if (state.ended) await end // throws if the command failed
     const length = readRequest(fd, request)
     if (length > 0) negotiated = answerInit(fd, request, options)
     else if (Date.now() > until) throw new FsError('ETIMEDOUT', 'the kernel sent no INIT')
@@ -190,7 +190,7 @@ async function shakeHands(
   return negotiated
 }
 
-/** Bytes read; 0 while nothing is mounted on the descriptor. Once mounted, INIT is queued. */
+/** Bytes read; 0 while the descriptor is not mounted. Once it is mounted, INIT is queued. */
 function readRequest(fd: number, request: RequestReader): number {
   try {
     return readSync(fd, request.bytes)
@@ -207,7 +207,7 @@ function answerInit(
   options: MountOptions,
 ): Negotiated | undefined {
   if (request.opcode !== OPCODE.INIT) {
-    throw new FsError('EIO', `the kernel began with ${opcodeName(request.opcode)}, not with INIT`)
+    throw new FsError('EIO', `the kernel sent ${opcodeName(request.opcode)} before INIT`)
   }
   const reply = new ReplyWriter(64)
   const answer = (payloadBytes: number, error: number): void => {
@@ -226,9 +226,9 @@ function answerInit(
 }
 
 /**
- * The kernel only ever lowers a mount's readahead to what INIT says: from 128 KiB, too little for a
- * fast disk and far too little for a network. Where sysfs cannot be written, reads are
- * slower, nothing else.
+ * Raises the readahead of the mount. INIT can only lower it from the default of 128 KiB, which is
+ * too little for a fast disk and far too little for a network. If sysfs is not writable, reads are
+ * slower and nothing else changes.
  */
 function setReadahead(mountPoint: string, maxReadaheadBytes: number): void {
   const device = findMount(mountPoint)?.device
@@ -237,7 +237,7 @@ function setReadahead(mountPoint: string, maxReadaheadBytes: number): void {
   writeFile(`/sys/class/bdi/${device}/read_ahead_kb`, `${kib}\n`)
 }
 
-/** Writes a control file of the kernel; false where that is impossible. */
+/** Writes a control file of the kernel; returns false on failure. */
 function writeFile(path: string, text: string): boolean {
   try {
     writeFileSync(path, text)

@@ -1,7 +1,7 @@
 /**
- * Requests about names: looking them up, making, linking, moving and removing them, and symlinks'
- * targets. Each decodes its body (offsets as in include/uapi/linux/fuse.h) and calls the file
- * system; the umask was applied by the kernel, since FUSE_DONT_MASK is not negotiated.
+ * Handlers of requests on names: lookup, create, link, rename, remove and readlink. Each decodes
+ * its body (offsets as in include/uapi/linux/fuse.h) and calls the file system. The kernel has
+ * applied the umask, because FUSE_DONT_MASK is not negotiated.
  */
 import { FsError } from '../base/fs-error.ts'
 import type { Forgotten } from '../filesystem/inode-file-system.ts'
@@ -20,7 +20,7 @@ export function handleLookup(x: Exchange): number {
   }
 }
 
-/** Never answered. A file system whose inode numbers stay as they are has no use for it. */
+/** Expects no reply. A file system whose inode numbers are permanent does not implement it. */
 export function handleForget({ fs, request }: Exchange): number {
   fs.forget?.([[request.nodeid, request.u64(0)]])
   return noReply

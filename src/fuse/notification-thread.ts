@@ -1,6 +1,6 @@
 /**
- * A thread that writes notifications to the kernel, which may wait for long there. It belongs where
- * nothing else hangs on it: a process that is killed does not end before such a wait does.
+ * Thread that writes notifications, which may block in the kernel for long. It belongs in a process
+ * on which nothing depends: a killed process does not end before such a write returns.
  */
 import { Worker } from 'node:worker_threads'
 import { FsError } from '../base/fs-error.ts'
@@ -8,9 +8,9 @@ import { siblingModule } from '../base/sibling-module.ts'
 import type { NotificationResult } from './notifier-worker.ts'
 
 export interface NotificationWriter {
-  /** Resolves when the kernel has taken it, with Node's name of what went wrong, if anything. */
+  /** Resolves when the kernel has accepted the message, with the error code if it failed. */
   write(message: Uint8Array): Promise<string | undefined>
-  /** To be called when the mount has gone: nothing waits any more then. */
+  /** Call when the mount has ended: no write blocks any longer. */
   close(): Promise<void>
 }
 
@@ -48,7 +48,7 @@ export class NotificationThread implements NotificationWriter {
     })
     worker.on('error', (cause) => {
       this.#worker = undefined
-      const error = new FsError('EIO', 'the thread that notifies the kernel has died', { cause })
+      const error = new FsError('EIO', 'the notification thread died', { cause })
       for (const pending of this.#pending.values()) pending.reject(error)
       this.#pending.clear()
     })

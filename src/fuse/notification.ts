@@ -1,7 +1,7 @@
 /**
- * Messages to the kernel that answer nothing: forget what you have cached. They have the shape of a
- * reply whose `unique` is 0 and whose error field holds the code. Bytes only; who may send them and
- * from where is written down in kernel-notifier.ts.
+ * Encodes notifications, which invalidate kernel caches: the layout of a reply with `unique` 0 and
+ * the notification code in the error field. Only bytes; kernel-notifier.ts defines which thread may
+ * send them.
  */
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
@@ -9,8 +9,8 @@ import { REPLY_HEADER_BYTES, ReplyWriter } from './reply-writer.ts'
 import { NOTIFY } from './wire-flags.ts'
 
 /**
- * Pages of `ino` from `offset` on (`length` 0: to the end) and its attributes are stale. A negative
- * `offset` drops the attributes alone.
+ * Invalidates the pages of `ino` from `offset` (`length` 0: to the end) and its attributes. A
+ * negative `offset` invalidates only the attributes.
  */
 export function inodeInvalidation(ino: number, offset: number, length: number): Uint8Array {
   const message = new ReplyWriter(24)
@@ -20,10 +20,12 @@ export function inodeInvalidation(ino: number, offset: number, length: number): 
   return seal(message, NOTIFY.INVAL_INODE, 24)
 }
 
-/** What the kernel remembers about the name `name` in directory `parent`, present or absent. */
+/**
+ * Invalidates the entry `name` of directory `parent`, whether it is cached as present or absent.
+ */
 export function entryInvalidation(parent: number, name: Uint8Array): Uint8Array {
   if (name.length === 0 || name.length > limits.nameBytes) {
-    throw new FsError('EINVAL', `a directory entry's name has 1 to ${limits.nameBytes} bytes`)
+    throw new FsError('EINVAL', `the name of an entry must have 1 to ${limits.nameBytes} bytes`)
   }
   const sizeBytes = 16 + name.length + 1
   const message = new ReplyWriter(sizeBytes)
@@ -34,12 +36,12 @@ export function entryInvalidation(parent: number, name: Uint8Array): Uint8Array 
   return seal(message, NOTIFY.INVAL_ENTRY, sizeBytes)
 }
 
-/** What was read from the connection and not answered is to be read once more. */
+/** Makes the kernel resend all requests that were read from the connection and not answered. */
 export function resend(): Uint8Array {
   return seal(new ReplyWriter(8), NOTIFY.RESEND, 0)
 }
 
-/** What the kernel remembers of names is stale, of all of them. */
+/** Invalidates all cached names. */
 export function newEpoch(): Uint8Array {
   return seal(new ReplyWriter(8), NOTIFY.INC_EPOCH, 0)
 }

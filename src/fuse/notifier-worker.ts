@@ -1,11 +1,11 @@
 /**
- * The thread that writes notifications to the kernel, one after the other, each possibly for long:
- * see kernel-notifier.ts for why that needs a thread of its own.
+ * Thread that writes notifications to the kernel one after the other; each write may block. See
+ * kernel-notifier.ts for why this needs its own thread.
  */
 import { writeSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 
-/** `code` is Node's name of what went wrong. */
+/** `code`: error code of the write; undefined on success. */
 export interface NotificationResult {
   id: number
   code: string | undefined

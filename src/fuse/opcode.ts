@@ -1,7 +1,7 @@
 /**
- * Every request of the Linux FUSE protocol up to 7.45, by number, and the names for traces. The
- * tables of handlers are typed over `OpcodeName`: a request that has none does not compile.
- * Numbers: include/uapi/linux/fuse.h, `enum fuse_opcode`.
+ * Opcodes of the Linux FUSE protocol up to 7.45, with their names for traces. Handler tables are
+ * typed over `OpcodeName`: an opcode without handler does not compile. Numbers:
+ * include/uapi/linux/fuse.h, `enum fuse_opcode`.
  */
 
 export const OPCODE = {
@@ -63,7 +63,7 @@ export type OpcodeName = keyof typeof OPCODE
 const names: string[] = []
 for (const [name, number] of Object.entries(OPCODE)) names[number] = name
 
-/** Name of a request for people; its number where the kernel is newer than this table. */
+/** Name of an opcode; `OPCODE_<number>` if the kernel is newer than this table. */
 export function opcodeName(opcode: number): string {
   return names[opcode] ?? `OPCODE_${opcode}`
 }

@@ -1,4 +1,4 @@
-/** Replies, byte by byte as the kernel reads them. */
+/** Encoding of replies, byte by byte. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Attributes } from '../filesystem/inode-file-system.ts'
@@ -23,7 +23,7 @@ const attributes: Attributes = {
   ctimeNsec: 3,
 }
 
-/** `fuse_attr` of the above. */
+/** `fuse_attr` of these attributes. */
 const ATTRIBUTES = `
   ffffffff ffff1f00 05000000 01000000 09000000 00000000
   ffffffff ffffffff 01000000 00000000 00000000 feffffff
@@ -35,26 +35,26 @@ function assertPayload(reply: ReplyWriter, length: number, hex: string): void {
   assert.equal(payload.toString('hex'), hex.replaceAll(/\s+/g, ''))
 }
 
-/** A writer whose memory is dirty, as after many replies. */
+/** A writer with a dirty buffer, as after many replies. */
 function dirtyWriter(sizeBytes = 4096): ReplyWriter {
   const reply = new ReplyWriter(sizeBytes)
   reply.bytes.fill(0xee)
   return reply
 }
 
-test('the header of a reply', () => {
+test('header', () => {
   const reply = dirtyWriter()
   reply.header(16, -2, 10, 0x80000000)
   assert.equal(reply.bytes.toString('hex', 0, 16), '10000000feffffff0a00000000000080')
 })
 
-test('attributes, for as long as they hold', () => {
+test('attributes with their validity', () => {
   const reply = dirtyWriter()
   const length = reply.putAttributes(attributes, validityOf(1500))
   assertPayload(reply, length, `01000000 00000000 0065cd1d 00000000 ${ATTRIBUTES}`)
 })
 
-test('an entry, and one that says that there is none', () => {
+test('an entry and a negative entry', () => {
   const reply = dirtyWriter()
   const length = reply.putEntry(attributes, validityOf(2000), validityOf(0.5))
   const head = `ffffffff ffff1f00 00000000 00000000 02000000 00000000 00000000 00000000
@@ -64,7 +64,7 @@ test('an entry, and one that says that there is none', () => {
   assertPayload(reply, negative, `${'00'.repeat(32)} 80b2e60e 00000000 ${'00'.repeat(88)}`)
 })
 
-test('for ever is a number that the kernel can add to its clock', () => {
+test('an infinite validity is a number that the kernel can add to its clock', () => {
   assert.deepEqual(validityOf(Infinity), { sec: 2 ** 31, nsec: 0 })
   assert.deepEqual(validityOf(-1), { sec: 0, nsec: 0 })
 })
@@ -103,7 +103,7 @@ test('statistics of the file system', () => {
   )
 })
 
-test('directory entries are padded, and end where the kernel said', () => {
+test('directory entries are padded and stay within the requested size', () => {
   const reply = dirtyWriter()
   const directory = new DirectoryWriter(reply, validityOf(0), validityOf(0))
   directory.start(false, 64)
@@ -118,7 +118,7 @@ test('directory entries are padded, and end where the kernel said', () => {
   )
 })
 
-test('directory entries with attributes; the dots have none', () => {
+test('directory entries with attributes; . and .. have none', () => {
   const reply = dirtyWriter()
   const directory = new DirectoryWriter(reply, validityOf(0), validityOf(0))
   directory.start(true, 320)
@@ -134,7 +134,7 @@ test('directory entries with attributes; the dots have none', () => {
   )
 })
 
-test('what the kernel shall forget', () => {
+test('notifications', () => {
   assert.equal(
     Buffer.from(inodeInvalidation(5, -1, 0)).toString('hex'),
     '2800000002000000' + '00'.repeat(8) + '0500000000000000' + 'ff'.repeat(8) + '00'.repeat(8),

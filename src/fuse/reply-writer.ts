@@ -1,8 +1,8 @@
 /**
- * One reply in the making: `fuse_out_header` (16 bytes), then what the opcode answers with. The
- * buffer is made once; data is read by the file system straight behind the header, so that a reply
- * leaves with one write and no copy. Every `put...` returns the number of payload bytes.
- * Seconds are signed 64-bit: both words are taken modulo 2^32, which is exact to +-2^53.
+ * Encodes a reply: `fuse_out_header` (16 bytes), then the payload of its opcode. The buffer is
+ * allocated once; the file system reads data directly behind the header, so a reply is sent with
+ * one write and no copy. Each `put...` method returns the number of payload bytes. Seconds are
+ * signed 64-bit numbers: both words are taken modulo 2^32, which is exact to +-2^53.
  */
 import { LOCK_END, type FileLock } from '../base/file-lock.ts'
 import type { Attributes, FileSystemStatistics, Opened } from '../filesystem/inode-file-system.ts'
@@ -19,30 +19,30 @@ const STATISTICS_BYTES = 80
 const LOCK_BYTES = 24
 const OFFSET_MAX = 2n ** 63n - 1n
 const ATTRIBUTES_REPLY_BYTES = 16 + ATTRIBUTES_BYTES
-/** Preferred size of I/O that stat(2) shows: also the unit of the kernel's cache. */
+/** Preferred I/O size in stat(2); also the unit of the page cache. */
 const BLOCK_BYTES = 4096
 
 const S_IFMT = 0o170000
 const S_IFREG = 0o100000
 const SET_ID_BITS = 0o6000
 
-/** How long the kernel may believe a reply, as the protocol wants it. */
+/** How long the kernel may cache a reply, in the format of the protocol. */
 export interface Validity {
   readonly sec: number
   readonly nsec: number
 }
 
-/** Milliseconds (Infinity: as good as for ever) to seconds and nanoseconds. */
+/** Converts milliseconds; Infinity becomes the largest value that the kernel accepts. */
 export function validityOf(ms: number): Validity {
   const clamped = Math.min(Math.max(ms, 0), 2 ** 31 * 1000)
   const sec = Math.floor(clamped / 1000)
   return { sec, nsec: Math.floor((clamped - sec * 1000) * 1e6) }
 }
 
-/** Answers that count for nothing but the request. */
-const NEVER = validityOf(0)
+/** The reply is not cached. */
+const UNCACHED = validityOf(0)
 
-/** Writes clear these bits, and nothing tells the kernel: it has to ask for them each time. */
+/** Writes clear these bits without a notification, so the kernel must not cache the attributes. */
 function hasSetId({ mode }: Attributes): boolean {
   return (mode & S_IFMT) === S_IFREG && (mode & SET_ID_BITS) !== 0
 }
@@ -50,7 +50,7 @@ function hasSetId({ mode }: Attributes): boolean {
 export class ReplyWriter {
   readonly bytes: Buffer
   readonly #words: Uint32Array
-  /** The view given out last: sequential reads ask for the same size again and again. */
+  /** Latest view from `target`: sequential reads request the same size repeatedly. */
   #target: Buffer
 
   constructor(payloadBytes: number) {
@@ -72,7 +72,7 @@ export class ReplyWriter {
     words[3] = uniqueHigh
   }
 
-  /** Where `sizeBytes` bytes of payload go. */
+  /** View for `sizeBytes` bytes of payload. */
   target(sizeBytes: number): Buffer {
     if (this.#target.length !== sizeBytes) {
       this.#target = this.bytes.subarray(REPLY_HEADER_BYTES, REPLY_HEADER_BYTES + sizeBytes)
@@ -125,9 +125,11 @@ export class ReplyWriter {
     words[word + 21] = 0
   }
 
-  /** `fuse_entry_out` of an inode: its number is the node id, never reused, so generation 0. */
+  /**
+   * `fuse_entry_out`: the inode number is the node id; it is never reused, so the generation is 0.
+   */
   entry(at: number, a: Attributes, entry: Validity, attributesFor: Validity): void {
-    const attributes = hasSetId(a) ? NEVER : attributesFor
+    const attributes = hasSetId(a) ? UNCACHED : attributesFor
     this.u64(at, a.ino)
     this.u64(at + 8, 0)
     this.u64(at + 16, entry.sec)
@@ -142,7 +144,7 @@ export class ReplyWriter {
     return ENTRY_BYTES
   }
 
-  /** No such name, and the kernel may remember that. */
+  /** The name does not exist; the kernel may cache that. */
   putNegativeEntry(entry: Validity): number {
     this.zero(0, ENTRY_BYTES)
     this.u64(16, entry.sec)
@@ -151,7 +153,7 @@ export class ReplyWriter {
   }
 
   putAttributes(a: Attributes, validityFor: Validity): number {
-    const validity = hasSetId(a) ? NEVER : validityFor
+    const validity = hasSetId(a) ? UNCACHED : validityFor
     this.u64(0, validity.sec)
     this.u32(8, validity.nsec)
     this.u32(12, 0)
@@ -159,7 +161,7 @@ export class ReplyWriter {
     return ATTRIBUTES_REPLY_BYTES
   }
 
-  /** `fuse_open_out`, at byte `at`: alone, or behind the entry of CREATE. */
+  /** `fuse_open_out` at byte `at`: 0, or after the entry in the reply to CREATE. */
   putOpened(at: number, opened: Opened): number {
     this.u64(at, opened.handle)
     this.u32(
@@ -187,21 +189,21 @@ export class ReplyWriter {
     return STATISTICS_BYTES
   }
 
-  /** One 32-bit number and its padding: bytes written, size of an extended attribute. */
+  /** A 32-bit number and padding: bytes written, or the size of an extended attribute. */
   putU32(value: number): number {
     this.u32(0, value)
     this.u32(4, 0)
     return 8
   }
 
-  /** `fuse_lk_out`: a lock that stands in the way, or that there is none. */
+  /** `fuse_lk_out`: the conflicting lock, or type `unlock` if there is none. */
   putLock(lock: FileLock | undefined): number {
     this.zero(0, LOCK_BYTES)
     this.u32(16, LOCK_TYPES.indexOf(lock?.type ?? 'unlock'))
     if (lock === undefined) return LOCK_BYTES
     this.u64(0, lock.start)
     this.u64(8, lock.end)
-    // To the end is OFFSET_MAX, which no double is.
+    // The end of the file is OFFSET_MAX, which a double cannot represent.
     if (lock.end === LOCK_END) this.bytes.writeBigInt64LE(OFFSET_MAX, REPLY_HEADER_BYTES + 8)
     this.u32(20, lock.pid)
     return LOCK_BYTES

@@ -1,4 +1,4 @@
-/** Requests, byte by byte as the kernel lays them out. */
+/** Decoding of requests, byte by byte. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ownCopy } from '../base/borrowed-bytes.ts'
@@ -30,13 +30,13 @@ test('the header of a request', () => {
   assert.equal(Buffer.from(request.name(0)).toString(), 'name-of-5b0')
 })
 
-test('a request that is sent again keeps its number, and echoes the top bit', () => {
+test('a resent request keeps its number and returns the top bit', () => {
   const request = requestOf(LOOKUP)
   assert.equal(request.unique, 10)
   assert.deepEqual([request.uniqueLow, request.uniqueHigh], [10, 0x80000000])
 })
 
-test('extensions are not part of the body', () => {
+test('extensions do not belong to the body', () => {
   const request = requestOf(LOOKUP.replace('\n  0000 0000', '\n  0100 0000'))
   assert.equal(request.end, 44)
   assert.throws(() => request.name(0), { code: 'EINVAL' })
@@ -58,7 +58,7 @@ test('numbers of 32 and 64 bits, signed and unsigned', () => {
   assert.equal(request.uniqueAt(32), 11)
 })
 
-test('names and data that go beyond the request are refused', () => {
+test('names and data beyond the end of the request are rejected', () => {
   const header = `30000000 10000000 ${'00000000'.repeat(8)}`
   const request = requestOf(`${header} 6162636465666768 00`)
   assert.throws(() => request.name(0), { code: 'EINVAL' })
@@ -78,7 +78,7 @@ test('a name is at most 255 bytes long, a symlink target may be longer', () => {
   assert.equal(request.text(0).length, 256)
 })
 
-test('names, and copies of data, stay when the next request comes', () => {
+test('names and copies of data survive the next request', () => {
   const request = requestOf(LOOKUP)
   const name = request.name(0)
   const data = ownCopy(request.data(0, 11))
@@ -86,7 +86,7 @@ test('names, and copies of data, stay when the next request comes', () => {
   for (const kept of [name, data]) assert.equal(Buffer.from(kept).toString(), 'name-of-5b0')
 })
 
-test('a copy is memory of its own', () => {
+test('a copy has its own memory', () => {
   const request = requestOf(LOOKUP)
   const copy = request.copy()
   request.bytes.fill(0)

@@ -1,13 +1,13 @@
 /**
- * One request as the kernel wrote it: `fuse_in_header` (40 bytes), then the body of its opcode.
+ * Decodes a request: `fuse_in_header` (40 bytes), then the body of its opcode.
  *
- * A worker has one buffer, and reads every request into it; the main thread serves each request
- * from the memory that it came in. Names are copies, and may be kept. Data is borrowed
- * (base/borrowed-bytes.ts): valid until the next request. All structures are padded to
- * 8 bytes and in the machine's byte order, so 32-bit words are read through a typed array (several
- * times faster than a DataView). 64-bit numbers become doubles: exact to 2^53, which covers every
- * inode, handle and offset this system gives out; larger ones stay larger than any limit.
- * `unique` is the exception: the kernel may set its top bit, and it is echoed as two words.
+ * A worker reads each request into the same buffer; the main thread decodes a request in the memory
+ * that a worker transferred. Names are copies and may be kept. Data is borrowed
+ * (base/borrowed-bytes.ts) and valid until the next request. All structures are padded to 8 bytes
+ * and in host byte order, so 32-bit words are read through a typed array (several times faster than
+ * a DataView). 64-bit numbers become doubles: exact to 2^53, which covers all inodes, handles and
+ * offsets that this system assigns; larger numbers stay larger than any limit. `unique` is an
+ * exception: the kernel may set its top bit, and replies return it as two words.
  */
 import { endianness } from 'node:os'
 import type { BorrowedBytes } from '../base/borrowed-bytes.ts'
@@ -18,7 +18,7 @@ export const REQUEST_HEADER_BYTES = 40
 
 const HEADER_WORDS = REQUEST_HEADER_BYTES / 4
 const TWO_32 = 4294967296
-/** Set in the upper word of `unique` when the kernel sends a request a second time. */
+/** Bit of the upper word of `unique` in a request that the kernel resends. */
 const RESEND_BIT = 0x80000000
 
 if (endianness() !== 'LE')
@@ -34,7 +34,7 @@ export class RequestReader {
     this.#words = new Uint32Array(memory)
   }
 
-  /** Read requests into this. */
+  /** Buffer into which requests are read. */
   get bytes(): Uint8Array<ArrayBuffer> {
     return this.#bytes
   }
@@ -55,12 +55,12 @@ export class RequestReader {
     return this.#words[3]!
   }
 
-  /** `unique` as a number that stays the same when the request is sent again. */
+  /** `unique` as a number, which stays the same when the request is resent. */
   get unique(): number {
     return this.#words[2]! + ((this.#words[3]! & ~RESEND_BIT) >>> 0) * TWO_32
   }
 
-  /** The kernel sent it before, to a process that died. */
+  /** The kernel sent the request before, to a process that has died. */
   get isResent(): boolean {
     return (this.#words[3]! & RESEND_BIT) !== 0
   }
@@ -81,55 +81,55 @@ export class RequestReader {
     return this.#words[8]!
   }
 
-  /** End of the body: extensions (in units of 8 bytes) come behind it. */
+  /** End of the body, before the extensions (counted in units of 8 bytes). */
   get end(): number {
     return this.#words[0]! - (this.#words[9]! & 0xffff) * 8
   }
 
-  /** Unsigned 32 bits at byte `at` of the body. */
+  /** Unsigned 32-bit number at byte `at` of the body. */
   u32(at: number): number {
     return this.#words[HEADER_WORDS + (at >> 2)]!
   }
 
-  /** Unsigned 64 bits at byte `at` of the body. */
+  /** Unsigned 64-bit number at byte `at` of the body. */
   u64(at: number): number {
     const word = HEADER_WORDS + (at >> 2)
     return this.#words[word]! + this.#words[word + 1]! * TWO_32
   }
 
-  /** 64 bits at byte `at` of the body that are no number: all of them, as 16 digits. */
+  /** Opaque 64-bit value at byte `at` of the body, as 16 hexadecimal digits. */
   hex64(at: number): string {
     const word = HEADER_WORDS + (at >> 2)
     return hex32(this.#words[word + 1]!) + hex32(this.#words[word]!)
   }
 
-  /** Signed 64 bits at byte `at` of the body: seconds before 1970, offsets before the start. */
+  /** Signed 64-bit number at byte `at` of the body: seconds before 1970, negative offsets. */
   i64(at: number): number {
     const word = HEADER_WORDS + (at >> 2)
     return this.#words[word]! + (this.#words[word + 1]! | 0) * TWO_32
   }
 
-  /** `unique` of another request, named by the body (INTERRUPT). */
+  /** `unique` of another request at byte `at` of the body (INTERRUPT). */
   uniqueAt(at: number): number {
     const word = HEADER_WORDS + (at >> 2)
     return this.#words[word]! + ((this.#words[word + 1]! & ~RESEND_BIT) >>> 0) * TWO_32
   }
 
-  /** The name at byte `at` of the body; the kernel lets pass longer ones than can be answered. */
+  /** Name at byte `at` of the body; ENAMETOOLONG, because the kernel accepts longer names. */
   name(at: number): Uint8Array<ArrayBuffer> {
     const name = this.text(at)
     if (name.length > limits.nameBytes) {
-      throw new FsError('ENAMETOOLONG', `a name has ${limits.nameBytes} bytes at most`)
+      throw new FsError('ENAMETOOLONG', `a name has at most ${limits.nameBytes} bytes`)
     }
     return name
   }
 
-  /** The bytes at byte `at` of the body, without the NUL that ends them; a copy. */
+  /** NUL-terminated bytes at byte `at` of the body, without the NUL; a copy. */
   text(at: number): Uint8Array<ArrayBuffer> {
     const start = REQUEST_HEADER_BYTES + at
     const limit = this.end
     const stop = this.#bytes.indexOf(0, start)
-    if (stop < 0 || stop >= limit) throw new FsError('EINVAL', 'a request names nothing that ends')
+    if (stop < 0 || stop >= limit) throw new FsError('EINVAL', 'a name in a request has no end')
     return this.#bytes.slice(start, stop)
   }
 
@@ -137,17 +137,17 @@ export class RequestReader {
   data(at: number, sizeBytes: number): BorrowedBytes {
     const start = REQUEST_HEADER_BYTES + at
     if (start + sizeBytes > this.end) {
-      throw new FsError('EINVAL', `a request of ${this.length} bytes promises ${sizeBytes} of data`)
+      throw new FsError('EINVAL', `request of ${this.length} bytes announces ${sizeBytes} of data`)
     }
     return this.#bytes.subarray(start, start + sizeBytes)
   }
 
-  /** A copy of the whole request in memory of its own, to be kept or sent to another thread. */
+  /** A copy of the whole request, to keep or to send to another thread. */
   copy(): Uint8Array<ArrayBuffer> {
     return inWords(this.#bytes.subarray(0, this.length))
   }
 
-  /** Serves such a copy from here on, where it is: nobody else may change it any more. */
+  /** Decodes such a copy from now on, in place; the caller must no longer change it. */
   load(request: Uint8Array<ArrayBuffer>): void {
     const isInWords = request.byteOffset === 0 && request.buffer.byteLength % 8 === 0
     this.#bytes = isInWords ? request : inWords(request)

@@ -1,7 +1,7 @@
 /**
- * One line per request for people who want to see what the kernel asks and what it is told, e.g.
- * `#42 LOOKUP ino=1 "a\nb" -> 128 bytes 37us`. Names are escaped as JSON strings (bytes that are no
- * UTF-8 show as U+FFFD), so that a name can neither break a line nor move a cursor.
+ * Trace of requests and their results, one line each, for example `#42 LOOKUP ino=1 "a\nb" -> 128
+ * bytes 37us`. Names are escaped as JSON strings (bytes that are not UTF-8 become U+FFFD), so that
+ * a name can neither break a line nor move the cursor.
  */
 import { writeSync } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
@@ -9,7 +9,7 @@ import { noReply } from './exchange.ts'
 import { opcodeName, type OpcodeName } from './opcode.ts'
 import { REQUEST_HEADER_BYTES, type RequestReader } from './request-reader.ts'
 
-/** Where in the body the names of a request start, and how many follow each other. */
+/** Offset of the first name in the body, and the number of consecutive names. */
 const NAMES: Partial<Record<OpcodeName, readonly [at: number, count: number]>> = {
   LOOKUP: [0, 1],
   SYMLINK: [0, 2],
@@ -26,10 +26,12 @@ const NAMES: Partial<Record<OpcodeName, readonly [at: number, count: number]>> =
   REMOVEXATTR: [0, 1],
 }
 
-/** Requests that start with handle, offset and size. */
+/** Requests whose body starts with handle, offset and size. */
 const RANGES = new Set(['READ', 'WRITE', 'READDIR', 'READDIRPLUS'])
 
-/** A sink of lines: a trace that cannot be written must not disturb what it traces. */
+/**
+ * Returns a writer of trace lines; a failed write is ignored, so that tracing cannot fail requests.
+ */
 export function traceTo(fd: number | undefined): ((line: string) => void) | undefined {
   if (fd === undefined) return undefined
   return (line) => {
@@ -41,7 +43,7 @@ export function traceTo(fd: number | undefined): ((line: string) => void) | unde
   }
 }
 
-/** The request, without its outcome. */
+/** The request as text, without its result. */
 export function describeRequest(request: RequestReader): string {
   const name = opcodeName(request.opcode)
   const parts = [`#${request.unique}`, name, `ino=${request.nodeid}`]
@@ -66,7 +68,7 @@ function namesOf(request: RequestReader, at: number, count: number): string[] {
   return found
 }
 
-/** What a handler's result means. */
+/** The result of a handler as text. */
 export function describeResult(result: number): string {
   if (result === noReply) return 'no reply'
   if (result >= 0) return `${result} bytes`

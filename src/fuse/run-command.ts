@@ -1,16 +1,16 @@
 /**
- * Runs one of the system's programs to its end, bounded in time: mount and umount do what needs
- * privileges or a helper, and tell in words what is wrong. Its standard error is kept (bounded) for
- * the message; standard input and output are empty.
+ * Runs a program of the system (mount, umount) with a timeout. These do what needs privileges or a
+ * helper, and they explain failures. Standard error is kept (bounded) for the error message;
+ * standard input and output are empty.
  */
 import { spawn } from 'node:child_process'
 
 const STDERR_CHARACTERS = 2000
 
 export interface CommandResult {
-  /** Exit status; undefined when it could not be started or was killed. */
+  /** Exit status; undefined if the program could not be started or was killed. */
   status: number | undefined
-  /** What it said on standard error, or why it did not run. */
+  /** Standard error of the program, or why it did not run. */
   message: string
 }
 
@@ -33,7 +33,7 @@ export function runCommand(
   return new Promise((resolve) => {
     child.on('error', (error) => resolve({ status: undefined, message: error.message }))
     child.on('close', (status, signal) => {
-      if (signal !== null) message += ` (${program} was ended by ${signal})`
+      if (signal !== null) message += ` (${program} was terminated by ${signal})`
       resolve({ status: status ?? undefined, message: message.trim() })
     })
   })

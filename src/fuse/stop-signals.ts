@@ -1,15 +1,15 @@
 /**
- * Does a signal that a process has not taken yet ask it to stop what it does? The kernel tells of
- * any signal, once for a request. Some arrive all the time and ask nothing: a child that ended, a
- * timer of a profiler, the preemption of a language's runtime. Calls on a local disk are not cut
- * short by those, and programs do not expect it; least of all of `close`.
+ * Whether a pending signal asks a process to stop its current operation. The kernel reports any
+ * signal, once per request. Some signals are frequent and ask nothing: the end of a child, the
+ * timer of a profiler, preemption in a language runtime. They do not interrupt calls on a local
+ * disk, and programs do not expect that, least of all from `close`.
  */
 import { readFileSync } from 'node:fs'
 
-/** CHLD, CONT, URG, VTALRM, PROF, WINCH, IO: signal(7), the same on all that Node runs on. */
+/** CHLD, CONT, URG, VTALRM, PROF, WINCH, IO: signal(7); the same on all platforms of Node. */
 const HARMLESS = [17, 18, 23, 26, 27, 28, 29].reduce((mask, n) => mask | (1n << BigInt(n - 1)), 0n)
 
-/** `pid` 0, or one that cannot be looked at: it may. */
+/** True for `pid` 0, and for a process whose status cannot be read. */
 export function wantsToStop(pid: number): boolean {
   let status: string
   try {

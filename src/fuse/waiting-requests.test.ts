@@ -1,4 +1,4 @@
-/** Interrupts that come too early, too late and for nobody. */
+/** Suspended requests: interrupts that are early, late or unmatched, and clean-up. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Blocked } from '../base/blocked.ts'
@@ -8,7 +8,7 @@ import type { Dispatcher } from './dispatcher.ts'
 import { RequestReader } from './request-reader.ts'
 import { WaitingRequests } from './waiting-requests.ts'
 
-/** What of a dispatcher is used: completes every request, and notes its failures. */
+/** The part of a dispatcher that is used: completes each request and records failures. */
 function waitingOf(satisfy: (signal: AbortSignal) => Promise<void>) {
   const failures: unknown[] = []
   const reported: unknown[] = []
@@ -52,7 +52,7 @@ test('an interrupt that overtakes its request ends it', async () => {
   assert.deepEqual(counts(), { dispatched: 0, doneBytes: 40, size: 0 })
 })
 
-test('early interrupts are remembered for a while only', async () => {
+test('the number of early interrupts that are kept is bounded', async () => {
   const { waiting, failures, counts } = waitingOf(() => Promise.resolve())
   waiting.interrupt(8)
   for (let n = 0; n < limits.fuseEarlyInterrupts; n++) waiting.interrupt(1000 + n)
@@ -61,7 +61,7 @@ test('early interrupts are remembered for a while only', async () => {
   assert.deepEqual([failures.length, counts().dispatched], [0, 1])
 })
 
-test('an interrupt ends the wait even if the satisfier does not care', async () => {
+test('an interrupt ends the wait even if the resolver ignores the abort', async () => {
   const { waiting, failures } = waitingOf(never)
   waiting.add(requestOf(8), {})
   await settled()
@@ -72,7 +72,7 @@ test('an interrupt ends the wait even if the satisfier does not care', async () 
   assert.equal(failures.length, 1)
 })
 
-test('closing answers all that wait, and all that come later', async () => {
+test('close answers all suspended requests, and later ones', async () => {
   const { waiting, failures, counts } = waitingOf(never)
   waiting.add(requestOf(8), {})
   waiting.add(requestOf(10), {})
@@ -83,7 +83,7 @@ test('closing answers all that wait, and all that come later', async () => {
   assert.equal(counts().size, 0)
 })
 
-test('what a request must not leave undone is done after its answer', async () => {
+test('the clean-up of a request runs after its reply', async () => {
   const asked: AbortSignal[] = []
   const { waiting, failures, counts, left } = waitingOf(async (signal) => {
     asked.push(signal)
@@ -98,7 +98,7 @@ test('what a request must not leave undone is done after its answer', async () =
   assert.deepEqual(counts(), { dispatched: 0, doneBytes: 40, size: 0 })
 })
 
-test('what cannot be done after the answer is told, and is the end of it', async () => {
+test('a failed clean-up is reported and ends the request', async () => {
   const why = new FsError('EIO', 'away')
   const { waiting, failures, reported, left } = waitingOf(() => Promise.reject(why))
   left.push(new Blocked('one'))

@@ -1,12 +1,13 @@
 /**
- * Requests that a worker could not finish because something slow has to happen first. Each has its
- * need satisfied and is then dispatched again on the main thread, until it completes. It ends with
- * exactly one reply: its own, the error that satisfying failed with, or EINTR soon after its
- * process was asked to stop, whether or not the one who satisfies notices. What an operation must
- * not leave undone (locks given back) is done after such a reply.
+ * Suspended requests. The wait condition of each is resolved, then the request is dispatched again
+ * on the main thread, until it completes.
  *
- * The kernel's INTERRUPT travels through any worker and may overtake its request: those are
- * remembered for a while (bounded; most are for requests that were answered meanwhile).
+ * Invariants: a request ends with exactly one reply: its own, the error of its wait condition, or
+ * EINTR soon after its process was asked to stop, whether or not the resolver reacts to the abort.
+ * What the operation must not leave undone (releasing locks) is done after such a reply.
+ *
+ * INTERRUPT may arrive through any worker and overtake its request: early ones are kept for a while
+ * (bounded; most belong to requests that were already answered).
  */
 import { resume, type Blocked, type Outcome } from '../base/blocked.ts'
 import { FsError } from '../base/fs-error.ts'
@@ -23,9 +24,9 @@ interface Waiting {
 export interface WaitingRequestsOptions {
   dispatcher: Dispatcher
   satisfy: (need: unknown, how: { signal: AbortSignal }) => Promise<Outcome | undefined>
-  /** A request of this size, as handed over by a worker, is done. */
+  /** A request of this size that a worker handed over has ended. */
   done: (sizeBytes: number) => void
-  /** Nobody will satisfy it: the operation was given up before. */
+  /** The wait condition will not be resolved: the operation was abandoned before. */
   refused?: (need: unknown) => void
 }
 
@@ -67,7 +68,7 @@ export class WaitingRequests {
     }
   }
 
-  /** Ends all that wait, with EINTR, and resolves when each has been answered. */
+  /** Ends all suspended requests with EINTR; resolves when each has been answered. */
   async close(): Promise<void> {
     this.#closed = true
     for (const { abort } of this.#waiting.values()) {
@@ -88,7 +89,7 @@ export class WaitingRequests {
     try {
       await this.#complete(request, need, abort.signal)
     } catch (error) {
-      // Others were dispatched meanwhile.
+      // Other requests were dispatched meanwhile.
       dispatcher.request.load(request)
       dispatcher.fail(error)
       await this.#cleanUp(request)
@@ -97,7 +98,7 @@ export class WaitingRequests {
     }
   }
 
-  /** The kernel tells of the first signal only: those that follow have to be looked for. */
+  /** The kernel reports only the first signal of a request: later ones are found by polling. */
   #watch(unique: number, waiting: Waiting): void {
     if (waiting.isWatched) return
     waiting.isWatched = true
@@ -148,13 +149,13 @@ export class WaitingRequests {
       if (blocked === undefined) return
       need = blocked.need
     }
-    throw new Error(`a request was satisfied ${limits.fuseSatisfyRounds} times and still waits`)
+    throw new Error(`a request is still suspended after ${limits.fuseSatisfyRounds} rounds`)
   }
 }
 
 /**
- * The outcome of `work`, or the signal's reason soon after it is aborted: what is about to end
- * anyway may, so that a signal does not leave in doubt whether a name was made.
+ * The result of `work`, or the abort reason after a grace period: work that is about to end may do
+ * so, so that a signal does not leave it uncertain whether a name was created.
  */
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>()

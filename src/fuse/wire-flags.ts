@@ -1,7 +1,7 @@
 /**
- * The flag bits of the FUSE protocol that this server reads or sets, grouped by the field they
- * live in. Values: include/uapi/linux/fuse.h. Bits of INIT from 32 on travel in a second word
- * (`flags2`) and are kept here already shifted down.
+ * Flag bits of the FUSE protocol that this server reads or sets, grouped by field. Values:
+ * include/uapi/linux/fuse.h. Bits of INIT from 32 on are in a second word (`flags2`) and are
+ * shifted down here.
  */
 
 /** `flags` of INIT. */
@@ -22,7 +22,7 @@ export const INIT = {
   INIT_EXT: 1 << 30,
 } as const
 
-/** `flags2` of INIT: bit 32 of the header file is bit 0 here. */
+/** `flags2` of INIT: bit 32 of fuse.h is bit 0 here. */
 export const INIT2 = {
   DIRECT_IO_ALLOW_MMAP: 1 << (36 - 32),
   PASSTHROUGH: 1 << (37 - 32),
@@ -34,9 +34,9 @@ export const FOPEN = {
   DIRECT_IO: 1 << 0,
   KEEP_CACHE: 1 << 1,
   CACHE_DIR: 1 << 3,
-  /** No FLUSH when a descriptor of it is closed. */
+  /** No FLUSH is sent when a descriptor of the file is closed. */
   NOFLUSH: 1 << 5,
-  /** The kernel reads and writes the backing file by itself; with DIRECT_IO only mappings of it. */
+  /** The kernel accesses the backing file directly; with DIRECT_IO, only through mappings. */
   PASSTHROUGH: 1 << 7,
 } as const
 
@@ -61,7 +61,7 @@ export const FATTR = {
 /** `getattr_flags`: the handle is valid. */
 export const GETATTR_FH = 1 << 0
 
-/** `read_flags` of READ: the program behind it has a lock owner. */
+/** `read_flags` of READ: the request has a lock owner. */
 export const READ_LOCKOWNER = 1 << 1
 
 /** `write_flags` of WRITE. */
@@ -77,13 +77,13 @@ export const FSYNC_FDATASYNC = 1 << 0
 /** `release_flags` of RELEASE: the open file held a flock, or may have. */
 export const RELEASE_FLOCK_UNLOCK = 1 << 1
 
-/** `lk_flags` of GETLK, SETLK and SETLKW: the whole file, as flock(2) does. */
+/** `lk_flags` of GETLK, SETLK and SETLKW: a flock(2), which covers the whole file. */
 export const LK_FLOCK = 1 << 0
 
-/** Types of a lock, F_RDLCK, F_WRLCK and F_UNLCK: the same on every architecture Node runs on. */
+/** Lock types F_RDLCK, F_WRLCK and F_UNLCK; the same on all architectures of Node. */
 export const LOCK_TYPES = ['read', 'write', 'unlock'] as const
 
-/** Codes of messages that the server sends unasked. */
+/** Codes of notifications. */
 export const NOTIFY = {
   INVAL_INODE: 2,
   INVAL_ENTRY: 3,

@@ -1,7 +1,7 @@
 /**
- * The worker threads of one mount, seen from the main thread: started before the mount exists (so
- * that a file system which does not open fails early), set going once it does, gone when it has
- * gone. A worker that ends in any other way is a failure, told once through `onFailure`.
+ * The worker threads of a mount, managed by the main thread. They start before the mount exists, so
+ * that a file system that cannot be opened fails early; they serve once it exists and end with it.
+ * Any other end of a worker is a failure, which is reported once through `onFailure`.
  */
 import { Worker } from 'node:worker_threads'
 import { FsError } from '../base/fs-error.ts'
@@ -25,11 +25,11 @@ export class WorkerPool {
     this.#options = options
   }
 
-  /** Starts the threads; resolves when each has its file system open. */
+  /** Starts the threads; resolves when each has opened its file system. */
   static async open(setup: WorkerSetup, options: WorkerPoolOptions): Promise<WorkerPool> {
     const { count } = options
     if (!Number.isInteger(count) || count < 1 || count > limits.fuseWorkers) {
-      throw new FsError('EINVAL', `a mount has 1 to ${limits.fuseWorkers} workers, not ${count}`)
+      throw new FsError('EINVAL', `workers must be 1 to ${limits.fuseWorkers}, not ${count}`)
     }
     const pool = new WorkerPool(options)
     try {
@@ -46,12 +46,12 @@ export class WorkerPool {
     return this.#ended.promise
   }
 
-  /** From here on the threads read requests from `fd`. */
+  /** The threads read requests from `fd` from now on. */
   start(fd: number): void {
     for (const worker of this.#workers) worker.postMessage(fd)
   }
 
-  /** Ends the threads by force: for those that do not read the mount (any more). */
+  /** Terminates threads that do not read the mount, or no longer do. */
   async terminate(): Promise<void> {
     this.#failed = true
     await Promise.all([...this.#workers].map((worker) => worker.terminate()))
@@ -71,8 +71,8 @@ export class WorkerPool {
     worker.on('error', (error: unknown) => (state.error = toError(error)))
     worker.on('exit', (code) => {
       this.#exited(worker, state, code)
-      const why = new FsError('EIO', 'a worker could not open the file system', {
-        cause: state.error ?? new Error(`it ended with status ${code}`),
+      const why = new FsError('EIO', 'a worker thread failed to open the file system', {
+        cause: state.error ?? new Error(`exit status ${code}`),
       })
       ready.reject(why)
     })
@@ -84,7 +84,7 @@ export class WorkerPool {
     if (this.#workers.size === 0) this.#ended.resolve()
     if (state.ended || this.#failed) return
     this.#failed = true
-    this.#options.onFailure(state.error ?? new Error(`a worker ended with status ${code}`))
+    this.#options.onFailure(state.error ?? new Error(`a worker thread exited with status ${code}`))
   }
 }
 

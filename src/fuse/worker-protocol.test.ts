@@ -1,11 +1,11 @@
-/** The counters that hold workers back. */
+/** Counters that throttle workers. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { limits } from '../limits.ts'
 import { SharedCounters } from './worker-protocol.ts'
 
-test('hints beyond the bound are dropped until some were taken', () => {
+test('hints beyond the limit are dropped until some are released', () => {
   const counters = new SharedCounters()
   for (let n = 0; n < limits.fuseHintsInFlight; n++) assert.ok(counters.takeHint())
   assert.ok(!counters.takeHint())
@@ -14,7 +14,7 @@ test('hints beyond the bound are dropped until some were taken', () => {
   assert.ok(!counters.takeHint())
 })
 
-test('a worker is held back while too much waits, and goes on when there is room', async () => {
+test('a worker waits at the limit of suspended requests and continues below it', async () => {
   const counters = new SharedCounters()
   const large = 1024 * 1024
   for (let kib = 0; kib < limits.fuseWaitingKib; kib += 1024) assert.ok(counters.takeWaiting(large))

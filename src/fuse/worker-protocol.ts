@@ -1,19 +1,21 @@
 /**
- * What a worker thread and the main thread say to each other, and the counters they share. A worker
- * spends its life in a blocking read: it can send messages but never gets one after its start, so
- * everything that must hold it back is a number in shared memory. Invariant: every count that a
- * worker adds for a message is taken away by the main thread when it is done with that message.
+ * Messages between worker threads and the main thread, and their shared counters. A worker blocks
+ * in read(2): it can send messages but receives none after its start, so whatever must throttle it
+ * is a number in shared memory.
+ *
+ * Invariant: the main thread subtracts each count that a worker adds for a message once it has
+ * finished with that message.
  */
 import { limits } from '../limits.ts'
 import type { CacheTimeouts } from './dispatcher.ts'
 
-/** Given to a worker when it is made; the descriptor of the mount follows as its one message. */
+/** Data for a new worker; its only message is the descriptor of the mount. */
 export interface WorkerSetup {
   /** URL of a module that exports `openFileSystem` (see fuse-worker.ts). */
   module: string
   data: unknown
   timeouts: CacheTimeouts
-  /** Lines of the trace are written to this descriptor. */
+  /** Descriptor for the lines of the trace. */
   traceFd: number | undefined
   counters: SharedArrayBuffer
 }
@@ -21,12 +23,12 @@ export interface WorkerSetup {
 export type WorkerMessage =
   /** The file system is open; the worker waits for the mount. */
   | { kind: 'ready' }
-  /** A request that has to wait: its bytes (transferred) and what for. */
+  /** A suspended request: its bytes (transferred) and its wait condition. */
   | { kind: 'blocked'; request: Uint8Array<ArrayBuffer>; need: unknown }
   | { kind: 'interrupt'; unique: number }
   | { kind: 'hint'; message: unknown }
   | { kind: 'log'; line: string }
-  /** The mount has gone; the worker ends. */
+  /** The mount has ended; the worker ends. */
   | { kind: 'ended' }
 
 const WAITING_REQUESTS = 0
@@ -43,7 +45,10 @@ export class SharedCounters {
     this.#counts = new Int32Array(memory)
   }
 
-  /** Room for one more waiting request; blocks the thread until there is, bounded. */
+  /**
+   * Reserves room for a suspended request; blocks the thread for a bounded time until there is
+   * some.
+   */
   takeWaiting(sizeBytes: number): boolean {
     const until = Date.now() + limits.fuseHoldBackMs
     while (!this.#tryWaiting(kibOf(sizeBytes))) {

@@ -112,7 +112,7 @@ for (const [name, open] of Object.entries({ s3Kind, azureKind })) {
 
     test('wrong keys are EACCES', async () => {
       for (const keys of kind.wrongKeys) {
-        await assertAllFail(await openWith(keys), 'EACCES', /refused|denies/)
+        await assertAllFail(await openWith(keys), 'EACCES', /rejected|denied/)
       }
     })
 

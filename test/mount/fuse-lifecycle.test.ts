@@ -82,7 +82,7 @@ describe('mount points', withFuse, () => {
     const module = new URL('./fuse-scratch.ts', import.meta.url)
     await assert.rejects(mountMemoryTree(t, { mountPoint, worker: { module } }), {
       code: 'EIO',
-      message: /could not open the file system/,
+      message: /failed to open the file system/,
     })
     assert.equal(findMount(mountPoint), undefined)
   })
@@ -143,7 +143,7 @@ describe('the end of a mount', withFuse, () => {
     assert.match((await fatal.promise).message, /status 7/)
     await server.closed
     assert.equal(findMount(server.mountPoint), undefined)
-    assert.match(logged.join(), /a worker died/)
+    assert.match(logged.join(), /a worker thread .* died/)
   })
 
   for (const [how, status] of [
