@@ -1,17 +1,17 @@
 /**
- * The last request that each thread of a mount has done, with its result, noted in the transaction
- * that did it: a request that is sent again because its process died before it answered is answered
- * from here, and not done a second time.
+ * Duplicate request cache: the last request of each thread of a mount and its result, recorded in
+ * the transaction that executed it. A request that the kernel resends because its process died
+ * before the reply is answered from here instead of being executed twice.
  */
 import type { OperationName } from './operations.ts'
 import { change, one, type Rule } from './statement.ts'
 
-/** Of this node's mount: no part of what copies of the metadata have. */
+/** Specific to the mount of this node; not part of the replicated metadata. */
 export const ANSWERED_SCHEMA = `CREATE TABLE IF NOT EXISTS answered (
     thread BIGINT PRIMARY KEY, request BIGINT NOT NULL, result TEXT NOT NULL
   )`
 
-/** Operations that would fail, or undo something, when they are done again. */
+/** Operations that would fail, or undo something, when executed a second time. */
 const UNREPEATABLE: ReadonlySet<string> = new Set<OperationName>([
   'create',
   'exchange',
@@ -36,26 +36,26 @@ export function isUnrepeatable(name: string): boolean {
   return UNREPEATABLE.has(name)
 }
 
-/** Runs a rule whose result is plain data, and notes what it answers the request with. */
+/** Runs a rule whose result is plain data, and records the result for the request. */
 export function* answering<T>(rule: Rule<T>, request: number, thread: number): Rule<T> {
   const result = yield* rule
   yield* put(thread, request, JSON.stringify(result ?? null))
   return result
 }
 
-/** What the request was answered with; undefined: it was not done. */
+/** Recorded result of the request; undefined if it was not executed. */
 export function* answerOf(request: number): Rule<{ result: unknown } | undefined> {
   const row = yield* select(request)
   return row && { result: (JSON.parse(row.result) as unknown) ?? undefined }
 }
 
-/** The threads that noted it have died: their numbers are those of others from here on. */
+/** Renumbers the records of threads that have died, because new threads reuse their numbers. */
 export function* keepAnswers(): Rule<void> {
   const { thread } = (yield* selectLowest()) ?? { thread: 0 }
   yield* shift(Math.min(thread, 0))
 }
 
-/** A new mount numbers its requests anew. */
+/** Deletes all records: a new mount numbers its requests from the start. */
 export function* forgetAnswers(): Rule<void> {
   yield* clear()
 }

@@ -1,23 +1,23 @@
 /**
- * A change of the metadata as it is told to the nodes that have a copy: the statements that one
- * operation ran, to be run again on the copy in the same order, and what they meant. The statements
- * have no time, chance or order of their own, so equal copies stay equal.
+ * A metadata change as sent to nodes with a replica: the statements of one operation, which the
+ * replica runs in the same order, and their effects. The statements depend on neither time nor
+ * randomness nor row order, so equal replicas stay equal.
  */
 import type { Effects } from './effects.ts'
 import { change, one, statementOf, type Rule, type Value } from './statement.ts'
 
 /** Plain data. */
 export interface Change {
-  /** Place in the order of all changes of a store; without gaps. */
+  /** Position in the order of all changes of a store, without gaps. */
   seq: number
-  /** Peer id of the node whose operation it was; empty: the coordinator's own. */
+  /** Peer id of the node that requested the operation; empty: the coordinator itself. */
   origin: string
-  /** Key of a statement, then its arguments. */
+  /** Key of a statement and its arguments. */
   calls: readonly (readonly [key: number, ...args: Value[]])[]
   effects: Effects
 }
 
-/** Which state of which store a copy is. */
+/** The store that a replica copies, and the last change that it has applied. */
 export interface CopyState {
   /** Id of the store; empty: none yet. */
   store: string
@@ -36,7 +36,7 @@ export function* setCopyState({ store, seq }: CopyState): Rule<void> {
   yield* upsertState(store, seq)
 }
 
-/** Applies changes that follow on the state of the copy. */
+/** Applies changes that directly follow the state of the replica. */
 export function* applyChanges(store: string, changes: readonly Change[]): Rule<void> {
   for (const { calls } of changes) {
     for (const [key, ...args] of calls) yield { statement: statementOf(key), args }

@@ -1,7 +1,7 @@
 /**
- * The rules of a file's content: which chunk id stands at which index, how long the file is. A
- * commit makes a new size, times and chunk ids visible together. A reference that is dropped leaves
- * its object in the trash, for the collector to delete from the cloud.
+ * Rules of file content: which chunk id each index refers to, and the size of the file. A commit
+ * makes size, times and chunk ids visible together. Removing a reference puts its object into the
+ * trash, from which garbage collection deletes it in the cloud.
  */
 import { laterOf, type Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
@@ -11,28 +11,28 @@ import {
   endPast,
   findPast,
   isPast,
-  letGoFrom,
-  letGoOne,
+  preserveDropped,
+  preserveReplaced,
   settlePast,
   trashFrom,
 } from './past-rules.ts'
 import { change, changeReturning, many, one, type Rule } from './statement.ts'
 
-/** Where the bytes of one chunk of a file are. */
+/** Reference to the content of one chunk of a file. */
 export interface ChunkReference {
   ino: number
   index: number
-  /** Names one immutable content; never reused. */
+  /** Identifies one immutable content; never reused. */
   id: number
-  /** Bytes of the object that belong to the file: fewer than the object has after a truncate. */
+  /** Bytes of the object that belong to the file; less than `objectLength` after a truncate. */
   length: number
-  /** Bytes of the object. */
+  /** Size of the object in bytes. */
   objectLength: number
-  /** CRC-32 of the object; null until it is durable, or other nodes have copies. */
+  /** CRC-32 of the object; null until it is durable or has replicas. */
   crc: number | null
-  /** 1: the cloud has it. */
+  /** 1 if the cloud has the object. */
   durable: number
-  /** Nodes that have the bytes, comma separated: who committed them first. Empty: this one only. */
+  /** Ids of nodes with the data, comma separated, the writer first. Empty: this node only. */
   holders: string
 }
 
@@ -43,7 +43,7 @@ export const CHUNK_COLUMNS = `ino, idx AS "index", id, length,
 export const findChunk = one<ChunkReference>(
   `SELECT ${CHUNK_COLUMNS} FROM chunk WHERE ino = ? AND idx = ?`,
 )
-/** References from an index on, in order, a page at a time. */
+/** References from an index on, in order, one page. */
 export const listChunks = many<ChunkReference>(
   `SELECT ${CHUNK_COLUMNS} FROM chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?`,
 )
@@ -72,7 +72,7 @@ const deleteTrash = change('DELETE FROM trash WHERE id = ?')
 const selectOrphans = many<{ ino: number }>(
   'SELECT ino FROM inode WHERE nlink = 0 AND ino > ? ORDER BY ino LIMIT ?',
 )
-/** What of a file the cloud does not have yet; an index has these alone. */
+/** Pending uploads of a file; a partial index covers only these rows. */
 const selectPending = one<{ chunks: number; bytes: number }>(
   `SELECT COUNT(*) AS chunks, COALESCE(SUM(length), 0) AS bytes FROM chunk
     WHERE ino = ? AND durable = 0`,
@@ -81,16 +81,18 @@ const countOf = one<{ count: number; undurable: number }>(
   'SELECT COUNT(*) AS count, COALESCE(SUM(1 - durable), 0) AS undurable FROM chunk WHERE ino = ?',
 )
 
-/** A file's content as a close or fsync publishes it. */
+/** Content of a file as published by a close or fsync. */
 export interface ContentCommit {
   size: number
-  /** Bytes from here on were cut off since the last commit: older references there are void. */
+  /**
+   * The file was truncated to this size since the last commit: older references beyond are void.
+   */
   floor: number
   blocks: number
   mtime: Timestamp
   ctime: Timestamp
   chunks: readonly CommittedPart[]
-  /** Version that it began from; undefined where nobody else can have committed. */
+  /** Version that the writer started from; undefined if nobody else can have committed. */
   base?: number | undefined
 }
 
@@ -98,18 +100,18 @@ export interface CommittedPart {
   index: number
   id: number
   length: number
-  /** As in `ChunkReference`; empty where it is not given. */
+  /** As in `ChunkReference`; empty if omitted. */
   holders?: string | undefined
-  /** As in `ChunkReference`; undefined where it is not known yet. */
+  /** As in `ChunkReference`; undefined if not known yet. */
   crc?: number | undefined
 }
 
-/** What a commit brought about. */
+/** Result of a commit. */
 export interface Committed {
   version: number
 }
 
-/** ESTALE where the content is not the one that the commit began from. */
+/** Throws ESTALE if the current version is not the one that the commit is based on. */
 export function* commitContent(
   ino: number,
   commit: ContentCommit,
@@ -117,38 +119,38 @@ export function* commitContent(
 ): Rule<Committed> {
   const before = yield* getInode(ino)
   if ((before.mode & S_IFMT) !== S_IFREG) {
-    throw new FsError('EINVAL', `inode ${ino} is no regular file and has no content`)
+    throw new FsError('EINVAL', `inode ${ino} is not a regular file and has no content`)
   }
   if (commit.chunks.some(({ length }) => length > chunkSize)) {
-    throw new FsError('EINVAL', `a chunk of inode ${ino} is larger than chunks are`)
+    throw new FsError('EINVAL', `a chunk of inode ${ino} exceeds the chunk size`)
   }
   if (commit.base !== undefined && commit.base !== before.version) {
-    throw new FsError('ESTALE', `the content of inode ${ino} was changed elsewhere meanwhile`)
+    throw new FsError('ESTALE', `the content of inode ${ino} was changed by another node`)
   }
-  if (before.version > 0 || before.size > 0) yield* letGo(before, commit, chunkSize)
+  if (before.version > 0 || before.size > 0) yield* dropReplaced(before, commit, chunkSize)
   for (const { index, id, length, holders = '', crc = null } of commit.chunks) {
     yield* upsertChunk(ino, index, id, length, length, crc, holders)
   }
   const { mtime, size, blocks } = commit
-  // Who changed attributes between a write and its commit was the last to change the inode.
+  // An attribute change between the write and its commit is later, so the later ctime counts.
   const ctime = laterOf(commit.ctime, { sec: before.ctimeSec, nsec: before.ctimeNsec })
   yield* updateSize(size, blocks, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, ino)
   if (commit.chunks.length === 0) yield* settlePast(ino)
   return { version: before.version + 1 }
 }
 
-/** What a commit replaces of the content before it. */
-function* letGo(
+/** Drops the part of the old content that the commit replaces. */
+function* dropReplaced(
   { ino, size }: InodeRow,
   { chunks, floor, size: newSize }: ContentCommit,
   chunkSize: number,
 ): Rule<void> {
   if (chunks.length > 0) yield* beginPast(ino, size)
   yield* cut(ino, Math.min(floor, newSize), chunkSize)
-  for (const { index, id } of chunks) yield* letGoOne(ino, index, id, chunkSize)
+  for (const { index, id } of chunks) yield* preserveReplaced(ino, index, id, chunkSize)
 }
 
-/** Many files' contents at once: all are published, or none. */
+/** Commits the contents of many files: all are published, or none. */
 export function* commitContents(
   commits: readonly { ino: number; commit: ContentCommit }[],
   chunkSize: number,
@@ -156,10 +158,10 @@ export function* commitContents(
   for (const { ino, commit } of commits) yield* commitContent(ino, commit, chunkSize)
 }
 
-/** Drops references at and beyond `size`; the one that `size` falls into keeps its head. */
+/** Drops references at and beyond `size`; the chunk that contains `size` keeps its start. */
 function* cut(ino: number, size: number, chunkSize: number): Rule<void> {
   const first = Math.ceil(size / chunkSize)
-  yield* letGoFrom(ino, first, chunkSize)
+  yield* preserveDropped(ino, first, chunkSize)
   yield* deleteFrom(ino, first)
   const rest = size % chunkSize
   if (rest !== 0) yield* trimTail(rest, ino, first - 1, rest)
@@ -173,27 +175,27 @@ export interface DurableMark {
   crc: number
 }
 
-/** False where the reference is another by now (its object is then the caller's to discard). */
+/** Returns false if the reference has changed; the caller must then discard the object. */
 export function* markDurable(ino: number, index: number, id: number, crc: number): Rule<boolean> {
   if ((yield* setDurable(crc, ino, index, id)) === undefined) return false
   yield* settlePast(ino)
   return true
 }
 
-/** Which of these references hold, in their order: `markDurable` of many at once. */
+/** Like `markDurable` for many chunks; returns for each whether its reference still existed. */
 export function* markAllDurable(chunks: readonly DurableMark[]): Rule<boolean[]> {
-  const held: boolean[] = []
+  const applied: boolean[] = []
   for (const { ino, index, id, crc } of chunks) {
-    held.push((yield* setDurable(crc, ino, index, id)) !== undefined)
+    applied.push((yield* setDurable(crc, ino, index, id)) !== undefined)
   }
-  const files = new Set(chunks.filter((_, at) => held[at]).map(({ ino }) => ino))
+  const files = new Set(chunks.filter((_, at) => applied[at]).map(({ ino }) => ino))
   for (const ino of files) yield* settlePast(ino)
-  return held
+  return applied
 }
 
 /**
- * Which nodes have a chunk that the cloud does not have yet, and its CRC-32, null where that is not
- * said; false where that is over.
+ * Sets the nodes with replicas of a chunk that is pending upload, and its CRC-32 unless null.
+ * Returns false if the reference has changed or is durable.
  */
 export function* setHolders(
   ino: number,
@@ -205,11 +207,11 @@ export function* setHolders(
   return (yield* updateHolders(holders, crc, ino, index, id)) !== undefined
 }
 
-/** Removes an inode that has no name, with all that belongs to it; the bytes that it had. */
+/** Deletes an unlinked inode with everything that belongs to it; returns its size in bytes. */
 export function* purgeInode(ino: number): Rule<number> {
   const row = yield* findInode(ino)
   if (row !== undefined && row.nlink > 0) {
-    throw new FsError('EINVAL', `inode ${ino} has a name: it cannot be purged`)
+    throw new FsError('EINVAL', `inode ${ino} still has a name and cannot be purged`)
   }
   if (yield* findPast(ino)) yield* endPast(ino)
   yield* trashFrom(ino, 0)
@@ -219,20 +221,20 @@ export function* purgeInode(ino: number): Rule<number> {
   return row?.size ?? 0
 }
 
-/** Removes an inode that has no name; the bytes that it had, or undefined where it has one. */
+/** Deletes an inode if it is unlinked; returns its size in bytes, undefined if it has a name. */
 export function* purgeOrphan(ino: number): Rule<number | undefined> {
   const row = yield* findInode(ino)
   return row?.nlink === 0 ? yield* purgeInode(ino) : undefined
 }
 
-/** As `purgeOrphan`, of many; those that went. */
+/** Like `purgeOrphan` for many inodes; returns those that were deleted. */
 export function* purgeOrphans(inos: readonly number[]): Rule<number[]> {
   const gone: number[] = []
   for (const ino of inos) if ((yield* purgeOrphan(ino)) !== undefined) gone.push(ino)
   return gone
 }
 
-/** Puts an object into the trash, unless something refers to it after all. */
+/** Puts an object into the trash unless it is still referenced. */
 export function* discard(ino: number, index: number, id: number): Rule<void> {
   if ((yield* findChunk(ino, index))?.id === id || (yield* isPast(ino, index, id))) return
   yield* insertTrash(id, ino, index)
@@ -242,22 +244,22 @@ export function* emptyTrash(ids: readonly number[]): Rule<void> {
   for (const id of ids) yield* deleteTrash(id)
 }
 
-/** Inodes without a name, in order from after one: open, or open when the process died. */
+/** Unlinked inodes after `after`, in order: open, or left by a process that died. */
 export function* listOrphans(after: number, limit: number): Rule<number[]> {
   return (yield* selectOrphans(after, limit)).map((row) => row.ino)
 }
 
-/** The different lists of holders of what the cloud does not have yet. */
+/** The distinct holder lists of the pending uploads of a file. */
 export const listHolders = many<{ holders: string }>(
   'SELECT DISTINCT holders FROM chunk WHERE ino = ? AND durable = 0 LIMIT ?',
 )
 
-/** How many chunks the committed content has. */
+/** Number of chunks of the committed content. */
 export function* countChunks(ino: number): Rule<number> {
   return (yield* countOf(ino))?.count ?? 0
 }
 
-/** How many of them the cloud does not have yet. */
+/** Pending uploads of the file. */
 export function* pendingChunks(ino: number): Rule<{ chunks: number; bytes: number }> {
   return (yield* selectPending(ino)) ?? { chunks: 0, bytes: 0 }
 }

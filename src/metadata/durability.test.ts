@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { limits } from '../limits.ts'
 import { copiesOf, parseDurability } from './durability.ts'
 
-test('what a directory may ask for', () => {
+test('valid durability policies are parsed', () => {
   for (const [text, copies] of [
     ['local', 0],
     ['cloud', 0],
@@ -15,7 +15,7 @@ test('what a directory may ask for', () => {
   }
 })
 
-test('what it may not', () => {
+test('invalid durability policies are EINVAL', () => {
   const beyond = `peers=${limits.durabilityPeers + 1}`
   for (const text of ['', 'Cloud', 'cloud\n', 'peers', 'peers=', 'peers=0', 'peers=-1', beyond]) {
     assert.throws(() => parseDurability(text), { code: 'EINVAL' }, JSON.stringify(text))

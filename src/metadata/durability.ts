@@ -1,13 +1,14 @@
 /**
- * Where bytes have to be before `close` and `fsync` return: an extended attribute of a directory,
- * which everything below inherits; the nearest one counts, else the mount's default. A file asks
- * the directory in which it was made or into which it was renamed last (docs/decisions/0010).
+ * Durability policy: where data must be before `close` and `fsync` return. It is an extended
+ * attribute of a directory, inherited by everything below; the nearest one applies, else the
+ * default of the mount. A file uses the directory in which it was created or to which it was last
+ * renamed (docs/decisions/0010).
  */
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 import { many, type Rule } from './statement.ts'
 
-/** On this node; on so many others as well; in the cloud. */
+/** On this node; on N other nodes as well; in the cloud. */
 export type Durability = 'local' | 'cloud' | `peers=${number}`
 
 export const DURABILITY_XATTR = Buffer.from('user.cachefs.durability')
@@ -18,10 +19,10 @@ export function parseDurability(text: string): Durability {
   if (text === 'local' || text === 'cloud') return text
   const peers = Number(/^peers=(\d{1,3})$/.exec(text)?.[1])
   if (peers >= 1 && peers <= MOST) return `peers=${peers}`
-  throw new FsError('EINVAL', `durability is local, cloud, or peers=N with N from 1 to ${MOST}`)
+  throw new FsError('EINVAL', `durability must be local, cloud, or peers=N, N from 1 to ${MOST}`)
 }
 
-/** How many other nodes have to have the bytes. */
+/** Number of other nodes that must have the data. */
 export function copiesOf(durability: Durability): number {
   return Number(/^peers=(\d+)$/.exec(durability)?.[1] ?? 0)
 }
@@ -36,7 +37,7 @@ const selectPolicies = many<{ ino: number; value: Uint8Array }>(`WITH RECURSIVE
   SELECT above.ino, xattr.value FROM above
   JOIN xattr ON xattr.ino = above.ino AND xattr.name = ? ORDER BY above.depth LIMIT 1`)
 
-/** What holds for an inode, and which directory says so; undefined: none does. */
+/** Policy of an inode and the directory that defines it; undefined if none does. */
 export function* durabilityOf(
   ino: number,
 ): Rule<{ ino: number; durability: Durability } | undefined> {

@@ -1,24 +1,23 @@
 /**
- * What an operation changed, in terms of those who remember the state before it: caches of names
- * and attributes, and of contents. Exhaustive: an operation that is not in the table does not
- * compile.
+ * What an operation changed, for those that must invalidate caches of names, attributes and
+ * content. The table is exhaustive: an operation without entry does not compile.
  */
 import type { OperationArgs, OperationName, OperationResult } from './operations.ts'
 import type { Place, Removed } from './namespace-rules.ts'
 
-/** Plain data: it is told to other nodes. */
+/** Plain data; it is sent to other nodes. */
 export interface Effects {
-  /** Inodes with other attributes than before. */
+  /** Inodes whose attributes changed. */
   attributes: readonly number[]
-  /** Names that directories had before they went to others: a kernel believes them there yet. */
+  /** Names from which directories were moved to another parent; kernels may still cache them. */
   entries: readonly (readonly [parent: number, name: Uint8Array])[]
-  /** Files with other bytes than before. */
+  /** Files whose content changed. */
   contents: readonly number[]
-  /** Inodes that lost their last name, and are there for who has them open. */
+  /** Inodes that lost their last name; they exist while they are open. */
   orphaned: readonly number[]
-  /** Inodes that are gone. */
+  /** Inodes that were deleted. */
   purged: readonly number[]
-  /** Chunk ids that the cloud has now. */
+  /** Chunks that are now in the cloud. */
   durable: readonly { ino: number; index: number; id: number }[]
 }
 
@@ -42,7 +41,7 @@ const attributesOf = ([ino]: readonly [number, ...unknown[]]): Partial<Effects> 
   return { attributes: [ino] }
 }
 
-/** Of an inode that lost a name; `removed` is absent where it did not. */
+/** Effects on an inode that lost a name; none if `removed` is absent. */
 function removal(removed: Removed | undefined | null): Partial<Effects> {
   if (removed == null) return NONE
   const { ino, nlink } = removed
@@ -59,7 +58,7 @@ function losesName(
   return { ...lost, attributes: [parent, ...(lost.attributes ?? [])] }
 }
 
-/** The names of places that were left for another directory. */
+/** The places, if the rename moved between directories. */
 function left(from: Place, to: Place, places: readonly Place[]): Effects['entries'] {
   return from.parent === to.parent ? [] : places.map(({ parent, name }) => [parent, name])
 }
@@ -83,8 +82,10 @@ const table: { [K in OperationName]: EffectOf<K> } = {
     entries: left(from, to, [from, to]),
   }),
   link: ([ino, parent]) => ({ attributes: [ino, parent] }),
-  markAllDurable: ([chunks], held) => ({
-    durable: chunks.filter((_, at) => held[at]).map(({ ino, index, id }) => ({ ino, index, id })),
+  markAllDurable: ([chunks], applied) => ({
+    durable: chunks
+      .filter((_, at) => applied[at])
+      .map(({ ino, index, id }) => ({ ino, index, id })),
   }),
   markDurable: ([ino, index, id], holds) => (holds ? { durable: [{ ino, index, id }] } : NONE),
   purgeInode: ([ino]) => ({ purged: [ino] }),

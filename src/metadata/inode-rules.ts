@@ -1,6 +1,6 @@
 /**
- * The rules of single inodes: attributes, set-id bits, extended attributes. Like all rules, they
- * are generators over statements (statement.ts) that run inside one transaction of any engine.
+ * Rules of single inodes: attributes, set-id bits, extended attributes. Like all rules, they are
+ * generators over statements (statement.ts) that run in one transaction of any engine.
  */
 import type { Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
@@ -17,14 +17,14 @@ export const S_ISGID = 0o2000
 const S_IXGRP = 0o010
 const PERMISSION_BITS = 0o7777
 
-/** A row of the inode table; the names are those of the mount's attributes. */
+/** A row of the inode table; field names are those of the mount's attributes. */
 export interface InodeRow extends Attributes {
   /**
-   * The directory that holds this directory; of anything else the one in which it was made, or into
-   * which it was renamed last: that need not exist any more.
+   * Parent of a directory. For other inodes, the directory in which it was created or to which it
+   * was last renamed; that directory may no longer exist.
    */
   parent: number
-  /** Commits of its content so far. */
+  /** Number of commits of its content. */
   version: number
 }
 
@@ -51,14 +51,14 @@ const upsertXattr = change(`INSERT INTO xattr (ino, name, value) VALUES (?, ?, ?
   ON CONFLICT (ino, name) DO UPDATE SET value = excluded.value`)
 const deleteXattr = change('DELETE FROM xattr WHERE ino = ? AND name = ?')
 
-/** The inode, or ESTALE: inode numbers are never reused, so an unknown one did exist. */
+/** Throws ESTALE if there is no such inode: numbers are never reused, so it has been deleted. */
 export function* getInode(ino: number): Rule<InodeRow> {
   const row = yield* selectInode(ino)
-  if (row === undefined) throw new FsError('ESTALE', `inode ${ino} does not exist any more`)
+  if (row === undefined) throw new FsError('ESTALE', `inode ${ino} no longer exists`)
   return row
 }
 
-/** Another content than before. */
+/** The content changed. */
 export const updateSize = change(`UPDATE inode SET size = ?, blocks = ?, mtime_sec = ?,
   mtime_nsec = ?, ctime_sec = ?, ctime_nsec = ?, version = version + 1 WHERE ino = ?`)
 export const findInode = selectInode
@@ -66,26 +66,30 @@ export const findInode = selectInode
 export function* getDirectory(ino: number): Rule<InodeRow> {
   const row = yield* selectInode(ino)
   if (row === undefined || row.nlink === 0) {
-    throw new FsError('ENOENT', `directory inode ${ino} does not exist any more`)
+    throw new FsError('ENOENT', `directory inode ${ino} no longer exists`)
   }
-  if ((row.mode & S_IFMT) !== S_IFDIR) throw new FsError('ENOTDIR', `inode ${ino} is no directory`)
+  if ((row.mode & S_IFMT) !== S_IFDIR) {
+    throw new FsError('ENOTDIR', `inode ${ino} is not a directory`)
+  }
   return row
 }
 
-/** Changes other than of size. */
+/** Attribute changes other than the size. */
 export interface InodeChange {
   mode?: number | undefined
   uid?: number | undefined
   gid?: number | undefined
   atime?: Timestamp | undefined
   mtime?: Timestamp | undefined
-  /** Who changes owner or group is in the file's group: see `withoutSetId`. */
+  /**
+   * Whether the caller, who changes owner or group, is in the group of the file: `withoutSetId`.
+   */
   inGroup?: boolean | undefined
 }
 
 /**
- * The mode after the content or the owner changed. Set-group-id without group execute stays where
- * who changed it is in the file's group (the kernel's `setattr_should_drop_suidgid`).
+ * The mode after a change of content or owner. Set-group-id without group execute is kept if the
+ * caller is in the group of the file (the kernel's `setattr_should_drop_suidgid`).
  */
 export function withoutSetId(mode: number, inGroup: boolean): number {
   if ((mode & S_IFMT) === S_IFDIR) return mode
@@ -121,12 +125,12 @@ export function* changeInode(ino: number, wanted: InodeChange, ctime: Timestamp)
   return row
 }
 
-/** Whether a change of content or owner may have bits to drop. */
+/** Whether the mode has set-id bits that a change of content or owner clears. */
 export function hasSetId(mode: number): boolean {
   return (mode & S_IFMT) !== S_IFDIR && (mode & (S_ISUID | S_ISGID)) !== 0
 }
 
-/** Drops the set-id bits, as a write by somebody without CAP_FSETID has to. */
+/** Clears the set-id bits, as a write without CAP_FSETID must. */
 export function* dropSetId(ino: number, inGroup: boolean, ctime: Timestamp): Rule<void> {
   const row = yield* getInode(ino)
   const mode = withoutSetId(row.mode, inGroup)
@@ -135,7 +139,7 @@ export function* dropSetId(ino: number, inGroup: boolean, ctime: Timestamp): Rul
 
 export function* readLink(ino: number): Rule<Uint8Array> {
   const row = yield* selectTarget(ino)
-  if (row?.target == null) throw new FsError('EINVAL', `inode ${ino} is no symbolic link`)
+  if (row?.target == null) throw new FsError('EINVAL', `inode ${ino} is not a symbolic link`)
   return row.target
 }
 
@@ -166,7 +170,7 @@ export function* setXattr(
   ctime: Timestamp,
 ): Rule<void> {
   if (name.length === 0 || name.length > limits.nameBytes) {
-    throw new FsError('ERANGE', 'the name of an extended attribute has 1 to 255 bytes')
+    throw new FsError('ERANGE', 'the name of an extended attribute must have 1 to 255 bytes')
   }
   if (value.length > limits.xattrValueBytes) {
     throw new FsError('E2BIG', `an extended attribute has at most ${limits.xattrValueBytes} bytes`)
@@ -185,12 +189,12 @@ export function* setXattr(
   yield* touchChanged(ctime.sec, ctime.nsec, ino)
 }
 
-/** Of privileges a file that others write has none: as on a write, they are not handed on. */
+/** Not copied to a file that others write: as with a write, privileges are dropped. */
 const CAPABILITY = Buffer.from('security.capability')
 
 /**
- * Gives a new file owner, mode and extended attributes of the one that it is to replace; `mode` in
- * place of that one's, where it is given.
+ * Gives a new file the owner, mode (unless `mode` is given) and extended attributes of the file
+ * that it will replace.
  */
 export function* takeAttributes(
   ino: number,

@@ -1,47 +1,47 @@
 /**
- * The contract of what keeps a volume's names for many nodes: runs rules (statement.ts) as
- * transactions, one after the other, and answers when they are kept. Rules come as functions that
- * begin them: a transaction that lost its connection, or its place to another one, is run again
- * from its beginning, within bounds.
+ * Contract of the metadata store of a coordinator: runs rules (statement.ts) as transactions, one
+ * after the other, and resolves when they are committed. Rules are passed as functions that start
+ * them: a transaction that lost its connection, or a conflict with another one, is run again from
+ * its start, within bounds.
  */
 import type { Rule } from './statement.ts'
 import type { Totals } from './volume-rules.ts'
 
 export interface KeeperEngine {
-  /** A rule that only reads; each of its statements sees the latest committed state. */
+  /** Runs a read-only rule; each of its statements sees the latest committed state. */
   read<T>(begin: () => Rule<T>): Promise<T>
   /**
-   * A rule as one serializable transaction: all of it, or (if it throws) nothing. They take effect
-   * in the order in which they were asked for, and their promises settle in that order.
+   * Runs a rule as one serializable transaction: all of it or, if it throws, nothing. Transactions
+   * take effect in the order of the calls, and their promises settle in that order.
    */
   transact<T>(begin: () => Rule<T>): Promise<T>
-  /** Of what was committed. */
+  /** Totals of the committed state. */
   totals(): Promise<Totals>
-  /** Writes a copy of one state to an SQLite file that does not exist yet. */
+  /** Writes a consistent copy to a new SQLite file. */
   copyTo(path: string): Promise<void>
-  /** Everything that was acknowledged so far survives the loss of power. */
+  /** Makes everything acknowledged so far survive a power failure. */
   sync(): Promise<void>
-  /** What waits in a log goes into the database. */
+  /** Writes the log of the database back into its main file. */
   checkpoint(): void
-  /** False: another coordinator may be changing it, and nothing may be answered from memory. */
+  /** False if another coordinator may lead; then nothing may be answered from memory. */
   leads(): boolean
   close(): Promise<void>
 }
 
-/** The time in which this process keeps the names. */
+/** The term in which this process is the metadata coordinator. */
 export interface Turn {
   readonly engine: KeeperEngine
-  /** Resolves when another keeps them. */
+  /** Resolves when another coordinator leads. */
   readonly over: Promise<void>
-  /** Another need not wait until this one is known to be gone; after the engine was closed. */
+  /** Lets a successor take over without delay; call after closing the engine. */
   resign(): Promise<void>
 }
 
-/** Where the names are, for one or several coordinators of which one keeps them at a time. */
+/** A metadata store for one or several coordinators, of which one leads at a time. */
 export interface NamesSource {
-  /** Others may have them: a turn can be long in coming, and end. */
+  /** Several coordinators may use the store: a term may be long in coming, and it may end. */
   readonly isShared: boolean
-  /** Who keeps them, as far as it is known; empty: nobody. */
+  /** URL of the leading coordinator as far as known; empty: none. */
   readonly keeperUrl: string
   next(signal: AbortSignal): Promise<Turn>
   close(): Promise<void>

@@ -1,6 +1,6 @@
 /**
- * The file locks that processes on this node hold, noted on its disk: the process that goes on with
- * a mount claims them again. Of this node, no part of what copies of the metadata have.
+ * The file locks that processes on this node hold, recorded on its disk, so that the process that
+ * takes over a mount can reclaim them. Specific to this node; not part of the replicated metadata.
  */
 import type { HeldLock } from '../base/file-lock.ts'
 import { change, many, type Rule } from './statement.ts'
@@ -15,7 +15,7 @@ const remove = change('DELETE FROM held_lock WHERE holder = ?')
 const select = many<{ locks: string }>('SELECT locks FROM held_lock WHERE holder <> ?')
 const clear = change('DELETE FROM held_lock')
 
-/** All that a holder has now. */
+/** Records all locks of a holder, in place of its previous ones. */
 export function* noteLocks(holder: string, locks: readonly HeldLock[]): Rule<void> {
   if (locks.length === 0) yield* remove(holder)
   else yield* put(holder, JSON.stringify(locks))
@@ -26,7 +26,7 @@ export function* notedLocks(): Rule<HeldLock[]> {
   return rows.flatMap((row) => JSON.parse(row.locks) as HeldLock[])
 }
 
-/** A new mount: nobody holds any. */
+/** Deletes all records: in a new mount nobody holds a lock. */
 export function* forgetLocks(): Rule<void> {
   yield* clear()
 }

@@ -1,9 +1,9 @@
 /**
- * The POSIX rules of names: entries appear, move and vanish atomically, link counts and times
- * follow, directories stay a tree. Permission checks are the kernel's; what is checked here is what
- * only the whole transaction can know.
+ * POSIX rules of names: entries are created, moved and removed atomically, with the link counts and
+ * times that follow, and directories stay a tree. The kernel checks permissions; the rules check
+ * what requires the whole transaction.
  *
- * An inode whose last name goes away keeps its row (nlink 0) until `purgeOrphan`.
+ * Invariant: an inode that loses its last name keeps its row (nlink 0) until `purgeOrphan`.
  */
 import type { Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
@@ -33,7 +33,7 @@ const selectEntryInode = one<InodeRow>(`SELECT ${INODE_COLUMNS} FROM dentry
   JOIN inode ON inode.ino = dentry.ino WHERE dentry.parent = ? AND dentry.name = ?`)
 const selectSeq = one<{ seq: number }>('SELECT seq FROM dentry WHERE parent = ? AND name = ?')
 const selectAnyEntry = one<{ ino: number }>('SELECT ino FROM dentry WHERE parent = ? LIMIT 1')
-/** Looks through all entries: for what happens rarely. */
+/** Scans all entries; for rare cases. */
 export const findName = one<{ name: Uint8Array }>('SELECT name FROM dentry WHERE ino = ? LIMIT 1')
 const insertEntry = change(
   'INSERT INTO dentry (parent, name, seq, ino, type) VALUES (?, ?, ?, ?, ?)',
@@ -50,8 +50,8 @@ const setParent = change('UPDATE inode SET parent = ?, ctime_sec = ?, ctime_nsec
 const selectParent = one<{ parent: number }>('SELECT parent FROM inode WHERE ino = ?')
 
 /**
- * Entries before a place, newest first: what is made while a directory is listed is not listed, so
- * that a listing ends, whatever its reader makes or moves meanwhile.
+ * Entries before a position, newest first. Entries that are created during a listing are not
+ * listed, so a listing ends, whatever its reader creates or moves meanwhile.
  */
 export const listEntries = many<EntryRow>(
   'SELECT name, seq, ino, type FROM dentry WHERE parent = ? AND seq < ? ORDER BY seq DESC LIMIT ?',
@@ -60,7 +60,7 @@ export const listEntriesWithInodes = many<InodeRow & EntryRow>(`SELECT dentry.na
   dentry.type, ${INODE_COLUMNS} FROM dentry JOIN inode ON inode.ino = dentry.ino
   WHERE dentry.parent = ? AND dentry.seq < ? ORDER BY dentry.seq DESC LIMIT ?`)
 
-/** What a directory says of its own size, as on ext4: one block. */
+/** Size of a directory in stat(2): one block, as on ext4. */
 const DIRECTORY_BYTES = 4096
 
 function checkName(name: Uint8Array): void {
@@ -69,7 +69,7 @@ function checkName(name: Uint8Array): void {
   }
   const dots = name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e))
   if (name.length === 0 || dots || name.includes(0) || name.includes(0x2f)) {
-    throw new FsError('EINVAL', 'a name is not empty, ".", "..", and has no slash or NUL byte')
+    throw new FsError('EINVAL', 'a name must not be empty, ".", "..", or contain a slash or NUL')
   }
 }
 
@@ -92,7 +92,7 @@ export interface NewInode {
   target: Uint8Array | null
 }
 
-/** Makes an inode of any type under a new name. A set-group-id directory hands on its group. */
+/** Creates an inode of any type with a name. A set-group-id directory passes on its group. */
 export function* create(
   parent: number,
   name: Uint8Array,
@@ -162,8 +162,8 @@ function* storeInode(row: InodeRow, target: Uint8Array | null): Rule<void> {
 }
 
 /**
- * An inode without a name, to be filled and then linked: the file that a streaming PUT fills. It
- * belongs to `parent` from the beginning: what is promised there holds for its first commit.
+ * Creates an inode without a name, to be written and then linked: the file of a streaming PUT. It
+ * belongs to `parent` from the start, whose durability policy applies to its first commit.
  */
 export function* createNameless(parent: number, wanted: NewInode, time: Timestamp): Rule<InodeRow> {
   const directory = yield* getDirectory(parent)
@@ -183,7 +183,7 @@ export function* link(
 ): Rule<InodeRow> {
   checkName(name)
   const row = yield* getInode(ino)
-  if ((row.mode & S_IFMT) === S_IFDIR) throw new FsError('EPERM', 'directories have one name')
+  if ((row.mode & S_IFMT) === S_IFDIR) throw new FsError('EPERM', 'a directory has only one name')
   if (row.nlink >= limits.linksPerInode) throw new FsError('EMLINK', 'too many links')
   yield* getDirectory(parent)
   if ((yield* selectEntry(parent, name)) !== undefined) throw new FsError('EEXIST', 'file exists')
@@ -196,19 +196,19 @@ export function* link(
   return row
 }
 
-/** For a caller that locked no inode: whatever is at the name. */
+/** For callers that have locked no inode: accepts any inode at the name. */
 export const ANY_INODE = -1
 
-/** What became of an inode that lost a name. */
+/** An inode that lost a name. */
 export interface Removed {
   ino: number
-  /** Names left; 0: it goes when nobody has it open any more (`purgeOrphan`). */
+  /** Remaining names; 0: the inode is purged when nobody has it open (`purgeOrphan`). */
   nlink: number
 }
 
 /**
- * Removes a name. `expected` is the inode that the caller found there (and has locked): when
- * another is there by now, nothing changes and undefined is returned.
+ * Removes a name. `expected` is the inode that the caller found there and has locked; if the name
+ * now refers to another inode, nothing changes and the result is undefined.
  */
 export function* unlink(
   parent: number,
@@ -225,7 +225,7 @@ export function* unlink(
   return yield* dropName(row, time)
 }
 
-/** One name less for a file; a directory (empty, by now) goes whole. */
+/** Removes one name of a file; an (empty) directory loses all its links. */
 function* dropName(row: InodeRow, time: Timestamp): Rule<Removed> {
   const nlink = (row.mode & S_IFMT) === S_IFDIR ? 0 : row.nlink - 1
   yield* setLinks(nlink, time.sec, time.nsec, row.ino)
@@ -240,7 +240,7 @@ export function* rmdir(
 ): Rule<Removed | undefined> {
   const row = yield* lookup(parent, name)
   if (expected !== ANY_INODE && row.ino !== expected) return undefined
-  if ((row.mode & S_IFMT) !== S_IFDIR) throw new FsError('ENOTDIR', 'is no directory')
+  if ((row.mode & S_IFMT) !== S_IFDIR) throw new FsError('ENOTDIR', 'not a directory')
   yield* checkEmpty(row.ino)
   yield* deleteEntry(parent, name)
   yield* touchDirectory(-1, time.sec, time.nsec, time.sec, time.nsec, parent)
@@ -260,13 +260,13 @@ export interface Place {
 
 export interface RenameOptions {
   noReplace: boolean
-  /** Inode that the caller found at the target (and has locked); 0 where there was none. */
+  /** Inode that the caller found at the target and has locked; 0 if there was none. */
   expectedTarget: number
-  /** Place in readdir order where the new name comes into its directory. */
+  /** Position in readdir order if the name is new in its directory. */
   seq: number
 }
 
-/** 'changed' when another inode is at the target by now; nothing has changed then. */
+/** 'changed': the target now refers to another inode; nothing was changed. */
 export type RenameOutcome =
   { moved: number; isDirectory: boolean; removed: Removed | undefined } | 'changed'
 
@@ -288,7 +288,7 @@ export function* rename(
   if (target?.ino === source.ino) return { moved: source.ino, isDirectory, removed: undefined }
   if (isDirectory) yield* checkNotInside(source.ino, to.parent)
   if (target) yield* checkReplaceable(isDirectory, target)
-  const seq = yield* placeAfterRename(from, to, options.seq)
+  const seq = yield* positionAfterRename(from, to, options.seq)
   yield* deleteEntry(from.parent, from.name)
   if (target) yield* deleteEntry(to.parent, to.name)
   yield* insertEntry(to.parent, to.name, seq, source.ino, source.mode & S_IFMT)
@@ -299,17 +299,17 @@ export function* rename(
 }
 
 /**
- * A name that is replaced keeps its place, and so does an entry that gets another name in its
- * directory: a listing that is under way neither misses it nor gives it again.
+ * A replaced name keeps its position, and so does an entry that is renamed within its directory: a
+ * listing in progress neither misses it nor returns it twice.
  */
-function* placeAfterRename(from: Place, to: Place, fresh: number): Rule<number> {
+function* positionAfterRename(from: Place, to: Place, fresh: number): Rule<number> {
   const replaced = yield* selectSeq(to.parent, to.name)
   if (replaced) return replaced.seq
   if (from.parent !== to.parent) return fresh
   return (yield* selectSeq(from.parent, from.name))?.seq ?? fresh
 }
 
-/** Directory times and link counts after an entry moved from one to the other. */
+/** Updates times and link counts of the directories after a move. */
 function* moveLinks(
   isDirectory: boolean,
   from: number,
@@ -329,20 +329,20 @@ function* moveLinks(
 
 function* checkReplaceable(isDirectory: boolean, target: InodeRow): Rule<void> {
   const targetIsDirectory = (target.mode & S_IFMT) === S_IFDIR
-  if (isDirectory && !targetIsDirectory) throw new FsError('ENOTDIR', 'the target is no directory')
+  if (isDirectory && !targetIsDirectory) throw new FsError('ENOTDIR', 'target is not a directory')
   if (!isDirectory && targetIsDirectory) throw new FsError('EISDIR', 'the target is a directory')
   if (targetIsDirectory) yield* checkEmpty(target.ino)
 }
 
-/** EINVAL where `directory` is `ancestor` or lies beneath it. */
+/** Throws EINVAL if `directory` is `ancestor` or below it. */
 function* checkNotInside(ancestor: number, directory: number): Rule<void> {
   for (let at = directory; at !== 0;) {
-    if (at === ancestor) throw new FsError('EINVAL', 'a directory cannot move into itself')
+    if (at === ancestor) throw new FsError('EINVAL', 'cannot move a directory into itself')
     at = (yield* selectParent(at))?.parent ?? 0
   }
 }
 
-/** Swaps two names, whatever they are; the inodes that swapped. */
+/** Exchanges two names of any type; returns the two inodes. */
 export function* exchange(from: Place, to: Place, time: Timestamp): Rule<readonly number[]> {
   const a = yield* lookup(from.parent, from.name)
   const b = yield* lookup(to.parent, to.name)

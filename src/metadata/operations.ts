@@ -1,7 +1,7 @@
 /**
- * Every way to change a volume's names, by name: what an engine can be asked to run as one
- * transaction. Names and arguments are plain data, so that an operation can also be sent to where
- * the metadata is kept, and be told to others there.
+ * Table of all operations that change the metadata, by name. An engine runs each as one
+ * transaction. Names and arguments are plain data, so an operation can be sent to the coordinator
+ * and its change to other nodes.
  */
 import {
   commitContent,
@@ -57,7 +57,7 @@ export type OperationArgs<K extends OperationName> = Parameters<Operations[K]>
 export type OperationResult<K extends OperationName> =
   ReturnType<Operations[K]> extends Rule<infer T> ? T : never
 
-/** The transaction that an operation is. */
+/** The rule that implements an operation. */
 export function ruleOf<K extends OperationName>(
   name: K,
   args: OperationArgs<K>,

@@ -1,11 +1,11 @@
 /**
- * The last version of a file that the cloud has whole, kept until it has a later one: what is left
- * when the later one went with a node. `past_file` says how long it was; `past` has the references
- * that later commits took away or cut, and a row without an id where they filled a hole. What no
- * later commit touched is where it always was.
+ * The last durable version of a file, kept until a later version is durable, for the case that the
+ * later one is lost with its node. `past_file` has its size; `past` has the references that later
+ * commits replaced or cut, and a row without id where they filled a hole. References that no later
+ * commit touched stay in `chunk`.
  *
- * Invariants: a file has a past exactly while chunks are not durable that were committed after it
- * was durable; an object is in the trash only when neither `chunk` nor `past` refers to it.
+ * Invariants: a file has a past if and only if it has pending chunks that were committed after it
+ * was durable. An object is in the trash only if neither `chunk` nor `past` refers to it.
  */
 import type { Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
@@ -62,19 +62,24 @@ const restoreChunks = change(`INSERT INTO chunk (ino, idx, id, length, object_le
 const deletePast = change('DELETE FROM past WHERE ino = ?')
 const deleteFile = change('DELETE FROM past_file WHERE ino = ?')
 
-/** Whether an object is of the last version that the cloud has whole. */
+/** Whether an object belongs to the last durable version. */
 export function* isPast(ino: number, index: number, id: number): Rule<boolean> {
   return (yield* selectPast(ino, index, id)) !== undefined
 }
 
-/** Before a commit with chunks: from here on, what the cloud has whole is the past. */
+/** Call before a commit with chunks: the current version, if it is durable, becomes the past. */
 export function* beginPast(ino: number, size: number): Rule<void> {
   if (size === 0 || (yield* findPast(ino)) || (yield* selectUndurable(ino))) return
   yield* insertFile(ino)
 }
 
-/** Before the reference at an index is replaced by another one. */
-export function* letGoOne(ino: number, index: number, id: number, chunkSize: number): Rule<void> {
+/** Call before the reference at an index is replaced. */
+export function* preserveReplaced(
+  ino: number,
+  index: number,
+  id: number,
+  chunkSize: number,
+): Rule<void> {
   const past = yield* findPast(ino)
   if (past && index * chunkSize < past.size) {
     yield* keepOne(ino, index)
@@ -83,14 +88,14 @@ export function* letGoOne(ino: number, index: number, id: number, chunkSize: num
   yield* trashOne(ino, index, id)
 }
 
-/** Before references at and beyond an index are dropped, and the one before may be cut. */
-export function* letGoFrom(ino: number, first: number, chunkSize: number): Rule<void> {
+/** Call before references from index `first` on are dropped and the one before may be cut. */
+export function* preserveDropped(ino: number, first: number, chunkSize: number): Rule<void> {
   const past = yield* findPast(ino)
   if (past) yield* keepRange(ino, Math.max(0, first - 1), Math.ceil(past.size / chunkSize))
   yield* trashFrom(ino, first)
 }
 
-/** Ends the past where the cloud has all that came after it. */
+/** Ends the past if all later chunks are durable. */
 export function* settlePast(ino: number): Rule<void> {
   if ((yield* findPast(ino)) && !(yield* selectUndurable(ino))) yield* endPast(ino)
 }
@@ -101,11 +106,13 @@ export function* endPast(ino: number): Rule<void> {
   yield* deleteFile(ino)
 }
 
-/** Makes the past the file's content again. ENODATA: it has none. */
+/**
+ * Restores the last durable version as the content of the file. Throws ENODATA if there is none.
+ */
 export function* restorePast(ino: number, chunkSize: number, time: Timestamp): Rule<void> {
   yield* getInode(ino)
   const past = yield* findPast(ino)
-  if (past === undefined) throw new FsError('ENODATA', 'the cloud never had this file whole')
+  if (past === undefined) throw new FsError('ENODATA', 'the file has no durable version to restore')
   const { size, blocks, mtimeSec, mtimeNsec } = past
   const end = Math.ceil(size / chunkSize)
   yield* trashLater(ino, end)

@@ -1,4 +1,4 @@
-/** Operations of a node whose metadata a coordinator keeps: run again until all is answered. */
+/** Operations on a replica: run again until the coordinator has answered all of them. */
 import assert from 'node:assert/strict'
 import { CurrentRequest } from '../base/current-request.ts'
 import { test } from 'node:test'
@@ -9,7 +9,7 @@ import { NumberSource } from '../volume/number-source.ts'
 import { ReplicaEngine, outcomeKey } from './replica-engine.ts'
 import { SqliteEngine } from './sqlite/sqlite-engine.ts'
 
-test('numbers of two kinds that one operation reserves are not mixed up', (t) => {
+test('numbers of two kinds that one operation reserves are not confused', (t) => {
   const mutex = new SharedMutex(new Int32Array(new SharedArrayBuffer(4)))
   const copy = new SqliteEngine(':memory:', mutex)
   t.after(() => copy.close())

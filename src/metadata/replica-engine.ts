@@ -1,12 +1,12 @@
 /**
- * The metadata engine of a node whose volume is kept by a coordinator. What is read is a copy on
- * this node's disk, kept current by the coordinator's feed of changes; so a read takes no round
- * trip. An operation that changes something throws `Blocked`: the main thread has the coordinator
- * run it, applies what it changed to the copy, and runs the operation again, which then takes the
- * outcome.
+ * Metadata engine of a node in a cluster. Reads use a replica on the disk of this node, kept
+ * current by the coordinator's feed of changes, so they need no round trip. An operation that
+ * changes something throws `Blocked`: the main thread sends it to the coordinator, applies its
+ * change to the replica, and runs the operation again, which then takes the result.
  *
- * What is read may be believed only while the coordinator waits for this node with every change:
- * until the time that `trustedUntil` tells, on the clock that all threads share.
+ * Invariant: the replica is read only while its lease is valid, that is, while the coordinator
+ * waits for this node before it acknowledges a change: until `trustedUntil`, on the clock shared by
+ * all threads.
  */
 import { Blocked, takeOutcome } from '../base/blocked.ts'
 import { monotonicMs } from '../base/clock.ts'
@@ -18,11 +18,11 @@ import type { SqliteEngine } from './sqlite/sqlite-engine.ts'
 import type { Rule } from './statement.ts'
 
 export interface ReplicaEngineOptions {
-  /** Only the main thread can ask the coordinator. */
+  /** True on the main thread, which alone can send operations to the coordinator. */
   isMain: boolean
-  /** Milliseconds of the monotonic clock. */
+  /** End of the lease in milliseconds of the monotonic clock. */
   trustedUntil: () => number
-  /** Of a mount that outlives this process; undefined: nothing is asked again. */
+  /** Id of a mount that outlives this process; undefined: no request is resent. */
   mountId: string | undefined
   request: CurrentRequest
 }
@@ -68,7 +68,7 @@ export class ReplicaEngine implements MetadataEngine {
     throw new Blocked({ kind: 'operation', name, args, once: this.#identity(name) })
   }
 
-  /** By which it is known that an operation was run for an earlier process. */
+  /** Identifies a request, so that the coordinator detects that an earlier process executed it. */
   #identity(name: string): RequestIdentity | undefined {
     const { mountId, request } = this.#options
     if (mountId === undefined || request.unique === 0) return undefined
@@ -77,8 +77,9 @@ export class ReplicaEngine implements MetadataEngine {
 }
 
 /**
- * Under what an operation's outcome is found when what asked for it runs again. Of two numbers that
- * were reserved for it, it may need only the second by then: the first came from what it reserved.
+ * Key under which an operation finds its result when it runs again. `reserveNumbers` includes the
+ * kind: of two numbers, the second run may need only the second, because the first came from a
+ * reserved block.
  */
 export function outcomeKey(name: string, args: readonly unknown[]): string {
   return name === 'reserveNumbers' ? `${name} ${String(args[0])}` : name

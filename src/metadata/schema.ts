@@ -1,10 +1,10 @@
 /**
- * The tables of a volume's names. Times are kept as seconds and nanoseconds, names as bytes. A
- * directory entry's `seq` is its place in readdir order: it stays while the entry is in its
- * directory, whatever its name, so that a listing can go on after any entry however the directory
- * changed meanwhile.
+ * Tables of the metadata of a volume. Times are seconds and nanoseconds; names are bytes. The `seq`
+ * of a directory entry is its position in readdir order. It stays the same while the entry is in
+ * its directory, whatever its name, so that a listing can continue after any entry, however the
+ * directory has changed.
  */
-/** Tables that every copy of the metadata has, in the order in which a snapshot is taken over. */
+/** Tables that each replica has, in the order in which a snapshot is loaded. */
 export const TABLES = [
   'setting',
   'counter',
@@ -17,12 +17,12 @@ export const TABLES = [
   'trash',
 ] as const
 
-/** Which state of which store a copy is; one row. */
+/** The store that a replica copies, and its last applied change; one row. */
 export const REPLICA_SCHEMA = `CREATE TABLE IF NOT EXISTS replica (
     id INTEGER PRIMARY KEY, store TEXT NOT NULL, seq BIGINT NOT NULL
   )`
 
-/** What the keeper has beside the copy: every change, for nodes that missed some. */
+/** Tables that only the coordinator has: all changes, for nodes that missed some. */
 export const LOG_SCHEMA = [
   `CREATE TABLE IF NOT EXISTS log (
     seq BIGINT PRIMARY KEY, session TEXT NOT NULL, operation BIGINT NOT NULL, change BLOB NOT NULL

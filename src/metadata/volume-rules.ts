@@ -1,6 +1,6 @@
 /**
- * The rules of the volume itself: its settings, its root, its counters. Numbers (inodes, chunk ids,
- * places in readdir order) are handed out in blocks and never twice.
+ * Rules of the volume as a whole: settings, root directory, counters. Numbers (inodes, chunk ids,
+ * positions in readdir order) are reserved in blocks and never used twice.
  */
 import type { Timestamp } from '../base/clock.ts'
 import { S_IFDIR } from './inode-rules.ts'
@@ -22,7 +22,7 @@ const selectTotals = one<Totals>(
 
 export type CounterName = 'inode' | 'chunk' | 'entry'
 
-/** The last number that was handed out. */
+/** The last number that was reserved. */
 export function* lastNumber(name: CounterName): Rule<number> {
   return (yield* selectCounter(name))?.value ?? 0
 }
@@ -35,7 +35,7 @@ export function* setSetting(name: string, value: string): Rule<void> {
   yield* upsertSetting(name, value)
 }
 
-/** Sets what nobody has set; what is set then. */
+/** Sets a setting unless it is set; returns its value. */
 export function* claimSetting(name: string, value: string): Rule<string> {
   const known = yield* getSetting(name)
   if (known === undefined) yield* upsertSetting(name, value)
@@ -48,23 +48,23 @@ export function* reserveNumbers(name: CounterName, count: number): Rule<number> 
   return last - count + 1
 }
 
-/** Makes the root directory where there is none. */
+/** Creates the root directory if it does not exist. */
 export function* createRoot(time: Timestamp): Rule<void> {
   if ((yield* selectRoot()) !== undefined) return
   const { sec, nsec } = time
   yield* insertRoot(S_IFDIR | 0o755, sec, nsec, sec, nsec, sec, nsec)
-  // 1 is the root's, and of the places in a directory, 1 and 2 are those of "." and "..".
+  // Inode 1 is the root; positions 1 and 2 of a directory are those of "." and "..".
   yield* reserveNumbers('inode', 1)
   yield* reserveNumbers('entry', 2)
 }
 
-/** Inodes, and what they hold together. */
+/** Number of inodes, and the sum of their sizes. */
 export interface Totals {
   files: number
   bytes: number
 }
 
-/** Counts all: an engine that keeps them need not. */
+/** Counts all inodes; an engine may maintain the totals instead. */
 export function* totals(): Rule<Totals> {
   return (yield* selectTotals()) ?? { files: 0, bytes: 0 }
 }

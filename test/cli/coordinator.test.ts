@@ -78,7 +78,7 @@ describe('bin/coordinator', () => {
     assert.match(stderr, /use CACHEFS_STORE instead/)
     await refused(
       ['-port', '0', '-data', join(home, 'away'), '-store', 'postgres://u:secret@127.0.0.1:1/d'],
-      /postgres:\/\/u@127\.0\.0\.1:1\/d is away/,
+      /postgres:\/\/u@127\.0\.0\.1:1\/d is unreachable/,
     )
   })
 

@@ -201,7 +201,7 @@ describe('coordinators on one PostgreSQL', () => {
   test('what cannot be reached, or used, is one sentence without a password', async () => {
     const { port } = new URL(await server.database())
     for (const [url, message] of [
-      [`postgres://u:secret@127.0.0.1:1/db`, /postgres:\/\/u@127\.0\.0\.1:1\/db is away/],
+      [`postgres://u:secret@127.0.0.1:1/db`, /postgres:\/\/u@127\.0\.0\.1:1\/db is unreachable/],
       [`postgres://cachefs:secret@127.0.0.1:${port}/nothing`, /"nothing" does not exist/],
       [`postgres://nobody:secret@127.0.0.1:${port}/postgres`, /"nobody" does not exist/],
     ] as const) {

@@ -1,9 +1,9 @@
 /**
- * How PostgreSQL is reached: a URL as libpq has it, and what is the same for every connection.
- * Numbers come back as numbers: what is kept is exact up to 2^53, and what is not is refused.
+ * Connection settings for PostgreSQL: a URL as for libpq, and common options. Columns with numbers
+ * are returned as numbers: all values in use are exact up to 2^53, others are rejected.
  *
- * Invariant: the password is in no message. Where it is not in the URL, PGPASSWORD and ~/.pgpass
- * are asked, as by psql.
+ * Invariant: no message contains the password. If the URL has none, PGPASSWORD and ~/.pgpass are
+ * used, as by psql.
  */
 import pg, { type ClientConfig } from 'pg'
 import { FsError } from '../../base/fs-error.ts'
@@ -16,11 +16,11 @@ export interface PostgresAddress {
   readonly hasPassword: boolean
 }
 
-/** EINVAL: it is no such URL; the message does not repeat it. */
+/** Throws EINVAL if the URL is invalid; the message does not repeat it. */
 export function parsePostgresUrl(url: string): PostgresAddress {
   const parsed = URL.parse(url)
   if (parsed === null || !/^postgres(ql)?:$/.test(parsed.protocol)) {
-    throw new FsError('EINVAL', 'give postgres://USER@HOST:PORT/DATABASE')
+    throw new FsError('EINVAL', 'expected postgres://USER@HOST:PORT/DATABASE')
   }
   const { username, password, host, pathname, searchParams } = parsed
   const where = host === '' ? (searchParams.get('host') ?? '') : host
@@ -35,10 +35,10 @@ const NUMERIC = 1700
 function exactNumber(text: string): number {
   const value = Number(text)
   if (Number.isSafeInteger(value)) return value
-  throw new FsError('EIO', `the database has a number that is not exact here: ${text}`)
+  throw new FsError('EIO', `the database contains a number above 2^53: ${text}`)
 }
 
-/** By the type of the column. */
+/** Parsers by type of the column. */
 const types = new pg.TypeOverrides()
 for (const oid of [INT8, NUMERIC]) types.setTypeParser(oid, exactNumber)
 

@@ -1,7 +1,7 @@
 /**
- * All that a coordinator kept in SQLite, into an empty PostgreSQL, as one transaction: the names,
- * and with them the log and the sessions, so that nodes go on where they were. Rows go page by
- * page, each waited for before the next one is read, so that memory stays flat.
+ * Copies the data of a coordinator from SQLite into an empty PostgreSQL in one transaction: the
+ * metadata with its log and sessions, so that nodes continue where they were. Rows are inserted in
+ * pages; each page is awaited before the next one is read, so that memory use stays constant.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { FsError } from '../../base/fs-error.ts'
@@ -11,13 +11,13 @@ import { change, one, type Rule, type Value } from '../statement.ts'
 
 const findAny = one<{ ino: number }>('SELECT ino FROM inode LIMIT 1')
 const KEPT = [...TABLES, 'replica', 'log', 'session']
-/** Statements are made once; by their text. */
+/** Statements by their text; each is created once. */
 const inserts = new Map<string, (...args: Value[]) => Rule<void>>()
 
-/** The rows that were copied. EEXIST: something is there already. */
+/** Returns the number of copied rows. Throws EEXIST if the database is not empty. */
 export function* copyFromSqlite(from: DatabaseSync): Rule<number> {
   if ((yield* findAny()) !== undefined) {
-    throw new FsError('EEXIST', 'the database keeps a volume already: give an empty one')
+    throw new FsError('EEXIST', 'the database already contains a volume: use an empty one')
   }
   let rows = 0
   for (const table of KEPT) rows += yield* copyTable(from, table)

@@ -1,6 +1,6 @@
 /**
- * One state of the names in PostgreSQL as an SQLite file, for a node: all tables as of one moment,
- * copied page by page in the order of their keys, so that memory stays flat.
+ * Copies a consistent state of the metadata from PostgreSQL to an SQLite file for a node: all
+ * tables as of one moment, page by page in key order, so that memory use stays constant.
  */
 import { rmSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
@@ -14,7 +14,7 @@ type Row = Record<string, SQLInputValue>
 
 const ONE_STATE = 'BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY'
 
-/** Nothing is at `path` before, nor where it fails. */
+/** Creates the file at `path`; removes it again on failure. */
 export async function copyToSqlite(client: PoolClient, path: string): Promise<void> {
   makePrivateFile(path)
   const database = new DatabaseSync(path)

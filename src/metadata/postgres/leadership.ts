@@ -1,9 +1,9 @@
 /**
- * Which of several coordinators leads: one row names it, with a number (epoch) that grows with
- * every change of hands. A coordinator that waits looks at the row, and at how often the leader has
- * said that it lives. Where that stays the same for as long as a leader may be silent, or the
- * leader has resigned, or was this very coordinator before a restart, it takes over: in a
- * transaction that also brings the tables to this version.
+ * Leader election among coordinators. One row names the leader, with an epoch that increases with
+ * each change of leadership. A waiting coordinator polls the row and the leader's heartbeat
+ * counter. If the counter has not changed for the time to live of a leader, or the leader has
+ * resigned, or it was this coordinator before a restart, the waiting one takes over, in a
+ * transaction that also migrates the tables to this version.
  */
 import pg, { type Pool } from 'pg'
 import { monotonicMs } from '../../base/clock.ts'
@@ -18,9 +18,9 @@ import { Term } from './term.ts'
 
 export interface LeadershipOptions {
   address: PostgresAddress
-  /** Names this coordinator for good: no two processes at a time have the same. */
+  /** Permanent name of this coordinator; no two running processes have the same. */
   holder: string
-  /** Where others find it. */
+  /** URL of this coordinator for others. */
   url: () => string
   logger: Logger
 }
@@ -49,15 +49,15 @@ export class Leadership {
   private constructor(options: LeadershipOptions) {
     this.#options = options
     this.#pool = new pg.Pool({ ...clientConfig(options.address), max: 2 })
-    // An idle connection that breaks: the next use makes another.
+    // An idle connection that breaks is replaced at the next use.
     this.#pool.on('error', () => undefined)
   }
 
-  /** Rejects with one sentence where the database cannot be used. */
+  /** Rejects with an explanation if the database cannot be used. */
   static async open(options: LeadershipOptions): Promise<Leadership> {
     const leadership = new Leadership(options)
     try {
-      // Two that make the same table at once: one of them fails, and finds it the next time.
+      // If two coordinators create a table at once, one fails and finds it when it retries.
       await retry(() => leadership.#makeTables(), {
         attempts: SCHEMA_ATTEMPTS,
         retryable: (error) => (error as { severity?: unknown }).severity === 'ERROR',
@@ -69,7 +69,7 @@ export class Leadership {
     }
   }
 
-  /** Where the leader is, as it was seen last; empty: there is none. */
+  /** URL of the leader when last polled; empty: none. */
   get leaderUrl(): string {
     return this.#seen?.holder === '' ? '' : (this.#seen?.url ?? '')
   }
@@ -87,7 +87,7 @@ export class Leadership {
         }
         this.#isAway = false
       } catch (error) {
-        // The leader could not say that it lives either.
+        // The leader may be unable to write its heartbeat as well: start to count anew.
         this.#seen = undefined
         const { address, logger } = this.#options
         if (!this.#isAway) logger.warn(describe(asFsError(error, address.shown)))
@@ -119,7 +119,7 @@ export class Leadership {
     return holder === '' || holder === this.#options.holder || isSilent
   }
 
-  /** Undefined where the leader has moved meanwhile, or another was faster. */
+  /** Undefined if the leader sent a heartbeat meanwhile, or another coordinator was faster. */
   async #take({ epoch, beats }: Seen): Promise<Term | undefined> {
     const { holder, url, logger } = this.#options
     const sinceMs = monotonicMs()

@@ -1,15 +1,15 @@
 /**
- * The tables in PostgreSQL, made and changed in numbered steps; a row says which have been taken.
- * A step that was released is never changed: a database somewhere has taken it. Whoever leads takes
- * them, so that nobody else uses the tables meanwhile. Plain SQL that PostgreSQL and the databases
- * that speak its protocol share.
+ * Schema of the tables in PostgreSQL as numbered migrations; a row records how many have been
+ * applied. A released migration is never changed, because some database has applied it. The leader
+ * applies them, so nobody else uses the tables meanwhile. The SQL is the subset that PostgreSQL and
+ * compatible databases share.
  *
- * Invariant: the tables of names are those of schema.ts (test/contracts/postgres-schema.test.ts).
+ * Invariant: the metadata tables are those of schema.ts (test/contracts/postgres-schema.test.ts).
  */
 import type { Client } from 'pg'
 import { FsError } from '../../base/fs-error.ts'
 
-/** Made by any coordinator that starts: who leads, and who has been heard. */
+/** Tables for leader election; each coordinator creates them at its start. */
 export const LEADER_SCHEMA = [
   `CREATE TABLE IF NOT EXISTS leader (
     id INTEGER PRIMARY KEY, epoch BIGINT NOT NULL, holder TEXT NOT NULL, url TEXT NOT NULL
@@ -101,14 +101,14 @@ const STEPS: readonly (readonly string[])[] = [
   ],
 ]
 
-/** Takes the steps that are left, in the transaction that is open on the connection. */
+/** Applies the outstanding migrations in the open transaction of the connection. */
 export async function migrate(client: Pick<Client, 'query'>): Promise<void> {
   const { rows } = await client.query<{ version: number }>(
     'SELECT version FROM schema_version WHERE id = 1',
   )
   const version = rows[0]?.version ?? 0
   if (version > STEPS.length) {
-    throw new FsError('EINVAL', 'the database is of a newer version of CacheFS: install that')
+    throw new FsError('EINVAL', 'the database was created by a newer version of CacheFS: upgrade')
   }
   for (const sql of STEPS.slice(version).flat()) await client.query(sql)
   if (version < STEPS.length) {

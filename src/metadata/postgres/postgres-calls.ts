@@ -1,6 +1,6 @@
 /**
- * Statements of rules as PostgreSQL takes them: `$1` for `?`, translated once, prepared once on
- * each connection.
+ * Runs statements of rules on PostgreSQL: replaces `?` by `$1` and so on (once per statement) and
+ * prepares each statement once per connection.
  */
 import type { Client, PoolClient, QueryConfig } from 'pg'
 import { NO_ROWS, type Call, type Row, type Rule, type Statement } from '../statement.ts'
@@ -11,7 +11,7 @@ function textOf({ id, sql }: Statement): string {
   return (texts[id] ??= numbered(sql))
 }
 
-/** Statements have no question mark but for a parameter. */
+/** A question mark in a statement is always a parameter. */
 export function numbered(sql: string): string {
   let count = 0
   return sql.replaceAll('?', () => `$${++count}`)
@@ -28,22 +28,22 @@ async function runCall(connection: Connection, call: Call): Promise<Row[]> {
   return rows
 }
 
-/** What was sent and not waited for. */
+/** Statements that were sent but not awaited. */
 export interface Sent {
-  /** Statements that change rows and tell nothing: their failures are found at the end. */
+  /** Statements without result; the caller awaits them at the end to detect failures. */
   readonly pending: Promise<unknown>[]
-  /** Statements that change rows, so far. */
+  /** Number of statements so far that change rows. */
   changes: number
 }
 
-/** Runs a rule; waits only for rows that it needs. */
+/** Runs a rule; awaits only the statements whose rows it needs. */
 export async function drive<T>(connection: Connection, rule: Rule<T>, sent: Sent): Promise<T> {
   let step = rule.next()
   while (step.done !== true) {
     const call = step.value
     if (call.statement.changes) sent.changes += 1
     const running = runCall(connection, call)
-    if (call.statement.tells) {
+    if (call.statement.returnsRows) {
       step = rule.next(await running)
     } else {
       running.catch(() => undefined)

@@ -1,16 +1,18 @@
 /**
- * PostgreSQL's failures in this system's terms, and which of them pass: conflicts with another
- * transaction, and everything that ends a connection (postgresql.org/docs: errcodes-appendix).
+ * Classifies errors of PostgreSQL and translates them to FsErrors: conflicts between transactions
+ * and lost connections can be retried (postgresql.org/docs: errcodes-appendix).
  */
 import { FsError, describe } from '../../base/fs-error.ts'
 
-/** Class 40: serialization failure, deadlock; a lock that was not free. */
+/** Class 40: serialization failure, deadlock; 55P03: lock not available. */
 const CONFLICT = /^(40...|55P03)$/
-/** Connection exceptions, no room for connections, shutting down or starting up, idle too long. */
+/** Connection errors, too many connections, shutdown, startup, timeouts. */
 const AWAY = /^(08...|53300|57P0[1-5]|25P03|57014)$/
 const FULL = /^53(100|200)$/
 
-/** What the server says has a severity; what the system or the driver says has not. */
+/**
+ * SQLSTATE. Only errors from the server have a severity; those of the system or driver have not.
+ */
 function stateOf(error: unknown): string | undefined {
   const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown }
   return typeof code === 'string' && severity !== undefined ? code : undefined
@@ -20,7 +22,7 @@ export function isConflict(error: unknown): boolean {
   return CONFLICT.test(stateOf(error) ?? '')
 }
 
-/** Whatever the server did not say itself, of an SQLSTATE, is a connection that broke. */
+/** An error without SQLSTATE means that the connection broke. */
 export function isAway(error: unknown): boolean {
   if (error instanceof FsError || error instanceof TypeError) return false
   const state = stateOf(error)
@@ -30,10 +32,10 @@ export function isAway(error: unknown): boolean {
 export function asFsError(error: unknown, shown: string): FsError {
   if (error instanceof FsError) return error
   const state = stateOf(error) ?? ''
-  if (FULL.test(state)) return new FsError('ENOSPC', `no room in ${shown}`, { cause: error })
+  if (FULL.test(state)) return new FsError('ENOSPC', `no space left in ${shown}`, { cause: error })
   if (isConflict(error)) {
-    return new FsError('EAGAIN', `${shown}: too many conflicts`, { cause: error })
+    return new FsError('EAGAIN', `${shown}: too many transaction conflicts`, { cause: error })
   }
-  if (isAway(error)) return new FsError('ETIMEDOUT', `${shown} is away`, { cause: error })
+  if (isAway(error)) return new FsError('ETIMEDOUT', `${shown} is unreachable`, { cause: error })
   return new FsError('EIO', `${shown} failed: ${describe(error)}`, { cause: error })
 }

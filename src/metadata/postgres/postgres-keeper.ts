@@ -1,7 +1,6 @@
 /**
- * Names kept for many nodes in PostgreSQL, or in what speaks its protocol, by the coordinator that
- * leads. Changes go one after the other over a connection of their own (write-lane.ts); what only
- * reads has a few more.
+ * Metadata store in PostgreSQL or a compatible database, used by the leading coordinator. Changes
+ * run one after the other over their own connection (write-lane.ts); reads use a small pool.
  */
 import pg, { type Pool, type PoolClient } from 'pg'
 import { monotonicMs } from '../../base/clock.ts'
@@ -29,7 +28,7 @@ export class PostgresKeeper implements KeeperEngine {
     this.#term = term
     this.#lane = new WriteLane(address, term, logger)
     this.#pool = new pg.Pool({ ...clientConfig(address), max: limits.storeConnections })
-    // An idle connection that breaks: the next use makes another.
+    // An idle connection that breaks is replaced at the next use.
     this.#pool.on('error', () => undefined)
   }
 
@@ -50,13 +49,13 @@ export class PostgresKeeper implements KeeperEngine {
     await this.#reading((client) => copyToSqlite(client, path))
   }
 
-  /** A commit that was acknowledged is on the server's disk. */
+  /** An acknowledged commit is on the disk of the server already. */
   async sync(): Promise<void> {
-    // Nothing is left to do.
+    // Nothing to do.
   }
 
   checkpoint(): void {
-    // The server has its own.
+    // The server runs its own checkpoints.
   }
 
   leads(): boolean {
@@ -68,7 +67,7 @@ export class PostgresKeeper implements KeeperEngine {
     await this.#pool.end()
   }
 
-  /** Tries again while the server is away. */
+  /** Retries while the server is unreachable. */
   async #reading<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
     const untilMs = monotonicMs() + limits.storeWaitMs
     try {
@@ -85,17 +84,17 @@ export class PostgresKeeper implements KeeperEngine {
 
   async #withClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect()
-    let isWell = false
+    let isReusable = false
     try {
       const result = await work(client)
-      isWell = true
+      isReusable = true
       return result
     } catch (error) {
-      // What a rule refuses leaves the connection as it was.
-      isWell = !isAway(error) && (error as { severity?: unknown }).severity === undefined
+      // An error thrown by a rule leaves the connection intact.
+      isReusable = !isAway(error) && (error as { severity?: unknown }).severity === undefined
       throw error
     } finally {
-      client.release(!isWell)
+      client.release(!isReusable)
     }
   }
 }

@@ -1,4 +1,4 @@
-/** Names in PostgreSQL: of the coordinators that use one database, one keeps them at a time. */
+/** Metadata store in PostgreSQL, of whose coordinators one leads at a time. */
 import type { NamesSource, Turn } from '../keeper-engine.ts'
 import { Leadership, type LeadershipOptions } from './leadership.ts'
 import { PostgresKeeper } from './postgres-keeper.ts'

@@ -1,9 +1,9 @@
 /**
- * The time in which one coordinator leads, under a number that no other has. It says every so often
- * that it lives; others judge by their own clocks whether it still does, so no two clocks are
- * compared. The holder counts its own time from before it said so, and shorter: it stops answering
- * from memory before anybody can follow it, and goes on if nobody did. What it writes is checked
- * in each transaction (write-lane.ts), whatever any clock says.
+ * Term of a leading coordinator, identified by its epoch. The leader sends heartbeats; others
+ * measure the time since the last one with their own clocks, so no two clocks are compared. The
+ * leader counts its term from before each heartbeat, and shorter than others do: it stops answering
+ * from memory before anybody can take over, and continues if nobody did. Each write transaction
+ * checks the epoch (write-lane.ts) independently of any clock.
  */
 import type { Pool } from 'pg'
 import { monotonicMs } from '../../base/clock.ts'
@@ -24,26 +24,26 @@ export class Term {
   #isOver = false
   #isAway = false
 
-  /** `sinceMs`: before it was asked for. */
+  /** `sinceMs`: time before the leadership was requested. */
   constructor(pool: Pool, epoch: number, sinceMs: number, logger: Logger) {
     this.#pool = pool
     this.epoch = epoch
     this.#logger = logger
     this.#untilMs = endOf(sinceMs)
-    this.#next()
+    this.#scheduleBeat()
   }
 
-  /** Another leads, or may soon. */
+  /** Another coordinator leads, or may soon. */
   get isOver(): boolean {
     return this.#isOver
   }
 
-  /** Resolves when another leads. */
+  /** Resolves when another coordinator leads. */
   get over(): Promise<void> {
     return this.#over.promise
   }
 
-  /** False: another may lead by now. It may come to be true again. */
+  /** False if another coordinator may lead; may become true again. */
   leads(): boolean {
     return !this.#isOver && monotonicMs() < this.#untilMs
   }
@@ -55,14 +55,14 @@ export class Term {
     this.#over.resolve()
   }
 
-  /** Others need not wait. */
+  /** Ends the term, so that others need not wait. */
   async resign(): Promise<void> {
     if (this.#isOver) return
     this.end()
     await this.#pool.query(RESIGN, [this.epoch])
   }
 
-  #next(): void {
+  #scheduleBeat(): void {
     if (!this.#isOver) this.#timer = setTimeout(() => void this.#beat(), limits.leaderBeatMs)
   }
 
@@ -74,10 +74,10 @@ export class Term {
       else this.#untilMs = endOf(sinceMs)
       this.#isAway = false
     } catch (error) {
-      if (!this.#isAway) this.#logger.warn(`leading cannot be renewed: ${describe(error)}`)
+      if (!this.#isAway) this.#logger.warn(`renewing the leadership failed: ${describe(error)}`)
       this.#isAway = true
     }
-    this.#next()
+    this.#scheduleBeat()
   }
 }
 

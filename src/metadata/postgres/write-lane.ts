@@ -1,13 +1,13 @@
 /**
- * The transactions of one coordinator, one after the other over one connection. Those that wait
- * share the next transaction of the database: they run in it one by one, and are answered when it
- * is committed. Statements that tell nothing are sent without waiting for the one before.
+ * Runs the transactions of a coordinator one after the other over one connection. Those that wait
+ * are batched into the next database transaction, run in it one by one, and are answered when it
+ * has committed. A statement without result is sent without awaiting the one before.
  *
- * Invariants: every transaction locks the row that says who leads and ends there where that is
- * another by now, so that nothing of a coordinator that was replaced is ever committed after its
- * successor began. A refusal inside a shared transaction counts only once that is committed, since
- * it may come of what others in it did. What was rolled back, or whose commit nobody answered, is
- * run again from its beginning, and finds in the log what it did (coordinator/metadata-store.ts).
+ * Invariants: each transaction locks the leader row and fails if it names another coordinator, so
+ * nothing of a replaced coordinator is committed after its successor started. An error inside a
+ * batch is reported only after the batch has committed, because it may be caused by others in the
+ * batch. A transaction that was rolled back, or whose commit was not acknowledged, is run again
+ * from its start and finds in the log what it did (coordinator/metadata-store.ts).
  */
 import pg, { type Client } from 'pg'
 import { monotonicMs } from '../../base/clock.ts'
@@ -48,13 +48,15 @@ export class WriteLane {
   transact<T>(begin: () => Rule<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#isClosed) throw new FsError('ECANCELED', 'the store is closed')
-      if (this.#queue.length >= limits.storeQueue) throw new FsError('EAGAIN', 'too many wait')
+      if (this.#queue.length >= limits.storeQueue) {
+        throw new FsError('EAGAIN', `the queue of ${limits.storeQueue} transactions is full`)
+      }
       this.#queue.push({ begin, resolve: resolve as (value: unknown) => void, reject })
       this.#running ??= this.#run()
     })
   }
 
-  /** What waits is refused; what runs ends. */
+  /** Rejects queued transactions and waits for the running one. */
   async close(): Promise<void> {
     this.#isClosed = true
     for (const { reject } of this.#queue) reject(new FsError('ECANCELED', 'the store is closed'))
@@ -74,27 +76,27 @@ export class WriteLane {
 
   async #settle(batch: readonly Job[]): Promise<void> {
     try {
-      const outcomes = await this.#persistently(batch)
+      const outcomes = await this.#withRetries(batch)
       for (const [at, outcome] of outcomes.entries()) {
         const { resolve, reject } = batch[at]!
         if ('value' in outcome) resolve(outcome.value)
         else reject(outcome.error)
       }
     } catch (error) {
-      if (batch.length === 1 || this.#passes(error)) {
+      if (batch.length === 1 || this.#isTransient(error)) {
         for (const { reject } of batch) reject(asFsError(error, this.#address.shown))
       } else {
-        // One of them fails after it changed something: each by itself, then.
+        // One of them fails after it changed something: run each by itself.
         for (const job of batch) await this.#settle([job])
       }
     }
   }
 
-  #passes(error: unknown): boolean {
+  #isTransient(error: unknown): boolean {
     return this.#term.isOver || isConflict(error) || isAway(error)
   }
 
-  #persistently(batch: readonly Job[]): Promise<Outcome[]> {
+  #withRetries(batch: readonly Job[]): Promise<Outcome[]> {
     const untilMs = monotonicMs() + limits.storeWaitMs
     return retry(() => this.#attempt(batch), {
       attempts: Infinity,
@@ -106,7 +108,7 @@ export class WriteLane {
       },
       onRetry: ({ error, attempt }) => {
         if (attempt === 1 && isAway(error)) {
-          this.#failures.warn('away', `${this.#address.shown} is away: ${describe(error)}`)
+          this.#failures.warn('away', `${this.#address.shown} is unreachable: ${describe(error)}`)
         }
       },
     })
@@ -121,7 +123,7 @@ export class WriteLane {
       for (const { begin } of batch) outcomes.push(await runJob(client, begin, sent))
       await Promise.all(sent.pending)
       const { command } = await client.query('COMMIT')
-      // A transaction that failed is rolled back by it, without an error.
+      // COMMIT of a failed transaction rolls it back without an error.
       if (command !== 'COMMIT') throw new FsError('EIO', 'the transaction was rolled back')
       return outcomes
     } catch (error) {
@@ -144,7 +146,7 @@ export class WriteLane {
   async #connected(): Promise<Client> {
     if (this.#client) return this.#client
     const client = new pg.Client({ ...clientConfig(this.#address), pipeline: true })
-    // Whoever waits for an answer is told; and the next one connects anew.
+    // Pending queries are rejected; the next attempt connects again.
     client.on('error', () => this.#forget(client))
     client.on('end', () => this.#forget(client))
     this.#client = client

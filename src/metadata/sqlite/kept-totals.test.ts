@@ -1,4 +1,4 @@
-/** What a database keeps of its inodes is what counting them says, whatever was done to them. */
+/** The maintained totals equal a count of the inodes after any change. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -36,7 +36,7 @@ function check(engine: SqliteEngine, files: number, bytes: number): void {
   assert.deepEqual({ ...engine.read(totals()) }, { files, bytes })
 }
 
-test('totals follow every change, also of a database that did not keep them before', () => {
+test('totals follow each change, also in a database that had none before', () => {
   const directory = mkdtempSync(join(tmpdir(), 'cachefs-totals-'))
   const engine = openVolume(join(directory, 'volume.db'))
   const other = openVolume(join(directory, 'other.db'))

@@ -1,9 +1,9 @@
 /**
- * How many inodes a volume has and what they hold, kept by the database beside the inodes: to count
- * ten million takes seconds, which no start and nobody who asks for a status shall wait for.
+ * Number of inodes of a volume and their total size, maintained by the database: counting ten
+ * million inodes takes seconds, for which neither a start nor a status request should wait.
  *
- * Invariant: the row is exact in every committed state, however the inodes were changed: triggers
- * change it in the same transaction. Of this file alone; copies count for themselves.
+ * Invariant: the row is exact in each committed state, because triggers update it in the
+ * transaction that changes the inodes. Not replicated; each copy counts its own.
  */
 import { change, one, type Rule } from '../statement.ts'
 import { totals, type Totals } from '../volume-rules.ts'
@@ -28,7 +28,7 @@ const SCHEMA = [
 const select = one<Totals>('SELECT files, bytes FROM total')
 const insert = change('INSERT INTO total (id, files, bytes) VALUES (1, ?, ?)')
 
-/** After the tables of the volume were made. A database that does not keep them yet is counted. */
+/** Call after the volume's tables were created. Counts the inodes of a database without totals. */
 export function keepTotals(engine: SqliteEngine): void {
   for (const sql of SCHEMA) engine.execute(sql)
   engine.transact(counted())

@@ -1,8 +1,8 @@
 /**
- * The embedded metadata engine: drives rules over one SQLite database, synchronously. Every thread
- * opens its own; they share the file (WAL) and a mutex that orders their write transactions, so
- * that SQLite's own busy polling never runs. A transaction is in the write-ahead log when `write`
- * returns: it survives the death of the process at once, and that of the machine after `sync`.
+ * Embedded metadata engine: runs rules synchronously on one SQLite database. Each thread has its
+ * own instance; they share the file (WAL) and a mutex that serializes write transactions, so that
+ * SQLite's own busy polling never runs. When `write` returns, the transaction is in the write-ahead
+ * log: it survives the death of the process, and after `sync` that of the machine.
  */
 import type { StatementSync } from 'node:sqlite'
 import { threadId } from 'node:worker_threads'
@@ -28,9 +28,9 @@ import {
 import { copyDatabase } from './database-copy.ts'
 
 export interface SqliteEngineOptions {
-  /** What the thread works on, where that may have been done before. */
+  /** Request that the thread is processing, which may have been executed before. */
   request?: CurrentRequest
-  /** SQLite has come upon damage in the file. */
+  /** Called when SQLite detects damage in the file. */
   onDamage?: () => void
 }
 
@@ -51,7 +51,7 @@ export class SqliteEngine implements MetadataEngine {
     this.#database.execute(sql)
   }
 
-  /** EIO where the file is damaged; one of more than so many bytes is not looked through. */
+  /** Throws EIO if the file is damaged. Skips files larger than `mostBytes`. */
   check(mostBytes: number): void {
     this.#database.check(mostBytes)
   }
@@ -83,7 +83,7 @@ export class SqliteEngine implements MetadataEngine {
   }
 
   requireCurrent(): void {
-    // Nobody else changes it.
+    // No other node changes the volume.
   }
 
   /** Runs any rule as one transaction. */
@@ -91,7 +91,7 @@ export class SqliteEngine implements MetadataEngine {
     return this.#database.transaction(() => this.#drive(rule))
   }
 
-  /** Takes over whole tables from another database file, as one transaction. */
+  /** Replaces whole tables by those of another database file, in one transaction. */
   takeOver(path: string, tables: readonly string[]): void {
     this.#database.statement('ATTACH ? AS source').run(path)
     try {
@@ -108,7 +108,7 @@ export class SqliteEngine implements MetadataEngine {
     }
   }
 
-  /** Writes a copy of the whole database to a file that does not exist yet. */
+  /** Writes a copy of the whole database to a new file. */
   async copyTo(path: string): Promise<void> {
     try {
       await copyDatabase(this.#path, path)
@@ -150,7 +150,7 @@ interface Prepared {
   columns: readonly string[]
 }
 
-/** Half as dear as objects that the database makes, and of one shape: quick to use. */
+/** Costs half of the objects that node:sqlite builds, and gives all rows one shape. */
 function rowOf(columns: readonly string[], values: unknown): Row {
   const row: Row = {}
   for (let at = 0; at < columns.length; at++) row[columns[at]!] = (values as Value[])[at]!

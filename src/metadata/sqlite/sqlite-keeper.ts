@@ -1,6 +1,6 @@
 /**
- * Names kept for many nodes in one SQLite file: the synchronous engine behind the contract that
- * does not say so. A transaction is over when the call returns; nobody else has the file.
+ * Metadata store in one SQLite file: the synchronous engine behind the asynchronous contract. A
+ * transaction has ended when the call returns; no other process uses the file.
  */
 import { SharedMutex } from '../../base/shared-mutex.ts'
 import type { KeeperEngine } from '../keeper-engine.ts'

@@ -1,4 +1,4 @@
-/** Names in one SQLite file: whoever has the directory has them, for good. */
+/** Metadata store in one SQLite file: the process that owns the directory leads for good. */
 import type { NamesSource, Turn } from '../keeper-engine.ts'
 import { SqliteKeeper } from './sqlite-keeper.ts'
 
@@ -17,6 +17,6 @@ export class SqliteSource implements NamesSource {
   }
 
   async close(): Promise<void> {
-    // Its engine is closed by whoever has the turn.
+    // The owner of the term closes its engine.
   }
 }
