@@ -1,6 +1,6 @@
 /**
- * What `import ... from 'cachefs'` gives where a bundler builds for a browser: the part of
- * `index.ts` that needs nothing of Node's.
+ * Public API for browsers: what `import ... from 'cachefs'` exports in a browser bundle, which is
+ * the part of `index.ts` that does not need Node.
  */
 export { FsError } from './base/fs-error.ts'
 export { CacheFS } from './cachefs/cache-fs.ts'

@@ -1,6 +1,7 @@
 /**
- * What `import ... from 'cachefs'` gives: file systems that all keep one contract, and the one
- * error they throw. The only file that is public; anything else may change in any release.
+ * Public API: what `import ... from 'cachefs'` exports, that is, file systems with a common
+ * contract and the error class that they throw. Nothing else is public; other modules may change in
+ * any release.
  */
 export { FsError } from './base/fs-error.ts'
 export type { FsErrorCode, FsErrorDetails } from './base/fs-error.ts'

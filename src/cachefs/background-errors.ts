@@ -1,23 +1,26 @@
 /**
- * What went wrong in the background, where no caller hears of it: kept in a bounded list, given to
- * listeners and to the logger. It never blocks the work that failed, and a listener that throws
- * stops nothing.
+ * Errors of background work, which no caller receives: they are kept in a bounded list and passed
+ * to listeners and to the logger.
+ *
+ * Invariant: reporting never blocks the work that failed, and a listener that throws stops nothing.
  */
 import { describe } from '../base/fs-error.ts'
 import { RepeatedLog } from '../base/repeated-log.ts'
 import { limits } from '../limits.ts'
 
 export interface BackgroundError {
-  /** `write`, `rename`, ... */
+  /** For example `write` or `rename`. */
   operation: string
   path: string
   cause: unknown
-  /** It is tried again; false: the change was dropped, and the remote's state counts. */
+  /**
+   * True: it will be retried. False: the change was dropped, and the state of the remote applies.
+   */
   willRetry: boolean
   timeMs: number
 }
 
-/** Any logger that has these two, such as pino's or `console`. */
+/** Any logger with these two methods, such as pino or `console`. */
 export interface CacheLogger {
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
@@ -37,7 +40,7 @@ export class BackgroundErrors {
     this.#repeated = logger && new RepeatedLog(logger)
   }
 
-  /** Oldest first; the oldest ones go when there are too many. */
+  /** The latest errors, oldest first; a bounded number. */
   get recent(): BackgroundError[] {
     return [...this.#recent]
   }
@@ -59,7 +62,7 @@ export class BackgroundErrors {
     attempt(() => {
       const fields = { operation, path, err: cause }
       const message = `${operation} of ${path} failed in the background: ${describe(cause)}`
-      // What is given up is gone: each of them is said.
+      // A dropped change is lost for good, so each one is logged.
       if (willRetry) this.#repeated?.warn(operation, message, fields)
       else this.#logger?.error(fields, message)
     })
@@ -71,6 +74,6 @@ function attempt(work: () => void): void {
   try {
     work()
   } catch {
-    // Whoever listens to errors has to handle their own.
+    // Listeners must handle their own errors.
   }
 }

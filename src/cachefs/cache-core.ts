@@ -1,6 +1,6 @@
 /**
- * Puts the parts of a CacheFS together, and does what concerns them all. The parts know each other
- * only as far as they were given each other here.
+ * Creates and connects the parts of a CacheFS, and does what involves all of them. A part has
+ * access only to the parts that it is given here.
  */
 import type { FileSystem } from '../filesystem/file-system.ts'
 import { BackgroundErrors } from './background-errors.ts'
@@ -78,28 +78,28 @@ export class CacheCore {
     if (settings.journal === false) return
     const parts = { local, tree, copies, log, blockBytes, now }
     this.#opening = this.memory.open(settings.journal, parts)
-    // Every call waits for it and hears of its failure.
+    // Every call awaits it and gets its error.
     this.#opening.catch(() => undefined)
   }
 
-  /** The journal, where there is one, has been read. */
+  /** Resolves when the journal, if there is one, has been read. */
   async ready(): Promise<void> {
     await this.#opening
   }
 
-  /** Our own files on the local side. */
+  /** Whether a path belongs to the cache's own files on the local side. */
   isReserved(path: string): boolean {
     return path === `/${RESERVED}` || path.startsWith(`/${RESERVED}/`)
   }
 
-  /** Forgets what is wanted gone, where the remote has it as it is: how many entries. */
+  /** Removes entries that match and that the remote can supply again; returns their number. */
   async forget(isWanted: (entry: Entry) => boolean): Promise<number> {
     let count = 0
     for (const entry of [...this.tree.root.all()].reverse()) {
       if (!isFree(entry) || !isWanted(entry)) continue
       using _names = await this.#locks.shareNames()
       using _entry = await this.#locks.entry(entry)
-      // The first look was before the wait.
+      // It may have changed during the wait for the locks.
       if (!isFree(entry)) continue
       if (entry.copy !== undefined) await this.copies.drop(entry)
       entry.listedMs = NEVER

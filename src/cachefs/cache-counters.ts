@@ -1,16 +1,18 @@
-/** What a CacheFS has done since it was made: numbers for dashboards and tests. */
+/** Counters of a CacheFS since its creation, for dashboards and tests. */
 export interface CacheCounters {
-  /** Files and names that were answered from here, and those that had to be asked for. */
+  /** Files and names that were served from the cache, and those that required the remote. */
   hits: number
   misses: number
-  /** Questions to the remote about what was known already, and how many found it unchanged. */
+  /** Revalidations of cached entries, and how many found the entry unchanged. */
   revalidations: number
   unchanged: number
-  /** Answers that were too old, given while (or because) the remote could not be asked. */
+  /**
+   * Expired entries that were served during a revalidation or because the remote was unreachable.
+   */
   stale: number
   fetchedBytes: number
   sentBytes: number
-  /** Changes made at the remote, and those that a later one made needless. */
+  /** Changes made at the remote, and changes that a later one superseded. */
   changes: number
   coalesced: number
   evictions: number

@@ -1,15 +1,15 @@
 /**
- * Any local file system in front of any remote one. Reads are answered from the local side while
- * what is there is valid, and fetched from the remote else; writes take effect on the local side at
- * once and go to the remote in the background.
+ * A cache in front of a remote file system, with its data on a local one. Reads are served from the
+ * local side while its data is valid, and from the remote otherwise; writes take effect on the
+ * local side at once and are sent to the remote in the background.
  *
  *     await using files = new CacheFS(new LocalFS('/var/cache/data'), new HttpFS(url))
  *     await files.writeFile('/report.txt', 'done')   // at local speed
  *     await files.wait()                             // the remote has it
  *
- * The parts: a tree of entries (what is known of each name), copies (contents on the local side), a
- * view of the remote (looks up, revalidates), a queue of changes on their way, and a writer that
- * makes them at the remote.
+ * Its parts: a tree of entries (what is cached of each name), copies (contents on the local side),
+ * a view of the remote (lookups and revalidation), a queue of pending changes, and a writer that
+ * applies them to the remote.
  */
 import { FsError, codeOf } from '../base/fs-error.ts'
 import { failure } from '../filesystem/failure.ts'
@@ -37,14 +37,14 @@ import type { CachedNames } from './cached-names.ts'
 import { NEVER } from './entry.ts'
 
 export interface CacheStatus {
-  /** Its content is on the local side: all of it, or some. */
+  /** The local side has its content, or part of it. */
   cached: boolean
   cachedBytes: number
-  /** What is known of it may be served without asking the remote. */
+  /** What is cached of it may be served without a request to the remote. */
   valid: boolean
-  /** When that ends; undefined where it never was known, and while changes are on their way. */
+  /** When its validity ends; undefined if nothing is cached, and while changes are pending. */
   expiresAt: Date | undefined
-  /** Changes made here have not reached the remote yet. */
+  /** Local changes have not reached the remote yet. */
   pending: boolean
 }
 
@@ -52,7 +52,7 @@ export interface CacheTotals extends CacheCounters {
   /** Contents on the local side. */
   bytes: number
   files: number
-  /** Changes on their way, and those of them that failed and are tried again later. */
+  /** Pending changes, and how many of them are stalled: they failed and are retried later. */
   pending: number
   stalled: number
 }
@@ -74,7 +74,7 @@ export class CacheFS extends PortableFileSystem {
     }
   }
 
-  /** Ready to be used: a journal has been read. Every call of one that was made by `new` waits. */
+  /** Opens a CacheFS and reads its journal. After `new`, every call waits for the journal. */
   static async open(
     local: FileSystem,
     remote: FileSystem,
@@ -85,7 +85,9 @@ export class CacheFS extends PortableFileSystem {
     return files
   }
 
-  /** How long what was learnt counts, ms; a change counts for what was learnt before as well. */
+  /**
+   * Validity of cached names and contents, ms; a new value also applies to what is cached already.
+   */
   get ttlMs(): number {
     return this.#core.settings.ttlMs
   }
@@ -102,8 +104,8 @@ export class CacheFS extends PortableFileSystem {
   }
 
   /**
-   * When all that was changed here has reached the remote, or has failed for now: then `counters`
-   * have it as stalled, `errors()` say why, and it is tried again later.
+   * Resolves when all local changes have reached the remote or are stalled. Stalled changes are
+   * counted in `counters`, explained by `errors()`, and retried later.
    */
   async wait(options: CallOptions = {}): Promise<void> {
     await this.#ready()
@@ -112,12 +114,12 @@ export class CacheFS extends PortableFileSystem {
     await this.#core.room.run(0, () => this.#core.memory.flush(), options)
   }
 
-  /** Tries what has stalled again now. */
+  /** Retries stalled changes now. */
   retry(): void {
     this.#core.queue.retryNow()
   }
 
-  /** The latest errors of the background, oldest first. */
+  /** The latest background errors, oldest first. */
   errors(): BackgroundError[] {
     return this.#core.errors.recent
   }
@@ -132,7 +134,7 @@ export class CacheFS extends PortableFileSystem {
     return this
   }
 
-  /** What is known of the path and of all below it has to be asked for again. */
+  /** Makes the next access to the path, and to all paths below it, revalidate with the remote. */
   invalidate(path: string): void {
     for (const entry of this.#core.tree.find(normalize(path))?.all() ?? []) {
       if (entry.isPinned) continue
@@ -142,19 +144,19 @@ export class CacheFS extends PortableFileSystem {
     }
   }
 
-  /** Everything that can be had from the remote again is forgotten, and its local copy removed. */
+  /** Removes everything from the cache that the remote can supply again. */
   async clear(): Promise<void> {
     await this.#ready()
     await this.#core.forget(() => true)
   }
 
-  /** What has expired is forgotten, and its local copy removed: how many entries. */
+  /** Removes expired entries and their local copies; returns the number of entries. */
   async expire(): Promise<number> {
     await this.#ready()
     return await this.#core.forget((entry) => !this.#core.view.isFresh(entry))
   }
 
-  /** Asks nobody. */
+  /** Cache status of a path; sends no request. */
   status(path: string): CacheStatus {
     const { tree, view, settings } = this.#core
     const entry = tree.find(normalize(path))
@@ -172,15 +174,15 @@ export class CacheFS extends PortableFileSystem {
   }
 
   /**
-   * Waits for the background, as long as `signal` allows, and ends it. Rejects where the remote
-   * does not have all of it, unless a journal keeps what is left for the next time.
+   * Waits for pending changes, as long as `signal` allows, and stops the background work. Rejects
+   * if some changes have not reached the remote, unless a journal keeps them for the next start.
    */
   async close(options: CallOptions = {}): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
     const { queue, memory, room, settings } = this.#core
     await this.#core.ready()
-    // What failed gets its last chance: the remote may be back since.
+    // Stalled changes get a last attempt: the remote may be reachable again.
     queue.retryNow()
     const cut = await queue.idle(options).then(
       () => undefined,
@@ -285,7 +287,7 @@ export class CacheFS extends PortableFileSystem {
     return await this.#core.files.replace(path, source, options)
   }
 
-  /** Where the remote's file is replaced before the first byte was given, it starts anew. */
+  /** If the remote replaces the file before the first byte was returned, the read starts again. */
   protected override async *pieces(
     path: string,
     options: ContentOptions,
@@ -319,7 +321,7 @@ export class CacheFS extends PortableFileSystem {
 
   #checkReserved(path: string): void {
     if (!this.#core.isReserved(path)) return
-    const text = `${childOf('/', '.cachefs')} is for the cache's own files`
+    const text = `${childOf('/', '.cachefs')} is reserved for the cache`
     throw failure('EPERM', 'open', path, { text })
   }
 }

@@ -1,10 +1,10 @@
 /**
- * Who may change what at the same time. Names are shared by everything but a rename, which has the
- * tree for itself; below that, one change at a time in each directory, of each file, and of what
- * the local side has at a path: several entries may have had the same path, one after the other.
+ * Locks of a CacheFS. All operations share the lock of names, except a rename, which holds it
+ * exclusively. Below it, there is a lock per directory, per file, and per path of the local side
+ * (several entries may have the same path, one after the other).
  *
- * Invariants: always in the order names, directory, file, path, and nobody takes the names twice;
- * nobody waits for the network or for room in the queue while holding any of them.
+ * Invariants: locks are taken in the order names, directory, file, path. Nobody takes the lock of
+ * names twice. Nobody waits for the network or for room in the queue while holding a lock.
  */
 import { KeyedMutex } from '../base/keyed-mutex.ts'
 import { Semaphore } from '../base/semaphore.ts'
@@ -30,7 +30,7 @@ export class CacheLocks {
     return await this.#entries.acquire(entry, options)
   }
 
-  /** Makes one step of making a file on the local side and entering it, and of removing it. */
+  /** Makes it atomic to create a local file and register it in its entry, and to remove it. */
   async localPath(path: string): Promise<Permit> {
     return await this.#paths.acquire(path)
   }

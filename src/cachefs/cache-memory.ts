@@ -1,7 +1,7 @@
 /**
- * The journal of a CacheFS as its other parts see it: they say what has changed, and here it is
- * gathered into lines. What is known of copies is written a moment later and not on every block:
- * a crash then costs a fetch, and never an answer that is wrong.
+ * Interface of the other parts of a CacheFS to its journal: collects changed entries and writes
+ * their lines. The state of copies is written with a delay instead of after every block: a crash
+ * then costs a fetch, and never causes a wrong result.
  */
 import type { FileSystem } from '../filesystem/file-system.ts'
 import { SubFS } from '../filesystem/sub-fs.ts'
@@ -45,7 +45,7 @@ export class CacheMemory {
     journal.snapshot = () => this.#snapshot()
   }
 
-  /** What the last process was in the middle of staging or sending takes room for nothing. */
+  /** Removes leftovers of staging and sending in an earlier process, which only take up space. */
   async #prepare(local: FileSystem): Promise<void> {
     const folder = `/${RESERVED}`
     await makeLocalDirectory(local, folder)
@@ -55,7 +55,7 @@ export class CacheMemory {
     }
   }
 
-  /** There is more, or something newer, to be said of its copy. */
+  /** The entry or its copy has changed: schedules its lines. */
   changed(entry: Entry): void {
     if (this.#journal === undefined) return
     this.#changed.add(entry)
@@ -64,20 +64,20 @@ export class CacheMemory {
     }, limits.cacheJournalMs)
   }
 
-  /** Before what is on the local side becomes something else. The caller holds the names. */
+  /** Call before the local content of the entry changes. The caller holds the lock of names. */
   async gone(entry: Entry): Promise<void> {
     if (!entry.isRecorded) return
     await this.#journal?.add({ gone: entry.path })
     entry.isRecorded = false
   }
 
-  /** All that was said so far is with the machine. */
+  /** Resolves when the operating system has all lines so far. */
   async flush(): Promise<void> {
     await this.#flush()
     await this.#journal?.flush()
   }
 
-  /** ... and the disk has it. */
+  /** Resolves when the disk has them. */
   async sync(): Promise<void> {
     await this.#journal?.sync()
   }
@@ -92,20 +92,23 @@ export class CacheMemory {
   async #flush(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    // Not in the middle of a rename: the path would be the wrong one.
+    // Excludes a rename, during which the path would be wrong.
     using _names = await this.#locks.shareNames()
     for (const entry of this.#changed) {
       const wasRecorded = entry.isRecorded
       const lines = linesOf(entry)
       for (const line of lines) this.#journal?.note(line)
       entry.isRecorded = lines.length > 0 || (wasRecorded && entry.isDirty)
-      const isForgotten = wasRecorded && entry.stats == null && !entry.isDetached
-      if (isForgotten) this.#journal?.note({ gone: entry.path })
+      const isRemoved = wasRecorded && entry.stats == null && !entry.isDetached
+      if (isRemoved) this.#journal?.note({ gone: entry.path })
     }
     this.#changed.clear()
   }
 
-  /** The tree as it is, and then what is on its way: made already, or about to be. */
+  /**
+   * All lines of a rewritten journal: the tree, then the changes that are pending or about to be
+   * made.
+   */
   #snapshot(): JournalLine[] {
     const lines: JournalLine[] = []
     for (const entry of this.#tree.root.all()) {
@@ -118,7 +121,7 @@ export class CacheMemory {
   }
 }
 
-/** What there is to say of an entry that the remote has as it is; of any other, nothing. */
+/** Lines of an entry that equals the remote's; none if it has local changes. */
 function linesOf(entry: Entry): JournalLine[] {
   const own = copyLine(entry) ?? nameLine(entry)
   const listed = listedLine(entry)
@@ -145,7 +148,7 @@ function listedLine({ path, listedMs, children, isDetached }: Entry): JournalLin
   return { listed: { path, listedMs, names } }
 }
 
-/** Of what can be believed later: a version of the remote's, with its etag. */
+/** Only a version of the remote with an etag can be revalidated later. */
 function copyLine(entry: Entry): JournalLine | undefined {
   const { path, stats, baseEtag, copy, isDirty, isDetached } = entry
   const validatedMs = knownSince(entry)

@@ -1,7 +1,4 @@
-/**
- * How a CacheFS behaves, with what it does where nothing is said. Durations are milliseconds, sizes
- * bytes.
- */
+/** Options of a CacheFS and their defaults. Durations are milliseconds, sizes bytes. */
 import {
   amount,
   checkOption,
@@ -16,38 +13,38 @@ import type { FileSystem } from '../filesystem/file-system.ts'
 import { limits } from '../limits.ts'
 import type { CacheLogger } from './background-errors.ts'
 
-/** What happens to a change made here when the remote's file is not the one it was made to. */
+/** What happens to a local change if the remote's file is no longer the version it is based on. */
 export type ConflictPolicy = 'local wins' | 'remote wins' | 'keep both'
 
 export interface CacheOptions {
-  /** What was learnt from the remote counts so long; an hour. */
+  /** How long names and contents are valid after the remote confirmed them; default: an hour. */
   ttlMs?: number | undefined
-  /** ... and that there is nothing, so long; 5 seconds. 0: every miss asks again. */
+  /** How long absent names are valid; default: 5 seconds. 0: not cached. */
   negativeTtlMs?: number | undefined
-  /** An entry that expired since no longer is served at once, and revalidated beside. */
+  /** An entry that expired at most this long ago is served at once and revalidated in parallel. */
   staleWhileRevalidateMs?: number | undefined
-  /** An entry that expired since no longer is served where the remote cannot be asked. */
+  /** An entry that expired at most this long ago is served if the remote is unreachable. */
   staleIfErrorMs?: number | undefined
-  /** Contents that the local side may take; beyond, what was not used for longest goes. */
+  /** Maximum size of contents on the local side; beyond it, the least recently used are evicted. */
   maxBytes?: number | undefined
-  /** Files are fetched in blocks of so many bytes. */
+  /** Size of the blocks in which files are fetched. */
   blockBytes?: number | undefined
-  /** Changes that go to the remote at once. */
+  /** Maximum number of changes that are sent to the remote in parallel. */
   concurrency?: number | undefined
-  /** Tries of one change before it counts as failed; it is tried again later all the same. */
+  /** Attempts before a change counts as stalled; it is still retried later. */
   attempts?: number | undefined
-  /** First wait between two tries, and the longest. */
+  /** First and maximum wait between two attempts. */
   retryBaseMs?: number | undefined
   retryMaxMs?: number | undefined
-  /** 'local wins' by default. */
+  /** Default: 'local wins'. */
   conflict?: ConflictPolicy | undefined
   /**
-   * Survive a crash: what is cached and what is on its way is written down, in `/.cachefs` of the
-   * local side, or in a file system of its own.
+   * Survive a crash: record what is cached and which changes are pending, in `/.cachefs` of the
+   * local side, or in the given file system.
    */
   journal?: boolean | FileSystem | undefined
   logger?: CacheLogger | undefined
-  /** Milliseconds since 1970; for tests. */
+  /** Returns the time in milliseconds since 1970; for tests. */
   now?: (() => number) | undefined
 }
 
@@ -82,7 +79,7 @@ export function settle(options: CacheOptions): CacheSettings {
 
 const DURATION = 'milliseconds'
 const JOURNAL = withMethods('true, false or a file system', 'open', 'lstat', 'list')
-/** What can be said of a CacheFS, and of it alone. */
+/** Rules of the options of CacheFS. */
 const RULES: { [K in keyof Required<CacheOptions>]: OptionRule } = {
   ttlMs: amount(DURATION),
   negativeTtlMs: amount(DURATION),
@@ -103,7 +100,7 @@ const RULES: { [K in keyof Required<CacheOptions>]: OptionRule } = {
   now: { allowed: 'a function', isAllowed: (value) => typeof value === 'function' },
 }
 
-/** One option that is set later. */
+/** Validates an option that is set later. */
 export function checkCacheOption(name: keyof CacheOptions, value: unknown): void {
   checkOption('CacheFS', name, RULES[name], value)
 }

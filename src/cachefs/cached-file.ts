@@ -1,7 +1,7 @@
 /**
- * An open file of a CacheFS: a handle of the local side, with what is missing fetched when it is
- * read, and what is written noted for the remote. It keeps the version that it was opened on:
- * when another takes its place, what was not fetched of this one cannot be had any more (ESTALE).
+ * An open file of a CacheFS: a handle of the local side. Absent blocks are fetched when they are
+ * read; writes are registered for the remote. The file keeps the version that it was opened with:
+ * if another version replaces it, blocks that were not fetched are no longer available (ESTALE).
  */
 import type { FileHandle } from '../filesystem/file-handle.ts'
 import type { AttributeChanges, CallOptions } from '../filesystem/file-system.ts'
@@ -16,27 +16,27 @@ import type { CacheLocks } from './cache-locks.ts'
 export interface CachedFileParts {
   entry: Entry
   copy: LocalCopy
-  /** Undefined where the local side had no room for the file. */
+  /** Undefined if the local side had no space for the file. */
   handle: FileHandle | undefined
-  /** For reading, when there is room. */
+  /** Opens the local file for reading once there is space. */
   reopen: () => Promise<FileHandle>
   isWriter: boolean
   copies: LocalCopies
   room: LocalRoom
   locks: CacheLocks
   now: () => number
-  /** Before each change. */
+  /** Called before each change. */
   onDirty: (entry: Entry) => Promise<void>
-  /** What was written goes to the remote. */
+  /** Queues the written content for the remote. */
   onWritten: (entry: Entry) => void
   change: (entry: Entry, changes: AttributeChanges) => Promise<void>
-  /** What was written down of it is on the disk. */
+  /** Resolves when the journal of the changes is on disk. */
   syncJournal: () => Promise<void>
 }
 
 export class CachedFile implements OpenFile {
   readonly #parts: CachedFileParts
-  /** Where a sequential reader would go on. */
+  /** Offset at which a sequential reader would continue. */
   #next = 0
   #handle: Promise<FileHandle> | undefined
 
@@ -66,7 +66,7 @@ export class CachedFile implements OpenFile {
     return bytesRead
   }
 
-  /** All of it is here, as a writer needs it. */
+  /** Fetches the whole file, as a writer needs it. */
   async fill(options: CallOptions): Promise<void> {
     const { copy, copies, room } = this.#parts
     await room.run(0, () => copies.fill(copy, 0, copy.size, options), options)
@@ -96,7 +96,7 @@ export class CachedFile implements OpenFile {
       try {
         await handle.write(source, 0, source.length, at)
       } catch (error) {
-        // A part of it is there, behind what the file is said to have: the remote would get that.
+        // A partial write beyond the size of the file would be sent to the remote.
         if (at + source.length > copy.size) await handle.truncate(copy.size)
         throw error
       }
@@ -143,7 +143,7 @@ export class CachedFile implements OpenFile {
     if (copy.users === 0 && entry.copy === copy) copies.relieve(copy)
   }
 
-  /** One change at a time of a file; the whole of it, or it did not happen. */
+  /** Serializes the changes of a file; a change happens completely or not at all. */
   async #change(work: () => Promise<void>): Promise<void> {
     const { entry, copy, copies, locks, now } = this.#parts
     using _entry = await locks.entry(entry)
@@ -151,7 +151,7 @@ export class CachedFile implements OpenFile {
       await work()
       return
     }
-    // First of all: what is being sent right now is not what the file will hold.
+    // Before the change: data that is being sent now will be outdated.
     await this.#parts.onDirty(entry)
     entry.isChanging = true
     await work().finally(() => {

@@ -1,6 +1,6 @@
 /**
- * Opens, creates and replaces files of a CacheFS: gives each a place on the local side, fetches
- * what a writer needs before it writes, and notes what has to go to the remote.
+ * Opens, creates and replaces files of a CacheFS: provides a local copy, fetches what a writer
+ * needs before it writes, and queues changes for the remote.
  */
 import { throwIfAborted } from '../base/abort.ts'
 import { codeOf } from '../base/fs-error.ts'
@@ -35,7 +35,7 @@ export interface CachedFilesParts {
   log: ChangeLog
   blockBytes: number
   now: () => number
-  /** Before an entry is changed that the remote has as it is: for the journal. */
+  /** Called before the first change to an entry that equals the remote's; for the journal. */
   onDirty: (entry: Entry) => Promise<void>
   syncJournal: () => Promise<void>
 }
@@ -82,7 +82,7 @@ export class CachedFiles {
     throw failure('EBUSY', 'open', path)
   }
 
-  /** Undefined where somebody else made it first. */
+  /** Undefined if another call created it first. */
   async #create(
     path: string,
     flags: OpenFlags,
@@ -93,7 +93,7 @@ export class CachedFiles {
     return await names.inDirectory(path, { ...options, follow: false }, async ({ entry }) => {
       if (entry.stats !== null) return undefined
       using _entry = await locks.entry(entry)
-      // Before anything is waited for: an answer of the remote must not take it for missing.
+      // Before the first await: an answer of the remote must not mark the name as absent.
       entry.stats = names.newFileStats(mode)
       try {
         await this.#begin(entry)
@@ -114,7 +114,7 @@ export class CachedFiles {
     flags: OpenFlags,
     options: CallOptions,
   ): Promise<OpenFile | undefined> {
-    const open = () => this.#openHere(entry, flags, options)
+    const open = () => this.#openExisting(entry, flags, options)
     const file = await this.#parts.room.run(0, open, options)
     if (file === undefined || !flags.write) return file
     try {
@@ -126,7 +126,7 @@ export class CachedFiles {
     }
   }
 
-  async #openHere(
+  async #openExisting(
     entry: Entry,
     flags: OpenFlags,
     options: CallOptions,
@@ -141,7 +141,7 @@ export class CachedFiles {
     return await this.#file(entry, copy, flags)
   }
 
-  /** All of the file goes: in place, so that who has it open sees that too. */
+  /** Truncates in place, so that other open handles see it too. */
   async #empty(entry: Entry): Promise<LocalCopy> {
     const { copies, local, now } = this.#parts
     await this.#begin(entry)
@@ -161,7 +161,7 @@ export class CachedFiles {
     return copy
   }
 
-  /** Undefined where the remote's next version took the copy's place meanwhile. */
+  /** Undefined if the remote's next version has replaced the copy meanwhile. */
   async #file(entry: Entry, copy: LocalCopy, flags: OpenFlags): Promise<CachedFile | undefined> {
     const { copies, room, locks, now, log, names } = this.#parts
     const handle = copy.isHomeless ? undefined : await this.#handle(entry, copy, flags)
@@ -180,7 +180,7 @@ export class CachedFiles {
     })
   }
 
-  /** Undefined where another copy took the place of this one. */
+  /** Undefined if another copy has replaced this one. */
   async #handle(entry: Entry, copy: LocalCopy, { write }: OpenFlags) {
     return await this.#parts.local.open(entry.path, write ? 'r+' : 'r').catch((error: unknown) => {
       if (entry.copy === copy || codeOf(error) !== 'ENOENT') throw error
@@ -188,14 +188,16 @@ export class CachedFiles {
     })
   }
 
-  /** A copy that had no file when it was opened has one by now. */
+  /** For a copy that had no local file when it was opened. */
   async #reopen(entry: Entry, copy: LocalCopy): Promise<FileHandle> {
     using _names = await this.#parts.locks.shareNames()
     if (entry.copy !== copy) throw failure('ESTALE', 'read', entry.path)
     return await this.#parts.local.open(entry.path, 'r')
   }
 
-  /** What the file holds is about to change; where that cannot be written down, it is not. */
+  /**
+   * Marks the content as changing; if the journal cannot record that, the change does not happen.
+   */
   async #begin(entry: Entry): Promise<void> {
     const wasDirty = entry.isDirty
     entry.isDirty = true
@@ -205,13 +207,13 @@ export class CachedFiles {
       await this.#parts.onDirty(entry)
     } catch (error) {
       entry.isDirty = wasDirty
-      // It may have been sent just now, and taken for an older state.
+      // It may have been sent just now, and counted as an older state.
       if (wasDirty) this.#parts.log.write(entry)
       throw error
     }
   }
 
-  /** Into a file of our own on the local side, which then takes the name. */
+  /** Writes to a staging file on the local side, which is then renamed to the path. */
   async replace(
     path: string,
     source: AsyncIterable<Uint8Array>,

@@ -1,10 +1,9 @@
 /**
- * Names, as they are seen and changed here: finds what a path leads to, and makes, removes and
- * renames, on the local side at once and at the remote by way of the queue.
+ * Resolves, creates, removes and renames names in the cache: on the local side at once, at the
+ * remote through the queue.
  *
- * Invariants: what is decided on the strength of what was seen is decided again when the locks are
- * held, if that has changed meanwhile; a name that is taken away leaves an entry that says so,
- * until the remote has it too.
+ * Invariants: a decision based on an observation is repeated under the locks if that has changed. A
+ * removed name leaves an entry that records its absence until the remote has removed it too.
  */
 import { codeOf } from '../base/fs-error.ts'
 import type { FsErrorCode } from '../base/fs-error.ts'
@@ -36,7 +35,7 @@ export interface CachedNamesParts {
   now: () => number
 }
 
-/** Where a path leads; `stats` of the entry is null where nothing has the name. */
+/** Result of resolving a path; `stats` of the entry is null if the name does not exist. */
 export interface Place {
   directory: Entry
   name: string
@@ -45,12 +44,19 @@ export interface Place {
 
 export interface Resolving extends CallOptions {
   follow?: boolean
-  /** A remote that cannot be asked is no reason to fail: nothing is known then. */
+  /** If the remote is unreachable, treat an unknown name as absent instead of failing. */
   offline?: boolean
 }
 
-/** A remote that answers with these was asked, and said no. */
-const ANSWERS = new Set<FsErrorCode>(['ENOENT', 'ENOTDIR', 'ECANCELED', 'EACCES', 'EPERM', 'ELOOP'])
+/** With these codes the remote is reachable and has rejected the request. */
+const REJECTIONS = new Set<FsErrorCode>([
+  'ENOENT',
+  'ENOTDIR',
+  'ECANCELED',
+  'EACCES',
+  'EPERM',
+  'ELOOP',
+])
 const UMASK = 0o022
 
 export class CachedNames {
@@ -91,7 +97,7 @@ export class CachedNames {
         if (entry.stats !== undefined) return entry
       } catch (error) {
         const known = directory.children.get(name)
-        if (options.offline !== true || ANSWERS.has(codeOf(error))) throw error
+        if (options.offline !== true || REJECTIONS.has(codeOf(error))) throw error
         if (known?.stats != null) return known
         const unknown = tree.child(directory, name)
         unknown.stats = null
@@ -102,14 +108,14 @@ export class CachedNames {
     throw failure('EBUSY', 'lookup', directory.path)
   }
 
-  /** What is there; ENOENT where nothing is. */
+  /** The entry at the path; ENOENT if there is none. */
   async find(path: string, options: Resolving): Promise<Entry & { stats: Stats }> {
     const { entry } = await this.resolve(path, options)
     if (entry.stats == null) throw failure('ENOENT', 'lookup', path)
     return entry as Entry & { stats: Stats }
   }
 
-  /** Runs with names and the directory locked, and the place as it was found. */
+  /** Runs `work` with names and directory locked and the place unchanged since it was resolved. */
   async inDirectory<T>(
     path: string,
     options: Resolving,
@@ -228,7 +234,7 @@ export class CachedNames {
     throw failure('EBUSY', 'rename', from, { dest: to })
   }
 
-  /** The caller has the names for itself. */
+  /** The caller holds the lock of names exclusively. */
   async #move(entry: Entry, target: Place): Promise<void> {
     const { tree, log, copies, local, now } = this.#parts
     const [path, to] = [entry.path, target.entry.path]
@@ -237,7 +243,7 @@ export class CachedNames {
     const id = await log.begin({ kind: 'rename', path, to, baseEtag: entry.baseEtag ?? null })
     await log.making(id, async () => {
       await makeLocalDirectory(local, parentOf(to))
-      // Not before: on a full disk the target's content would be gone and the name not there.
+      // Only after a failure other than ENOSPC: on a full disk the target's content would be lost.
       await local.rename(path, to).catch(async (error: unknown) => {
         if (codeOf(error) === 'ENOSPC') throw error
         await local.rm(to, { recursive: true, force: true }).catch(ignoreMissing)
@@ -248,7 +254,7 @@ export class CachedNames {
     log.clean(target.entry)
     copies.abandon(target.entry)
     const { baseEtag } = target.entry
-    // Written here under a name that the remote never saw: it gets to know the new one alone.
+    // The remote never had the old name of a new file: it gets only the new one.
     const { isDirty } = entry
     if (isDirty) log.supersede(entry)
     entry.alter({ ctimeMs: now(), etag: entry.stats?.etag })
@@ -287,7 +293,7 @@ export class CachedNames {
     return new Stats({ kind: 'file', mode: mode & ~UMASK, mtimeMs: this.#parts.now(), etag })
   }
 
-  /** The entry leaves its name, for another or for good; what is left says that nothing has it. */
+  /** Removes the entry from its name; the entry that is left there records the absence. */
   #vacate(entry: Entry, to?: Place): Entry {
     const { tree, now } = this.#parts
     const { parent, name, baseEtag } = entry
@@ -303,7 +309,7 @@ export class CachedNames {
     return left
   }
 
-  /** A name in its directory was made or taken away. */
+  /** A name was created in or removed from its directory. */
   touchParent({ parent }: Entry): void {
     const mtimeMs = this.#parts.now()
     if (parent?.stats != null) {

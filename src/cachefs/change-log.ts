@@ -1,6 +1,6 @@
 /**
- * Where changes made here are entered: into the queue for the remote, superseding what they make
- * needless, and into the journal, where there is one, before they are made.
+ * Registers local changes: in the queue for the remote, where they supersede earlier changes, and
+ * in the journal, if there is one, before they are made.
  */
 import type { AttributeChanges } from '../filesystem/file-system.ts'
 import type { CacheCounters } from './cache-counters.ts'
@@ -10,7 +10,7 @@ import type { EntryTree } from './entry-tree.ts'
 import type { ChangeRecord, Journal, JournalLine, QueuedRecord } from './journal.ts'
 import type { WriteQueue } from './write-queue.ts'
 
-/** Without its number, unless it was begun in the journal already. */
+/** A change without id, unless the journal has its `begin` already. */
 type New = Change extends infer C
   ? C extends Change
     ? Omit<C, 'id'> & { id?: number }
@@ -21,10 +21,10 @@ export class ChangeLog {
   readonly #tree: EntryTree
   readonly #queue: WriteQueue
   readonly #counters: CacheCounters
-  /** Begun, and not made here yet: the tree is as it was before. */
+  /** Changes that were begun but not made yet: the tree does not have them. */
   readonly #unmade = new Map<number, ChangeRecord>()
   journal: Journal | undefined
-  /** The last number given to a change. */
+  /** The last id given to a change. */
   lastId = 0
 
   constructor(tree: EntryTree, queue: WriteQueue, counters: CacheCounters) {
@@ -33,7 +33,7 @@ export class ChangeLog {
     this.#counters = counters
   }
 
-  /** Before it is made here, where half of it done would lose something. */
+  /** Records a change before it is made, if half of it done would lose something. */
   async begin(change: Omit<ChangeRecord, 'id'>): Promise<number> {
     const id = ++this.lastId
     const begin = { ...change, id }
@@ -44,7 +44,7 @@ export class ChangeLog {
     return id
   }
 
-  /** Makes on the local side what was begun; where that fails, nothing was changed. */
+  /** Makes a change that was begun; if `work` fails, nothing was changed. */
   async making(id: number, work: () => Promise<void>): Promise<void> {
     try {
       await work()
@@ -55,7 +55,7 @@ export class ChangeLog {
     }
   }
 
-  /** Changes of names that are begun or on their way, for a journal that is written anew. */
+  /** Lines of begun and pending changes of names, for a rewritten journal. */
   lines(): JournalLine[] {
     const changes = this.#queue.changes.filter(({ kind }) => kind !== 'write')
     return [
@@ -64,7 +64,7 @@ export class ChangeLog {
     ]
   }
 
-  /** Content is about to change that the remote has, or does not know of. */
+  /** Records that content is about to change that equals the remote's, or is new. */
   async dirty(entry: Entry): Promise<void> {
     const { journal } = this
     if (journal === undefined || entry.dirtyId !== undefined || entry.isDetached) return
@@ -77,18 +77,18 @@ export class ChangeLog {
     })
   }
 
-  /** ENOSPC where a change that takes room must not be begun. */
+  /** Throws ENOSPC if the disk has no space for a change that needs some. */
   async checkRoom(): Promise<void> {
     await this.journal?.checkRoom()
   }
 
-  /** Its content is not on its way any more. */
+  /** Its content is no longer pending. */
   clean(entry: Entry): void {
     if (entry.dirtyId !== undefined) this.journal?.note({ end: entry.dirtyId })
     entry.dirtyId = undefined
   }
 
-  /** All that was entered so far survives this process. */
+  /** Resolves when everything registered so far survives the process. */
   async written(): Promise<void> {
     await this.journal?.flush()
   }
@@ -101,7 +101,7 @@ export class ChangeLog {
     if (change.kind === 'rename') this.#restate(change.left)
   }
 
-  /** What waits to be sent builds on another version of the remote's than was written down. */
+  /** The pending content is now based on another version of the remote than was recorded. */
   #restate(entry: Entry): void {
     if (entry.dirtyId === undefined || entry.isDetached) return
     this.journal?.note({ begin: dirtyRecordOf(entry, entry.dirtyId) })
@@ -123,7 +123,7 @@ export class ChangeLog {
     this.#queue.add(full)
   }
 
-  /** What the file holds now goes to the remote, with what is waiting to go already. */
+  /** Queues the current content for the remote; joins a write that is still waiting. */
   write(entry: Entry): void {
     if (entry.isDetached) return
     const last = this.#queue.last(entry.path)
@@ -140,7 +140,7 @@ export class ChangeLog {
     } else this.add({ kind: 'attributes', path: entry.path, entry, changes: { ...changes } })
   }
 
-  /** What waits to be done to the entry at its path is not needed: it goes, or goes elsewhere. */
+  /** Drops waiting changes of the entry, because it is removed or renamed. */
   supersede(entry: Entry): void {
     for (;;) {
       const last = this.#queue.last(entry.path)
@@ -149,32 +149,32 @@ export class ChangeLog {
       this.#counters.coalesced++
       entry.pending--
       if (last.kind !== 'attributes') continue
-      // What is being sent right now has the old ones: it must not pass for all that there is.
+      // A write in progress has the old attributes: it must not count as the latest state.
       entry.generation++
       this.end(last)
     }
   }
 
-  /** The remote has nothing there, and nothing is on its way to there. */
+  /** The remote does not have the entry, and no change is pending at its path. */
   isOnlyHere(entry: Entry): boolean {
     return entry.baseEtag === null && !this.#queue.has(entry.path)
   }
 }
 
-/** Content that the remote does not have yet. */
+/** Record of content that the remote does not have yet. */
 export function dirtyRecordOf({ path, stats, baseEtag }: Entry, id: number): ChangeRecord {
   const base = baseEtag === undefined ? {} : { baseEtag }
   return { id, kind: 'write', path, stats: stats?.fields ?? null, ...base }
 }
 
 function queuedRecordOf(change: Change): QueuedRecord {
-  const record = { ...recordOf(change), at: placeOf(change.entry) }
+  const record = { ...recordOf(change), at: pathOf(change.entry) }
   if (change.kind !== 'rename') return record
   const { left, isDirectory } = change
-  return { ...record, leftAt: placeOf(left), isDirectory }
+  return { ...record, leftAt: pathOf(left), isDirectory }
 }
 
-function placeOf(entry: Entry): string | null {
+function pathOf(entry: Entry): string | null {
   return entry.isDetached ? null : entry.path
 }
 

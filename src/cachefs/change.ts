@@ -1,13 +1,12 @@
 /**
- * One change that was made here and is on its way to the remote. It names where the remote has to
- * change (paths as they were when it was made) and the entry whose content or attributes it takes,
- * wherever that is by now.
+ * A local change that is pending at the remote. It has the paths to change (as they were when it
+ * was made) and the entry whose content or attributes it sends, which may have another path by now.
  */
 import type { AttributeChanges } from '../filesystem/file-system.ts'
 import type { Entry } from './entry.ts'
 
 interface Common {
-  /** In the journal. */
+  /** Id in the journal. */
   id: number
   path: string
   entry: Entry
@@ -19,7 +18,7 @@ export type Change =
       kind: 'rename'
       to: string
       isDirectory: boolean
-      /** What stands for the name that nothing has now. */
+      /** Entry that records the absence of the old name. */
       left: Entry
     })
   | (Common & { kind: 'attributes'; changes: AttributeChanges })

@@ -1,13 +1,13 @@
 /**
- * Whether the remote's file is the one that a change was made to, and where the change goes when
- * both are to be kept.
+ * Detects whether the remote's file is still the version that a change is based on, and chooses the
+ * name under which both versions are kept.
  */
 import { codeOf } from '../base/fs-error.ts'
 import type { FileSystem } from '../filesystem/file-system.ts'
 import { childOf, nameOf, parentOf } from '../filesystem/file-path.ts'
 import type { Entry } from './entry.ts'
 
-/** Times that went through a store with whole seconds. */
+/** Some stores keep times in whole seconds. */
 const TIME_SLACK_MS = 1000
 
 export async function conflictOf(
@@ -16,7 +16,7 @@ export async function conflictOf(
   entry: Entry,
   signal: AbortSignal,
 ): Promise<boolean> {
-  // Never looked at: nothing is known that could have changed.
+  // The file was never looked up, so nothing is known that could have changed.
   if (entry.baseEtag === undefined) return false
   const now = await remote.lstat(path, { signal }).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null
@@ -24,7 +24,7 @@ export async function conflictOf(
   })
   if ((now?.etag ?? null) === entry.baseEtag) return false
   if (now === null) return entry.stats !== null
-  // What was sent before a crash, and not written down as sent.
+  // It may have been sent before a crash without being recorded as sent.
   const { size, mtimeMs = 0 } = entry.stats ?? {}
   return now.size !== size || Math.abs(now.mtimeMs - mtimeMs) > TIME_SLACK_MS
 }

@@ -1,7 +1,9 @@
 /**
- * Reads a file from the local side for the remote, while it may be written: what is given is one
- * state of the file, or nothing at all. A file that changes while it is read is read again; one
- * that goes on changing is copied while its writers wait, and the copy is read.
+ * Reads a file of the local side to send it to the remote, while it may be written.
+ *
+ * Invariant: the content passed on is one state of the file, or the read fails. A file that changes
+ * during the read is read again; if it keeps changing, it is copied while its writers wait, and the
+ * copy is read.
  */
 import { codeOf, FsError } from '../base/fs-error.ts'
 import type { FileHandle } from '../filesystem/file-handle.ts'
@@ -16,7 +18,7 @@ import { RESERVED } from './remote-view.ts'
 
 interface Sent {
   stats: Stats
-  /** Of the content that was sent. */
+  /** Generation of the content that was sent. */
   generation: number
 }
 
@@ -38,7 +40,7 @@ export class ContentReader {
     this.#copies = copies
   }
 
-  /** Undefined where the file is gone from here. */
+  /** Undefined if the file no longer exists locally. */
   async read(entry: Entry, signal: AbortSignal, send: Send): Promise<Sent | undefined> {
     for (let attempt = 1; attempt <= limits.cacheReadsOfWritten; attempt++) {
       try {
@@ -61,7 +63,7 @@ export class ContentReader {
     async function* content(): AsyncGenerator<Uint8Array> {
       const check = (): void => {
         const isSame = entry.generation === generation && !entry.isChanging
-        if (!isSame) throw new Changed('it changed while it was read')
+        if (!isSame) throw new Changed('the file changed while it was read')
       }
       check()
       for await (const piece of handle.pieces({ signal })) {
@@ -74,29 +76,29 @@ export class ContentReader {
   }
 
   async #readCopy(entry: Entry, signal: AbortSignal, send: Send): Promise<Sent | undefined> {
-    const place = `${FOLDER}/sending-${++copies}`
+    const copyPath = `${FOLDER}/sending-${++copies}`
     await makeLocalDirectory(this.#local, FOLDER)
     try {
-      const generation = await this.#copy(entry, place, signal).catch(async (error: unknown) => {
+      const generation = await this.#copy(entry, copyPath, signal).catch(async (error: unknown) => {
         if (codeOf(error) !== 'ENOSPC') throw error
         await this.#copies.makeRoom(entry.copy?.size ?? 0)
-        return await this.#copy(entry, place, signal)
+        return await this.#copy(entry, copyPath, signal)
       })
       if (generation === undefined) return undefined
-      const { size } = await this.#local.stat(place)
-      return { stats: await send(this.#local.content(place, { signal }), size), generation }
+      const { size } = await this.#local.stat(copyPath)
+      return { stats: await send(this.#local.content(copyPath, { signal }), size), generation }
     } finally {
-      await this.#local.rm(place, { force: true })
+      await this.#local.rm(copyPath, { force: true })
     }
   }
 
-  /** While its writers wait; of which generation it is. */
-  async #copy(entry: Entry, place: string, signal: AbortSignal): Promise<number | undefined> {
+  /** Copies the file while its writers wait; returns the generation of the copy. */
+  async #copy(entry: Entry, path: string, signal: AbortSignal): Promise<number | undefined> {
     using _names = await this.#locks.shareNames({ signal })
     using _entry = await this.#locks.entry(entry, { signal })
     if (entry.isDetached || entry.copy === undefined) return undefined
     const { generation } = entry
-    await this.#local.copyFile(entry.path, place)
+    await this.#local.copyFile(entry.path, path)
     return generation
   }
 
@@ -107,7 +109,7 @@ export class ContentReader {
   }
 }
 
-/** A remote may wrap what its source threw. */
+/** A remote may wrap the error of its source. */
 function isChanged(error: FsError): boolean {
   for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof Changed) return true

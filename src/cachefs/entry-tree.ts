@@ -1,6 +1,6 @@
 /**
- * The tree of all entries, and a clock that tells old answers from new ones: whoever asks the
- * remote remembers the time, and what was changed here since is not overwritten by the answer.
+ * The tree of all entries, with a logical clock. A request to the remote records the clock when it
+ * starts; an entry that was changed locally since then is not overwritten by the answer.
  */
 import { namesOf } from '../filesystem/file-path.ts'
 import { Stats } from '../filesystem/stats.ts'
@@ -16,7 +16,7 @@ export class EntryTree {
     this.root.stats = new Stats({ kind: 'directory' })
   }
 
-  /** Now; everything touched later has a larger number. */
+  /** Current value; anything touched later gets a larger one. */
   get clock(): number {
     return this.#clock
   }
@@ -25,7 +25,7 @@ export class EntryTree {
     return this.#count
   }
 
-  /** It was changed here. */
+  /** The entry was changed locally. */
   touch(entry: Entry): void {
     entry.touched = ++this.#clock
   }
@@ -36,7 +36,7 @@ export class EntryTree {
     return entry
   }
 
-  /** The entry of that name, new where there was none. */
+  /** The entry of that name; created if it does not exist. */
   child(directory: Entry, name: string): Entry {
     const known = directory.children.get(name)
     if (known !== undefined) return known
@@ -47,7 +47,7 @@ export class EntryTree {
     return entry
   }
 
-  /** The name goes; the entry and what is below it stay with those that have them open. */
+  /** Removes the name; open files keep using the entry and those below it. */
   detach(entry: Entry): void {
     if (entry.parent?.children.get(entry.name) !== entry) return
     entry.parent.children.delete(entry.name)
@@ -57,7 +57,7 @@ export class EntryTree {
     }
   }
 
-  /** Its name is another; whatever had that name was detached before. */
+  /** Renames the entry; the entry that had the name must have been detached. */
   move(entry: Entry, directory: Entry, name: string): void {
     entry.parent?.children.delete(entry.name)
     entry.parent = directory
@@ -65,12 +65,12 @@ export class EntryTree {
     directory.children.set(name, entry)
   }
 
-  /** Forgets the tenth that was confirmed longest ago of what can be asked for again. */
+  /** Drops a tenth of the limit: unpinned leaves without copy, the longest unconfirmed first. */
   #shrink(keep: Entry): void {
     const free = [...this.root.all()].filter((it) => it !== keep && isForgettable(it))
     free.sort((a, b) => a.validatedMs - b.validatedMs)
     for (const entry of free.slice(0, Math.ceil(limits.cacheEntries / 10))) {
-      // Not listed any more: a missing child would count as missing on the remote.
+      // The listing is incomplete now: an absent child would count as absent at the remote.
       if (entry.parent !== undefined) entry.parent.listedMs = NEVER
       this.detach(entry)
     }

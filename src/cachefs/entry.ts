@@ -1,21 +1,21 @@
 /**
- * What a CacheFS knows of one name: an inode and a directory entry in one, a node of a tree that
- * mirrors the remote's as far as it was asked about, with what was changed here on top.
+ * What a CacheFS has cached of one name: inode and directory entry in one, a node of a tree that
+ * mirrors the known part of the remote, with local changes applied.
  *
- * Invariants: `stats` is undefined while nothing is known, null when it is known that there is
- * nothing. An entry that is pinned (being changed, changes under way to the remote, or a writer) is
- * the truth, and nothing that the remote says replaces it. An entry that lost its name stays with
- * those that have it open, and is found by nobody else.
+ * Invariants: `stats` is undefined while nothing is known, and null if the name is known to be
+ * absent. A pinned entry (being changed, with pending changes, or open for writing) is
+ * authoritative: no answer of the remote replaces it. An entry that lost its name remains usable by
+ * open files, and is found by nobody else.
  */
 import { childOf } from '../filesystem/file-path.ts'
 import { Stats } from '../filesystem/stats.ts'
 import type { FileKind, StatFields } from '../filesystem/stats.ts'
 import type { LocalCopy } from './local-copy.ts'
 
-/** Valid as long as nobody says otherwise, and never. */
+/** Time of something that never happened, or that must not count. */
 export const NEVER = -Infinity
 
-/** Etags of this process are no other's: a journal hands them on to the next. */
+/** Makes local etags unique among processes, because the journal passes them to the next one. */
 const origin = Math.random().toString(36).slice(2)
 let versions = 0
 
@@ -24,34 +24,34 @@ export class Entry {
   parent: Entry | undefined
   readonly children = new Map<string, Entry>()
   stats: Stats | null | undefined
-  /** What a listing said that it is, while nothing else is known. */
+  /** Kind according to a listing, while nothing else is known. */
   hint: FileKind | undefined
-  /** Where a symbolic link leads. */
+  /** Target of a symbolic link. */
   target = ''
   copy: LocalCopy | undefined
   /** When the remote last confirmed `stats`. */
   validatedMs = NEVER
-  /** When the remote last said which children there are; Infinity: the directory is from here. */
+  /** When the remote last listed the children; for a directory created here, its creation. */
   listedMs = NEVER
-  /** The remote's version that this one builds on; null: it has none; undefined: not known. */
+  /** Remote version that this one is based on; null: none exists; undefined: unknown. */
   baseEtag: string | null | undefined
-  /** Changes that are on their way to the remote. */
+  /** Number of pending changes. */
   pending = 0
-  /** Open files that may write. */
+  /** Number of files that are open for writing. */
   writers = 0
-  /** Calls that are changing it or its name. */
+  /** Number of calls that are changing the entry or its name. */
   changers = 0
-  /** Changed here since it last was given to the remote. */
+  /** Content changed since it was last sent to the remote. */
   isDirty = false
-  /** Number of the dirty state in the journal. */
+  /** Id of the dirty state in the journal. */
   dirtyId: number | undefined
-  /** Its copy stands in the journal. */
+  /** The journal has a line about it. */
   isRecorded = false
-  /** Clock of the tree when this was last changed here: older answers do not apply. */
+  /** Clock of the tree at the last local change: older answers do not apply. */
   touched = 0
-  /** Counts changes of content, each before it is made. */
+  /** Number of content changes, incremented before each. */
   generation = 0
-  /** A change of content is being made. */
+  /** A content change is in progress. */
   isChanging = false
   isDetached = false
 
@@ -68,7 +68,7 @@ export class Entry {
     return this.pending > 0 || this.writers > 0 || this.changers > 0 || this.isDirty
   }
 
-  /** Until it is disposed of, no answer of the remote replaces the entry. */
+  /** Pins the entry until the result is disposed. */
   pin(): Disposable {
     this.changers++
     return {
@@ -82,21 +82,21 @@ export class Entry {
     return this.stats?.isDirectory() ?? false
   }
 
-  /** Whether the entry, or anything in it, is pinned. */
+  /** Whether the entry or any entry below it is pinned. */
   get hasPins(): boolean {
     if (this.isPinned) return true
     for (const child of this.children.values()) if (child.hasPins) return true
     return false
   }
 
-  /** New attributes; the etag is one that only this process has, until the remote gives its own. */
+  /** Changes attributes; the etag is local to this process until the remote assigns its own. */
   alter(changes: Partial<StatFields>): void {
     if (this.stats == null) return
     const etag = changes.etag ?? `local-${origin}-${++versions}`
     this.stats = new Stats({ ...this.stats.fields, ctimeMs: Date.now(), ...changes, etag })
   }
 
-  /** Every entry below and this one, parents first. */
+  /** This entry and all below it, parents first. */
   *all(): Generator<Entry> {
     yield this
     for (const child of this.children.values()) yield* child.all()

@@ -1,25 +1,24 @@
 /**
- * What has to survive a crash, in a file of lines: the changes that are on their way, each written
- * down before it is made, and what is known of the files that have a copy here. A line is checked
- * by its own CRC; the last one may be torn, and whatever stands behind a damaged line is not
- * believed.
+ * Journal of a CacheFS: a file of lines with the pending changes, each recorded before it is made,
+ * and with what is cached. Each line has a CRC-32; the last one may be torn, and nothing after a
+ * damaged line is used.
  *
- *     begin  a change is about to be made here     made   it has been made here
- *     undone it could not be made here             end    the remote has it, or never will
- *     copy   what there is of a file               name   what is known without a copy of it
- *     listed all names of a directory              gone   nothing is known of it any more
- *     queued it was made before the lines above were written, and has to reach the remote
+ *     begin  a change is about to be made locally    made   it was made locally
+ *     undone it could not be made locally            end    the remote has it, or never will
+ *     copy   a cached file and its blocks            name   a cached name without content
+ *     listed all names of a directory                gone   nothing is cached of the name any more
+ *     queued it was made before the lines above were written, and is pending at the remote
  *
- * A journal that has grown is written anew: what is known, then what is on its way. So it is as
- * large as these two are, and not as all that ever happened.
+ * A journal that has grown is rewritten: what is cached, then what is pending. Its size is
+ * therefore proportional to these, and not to the history.
  *
- * Behind the last line the file goes on with zeros: blocks of the disk that later lines are written
- * into, so that changes that were begun can be completed on a full disk. Where this reserve cannot
- * be renewed, `checkRoom` refuses to begin more.
+ * After the last line the file is filled with zeros: a reserve of disk blocks for later lines, so
+ * that changes that were begun can be completed on a full disk. If the reserve cannot be renewed,
+ * `checkRoom` rejects new changes.
  *
- * Invariants: lines are in the order in which things happened; who waits for `begin` knows that the
- * machine has the line (not that its disk has: for that there is `sync`); what could not be written
- * comes before what is written next, or is part of a journal that is written anew.
+ * Invariants: lines are in the order of events. When `begin` resolves, the operating system has the
+ * line (for the disk, there is `sync`). A line that could not be written comes before the next one,
+ * or is covered by a rewritten journal.
  */
 import { codeOf } from '../base/fs-error.ts'
 import { O_CREAT, O_RDWR } from '../base/open-bits.ts'
@@ -34,9 +33,9 @@ export interface CopyRecord {
   stats: StatFields
   baseEtag: string
   etag: string
-  /** null: it is to be asked for again. */
+  /** null: must be revalidated. */
   validatedMs: number | null
-  /** Blocks that are there; null: all. */
+  /** Cached blocks; null: all. */
   present: number[] | null
   blockBytes: number
 }
@@ -66,7 +65,7 @@ export interface ChangeRecord {
   changes?: object
 }
 
-/** A change of names, and where what it is about is by now; null: it has no name any more. */
+/** A change of names, and the current path of its entry; null: it has no name any more. */
 export interface QueuedRecord extends ChangeRecord {
   at: string | null
   leftAt?: string | null
@@ -93,18 +92,18 @@ const decoder = new TextDecoder()
 export class Journal {
   readonly #files: FileSystem
   #handle: FileHandle
-  /** What it holds that is whole, and what it held when this process last wrote it anew. */
+  /** Bytes of complete lines, and the size after the last rewrite by this process. */
   #bytes: number
   #keptBytes = 0
-  /** Length of the file, reserve included. */
+  /** Length of the file, including the reserve. */
   #fileBytes: number
-  /** A write failed, and may have left part of itself behind. */
+  /** A write failed and may have left part of a line. */
   #isTorn = false
-  /** More was to be said than is kept while nothing can be written: it is to be written anew. */
+  /** More lines are waiting than are kept while writes fail: the journal must be rewritten. */
   #isBehind = false
   #waiting: Uint8Array[] = []
   #writing: Promise<void> = Promise.resolve()
-  /** All that is to be said, as of now; undefined until what was said last time is taken in. */
+  /** Returns all current lines; undefined until the lines of the last process have been applied. */
   snapshot: (() => JournalLine[]) | undefined
 
   private constructor(files: FileSystem, handle: FileHandle, bytes: number, fileBytes: number) {
@@ -114,7 +113,7 @@ export class Journal {
     this.#fileBytes = fileBytes
   }
 
-  /** The lines of last time, and the journal to go on with. */
+  /** Opens the journal; returns it with the lines of the last process. */
   static async open(files: FileSystem): Promise<{ journal: Journal; lines: JournalLine[] }> {
     const bytes = await files.readFile(NAME).catch((error: unknown) => {
       if (codeOf(error) === 'ENOENT') return new Uint8Array(0)
@@ -122,7 +121,7 @@ export class Journal {
     })
     const { lines, length } = parse(bytes)
     const handle = await files.open(NAME, O_RDWR | O_CREAT, 0o600)
-    // What is written from here on must not stand before something that is not believed.
+    // Clear the rest: new lines must not precede a damaged one.
     const rest = bytes.subarray(length)
     if (rest.some((byte) => byte !== 0)) {
       await handle.write(new Uint8Array(rest.length), 0, rest.length, length)
@@ -130,18 +129,18 @@ export class Journal {
     return { journal: new Journal(files, handle, length, bytes.length), lines }
   }
 
-  /** ENOSPC where the disk has no room for what a new change will have to say. */
+  /** Throws ENOSPC if the disk has no space for the lines of a new change. */
   async checkRoom(): Promise<void> {
     await this.#inTurn(() => this.#reserve(0))
   }
 
-  /** Resolves when the machine has it. */
+  /** Resolves when the operating system has the line. */
   async add(line: JournalLine): Promise<void> {
     this.#waiting.push(encode(line))
     await this.flush()
   }
 
-  /** As `add`, for what nobody has to wait for: what could not be written goes with the next. */
+  /** Like `add` without waiting: if the line cannot be written, it is written with the next one. */
   note(line: JournalLine): void {
     this.add(line).catch(() => undefined)
   }
@@ -150,7 +149,7 @@ export class Journal {
     await this.#inTurn(() => this.#write())
   }
 
-  /** The disk has all that was said so far. */
+  /** Resolves when the disk has all lines so far. */
   async sync(): Promise<void> {
     await this.#inTurn(async () => {
       await this.#write()
@@ -191,7 +190,7 @@ export class Journal {
     }
     const isShort = this.#bytes <= 2 * this.#keptBytes + limits.cacheJournalSlackBytes
     if (isShort || snapshot === undefined) return
-    // Where there is no room for a new one the old one serves, and grows by as much again.
+    // Without space for a new journal, the old one stays in use and may grow as much again.
     await this.#rewrite(snapshot).catch(() => {
       this.#keptBytes = this.#bytes
     })
@@ -207,19 +206,19 @@ export class Journal {
     this.#bytes += bytes.length
   }
 
-  /** The disk has blocks for so many bytes, and for the reserve behind them. */
+  /** Allocates blocks for `bytes` bytes and for the reserve after them. */
   async #reserve(bytes: number): Promise<void> {
     const reserveBytes = limits.cacheJournalReserveBytes
     const wanted = this.#bytes + bytes + reserveBytes
     const missing = wanted - this.#fileBytes
-    // Seldom, and much at a time.
+    // Rarely, and in large steps.
     if (missing <= reserveBytes / 2) return
     await this.#handle.write(new Uint8Array(missing), 0, missing, this.#fileBytes)
     this.#fileBytes = wanted
   }
 
   async #rewrite(snapshot: () => JournalLine[]): Promise<void> {
-    // What is waiting to be written is in the snapshot already.
+    // The snapshot covers the waiting lines already.
     const before = this.#waiting
     this.#waiting = []
     try {
@@ -235,7 +234,7 @@ export class Journal {
     }
   }
 
-  /** The handle is of the new file before that has the name: nothing is said to neither. */
+  /** The handle of the new file is open before the rename, so that no line is lost in between. */
   async #replace(bytes: Uint8Array): Promise<FileHandle> {
     await this.#files.rm(NEXT, { force: true })
     const handle = await this.#files.open(NEXT, 'wx', 0o600)
@@ -270,7 +269,7 @@ function encode(line: JournalLine): Uint8Array {
   return encoder.encode(`${crcOf(text)} ${text}\n`)
 }
 
-/** Lines up to the first one that is damaged, and their length. */
+/** Parses lines up to the first damaged one; returns them and their length in bytes. */
 function parse(bytes: Uint8Array): { lines: JournalLine[]; length: number } {
   const lines: JournalLine[] = []
   let length = 0

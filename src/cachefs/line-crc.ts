@@ -1,6 +1,6 @@
 /**
- * CRC-32 of a line of text, in hexadecimal. `node:zlib` has one, but a browser has not, and lines
- * are short.
+ * CRC-32 of a line of text, in hexadecimal. Browsers do not have the one of `node:zlib`; lines are
+ * short, so a simple implementation is fast enough.
  */
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte

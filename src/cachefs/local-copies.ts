@@ -1,10 +1,10 @@
 /**
- * Contents on the local side: made, filled block by block from the remote, and taken away again
- * when they are too many, the longest unused first.
+ * Contents on the local side: creates copies, fills them block by block from the remote, and evicts
+ * the least recently used ones.
  *
- * Invariants: a block is fetched once, however many want it, and only of the version that the copy
- * is of; what was changed here, and what is open, is never taken away; nor is a file from a path
- * that another entry has now.
+ * Invariants: a block is fetched once, however many readers want it, and only from the version of
+ * the copy. Locally changed and open files are never evicted. A local file is not removed from a
+ * path that another entry has now.
  */
 import { codeOf } from '../base/fs-error.ts'
 import { Semaphore } from '../base/semaphore.ts'
@@ -28,17 +28,19 @@ export interface LocalCopiesParts {
   counters: CacheCounters
   blockBytes: number
   maxBytes: number
-  /** Changes that the path depends on have reached the remote, or it throws. */
+  /**
+   * Resolves when the changes that the path depends on have reached the remote; throws otherwise.
+   */
   settled: (path: string, options: CallOptions) => Promise<void>
-  /** What the local side has at its path becomes something else: for the journal. */
+  /** Called before the local file at the path of the entry is replaced; for the journal. */
   onGone: (entry: Entry) => Promise<void>
-  /** What is here of the entry has changed: for the journal. */
+  /** Called after the cached part of the entry has changed; for the journal. */
   onChange: (entry: Entry) => void
 }
 
 export class LocalCopies {
   readonly #parts: LocalCopiesParts
-  /** With bytes, longest unused first. */
+  /** Copies and their sizes in bytes, least recently used first. */
   readonly #used = new Map<LocalCopy, number>()
   #bytes = 0
   #eviction: Promise<unknown> | undefined
@@ -57,13 +59,13 @@ export class LocalCopies {
   }
 
   /**
-   * A place for what the remote has; on a full disk one without a file, where that is enough. The
-   * caller holds names and entry.
+   * Returns the copy of an entry; creates it if absent. On a full disk, it creates one without a
+   * local file, unless `needsFile` is set. The caller holds the locks of names and entry.
    */
   async ensure(entry: Entry, { needsFile }: { needsFile: boolean }): Promise<LocalCopy> {
     const known = entry.copy
     if (known !== undefined) {
-      if (known.isHomeless && needsFile) await this.#house(entry, known)
+      if (known.isHomeless && needsFile) await this.#createFile(entry, known)
       this.use(known)
       return known
     }
@@ -76,20 +78,20 @@ export class LocalCopies {
         copy.isHomeless = true
         copy.tightUntilMs = performance.now() + limits.cacheTightMs
       })
-      // The remote may have had a newer version to tell of meanwhile.
+      // The remote may have reported a newer version meanwhile.
       if (entry.baseEtag !== baseEtag || entry.stats?.size !== stats?.size) continue
       return this.adopt(entry, copy)
     }
   }
 
-  /** There may be room for its file by now. The caller holds names and entry. */
-  async #house(entry: Entry, copy: LocalCopy): Promise<void> {
+  /** Creates the missing file of a copy. The caller holds the locks of names and entry. */
+  async #createFile(entry: Entry, copy: LocalCopy): Promise<void> {
     using _path = await this.#parts.locks.localPath(entry.path)
     await this.#makeFile(entry, copy.size)
     copy.isHomeless = false
   }
 
-  /** An empty file from here. The caller holds names and entry. */
+  /** Creates an empty file. The caller holds the locks of names and entry. */
   async create(entry: Entry): Promise<LocalCopy> {
     using _path = await this.#parts.locks.localPath(entry.path)
     await this.#makeFile(entry, 0)
@@ -102,7 +104,7 @@ export class LocalCopies {
     return copy
   }
 
-  /** It was used, or has grown or shrunk. */
+  /** Marks the copy as used, and updates its size. */
   use(copy: LocalCopy): void {
     if (copy.entry === undefined) return
     this.#bytes += copy.bytes - (this.#used.get(copy) ?? 0)
@@ -111,7 +113,7 @@ export class LocalCopies {
     if (this.#bytes > this.#parts.maxBytes) this.#startEviction()
   }
 
-  /** The entry has no content here any more; its file goes as soon as nobody makes a new one. */
+  /** Detaches the copy from its entry; its file is removed unless a new one takes the path. */
   release(entry: Entry): void {
     const { copy, path } = entry
     if (copy === undefined) return
@@ -119,13 +121,13 @@ export class LocalCopies {
     void this.#remove(entry, path)
   }
 
-  /** Nobody has it open any more: what did not fit leaves the room that it took to others. */
+  /** Last close: releases a copy that did not fit on the disk, so that others can use its space. */
   relieve({ entry, isWhole, tightUntilMs }: LocalCopy): void {
     if (entry === undefined || isWhole || tightUntilMs === -Infinity || entry.isPinned) return
     this.release(entry)
   }
 
-  /** The blocks that hold these bytes are there. */
+  /** Fetches the blocks from `start` to `end`. */
   async fill(copy: LocalCopy, start: number, end: number, options: CallOptions): Promise<void> {
     if (copy.isWhole || start >= copy.size) return
     const first = Math.floor(start / copy.blockBytes)
@@ -141,8 +143,8 @@ export class LocalCopies {
   }
 
   /**
-   * As `fill`; where the disk has no room for them, the bytes themselves: a file may be larger than
-   * the local side. One block of it is then in memory.
+   * Like `fill`. If the disk has no space for the blocks, returns the bytes instead: a file may be
+   * larger than the local side. One of its blocks is then in memory.
    */
   async provide(
     copy: LocalCopy,
@@ -162,7 +164,7 @@ export class LocalCopies {
     const bytes = new Uint8Array(end - start)
     for (let at = start; at < end;) {
       const block = Math.floor(at / copy.blockBytes)
-      const data = await this.#passing(copy, block, options)
+      const data = await this.#uncachedBlock(copy, block, options)
       const from = at - block * copy.blockBytes
       const part = data.subarray(from, from + end - at)
       bytes.set(part, at - start)
@@ -171,8 +173,12 @@ export class LocalCopies {
     return bytes
   }
 
-  /** A block that is not kept. */
-  async #passing(copy: LocalCopy, block: number, { signal }: CallOptions): Promise<Uint8Array> {
+  /** Fetches a block without storing it. */
+  async #uncachedBlock(
+    copy: LocalCopy,
+    block: number,
+    { signal }: CallOptions,
+  ): Promise<Uint8Array> {
     if (copy.passing?.block === block) return copy.passing.data
     const { entry } = copy
     if (entry === undefined || entry.isDetached) throw failure('ESTALE', 'read', entry?.path)
@@ -184,12 +190,16 @@ export class LocalCopies {
     return data
   }
 
-  /** What can be fetched again goes, for so many bytes at least; false: there is nothing. */
+  /**
+   * Evicts at least so many bytes that can be fetched again; returns false if nothing was evicted.
+   */
   async makeRoom(bytes: number): Promise<boolean> {
     return await this.#evict(this.#bytes - Math.max(this.#bytes / 10, 4 * bytes))
   }
 
-  /** A reader goes on behind these bytes soon. Nobody waits, and failures come up when it does. */
+  /**
+   * Prefetches the blocks after `position`. Nobody waits; a failure shows when the block is read.
+   */
   ahead(copy: LocalCopy, position: number): void {
     if (copy.isWhole || performance.now() < copy.tightUntilMs) return
     const next = Math.floor(position / copy.blockBytes)
@@ -198,7 +208,7 @@ export class LocalCopies {
     }
   }
 
-  /** It may be asked for again. The caller holds names and entry. */
+  /** Removes the copy and its file. The caller holds the locks of names and entry. */
   async drop(entry: Entry): Promise<void> {
     const { path } = entry
     this.abandon(entry)
@@ -207,10 +217,10 @@ export class LocalCopies {
     })
   }
 
-  /** Its file on the local side is gone or another's; who has it open keeps what is there. */
+  /** Detaches the copy whose local file is removed or replaced; open files keep their data. */
   abandon(entry: Entry): void {
     if (entry.copy === undefined) return
-    this.#forget(entry.copy)
+    this.#uncount(entry.copy)
     entry.copy.entry = undefined
     entry.copy = undefined
   }
@@ -234,7 +244,7 @@ export class LocalCopies {
       await this.#put(copy, entry, block, data, signal)
     } catch (error) {
       if (codeOf(error) !== 'ENOSPC') throw error
-      // The disk is full: what can be fetched again makes room.
+      // The disk is full: evict what can be fetched again.
       await this.makeRoom(data.length)
       await this.#put(copy, entry, block, data, signal)
     }
@@ -254,7 +264,7 @@ export class LocalCopies {
     if (copy.has(block)) return
     const isShort = data.length !== range.end - range.start + 1
     if (copy.entry !== entry || isShort) throw failure('ESTALE', 'read', entry.path)
-    if (copy.isHomeless) await this.#house(entry, copy)
+    if (copy.isHomeless) await this.#createFile(entry, copy)
     await using handle = await this.#parts.local.open(entry.path, 'r+').catch((error: unknown) => {
       throw copy.entry === entry ? error : failure('ESTALE', 'read', entry.path)
     })
@@ -265,7 +275,7 @@ export class LocalCopies {
     this.#parts.onChange(entry)
   }
 
-  /** Anew where it was renamed here, or given other attributes, while the remote was asked. */
+  /** Reads a range at the remote; repeats it if the entry was renamed or changed meanwhile. */
   async #ask(
     copy: LocalCopy,
     entry: Entry,
@@ -283,7 +293,7 @@ export class LocalCopies {
         if (!isOther) throw error
         const isMoved = entry.path !== path || copy.etag !== ifMatch
         if (isMoved && !entry.isDetached && round < limits.cacheRounds) continue
-        // Another version is there, or nothing: whoever looks next asks anew.
+        // The remote has another version or none: the next lookup revalidates.
         entry.validatedMs = NEVER
         if (copy.entry === entry && !entry.isPinned) this.release(entry)
         throw failure('ESTALE', 'read', entry.path, { cause: error })
@@ -291,12 +301,12 @@ export class LocalCopies {
     }
   }
 
-  /** The caller has the path. */
+  /** The caller holds the lock of the path. */
   async #makeFile(entry: Entry, size: number): Promise<void> {
     const { local } = this.#parts
     await this.#parts.onGone(entry)
     const { path } = entry
-    // A new file: who has the one before open keeps that.
+    // A new file: those who have the previous one open keep it.
     const make = async (): Promise<void> => {
       await using handle = await local.open(path, 'wx', 0o600)
       if (size > 0) await handle.truncate(size)
@@ -312,7 +322,7 @@ export class LocalCopies {
     }
   }
 
-  #forget(copy: LocalCopy): void {
+  #uncount(copy: LocalCopy): void {
     this.#bytes -= this.#used.get(copy) ?? 0
     this.#used.delete(copy)
   }
@@ -323,16 +333,18 @@ export class LocalCopies {
       using _names = await locks.shareNames()
       await this.#unlink(entry, path)
     } catch {
-      // What stays takes room and is replaced when the name is used again.
+      // A leftover takes up space and is replaced when the name is used again.
     }
   }
 
-  /** Removes the entry's file, unless the path is another's by now. The caller has the names. */
+  /**
+   * Removes the file of the entry unless another entry has the path. The caller holds the names.
+   */
   async #unlink(entry: Entry, path: string): Promise<void> {
     const { locks, local, tree, onGone } = this.#parts
     using _path = await locks.localPath(path)
     if (tree.find(path)?.copy !== undefined) return
-    // Without room for that line it is written before anything else gets the path.
+    // If the disk has no space for the line, the path's next user writes it first.
     await onGone(entry).catch((error: unknown) => {
       if (codeOf(error) !== 'ENOSPC') throw error
     })
@@ -346,7 +358,7 @@ export class LocalCopies {
     })
   }
 
-  /** Whether anything went. */
+  /** Returns whether anything was evicted. */
   async #evict(toBytes: number): Promise<boolean> {
     const { locks, counters } = this.#parts
     const before = counters.evictions
@@ -356,7 +368,7 @@ export class LocalCopies {
       if (entry === undefined || entry.isPinned || copy.users > 0) continue
       using _names = await locks.shareNames()
       using _entry = await locks.entry(entry)
-      // The first look was before the wait.
+      // It may have changed during the wait for the locks.
       const isFree = entry.copy === copy && !entry.isPinned
       if (!isFree || copy.users !== 0) continue
       this.abandon(entry)
@@ -367,7 +379,7 @@ export class LocalCopies {
   }
 }
 
-/** What stands in the way of a directory on the local side is from an earlier version. */
+/** Creates a local directory; removes files in its way, which are from an earlier version. */
 export async function makeLocalDirectory(local: FileSystem, path: string): Promise<void> {
   try {
     await local.mkdir(path, { recursive: true })

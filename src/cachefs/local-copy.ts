@@ -1,27 +1,27 @@
 /**
- * The bytes of one version of a file as the local file system has them: a file at the same path,
- * filled block by block. A version that is replaced loses its place (`entry` is undefined then);
- * who has it open goes on reading the blocks that are there.
+ * Local copy of one version of a file: a local file at the same path, filled block by block. When
+ * another version replaces it, it loses its entry (`entry` is undefined); open files can still read
+ * the blocks that are present.
  */
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Entry } from './entry.ts'
 
 export class LocalCopy {
-  /** Whose content it is; undefined once another version took its place. */
+  /** Entry whose content this is; undefined once another version has replaced it. */
   entry: Entry | undefined
-  /** Of the remote version; what is changed here has none. */
+  /** Etag of the remote version; undefined for locally changed content. */
   etag: string | undefined
   readonly blockBytes: number
   size: number
-  /** Blocks that are there; undefined: all of them. */
+  /** Blocks that are present; undefined: all. */
   present: Set<number> | undefined
-  /** The disk has no room for the file itself: blocks are read without being kept. */
+  /** There is no local file, because the disk is full: blocks are read without being stored. */
   isHomeless = false
-  /** Until then the disk is taken for full: blocks are read without being kept. */
+  /** Until then the disk counts as full: blocks are read without being stored. */
   tightUntilMs = -Infinity
-  /** The last block that was read so. */
+  /** The last block that was read without being stored. */
   passing: { block: number; data: Uint8Array } | undefined
-  /** Open files. */
+  /** Number of open files. */
   users = 0
   readonly flights = new SingleFlight<number, void>()
 
@@ -50,14 +50,14 @@ export class LocalCopy {
     return this.present === undefined
   }
 
-  /** Bytes that are there. */
+  /** Bytes that are present. */
   get bytes(): number {
     return this.present === undefined
       ? this.size
       : Math.min(this.size, this.present.size * this.blockBytes)
   }
 
-  /** First and last byte of a block. */
+  /** Offsets of the first and the last byte of a block. */
   range(block: number): { start: number; end: number } {
     const start = block * this.blockBytes
     return { start, end: Math.min(start + this.blockBytes, this.size) - 1 }

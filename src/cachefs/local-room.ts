@@ -1,10 +1,10 @@
 /**
- * Runs what needs room on the local side, and makes room where its disk is full: evicts what can be
- * fetched again, removes files that nobody knows of, then waits for files that are being sent and
- * can be evicted afterwards. Where none of that helps, or not in time, the caller gets its ENOSPC.
+ * Runs work that needs space on the local side, and frees space if the disk is full: evicts what
+ * can be fetched again, removes untracked files, then waits for files that can be evicted once they
+ * are sent. If that does not help in time, the caller gets ENOSPC.
  *
- * Invariants: whoever runs something here holds no locks; a file that is open, or that the remote
- * does not have, is never taken away; the wait is bounded.
+ * Invariants: the caller holds no locks. A file that is open, or that the remote does not have, is
+ * never removed. The wait is bounded.
  */
 import { throwIfAborted } from '../base/abort.ts'
 import { codeOf } from '../base/fs-error.ts'
@@ -34,7 +34,7 @@ export class LocalRoom {
     this.#parts = parts
   }
 
-  /** `work` takes about so many bytes, and can be run again after an ENOSPC. */
+  /** `work` needs about `bytes` bytes and can be run again after an ENOSPC. */
   async run<T>(bytes: number, work: () => Promise<T>, { signal }: CallOptions = {}): Promise<T> {
     const untilMs = performance.now() + limits.cacheRoomMs
     for (;;) {
@@ -62,7 +62,7 @@ export class LocalRoom {
     })
   }
 
-  /** Once in a process: after a crash the journal may not know of what was being fetched. */
+  /** Once per process: after a crash, the journal may lack files that were being fetched. */
   async #removeUnknown(directory: string): Promise<number> {
     const { local, tree, locks } = this.#parts
     let count = 0
@@ -80,7 +80,7 @@ export class LocalRoom {
   }
 }
 
-/** When it has been sent, its file can be evicted. */
+/** Once this change is sent, its file can be evicted. */
 function leavesRoom({ kind, entry }: Change): boolean {
   return kind === 'write' && entry.copy?.users === 0
 }

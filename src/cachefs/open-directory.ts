@@ -1,4 +1,4 @@
-/** A directory that was opened like a file: it can be looked at and not read, as in Node. */
+/** A directory opened like a file: it can be examined but not read, as in Node. */
 import { failure } from '../filesystem/failure.ts'
 import type { OpenFile } from '../filesystem/open-file.ts'
 import type { Stats } from '../filesystem/stats.ts'
@@ -31,10 +31,10 @@ export class OpenDirectory implements OpenFile {
   }
 
   async sync(): Promise<void> {
-    // Names are safe as soon as they are changed.
+    // Changes of names are safe as soon as they are made.
   }
 
   async close(): Promise<void> {
-    // Nothing is held.
+    // There is nothing to release.
   }
 }

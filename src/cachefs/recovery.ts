@@ -1,8 +1,7 @@
 /**
- * Takes up where the last process left off: what the journal's lines come to is put into the tree,
- * checked against what the local side really has, and what had not reached the remote is queued
- * again: names in the order in which they were changed, then the content of every file that was
- * changed, at the path that it has by now.
+ * Recovers the state of the last process: applies the lines of the journal to the tree, checks the
+ * result against the local side, and queues again what had not reached the remote: first the
+ * changes of names in their order, then the content of each changed file, at its current path.
  */
 import { codeOf } from '../base/fs-error.ts'
 import { namesOf, parentOf } from '../filesystem/file-path.ts'
@@ -36,10 +35,10 @@ export interface RecoveryParts {
 export class Recovery {
   readonly #parts: RecoveryParts
   readonly #pending = new Map<number, Change>()
-  /** Files that were changed, by the number of that change. */
+  /** Changed files by the id of the change. */
   readonly #dirty = new Map<number, Entry>()
   readonly #copies = new Map<Entry, LocalCopy>()
-  /** Changes that may be half made here. */
+  /** Changes that may be partly made. */
   readonly #unmade = new Map<number, ChangeRecord>()
 
   constructor(parts: RecoveryParts) {
@@ -50,12 +49,12 @@ export class Recovery {
     for (const line of lines) this.#apply(line)
     for (const record of this.#unmade.values()) {
       this.#made(record.id)
-      await this.#makeUp(record)
+      await this.#complete(record)
     }
     for (const [entry, copy] of this.#copies) await this.#checkCopy(entry, copy)
     for (const entry of this.#dirty.values()) await this.#checkDirty(entry)
     const { log } = this.#parts
-    // The numbers are in the journal already; the queue takes them in their order.
+    // The journal has the ids already; the queue gets the changes in their order.
     const changes = [...this.#pending.values()].sort((a, b) => a.id - b.id)
     for (const change of changes) log.add(change)
     for (const entry of this.#dirty.values()) if (entry.isDirty) log.write(entry)
@@ -65,7 +64,7 @@ export class Recovery {
     if ('copy' in line) this.#copy(line.copy)
     else if ('name' in line) this.#name(line.name)
     else if ('listed' in line) this.#listed(line.listed)
-    else if ('gone' in line) this.#forget(this.#parts.tree.find(line.gone))
+    else if ('gone' in line) this.#invalidate(this.#parts.tree.find(line.gone))
     else if ('made' in line) this.#made(line.made)
     else if ('end' in line) this.#end(line.end)
     else if ('queued' in line) this.#queued(line.queued)
@@ -102,7 +101,7 @@ export class Recovery {
     return entry
   }
 
-  /** All names there were; what was changed here and is on its way stays as it is. */
+  /** Applies a complete listing; entries with pending changes stay as they are. */
   #listed({ path, listedMs, names }: ListedRecord): void {
     const { tree } = this.#parts
     const directory = this.#entry(path)
@@ -114,7 +113,7 @@ export class Recovery {
     const kinds = new Map(names)
     for (const child of directory.children.values()) {
       if (kinds.has(child.name) || child.isDirty || pending.has(child)) continue
-      this.#forget(child)
+      this.#invalidate(child)
       child.stats = null
       child.validatedMs = listedMs
     }
@@ -127,8 +126,8 @@ export class Recovery {
     directory.listedMs = listedMs
   }
 
-  /** What was known of it is about an older version. */
-  #forget(entry: Entry | undefined): void {
+  /** What was recorded about it is outdated. */
+  #invalidate(entry: Entry | undefined): void {
     if (entry === undefined || entry.isDirty) return
     this.#copies.delete(entry)
     if (entry.parent !== undefined) entry.stats = undefined
@@ -158,7 +157,7 @@ export class Recovery {
       }
       case 'rename':
       case 'unlink':
-        // Lines up to the one that says it was made are about names as they were before.
+        // Lines before its `made` line refer to the names before the change.
         this.#unmade.set(id, record)
         return
       case 'rmdir':
@@ -212,7 +211,7 @@ export class Recovery {
     this.#pending.set(id, change as Change)
   }
 
-  /** It was made before, and the tree is as that left it. */
+  /** A change that was made before; the recorded tree includes it already. */
   #queued({ id, kind, path, to, target, at, leftAt, isDirectory, ...record }: QueuedRecord): void {
     this.#number(id)
     const { baseEtag, changes = {} } = record
@@ -230,7 +229,7 @@ export class Recovery {
     return lost
   }
 
-  /** What stands for a name that was taken away, unless something has it again. */
+  /** Entry that records the absence of a removed name, unless the name is in use again. */
   #gone(at: string | null, baseEtag?: string | null): Entry {
     const entry = this.#placed(at)
     if (entry.stats !== undefined) return entry
@@ -239,7 +238,7 @@ export class Recovery {
     return entry
   }
 
-  /** Numbers go on where they ended: none names two changes of one journal. */
+  /** Continues the numbering: an id is used once per journal. */
   #number(id: number): void {
     this.#parts.log.lastId = Math.max(this.#parts.log.lastId, id)
   }
@@ -249,12 +248,12 @@ export class Recovery {
     if (entry?.dirtyId === id) {
       entry.isDirty = false
       entry.dirtyId = undefined
-      this.#forget(entry)
+      this.#invalidate(entry)
     }
     const change = this.#pending.get(id)
     const made = change?.entry
     if (made !== undefined && made.stats !== null) {
-      // Others may have changed it since the remote has it.
+      // Others may have changed it since the remote received it.
       made.validatedMs = NEVER
       made.listedMs = NEVER
     }
@@ -264,7 +263,7 @@ export class Recovery {
     this.#pending.delete(id)
   }
 
-  /** It has no name any more, so nothing of it is wanted. */
+  /** The entry has lost its name: its content is not needed. */
   #lose(entry: Entry): void {
     this.#copies.delete(entry)
     entry.isDirty = false
@@ -285,8 +284,8 @@ export class Recovery {
     return entry
   }
 
-  /** The process ended between the line and the deed. */
-  async #makeUp({ kind, path, to = path }: ChangeRecord): Promise<void> {
+  /** Completes a change: the process ended after writing its line. */
+  async #complete({ kind, path, to = path }: ChangeRecord): Promise<void> {
     const { local } = this.#parts
     if (kind === 'unlink') {
       await local.rm(path, { force: true })
@@ -303,14 +302,14 @@ export class Recovery {
     const stats = await this.#look(entry.path)
     const isGood = stats?.isFile() === true && stats.size === copy.size
     if (!isGood) {
-      this.#forget(entry)
+      this.#invalidate(entry)
       return
     }
     entry.isRecorded = true
     this.#parts.copies.adopt(entry, copy)
   }
 
-  /** What the local side holds is what was written, closed or not. */
+  /** The content of the local file is what was written, whether it was closed or not. */
   async #checkDirty(entry: Entry): Promise<void> {
     const { copies, blockBytes } = this.#parts
     const stats = await this.#look(entry.path)

@@ -1,10 +1,10 @@
 /**
- * What the remote has, as far as it has to be known: names, attributes, listings. Asks the remote
- * where an entry is unknown or too old, and lets what is still valid, or may be served stale, pass.
+ * The cached view of the remote: names, attributes, listings. Sends a request if an entry is
+ * unknown or expired, and serves entries that are valid or may be served stale.
  *
- * Invariants: one question about a path at a time, however many want to know; an answer never
- * replaces what was changed here after the question was asked, nor what is pinned; the remote is
- * not asked about a path while a change that the path depends on is on its way.
+ * Invariants: at most one request per path is in progress, however many callers wait. An answer
+ * never replaces a local change made after the request started, nor a pinned entry. No request is
+ * sent about a path while a change that the path depends on is pending.
  */
 import { codeOf } from '../base/fs-error.ts'
 import { SingleFlight } from '../base/single-flight.ts'
@@ -28,18 +28,18 @@ export interface RemoteViewParts {
   queue: WriteQueue
   counters: CacheCounters
   settings: CacheSettings
-  /** What is known of the entry has changed: for the journal. */
+  /** Called after what is cached of the entry has changed; for the journal. */
   onChange: (entry: Entry) => void
 }
 
 interface Answer {
   stats: Stats | null
   target: string
-  /** Clock of the tree when it was asked. */
+  /** Clock of the tree when the request started. */
   since: number
 }
 
-/** In the root of the local side, for our own; the remote's is not shown. */
+/** Directory in the root of the local side for the cache's own files; hidden in the remote. */
 export const RESERVED = '.cachefs'
 
 export class RemoteView {
@@ -51,7 +51,7 @@ export class RemoteView {
     this.#parts = parts
   }
 
-  /** What has that name in the directory; `stats` is null where nothing has. */
+  /** The entry of that name in the directory; its `stats` is null if the name does not exist. */
   async child(directory: Entry, name: string, options: CallOptions): Promise<Entry> {
     const { tree, counters } = this.#parts
     const entry = directory.children.get(name)
@@ -75,7 +75,7 @@ export class RemoteView {
         await this.#ask(directory, name, path, options)
       } catch (error) {
         if (entry !== undefined || !this.#servesStale(directory, error)) throw error
-        // Not on the old list: there is none, as far as anybody can tell, until somebody can.
+        // An old listing lacks the name: it counts as absent until the remote is reachable.
         counters.stale++
         return this.#absent(directory, name, now() - negativeTtlMs)
       }
@@ -92,14 +92,14 @@ export class RemoteView {
     return absent
   }
 
-  /** What a directory was said to have counts though the remote cannot be asked. */
+  /** Whether an expired listing may be used because the remote is unreachable. */
   #servesStale({ listedMs }: Entry, error: unknown): boolean {
     const { ttlMs, staleIfErrorMs } = this.#parts.settings
     const isAnswer = codeOf(error) === 'ECANCELED' || listedMs === NEVER
     return !isAnswer && this.#ageMs(listedMs) - ttlMs < staleIfErrorMs
   }
 
-  /** Its children are known. */
+  /** Makes sure that the children of the directory are known. */
   async list(directory: Entry, options: CallOptions): Promise<void> {
     if (this.isListed(directory)) {
       this.#parts.counters.hits++
@@ -126,7 +126,7 @@ export class RemoteView {
     return directory.isPinned || this.#ageMs(directory.listedMs) < this.#parts.settings.ttlMs
   }
 
-  /** What is known came from the remote just now, or from a change that it has taken. */
+  /** Applies attributes that the remote just reported, or that it just accepted. */
   set(entry: Entry, stats: Stats | null, target = ''): void {
     const { copies, settings, onChange } = this.#parts
     const before = entry.stats
@@ -137,7 +137,7 @@ export class RemoteView {
       for (const child of [...entry.children.values()]) this.#drop(child)
       entry.listedMs = NEVER
     }
-    // What was written here keeps the etag that it was given here.
+    // Locally written content keeps its local etag.
     entry.stats = isSame ? new Stats({ ...stats.fields, etag: before.etag }) : stats
     entry.target = target
     entry.baseEtag = stats?.etag ?? null
@@ -149,7 +149,7 @@ export class RemoteView {
     return this.#parts.settings.now() - sinceMs
   }
 
-  /** Too old: asks again, or lets it pass as the options for stale answers have it. */
+  /** Revalidates an expired entry, or serves it stale as the options allow. */
   async #renew(entry: Entry, ask: () => Promise<void>, sinceMs = entry.validatedMs): Promise<void> {
     const { settings, counters } = this.#parts
     const limitMs = entry.stats === null ? settings.negativeTtlMs : settings.ttlMs
@@ -199,7 +199,7 @@ export class RemoteView {
 
   #apply(entry: Entry, { stats, target, since }: Answer): void {
     if (entry.isPinned || entry.touched > since) return
-    // Something below is from here, and makes its directories again where they are gone.
+    // An entry below is new here; sending it creates its directories again.
     if (!stats?.isDirectory() && entry.hasPins) return
     this.set(entry, stats, target)
   }
@@ -231,14 +231,14 @@ export class RemoteView {
     onChange(directory)
   }
 
-  /** Waits until changes that the path depends on have reached the remote. */
+  /** Waits until the changes that the path depends on have reached the remote. */
   async settled(path: string, options: CallOptions): Promise<void> {
     if (await this.#parts.queue.settled(path, options)) return
     const text = 'changes that it depends on have not reached the remote yet'
     throw failure('EIO', 'lstat', path, { text })
   }
 
-  /** It and everything below are not what the remote has. What is pinned stays. */
+  /** Removes an entry and those below it, which the remote does not have; pinned ones stay. */
   #drop(entry: Entry): void {
     if (entry.hasPins) return
     for (const each of [...entry.all()]) this.#parts.copies.release(each)

@@ -1,12 +1,11 @@
 /**
- * Makes at the remote what was changed here, one change at a time as the queue has it. What a
- * change needs and does not find here any more is what a later change took away: then it is done
- * already.
+ * Applies local changes to the remote, one at a time as the queue schedules them. If the entry that
+ * a change needs is gone, a later change has removed it, and there is nothing to do.
  *
- * Invariants: the remote is never given half a file, nor a mix of two states of one: what is being
- * written while it is read is read again, at last from a copy made while the writers wait. The
- * content of a file is never dropped because the remote refused it; it stays here and is tried
- * again.
+ * Invariants: the remote never receives part of a file or a mix of two states: a file that is
+ * written while it is read is read again, in the end from a copy that is made while its writers
+ * wait. Content is never dropped because the remote rejects it; it stays on the local side and is
+ * retried.
  */
 import { codeOf } from '../base/fs-error.ts'
 import type { FsErrorCode } from '../base/fs-error.ts'
@@ -33,11 +32,11 @@ export interface RemoteWriterParts {
   errors: BackgroundErrors
   counters: CacheCounters
   settings: CacheSettings
-  /** The change needs no remembering any more. */
+  /** Called when the change has ended and need not be recorded any longer. */
   onEnd: (change: Change) => void
 }
 
-/** The same call again cannot do better: of names, not of content, which is never given up. */
+/** A retry cannot succeed. Applies to changes of names; content is never given up. */
 const FINAL = new Set<FsErrorCode>([
   'ENOENT',
   'EEXIST',
@@ -79,7 +78,7 @@ export class RemoteWriter {
       const isContent = change.kind === 'write'
       if (isFinal && !isContent) {
         this.#report(change, error, false)
-        this.#forget(change)
+        this.#revert(change)
         this.#end(change)
         return 'done'
       }
@@ -133,7 +132,7 @@ export class RemoteWriter {
         }
       case 'rename': {
         await this.#rename(change, signal)
-        // What was made there meanwhile is new to the remote.
+        // An entry that was created at the old name meanwhile is new to the remote.
         change.left.baseEtag = null
         return
       }
@@ -159,7 +158,7 @@ export class RemoteWriter {
         return
       }
       if (code !== 'ENOENT' || path === '/') throw error
-      // Its directory is gone there, not here.
+      // The remote lacks the parent directory, which exists locally.
       await this.#parents(parentOf(path), signal)
       await this.#send(entry, path, only, signal)
     }
@@ -175,9 +174,9 @@ export class RemoteWriter {
     const sent = await reader.read(entry, signal, async (content, size) => {
       const { attributes } = remote.features
       const { mode, mtimeMs, uid = 0, gid = 0 } = entry.stats ?? {}
-      // What was new here may replace a file there, by a rename: all of it counts.
-      const isTold = mode !== undefined && (attributes || entry.baseEtag == null)
-      const bits = isTold ? { mode: mode & 0o7777 } : {}
+      // A new file may replace one at the remote after a rename: then its mode applies as well.
+      const sendsMode = mode !== undefined && (attributes || entry.baseEtag == null)
+      const bits = sendsMode ? { mode: mode & 0o7777 } : {}
       const stats = await remote.replace(path, content, { ...only, ...bits, mtimeMs, size, signal })
       counters.sentBytes += size
       if (!attributes || (uid === stats.uid && gid === stats.gid)) return stats
@@ -194,7 +193,7 @@ export class RemoteWriter {
     entry.validatedMs = settings.now()
   }
 
-  /** Somebody else changed the file at the remote after what was changed here had been read. */
+  /** The remote's file is not the version on which the local change is based. */
   async #conflict({ entry, path }: Change, signal: AbortSignal): Promise<void> {
     const { settings, remote, reader, counters, errors } = this.#parts
     counters.conflicts++
@@ -209,8 +208,8 @@ export class RemoteWriter {
     }
     entry.isDirty = false
     this.#expire(entry)
-    const text = kept === undefined ? 'what was written here was dropped' : `it was kept as ${kept}`
-    const cause = new Error(`the remote's file was changed meanwhile: ${text}`)
+    const text = kept === undefined ? 'it was dropped' : `it was kept as ${kept}`
+    const cause = new Error(`the local change conflicts with one at the remote: ${text}`)
     errors.report({ operation: 'write', path, cause, willRetry: false })
   }
 
@@ -221,7 +220,7 @@ export class RemoteWriter {
       await remote.rename(path, to, { signal })
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
-      // It was renamed before a crash, or what it was to have was superseded here, or it is gone.
+      // It was renamed before a crash, or its parent or source is absent at the remote.
       const [source, target] = [await this.#look(path, signal), await this.#look(to, signal)]
       if (source !== null) {
         await this.#parents(parentOf(to), signal)
@@ -249,7 +248,7 @@ export class RemoteWriter {
     const gone = ignore('ENOENT', 'ENOTDIR')
     const isOwned = uid !== undefined && gid !== undefined
     if (isOwned) await remote.lchown(path, uid, gid, { signal }).catch(gone)
-    // Last: a change of owner takes the set-id bits.
+    // After the owner, whose change clears the set-id bits.
     const mode = changes.mode ?? (isOwned ? setIdOf(entry) : undefined)
     if (mode !== undefined) await remote.chmod(path, mode, { signal }).catch(gone)
     if (atimeMs === undefined || mtimeMs === undefined) return
@@ -267,7 +266,7 @@ export class RemoteWriter {
     })
   }
 
-  /** Our own change gave it another etag, perhaps; the content is what it was. */
+  /** Updates the entry after a change of names or attributes, which may have changed the etag. */
   async #confirm(entry: Entry, path: string, signal: AbortSignal): Promise<void> {
     const stats = await this.#look(path, signal)
     entry.baseEtag = stats?.etag ?? null
@@ -275,13 +274,13 @@ export class RemoteWriter {
     const { copy } = entry
     const isSame = copy === undefined || copy.size === stats.size
     if (copy !== undefined && isSame) copy.etag = stats.etag
-    // More was changed here since: what the remote has is not the last word.
+    // Further local changes exist: the remote's state is not the latest.
     if (entry.isDetached || entry.isDirty || entry.writers > 0 || entry.pending > 1) return
     if (!isSame) {
       this.#expire(entry)
       return
     }
-    // The content is what it was: so is the etag that it goes by here, and so are its times.
+    // The content is unchanged, and so are its local etag and times.
     const { etag, atimeMs, ctimeMs } = entry.stats
     const mtimeMs = stats.isDirectory() ? entry.stats.mtimeMs : stats.mtimeMs
     entry.stats = new Stats({ ...stats.fields, etag, atimeMs, ctimeMs, mtimeMs })
@@ -313,8 +312,8 @@ export class RemoteWriter {
     this.#parts.copies.release(entry)
   }
 
-  /** It cannot be done: what the remote has counts again. */
-  #forget(change: Change): void {
+  /** The change failed for good: the state of the remote applies again. */
+  #revert(change: Change): void {
     const { tree } = this.#parts
     const paths = change.kind === 'rename' ? [change.path, change.to] : [change.path]
     for (const path of paths) {
@@ -352,7 +351,7 @@ export class RemoteWriter {
   }
 }
 
-/** Permission bits with some that a change of owner takes. */
+/** Permission bits, if they include some that a change of owner clears. */
 function setIdOf({ stats }: Entry): number | undefined {
   if (stats == null || stats.isSymbolicLink() || (stats.mode & SET_ID) === 0) return undefined
   return stats.mode & 0o7777

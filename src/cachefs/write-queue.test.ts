@@ -1,7 +1,7 @@
 /**
- * Long chains of changes that wait for each other: a directory that is renamed to and fro a
- * thousand times while the remote is slow, or refuses. What asks whether it may go on looks at each
- * change once; looking at each way through the chain would never end.
+ * Long chains of changes that wait for each other: a directory is renamed to and fro a thousand
+ * times while the remote is slow or fails. The search for stalled changes must visit each change
+ * once; visiting each path through the chain would never end.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -10,7 +10,7 @@ import { WriteQueue, type Verdict } from './write-queue.ts'
 
 const RENAMES = 1000
 
-/** A queue with the renames, and last a write below the directory; all wait for the first. */
+/** A queue with the renames, then a write below the directory; all wait for the first. */
 function chained(first: () => Promise<Verdict>): { queue: WriteQueue; ran: number[] } {
   const ran: number[] = []
   const queue = new WriteQueue({
@@ -32,7 +32,7 @@ function chained(first: () => Promise<Verdict>): { queue: WriteQueue; ran: numbe
   return { queue, ran }
 }
 
-test('a path waits for all changes that it depends on, in their order', async () => {
+test('a path waits for all changes that it depends on', async () => {
   const first = Promise.withResolvers<Verdict>()
   const { queue, ran } = chained(() => first.promise)
   const settled = queue.settled('/a/file')
@@ -43,7 +43,7 @@ test('a path waits for all changes that it depends on, in their order', async ()
   await queue.stop()
 })
 
-test('nothing is waited for behind a change that has stalled, until it goes on', async () => {
+test('no path waits for a stalled change until it is retried', async () => {
   const verdicts: Verdict[] = ['stalled', 'done']
   const { queue, ran } = chained(async () => verdicts.shift() ?? 'done')
   assert.equal(await queue.settled('/a/file'), false)

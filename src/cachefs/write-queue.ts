@@ -1,11 +1,11 @@
 /**
- * Changes on their way to the remote. What concerns one path, or a path and a directory above it,
- * is done in the order in which it was added; everything else in parallel.
+ * Queue of changes for the remote. Changes with the same path, or with a path and one of its parent
+ * directories, run in the order in which they were added; all others run in parallel.
  *
- * Invariants: a change waits for every earlier one whose paths overlap with its own and for no
- * other, so there are no circles; none is forgotten: it ends by success, by being superseded, or by
- * a failure that its runner calls final. What fails otherwise is tried again with backoff, for
- * ever: after `attempts` tries it counts as stalled, and `settled` no longer waits for it.
+ * Invariants: a change waits for all earlier ones whose paths overlap with its own and for no
+ * others, so there are no cycles. Every change ends by success, by being superseded, or by a
+ * failure that its runner calls final. Other failures are retried with backoff without limit: after
+ * `attempts` attempts the change counts as stalled, and `settled` no longer waits for it.
  */
 import { abortError } from '../base/abort.ts'
 import { backoffMs, pause } from '../base/retry.ts'
@@ -15,7 +15,7 @@ import { limits } from '../limits.ts'
 import { parentOf } from '../filesystem/file-path.ts'
 import type { Change } from './change.ts'
 
-/** 'retry': it failed and may pass soon; 'stalled': not soon. */
+/** 'retry': failed, retry soon; 'stalled': failed, and unlikely to succeed soon. */
 export type Verdict = 'done' | 'retry' | 'stalled'
 
 export interface QueueOptions {
@@ -23,7 +23,7 @@ export interface QueueOptions {
   attempts: number
   retryBaseMs: number
   retryMaxMs: number
-  /** Does it, and tells whoever has to know where that failed. */
+  /** Applies the change; reports a failure itself. */
   run: (change: Change, attempt: number, signal: AbortSignal) => Promise<Verdict>
 }
 
@@ -40,11 +40,11 @@ interface Item {
 
 export class WriteQueue {
   readonly #options: QueueOptions
-  readonly #places: Semaphore
+  readonly #permits: Semaphore
   readonly #stop = new AbortController()
   readonly #items = new Map<Change, Item>()
   readonly #stalled = new Set<Item>()
-  /** Items that name a path, and items that name a path below it. */
+  /** Items by each path that they name, and by each parent of such a path. */
   readonly #at = new Map<string, Set<Item>>()
   readonly #below = new Map<string, Set<Item>>()
   #watchers: (() => void)[] = []
@@ -52,7 +52,7 @@ export class WriteQueue {
 
   constructor(options: QueueOptions) {
     this.#options = options
-    this.#places = new Semaphore(options.concurrency)
+    this.#permits = new Semaphore(options.concurrency)
   }
 
   get size(): number {
@@ -67,7 +67,7 @@ export class WriteQueue {
     return [...this.#items.keys()]
   }
 
-  /** Waits while too many changes are under way. */
+  /** Waits while too many changes are pending. */
   async room({ signal }: AcquireOptions = {}): Promise<void> {
     while (this.#items.size >= limits.cachePendingChanges) await this.#change(signal)
   }
@@ -95,7 +95,7 @@ export class WriteQueue {
     if (item.blockers.size === 0) void this.#work(item)
   }
 
-  /** The last change that names the path, where it has not begun and nothing came after it. */
+  /** The last change that names the path, if it has not begun and no other waits for it. */
   last(path: string): Change | undefined {
     const item = [...(this.#at.get(path) ?? [])].at(-1)
     return item?.hasBegun === false && item.blocked.size === 0 ? item.change : undefined
@@ -106,15 +106,17 @@ export class WriteQueue {
     return this.#at.has(path)
   }
 
-  /** The change is not needed any more; what waits for it goes on. */
+  /** Drops a change; those that wait for it continue. */
   drop(change: Change): void {
     const item = this.#items.get(change)
     if (item?.hasBegun === false) this.#finish(item)
-    // It looks for what it was to send, and finds that it is not wanted.
+    // A stalled one runs again and finds that its content is not wanted.
     else if (item !== undefined && this.#stalled.has(item)) this.retryNow()
   }
 
-  /** When nothing is under way that the path depends on; false where that has stalled. */
+  /**
+   * Waits until no change is pending that the path depends on; false if such changes are stalled.
+   */
   async settled(path: string, options: AcquireOptions = {}): Promise<boolean> {
     for (;;) {
       const items = [...this.#touching(path)]
@@ -125,12 +127,12 @@ export class WriteQueue {
     }
   }
 
-  /** When all is done, but for what has stalled and what waits for that. */
+  /** Waits until all changes have ended, except stalled ones and those that wait for them. */
   async idle({ signal }: AcquireOptions = {}): Promise<void> {
     while (this.#items.size > this.#stuck().size) await this.#change(signal)
   }
 
-  /** When the next change ends or stalls; false: none that is wanted is about to end. */
+  /** Waits until a change ends or stalls; false at once if no matching change can make progress. */
   async next(isWanted: (change: Change) => boolean, options: AcquireOptions): Promise<boolean> {
     const stuck = this.#stuck()
     const isComing = [...this.#items.values()].some((it) => !stuck.has(it) && isWanted(it.change))
@@ -138,13 +140,13 @@ export class WriteQueue {
     return isComing
   }
 
-  /** Stalled changes are tried again now. */
+  /** Retries stalled changes now. */
   retryNow(): void {
     this.#stalled.clear()
     for (const wake of [...this.#wakers]) wake()
   }
 
-  /** Ends what runs; nothing more is begun. */
+  /** Aborts running changes; starts no others. */
   async stop(): Promise<void> {
     this.#stop.abort()
     const running = [...this.#items.values()].filter((it) => it.hasBegun)
@@ -157,7 +159,7 @@ export class WriteQueue {
     item.hasBegun = true
     try {
       for (let attempt = 1; ; attempt++) {
-        const permit = await this.#places.acquire(1, { signal })
+        const permit = await this.#permits.acquire(1, { signal })
         const verdict = await run(item.change, attempt, signal).finally(() => permit.release())
         if (verdict === 'done') break
         if (signal.aborted) throw new Error('the queue has stopped')
@@ -169,12 +171,12 @@ export class WriteQueue {
       }
       this.#finish(item)
     } catch {
-      // Stopped: it stays in the journal, where there is one.
+      // Stopped: the change stays in the journal, if there is one.
       item.finished.resolve()
     }
   }
 
-  /** A while, or until somebody wants it tried again, or it all stops. */
+  /** Waits for the backoff, for `retryNow`, or for `stop`. */
   async #rest(failures: number): Promise<void> {
     const { retryBaseMs: baseMs, retryMaxMs: maxMs } = this.#options
     const cut = new AbortController()
@@ -203,7 +205,7 @@ export class WriteQueue {
     for (const other of item.blockers) other.blocked.delete(item)
     for (const other of item.blocked) {
       other.blockers.delete(item)
-      // What was dropped in the middle leaves its order to those around it.
+      // Items around a dropped one keep their order.
       for (const before of item.blockers) {
         other.blockers.add(before)
         before.blocked.add(other)
@@ -215,12 +217,13 @@ export class WriteQueue {
   }
 
   /**
-   * What has stalled and what waits for it, each looked at once: from the other end, as many ways
-   * lead through changes that wait for each other as there are subsets of them.
+   * Stalled changes and those that wait for them. The search starts at the stalled ones and visits
+   * each change once; from the other end, it would visit exponentially many paths through the
+   * dependencies.
    */
   #stuck(): Set<Item> {
     const stuck = new Set(this.#stalled)
-    // What is added is visited as well.
+    // Items that are added during the iteration are visited as well.
     for (const item of stuck) for (const next of item.blocked) stuck.add(next)
     return stuck
   }
@@ -243,7 +246,7 @@ export class WriteQueue {
     for (const watcher of watchers) watcher()
   }
 
-  /** Until something ends or stalls. */
+  /** Waits until a change ends or stalls. */
   async #change(signal: AbortSignal | undefined): Promise<void> {
     const next = Promise.withResolvers<void>()
     this.#watchers.push(next.resolve)
