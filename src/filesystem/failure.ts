@@ -1,7 +1,6 @@
 /**
- * Errors as `node:fs` words them (`ENOENT: no such file or directory, open '/a'`), so that code and
- * people that know those know these. Everything that a file system throws is made or translated
- * here.
+ * Errors in the wording of `node:fs` (`ENOENT: no such file or directory, open '/a'`), which code
+ * and people know. All errors that a file system throws are created or translated here.
  */
 import { FsError, codeOf } from '../base/fs-error.ts'
 import type { FsErrorCode } from '../base/fs-error.ts'
@@ -30,7 +29,7 @@ const TEXTS: Partial<Record<FsErrorCode, string>> = {
 interface Details {
   cause?: unknown
   dest?: string | undefined
-  /** More than the code says. */
+  /** Message that is more specific than that of the code. */
   text?: string | undefined
 }
 
@@ -45,7 +44,9 @@ export function failure(
   return new FsError(code, `${text ?? TEXTS[code] ?? 'failed'}, ${where}`, { syscall, path, cause })
 }
 
-/** Somebody else's error (Node's, a store's) as one of this path; the original is its cause. */
+/**
+ * Translates an error of another source (Node, a store) for this path; the original is its cause.
+ */
 export function failureOf(error: unknown, syscall: string, path: string): FsError {
   if (error instanceof FsError && error.path === path) return error
   const code = codeOf(error)

@@ -1,15 +1,15 @@
 /**
- * Contents as callers give and take them: text in an encoding, any view of bytes, or a stream of
- * these. In Node results are `Buffer`s, as code written for `node:fs` expects; a browser has none
- * and gets plain `Uint8Array`s.
+ * Conversion of file contents: text in an encoding, any view of bytes, or a stream of these. In
+ * Node, results are `Buffer`s, as code written for `node:fs` expects; in a browser, plain
+ * `Uint8Array`s.
  */
 import { FsError } from '../base/fs-error.ts'
 
-/** What a file can be written from. */
+/** Content that can be written to a file. */
 export type Content =
   string | ArrayBufferView | AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>
 
-/** `utf8`, `base64` and whatever else Node's Buffer knows; in a browser what TextDecoder knows. */
+/** Any encoding of Node's Buffer, such as `utf8` or `base64`; in a browser, of TextDecoder. */
 export type TextEncoding = BufferEncoding
 
 const encoder = new TextEncoder()
@@ -22,7 +22,7 @@ export function bytesOf(data: string | ArrayBufferView, encoding?: TextEncoding)
   return isUtf8 ? encoder.encode(data) : Buffer.from(data, encoding)
 }
 
-/** In pieces, whatever it is given as. */
+/** The content as a stream of byte arrays. */
 export async function* piecesOf(
   content: Content,
   encoding?: TextEncoding,
@@ -31,11 +31,13 @@ export async function* piecesOf(
     yield bytesOf(content, encoding)
     return
   }
-  if (!isIterable(content)) throw new FsError('EINVAL', 'write text, bytes or a stream of them')
+  if (!isIterable(content)) {
+    throw new FsError('EINVAL', 'content must be text, bytes or a stream of them')
+  }
   for await (const piece of content) yield bytesOf(piece, encoding)
 }
 
-/** Copies, for who keeps a piece when it asks for the next. */
+/** Copies of the pieces, for consumers that keep a piece while they request the next one. */
 export async function* ownPieces(
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
@@ -47,7 +49,7 @@ function isIterable(content: unknown): boolean {
   return Symbol.asyncIterator in content || Symbol.iterator in content
 }
 
-/** The same memory, as what callers in Node expect. */
+/** A Buffer on the same memory, as callers in Node expect. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   if (typeof Buffer === 'undefined') return bytes as Buffer
   return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength)

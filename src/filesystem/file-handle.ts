@@ -1,9 +1,9 @@
 /**
- * An open file as callers know it from `node:fs/promises`: with a current position, and with reads
- * and writes in all the shapes that Node has for them. What it stands on is an `OpenFile`.
+ * An open file with the interface of `node:fs/promises`: a current position, and reads and writes
+ * in all forms that Node supports. It is implemented on an `OpenFile`.
  *
- * Invariants: calls that use the current position run one after the other, in the order in which
- * they were made; after `close` every call is EBADF; `close` is idempotent.
+ * Invariants: calls that use the current position run one after the other in the order of the
+ * calls. After `close`, every call is EBADF. `close` is idempotent.
  */
 import type { Readable, Writable } from 'node:stream'
 import { throwIfAborted } from '../base/abort.ts'
@@ -131,7 +131,7 @@ export class FileHandle implements AsyncDisposable {
     return encoding == null ? asBuffer(bytes) : textOf(bytes, encoding)
   }
 
-  /** From the current position on, as Node has it. */
+  /** Writes from the current position, as in Node. */
   async writeFile(data: Content, options?: TextEncoding | EncodingOptions): Promise<void> {
     const { encoding, signal } =
       typeof options === 'string' ? { encoding: options } : (options ?? {})
@@ -174,7 +174,7 @@ export class FileHandle implements AsyncDisposable {
     await this.#run('fdatasync', true, () => this.#file.sync(options))
   }
 
-  /** Bytes from `start` to `end`, a block at a time. */
+  /** Bytes from `start` up to and including `end`, in blocks. */
   async *pieces(options: ContentOptions = {}): AsyncGenerator<Uint8Array> {
     const { start = 0, end = Infinity, signal } = options
     for (let at = start; at <= end;) {
@@ -225,7 +225,7 @@ function isPosition(position: unknown): position is number | bigint {
   return typeof position === 'bigint' || (typeof position === 'number' && position >= 0)
 }
 
-/** `write(text, position, encoding)`. */
+/** Arguments of `write(text, position, encoding)`. */
 function textWrite(
   data: string,
   position: unknown,

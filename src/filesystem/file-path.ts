@@ -1,17 +1,17 @@
 /**
  * Paths inside a file system: absolute, separated by slashes, without `.`, `..` or empty parts.
- * What a caller gives is brought into that form first; `..` stops at the root, so that no spelling
- * leads out. Nothing here asks `node:path`: a browser has none.
+ * Paths from callers are normalized first; `..` stops at the root, so no path leads out.
+ * `node:path` is not used, because browsers do not have it.
  */
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
 
 const encoder = new TextEncoder()
 
-/** The one spelling of a path; what is no path is refused. */
+/** The normalized path; throws if it is invalid. */
 export function normalize(path: unknown, syscall?: string): string {
   const text = asText(path, syscall)
-  if (text.includes('\0')) throw new FsError('EINVAL', 'a path has no NUL', { syscall })
+  if (text.includes('\0')) throw new FsError('EINVAL', 'a path must not contain NUL', { syscall })
   const names: string[] = []
   for (const name of text.split('/')) {
     if (name === '' || name === '.') continue
@@ -30,7 +30,7 @@ function asText(path: unknown, syscall: string | undefined): string {
   if (path instanceof Uint8Array) return new TextDecoder().decode(path)
   if (typeof path === 'string' && path !== '') return path
   const code = path === '' ? 'ENOENT' : 'EINVAL'
-  throw new FsError(code, `a path is text, not ${path === '' ? 'empty' : typeof path}`, {
+  throw new FsError(code, `a path must be text, not ${path === '' ? 'empty' : typeof path}`, {
     syscall,
   })
 }
@@ -43,7 +43,7 @@ function checkName(name: string, syscall: string | undefined): string {
   throw new FsError('ENAMETOOLONG', message, { syscall })
 }
 
-/** Whether a path can have such a name: what others keep may be called otherwise. */
+/** Whether a path can contain this name; names in a remote store may be invalid. */
 export function isName(name: string): boolean {
   if (name === '' || name === '.' || name === '..' || /[/\0]/.test(name)) return false
   return name.length * 3 <= limits.nameBytes || encoder.encode(name).length <= limits.nameBytes

@@ -1,7 +1,7 @@
 /**
- * What an API needs of whatever keeps files, by path: few calls, all of them whole. A volume is one
- * (`volume/volume-files.ts`), and every `FileSystem` can be made one (`exported-files.ts`). Paths
- * are absolute within it, separated by slashes. Every call rejects with an `FsError`.
+ * File storage as an HTTP API needs it: few operations by path, each on a whole file. Implemented
+ * by a volume (`volume/volume-files.ts`). Paths are absolute within it and separated by slashes.
+ * Each call rejects with an `FsError`.
  */
 
 export interface CallOptions {
@@ -40,23 +40,23 @@ export interface DirectoryEntry {
 }
 
 export interface FileStore {
-  /** Follows symbolic links, inside the file system only. */
+  /** Follows symbolic links within the file system. */
   stat(path: string, options?: CallOptions): Promise<FileStat>
   lstat(path: string, options?: CallOptions): Promise<FileStat>
   readdir(path: string, options?: CallOptions): AsyncIterable<DirectoryEntry>
   mkdir(path: string, options?: CallOptions & { recursive?: boolean; mode?: number }): Promise<void>
-  /** A file, symbolic link or empty directory. */
+  /** Removes a file, symbolic link or empty directory. */
   remove(path: string, options?: CallOptions): Promise<void>
   rename(from: string, to: string, options?: CallOptions): Promise<void>
   /**
-   * Bytes `start` up to and including `end`, of one version of the file, which is opened when the
-   * first block is asked for. The memory of a block is used again when the next one is asked for.
+   * Bytes from `start` up to and including `end`, all of one version of the file, which is opened
+   * when the first block is requested. Requesting the next block reuses the memory of the last one.
    */
   content(path: string, options?: CallOptions & ByteSpan): AsyncIterable<Uint8Array>
   /**
-   * Replaces the file at `path` with what `source` gives, visible whole or not at all; a failed
-   * source leaves what was there. Missing parents are made where `parents` is set. At most
-   * `maxBytes`, else EFBIG.
+   * Replaces the file at `path` by the content of `source`, which becomes visible as a whole or, if
+   * the source fails, not at all. Creates missing parents if `parents` is set. EFBIG beyond
+   * `maxBytes`.
    */
   writeFile(
     path: string,

@@ -1,11 +1,11 @@
 /**
- * The contract that every file system here keeps, shaped like `node:fs/promises`: code written for
- * that runs unchanged, and whatever passes `test/contracts/file-system.test.ts` can stand in for
- * any other. Paths are absolute within the file system (see `file-path.ts`). Every call takes a
- * `signal` and rejects with an `FsError`.
+ * Contract of all file systems, with the interface of `node:fs/promises`: code written for that
+ * runs unchanged, and file systems that pass `test/contracts/file-system.test.ts` are
+ * interchangeable. Paths are absolute within the file system (see `file-path.ts`). Each call
+ * accepts a `signal` and rejects with an `FsError`.
  *
- * Beyond Node's there are three calls that caches and servers need: `list` (names as they come),
- * `content` (bytes of one version) and `replace` (a new version, visible whole or not at all).
+ * Beyond Node's, three calls serve caches and servers: `list` (names as they arrive), `content`
+ * (bytes of one version) and `replace` (a new version, visible as a whole or not at all).
  */
 import type { Readable, Writable } from 'node:stream'
 import type { Content, TextEncoding } from './file-bytes.ts'
@@ -15,15 +15,15 @@ import type { Dirent, Stats } from './stats.ts'
 
 export type { CallOptions } from './file-store.ts'
 
-/** What a file system can keep; a call that needs more is EOPNOTSUPP. */
+/** Capabilities of a file system; a call that needs a missing one is EOPNOTSUPP. */
 export interface Features {
-  /** Symbolic links can be made. */
+  /** Symbolic links can be created. */
   readonly symlinks: boolean
-  /** Permission bits, owners and times can be set and are kept. */
+  /** Permission bits, owners and times can be set and are stored. */
   readonly attributes: boolean
-  /** Directories exist by themselves, empty or not, and can be renamed. */
+  /** Directories exist independently of their content and can be renamed. */
   readonly directories: boolean
-  /** A file that is open keeps its bytes when its name goes, and can be written anywhere. */
+  /** An open file keeps its content when its name is removed, and can be written at any offset. */
   readonly handles: boolean
 }
 
@@ -59,20 +59,20 @@ export interface RmOptions extends CallOptions {
 }
 
 export interface ContentOptions extends CallOptions {
-  /** First byte; 0 by default. */
+  /** Offset of the first byte; default: 0. */
   start?: number | undefined
-  /** Last byte, included, as in `createReadStream`; the end of the file by default. */
+  /** Offset of the last byte, inclusive as in `createReadStream`; default: the end of the file. */
   end?: number | undefined
-  /** The etag of the version that is wanted: ESTALE where the file is another by now. */
+  /** Etag of the expected version; ESTALE if the file has another one. */
   ifMatch?: string | undefined
 }
 
 export interface ReplaceOptions extends CallOptions {
   mode?: number | undefined
   mtimeMs?: number | undefined
-  /** Replace only that version; null: only where there is none. Else ESTALE. */
+  /** Replace only this version; null: only if there is no file. Otherwise ESTALE. */
   ifMatch?: string | null | undefined
-  /** Bytes that will come, where they are known: some stores take it better then. */
+  /** Size of the content in bytes if known; some stores transfer it better then. */
   size?: number | undefined
 }
 
@@ -93,7 +93,7 @@ export interface AttributeChanges {
   mtimeMs?: number | undefined
 }
 
-/** Seconds since 1970, a date, or a text that is one: as Node takes times. */
+/** Seconds since 1970, a date, or a text with one of them, as in Node. */
 export type Time = number | string | Date
 
 export interface FileSystem {
@@ -127,7 +127,7 @@ export interface FileSystem {
     options?: TextEncoding | (ReaddirOptions & { withFileTypes?: false | undefined }),
   ): Promise<string[]>
   readdir(path: string, options: ReaddirOptions & { withFileTypes: true }): Promise<Dirent[]>
-  /** The first directory that was made, where `recursive` is set. */
+  /** Returns the first directory that was created if `recursive` is set. */
   mkdir(path: string, options?: number | MkdirOptions): Promise<string | undefined>
   rmdir(path: string, options?: CallOptions): Promise<void>
   rm(path: string, options?: RmOptions): Promise<void>
@@ -142,13 +142,13 @@ export interface FileSystem {
   utimes(path: string, atime: Time, mtime: Time, options?: CallOptions): Promise<void>
   lutimes(path: string, atime: Time, mtime: Time, options?: CallOptions): Promise<void>
 
-  /** Names as they come, with what lstat would say where that costs nothing. */
+  /** Names as they arrive, with the attributes of lstat if they cost nothing. */
   list(path: string, options?: CallOptions): AsyncIterable<Dirent>
-  /** Bytes of one version of the file; ESTALE where it is replaced meanwhile. */
+  /** Bytes of one version of the file; ESTALE if it is replaced meanwhile. */
   content(path: string, options?: ContentOptions): AsyncIterable<Uint8Array>
   /**
-   * A new version of the file from what `source` gives, visible whole or not at all; a source that
-   * fails leaves what was there. What was written, as stat would tell it.
+   * Replaces the file by the content of `source`, which becomes visible as a whole or, if the
+   * source fails, not at all. Returns the attributes of the new version.
    */
   replace(path: string, source: AsyncIterable<Uint8Array>, options?: ReplaceOptions): Promise<Stats>
 }

@@ -1,4 +1,4 @@
-/** A handle of one file system as the open file of another that stands on it. */
+/** Adapts a handle of one file system to the open file of another one that is layered on it. */
 import type { FileHandle } from './file-handle.ts'
 import type { AttributeChanges, CallOptions } from './file-system.ts'
 import type { OpenFile } from './open-file.ts'

@@ -1,25 +1,25 @@
 /**
- * The contract between the kernel's protocol and a file system that knows inodes: what `fuse/`
- * calls and `volume/` implements.
+ * Contract between the FUSE protocol and a file system based on inodes: `fuse/` calls it and
+ * `volume/` implements it.
  *
- * Every operation is synchronous. It completes, throws an `FsError`, or throws `Blocked` (having
- * changed nothing) when something slow has to happen first; the caller has the need satisfied and
- * calls again with the same arguments. Names are bytes. Inode numbers are exact in a double.
- * Permission checks are the kernel's (`default_permissions`); set-id and sticky rules that the
- * kernel leaves to the file system are the implementation's.
+ * Each operation is synchronous. It completes, throws an `FsError`, or throws `Blocked` if it must
+ * wait for something; the caller then resolves the wait condition and calls again with the same
+ * arguments. Names are bytes. Inode numbers are exact in a double. The kernel checks permissions
+ * (`default_permissions`); the implementation applies the rules of set-id and sticky bits that the
+ * kernel leaves to the file system.
  */
 
 import type { BorrowedBytes } from '../base/borrowed-bytes.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
 
-/** Who asks: of the process behind the request. */
+/** Credentials of the process behind a request. */
 export interface Caller {
   readonly uid: number
   readonly gid: number
   readonly pid: number
 }
 
-/** What stat(2) tells. Times are seconds and nanoseconds apart: one number would not be exact. */
+/** Attributes of stat(2). Seconds and nanoseconds are separate: one double would not be exact. */
 export interface Attributes {
   ino: number
   /** Type and permission bits, as in st_mode. */
@@ -29,7 +29,7 @@ export interface Attributes {
   gid: number
   /** Device number of device nodes, as the kernel encodes it. */
   rdev: number
-  /** Bytes. */
+  /** Size in bytes. */
   size: number
   /** Blocks of 512 bytes. */
   blocks: number
@@ -41,7 +41,7 @@ export interface Attributes {
   ctimeNsec: number
 }
 
-/** What to change; a time of 'now' is the server's clock. Absent means unchanged. */
+/** Attributes to change; a time of 'now' is the server's clock. Undefined: unchanged. */
 export interface AttributeChange {
   mode?: number
   uid?: number
@@ -50,11 +50,11 @@ export interface AttributeChange {
   atime?: { sec: number; nsec: number } | 'now'
   mtime?: { sec: number; nsec: number } | 'now'
   ctime?: { sec: number; nsec: number }
-  /** The caller lacks CAP_FSETID: a change of size drops the set-id bits. */
+  /** The caller lacks CAP_FSETID: a change of size clears the set-id bits. */
   killSetId?: boolean
 }
 
-/** An open file or directory. `handle` goes back to the file system with every use. */
+/** An open file or directory. The kernel passes `handle` with each later request. */
 export interface Opened {
   handle: number
   /** The kernel may keep pages (or directory entries) cached by earlier opens. */
@@ -62,8 +62,8 @@ export interface Opened {
   /** The kernel must not cache pages of this open. */
   directIo?: boolean
   /**
-   * The kernel reads the file by itself, from what it knows by this number; with `directIo` only
-   * mappings of it. All opens of an inode that are there at one time have to agree on it.
+   * Id of a backing file that the kernel accesses directly (passthrough); with `directIo`, only
+   * through mappings. All concurrent opens of an inode must use the same one.
    */
   backing?: number | undefined
   /** Closing a descriptor of this open needs no `flush`. */
@@ -72,27 +72,27 @@ export interface Opened {
   cacheDirectory?: boolean
 }
 
-/** How a write is to be done. */
+/** Mode of a write. */
 export interface WriteMode {
-  /** To the end of the file, whatever its offset says. */
+  /** Write at the end of the file and ignore the offset. */
   append: boolean
-  /** The caller lacks CAP_FSETID: the set-id bits are dropped. */
+  /** The caller lacks CAP_FSETID: the set-id bits are cleared. */
   killSetId: boolean
-  /** From pages that were written to in memory, which hold it. */
+  /** The data comes from dirty pages of a mapping, which stay in the page cache. */
   writeback: boolean
-  /** The kernel's page cache does not have it (O_DIRECT). */
+  /** The data is not in the kernel's page cache (O_DIRECT). */
   bypassesPages?: boolean
-  /** As safe when it returns as after `fsync` (O_SYNC, O_DSYNC, RWF_DSYNC). */
+  /** The data must be as durable on return as after `fsync` (O_SYNC, O_DSYNC, RWF_DSYNC). */
   sync?: boolean
 }
 
-/** Takes directory entries until it is full: false means that this entry did not fit. */
+/** Receives directory entries until it is full: false means that this entry did not fit. */
 export interface DirectorySink {
-  /** True when attributes are wanted with each entry (READDIRPLUS). */
+  /** True if attributes are needed with each entry (READDIRPLUS). */
   readonly plus: boolean
   /**
-   * `typeBits` is the file type as in st_mode (S_IFMT bits); `next` the offset to continue after
-   * this entry; `attributes` goes along where `plus` is set ('.' and '..' have none).
+   * `typeBits`: file type as in st_mode (S_IFMT bits). `next`: offset to continue after this entry.
+   * `attributes`: required if `plus` is set, except for '.' and '..'.
    */
   add(
     name: Uint8Array,
@@ -103,7 +103,7 @@ export interface DirectorySink {
   ): boolean
 }
 
-/** What statvfs(3) tells; blocks of `blockSize` bytes. */
+/** Statistics of statvfs(3), in blocks of `blockSize` bytes. */
 export interface FileSystemStatistics {
   blockSize: number
   blocks: number
@@ -116,7 +116,7 @@ export interface FileSystemStatistics {
 
 export const ROOT_INODE = 1
 
-/** An inode, and how many of the references that replies gave the kernel it has let go. */
+/** An inode, and how many of its lookup references the kernel has released (FORGET). */
 export type Forgotten = readonly [ino: number, count: number]
 
 export interface InodeFileSystem {
@@ -139,7 +139,7 @@ export interface InodeFileSystem {
     newName: Uint8Array,
     flags: number,
   ): void
-  /** `flags` as in open(2); O_TRUNC is honoured here. */
+  /** `flags` as in open(2), including O_TRUNC. */
   open(caller: Caller, ino: number, flags: number, killSetId: boolean): Opened
   create(
     caller: Caller,
@@ -149,10 +149,10 @@ export interface InodeFileSystem {
     flags: number,
   ): { attributes: Attributes; opened: Opened }
   /**
-   * Reads into `target` (its length is what is asked), returns bytes read; fewer only at the end.
-   * `fillsPages`: the kernel keeps what it gets in its page cache.
-   * Here and in `write` the bytes are lent for the call. Both are properties, not methods, so that
-   * the compiler refuses an implementation that takes them as a `Uint8Array`, which it might keep.
+   * Reads into `target`, whose length is the requested size; returns the bytes read, fewer only at
+   * the end of the file. `fillsPages`: the kernel keeps the data in its page cache. Here and in
+   * `write`, the bytes are lent for the call. Both are properties instead of methods, so that the
+   * compiler rejects an implementation that takes a `Uint8Array`, which it might keep.
    */
   read: (
     caller: Caller,
@@ -162,7 +162,7 @@ export interface InodeFileSystem {
     target: BorrowedBytes,
     fillsPages?: boolean,
   ) => number
-  /** Returns bytes written. */
+  /** Returns the bytes written. */
   write: (
     caller: Caller,
     ino: number,
@@ -171,7 +171,9 @@ export interface InodeFileSystem {
     source: BorrowedBytes,
     how: WriteMode,
   ) => number
-  /** Called by every close(2) of a descriptor; makes the content visible and as safe as asked. */
+  /**
+   * Called at each close(2) of a descriptor; publishes the content with the required durability.
+   */
   flush(caller: Caller, ino: number, handle: number): void
   /** The last use of the handle. Cannot fail. */
   release(caller: Caller, ino: number, handle: number): void
@@ -187,7 +189,7 @@ export interface InodeFileSystem {
   /** SEEK_DATA (3) or SEEK_HOLE (4). */
   lseek(caller: Caller, ino: number, handle: number, offset: number, whence: number): number
   opendir(caller: Caller, ino: number): Opened
-  /** Entries after `offset` (0: from the start; else a `next` given earlier) into the sink. */
+  /** Adds the entries after `offset` (0: from the start; else an earlier `next`) to the sink. */
   readdir(caller: Caller, ino: number, handle: number, offset: number, sink: DirectorySink): void
   releasedir(caller: Caller, ino: number, handle: number): void
   fsyncdir(caller: Caller, ino: number, handle: number, dataOnly: boolean): void
@@ -195,14 +197,16 @@ export interface InodeFileSystem {
   /** `flags`: XATTR_CREATE (1), XATTR_REPLACE (2). */
   setxattr(caller: Caller, ino: number, name: Uint8Array, value: Uint8Array, flags: number): void
   getxattr(caller: Caller, ino: number, name: Uint8Array): Uint8Array
-  /** Names, each ended by a NUL byte. */
+  /** Names, each terminated by a NUL byte. */
   listxattr(caller: Caller, ino: number): Uint8Array
   removexattr(caller: Caller, ino: number, name: Uint8Array): void
-  /** Absent: inode numbers are never given up, and need no counting. */
+  /** Not implemented if inode numbers are permanent, so that references need no counting. */
   forget?(forgotten: readonly Forgotten[]): void
-  /** A lock that stands in the way of this one. Absent: the kernel keeps locks, for this mount. */
+  /**
+   * Returns a conflicting lock, if any. Not implemented: the kernel handles locks, for this mount.
+   */
   getLock?(caller: Caller, ino: number, owner: string, lock: FileLock): FileLock | undefined
-  /** Takes a lock, or gives it back; a conflict is EAGAIN unless the caller wants to `wait`. */
+  /** Takes or releases a lock; a conflict is EAGAIN unless `wait` is set. */
   setLock?(
     caller: Caller,
     ino: number,
@@ -210,8 +214,8 @@ export interface InodeFileSystem {
     lock: FileLock,
     how: { wait: boolean; handle: string },
   ): void
-  /** The owner has closed the file: what it still holds of that kind is given back. */
+  /** Releases all locks of that kind that the owner holds: it has closed the file. */
   releaseLocks?(caller: Caller, ino: number, owner: string, kind: LockKind): void
-  /** An open file is closed for good: with it go the record locks that it owns (F_OFD_SETLK). */
+  /** Releases the record locks of an open file (F_OFD_SETLK) after its final close. */
   releaseOpened?(caller: Caller, ino: number, handle: string): void
 }

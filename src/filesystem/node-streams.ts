@@ -1,6 +1,6 @@
 /**
- * Node's streams over what file systems give. `node:stream` is asked for when the first stream is
- * made, not imported: the same files run in a browser, which has none.
+ * Node streams for file systems. `node:stream` is loaded when the first stream is created instead
+ * of imported, because the same modules run in browsers, which do not have it.
  */
 import type { Readable, Writable } from 'node:stream'
 import type * as NodeStream from 'node:stream'
@@ -11,7 +11,7 @@ import type { StreamOptions } from './file-system.ts'
 function nodeStream(): Pick<typeof NodeStream, 'Readable' | 'Writable'> {
   const node = (globalThis as { process?: NodeJS.Process }).process
   if (typeof node?.getBuiltinModule === 'function') return node.getBuiltinModule('node:stream')
-  throw new FsError('ENOSYS', 'there are no Node streams here: use content() and writeFile()')
+  throw new FsError('ENOSYS', 'no Node streams available: use content() and writeFile()')
 }
 
 export function readableOf(
@@ -31,7 +31,9 @@ export function readableOf(
   })
 }
 
-/** Finished when the file is closed: what went wrong there is the stream's error. */
+/**
+ * The stream finishes when the file is closed, so an error of the close is an error of the stream.
+ */
 export function writableOf(
   open: () => Promise<FileHandle>,
   { start, highWaterMark }: StreamOptions,

@@ -1,6 +1,6 @@
 /**
- * The flags of `open`, as text (`r`, `w+`, `ax`) or as the numbers of Linux that `fs.constants`
- * has, taken apart once: implementations look at fields, not at bits.
+ * Parses the flags of `open`, given as text (`r`, `w+`, `ax`) or as the numbers of Linux in
+ * `fs.constants`, so that implementations use fields instead of bits.
  */
 import { O_APPEND, O_CREAT, O_EXCL, O_RDWR, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
 import { failure } from './failure.ts'
@@ -20,7 +20,7 @@ export function parseFlags(flags: string | number, path: string): OpenFlags {
   const rest = flags.slice(1)
   const [base] = match ?? []
   if (base === undefined || (base === 'r' && rest.includes('x'))) {
-    throw failure('EINVAL', 'open', path, { text: `no such flags: '${flags}'` })
+    throw failure('EINVAL', 'open', path, { text: `invalid flags: '${flags}'` })
   }
   const both = rest.includes('+')
   return {
@@ -46,7 +46,7 @@ function fromNumber(flags: number): OpenFlags {
   }
 }
 
-/** As `node:fs` takes them. */
+/** The flags as a number for `node:fs`. */
 export function toNumber(flags: OpenFlags): number {
   const access = flags.read ? (flags.write ? O_RDWR : 0) : O_WRONLY
   return (

@@ -1,9 +1,9 @@
 /**
- * The contract (`file-system.ts`) over as few calls as it can be said in: an implementation gives
- * the protected ones and gets Node's whole shape. Paths reach it normalised, and what it throws is
- * given syscall and path here.
+ * Implements the contract (`file-system.ts`) on a minimum of operations: a subclass implements the
+ * protected methods and gets the whole interface of Node. They receive normalized paths; their
+ * errors get syscall and path here.
  *
- * To write one of your own: extend this class, then run the contract's suite on it.
+ * To write a file system: extend this class and run the test suite of the contract on it.
  */
 import type { Readable, Writable } from 'node:stream'
 import { throwIfAborted } from '../base/abort.ts'
@@ -39,13 +39,13 @@ import type { Dirent } from './stats.ts'
 import type { Stats } from './stats.ts'
 import { msOf } from './time.ts'
 
-/** Of `copyFile`, as in `fs.constants`. */
+/** Flag of `copyFile`, as in `fs.constants`. */
 const COPYFILE_EXCL = 1
 
 export abstract class PortableFileSystem implements FileSystem {
   abstract readonly features: Features
 
-  /** A missing file is made with `mode` where the flags say `create`. Links are followed. */
+  /** Creates a missing file with `mode` if the flags have `create`. Follows links. */
   protected abstract openFile(
     path: string,
     flags: OpenFlags,
@@ -54,10 +54,10 @@ export abstract class PortableFileSystem implements FileSystem {
   ): Promise<OpenFile>
   protected abstract statFile(path: string, follow: boolean, options: CallOptions): Promise<Stats>
   protected abstract entries(path: string, options: CallOptions): AsyncIterable<Dirent>
-  /** EEXIST, ENOENT of the parent. */
+  /** EEXIST; ENOENT if the parent does not exist. */
   protected abstract makeDirectory(path: string, mode: number, options: CallOptions): Promise<void>
   protected abstract removeDirectory(path: string, options: CallOptions): Promise<void>
-  /** A file or link; EISDIR of a directory. */
+  /** Removes a file or link; EISDIR for a directory. */
   protected abstract removeFile(path: string, options: CallOptions): Promise<void>
   protected abstract move(from: string, to: string, options: CallOptions): Promise<void>
   protected abstract makeLink(target: string, path: string, options: CallOptions): Promise<void>
@@ -94,7 +94,7 @@ export abstract class PortableFileSystem implements FileSystem {
     return await this.#run('lstat', path, options, (at) => this.statFile(at, false, options))
   }
 
-  /** Whether it is there. Permissions are looked at when it is used. */
+  /** Checks existence only; permissions are checked at use. */
   async access(path: string, _mode?: number, options: CallOptions = {}): Promise<void> {
     await this.#run('access', path, options, (at) => this.statFile(at, true, options))
   }
@@ -119,7 +119,7 @@ export abstract class PortableFileSystem implements FileSystem {
     options?: TextEncoding | WriteFileOptions,
   ): Promise<void> {
     const { encoding, signal, mode, flag = 'w', flush } = asOptions(options)
-    // What is no content is refused before anything is truncated.
+    // Invalid content is rejected before the file is truncated.
     const pieces = typeof data === 'string' ? [bytesOf(data, encoding ?? undefined)] : data
     const handle = await this.open(path, flag, mode, { signal })
     try {
@@ -142,7 +142,7 @@ export abstract class PortableFileSystem implements FileSystem {
   }
 
   async truncate(path: string, sizeBytes = 0, options: CallOptions = {}): Promise<void> {
-    // What is emptied need not be fetched first.
+    // With O_TRUNC, the content need not be fetched first.
     const flags = sizeBytes === 0 ? O_WRONLY | O_TRUNC : 'r+'
     await using handle = await this.open(path, flags, undefined, options)
     if (sizeBytes > 0) await handle.truncate(sizeBytes, options)
@@ -352,7 +352,7 @@ export abstract class PortableFileSystem implements FileSystem {
     return await this.#run('open', path, options, (at) => this.replaceFile(at, source, options))
   }
 
-  /** Bytes of one version: by default of a file that is opened and looked at before and after. */
+  /** Bytes of one version. By default, the version of the open file is checked before and after. */
   protected async *pieces(path: string, options: ContentOptions): AsyncGenerator<Uint8Array> {
     await using handle = await this.open(path, 'r', undefined, options)
     const before = await handle.stat(options)
@@ -381,7 +381,7 @@ export abstract class PortableFileSystem implements FileSystem {
   }
 }
 
-/** An encoding alone stands for options with just that. */
+/** An encoding is short for options with only that encoding. */
 export function asOptions<T extends { encoding?: TextEncoding | null | undefined }>(
   options: TextEncoding | T | undefined,
 ): T {

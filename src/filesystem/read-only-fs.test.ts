@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { MemoryFS } from './memory/memory-fs.ts'
 import { ReadOnlyFS } from './read-only-fs.ts'
 
-test('reads go through, every change is EROFS', async () => {
+test('reads are delegated, every change is EROFS', async () => {
   const memory = new MemoryFS()
   await memory.mkdir('/dir')
   await memory.writeFile('/file', 'content')

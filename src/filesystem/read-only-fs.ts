@@ -1,6 +1,5 @@
 /**
- * A file system that can be looked at and not changed: every change is EROFS, before anything is
- * asked of the one inside.
+ * A read-only view of a file system: each change is EROFS, without a call to the inner file system.
  */
 import { failure } from './failure.ts'
 import type { CallOptions } from './file-system.ts'

@@ -1,7 +1,6 @@
 /**
- * Where a path leads when every symbolic link on it is followed, within the file system: links
- * with an absolute target start at its root, and `..` stops there. For file systems that cannot ask
- * somebody who knows.
+ * Resolves all symbolic links of a path within a file system: absolute targets start at its root,
+ * and `..` stops there. For file systems without a realpath of their own.
  */
 import { codeOf } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
@@ -21,7 +20,7 @@ export async function realPath(
   return place
 }
 
-/** As `realPath`, but the last name may be missing: where it would be made. */
+/** Like `realPath`, but the last name may not exist. */
 export async function realPlace(
   files: Links,
   path: string,
@@ -42,19 +41,21 @@ export async function realPlace(
   return walk.path
 }
 
-/** Goes down a path name by name; links put their target's names in front of what is left. */
+/**
+ * Walks a path name by name; the names of a link's target are inserted before the remaining ones.
+ */
 export class PathWalk {
-  readonly #asked: string
+  readonly #path: string
   #at = '/'
   #left: string[]
   #links = 0
 
   constructor(path: string) {
-    this.#asked = path
+    this.#path = path
     this.#left = namesOf(path)
   }
 
-  /** What was walked so far. */
+  /** The path walked so far. */
   get path(): string {
     return this.#at
   }
@@ -63,7 +64,7 @@ export class PathWalk {
     return this.#left.length === 0
   }
 
-  /** The next path to look at. */
+  /** The next path to look up; undefined at the end. */
   next(): string | undefined {
     for (let name = this.#left.shift(); name !== undefined; name = this.#left.shift()) {
       if (name === '' || name === '.') continue
@@ -77,13 +78,13 @@ export class PathWalk {
     return undefined
   }
 
-  /** What `next` gave last is a link to there. */
+  /** Continues at the target of a link, which is at the path that `next` returned last. */
   follow(target: string): void {
-    if (++this.#links > limits.linksFollowed) throw failure('ELOOP', 'stat', this.#asked)
+    if (++this.#links > limits.linksFollowed) throw failure('ELOOP', 'stat', this.#path)
     const names = target.split('/')
     this.#at = target.startsWith('/') ? '/' : parentOf(this.#at)
     this.#left = [...names, ...this.#left]
-    if (this.#left.length > limits.pathBytes) throw failure('ELOOP', 'stat', this.#asked)
+    if (this.#left.length > limits.pathBytes) throw failure('ELOOP', 'stat', this.#path)
     normalize(this.#at)
   }
 }

@@ -1,16 +1,16 @@
 /**
- * What a file system tells of a file, and of the names in a directory: shaped like Node's `Stats`
- * and `Dirent`. Beside Node's, an `etag`: it differs whenever the content does, which is how a
- * cache sees that its copy is still good.
+ * Attributes of files and entries of directories, with the interface of Node's `Stats` and
+ * `Dirent`. An additional `etag` differs whenever the content differs, which is how a cache
+ * validates its copy.
  */
 
-/** Kinds of files that every file system here has; anything else (pipes, devices) is `other`. */
+/** Kinds of files that all file systems have; pipes, devices and others are `other`. */
 export type FileKind = 'file' | 'directory' | 'symlink' | 'other'
 
 const TYPE_BITS = { file: 0o100000, directory: 0o040000, symlink: 0o120000, other: 0 }
 const TYPE_MASK = 0o170000
 
-/** Where a file system says no more; the rest is made up as Node would see it. */
+/** Known attributes; missing ones get plausible defaults. */
 export interface StatFields {
   kind: FileKind
   size?: number | undefined
@@ -27,7 +27,7 @@ export interface StatFields {
   etag?: string | undefined
 }
 
-/** The questions that Node's classes answer about the kind of a file. */
+/** Predicates of Node's classes on the kind of a file. */
 abstract class OfKind {
   abstract readonly kind: FileKind
 
@@ -75,7 +75,7 @@ export class Stats extends OfKind {
   readonly mtimeMs: number
   readonly ctimeMs: number
   readonly birthtimeMs: number
-  /** Differs whenever the content does. */
+  /** Differs whenever the content differs. */
   readonly etag: string
 
   constructor(fields: StatFields) {
@@ -119,7 +119,7 @@ export class Stats extends OfKind {
     return kindOf(this.mode)
   }
 
-  /** All that was given to the constructor, or stands for it. */
+  /** All fields, including the defaults of those that were not given. */
   get fields(): StatFields & { kind: FileKind } {
     const { kind, size, mode, ino, nlink, uid, gid, atimeMs, mtimeMs, ctimeMs, birthtimeMs } = this
     const times = { atimeMs, mtimeMs, ctimeMs, birthtimeMs }
@@ -142,13 +142,13 @@ export function kindOf(mode: number): FileKind {
   }
 }
 
-/** One name in a directory, as a listing gives it: nothing more was asked for it. */
+/** An entry of a directory listing; creating it takes no further request. */
 export class Dirent extends OfKind {
   readonly name: string
-  /** Of the directory. */
+  /** Path of the directory. */
   readonly parentPath: string
   readonly kind: FileKind
-  /** What lstat would say, where the listing said it along with the name. */
+  /** Attributes of lstat, if the listing included them. */
   readonly stats: Stats | undefined
 
   constructor(name: string, parentPath: string, kind: FileKind, stats?: Stats) {

@@ -1,6 +1,6 @@
 /**
- * A directory of a file system as a file system of its own. Links are followed as if that directory
- * were the root, so none leads out of it.
+ * A subdirectory of a file system as a file system. Links are resolved as if the subdirectory were
+ * the root, so none leads out of it.
  */
 import { checkOption, name, required } from '../base/options.ts'
 import { childOf, namesOf, normalize, parentOf, nameOf } from './file-path.ts'

@@ -1,4 +1,6 @@
-/** Times as Node takes them (seconds, a date, a text that is one), in milliseconds. */
+/**
+ * Converts times as Node accepts them (seconds, a date, a text with one of them) to milliseconds.
+ */
 import { FsError } from '../base/fs-error.ts'
 import type { Time } from './file-system.ts'
 

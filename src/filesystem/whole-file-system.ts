@@ -1,6 +1,6 @@
 /**
- * A file system whose files are replaced whole: what an open file is given is kept until it is
- * closed, within bounds. A file that is written in one call needs no open file, and so has none.
+ * A file system whose files are replaced as a whole: writes to an open file are kept until it is
+ * closed, within limits. A file that is written in one call is streamed without an open file.
  */
 import { ownPieces, piecesOf } from './file-bytes.ts'
 import type { Content, TextEncoding } from './file-bytes.ts'
@@ -23,7 +23,7 @@ export abstract class WholeFileSystem extends PortableFileSystem {
     await this.replace(path, piecesOf(data, encoding ?? undefined), { mode, signal })
   }
 
-  /** A request collects pieces before it sends them, and its source may reuse one buffer. */
+  /** A request may collect pieces before it sends them, while its source may reuse one buffer. */
   override async replace(
     path: string,
     source: AsyncIterable<Uint8Array>,

@@ -1,6 +1,6 @@
 /**
- * A file system that passes every call on to another one: what `SubFS` and `ReadOnlyFS` are made
- * from. They change where a path leads, or what may be called, and nothing else.
+ * A file system that delegates all calls to another one: base of `SubFS` and `ReadOnlyFS`, which
+ * change how paths are mapped or which calls are allowed.
  */
 import type {
   AttributeChanges,
@@ -32,7 +32,7 @@ export abstract class WrappedFS extends PortableFileSystem {
     return this.#inner.features
   }
 
-  /** Where a path leads in the file system inside; links on the way are followed before. */
+  /** Maps a path to one of the inner file system; resolves links on the way. */
   protected place(path: string, _follow: boolean, _options: CallOptions): Promise<string> {
     return Promise.resolve(path)
   }
@@ -109,7 +109,7 @@ export abstract class WrappedFS extends PortableFileSystem {
   }
 }
 
-/** Attribute by attribute, of the name itself: links were followed before. */
+/** Applies changes one by one to the name itself: links were resolved before. */
 async function applyChanges(
   files: FileSystem,
   path: string,

@@ -1,5 +1,5 @@
 /**
- * An existing container, or what lies in it under a prefix, as a file system:
+ * An existing container of Azure Blob Storage, or the part of it below a prefix, as a file system:
  *
  *     const files = new AzureFS({ account: 'data', key, container: 'reports' })
  */

@@ -1,5 +1,5 @@
 /**
- * A container of Azure Blob Storage as objects by key (block blobs). Small ones are sent with an
+ * Object store in a container of Azure Blob Storage (block blobs). Small objects are sent with an
  * MD5 that the store verifies, large ones in blocks that become visible together.
  */
 import { createHash } from 'node:crypto'
@@ -35,7 +35,7 @@ export class AzureStore implements ObjectStore {
     const explain = (error: unknown): Reason | undefined => {
       const { statusCode } = (error ?? {}) as { statusCode?: unknown }
       const isOther = statusCode === 412 || statusCode === 409
-      const text = 'the blob is another version'
+      const text = 'the blob has another version'
       return isOther ? { code: 'ESTALE', text } : azureReason(error, options)
     }
     const { host } = endpointUrl(options)
@@ -44,11 +44,14 @@ export class AzureStore implements ObjectStore {
 
   async head(key: string, { signal }: CallOptions): Promise<ObjectInfo | undefined> {
     try {
-      return await this.#caller.call({ verb: 'look at', key, signal }, async (deadline) => {
-        const answer = await this.#blob(key).getProperties({ abortSignal: deadline.signal })
-        const { contentLength: size = 0, etag, lastModified, metadata = {} } = answer
-        return { size, etag: plain(etag), modifiedMs: lastModified?.getTime() ?? 0, metadata }
-      })
+      return await this.#caller.call(
+        { verb: 'get the attributes of', key, signal },
+        async (deadline) => {
+          const answer = await this.#blob(key).getProperties({ abortSignal: deadline.signal })
+          const { contentLength: size = 0, etag, lastModified, metadata = {} } = answer
+          return { size, etag: plain(etag), modifiedMs: lastModified?.getTime() ?? 0, metadata }
+        },
+      )
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return undefined
       throw error
@@ -94,7 +97,7 @@ export class AzureStore implements ObjectStore {
       })
       return answer.readableStreamBody as Readable | undefined
     })
-    // It fails as well when the call is aborted, when nobody reads it any more.
+    // Without a listener, its error after an abort would be uncaught: nobody reads it then.
     body?.on('error', () => undefined)
     try {
       for await (const piece of (body ?? []) as AsyncIterable<Uint8Array>) {
@@ -142,7 +145,7 @@ export class AzureStore implements ObjectStore {
     })
   }
 
-  /** Azure copies a blob of any size in one request, and goes on by itself. */
+  /** Azure copies a blob of any size in one request, which it completes asynchronously. */
   async copy(from: string, to: string, { metadata, size, signal }: CopyOptions): Promise<void> {
     await this.#caller.call({ verb: 'copy', key: from, signal }, async (deadline) => {
       deadline.allow(size)
@@ -165,16 +168,16 @@ export class AzureStore implements ObjectStore {
   }
 
   #blob(key: string): BlobClient {
-    // It would be taken for a slash: https://learn.microsoft.com/rest/api/storageservices/naming-
-    // and-referencing-containers--blobs--and-metadata
+    // Azure converts backslashes to slashes: https://learn.microsoft.com/rest/api/storageservices/
+    // naming-and-referencing-containers--blobs--and-metadata
     if (key.includes('\\')) {
-      throw new FsError('EINVAL', 'Azure has no names with a backslash', { path: key })
+      throw new FsError('EINVAL', 'Azure does not support names with a backslash', { path: key })
     }
     return this.#container.getBlobClient(key)
   }
 }
 
-/** Of one blob: the most that Azure takes. */
+/** Maximum number of blocks per blob. */
 const BLOCKS = 50_000
 const callMs = limits.cloudCallMs
 

@@ -1,9 +1,9 @@
 /**
- * Exports any file system over HTTP: a small server, and what it does as a plain function from
- * `Request` to `Response`, for whoever has a server already. GET, HEAD (with ranges and
- * conditions), PUT and DELETE as everywhere; everything else is a POST to the root that names an
- * operation, which is what `HttpFS` with `operations` sends. With `apiKey` only who knows it is
- * answered (`X-API-Key`, as a CacheFS node has it); the function checks nothing of the kind.
+ * Exports a file system over HTTP: as a small server, and as a function from `Request` to
+ * `Response` for existing servers. GET, HEAD (with ranges and conditions), PUT and DELETE work as
+ * usual; all other operations are a POST to the root that names the operation, which `HttpFS` with
+ * `operations` sends. With `apiKey`, the server requires the key in the header `X-API-Key`, as a
+ * CacheFS node does; the function does not check it.
  *
  *     await using server = await FileServer.listen(files, { port: 8090, apiKey })
  */
@@ -52,7 +52,7 @@ const STATUS: Record<string, number> = {
 export interface FileServerOptions {
   host?: string | undefined
   port?: number | undefined
-  /** Without it, whoever can reach the server can do everything. */
+  /** Without a key, everybody who can reach the server has full access. */
   apiKey?: string | undefined
 }
 
@@ -62,7 +62,7 @@ const RULES: { [K in keyof Required<FileServerOptions>]: OptionRule } = {
     allowed: 'a whole number from 0 to 65535',
     isAllowed: (it) => Number.isInteger(it) && Number(it) >= 0 && Number(it) <= 65535,
   },
-  // An empty one would let everybody in.
+  // An empty key would admit everybody.
   apiKey: rule.secret(rule.name('a key that is not empty')),
 }
 
@@ -84,17 +84,17 @@ export class FileServer implements AsyncDisposable {
       const gone = new AbortController()
       reply.once('close', () => gone.abort())
       const answer = async (): Promise<void> => {
-        const isLetIn = secret?.matches(message.headers['x-api-key']) ?? true
-        const request = isLetIn ? requestOf(message, gone.signal) : LOCKED
+        const isAuthorized = secret?.matches(message.headers['x-api-key']) ?? true
+        const request = isAuthorized ? requestOf(message, gone.signal) : UNAUTHORIZED
         const { status, headers, body } =
           request instanceof Request ? await answerFor(files, request) : refused(request)
-        // What nobody wanted to read would stand before the next request.
+        // An unread body would precede the next request on the connection.
         message.resume()
         reply.writeHead(status, Object.fromEntries(headers))
         if (body === null) reply.end()
         else await pipeline(Readable.fromWeb(body as never), reply)
       }
-      // A body that breaks off cuts the connection: nobody takes it for whole.
+      // Closing the connection prevents that a truncated body passes for a complete one.
       answer().catch(() => reply.destroy())
     })
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -117,18 +117,21 @@ export class FileServer implements AsyncDisposable {
   }
 }
 
-/** Who stops reading gets an answer all the same. */
+/**
+ * Does not destroy the connection if the body is not read completely, so that a response can
+ * follow.
+ */
 function bodyOf(message: IncomingMessage): ReadableStream {
   return ReadableStream.from(message.iterator({ destroyOnReturn: false }))
 }
 
-const LOCKED: Refusal = {
+const UNAUTHORIZED: Refusal = {
   status: 401,
   code: 'EACCES',
   message: 'send the API key in the header X-API-Key',
 }
 
-/** A refusal where it is none that can be answered. */
+/** The message as a `Request`, or the reason why it is rejected. */
 function requestOf(message: IncomingMessage, signal: AbortSignal): Request | Refusal {
   const { method = 'GET', url = '/' } = message
   const hasBody = method === 'PUT' || method === 'POST'
@@ -150,7 +153,7 @@ function refused({ status, code, message }: Refusal): Response {
   return Response.json({ error: { code, message } }, { status })
 }
 
-/** What the server answers, for a request whose path is a path in the file system. */
+/** Answers a request whose URL path is a path in the file system. */
 export async function answerFor(files: FileSystem, request: Request): Promise<Response> {
   try {
     return await answer(files, request)
@@ -183,7 +186,7 @@ async function answer(files: FileSystem, request: Request): Promise<Response> {
       return Response.json({ result: result ?? null })
     }
     default:
-      throw new FsError('EOPNOTSUPP', `there is no ${request.method}`)
+      throw new FsError('EOPNOTSUPP', `unsupported method ${request.method}`)
   }
 }
 
@@ -192,9 +195,9 @@ function pathOf(request: Request): string {
     const names = new URL(request.url).pathname.split('/').map((it) => decodeURIComponent(it))
     if (!names.some((name) => name.includes('/'))) return normalize(`/${names.join('/')}`)
   } catch (cause) {
-    throw new FsError('EINVAL', 'the path has escapes that are no UTF-8', { cause })
+    throw new FsError('EINVAL', 'the path contains escapes that are not UTF-8', { cause })
   }
-  throw new FsError('EINVAL', 'a path has no escaped slash')
+  throw new FsError('EINVAL', 'the path contains an escaped slash')
 }
 
 async function read(files: FileSystem, path: string, request: Request): Promise<Response> {
@@ -211,7 +214,7 @@ async function read(files: FileSystem, path: string, request: Request): Promise<
   })
   const wanted = asked.get('if-match')
   if (wanted !== null && wanted !== '*' && !wanted.includes(tag)) {
-    throw new FsError('ESTALE', 'the file is another version', { path })
+    throw new FsError('ESTALE', 'the file has another version', { path })
   }
   if (asked.get('if-none-match')?.includes(tag) === true) {
     return new Response(null, { status: 304, headers })
@@ -233,7 +236,7 @@ async function read(files: FileSystem, path: string, request: Request): Promise<
   })
 }
 
-/** One range, as nearly everybody asks; several are answered with the whole file. */
+/** Parses a single range, which is what nearly all clients send; several mean the whole file. */
 function rangeOf(
   header: string | null,
   size: number,
@@ -307,7 +310,7 @@ async function operate(
       await change(files, path, changes, follow === true, call)
       return null
     default:
-      throw new FsError('EOPNOTSUPP', `there is no operation ${String(operation)}`)
+      throw new FsError('EOPNOTSUPP', `unsupported operation ${String(operation)}`)
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Answers of a server, and the lack of one, as errors of a file system: the code that a CacheFS
- * server puts into the body, else what the status says.
+ * Translates error responses and network errors to FsErrors. The code comes from the body if a
+ * CacheFS server sent one, else from the status.
  */
 import { abortError } from '../../base/abort.ts'
 import { ERRNO, FsError } from '../../base/fs-error.ts'
@@ -28,9 +28,9 @@ const BY_STATUS: Record<number, FsErrorCode> = {
 export async function errorOf(answer: Response, syscall: string, path: string): Promise<FsError> {
   const { status } = answer
   const text = await answer.text().catch(() => '')
-  const said = codeIn(text)
-  const code = status === 412 ? 'ESTALE' : (said ?? BY_STATUS[status] ?? 'EIO')
-  const cause = new Error(`the server answered ${status}: ${text.slice(0, 200)}`)
+  const sentCode = codeIn(text)
+  const code = status === 412 ? 'ESTALE' : (sentCode ?? BY_STATUS[status] ?? 'EIO')
+  const cause = new Error(`the server responded with ${status}: ${text.slice(0, 200)}`)
   return failure(code, syscall, path, { cause })
 }
 
@@ -50,7 +50,7 @@ export function networkError(
   url: string,
 ): FsError {
   if (signal?.aborted === true) return abortError(signal)
-  // A body that fails is the caller's: its own error is deeper in.
+  // An error of the caller's request body is nested in the causes.
   for (let it = error; it instanceof Error; it = it.cause) if (it instanceof FsError) return it
   return new FsError('EIO', `no answer from ${new URL(url).host}`, { cause: error })
 }

@@ -1,13 +1,13 @@
 /**
- * Files behind a URL. Any web server with ranges can be read (directories as far as it lists them,
- * in JSON or as a page of links, or redirects to their slash); a CacheFS node (`/api/files`) can be
- * written as well; and what `FileServer` exports can do everything (`operations`). Uses `fetch` and
- * nothing of Node's: it runs in browsers.
+ * Files behind a URL. Any web server with ranges can be read; its directories only if it lists them
+ * (as JSON or as a page of links) or redirects them to a trailing slash. A CacheFS node
+ * (`/api/files`) can also be written, and a `FileServer` supports everything (`operations`). It
+ * uses `fetch` and nothing specific to Node, so it runs in browsers.
  *
  *     const files = new HttpFS('http://127.0.0.1:8081/api/files', { apiKey })
  *
- * Versions are the server's entity tags, or where it has none what it says of size and time; every
- * read asks for the version that was looked at, so that no file is a mix of two.
+ * A version is identified by the entity tag of the server or, without one, by size and time. Each
+ * read requests the version that was looked up, so that no file is a mix of two versions.
  */
 import * as z from 'zod/mini'
 import { FsError } from '../../base/fs-error.ts'
@@ -180,7 +180,7 @@ export class HttpFS extends WholeFileSystem {
     const headers: Record<string, string> = {}
     const isRange = start > 0 || end !== undefined
     if (isRange) headers['range'] = `bytes=${start}-${end ?? ''}`
-    // Of the others a server cannot say whether they match: what it answers is looked at.
+    // A server cannot match weak or made-up etags: the version in its response is compared instead.
     const isStrong = ifMatch !== undefined && !/^(time-|W\/)/.test(ifMatch)
     if (isStrong) headers['if-match'] = `"${ifMatch}"`
     const answer = await this.#fetch('GET', path, options, headers, 'read')
@@ -198,7 +198,7 @@ export class HttpFS extends WholeFileSystem {
     let skip = isRange && answer.status === 200 ? start : 0
     let left = end === undefined ? Infinity : end - start + 1
     for await (const piece of bodyOf(answer)) {
-      // A server without ranges gives all of it.
+      // A server without ranges sends the whole file.
       const part = piece.subarray(Math.min(skip, piece.length)).subarray(0, left)
       skip -= Math.min(skip, piece.length)
       left -= part.length
@@ -228,7 +228,7 @@ export class HttpFS extends WholeFileSystem {
     { signal }: CallOptions,
   ): Promise<unknown> {
     if (!this.#isFull) {
-      const text = `the server knows no ${operation}`
+      const text = `the server does not support ${operation}`
       throw failure('EOPNOTSUPP', operation, path, { text })
     }
     const body = new TextEncoder().encode(JSON.stringify({ operation, path, ...details }))
@@ -261,7 +261,8 @@ export class HttpFS extends WholeFileSystem {
       throw networkError(error, signal, this.#url)
     }
     if (answer.ok || (answer.status === 416 && method === 'GET')) return answer
-    // Whether it may be listed or not, there is a directory.
+    // A redirect to a trailing slash shows that the directory exists, whether it may be listed or
+    // not.
     if (isFolder(answer) && /^(GET|HEAD)$/.test(method) && !isDirectory) return answer
     throw await errorOf(answer, syscall, path)
   }
@@ -269,13 +270,13 @@ export class HttpFS extends WholeFileSystem {
 
 type Body = NonNullable<ConstructorParameters<typeof Response>[0]>
 
-/** A stream, where this `fetch` can send one. */
+/** A stream, if this `fetch` supports request streams. */
 async function requestBody(
   source: AsyncIterable<Uint8Array> | [Uint8Array],
 ): Promise<{ body: Body; duplex?: 'half' }> {
   if (Array.isArray(source)) return { body: source[0] as Body }
   const isBrowser = (globalThis as { document?: unknown }).document !== undefined
-  // Browsers stream only over HTTP/2.
+  // Browsers stream requests only over HTTP/2.
   if (isBrowser) return { body: (await collect(source)) as Body }
   return { body: ReadableStream.from(source) as unknown as Body, duplex: 'half' }
 }
@@ -296,12 +297,12 @@ function* direntsOf(entries: readonly Entry[], path: string): Generator<Dirent> 
   }
 }
 
-/** A plain web server sends who asks for a directory to the same name with a slash. */
+/** A plain web server redirects a directory to the same path with a slash. */
 function isFolder({ redirected, url }: Response): boolean {
   return redirected && new URL(url).pathname.endsWith('/')
 }
 
-/** Servers leave out of a part of a file what they say of all of it. */
+/** Some servers omit version headers from partial responses. */
 function hasVersion({ headers }: Response, isRange: boolean): boolean {
   return !isRange || headers.has('etag') || headers.has('last-modified')
 }
@@ -319,7 +320,7 @@ function statsOf(answer: Response): Stats {
   return new Stats({ kind: isListing ? 'directory' : 'file', size, mtimeMs, etag })
 }
 
-/** How a CacheFS node answers for a directory; its files have entity tags. */
+/** A CacheFS node lists a directory in this way; its files have entity tags. */
 function isJson(headers: Headers): boolean {
   const type = headers.get('content-type') ?? ''
   return type.startsWith('application/json') && headers.get('last-modified') === null

@@ -1,8 +1,8 @@
 /**
- * What a server takes as a request at all: HTTP/1.1 or 1.0, its body as it is or in chunks, and as
- * body of a PUT the file itself.
+ * Checks which requests a server accepts: HTTP/1.1 or 1.0 with a plain or chunked body; the body of
+ * a PUT must be the file itself.
  *
- * Invariant: a body that arrived under a coding that was not undone is never taken for a file.
+ * Invariant: a body with a coding that was not decoded is never stored as a file.
  */
 import type { IncomingMessage } from 'node:http'
 import type { FsErrorCode } from '../../base/fs-error.ts'
@@ -15,20 +15,20 @@ export interface Refusal {
 
 const TRUE_VERSIONS = new Set(['1.0', '1.1'])
 
-/** Undefined: it can be taken (RFC 9112, sections 2.3 and 6.1). */
+/** Undefined if the request is acceptable (RFC 9112, sections 2.3 and 6.1). */
 export function framingRefusal({ httpVersion, headers }: IncomingMessage): Refusal | undefined {
   if (!TRUE_VERSIONS.has(httpVersion)) return VERSION
   const coding = headers['transfer-encoding']
   if (coding === undefined) return undefined
   if (coding.trim().toLowerCase() !== 'chunked') {
-    const message = 'send the body as it is or in chunks: no other transfer coding is undone here'
+    const message = 'send the body as it is or in chunks: other transfer codings are not supported'
     return { status: 501, code: 'EOPNOTSUPP', message }
   }
   if (httpVersion === '1.1') return undefined
   return { status: 400, code: 'EINVAL', message: 'HTTP/1.0 has no Transfer-Encoding' }
 }
 
-/** Undefined: the body is a file, whole (RFC 9110, sections 8.4 and 14.5). */
+/** Undefined if the body is a complete file (RFC 9110, sections 8.4 and 14.5). */
 export function fileBodyRefusal({
   headers,
 }: Pick<IncomingMessage, 'headers'>): Refusal | undefined {
@@ -38,12 +38,16 @@ export function fileBodyRefusal({
     return { status: 415, code: 'EOPNOTSUPP', message }
   }
   if (range === undefined) return undefined
-  return { status: 400, code: 'EINVAL', message: 'a file is replaced whole: no Content-Range' }
+  return {
+    status: 400,
+    code: 'EINVAL',
+    message: 'Content-Range is not supported: send the whole file',
+  }
 }
 
-/** Also of who begins with HTTP/2 on this port. */
+/** Also for clients that start with HTTP/2 on this port. */
 export const VERSION: Refusal = {
   status: 505,
   code: 'EOPNOTSUPP',
-  message: 'use HTTP/1.1: nothing else is spoken here',
+  message: 'use HTTP/1.1: other versions are not supported',
 }

@@ -1,6 +1,6 @@
 /**
- * An open file of the machine. Reads and writes are whole (the machine may do less at a time), and
- * nothing here depends on the position that the machine keeps.
+ * An open file of the operating system. Reads and writes are repeated until they are complete; the
+ * descriptor's own position is not used.
  */
 import type { BigIntStats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
@@ -63,7 +63,7 @@ export class LocalFile implements OpenFile {
   }
 }
 
-/** The change time is part of the etag: nobody can set it back. */
+/** The change time is part of the etag, because no program can set it back. */
 export function toStats(stats: BigIntStats): Stats {
   return new Stats({
     kind: kindOf(Number(stats.mode)),

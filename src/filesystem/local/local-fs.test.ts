@@ -17,7 +17,7 @@ before(async () => {
 })
 after(() => rm(folder, { recursive: true }))
 
-test('links that somebody else put there lead nowhere outside', async () => {
+test('links created by other programs do not lead outside', async () => {
   await symlink(join(folder, 'outside'), join(folder, 'inside/absolute'))
   await symlink('../../outside/secret', join(folder, 'inside/dir/relative'))
   await symlink('../outside', join(folder, 'inside/upward'))
@@ -31,13 +31,13 @@ test('links that somebody else put there lead nowhere outside', async () => {
   assert.equal(await readFile(join(folder, 'outside/secret'), 'utf8'), 'secret')
 })
 
-test('a link to a place inside by its path on the machine does not count', async () => {
+test('a link with an absolute path of the machine does not resolve inside', async () => {
   await writeFile(join(folder, 'inside/file'), 'x')
   await symlink(join(folder, 'inside/file'), join(folder, 'inside/long'))
   await assert.rejects(files.readFile('/long'), { code: 'ENOENT' })
 })
 
-test('a directory swapped for a link while it is used is no way out', async () => {
+test('a directory that is replaced by a link during use does not lead outside', async () => {
   await mkdir(join(folder, 'inside/swapped'))
   await writeFile(join(folder, 'inside/swapped/secret'), 'mine')
   const state = { isDone: false }
@@ -59,6 +59,6 @@ test('a directory swapped for a link while it is used is no way out', async () =
   await swap
 })
 
-test('a directory that is not there', () => {
+test('a missing directory is an error', () => {
   assert.throws(() => new LocalFS(join(folder, 'missing')), { code: 'ENOENT' })
 })

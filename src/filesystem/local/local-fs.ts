@@ -1,11 +1,10 @@
 /**
- * A directory of this machine as a file system of its own. Nothing outside can be reached through
- * it: not by `..`, not through symbolic links, whether they were made here or by others
- * (`local-path.ts`).
+ * A local directory as a file system. Nothing outside it is reachable: neither by `..` nor through
+ * symbolic links, whether they were created here or by others (`local-path.ts`).
  *
- * Somebody who swaps a directory for a link between our look and our use is noticed where a file
- * is opened (what was opened is asked for its path); removing and renaming have no such second
- * look, so do not give a directory that enemies write in to somebody with more rights than they.
+ * If another program replaces a directory by a link between check and use, opening a file detects
+ * it (the path of the opened descriptor is checked). Removing and renaming have no such second
+ * check; do not export a directory that attackers can write to.
  */
 import { randomUUID } from 'node:crypto'
 import { constants, realpathSync } from 'node:fs'
@@ -43,14 +42,14 @@ import { LocalPath } from './local-path.ts'
 
 const ALL: Features = { symlinks: true, attributes: true, directories: true, handles: true }
 const BIG = { bigint: true } as const
-/** What a crash leaves of a file that was being replaced; not listed. */
+/** Leftovers of a crash during a replacement; not listed. */
 const TEMPORARY = /^\.cachefs-new-[0-9a-f-]{36}$/
 
 export class LocalFS extends PortableFileSystem {
   readonly features = ALL
   readonly #place: LocalPath
 
-  /** The directory has to exist. */
+  /** The directory must exist. */
   constructor(directory: string) {
     super()
     const rule = required(name('the path of a directory'))
@@ -98,7 +97,7 @@ export class LocalFS extends PortableFileSystem {
   protected async removeFile(path: string): Promise<void> {
     const place = await this.#place.resolve(path, false)
     await unlink(place).catch(async (error: unknown) => {
-      // Which of the two it is depends on the machine.
+      // The error code depends on the operating system.
       const isRefused = codeOf(error) === 'EPERM' || codeOf(error) === 'EISDIR'
       const isDirectory = isRefused && (await lstat(place)).isDirectory()
       throw isDirectory ? failure('EISDIR', 'unlink', path) : error
@@ -128,7 +127,7 @@ export class LocalFS extends PortableFileSystem {
     await lutimes(place, (atimeMs ?? before.atimeMs) / 1000, (mtimeMs ?? before.mtimeMs) / 1000)
   }
 
-  /** Into a file beside, which then takes the name. */
+  /** Writes to a temporary file in the same directory, which is then renamed to the path. */
   protected async replaceFile(
     path: string,
     source: AsyncIterable<Uint8Array>,
@@ -141,9 +140,10 @@ export class LocalFS extends PortableFileSystem {
     const mode = options.mode ?? (before === undefined ? 0o666 : before.mode & 0o7777)
     try {
       await using handle = await open(temporary, 'wx', mode)
-      // First: a change of owner takes the set-id bits. Who may not give files away keeps it.
+      // Before chmod: a change of owner clears the set-id bits. Ignored without the permission for
+      // it.
       if (before) await handle.chown(before.uid, before.gid).catch(ignoreForbidden)
-      // Not through the umask where the caller was exact, or a file had these bits.
+      // The umask must not apply to a given mode, nor to the mode of the replaced file.
       if (options.mode !== undefined || before !== undefined) await handle.chmod(mode)
       for await (const piece of source) {
         throwIfAborted(signal)
@@ -176,7 +176,7 @@ export class LocalFS extends PortableFileSystem {
     return stats
   }
 
-  /** Where the machine can say what a descriptor is open on. */
+  /** Checks the path of an open descriptor; only Linux provides it. */
   async #checkInside(handle: FileHandle, path: string): Promise<void> {
     if (process.platform !== 'linux') return
     const real = await readlink(`/proc/self/fd/${handle.fd}`)

@@ -1,10 +1,10 @@
 /**
- * From a path in a `LocalFS` to one on the machine, without a way out of its directory: symbolic
- * links are followed here, name by name, as if the directory were the root of the machine (an
- * absolute target starts at it, `..` stops at it).
+ * Maps paths of a `LocalFS` to paths of the machine, without a way out of its directory. Symbolic
+ * links are resolved here, name by name, as if the directory were the root of the machine: an
+ * absolute target starts at it, and `..` stops at it.
  *
- * The usual path has no links on the way: the machine is asked once for the parent's real path, and
- * where that is the parent's own nothing has to be walked.
+ * Most paths contain no links: one realpath(3) of the parent shows this, and nothing else is
+ * resolved.
  */
 import { lstat, readlink, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,14 +14,14 @@ import { parentOf } from '../file-path.ts'
 import { PathWalk } from '../real-path.ts'
 
 export class LocalPath {
-  /** Of the directory, without links in it. */
+  /** Path of the directory, without links. */
   readonly root: string
 
   constructor(root: string) {
     this.root = root
   }
 
-  /** The path on the machine; the last name may be missing. */
+  /** The path on the machine; its last name may not exist. */
   async resolve(path: string, follow: boolean): Promise<string> {
     const plain = join(this.root, path)
     if (path === '/') return plain
@@ -34,7 +34,7 @@ export class LocalPath {
     return await this.#walk(path, follow)
   }
 
-  /** Whether what the machine says is the path of something open lies in the directory. */
+  /** Whether the real path of something open is in the directory. */
   holds(realPath: string): boolean {
     return realPath === this.root || realPath.startsWith(join(this.root, '/'))
   }

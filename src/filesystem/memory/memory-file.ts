@@ -1,6 +1,6 @@
 /**
- * An open file in memory. It keeps its node, so it works on when the name is gone; and its pages,
- * so that a reader of a file that is replaced goes on with the version that it opened.
+ * An open file in memory. It refers to its node, so it stays usable after its name is removed, and
+ * to its pages, so that a reader of a replaced file still reads the version that it opened.
  */
 import { limits } from '../../limits.ts'
 import { failure } from '../failure.ts'
@@ -11,7 +11,7 @@ import type { MemoryNode } from './memory-node.ts'
 
 export class MemoryFile implements OpenFile {
   readonly #node: MemoryNode
-  /** Of the version that was opened: `replace` gives the node others. */
+  /** Writes go to the version that was opened: `replace` gives the node other pages. */
   readonly #isWritable: boolean
   #pages: MemoryNode['pages']
   readonly #etag: string
@@ -53,7 +53,7 @@ export class MemoryFile implements OpenFile {
   }
 
   async sync(): Promise<void> {
-    // Memory is as safe as it gets.
+    // There is nothing to sync to.
   }
 
   async close(): Promise<void> {

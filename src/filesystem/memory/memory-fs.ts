@@ -1,9 +1,8 @@
 /**
- * A file system in memory: for tests, browsers, and as the fast side of a `CacheFS`. Names, links,
- * attributes and open files behave as on a disk; permissions are kept and not enforced.
+ * A file system in memory: for tests, for browsers, and as the local side of a `CacheFS`. Names,
+ * links, attributes and open files behave as on a disk; permissions are stored and not enforced.
  *
- * Every call takes effect in one step: nothing else runs between its first look and its last
- * change, so callers see each other's work whole.
+ * Each call is atomic: nothing else runs between its first check and its last change.
  */
 import { failure } from '../failure.ts'
 import { nameOf, namesOf, parentOf } from '../file-path.ts'
@@ -138,7 +137,7 @@ export class MemoryFS extends PortableFileSystem {
     return node
   }
 
-  /** Where the path leads; its last name may be missing, its parents may not. */
+  /** Resolves a path; its last name may not exist, its parents must. */
   #place(path: string, follow: boolean, syscall: string): Place {
     const walk = new PathWalk(path)
     let place: Place = { parent: this.#root, name: '', node: this.#root }
@@ -158,7 +157,7 @@ export class MemoryFS extends PortableFileSystem {
       : place
   }
 
-  /** Of a path without links in it. */
+  /** Finds a path without links. */
   #directory(path: string): MemoryNode | undefined {
     let node: MemoryNode | undefined = this.#root
     for (const name of namesOf(path)) {

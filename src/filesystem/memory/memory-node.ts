@@ -1,6 +1,6 @@
 /**
- * What a name in memory stands for: a file, a directory or a symbolic link, with its attributes.
- * Every change of content gives it a version that no other file in this process has had.
+ * An inode in memory: a file, directory or symbolic link with its attributes. Each change of
+ * content gets a version number that is unique in the process.
  */
 import { Stats } from '../stats.ts'
 import type { FileKind } from '../stats.ts'
@@ -8,7 +8,7 @@ import type { AttributeChanges } from '../file-system.ts'
 import { MemoryPages } from './memory-pages.ts'
 
 let inodes = 0
-/** Makes etags unique for all file systems in this process. */
+/** Makes etags unique among all file systems of this process. */
 let versions = 0
 
 export class MemoryNode {
@@ -25,7 +25,7 @@ export class MemoryNode {
   #ctimeMs: number
   #version = ++versions
   readonly #birthtimeMs = Date.now()
-  /** Its last name is gone. */
+  /** The last name was removed. */
   isRemoved = false
 
   constructor(kind: FileKind, mode: number, target = '') {
@@ -35,7 +35,7 @@ export class MemoryNode {
     this.#atimeMs = this.#mtimeMs = this.#ctimeMs = this.#birthtimeMs
   }
 
-  /** Content, or the names in a directory, are others now. */
+  /** The content, or the names in a directory, changed. */
   touch(): void {
     this.#version = ++versions
     this.#mtimeMs = this.#ctimeMs = Date.now()
@@ -50,7 +50,7 @@ export class MemoryNode {
     this.#ctimeMs = Date.now()
   }
 
-  /** Content and attributes of a node that nobody else has: one step for whoever reads. */
+  /** Takes over the pages of a node that nobody else uses: an atomic replacement for readers. */
   takeContentOf(other: MemoryNode): void {
     this.pages = other.pages
     this.touch()

@@ -1,6 +1,6 @@
 /**
- * Bytes of one file in memory, in pages that exist only where something was written: a file that is
- * sparse, or is filled block by block from elsewhere, takes the memory of what it has.
+ * Content of a file in memory. Pages exist only where something was written, so a sparse file, or
+ * one that is filled block by block, uses only the memory of its data.
  */
 import { limits } from '../../limits.ts'
 
@@ -49,13 +49,13 @@ export class MemoryPages {
       for (const index of this.#pages.keys()) {
         if (index > last || index * PAGE >= size) this.#pages.delete(index)
       }
-      // What is behind the end reads as zeros when the file grows again.
+      // Bytes after the end must read as zeros when the file grows again.
       this.#pages.get(last)?.fill(0, size % PAGE)
     }
     this.#size = size
   }
 
-  /** Small files take what they need, not a page: the first page grows as it fills. */
+  /** A small file does not need a whole page: the first page grows as it fills. */
   #page(index: number, needed: number): Uint8Array {
     const page = this.#pages.get(index)
     if (page !== undefined && page.length >= needed) return page

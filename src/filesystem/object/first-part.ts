@@ -1,17 +1,17 @@
 /**
- * Splits what is to be written into what fits in one request and the rest, so that a small object
- * is one request with a checksum, and a large one is never in memory.
+ * Determines whether content fits in one request: a small object is sent in one request with a
+ * checksum; a large one is streamed and never in memory as a whole.
  */
 import { collect } from '../file-bytes.ts'
 import { limits } from '../../limits.ts'
 
 export interface FirstPart {
   bytes: Uint8Array
-  /** All of it, where there is more than the first part. */
+  /** The whole content if it is larger than one part. */
   whole: AsyncIterable<Uint8Array> | undefined
 }
 
-/** Of what a store takes only so many parts of: larger ones where that is known to be needed. */
+/** Size of the parts, so that an object of `size` bytes has at most `parts` of them. */
 export function partBytesFor(size: number | undefined, parts: number): number {
   return Math.max(limits.objectPartBytes, Math.ceil((size ?? 0) / parts))
 }

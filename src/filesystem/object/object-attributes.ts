@@ -1,7 +1,6 @@
 /**
- * Attributes of a file in the metadata of its object, under the names that s3fs and rclone know:
- * `mode`, `uid`, `gid` in decimal, `mtime` in seconds. An object of somebody else's has none of
- * them and is a plain file.
+ * File attributes in the metadata of objects, under the names that s3fs and rclone use: `mode`,
+ * `uid`, `gid` in decimal, `mtime` in seconds. An object without them is a plain file.
  */
 import { Stats, kindOf } from '../stats.ts'
 import type { AttributeChanges } from '../file-system.ts'
@@ -32,7 +31,7 @@ export function metadataOf(mode: number, mtimeMs?: number): Record<string, strin
   return { mode: String(mode), ...(mtimeMs === undefined ? {} : { mtime: seconds(mtimeMs) }) }
 }
 
-/** A new version belongs to whom the one before did. */
+/** A new version keeps the owner of the previous one. */
 export function ownerIn({ uid, gid }: Record<string, string>): Record<string, string> {
   return { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) }
 }
@@ -61,7 +60,7 @@ function numberIn(text: string | undefined): number | undefined {
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined
 }
 
-/** Others write `1700000000.123456789`. */
+/** Other tools write fractions: `1700000000.123456789`. */
 function secondsIn(text: string | undefined): number | undefined {
   return text !== undefined && /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : undefined
 }

@@ -1,15 +1,12 @@
-/**
- * Bytes that go to objects and come from them, piece by piece: of a version that the caller has
- * looked at, of a source that may be cut off, and none.
- */
+/** Byte streams to and from objects: of a known version, of an abortable source, and empty ones. */
 import { throwIfAborted } from '../../base/abort.ts'
 import { codeOf } from '../../base/fs-error.ts'
 import type { ContentOptions } from '../file-system.ts'
 import type { ObjectStore } from './object-store.ts'
 
 /**
- * Bytes of a version that the caller has looked at: where it is still there, one request. Undefined
- * where it is not, or not under this key: then it has to be looked at in full.
+ * Reads a range of a version that the caller has looked up: one request if that version is still
+ * there. Undefined if it is not, or not under this key: the caller then looks it up again.
  */
 export async function knownVersion(
   store: ObjectStore,

@@ -4,7 +4,7 @@ import { limits } from '../../limits.ts'
 import { Stats } from '../stats.ts'
 import { ObjectFile } from './object-file.ts'
 
-/** A small object, and the sizes that it was saved with. */
+/** A small object that records the sizes with which it is saved. */
 function openObject(sizeBytes = 3): { file: ObjectFile; saved: number[] } {
   const saved: number[] = []
   const stats = new Stats({ kind: 'file', size: sizeBytes })
@@ -19,7 +19,7 @@ function openObject(sizeBytes = 3): { file: ObjectFile; saved: number[] } {
 }
 
 describe('ObjectFile', () => {
-  test('is saved once, when it is closed', async () => {
+  test('is saved once, at close', async () => {
     const { file, saved } = openObject()
     await file.write(Buffer.from('new!'), 'end')
     await file.write(Buffer.from('X'), 0)
@@ -27,7 +27,7 @@ describe('ObjectFile', () => {
     assert.deepEqual(saved, [7])
   })
 
-  test('more than it may hold is EFBIG, also when it is closed, and nothing is saved', async () => {
+  test('a write beyond the limit is EFBIG, also at close, and nothing is saved', async () => {
     const beyond = limits.objectSpoolBytes + 1
     for (const change of [
       (file: ObjectFile) => file.write(Buffer.from('!'), beyond),
@@ -41,7 +41,7 @@ describe('ObjectFile', () => {
     }
   })
 
-  test('a large object can be read, and not changed in place', async () => {
+  test('a large object can be read, but not changed in place', async () => {
     const { file, saved } = openObject(limits.objectSpoolBytes + 1)
     await assert.rejects(file.write(Buffer.from('!'), 0), { code: 'EFBIG' })
     assert.deepEqual(saved, [])

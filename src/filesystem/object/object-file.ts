@@ -1,7 +1,7 @@
 /**
  * An open object. Reads are ranges of the version that was opened, a window at a time. Objects are
- * written whole: what is written lies in memory until `sync` or `close`, within a bound (EFBIG, and
- * the object stays what it was); a large file is better written by `writeFile` with a stream.
+ * written as a whole: writes are kept in memory until `sync` or `close`, up to a limit (EFBIG; the
+ * object stays unchanged). Large files should be written by `writeFile` with a stream.
  */
 import type { FsError } from '../../base/fs-error.ts'
 import { failure } from '../failure.ts'
@@ -14,7 +14,7 @@ import { Stats } from '../stats.ts'
 
 export interface ObjectFileParts {
   stats: Stats
-  /** Nothing of the object is kept. */
+  /** None of the existing content is needed. */
   isEmpty: boolean
   isWriter: boolean
   read: (start: number, end: number, options?: CallOptions) => AsyncIterable<Uint8Array>
@@ -27,7 +27,7 @@ export class ObjectFile implements OpenFile {
   #window = { start: 0, bytes: new Uint8Array(0) }
   #pages: MemoryPages | undefined
   #isChanged = false
-  /** Something did not fit: the object stays as it is. */
+  /** A write exceeded the limit: the object stays unchanged. */
   #isTooLarge = false
 
   constructor(parts: ObjectFileParts) {
@@ -71,7 +71,7 @@ export class ObjectFile implements OpenFile {
     this.#isChanged = true
   }
 
-  /** Takes effect with the content. */
+  /** Takes effect when the content is saved. */
   async change(changes: AttributeChanges, options?: CallOptions): Promise<void> {
     await this.#load(options)
     const given = Object.entries(changes).filter(([, value]) => value !== undefined)

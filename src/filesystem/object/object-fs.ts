@@ -1,11 +1,11 @@
 /**
- * A bucket or container, as it is, as a file system: one object for each file, with the path as its
- * key; a directory is what keys have before a slash, or an empty object whose key ends in one, so
- * that it can be there by itself. Everything stays readable by every other tool.
+ * An existing bucket or container as a file system: one object per file, with the path as its key.
+ * A directory is a common prefix of keys up to a slash, or an empty object whose key ends with a
+ * slash, so that it can exist without content. All objects stay readable by other tools.
  *
- * Objects are replaced whole, which makes every write atomic. Renaming is copying and removing:
- * the new names are complete before the first old one goes, and no reader sees half a file, but
- * one of a directory may see both.
+ * Objects are replaced as a whole, so every write is atomic. A rename copies and deletes: the new
+ * names are complete before the first old one is deleted. No reader sees part of a file, but during
+ * the rename of a directory, readers may see both names.
  */
 import type { FsError } from '../../base/fs-error.ts'
 import { mapAhead } from '../../base/map-ahead.ts'
@@ -35,7 +35,7 @@ const FEATURES: Features = { symlinks: true, attributes: true, directories: true
 
 interface Found {
   stats: Stats
-  /** Absent of a directory that only its content makes. */
+  /** Undefined for a directory without its own object. */
   info?: ObjectInfo
 }
 
@@ -48,7 +48,7 @@ export class ObjectFS extends WholeFileSystem {
   readonly features = FEATURES
   readonly #store: ObjectStore
   readonly #prefix: string
-  /** Names as they are, for who follows links. */
+  /** Lookups without following links, for the resolution of links. */
   readonly #links = {
     features: FEATURES,
     lstat: async (path: string, options: CallOptions = {}): Promise<Stats> => {
@@ -59,7 +59,7 @@ export class ObjectFS extends WholeFileSystem {
     readlink: (path: string): Promise<string> => this.readTarget(path, {}),
   }
 
-  /** All keys begin with the prefix. */
+  /** `prefix`: common prefix of all keys. */
   constructor(store: ObjectStore, prefix = '') {
     super()
     this.#store = store
@@ -106,9 +106,9 @@ export class ObjectFS extends WholeFileSystem {
     const place = await this.#place(path, options)
     const prefix = this.#folder(place)
     const state = { hasAny: place === '/' }
-    // An object and a prefix of one name: the path is the object's.
+    // An object and a prefix may have the same name: the path is the object's.
     const seen = new Set<string>()
-    const look = async (it: ListedKey): Promise<Dirent | undefined> => {
+    const entryOf = async (it: ListedKey): Promise<Dirent | undefined> => {
       state.hasAny = true
       const name = ('key' in it ? it.key : it.prefix.slice(0, -1)).slice(prefix.length)
       if (!isName(name) || seen.has(name)) return undefined
@@ -116,7 +116,7 @@ export class ObjectFS extends WholeFileSystem {
       return await this.#entry(path, `${place === '/' ? '' : place}/${name}`, it, options)
     }
     const listed = this.#store.list(prefix, false, options)
-    for await (const entry of mapAhead(listed, limits.cloudCallsAtOnce, look)) {
+    for await (const entry of mapAhead(listed, limits.cloudCallsAtOnce, entryOf)) {
       if (entry !== undefined) yield entry
     }
     if (state.hasAny) return
@@ -125,7 +125,7 @@ export class ObjectFS extends WholeFileSystem {
     if (!found.stats.isDirectory()) throw failure('ENOTDIR', 'scandir', path)
   }
 
-  /** A listing without metadata does not tell links: whatever may be one is looked at. */
+  /** A listing without metadata does not show links: objects that may be one are looked up. */
   async #entry(
     parent: string,
     place: string,
@@ -138,8 +138,8 @@ export class ObjectFS extends WholeFileSystem {
     if (metadata === undefined && (it.size === 0 || it.size > limits.pathBytes)) {
       return new Dirent(name, parent, 'file')
     }
-    const told = metadata === undefined ? undefined : statsOf({ ...it, metadata })
-    const stats = told ?? (await this.#find(place, options))?.stats
+    const listed = metadata === undefined ? undefined : statsOf({ ...it, metadata })
+    const stats = listed ?? (await this.#find(place, options))?.stats
     return stats === undefined ? undefined : new Dirent(name, parent, stats.kind, stats)
   }
 
@@ -197,7 +197,7 @@ export class ObjectFS extends WholeFileSystem {
       await this.#store.copy(key, to + key.slice(from.length), { ...options, size })
     }
     await Promise.all(found.map(({ key, size }) => pool.run(() => copy(key, size))))
-    // From the leaves up: some stores mind what is still below.
+    // From the leaves up: some stores reject deleting a directory object with content below.
     for (const { key } of found.reverse()) await this.#store.remove(key, options)
   }
 
@@ -304,14 +304,14 @@ export class ObjectFS extends WholeFileSystem {
     return path === '/' ? this.#prefix : `${this.#key(path)}/`
   }
 
-  /** What the path itself names, link or not. */
+  /** The entry at the path itself, link or not. */
   async #find(path: string, options: CallOptions): Promise<Found | undefined> {
     if (path === '/') return { stats: new Stats({ kind: 'directory' }) }
     const clean = path.replaceAll(/\/+/g, '/')
     const info = await this.#store.head(this.#key(clean), options)
     if (info !== undefined) return { stats: statsOf(info), info }
     const folder = this.#folder(clean)
-    // The directory's own object comes before what is in it.
+    // The directory's own object precedes its content in the listing.
     for await (const it of this.#store.list(folder, false, { ...options, pageKeys: 1 })) {
       const isMarker = 'key' in it && it.key === folder
       const marker = isMarker ? await this.#store.head(folder, options) : undefined
@@ -321,7 +321,7 @@ export class ObjectFS extends WholeFileSystem {
     return undefined
   }
 
-  /** Where the path leads; one that has no links on it, nearly all, costs nothing for that. */
+  /** Resolves a path; one without links, which is the usual case, costs no further requests. */
   async #look(path: string, follow: boolean, options: CallOptions): Promise<Place> {
     const found = await this.#find(path, options)
     const isLink = found?.stats.isSymbolicLink() === true
@@ -343,7 +343,7 @@ export class ObjectFS extends WholeFileSystem {
     return (await this.#look(path, false, options)).place
   }
 
-  /** The parent has to be there, and be a directory. */
+  /** Checks that the parent exists and is a directory. */
   async #newPlace(path: string, syscall: string, options: CallOptions): Promise<string> {
     const parent = await this.#place(parentOf(path), options)
     const found = await this.#find(parent, options)
@@ -352,7 +352,7 @@ export class ObjectFS extends WholeFileSystem {
     return parent === '/' ? `/${nameOf(path)}` : `${parent}/${nameOf(path)}`
   }
 
-  /** A directory that only this file makes stays when the file goes. */
+  /** Creates the object of a directory that would vanish with its only file. */
   async #keepFolder(path: string, options: CallOptions): Promise<void> {
     const parent = parentOf(path)
     if (parent === '/') return
@@ -362,7 +362,7 @@ export class ObjectFS extends WholeFileSystem {
     await this.#store.put(folder, nothing(), { ...options, metadata, size: 0 })
   }
 
-  /** ENOTDIR where a file stands in the way. */
+  /** ENOTDIR if a parent of the path is a file, else ENOENT. */
   async #missing(path: string, syscall: string, options: CallOptions): Promise<FsError> {
     for (let at = parentOf(path); at !== '/'; at = parentOf(at)) {
       const found = await this.#find(at, options)

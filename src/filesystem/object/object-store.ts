@@ -1,6 +1,6 @@
 /**
- * What a bucket or a container can do, as `ObjectFS` needs it: whole objects, by key. Errors are
- * `FsError`s: ENOENT where there is no such object, ESTALE where it is not the version asked for.
+ * Operations of a bucket or container that `ObjectFS` needs: whole objects by key. Errors are
+ * `FsError`s: ENOENT if there is no such object, ESTALE if it is not the requested version.
  */
 import type { CallOptions } from '../file-system.ts'
 
@@ -8,46 +8,48 @@ export interface ObjectInfo {
   size: number
   etag: string
   modifiedMs: number
-  /** By lower-case name. */
+  /** Names are lower case. */
   metadata: Record<string, string>
 }
 
-/** An object, or a prefix that ends in a slash and stands for all that begin with it. */
+/** An object, or a prefix that ends with a slash and stands for all keys that begin with it. */
 export type ListedKey = ListedObject | { prefix: string }
 
-/** Some stores tell the metadata as well. */
+/** Some stores list the metadata as well. */
 export type ListedObject = Omit<ObjectInfo, 'metadata'> & Partial<ObjectInfo> & { key: string }
 
 export interface GetOptions extends CallOptions {
   start?: number | undefined
-  /** Last byte, included. */
+  /** Offset of the last byte, inclusive. */
   end?: number | undefined
   ifMatch?: string | undefined
 }
 
 export interface PutOptions extends CallOptions {
   metadata: Record<string, string>
-  /** null: only where there is none. */
+  /** null: only if there is no such object. */
   ifMatch?: string | null | undefined
   size?: number | undefined
 }
 
 export interface ListOptions extends CallOptions {
-  /** All that is wanted; a page of the store's by default. */
+  /** Maximum number of keys per page; default: that of the store. */
   pageKeys?: number | undefined
 }
 
 export interface CopyOptions extends CallOptions {
-  /** Its bytes. */
+  /** Size of the object in bytes. */
   size: number
-  /** Instead of what it has. */
+  /** Replaces the existing metadata. */
   metadata?: Record<string, string> | undefined
 }
 
 export interface ObjectStore {
-  /** Undefined where there is no such object. */
+  /** Undefined if there is no such object. */
   head(key: string, options: CallOptions): Promise<ObjectInfo | undefined>
-  /** An object comes before the prefix that has its name; with `flat` every object, no prefix. */
+  /**
+   * An object precedes a prefix of the same name. With `flat`, lists all objects and no prefixes.
+   */
   list(prefix: string, flat: boolean, options: ListOptions): AsyncIterable<ListedKey>
   get(key: string, options: GetOptions): AsyncIterable<Uint8Array>
   put(
@@ -55,8 +57,8 @@ export interface ObjectStore {
     source: AsyncIterable<Uint8Array>,
     options: PutOptions,
   ): Promise<{ etag: string; size: number }>
-  /** Within the store, of any size; what other tools have said of it stays. */
+  /** Copies within the store, at any size; headers that other tools have set are kept. */
   copy(from: string, to: string, options: CopyOptions): Promise<void>
-  /** Nothing happens where there is none. */
+  /** Does nothing if there is no such object. */
   remove(key: string, options: CallOptions): Promise<void>
 }

@@ -1,7 +1,7 @@
 /**
- * Copies an object within a bucket, of any size: S3 copies at most 5 GiB in one request, and takes
- * its time for it, so a large one goes in parts that it copies side by side. What other tools have
- * said of it (type, encoding, caching) stays. Tags go along only with a copy in one request.
+ * Copies an object of any size within a bucket. S3 copies at most 5 GiB in one request, and slowly,
+ * so a large object is copied in parallel parts. Headers that other tools have set (type, encoding,
+ * caching) are kept; tags are kept only by a copy in one request.
  */
 import {
   AbortMultipartUploadCommand,
@@ -17,7 +17,7 @@ import { limits } from '../../limits.ts'
 import type { CloudCaller } from '../../tiers/cloud/cloud-caller.ts'
 import type { CopyOptions } from '../object/object-store.ts'
 
-/** Parts of one object: the most that S3 takes. */
+/** Maximum number of parts per object. */
 export const S3_PARTS = 10_000
 
 export class S3Copy {
@@ -94,14 +94,14 @@ export class S3Copy {
       })
     } catch (error) {
       await Promise.allSettled(parts)
-      // What was copied would be kept, and paid for, for ever.
+      // S3 would keep, and charge for, the copied parts forever.
       await this.#client.send(new AbortMultipartUploadCommand({ ...place, UploadId })).catch(ignore)
       throw error
     }
   }
 
   async #look(key: string, signal: AbortSignal | undefined): Promise<HeadObjectCommandOutput> {
-    return await this.#caller.call({ verb: 'look at', key, signal }, (deadline) => {
+    return await this.#caller.call({ verb: 'get the attributes of', key, signal }, (deadline) => {
       const command = new HeadObjectCommand({ Bucket: this.#bucket, Key: key })
       return this.#client.send(command, { abortSignal: deadline.signal })
     })
@@ -119,5 +119,5 @@ function headersOf(about: HeadObjectCommandOutput): Headers {
 }
 
 function ignore(): void {
-  // The first failure is the one to tell.
+  // The first failure is the one to report.
 }

@@ -1,5 +1,5 @@
 /**
- * An existing bucket, or what lies in it under a prefix, as a file system:
+ * An existing S3 bucket, or the part of it below a prefix, as a file system:
  *
  *     const files = new S3FS({ bucket: 'data', region: 'eu-central-1', prefix: 'reports' })
  */
@@ -28,7 +28,7 @@ export class S3FS extends ObjectFS implements Disposable {
     checkOptions('S3FS', RULES, options)
     const { accessKeyId, secretAccessKey } = options
     if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
-      const text = 'S3FS: accessKeyId and secretAccessKey go together, or both are left out'
+      const text = 'S3FS: accessKeyId and secretAccessKey must be given together, or neither'
       throw new FsError('EINVAL', text)
     }
     const store = new S3Store(options)
@@ -36,7 +36,7 @@ export class S3FS extends ObjectFS implements Disposable {
     this.#store = store
   }
 
-  /** Its connections; it can be used again all the same. */
+  /** Closes idle connections; the file system stays usable. */
   close(): void {
     this.#store.close()
   }

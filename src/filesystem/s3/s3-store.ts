@@ -1,6 +1,6 @@
 /**
- * A bucket of Amazon S3, or of a server that speaks its protocol, as objects by key. Small objects
- * are sent with checksums that the store verifies, large ones in parts by a multipart upload.
+ * Object store in a bucket of Amazon S3 or of a compatible server. Small objects are sent with
+ * checksums that the store verifies, large ones as multipart uploads.
  */
 import { Readable } from 'node:stream'
 import {
@@ -48,7 +48,7 @@ export class S3Store implements ObjectStore {
     this.#bucket = options.bucket
     const explain = (error: unknown): Reason | undefined => {
       const isOther = statusOf(error) === 412
-      const text = 'the object is another version'
+      const text = 'the object has another version'
       return isOther ? { code: 'ESTALE', text } : s3Reason(error, options)
     }
     this.#caller = new CloudCaller({
@@ -60,12 +60,15 @@ export class S3Store implements ObjectStore {
 
   async head(key: string, { signal }: CallOptions): Promise<ObjectInfo | undefined> {
     try {
-      return await this.#caller.call({ verb: 'look at', key, signal }, async (deadline) => {
-        const command = new HeadObjectCommand(this.#place(key))
-        const answer = await this.#client.send(command, { abortSignal: deadline.signal })
-        const { ContentLength: size = 0, ETag, LastModified, Metadata: metadata = {} } = answer
-        return { size, etag: plain(ETag), modifiedMs: LastModified?.getTime() ?? 0, metadata }
-      })
+      return await this.#caller.call(
+        { verb: 'get the attributes of', key, signal },
+        async (deadline) => {
+          const command = new HeadObjectCommand(this.#place(key))
+          const answer = await this.#client.send(command, { abortSignal: deadline.signal })
+          const { ContentLength: size = 0, ETag, LastModified, Metadata: metadata = {} } = answer
+          return { size, etag: plain(ETag), modifiedMs: LastModified?.getTime() ?? 0, metadata }
+        },
+      )
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return undefined
       throw error
@@ -103,7 +106,7 @@ export class S3Store implements ObjectStore {
       const command = new GetObjectCommand({ ...this.#place(key), Range, IfMatch })
       const answer = await this.#client.send(command, { abortSignal: deadline.signal })
       const stream = answer.Body as (AsyncIterable<Uint8Array> & { destroy(): void }) | undefined
-      // Not every server minds the condition.
+      // Not every server honours the condition.
       if (ifMatch === undefined || plain(answer.ETag) === ifMatch) return stream
       stream?.destroy()
       throw failure('ESTALE', 'read', key)
@@ -114,7 +117,7 @@ export class S3Store implements ObjectStore {
         yield piece
       }
     } finally {
-      // A body left unread would hold its socket.
+      // An unread body would occupy its socket.
       body?.destroy()
     }
   }
@@ -166,7 +169,7 @@ export class S3Store implements ObjectStore {
     this.#client.destroy()
   }
 
-  /** No deadline for all of it: it takes as long as its source does; sockets have their own. */
+  /** Without a total deadline: it takes as long as its source; the sockets have timeouts. */
   async #putLarge(
     params: Omit<PutObjectCommandInput, 'Body'>,
     source: AsyncIterable<Uint8Array>,
