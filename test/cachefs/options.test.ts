@@ -31,7 +31,7 @@ const REFUSED: [() => unknown, RegExp][] = [
   [() => new S3FS({ ...S3, bucket: '' }), /bucket must be the name of a bucket, not ""/],
   [() => new S3FS(any({ bucket: 'b' })), /S3FS: region is missing/],
   [() => new S3FS({ ...S3, endpoint: 'minio:9000' }), /endpoint must be the URL .* "minio:9000"/],
-  [() => new S3FS({ ...S3, accessKeyId: 'a' }), /accessKeyId and secretAccessKey go together/],
+  [() => new S3FS({ ...S3, accessKeyId: 'a' }), /accessKeyId and secretAccessKey must be given together/],
   [() => new S3FS(any({ ...S3, secretAccessKey: 12345 })), /secretAccessKey .* not another type$/],
   [() => new S3FS(any({ ...S3, Bucket: 'b' })), /S3FS has no option Bucket/],
   [() => new AzureFS(any({ account: 'a', container: 'c' })), /AzureFS: key is missing/],

@@ -28,7 +28,7 @@ export class S3FS extends ObjectFS implements Disposable {
     checkOptions('S3FS', RULES, options)
     const { accessKeyId, secretAccessKey } = options
     if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
-      const text = 'S3FS: accessKeyId and secretAccessKey must be given together, or neither'
+      const text = 'S3FS: accessKeyId and secretAccessKey must be given together or not at all'
       throw new FsError('EINVAL', text)
     }
     const store = new S3Store(options)
