@@ -1,4 +1,4 @@
-/** Runs in a browser: a cache in memory before a server, and what came of it as the page's text. */
+/** Runs in a browser: uses a cache in memory for a server, and shows the results as page text. */
 import { CacheFS, HttpFS, MemoryFS } from '../../src/browser.ts'
 
 declare const document: { title: string; body: { textContent: string } }

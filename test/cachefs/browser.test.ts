@@ -1,7 +1,6 @@
 /**
- * The core in a browser: it bundles without anything of Node's, and runs in headless Chromium.
- * Where the machine has none the test fails and says so; CACHEFS_NO_BROWSER=1 is the one way to
- * leave it out.
+ * The core in a browser: it bundles without Node modules and runs in headless Chromium. Without
+ * Chromium, the test fails with an explanation; only CACHEFS_NO_BROWSER=1 disables it.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -19,7 +18,7 @@ import { build } from 'esbuild-wasm'
 const BROWSERS = ['chromium-headless-shell', 'chromium', 'google-chrome']
 const withBrowser = { skip: process.env['CACHEFS_NO_BROWSER'] === '1', timeout: 120_000 }
 
-/** The page as one script, without anything that only Node has. */
+/** The page as one script without Node modules. */
 async function bundle(): Promise<string> {
   const { outputFiles, warnings } = await build({
     entryPoints: [join(import.meta.dirname, 'browser-page.ts')],

@@ -1,6 +1,6 @@
 /**
- * kill -9 of a process with a journaled cache, again and again: what it was told is done is there
- * in the next one, and reaches the remote; the operation that was under way is done or not.
+ * Repeated kill -9 of a process with a journaled cache: operations that it completed are visible to
+ * the next process and reach the remote; the interrupted operation happened completely or not.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -34,7 +34,7 @@ function play(model: Map<string, string>, { try: tried, did = tried, one, two, t
   if (did === 'rename' && two !== undefined && before !== undefined) model.set(two, before)
 }
 
-/** Until it is killed: what it was told, and what it tried last. */
+/** Runs until it is killed: its completed operations, and the last one that it started. */
 async function runAndKill(folder: string, seed: number, afterMs: number): Promise<Step[]> {
   const script = join(import.meta.dirname, 'journaled-process.ts')
   const places = [join(folder, 'local'), join(folder, 'remote')]
@@ -45,7 +45,7 @@ async function runAndKill(folder: string, seed: number, afterMs: number): Promis
   const steps: Step[] = []
   for await (const line of createInterface({ input: child.stdout })) {
     if (steps.length === 0) setTimeout(() => child.kill('SIGKILL'), afterMs)
-    // A line that the kill cut short was not said.
+    // A line that the kill truncated does not count.
     if (line.endsWith('}')) steps.push(JSON.parse(line) as Step)
   }
   await exit
@@ -66,7 +66,7 @@ const sorted = (model: Map<string, string>): Map<string, string> => {
   return new Map([...model].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-test('killed in the middle of work, and nothing that was told is lost', async () => {
+test('no completed operation is lost by kill -9', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cachefs-journal-'))
   for (const name of ['local', 'remote']) await mkdir(join(folder, name))
   const random = new Random(7)
@@ -81,7 +81,7 @@ test('killed in the middle of work, and nothing that was told is lost', async ()
     const files = await CacheFS.open(new LocalFS(join(folder, 'local')), remote, { journal: true })
     const found = await contents(files)
     if (last?.try === 'write') {
-      // Writing is more than one step: the file may also be there in part.
+      // A write has several steps: the file may also be partial.
       for (const it of [found, other, model]) it.delete(last.one)
       await files.rm(last.one, { force: true })
     }
@@ -96,7 +96,7 @@ test('killed in the middle of work, and nothing that was told is lost', async ()
   await rm(folder, { recursive: true })
 })
 
-test('what did not reach the remote goes there from the next process', async () => {
+test('the next process sends what had not reached the remote', async () => {
   const [local, behind] = [new MemoryFS(), new MemoryFS()]
   const away = faultyFS(behind)
   const options = { journal: true, retryBaseMs: 1, attempts: 2 }
@@ -134,7 +134,7 @@ test('what did not reach the remote goes there from the next process', async () 
   await second.close()
 })
 
-test('a journal that is damaged is believed up to the damage', async () => {
+test('a damaged journal is used up to the damage', async () => {
   const [local, remote] = [new MemoryFS(), new MemoryFS()]
   await remote.writeFile('/file', 'content')
   const first = new CacheFS(local, remote, { journal: true })

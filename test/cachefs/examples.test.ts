@@ -1,4 +1,4 @@
-/** The examples run, and say what they should. */
+/** The examples run and print the expected output. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'

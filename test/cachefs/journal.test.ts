@@ -1,7 +1,7 @@
 /**
- * The journal of a cache, on its own terms: as large as what is on its way and not as what ever
- * happened; good for the next process at any moment, however often it was written anew; and in
- * order again after a write of its own that failed.
+ * The journal of a cache: its size is proportional to the pending changes, not to the history; it
+ * is valid for the next process at any moment, however often it was rewritten; it recovers from
+ * a failed write.
  */
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
@@ -20,13 +20,13 @@ const STEPS = 400
 const NAMES = ['a', 'b', 'c']
 const options = { journal: true, retryBaseMs: 1, retryMaxMs: 5, attempts: 2 }
 
-// So that it is written anew all the time.
+// Makes it rewrite all the time.
 beforeEach(() => {
   const sizes = { cacheJournalSlackBytes: SLACK_BYTES, cacheJournalReserveBytes: RESERVE_BYTES }
   Object.assign(limits, sizes, { cacheRoomMs: 100 })
 })
 
-/** A process's view of its disk: dead, it does nothing more, whatever it was in the middle of. */
+/** The disk as a process sees it; after its death, no further operation takes effect. */
 class Process {
   isDead = false
 
@@ -45,7 +45,7 @@ class Process {
     })
   }
 
-  /** What it had begun to do at once is done. */
+  /** Resolves when all operations that were started concurrently have ended. */
   async kill(): Promise<void> {
     this.isDead = true
     await new Promise((resolve) => setTimeout(resolve, 5))
@@ -64,7 +64,7 @@ async function copyOf(files: FileSystem): Promise<MemoryFS> {
   return copy
 }
 
-/** Everything, as text that can be compared. */
+/** The whole tree as text, for comparison. */
 async function everything(files: FileSystem): Promise<string[]> {
   const found: string[] = []
   for (const name of (await files.readdir('/', { recursive: true })).sort()) {
@@ -115,7 +115,7 @@ async function outcome(work: Promise<unknown>): Promise<string> {
   )
 }
 
-/** A remote that is there, away, or flaky, in turns. */
+/** A remote that is reachable, unreachable and unreliable, in turns. */
 function moods(remote: FaultyFS, random: Random): () => void {
   return () => {
     const mood = random.below(3)
@@ -163,7 +163,7 @@ describe('the journal', () => {
     })
   }
 
-  test('is as large as what is on its way, whatever has happened', async () => {
+  test('its size is proportional to the pending changes', async () => {
     const [local, behind] = [new MemoryFS(), new MemoryFS()]
     await behind.writeFile('/known', 'known')
     const remote = faultyFS(behind)
@@ -192,7 +192,7 @@ describe('the journal', () => {
     await first.close()
   })
 
-  test('a full disk: what cannot be written down is refused, and then it goes on', async () => {
+  test('on a full disk, changes that cannot be recorded are rejected', async () => {
     const [local, behind, place] = [new MemoryFS(), new MemoryFS(), new MemoryFS()]
     let isFull = false
     const journal = new Proxy(place, {
@@ -203,7 +203,7 @@ describe('the journal', () => {
         return async (...args: Parameters<MemoryFS['open']>) => {
           const handle = await target.open(...args)
           const write = handle.write.bind(handle)
-          // What has blocks of the disk can be written again, and a part of what has none.
+          // Allocated blocks can be overwritten, and a new write may be partial.
           const limited = async (bytes: Uint8Array, offset = 0, length = bytes.length, at = 0) => {
             const room = isFull ? Math.floor(((await handle.stat()).size - at) * 1.01) : Infinity
             const written = await write(bytes, offset, Math.min(length, Math.max(0, room)), at)
@@ -230,7 +230,7 @@ describe('the journal', () => {
     await assert.rejects(fill, { code: 'ENOSPC' })
     assert.ok(made.length > 0)
     await assert.rejects(first.writeFile('/refused', 'x'), { code: 'ENOSPC' })
-    // What takes no room, and what was begun, can be said all the same.
+    // Lines that need no new space, or complete a change, can still be written.
     await first.rename('/before', '/renamed')
     await first.unlink('/content')
     isFull = false

@@ -1,6 +1,6 @@
 /**
- * A process with a journaled CacheFS that writes, renames and removes until it is killed. What it
- * says on standard output, a line of JSON each, it was told is done: `try` before, `did` after.
+ * A process with a journaled CacheFS that writes, renames and removes until it is killed. It prints
+ * a line of JSON before (`try`) and after (`did`) each operation.
  */
 import { CacheFS } from '../../src/cachefs/cache-fs.ts'
 import { LocalFS } from '../../src/filesystem/local/local-fs.ts'

@@ -1,4 +1,4 @@
-/** Options of the library as programs without a compiler give them: one sentence each. */
+/** Invalid options from programs without type checks: each is rejected with one sentence. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as cachefs from '../../src/index.ts'
@@ -6,7 +6,7 @@ import * as cachefs from '../../src/index.ts'
 const { AzureFS, CacheFS, FileServer, FsError, HttpFS, LocalFS } = cachefs
 const { MemoryFS, ReadOnlyFS, S3FS, SubFS } = cachefs
 
-/** Anything, as JavaScript has it. */
+/** Removes the type, as in JavaScript. */
 const any = (value: unknown): never => value as never
 const cache = (options: unknown): unknown => {
   return new CacheFS(new MemoryFS(), new MemoryFS(), any(options))
@@ -31,7 +31,7 @@ const REFUSED: [() => unknown, RegExp][] = [
   [() => new S3FS({ ...S3, bucket: '' }), /bucket must be the name of a bucket, not ""/],
   [() => new S3FS(any({ bucket: 'b' })), /S3FS: region is missing/],
   [() => new S3FS({ ...S3, endpoint: 'minio:9000' }), /endpoint must be the URL .* "minio:9000"/],
-  [() => new S3FS({ ...S3, accessKeyId: 'a' }), /accessKeyId and secretAccessKey must be given together/],
+  [() => new S3FS({ ...S3, accessKeyId: 'a' }), /secretAccessKey must be given together/],
   [() => new S3FS(any({ ...S3, secretAccessKey: 12345 })), /secretAccessKey .* not another type$/],
   [() => new S3FS(any({ ...S3, Bucket: 'b' })), /S3FS has no option Bucket/],
   [() => new AzureFS(any({ account: 'a', container: 'c' })), /AzureFS: key is missing/],
@@ -47,7 +47,7 @@ const REFUSED: [() => unknown, RegExp][] = [
 ]
 
 for (const [work, sentence] of REFUSED) {
-  test(`refused: ${sentence.source}`, () => {
+  test(`rejected: ${sentence.source}`, () => {
     assert.throws(work, (error: unknown) => {
       assert.ok(error instanceof FsError && error.code === 'EINVAL', String(error))
       assert.match(error.message, sentence)
@@ -57,7 +57,7 @@ for (const [work, sentence] of REFUSED) {
   })
 }
 
-test('a server: its files, its port, its key', async () => {
+test('the options of a server are checked', async () => {
   const files = new MemoryFS()
   const listen = (options: unknown): Promise<unknown> => FileServer.listen(files, any(options))
   await assert.rejects(FileServer.listen(any('/a')), /FileServer: files must be a file system/)
@@ -66,7 +66,7 @@ test('a server: its files, its port, its key', async () => {
   await assert.rejects(listen({ key: 'k' }), /FileServer has no option key/)
 })
 
-test('what is allowed is taken, undefined included', async () => {
+test('valid options are accepted, including undefined', async () => {
   const logger = { warn: () => undefined, error: () => undefined }
   const options = { ttlMs: 0, maxBytes: Infinity, conflict: undefined, journal: true, logger }
   await using files = new CacheFS(new MemoryFS(), new MemoryFS(), options)

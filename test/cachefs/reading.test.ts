@@ -1,4 +1,4 @@
-/** Reading through: what is asked of the remote, and what is not. */
+/** Read-through: which reads send requests to the remote, and which do not. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FsError } from '../../src/base/fs-error.ts'
@@ -11,7 +11,7 @@ import type { FaultyFS } from '../fixtures/faulty-fs.ts'
 interface Setup extends AsyncDisposable {
   files: CacheFS
   local: MemoryFS
-  /** Behind the cache's back. */
+  /** Changes the remote without the cache. */
   behind: MemoryFS
   remote: FaultyFS
   clock: { nowMs: number }
@@ -35,7 +35,7 @@ const fetches = ({ remote }: Setup): number => {
   return remote.calls.filter((it) => it.startsWith('content ')).length
 }
 
-test('fetched once, served from here until it expires, then only revalidated', async () => {
+test('a file is fetched once, served until it expires, and then revalidated', async () => {
   await using it = setUp()
   const { files, behind, clock, local } = it
   await behind.writeFile('/file', 'one')
@@ -64,7 +64,7 @@ test('fetched once, served from here until it expires, then only revalidated', a
   assert.equal(await files.readFile('/file', 'utf8'), 'two')
 })
 
-test('invalidate, clear, expire, and a time to live that changes', async () => {
+test('invalidate, clear, expire, and a changed ttlMs take effect', async () => {
   await using it = setUp()
   const { files, behind, clock, local } = it
   await behind.mkdir('/dir')
@@ -87,7 +87,7 @@ test('invalidate, clear, expire, and a time to live that changes', async () => {
   assert.throws(() => (files.ttlMs = -1), { code: 'EINVAL' })
 })
 
-test('what is not there is remembered as well, for a shorter time', async () => {
+test('absent names are cached as well, for a shorter time', async () => {
   await using it = setUp()
   const { files, behind, clock, remote } = it
   await assert.rejects(files.stat('/none'), { code: 'ENOENT' })
@@ -97,14 +97,14 @@ test('what is not there is remembered as well, for a shorter time', async () => 
   await behind.writeFile('/none', 'x')
   clock.nowMs += 501
   assert.equal((await files.stat('/none')).size, 1)
-  // A listing says of every name whether it is there.
+  // A listing shows for each name whether it exists.
   await files.readdir('/')
   const asked = remote.calls.length
   await assert.rejects(files.stat('/other'), { code: 'ENOENT' })
   assert.equal(remote.calls.length, asked)
 })
 
-test('a thousand readers of a missing file cost one question and one fetch', async () => {
+test('a thousand readers of an uncached file cost one lookup and one fetch', async () => {
   await using it = setUp({ blockBytes: 1000 })
   await it.behind.writeFile('/file', 'x'.repeat(2500))
   const all = await Promise.all(Array.from({ length: 1000 }, () => it.files.readFile('/file')))
@@ -112,7 +112,7 @@ test('a thousand readers of a missing file cost one question and one fetch', asy
   assert.deepEqual(it.remote.calls, ['lstat /file', ...Array<string>(3).fill('content /file')])
 })
 
-test('a part of a large file costs its blocks, and some ahead for who reads on', async () => {
+test('reading a part of a large file fetches its blocks and some readahead', async () => {
   await using it = setUp({ blockBytes: 1000 })
   const data = Buffer.from(Array.from({ length: 50_000 }, (_, i) => i % 251))
   await it.behind.writeFile('/file', data)
@@ -127,7 +127,7 @@ test('a part of a large file costs its blocks, and some ahead for who reads on',
   assert.equal(fetches(it), 50)
 })
 
-test('stale while it is revalidated, where that is wanted', async () => {
+test('staleWhileRevalidateMs serves expired entries during revalidation', async () => {
   await using it = setUp({ staleWhileRevalidateMs: 5000 })
   const { files, behind, clock } = it
   await behind.writeFile('/file', 'one')
@@ -145,7 +145,7 @@ test('stale while it is revalidated, where that is wanted', async () => {
   assert.equal(await files.readFile('/file', 'utf8'), 'three', 'too old to be served')
 })
 
-test('stale where the remote is away, where that is wanted', async () => {
+test('staleIfErrorMs serves expired entries while the remote is unreachable', async () => {
   await using it = setUp({ staleIfErrorMs: 5000 })
   const { files, behind, clock, remote } = it
   await behind.writeFile('/file', 'one')
@@ -161,7 +161,7 @@ test('stale where the remote is away, where that is wanted', async () => {
   assert.equal(await files.readFile('/file', 'utf8'), 'one')
 })
 
-test('never a mix of two versions: a file that is replaced under its reader', async () => {
+test('a reader of a replaced file never gets a mix of two versions', async () => {
   await using it = setUp({ blockBytes: 1000, ttlMs: 0 })
   const { files, behind, remote } = it
   await behind.writeFile('/file', 'a'.repeat(5000))
@@ -172,7 +172,7 @@ test('never a mix of two versions: a file that is replaced under its reader', as
   }
   const text = await files.readFile('/file', 'utf8')
   assert.match(text, /^(a{5000}|b{6000})$/)
-  // Who had it open when it was replaced has what it has, and no mix.
+  // A handle opened before the replacement keeps the blocks that it has.
   await behind.writeFile('/file', 'c'.repeat(5000))
   await using handle = await files.open('/file')
   await handle.read(Buffer.alloc(10), 0, 10, 0)
@@ -181,7 +181,7 @@ test('never a mix of two versions: a file that is replaced under its reader', as
   await assert.rejects(handle.read(Buffer.alloc(10), 0, 10, 4500), { code: 'ESTALE' })
 })
 
-test('space: what was not used for longest goes, what is open or not sent stays', async () => {
+test('eviction removes the least recently used files, but no open or pending ones', async () => {
   await using it = setUp({ maxBytes: 3000, ttlMs: 1e9 })
   const { files, behind, remote } = it
   for (const name of ['a', 'b', 'c', 'd']) await behind.writeFile(`/${name}`, name.repeat(1000))
@@ -204,7 +204,7 @@ test('space: what was not used for longest goes, what is open or not sent stays'
   assert.equal((await behind.readFile('/e')).length, 2900)
 })
 
-test('an abort ends the wait of who asked, and nobody else', async () => {
+test('an abort ends only the wait of its caller', async () => {
   await using it = setUp()
   await it.behind.writeFile('/file', 'x')
   const gate = Promise.withResolvers<undefined>()
@@ -218,7 +218,7 @@ test('an abort ends the wait of who asked, and nobody else', async () => {
   assert.equal(await patient, 'x')
 })
 
-test('errors of the remote arrive with their cause', async () => {
+test('errors of the remote are passed on as causes', async () => {
   await using it = setUp()
   const cause = new FsError('EACCES', 'no entry')
   it.remote.fault = () => cause

@@ -1,4 +1,4 @@
-/** Libraries written for Node's file system, as they are, on a CacheFS. */
+/** Unmodified libraries for Node's file system run on a CacheFS. */
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -43,7 +43,7 @@ test('isomorphic-git commits, branches, merges and checks out', async () => {
   assert.ok(status.every(([, head, work, stage]) => head === 1 && work === 1 && stage === 1))
   await fs.wait()
   assert.deepEqual(fs.errors(), [])
-  // What reached the remote is a repository to git itself.
+  // git accepts the remote's copy as a repository.
   const real = (...args: string[]): string => {
     const safe = ['-c', 'safe.directory=*', '-C', join(folder, 'repository')]
     return execFileSync('git', [...safe, ...args], { encoding: 'utf8' })
@@ -93,7 +93,7 @@ test('isomorphic-git clones over HTTP, commits, pushes and pulls', async () => {
   const clone = ['-c', 'safe.directory=*', '-C', join(folder, 'repository')]
   execFileSync('git', [...clone, 'fsck', '--full', '--strict'], { stdio: 'pipe' })
   const changed = execFileSync('git', [...clone, 'status', '--porcelain'], { encoding: 'utf8' })
-  assert.equal(changed, '', 'what reached the remote is a clean clone to git itself')
+  assert.equal(changed, '', 'git sees a clean clone at the remote')
   await rm(folder, { recursive: true })
 })
 
@@ -104,7 +104,7 @@ test('glob finds files', async () => {
     await remote.writeFile(`/${name}`, name)
   }
   const files = new CacheFS(new MemoryFS(), remote)
-  // It lists directories with callbacks.
+  // glob lists directories with callbacks.
   const fs = { readdir: callbackify(files.readdir.bind(files)), promises: files }
   const options = { cwd: '/', fs } as unknown as GlobOptions
   const found = await glob('a/**/*.txt', { ...options, withFileTypes: false })

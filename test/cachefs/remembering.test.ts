@@ -1,11 +1,11 @@
-/** What a journal remembers of names: a cache that was closed answers without the remote again. */
+/** Names in the journal: after a restart, a cache serves them without the remote. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { CacheFS } from '../../src/cachefs/cache-fs.ts'
 import { MemoryFS } from '../../src/filesystem/memory/memory-fs.ts'
 import { down, faultyFS } from '../fixtures/faulty-fs.ts'
 
-/** Two sides that outlive their caches. */
+/** Local and remote side that outlive their caches. */
 class Sides {
   readonly local = new MemoryFS()
   readonly remote = new MemoryFS()
@@ -29,7 +29,7 @@ class Sides {
 }
 
 describe('names after a restart', () => {
-  test('what was listed and looked at is known, with the remote away', async () => {
+  test('listings and attributes are served while the remote is unreachable', async () => {
     const sides = await Sides.make()
     {
       await using files = await sides.open()
@@ -52,7 +52,7 @@ describe('names after a restart', () => {
     assert.equal(files.counters.misses, 0)
   })
 
-  test('until the ttl is over', async () => {
+  test('they are valid until the ttl has passed', async () => {
     const sides = await Sides.make()
     {
       await using files = await sides.open()
@@ -65,7 +65,7 @@ describe('names after a restart', () => {
   })
 
   for (const how of ['invalidate', 'clear'] as const) {
-    test(`what was forgotten by ${how} stays forgotten`, async () => {
+    test(`entries removed by ${how} stay removed`, async () => {
       const sides = await Sides.make()
       {
         await using files = await sides.open()
@@ -81,7 +81,7 @@ describe('names after a restart', () => {
     })
   }
 
-  test('a file in the place of a directory takes what was below it away', async () => {
+  test('a file that replaces a directory removes the entries below it', async () => {
     const sides = await Sides.make()
     {
       await using files = await sides.open()

@@ -1,4 +1,4 @@
-/** What the remote is given of a file that its writers go on with: one state of it, whole. */
+/** Sending a file that is still being written: the remote gets one complete state of it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CacheFS } from '../../src/cachefs/cache-fs.ts'
@@ -9,7 +9,7 @@ import type { Stats } from '../../src/filesystem/stats.ts'
 import { WrappedFS } from '../../src/filesystem/wrapped-fs.ts'
 import { limits } from '../../src/limits.ts'
 
-/** A remote that takes its time for each piece: then something happens here. */
+/** A slow remote that runs a callback at each piece. */
 class SlowFS extends WrappedFS {
   readonly #meanwhile: () => Promise<void>
 

@@ -1,11 +1,11 @@
 /**
- * Thousands of operations at once on a cache over two sides, of which the remote fails now and
- * then. The order in which calls begin and end is a function of the seed. Each worker has names
- * of its own, for which a plain model says at any moment what must be seen; the names lie in
- * directories that all share; others write into directories while these move, and one keeps
- * looking at everything. At the end the remote has what the model has.
+ * Thousands of concurrent operations on a cache whose remote fails now and then. The order in which
+ * calls begin and end is a function of the seed. Each worker has its own names, for which a model
+ * defines at any moment what must be visible; the names are in directories that all workers share.
+ * Others write into directories while these are renamed, and one lists everything. At the end the
+ * remote equals the model.
  *
- * A failure names its seed; `CACHEFS_SEED=1234` runs that one.
+ * A failure prints its seed; `CACHEFS_SEED=1234` repeats it.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -29,7 +29,7 @@ const DIRECTORIES = ['/d0', '/d1', '/d1/deep', '']
 
 type Model = Map<string, string>
 
-/** One operation of a worker on its own names, and what it must come to. */
+/** One operation of a worker on its own names, and its expected result. */
 async function step(files: FileSystem, model: Model, random: Random, id: number): Promise<void> {
   const path = (): string => `${DIRECTORIES[random.below(4)] ?? ''}/w${id}-${random.below(5)}`
   const [one, two] = [path(), path()]
@@ -92,7 +92,7 @@ async function step(files: FileSystem, model: Model, random: Random, id: number)
   }
 }
 
-/** Directories come and go and are renamed, with nobody else's names in them. */
+/** Creates, renames and removes directories that no other worker uses. */
 async function churn(files: FileSystem, random: Random, isDone: () => boolean): Promise<void> {
   for (let i = 0; i < CHURNS && !isDone(); i++) {
     const [from, to] = [`/churn${random.below(3)}`, `/churn${random.below(3)}`]
@@ -106,7 +106,7 @@ async function churn(files: FileSystem, random: Random, isDone: () => boolean): 
     }
     const names = await files.readdir('/', { recursive: true }).catch(ignore)
     for (const path of names ?? []) {
-      // Others' names may go between the two.
+      // Names of others may be removed between the two calls.
       await files.readFile(`/${path}`).catch((error: unknown) => {
         assert.match(codeOf(error), /ENOENT|EISDIR|ENOTDIR/)
       })
@@ -114,13 +114,13 @@ async function churn(files: FileSystem, random: Random, isDone: () => boolean): 
   }
 }
 
-/** Into files that stay open while the directory that they are in gets other names. */
+/** Writes to open files while their directory is renamed. */
 async function writeInMoving(files: FileSystem, random: Random, id: number): Promise<Model> {
   const model: Model = new Map()
   for (let i = 0; i < BOX_FILES; i++) {
     const name = `${id}-${i}`
     const opened = await files.open(`/boxes/box${random.below(BOXES)}/${name}`, 'wx+').catch(ignore)
-    // The directory had another name right then.
+    // The directory was being renamed.
     if (opened === undefined) continue
     await using handle = opened
     let text = ''
@@ -141,7 +141,7 @@ function ignore(error: unknown): undefined {
   assert.equal(codeOf(error), 'ENOENT', String(error))
 }
 
-/** What is in the boxes, wherever they are: each file once. */
+/** The content of the boxes at their current paths, with each file once. */
 async function inBoxes(files: FileSystem): Promise<Model> {
   const found: Model = new Map()
   for (const name of await files.readdir('/boxes', { recursive: true })) {
@@ -167,7 +167,7 @@ const sorted = (pairs: Iterable<[string, string]>): [string, string][] => {
   return [...pairs].sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
-/** Returns in how many turns. */
+/** Returns the number of turns. */
 async function run(
   seed: number,
   options: CacheOptions,
@@ -232,7 +232,7 @@ interface Manner {
   name: string
   options: CacheOptions
   open: () => Promise<FileSystemFixture>
-  /** Seeds that once found a fault among them. */
+  /** Includes seeds that once found a fault. */
   seeds: number[]
 }
 
@@ -242,7 +242,7 @@ const MANNERS: Manner[] = [
     name: 'never valid',
     options: { ttlMs: 0, negativeTtlMs: 0 },
     open: memoryFixture,
-    // The file of a name that had gone was removed where the next file of that name was.
+    // Once, a delayed removal of a local file removed the next file of that name.
     seeds: [2, 10],
   },
   {

@@ -1,4 +1,4 @@
-/** Writing back: what reaches the remote, in which order, and what becomes of failures. */
+/** Write-back: what reaches the remote, in which order, and how failures are handled. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FsError } from '../../src/base/fs-error.ts'
@@ -26,14 +26,14 @@ function setUp(options: CacheOptions = {}): Setup {
   return { files, local, behind, remote, changes }
 }
 
-/** Every change waits at the gate until it is opened. */
+/** Each change waits until the gate is opened. */
 function gate(remote: FaultyFS): () => void {
   const { promise, resolve } = Promise.withResolvers<undefined>()
   remote.fault = (call) => (/lstat|list|content/.test(call) ? undefined : promise)
   return () => resolve(undefined)
 }
 
-test('a write is on the local side at once and at the remote after wait', async () => {
+test('a write is on the local side at once and at the remote after wait()', async () => {
   const { files, local, behind, remote } = setUp()
   const open = gate(remote)
   await files.mkdir('/dir')
@@ -52,7 +52,7 @@ test('a write is on the local side at once and at the remote after wait', async 
   await files.close()
 })
 
-test('one path in order, others at the same time', async () => {
+test('changes of one path run in order, others in parallel', async () => {
   const { files, behind, remote, changes } = setUp()
   const open = gate(remote)
   await files.writeFile('/a', '1')
@@ -75,7 +75,7 @@ test('one path in order, others at the same time', async () => {
   await files.close()
 })
 
-test('a directory is there before what is in it, and goes after it', async () => {
+test('a directory is created before its content and removed after it', async () => {
   const { files, behind, changes } = setUp()
   await files.mkdir('/x/y/z', { recursive: true })
   await Promise.all([1, 2, 3].map((i) => files.writeFile(`/x/y/z/${i}`, String(i))))
@@ -89,7 +89,7 @@ test('a directory is there before what is in it, and goes after it', async () =>
   await files.close()
 })
 
-test('what later changes make needless is not sent', async () => {
+test('superseded changes are not sent', async () => {
   const { files, behind, remote, changes } = setUp({ concurrency: 1 })
   const open = gate(remote)
   await files.writeFile('/busy', 'x')
@@ -109,7 +109,7 @@ test('what later changes make needless is not sent', async () => {
   await files.close()
 })
 
-test('what fails is tried again; what goes on failing is told, kept, and tried later', async () => {
+test('failures are retried; lasting ones are reported, kept and retried later', async () => {
   const seen: BackgroundError[] = []
   const lines: string[] = []
   const log = ({ path, err }: { path?: string; err?: unknown }, message: string): void => {
@@ -140,7 +140,7 @@ test('what fails is tried again; what goes on failing is told, kept, and tried l
   await assert.rejects(files.close(), { code: 'EIO' })
 })
 
-test('the remote is away: work goes on, and all arrives when it is back', async () => {
+test('changes made while the remote is unreachable arrive when it is back', async () => {
   const { files, behind, remote } = setUp()
   await behind.mkdir('/dir')
   await files.readdir('/dir')
@@ -162,7 +162,7 @@ test('the remote is away: work goes on, and all arrives when it is back', async 
   await files.close()
 })
 
-test('new names in a directory whose old list may be served, with the remote away', async () => {
+test('names can be created in a stale directory while the remote is unreachable', async () => {
   let nowMs = Date.now()
   const ttl = { ttlMs: 1000, staleIfErrorMs: 3_600_000, now: () => nowMs }
   const { files, behind, remote } = setUp(ttl)
@@ -195,7 +195,7 @@ test('new names in a directory whose old list may be served, with the remote awa
   await files.close()
 })
 
-test('what the remote refuses for good is told, and its state counts again', async () => {
+test('a final rejection is reported, and the state of the remote applies again', async () => {
   const { files, behind, remote } = setUp()
   await behind.mkdir('/dir')
   remote.fault = (call) => (call === 'rmdir' ? new FsError('EACCES', 'no') : undefined)
@@ -214,7 +214,7 @@ const OUTCOMES = {
 } as const
 
 for (const [conflict, { file, names }] of Object.entries(OUTCOMES)) {
-  test(`a file that both sides changed: ${conflict}`, async () => {
+  test(`a file changed on both sides: ${conflict}`, async () => {
     const { files, behind } = setUp({ conflict: conflict as keyof typeof OUTCOMES })
     await behind.writeFile('/file.txt', 'before')
     assert.equal(await files.readFile('/file.txt', 'utf8'), 'before')
@@ -229,7 +229,7 @@ for (const [conflict, { file, names }] of Object.entries(OUTCOMES)) {
       names,
     )
     assert.equal(files.counters.conflicts, conflict === 'local wins' ? 0 : 1)
-    // Without a conflict everybody's changes go through.
+    // Without a conflict, all changes are applied.
     await files.writeFile('/file.txt', 'again')
     await files.wait()
     assert.equal(await behind.readFile('/file.txt', 'utf8'), 'again')
@@ -238,7 +238,7 @@ for (const [conflict, { file, names }] of Object.entries(OUTCOMES)) {
 }
 
 for (const conflict of ['local wins', 'remote wins', 'keep both'] as const) {
-  test(`a file that is moved away and made anew is no conflict: ${conflict}`, async () => {
+  test(`a file that is renamed and created again is no conflict: ${conflict}`, async () => {
     const { files, behind, remote } = setUp({ conflict })
     await behind.writeFile('/log', 'old')
     assert.equal(await files.readFile('/log', 'utf8'), 'old')
@@ -255,7 +255,7 @@ for (const conflict of ['local wins', 'remote wins', 'keep both'] as const) {
   })
 }
 
-test('a new file that replaces another by its name brings its own mode and owner', async () => {
+test('a new file renamed over another one keeps its own mode and owner', async () => {
   const { files, behind } = setUp()
   await behind.writeFile('/file', 'old', { mode: 0o644 })
   await files.readFile('/file')
@@ -269,7 +269,7 @@ test('a new file that replaces another by its name brings its own mode and owner
   await files.close()
 })
 
-test('a file that is written all the time arrives in states that it was in', async () => {
+test('a file that is written all the time arrives in states that it had', async () => {
   const { files, behind, remote } = setUp()
   const states = new Set<string>()
   remote.fault = async (call) => {
@@ -290,7 +290,7 @@ test('a file that is written all the time arrives in states that it was in', asy
   await files.close()
 })
 
-test('names that are not for users, and a cache that was closed', async () => {
+test('reserved names are EPERM, and a closed cache is EBADF', async () => {
   const { files } = setUp()
   await assert.rejects(files.writeFile('/.cachefs', 'x'), { code: 'EPERM' })
   await assert.rejects(files.mkdir('/.cachefs'), { code: 'EPERM' })

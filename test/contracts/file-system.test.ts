@@ -1,4 +1,4 @@
-/** The contract of a file system, on every one there is: the same calls, the same outcome. */
+/** The file system contract, run on every implementation. */
 import { describe } from 'node:test'
 import { FILE_SYSTEMS } from '../fixtures/file-system-fixture.ts'
 import { contentTests } from './file-system/content.ts'

@@ -1,6 +1,6 @@
 /**
- * What keeps names for many nodes, on every engine: the log is in the order of commits and has all
- * of them, nothing is run twice, what is refused leaves nothing behind, and a copy is of one state.
+ * The metadata store on every engine: the log has all commits in their order, no operation runs
+ * twice, a rejected operation leaves nothing behind, and a copy has a consistent state.
  */
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
@@ -57,7 +57,7 @@ holds('the log has every change in the order of commits, without gaps', async ()
   assert.ok(store.reaches(0) && store.reaches(300) && !store.reaches(301))
 })
 
-holds('an operation that is asked for again is done once, also after a restart', async () => {
+holds('a repeated operation runs once, also after a restart', async () => {
   assert.equal(await create('a', 5), 1)
   assert.equal(await create('a', 5), 1)
   const both = await Promise.all([create('b', 6), create('b', 6)])
@@ -71,7 +71,7 @@ holds('an operation that is asked for again is done once, also after a restart',
   assert.equal(store.seq, 2)
 })
 
-holds('what is refused changes nothing, and holds up nobody who asked meanwhile', async () => {
+holds('a rejected operation changes nothing and delays no concurrent one', async () => {
   await create('a', 1)
   const outcomes = await Promise.allSettled([
     create('b', 2),
@@ -100,7 +100,7 @@ function* settingOf(name: string): Rule<string | undefined> {
   return (yield* selectSetting(name))?.value
 }
 
-holds('numbers are exact, bytes are bytes', async () => {
+holds('numbers and bytes are stored exactly', async () => {
   const ino = await create('a', 1).then(() => 1001)
   const row = await store.read(() => getInode(ino))
   assert.deepEqual([row.uid, row.mtimeSec, row.mtimeNsec], [FILE.uid, TIME.sec, TIME.nsec])
@@ -118,7 +118,7 @@ holds('numbers are exact, bytes are bytes', async () => {
   assert.equal((await store.totals()).bytes, size + 4096)
 })
 
-holds('nodes that may believe their copies are known after a restart', async () => {
+holds('nodes whose lease may be valid are known after a restart', async () => {
   await Promise.all([store.addSession('a'), store.addSession('b'), store.removeSession('a')])
   await store.addSession('b')
   keeper = await keeper.reopen()
@@ -135,7 +135,7 @@ function contentOf(path: string): unknown {
   }
 }
 
-holds('a copy is of one state, and becomes any later one by the changes since', async () => {
+holds('a copy has a consistent state; later changes bring it up to date', async () => {
   const paths = [1, 2].map((at) => join(tmpdir(), `cachefs-copy-${process.pid}-${at}`))
   const [early, late] = paths as [string, string]
   try {
@@ -161,7 +161,7 @@ holds('a copy is of one state, and becomes any later one by the changes since', 
 })
 
 for (const kind of KEEPERS) {
-  describe(`names kept on ${kind.name}`, () => {
+  describe(`metadata store on ${kind.name}`, () => {
     let keepers: Keepers
     before(async () => {
       keepers = await kind.start()

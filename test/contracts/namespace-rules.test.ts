@@ -1,5 +1,5 @@
 /**
- * The POSIX rules of names, the same on every engine that keeps names.
+ * The POSIX rules of names, run on every metadata engine.
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
@@ -86,14 +86,14 @@ async function refuses(code: string, action: () => Promise<unknown>): Promise<vo
   await assert.rejects(action, { code })
 }
 
-/** What every engine has to do. */
+/** Tests that run on every engine. */
 const cases = new Map<string, () => Promise<void>>()
 
 function holds(what: string, check: () => Promise<void>): void {
   cases.set(what, check)
 }
 
-holds('a directory counts its subdirectories, and keeps times', async () => {
+holds('directories have link counts and times', async () => {
   const a = await folder(ROOT, 'a')
   assert.equal(await nlink(ROOT), 3)
   assert.equal(await nlink(a), 2)
@@ -102,7 +102,7 @@ holds('a directory counts its subdirectories, and keeps times', async () => {
   assert.equal((await read(() => getInode(a))).mtimeSec, TIME.sec)
 })
 
-holds('names: once, at most 255 bytes, any byte but slash and NUL', async () => {
+holds('names are unique, at most 255 bytes, of any byte but slash and NUL', async () => {
   await file(ROOT, 'a')
   await refuses('EEXIST', () => file(ROOT, 'a'))
   await refuses('ENAMETOOLONG', () => file(ROOT, 'x'.repeat(256)))
@@ -112,7 +112,7 @@ holds('names: once, at most 255 bytes, any byte but slash and NUL', async () => 
   await refuses('ENOTDIR', () => file(a, 'below'))
 })
 
-holds('a set-group-id directory hands on its group, and to directories the bit', async () => {
+holds('a set-group-id directory passes on its group, and the bit to directories', async () => {
   const shared = await make(ROOT, 'shared', S_IFDIR | 0o2775)
   const mode = S_IFDIR | 0o2775
   await transact(() => changeInode(shared, { gid: 50, mode }, LATER))
@@ -123,7 +123,7 @@ holds('a set-group-id directory hands on its group, and to directories the bit',
   assert.equal(below.mode & 0o2000, 0o2000)
 })
 
-holds('hard links count; the inode goes with the last, unless it is open', async () => {
+holds('hard links are counted; an unlinked inode stays until it is purged', async () => {
   const ino = await file(ROOT, 'a')
   await transact(() => link(ino, ROOT, Buffer.from('b'), 900, LATER))
   assert.equal(await nlink(ino), 2)
@@ -135,13 +135,13 @@ holds('hard links count; the inode goes with the last, unless it is open', async
   assert.equal(await nlink(ino), 0)
 })
 
-holds('unlink of what another has replaced changes nothing', async () => {
+holds('unlink of a name that was replaced meanwhile changes nothing', async () => {
   const ino = await file(ROOT, 'a')
   assert.equal(await transact(() => unlink(ROOT, Buffer.from('a'), ino + 1, LATER)), undefined)
   assert.equal(await find(ROOT, 'a'), ino)
 })
 
-holds('rmdir and unlink take what they are for, and only empty directories', async () => {
+holds('rmdir removes only empty directories, unlink everything else', async () => {
   const a = await folder(ROOT, 'a')
   await file(a, 'f')
   const name = Buffer.from('a')
@@ -155,7 +155,7 @@ holds('rmdir and unlink take what they are for, and only empty directories', asy
   assert.equal(await read(() => findInode(a)), undefined)
 })
 
-holds('rename replaces atomically: files files, directories empty directories', async () => {
+holds('rename atomically replaces a file, or an empty directory by a directory', async () => {
   const [a, b] = [await file(ROOT, 'a'), await file(ROOT, 'b')]
   await move([ROOT, 'a'], [ROOT, 'b'])
   assert.equal(await find(ROOT, 'b'), a)
@@ -172,7 +172,7 @@ holds('rename replaces atomically: files files, directories empty directories', 
   assert.equal(await nlink(ROOT), 3)
 })
 
-holds('rename of a directory moves its parent, and never into itself', async () => {
+holds('rename of a directory changes its parent, and never moves it into itself', async () => {
   const a = await folder(ROOT, 'a')
   const b = await folder(a, 'b')
   await refuses('EINVAL', () => move([ROOT, 'a'], [b, 'a']))
@@ -181,7 +181,7 @@ holds('rename of a directory moves its parent, and never into itself', async () 
   assert.deepEqual([await nlink(ROOT), await nlink(a)], [4, 2])
 })
 
-holds('rename between two names of one inode changes nothing; NOREPLACE refuses', async () => {
+holds('rename between two names of one inode changes nothing; NOREPLACE is EEXIST', async () => {
   const ino = await file(ROOT, 'a')
   await transact(() => link(ino, ROOT, Buffer.from('b'), 900, TIME))
   await move([ROOT, 'a'], [ROOT, 'b'])
@@ -189,7 +189,7 @@ holds('rename between two names of one inode changes nothing; NOREPLACE refuses'
   await refuses('EEXIST', () => move([ROOT, 'a'], [ROOT, 'b'], { noReplace: true }))
 })
 
-holds('exchange swaps whatever two names stand for', async () => {
+holds('exchange swaps two names of any type', async () => {
   const [a, f] = [await folder(ROOT, 'a'), await file(ROOT, 'f')]
   const d = await folder(a, 'd')
   const at = (parent: number, name: string): { parent: number; name: Buffer } => ({
@@ -208,7 +208,7 @@ async function namesBefore(seq: number): Promise<string[]> {
   return rows.map(({ name }) => Buffer.from(name).toString())
 }
 
-holds('a listing goes on after any entry, whatever came or went meanwhile', async () => {
+holds('a listing continues after any entry, whatever was added or removed', async () => {
   for (const name of ['a', 'b', 'c', 'd']) await file(ROOT, name)
   const [first, second] = await read(() => listEntries(ROOT, Number.MAX_SAFE_INTEGER, 2))
   assert.ok(first && second)
@@ -217,7 +217,7 @@ holds('a listing goes on after any entry, whatever came or went meanwhile', asyn
   assert.deepEqual(await namesBefore(second.seq), ['b', 'a'])
 })
 
-holds('an entry keeps its place under another name of its directory', async () => {
+holds('an entry keeps its position when it is renamed in its directory', async () => {
   for (const name of ['a', 'b', 'c']) await file(ROOT, name)
   const [c, b, a] = await read(() => listEntries(ROOT, Number.MAX_SAFE_INTEGER, 3))
   assert.ok(a && b && c)
@@ -228,14 +228,14 @@ holds('an entry keeps its place under another name of its directory', async () =
   assert.deepEqual(await namesBefore(b.seq), ['a'])
 })
 
-holds('a rule that throws leaves nothing behind', async () => {
+holds('a rule that throws is rolled back', async () => {
   await folder(ROOT, 'd')
   const before = await read(() => getInode(ROOT))
   await refuses('EEXIST', () => folder(ROOT, 'd'))
   assert.deepEqual(await read(() => getInode(ROOT)), before)
 })
 
-holds('numbers are handed out once', async () => {
+holds('numbers are reserved once', async () => {
   const first = await transact(() => reserveNumbers('chunk', 10))
   assert.equal(await transact(() => reserveNumbers('chunk', 5)), first + 10)
   assert.equal(await transact(() => reserveNumbers('chunk', 1)), first + 15)

@@ -1,4 +1,4 @@
-/** The contract of a file system on existing buckets: real servers, a prefix for every test. */
+/** The file system contract on existing buckets of real servers, with a prefix per test. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
@@ -40,7 +40,7 @@ function contract(open: (prefix: string) => FileSystem): void {
   })
   for (const tests of [nameTests, contentTests, handleTests, linkTests]) tests.runOn(fixture)
 
-  test('objects of others, without folders or attributes', async () => {
+  test('objects of other tools, without directories or attributes', async () => {
     const others = open('')
     const name = `/o${++prefixes}`
     await others.mkdir(name)
@@ -71,7 +71,7 @@ describe('the file system contract: AzureFS', () => {
   contract((prefix) => new AzureFS({ ...server.options, prefix }))
 })
 
-test('keys that are no paths: not shown, never lost', async () => {
+test('keys that are no valid paths are hidden but never lost', async () => {
   await using azure = await startAzureServer()
   const keys = ['k/a//b', 'k/both', 'k/both/child', 'k/mark', 'k/mark/', `k/${'n'.repeat(300)}`]
   const put = async (key: string): Promise<void> => {
@@ -106,11 +106,11 @@ async function checkCopies(files: FileSystem): Promise<void> {
   ])
 }
 
-describe('an object that is too large to be copied in one request', () => {
+describe('an object that is too large to copy in one request', () => {
   before(() => void Object.assign(limits, { objectCopyBytes: MIB }))
   after(() => void Object.assign(limits, { objectCopyBytes: 512 * MIB }))
 
-  test('on S3, in parts; what other tools have said of it stays', async () => {
+  test('on S3, it is copied in parts, with the headers of other tools', async () => {
     await using s3 = await startS3Server({ lenient: true })
     const { endpoint, bucket, accessKeyId = '', secretAccessKey = '' } = s3.options
     const files = new S3FS(s3.options)
@@ -135,14 +135,14 @@ describe('an object that is too large to be copied in one request', () => {
     client.destroy()
   })
 
-  test('on Azure, in one request all the same', async () => {
+  test('on Azure, it is copied in one request', async () => {
     await using azure = await startAzureServer()
     await checkCopies(new AzureFS(azure.options))
   })
 })
 
-test('a large file goes up in parts and comes back', async () => {
-  // s3rver's multipart uploads know nothing of what the strict server adds.
+test('a large file is uploaded in parts and reads back', async () => {
+  // The multipart uploads of s3rver lack the checks that the strict server adds.
   await using s3 = await startS3Server({ lenient: true })
   await checkLarge(new S3FS(s3.options))
   await using azure = await startAzureServer()

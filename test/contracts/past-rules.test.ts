@@ -1,6 +1,6 @@
 /**
- * Random versions of a file, uploaded in any order, against a model that remembers them all: what
- * the cloud had whole last can be restored, and no object that is needed is ever in the trash.
+ * Random versions of a file, uploaded in any order, against a model of all versions: the last
+ * durable version can be restored, and no object that is needed is ever in the trash.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -34,7 +34,7 @@ class File {
   #lastId = 0
   readonly #made: { index: number; id: number }[] = []
   readonly uploaded = new Set<number>()
-  /** What the cloud had whole last, and whether a later version is under way. */
+  /** The last durable version, and whether a later one is pending. */
   past: Version | undefined
 
   constructor({ engine }: OpenKeeper, seed: number) {
@@ -87,7 +87,7 @@ class File {
     await this.#look()
   }
 
-  /** At once, together with objects that were replaced, whose nodes are late to say so. */
+  /** In one call, together with late reports of objects that were replaced. */
   async #uploadSome(waiting: readonly { index: number; id: number }[]): Promise<void> {
     const marks = waiting
       .filter(() => this.#random.below(2) === 0)
@@ -162,7 +162,7 @@ async function check(keepers: Keepers, runs: number): Promise<void> {
 }
 
 for (const kind of KEEPERS) {
-  test(`the last version that the cloud had whole can be restored, on ${kind.name}`, async () => {
+  test(`the last durable version can be restored, on ${kind.name}`, async () => {
     await using keepers = await kind.start()
     await check(keepers, kind.name === 'SQLite' ? 40 : 10)
   })

@@ -1,7 +1,7 @@
 /**
- * Several coordinators on one PostgreSQL: one has the names at a time, one that was replaced can
- * commit nothing however late it wakes, and each outage of the database is survived. The tables in
- * PostgreSQL are those of SQLite.
+ * Several coordinators on one PostgreSQL: one leads at a time, a replaced one can commit nothing
+ * however late it wakes, and outages of the database are survived. The tables in PostgreSQL are
+ * those of SQLite.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -45,7 +45,7 @@ describe('coordinators on one PostgreSQL', () => {
   })
   after(() => server[Symbol.asyncDispose]())
 
-  test('one leads; the next one takes over at once when it resigns', async () => {
+  test('one leads; when it resigns, the next one takes over at once', async () => {
     const url = await server.database()
     const [first, second] = await Promise.all([postgresSource(url, 'a'), postgresSource(url, 'b')])
     const turn = await first.next(NEVER)
@@ -68,13 +68,13 @@ describe('coordinators on one PostgreSQL', () => {
     await dispose(second, later)
   })
 
-  test('one that was replaced commits nothing, whatever it believes', async () => {
+  test('a replaced leader commits nothing', async () => {
     const url = await server.database()
     const [first, second] = await Promise.all([postgresSource(url, 'a'), postgresSource(url, 'b')])
     const turn = await first.next(NEVER)
     const store = await MetadataStore.open(turn.engine)
     await set(store, 'who', 'a')
-    // As after a pause of the first: it was silent, and does not know of it.
+    // As after a pause of the first one, which is not aware of it.
     await server.query(databaseOf(url), `UPDATE leader SET holder = 'b' WHERE id = 1`)
     const later = await second.next(NEVER)
     const successor = await MetadataStore.open(later.engine)
@@ -91,7 +91,7 @@ describe('coordinators on one PostgreSQL', () => {
     await dispose(second, later)
   })
 
-  test('one that believes to lead for ever is refused too: no clock is asked', async () => {
+  test('a replaced leader with a wrong clock is rejected too', async () => {
     const url = await server.database()
     const source = await postgresSource(url, 'a')
     const turn = await source.next(NEVER)
@@ -111,7 +111,7 @@ describe('coordinators on one PostgreSQL', () => {
     await dispose(source, turn)
   })
 
-  test('one paused in the middle of a transaction holds nobody up, and is fenced', async () => {
+  test('a leader paused in a transaction delays nobody and is fenced', async () => {
     const url = await server.database()
     const leader = spawn(process.execPath, [PAUSED_LEADER, url], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -123,7 +123,7 @@ describe('coordinators on one PostgreSQL', () => {
         return /^State:\s+T/m.test(readFileSync(`/proc/${leader.pid}/status`, 'utf8'))
       })
       const source = await postgresSource(url, 'b')
-      // What the transaction locks is free when the database ends it, not when its process wakes.
+      // The locks are released when the database ends the transaction, not when its process wakes.
       const boundMs = limits.leaderTtlMs + limits.storeIdleMs + limits.storeStatementMs
       const turn = await source.next(AbortSignal.timeout(boundMs))
       const successor = await MetadataStore.open(turn.engine)
@@ -138,7 +138,7 @@ describe('coordinators on one PostgreSQL', () => {
     }
   })
 
-  test('a restart of the database: what was asked for is done once, or refused', async () => {
+  test('across a restart of the database, an operation runs once or is rejected', async () => {
     const url = await server.database()
     const source = await postgresSource(url, 'a')
     const turn = await source.next(NEVER)
@@ -185,7 +185,7 @@ describe('coordinators on one PostgreSQL', () => {
     await dispose(source, turn)
   })
 
-  test('a database of a newer version is left alone', async () => {
+  test('a database of a newer version is not touched', async () => {
     const url = await server.database()
     const first = await postgresSource(url, 'a')
     await dispose(first, await first.next(NEVER))
@@ -198,7 +198,7 @@ describe('coordinators on one PostgreSQL', () => {
     await second.close()
   })
 
-  test('what cannot be reached, or used, is one sentence without a password', async () => {
+  test('an unreachable or unusable database is one message without the password', async () => {
     const { port } = new URL(await server.database())
     for (const [url, message] of [
       [`postgres://u:secret@127.0.0.1:1/db`, /postgres:\/\/u@127\.0\.0\.1:1\/db is unreachable/],

@@ -1,7 +1,6 @@
 /**
- * What cloud tiers say when the cloud is not as it should be: the code of the contract, a sentence
- * that names place and cause and helps, never a secret; and that damage on the way is noticed, by
- * the store or by us.
+ * Failures of cloud tiers: the code is that of the contract, the message names object, cause and
+ * remedy and contains no secret, and damage in transit is detected by the store or by the tier.
  */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
@@ -50,7 +49,7 @@ async function azureKind(): Promise<Kind> {
   }
 }
 
-/** Every call of the contract, each of which has to say what is wrong. */
+/** All calls of the contract; each must report the cause. */
 const CALLS: Record<string, (tier: TierStorage, signal?: AbortSignal) => Promise<unknown>> = {
   check: (tier, signal) => tier.check({ signal }),
   read: (tier, signal) => tier.read('some/key', { signal }),
@@ -85,7 +84,7 @@ async function assertAllFail(
 }
 
 for (const [name, open] of Object.entries({ s3Kind, azureKind })) {
-  describe(`a ${name.replace('Kind', '')} tier in trouble`, () => {
+  describe(`failures of a ${name.replace('Kind', '')} tier`, () => {
     let kind: Kind
     let proxy: FaultProxy
     let tier: TierStorage
@@ -116,12 +115,12 @@ for (const [name, open] of Object.entries({ s3Kind, azureKind })) {
       }
     })
 
-    test('a missing bucket is no missing object', async () => {
+    test('a missing bucket is not reported as a missing object', async () => {
       const wrong = await openWith(kind.wrongPlace)
       await assertAllFail(wrong, 'EIO', /no such (bucket|container): no-such-place\. Create it/)
     })
 
-    test('an endpoint where nobody listens is named', async () => {
+    test('a refused connection is reported with its endpoint', async () => {
       const closed = await startFaultProxy(kind.endpoint)
       await closed[Symbol.asyncDispose]()
       const { host } = new URL(closed.endpoint)
@@ -129,12 +128,12 @@ for (const [name, open] of Object.entries({ s3Kind, azureKind })) {
       await assertAllFail(wrong, 'EIO', new RegExp(`connection to ${host} refused`))
     })
 
-    test('a host that does not exist is named', async () => {
+    test('an unknown host is reported with its name', async () => {
       const wrong = await openWith({ endpoint: 'http://no-such-host.invalid:9000/x' })
       await assert.rejects(wrong.check(), { code: 'EIO', message: /no-such-host\.invalid:9000/ })
     })
 
-    test('a store that hangs ends with the caller, ETIMEDOUT', async () => {
+    test('a call to a hanging store is ETIMEDOUT when the caller times out', async () => {
       await withFault('hang', async () => {
         for (const call of Object.values(CALLS)) {
           const started = performance.now()
@@ -157,14 +156,14 @@ for (const [name, open] of Object.entries({ s3Kind, azureKind })) {
       }
     })
 
-    test('data damaged on its way up is refused by the store', async () => {
+    test('the store rejects data that was damaged in transit', async () => {
       await withFault('damage-request', async () => {
         await assert.rejects(tier.write('up', randomBytes(1000)), { code: 'EIO' })
       })
       assert.equal(await tier.exists('up'), false)
     })
 
-    test('data damaged or cut off on its way down is noticed', async () => {
+    test('damaged or truncated data is detected on read', async () => {
       await tier.write('down', randomBytes(100_000))
       for (const fault of ['damage-answer', 'cut-answer'] as const) {
         await withFault(fault, async () => {
@@ -176,7 +175,7 @@ for (const [name, open] of Object.entries({ s3Kind, azureKind })) {
       })
     })
 
-    test('works again when the store is back', async () => {
+    test('works again after the store has recovered', async () => {
       await tier.write('back', Buffer.from('again'))
       await kind.server.stop()
       const direct = await openWith({})
@@ -187,7 +186,7 @@ for (const [name, open] of Object.entries({ s3Kind, azureKind })) {
   })
 }
 
-test('S3 itself refuses a body that is not what Content-MD5 says', async () => {
+test('S3 rejects a body that does not match Content-MD5', async () => {
   await using server = await startS3Server()
   const url = `${server.options.endpoint}/${server.options.bucket}/by-hand`
   const put = (md5: string): Promise<Response> =>
@@ -199,7 +198,7 @@ test('S3 itself refuses a body that is not what Content-MD5 says', async () => {
   assert.equal((await put('XUFAKrxLKna5cZ2REBfFkg==')).status, 200)
 })
 
-test('a store that takes damaged data is found out, and keeps nothing of it', async () => {
+test('damaged data that a store accepted is detected and deleted', async () => {
   await using server = await startS3Server({ lenient: true })
   await using proxy = await startFaultProxy(server.options.endpoint)
   const options = { ...server.options, provider: 's3' } as const
@@ -210,7 +209,7 @@ test('a store that takes damaged data is found out, and keeps nothing of it', as
   await tier.close()
 })
 
-test('Azure itself refuses a body that is not what Content-MD5 says', async () => {
+test('Azure rejects a body that does not match Content-MD5', async () => {
   await using server = await startAzureServer()
   const blob = server.container().getBlockBlobClient('by-hand')
   const wrong = { tier: 'Hot', transactionalContentMD5: randomBytes(16) }
@@ -218,7 +217,7 @@ test('Azure itself refuses a body that is not what Content-MD5 says', async () =
   assert.equal(await blob.exists(), false)
 })
 
-test('what cannot be opened is said at once', async () => {
+test('invalid options are rejected at open', async () => {
   const s3 = { provider: 's3', bucket: 'b', region: 'r' } as const
   const azure = { provider: 'azure', account: 'a', key: SECRET, container: 'c' } as const
   const wrong: [CloudTierOptions, string][] = [

@@ -1,4 +1,4 @@
-/** One suite for every place where bytes live, each with its real server behind it. */
+/** The contract of tiers, run on each with a real server. */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
@@ -29,12 +29,12 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
     })
     after(() => fixture[Symbol.asyncDispose]())
 
-    test('can be used, and has a name without secrets', async () => {
+    test('passes its check, and has a name without secrets', async () => {
       await tier.check()
       assert.match(tier.name, /^(file|s3|azure):\/\/[\w./-]+$/)
     })
 
-    test('gives back what was written, of every size', async () => {
+    test('reads back what was written, at every size', async () => {
       const sizes = [0, 1, 4 * MIB, 4 * MIB + 1, 12_345_678]
       for (let i = 0; i < 6; i++) sizes.push(Math.floor(Math.random() * MIB))
       for (const size of sizes) {
@@ -46,7 +46,7 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       }
     })
 
-    test('gives exactly the range, or refuses it', async () => {
+    test('reads exactly the range, or fails', async () => {
       const data = randomBytes(100_000)
       await tier.write('range', data)
       const ranges = [
@@ -83,7 +83,7 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       await assert.rejects(tier.read('range-empty', { length: 1 }), { code: 'EINVAL' })
     })
 
-    test('reads into what the caller gave, where it fits', async () => {
+    test('reads into the buffer of the caller if it fits', async () => {
       const data = randomBytes(300_000)
       await tier.write('into', data)
       const into = Buffer.alloc(400_000, 7)
@@ -98,7 +98,7 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       assert.deepEqual(small, Buffer.alloc(1000, 7))
     })
 
-    test('leaves that memory alone once the call has ended', async () => {
+    test('does not touch that buffer after the call has ended', async () => {
       await tier.write('into-large', Buffer.alloc(16 * MIB, 1))
       for (let i = 0; i < 10; i++) {
         const into = Buffer.alloc(16 * MIB, 7)
@@ -114,9 +114,9 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       }
     })
 
-    test('gives ranges that were checked, where it has a way to', async () => {
+    test('checks ranges if it has block checksums', async () => {
       if (kind === 'fileFixture') {
-        // A folder has no place for checksums, and is near enough to be read whole.
+        // A directory stores no checksums, and is near enough to read objects as a whole.
         assert.ok(!('readRange' in tier))
         return
       }
@@ -148,14 +148,14 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       await assert.rejects(small, { code: 'EOPNOTSUPP' })
     })
 
-    test('replaces an object whole', async () => {
+    test('replaces an object as a whole', async () => {
       await tier.write('again', Buffer.alloc(100_000, 'long'))
       await tier.write('again', Buffer.from('short'))
       assert.equal((await tier.read('again')).toString(), 'short')
       assert.equal(await tier.size('again'), 5)
     })
 
-    test('tells what is not there, by key', async () => {
+    test('reports a missing object by its key', async () => {
       const absent = { code: 'ENOENT', path: 'absent/object' }
       await assert.rejects(tier.read('absent/object'), absent)
       await assert.rejects(tier.read('absent/object', { offset: 1, length: 2 }), absent)
@@ -164,7 +164,7 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       assert.equal(await tier.exists('absent/object'), false)
     })
 
-    test('deletes, also what is not there', async () => {
+    test('deletes objects, and accepts absent ones', async () => {
       await tier.write('gone/soon', Buffer.from('x'))
       await tier.delete('gone/soon')
       await tier.delete('gone/soon')
@@ -173,7 +173,7 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       assert.deepEqual(await keysOf(tier, 'gone/'), [])
     })
 
-    test('refuses what is no key, and changes nothing', async () => {
+    test('rejects invalid keys and changes nothing', async () => {
       for (const key of [...BAD_KEYS, 'x'.repeat(2000), `${'y'.repeat(256)}/z`]) {
         const invalid = { code: 'EINVAL' }
         await assert.rejects(tier.write(key, Buffer.from('x')), invalid, JSON.stringify(key))
@@ -187,7 +187,7 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       }
     })
 
-    test('takes every character that a key may have', async () => {
+    test('accepts every character that a key may contain', async () => {
       const key = 'AZaz09._-/..a/b../...-_./x.y-z_'
       await tier.write(key, Buffer.from(key))
       assert.equal((await tier.read(key)).toString(), key)
@@ -195,7 +195,7 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       await tier.delete(key)
     })
 
-    test('refuses data that is not what its checksum says', async () => {
+    test('rejects data that does not match its checksum', async () => {
       const data = randomBytes(1000)
       const wrong = { crc32: crc32(data) ^ 1 }
       await assert.rejects(tier.write('wrong', data, wrong), { code: 'EIO' })
@@ -219,20 +219,20 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       assert.ok(names.every((name) => all.includes(name)))
     })
 
-    test('a listing that is left early leaves nothing behind', async () => {
+    test('a listing that is ended early releases everything', async () => {
       for await (const { key } of tier.list('list/')) {
         assert.ok(key)
         break
       }
     })
 
-    test('passes over names that are no keys', async () => {
+    test('skips names that are no valid keys', async () => {
       await tier.write('foreign/ours', Buffer.from('x'))
       await fixture.putForeign('foreign/not ours')
       assert.deepEqual(await keysOf(tier, 'foreign'), ['foreign/ours'])
     })
 
-    test('keeps to its own place', async () => {
+    test('stays within its prefix', async () => {
       const sibling = await fixture.openSibling()
       await sibling.write('mine', Buffer.from('sibling'))
       assert.equal(await tier.exists('mine'), false)
@@ -255,7 +255,7 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       assert.ok(known.has(sha(await tier.read('contested'))))
     })
 
-    test('writers and deleters of one folder do not fail each other', async () => {
+    test('concurrent writes and deletes in one directory succeed', async () => {
       const work = Array.from({ length: 60 }, async (_, i) => {
         await tier.write(`busy/a/b/${i}`, Buffer.from(String(i)))
         if (i % 2 === 0) await tier.delete(`busy/a/b/${i}`)
@@ -264,7 +264,7 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
       assert.equal((await keysOf(tier, 'busy/')).length, 30)
     })
 
-    test('an aborted call says so, and an aborted write leaves nothing', async () => {
+    test('an aborted call is ECANCELED, and an aborted write leaves nothing', async () => {
       const data = randomBytes(16 * MIB)
       const aborted = { signal: AbortSignal.abort() }
       await assert.rejects(tier.write('aborted/0', data, aborted), { code: 'ECANCELED' })
@@ -278,25 +278,25 @@ for (const [kind, open] of Object.entries({ fileFixture, s3Fixture, azureFixture
           () => true,
           (error: unknown) => (assert.equal((error as { code?: string }).code, 'ECANCELED'), false),
         )
-        // What the store had taken already when the abort came is the whole object, or none.
+        // If the store had accepted the object before the abort, it has all of it.
         if (!done && !(await tier.exists(`aborted/${i}`))) continue
         assert.equal(sha(await tier.read(`aborted/${i}`)), sha(data))
       }
     })
 
-    test('a timeout is told from an abort', async () => {
+    test('a timeout is distinguished from an abort', async () => {
       const signal = AbortSignal.timeout(1)
       await new Promise((resolve) => setTimeout(resolve, 20))
       await assert.rejects(tier.read('range', { signal }), { code: 'ETIMEDOUT' })
     })
 
-    test('many calls at once are all served', async () => {
+    test('many concurrent calls all succeed', async () => {
       await tier.write('popular', randomBytes(1000))
       const reads = Array.from({ length: 200 }, () => tier.read('popular'))
       assert.equal((await Promise.all(reads)).length, 200)
     })
 
-    test('notices damage where the store keeps a checksum', async () => {
+    test('detects damage if the store keeps a checksum', async () => {
       if (fixture.damage === undefined) return
       await tier.write('damaged', Buffer.alloc(1000, 'whole'))
       await fixture.damage('damaged')

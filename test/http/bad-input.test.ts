@@ -1,5 +1,5 @@
 /**
- * What no HTTP client would send: it gets a clear answer, changes nothing, and harms nobody else.
+ * Input that no HTTP client would send gets a clear answer, changes nothing and harms nobody.
  */
 import assert from 'node:assert/strict'
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
@@ -35,14 +35,14 @@ describe('bad input', () => {
   const unchanged = async (): Promise<void> => {
     assert.equal(await readFile(join(api.directory, 'old'), 'utf8'), 'old content')
     const names = async (): Promise<string[]> => (await readdir(api.directory)).sort()
-    // What was under way when its client left ends a moment later.
+    // Requests whose client has left end a moment later.
     do {
       await new Promise((resolve) => setTimeout(resolve, 100))
     } while ((await names()).length > 2)
     assert.deepEqual(await names(), ['inside', 'old'])
   }
 
-  test('no spelling leads out of the volume', async () => {
+  test('no spelling of a path leads out of the volume', async () => {
     const targets = [
       '/api/files/../../etc/passwd',
       '/api/files/inside/../../../etc/passwd',
@@ -71,7 +71,7 @@ describe('bad input', () => {
     await unchanged()
   })
 
-  test('a path in another spelling is the same file, or none', async () => {
+  test('another spelling of a path means the same file or is rejected', async () => {
     for (const target of ['/api/files/inside/%C3%BC', '/api/files/insid%65/%c3%bc']) {
       assert.match(await get(target), /umlaut$/, target)
     }
@@ -87,7 +87,7 @@ describe('bad input', () => {
     assert.equal(status(await get('/api/files/a\\..\\b')), 404)
   })
 
-  test('names and paths have a length', async () => {
+  test('names and paths have a maximum length', async () => {
     const answer = await get(`/api/files/${'x'.repeat(256)}`)
     assert.equal(status(answer), 414)
     assertError(answer, 'ENAMETOOLONG')
@@ -101,7 +101,7 @@ describe('bad input', () => {
     assertError(large, 'E2BIG')
   })
 
-  test('a body that is cut off leaves the old file', async () => {
+  test('a truncated body leaves the old file', async () => {
     const put = 'PUT /api/files/old HTTP/1.1\r\nHost: x\r\n' + `X-API-Key: ${KEY}\r\n`
     await sendAndLeave(api.port, `${put}Content-Length: 100\r\n\r\nhalf of it`)
     await sendAndLeave(api.port, `${put}Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n`)
@@ -116,7 +116,7 @@ describe('bad input', () => {
     await unchanged()
   })
 
-  test('lengths that lie or contradict are refused', async () => {
+  test('wrong or contradictory lengths are rejected', async () => {
     const put = (headers: string): Promise<string> =>
       rawRequest(api.port, `PUT /api/files/old HTTP/1.1\r\n${headers}\r\n${END}`)
     for (const headers of [
@@ -135,7 +135,7 @@ describe('bad input', () => {
     await unchanged()
   })
 
-  test('a coding that is not undone, and another version of HTTP, are refused', async () => {
+  test('unsupported codings and other versions of HTTP are rejected', async () => {
     const chunks = '5\r\nhello\r\n0\r\n\r\n'
     const put = (version: string, headers: string, body: string): Promise<string> =>
       rawRequest(api.port, `PUT /api/files/old HTTP/${version}\r\n${headers}\r\n${END}${body}`)
@@ -161,14 +161,14 @@ describe('bad input', () => {
     assert.equal(status(http2), 505)
     assert.match(http2, /use HTTP\/1\.1/)
     await unchanged()
-    // What comes behind the body is part of the framing, and no header.
+    // Trailers belong to the framing and are not headers.
     const trailers = `5\r\nhello\r\n0\r\nContent-Range: bytes 0-4/9\r\n\r\n`
     const head = `PUT /api/files/inside/trailers HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${END}`
     assert.equal(status(await rawRequest(api.port, head + trailers)), 201)
     assert.equal(await readFile(join(api.directory, 'inside/trailers'), 'utf8'), 'hello')
   })
 
-  test('too much is refused before it is read', async () => {
+  test('too large input is rejected before it is read', async () => {
     const head = `PUT /api/files/big HTTP/1.1\r\nContent-Length: 5000\r\n`
     const refused = await rawRequest(api.port, `${head}Expect: 100-continue\r\n${END}`)
     assert.equal(status(refused), 413, 'no 100 Continue')
@@ -183,7 +183,7 @@ describe('bad input', () => {
     await unchanged()
   })
 
-  test('garbage after a request is answered as garbage, and ends the connection', async () => {
+  test('garbage after a request is an error and ends the connection', async () => {
     const first = `GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n`
     const answer = await rawRequest(api.port, `${first}\x00\x01garbage\r\n\r\n`)
     assert.match(answer, /HTTP\/1\.1 400 /)
@@ -198,7 +198,7 @@ describe('bad input', () => {
     assert.equal(pipelined.match(/HTTP\/1\.1 200/g)?.length, 3)
   })
 
-  test('garbage during an answer does not end up in it', async () => {
+  test('garbage during a response does not get into it', async () => {
     await writeFile(join(api.directory, 'inside/large'), Buffer.alloc(20_000_000, 'a'))
     const request = `GET /api/files/inside/large HTTP/1.1\r\n${END.replace('close', 'keep-alive')}`
     const socket = connect({ port: api.port, host: '127.0.0.1' })
@@ -213,7 +213,7 @@ describe('bad input', () => {
     assert.match(answer.slice(answer.indexOf('\r\n\r\n') + 4), /^a*$/)
   })
 
-  test('methods and places that do not exist are told', async () => {
+  test('unknown methods and paths are errors', async () => {
     const ask = (method: string, target: string): Promise<string> =>
       rawRequest(api.port, `${method} ${target} HTTP/1.1\r\n${END}`)
     const posted = await ask('POST', '/api/files/old')

@@ -1,4 +1,4 @@
-/** The coordinator's API over HTTP, on a real registry with a clock that the test moves. */
+/** The HTTP API of the coordinator on a real registry, with a clock that the test controls. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -84,7 +84,7 @@ describe('the coordinator’s API', () => {
     peers.sweep()
   }
 
-  test('only health needs no key', async () => {
+  test('all routes but health require the key', async () => {
     const health = await fetch(`${api.url}/api/health`)
     assert.deepEqual(await health.json(), { status: 'ok', problems: [] })
     for (const probe of ['live', 'ready']) {
@@ -126,7 +126,7 @@ describe('the coordinator’s API', () => {
     assert.deepEqual([late.status, late.body.error?.code], [404, 'ENOENT'])
   })
 
-  test('some of them, in random order', async () => {
+  test('a number of peers can be requested in random order', async () => {
     startAnew()
     for (const id of ['a', 'b', 'c']) await register(id)
     assert.equal((await ids('?any=2')).length, 2)
@@ -139,7 +139,7 @@ describe('the coordinator’s API', () => {
     }
   })
 
-  test('bodies that are none of ours are refused, and change nothing', async () => {
+  test('invalid bodies are rejected and change nothing', async () => {
     startAnew()
     await register('a')
     const good = registration('bad')
@@ -177,7 +177,7 @@ describe('the coordinator’s API', () => {
     assert.deepEqual([status, body.error?.code], [413, 'EFBIG'])
   })
 
-  test('who has a file: what nodes announced, of those that are there', async () => {
+  test('the locations of a file are the announcements of live nodes', async () => {
     startAnew()
     for (const id of ['a', 'b', 'c']) await register(id)
     const put = (query: string, body: object): Promise<Answer> =>
@@ -196,7 +196,7 @@ describe('the coordinator’s API', () => {
     assert.deepEqual(await holders('ino=7'), [])
   })
 
-  test('a file is named once, and properly', async () => {
+  test('a file must be named exactly once, by a valid reference', async () => {
     startAnew()
     await register('a')
     for (const query of ['', '?path=/a&ino=1', '?ino=0', '?ino=x', '?path=/a/../b', '?path=//']) {
@@ -210,7 +210,7 @@ describe('the coordinator’s API', () => {
     assert.equal(both.status, 400)
   })
 
-  test('statistics and metrics are of all nodes together', async () => {
+  test('statistics and metrics are totals of all nodes', async () => {
     startAnew()
     for (const id of ['a', 'b']) await register(id)
     await ask('PUT', '/api/peers/status', { id: 'a', hits: 6, backlogBytes: 5, backlogAgeMs: 10 })
@@ -247,7 +247,7 @@ describe('the coordinator’s API', () => {
     }
   })
 
-  test('a client that asks first is told to go on', async () => {
+  test('Expect: 100-continue is answered', async () => {
     startAnew()
     await register('a')
     const body = JSON.stringify({ id: 'a', usedBytes: 77 })
@@ -266,7 +266,7 @@ describe('the coordinator’s API', () => {
   })
 })
 
-test('announcements are bounded: the one that was used the longest ago goes first', async () => {
+test('announcements are bounded; the least recently used is dropped first', async () => {
   const locations = new AnnouncedLocations()
   const find = async (ino: number): Promise<readonly string[]> =>
     (await locations.find({ ino })).peers

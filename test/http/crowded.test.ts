@@ -1,4 +1,4 @@
-/** More connections than an API serves: who asks is answered, whatever the others do. */
+/** More connections than an API serves: requests are answered, whatever other clients do. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -11,7 +11,7 @@ import { startNodeApi, type NodeApiFixture } from '../fixtures/node-api-fixture.
 const KEY = 'the api key'
 const MORE = 40
 
-describe('a crowd', () => {
+describe('too many connections', () => {
   let api: NodeApiFixture
   before(async () => {
     api = await startNodeApi({ apiKey: KEY, maxUploadBytes: 1000 })
@@ -30,13 +30,13 @@ describe('a crowd', () => {
     return sockets
   }
 
-  /** On a connection of its own. */
+  /** Uses a new connection. */
   async function statusOf(path: string): Promise<number> {
     const headers = { 'x-api-key': KEY, connection: 'close' }
     return (await fetch(`http://127.0.0.1:${api.port}${path}`, { headers })).status
   }
 
-  test('connections without a request make room, the oldest first', async () => {
+  test('idle connections are closed to make room, the oldest first', async () => {
     const sockets = await open(limits.apiConnections)
     const closed = sockets.slice(0, MORE).map((socket) => once(socket, 'close'))
     const further = await open(MORE)
@@ -49,7 +49,7 @@ describe('a crowd', () => {
     for (const socket of [...sockets, ...further]) socket.destroy()
   })
 
-  test('while all are at work, health and other nodes are answered', async () => {
+  test('while all connections are busy, health and other nodes are served', async () => {
     const head = 'PUT /api/files/new HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n'
     const going = 'Expect: 100-continue\r\n'
     const bytes = `${head}${going}X-API-Key: ${KEY}\r\n\r\n`

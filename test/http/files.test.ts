@@ -1,4 +1,4 @@
-/** `/api/files`: what goes in comes out, in parts, under conditions, and as a listing. */
+/** `/api/files`: content, ranges, conditions and listings. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises'
@@ -27,7 +27,7 @@ describe('/api/files', () => {
     return error
   }
 
-  test('PUT, then GET: the same bytes, with their headers', async () => {
+  test('GET returns the bytes of a PUT, with their headers', async () => {
     const data = randomBytes(300_000)
     const created = await put('new/folder/file.bin', data)
     assert.equal(created.status, 201)
@@ -46,7 +46,7 @@ describe('/api/files', () => {
     assert.equal(await (await get('new/folder/file.bin')).text(), 'short')
   })
 
-  test('an empty file, by an empty body and by none', async () => {
+  test('an empty body and no body create an empty file', async () => {
     await put('empty', '')
     const answer = await get('empty')
     assert.deepEqual([answer.status, answer.headers.get('content-length')], [200, '0'])
@@ -64,7 +64,7 @@ describe('/api/files', () => {
     assert.equal((await fetch(api.file('head/size'), { method: 'HEAD' })).status, 200)
   })
 
-  test('DELETE takes a file or an empty directory, and says what it cannot', async () => {
+  test('DELETE removes a file or an empty directory, and reports errors', async () => {
     const remove = (path: string): Promise<Response> => fetch(api.file(path), { method: 'DELETE' })
     await put('gone/file', 'x')
     const full = await remove('gone')
@@ -78,7 +78,7 @@ describe('/api/files', () => {
     assert.equal((await remove('')).status, 409)
   })
 
-  test('a size, also where a file is named size', async () => {
+  test('the size of a file is returned, also of a file named size', async () => {
     await put('sized', '12345')
     assert.deepEqual(await (await get('sized/size')).json(), { path: '/sized', size: 5 })
     await put('folder/size', 'a file of that name')
@@ -92,7 +92,7 @@ describe('/api/files', () => {
     assert.equal((await get('bare/size')).status, 404)
   })
 
-  test('a directory is listed, as JSON or line by line', async () => {
+  test('a directory is listed as JSON or as lines', async () => {
     await put('list/b', 'x')
     await put('list/sub/c', 'x')
     for (const path of ['list', 'list/']) {
@@ -111,7 +111,7 @@ describe('/api/files', () => {
     assert.equal((await get('')).status, 200)
   })
 
-  test('paths are escaped once, and odd names are only names', async () => {
+  test('paths are unescaped once, and unusual names work', async () => {
     const names = ['a b', 'ü', '%', '%2F', 'back\\slash', '..hidden', '...', 'q?x#y', '\'"<>', '-']
     for (const name of names) {
       const path = `odd/${encodeURIComponent(name)}`
@@ -121,7 +121,7 @@ describe('/api/files', () => {
     assert.deepEqual((await readdir(join(api.directory, 'odd'))).sort(), [...names].sort())
   })
 
-  test('what is no directory has nothing below it, and a directory is no file', async () => {
+  test('paths below a file, and directories as files, are errors', async () => {
     await put('plain', 'x')
     assert.equal((await get('plain/below')).status, 404)
     assert.equal((await put('plain/below', 'x')).status, 409)
@@ -133,7 +133,7 @@ describe('/api/files', () => {
     assert.equal((await put('', 'x')).status, 409)
   })
 
-  test('ranges: one, several, none', async () => {
+  test('single, multiple and unsatisfiable ranges', async () => {
     const data = randomBytes(1000)
     await put('ranges', data)
     const range = (value: string): Promise<Response> => get('ranges', { range: value })
@@ -169,7 +169,7 @@ describe('/api/files', () => {
     assert.equal((await get('empty', { range: 'bytes=0-' })).status, 416)
   })
 
-  test('several ranges come as parts of one body', async () => {
+  test('multiple ranges are parts of one body', async () => {
     const data = randomBytes(1000)
     await put('parts', data)
     const answer = await get('parts', { range: 'bytes=0-9,500-599,-5' })
@@ -189,7 +189,7 @@ describe('/api/files', () => {
     assert.match(parts[2] ?? '', /Content-Range: bytes 500-599\/1000\r\n/i)
   })
 
-  test('conditions on reading', async () => {
+  test('conditional reads', async () => {
     const etag = (await put('conditional', 'content')).headers.get('etag') ?? ''
     const date = (await get('conditional')).headers.get('last-modified') ?? ''
     const earlier = new Date(Date.parse(date) - 60_000).toUTCString()
@@ -222,7 +222,7 @@ describe('/api/files', () => {
     }
   })
 
-  test('conditions on writing', async () => {
+  test('conditional writes', async () => {
     const conditions = async (headers: object): Promise<number> =>
       (await put('guarded', 'new', headers)).status
     assert.equal(await conditions({ 'if-match': '*' }), 412)
@@ -237,7 +237,7 @@ describe('/api/files', () => {
     assert.equal(await (await get('guarded')).text(), 'new')
   })
 
-  test('of two who create at once, one wins', async () => {
+  test('of two concurrent creates, exactly one succeeds', async () => {
     for (let i = 0; i < 20; i++) {
       const headers = { 'if-none-match': '*' }
       const all = ['a', 'b', 'c'].map((body) => put(`race/${i}`, body.repeat(100_000), headers))
@@ -246,7 +246,7 @@ describe('/api/files', () => {
     }
   })
 
-  test('an upload over the limit is refused, declared or not, and changes nothing', async () => {
+  test('an upload over the limit is rejected, declared or not, and changes nothing', async () => {
     await put('limited', 'before')
     const declared = await put('limited', Buffer.alloc(MIB + 1))
     assert.deepEqual([declared.status, (await errorOf(declared)).code], [413, 'EFBIG'])
@@ -266,7 +266,7 @@ describe('/api/files', () => {
     )
   })
 
-  test('a body that means something else than the file is refused', async () => {
+  test('a body that is not the file itself is rejected', async () => {
     await put('meaning', 'before')
     const encoded = await put('meaning', 'x', { 'content-encoding': 'gzip' })
     assert.equal(encoded.status, 415)
@@ -279,7 +279,7 @@ describe('/api/files', () => {
     assert.equal(await readFile(join(api.directory, 'meaning'), 'utf8'), '{not json')
   })
 
-  test('the type is told by the name, and runs nowhere', async () => {
+  test('the content type follows from the name and is never executable', async () => {
     const types = { 'a.html': 'text/html', 'b.json': 'application/json', c: 'octet-stream' }
     for (const [name, type] of Object.entries(types)) {
       await put(`types/${name}`, 'x')
@@ -289,7 +289,7 @@ describe('/api/files', () => {
     }
   })
 
-  test('a file that is replaced while it is read comes as one version', async () => {
+  test('a file that is replaced while it is read arrives as one version', async () => {
     await put('changing', 'a'.repeat(MIB / 2))
     const done = new AbortController()
     const writes = (async () => {

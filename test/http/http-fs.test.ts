@@ -1,4 +1,4 @@
-/** HttpFS against servers that are not its own: plain web servers, with ranges and without. */
+/** HttpFS on plain web servers, with ranges and without. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -44,7 +44,7 @@ for (const hasRanges of [true, false]) {
   })
 }
 
-test('part of another version is refused, though the server knows no conditions', async () => {
+test('a part of another version is rejected, even if the server ignores conditions', async () => {
   const state = { text: 'first version', modifiedMs: 1_700_000_000_000 }
   const server = createServer(({ method, headers }, reply) => {
     const [, start = '0', end = ''] = /bytes=(\d+)-(\d*)/.exec(headers.range ?? '') ?? []
@@ -75,7 +75,7 @@ test('part of another version is refused, though the server knows no conditions'
   server.closeAllConnections()
 })
 
-test('a FileServer with a key answers who has it', async () => {
+test('a FileServer with a key serves only requests with that key', async () => {
   const memory = new MemoryFS()
   await memory.writeFile('/file', 'secret')
   await using server = await FileServer.listen(memory, { apiKey: 'the key' })
@@ -92,7 +92,7 @@ test('a FileServer with a key answers who has it', async () => {
   await assert.rejects(FileServer.listen(memory, { apiKey: '' }), { code: 'EINVAL' })
 })
 
-test('a FileServer takes no coding that it does not undo, and survives odd requests', async () => {
+test('a FileServer rejects unsupported codings and survives odd requests', async () => {
   const memory = new MemoryFS()
   await memory.writeFile('/file', 'old')
   await using server = await FileServer.listen(memory)

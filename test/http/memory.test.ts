@@ -1,4 +1,4 @@
-/** A file far larger than what the process may hold goes in and out. */
+/** Upload and download of a file far larger than the memory limit of the process. */
 import assert from 'node:assert/strict'
 import { stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { API_KEY, startNodeApi } from '../fixtures/node-api-fixture.ts'
 const GIB = 1024 ** 3
 const MIB = 1024 ** 2
 const fetch = keyedFetch(API_KEY)
-/** Client and server are one process here: sockets, streams and garbage of both. */
+/** For client and server in one process: sockets, streams and garbage of both. */
 const GROWTH_MAX = 200 * MIB
 
 function watchMemory(): () => number {
@@ -23,7 +23,7 @@ function watchMemory(): () => number {
   }
 }
 
-test('1 GiB out, memory flat', async () => {
+test('a download of 1 GiB uses constant memory', async () => {
   await using api = await startNodeApi()
   const path = join(api.directory, 'large')
   await writeFile(path, '')
@@ -37,7 +37,7 @@ test('1 GiB out, memory flat', async () => {
   assert.ok(growth < GROWTH_MAX, `grew by ${Math.round(growth / MIB)} MiB`)
 })
 
-test('1 GiB in, memory flat', async () => {
+test('an upload of 1 GiB uses constant memory', async () => {
   await using api = await startNodeApi({ maxUploadBytes: GIB })
   const block = Buffer.alloc(MIB, 'block')
   const grownBy = watchMemory()

@@ -1,4 +1,4 @@
-/** What a node tells of itself, to whom, and what long answers look like. */
+/** Routes of the node API: access, answers, and streamed responses. */
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -37,7 +37,7 @@ describe('the routes of a node', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>)
 
-  test('only health needs no key', async () => {
+  test('all routes but health require the key', async () => {
     assert.equal((await fetch(`${api.url}/api/health`)).status, 200)
     const paths = ['/api/status', '/api/peers', '/api/cache', '/api/cache/stats', '/metrics']
     for (const path of [
@@ -63,7 +63,7 @@ describe('the routes of a node', () => {
     assert.equal((await fetch(api.file('x'), upload)).status, 401)
   })
 
-  test('answers are the node’s', async () => {
+  test('routes return the answers of the node', async () => {
     const json = async (path: string): Promise<unknown> => (await ask(path)).json()
     assert.deepEqual(await json('/api/health'), { status: 'ok', problems: [] })
     assert.deepEqual(await json('/api/peers'), [])
@@ -74,7 +74,7 @@ describe('the routes of a node', () => {
     assert.equal((await ask('/api/receipt/x%2Fy')).status, 400)
   })
 
-  test('live and ready are two questions; only what is blocking is not ready', async () => {
+  test('a node is live but not ready only with a blocking problem', async () => {
     const at = (path: string): Promise<Response> => fetch(`${api.url}/api/health${path}`)
     const problem = { what: 'x is away', since: new Date(0), works: 'a', fails: 'b' }
     const told = { ...problem, since: '1970-01-01T00:00:00.000Z' }
@@ -95,7 +95,7 @@ describe('the routes of a node', () => {
     assert.deepEqual(await (await at('/ready')).json(), { ready: true, problems: [] })
   })
 
-  test('metrics are for Prometheus, requests among them', async () => {
+  test('metrics have the Prometheus format and include requests', async () => {
     const answer = await ask('/metrics')
     assert.match(answer.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
     const text = await answer.text()
@@ -123,7 +123,7 @@ describe('the routes of a node', () => {
     assert.ok(parameters.some((it) => it.name === 'path'))
   })
 
-  test('long answers come line by line; the last one is done', async () => {
+  test('long responses are streamed as lines; the last one is done', async () => {
     for (const verb of ['wait', 'warm', 'evict']) {
       const answer = await post(verb, { paths: ['/a', '/b'] })
       assert.match(answer.headers.get('content-type') ?? '', /^application\/x-ndjson/)
@@ -133,7 +133,7 @@ describe('the routes of a node', () => {
     }
   })
 
-  test('a failure before the first line is a status, after it a line', async () => {
+  test('a failure before the first line is a status, a later one a line', async () => {
     const absent = await post('wait', { paths: ['/none'] })
     assert.equal(absent.status, 404)
     const lines = await linesOf(await post('wait', { paths: ['/fails'] }))
@@ -141,7 +141,7 @@ describe('the routes of a node', () => {
     assert.deepEqual([lines.length, error.code], [2, 'EIO'])
   })
 
-  test('who goes away cancels the work', async () => {
+  test('a client that disconnects cancels the work', async () => {
     const controller = new AbortController()
     const answer = await post('warm', { paths: ['/hangs'] }, { signal: controller.signal })
     const reader = answer.body!.getReader()
@@ -152,7 +152,7 @@ describe('the routes of a node', () => {
     assert.equal(api.node.aborts, 1)
   })
 
-  test('bodies that are none of ours are refused', async () => {
+  test('invalid bodies are rejected', async () => {
     const bodies: unknown[] = [{}, { paths: [] }, { paths: ['a'] }, { paths: '/a' }, [], null, 5]
     bodies.push({ paths: ['/a'], more: 1 }, { paths: [5] }, { paths: Array(1001).fill('/a') })
     bodies.push({ paths: ['/a/../b'] }, { paths: ['/a\0'] })
@@ -167,7 +167,7 @@ describe('the routes of a node', () => {
     assert.equal((await post('wait', large)).status, 413)
   })
 
-  test('a client that goes away ends the reading of its file', async () => {
+  test('a client that disconnects ends the read of its file', async () => {
     await writeFile(join(api.directory, 'large'), Buffer.alloc(50_000_000))
     const controller = new AbortController()
     const answer = await ask('/api/files/large', { signal: controller.signal })
@@ -179,7 +179,7 @@ describe('the routes of a node', () => {
   })
 })
 
-test('a node that stops ends what is under way, and takes nothing new', async () => {
+test('a stopping node ends running requests and accepts no new ones', async () => {
   await using api = await startNodeApi({ apiKey: HEADER })
   await mkdir(join(api.directory, 'x'))
   const headers = { 'content-type': 'application/json', 'x-api-key': HEADER }

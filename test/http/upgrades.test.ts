@@ -1,4 +1,4 @@
-/** Connections that another protocol takes over: who gets one, who does not, and how they end. */
+/** Upgraded connections: who is admitted, who is not, and how they end. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
@@ -51,13 +51,13 @@ describe('a path with a handler', () => {
     const socket = open(path, options)
     const [, answer] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
     answer.resume()
-    // ws says that it was closed before it was open.
+    // ws reports that it was closed before it was open.
     socket.on('error', () => undefined)
     socket.terminate()
     return answer.statusCode
   }
 
-  test('the right key gets through, and messages both ways', async () => {
+  test('the correct key is admitted, and messages pass both ways', async () => {
     const socket = open(`${PATH}?node=a`, { headers: { 'x-api-key': KEY } })
     await once(socket, 'open')
     socket.send('hello')
@@ -67,7 +67,7 @@ describe('a path with a handler', () => {
     await once(socket, 'close')
   })
 
-  test('a wrong key, or none: 401, and the handler never sees it', async () => {
+  test('a wrong or missing key is 401 and does not reach the handler', async () => {
     const before = taken
     for (const key of ['', 'x', `${KEY}x`]) {
       assert.equal(await refusal(PATH, { headers: { 'x-api-key': key } }), 401, key)
@@ -76,12 +76,12 @@ describe('a path with a handler', () => {
     assert.equal(taken, before)
   })
 
-  test('a web page is refused, with the key as well', async () => {
+  test('a web page is rejected, even with the key', async () => {
     const headers = { 'x-api-key': KEY }
     assert.equal(await refusal(PATH, { headers, origin: 'http://elsewhere.example' }), 403)
   })
 
-  test('anything else is an ordinary request', async () => {
+  test('other requests are served normally', async () => {
     assert.equal(await refusal('/api/other', { headers: { 'x-api-key': KEY } }), 404)
     assert.equal(await refusal('/api/other', {}), 401)
     const curl = 'GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\n'
@@ -90,7 +90,7 @@ describe('a path with a handler', () => {
     assert.match(answer, /^HTTP\/1\.1 200 OK/)
   })
 
-  test('a client that goes away in the middle harms nobody', async () => {
+  test('a client that disconnects during the upgrade harms no other', async () => {
     const socket = open(PATH, { headers: { 'x-api-key': KEY } })
     await once(socket, 'open')
     socket.terminate()
@@ -100,7 +100,7 @@ describe('a path with a handler', () => {
   })
 })
 
-test('a server that stops takes no more, and ends what nobody ended', async () => {
+test('a stopping server accepts no upgrades and closes open connections', async () => {
   const api = await serve()
   api.onUpgrade(PATH, (_request, socket) => {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')

@@ -1,7 +1,7 @@
 /**
- * The package as users get it: packed from what is in this checkout (in a copy, so that nothing
- * here changes), installed into an empty folder, run, imported with its types on every Node that it
- * is for, and bundled for browsers.
+ * The package as users get it: packed from a copy of this checkout (so that nothing here changes),
+ * installed into an empty directory, run, imported with its types on every supported version of
+ * Node, and bundled for browsers.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -18,7 +18,7 @@ const ROOT = join(import.meta.dirname, '../..')
 const PACKED = ['bin', 'docs', 'scripts', 'src', 'package.json', 'tsconfig.json']
 const ALSO = ['tsconfig.build.json', 'README.md', 'LICENSE', 'CHANGELOG.md']
 
-/** Without npm's own settings: those of an outer `npm test` are not the user's. */
+/** Environment without the npm settings of an outer `npm test`. */
 const env = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_')),
 )
@@ -70,7 +70,7 @@ describe('the published package', () => {
 
   after(() => rm(folder, { recursive: true, force: true }))
 
-  test('has what runs, and neither source nor tests', async () => {
+  test('contains the build, and neither sources nor tests', async () => {
     const { stdout } = await run('find', ['.', '-type', 'f', '-not', '-path', './node_modules/*'], {
       cwd: installed,
     })
@@ -96,7 +96,7 @@ describe('the published package', () => {
     assert.match(coordinator, /--data/)
   })
 
-  test('runs a node: mounts, keeps a file, stops', withFuse, async () => {
+  test('runs a node that mounts, stores a file, and stops', withFuse, async () => {
     const dir = join(folder, 'node')
     const cachefs = join(user, 'node_modules/.bin/cachefs')
     const up = await run(cachefs, ['up', '--detach', '--dir', dir, '--port', '0', '--json'])
@@ -110,7 +110,7 @@ describe('the published package', () => {
     await assert.rejects(readFile(join(mountPoint, 'file')), { code: 'ENOENT' })
   })
 
-  test('is imported with its types', async () => {
+  test('can be imported with its types', async () => {
     await writeFile(join(user, 'module.ts'), MODULE)
     await writeFile(join(user, 'tsconfig.json'), JSON.stringify(TSCONFIG))
     await mkdir(join(user, 'node_modules/@types'), { recursive: true })
@@ -134,7 +134,7 @@ describe('the published package', () => {
     })
   }
 
-  test('its core bundles for browsers', async () => {
+  test('bundles for browsers', async () => {
     const contents = `export { CacheFS, HttpFS, MemoryFS } from 'cachefs'`
     const { outputFiles, warnings } = await build({
       stdin: { contents, resolveDir: user },
@@ -145,7 +145,7 @@ describe('the published package', () => {
   })
 })
 
-/** A Node of that version, as npm carries it, where this is another. */
+/** A Node binary of that version from npm, unless this one has it. */
 async function nodeOf(major: string, folder: string): Promise<string> {
   if (process.versions.node.startsWith(`${major}.`)) return process.execPath
   const name = `node-${process.platform}-${process.arch}`

@@ -9,7 +9,7 @@ const BIG_BYTES = 700_000
 
 export const contentTests = new ContractTests()
 
-contentTests.add('text and bytes come back as they were', async (files) => {
+contentTests.add('text and bytes read back as written', async (files) => {
   await files.writeFile('/text', 'Grüße')
   assert.equal(await files.readFile('/text', 'utf8'), 'Grüße')
   const buffer = await files.readFile('/text')
@@ -23,7 +23,7 @@ contentTests.add('text and bytes come back as they were', async (files) => {
   assert.equal(await files.readFile('/empty', 'utf8'), '')
 })
 
-contentTests.add('a file larger than any buffer on the way', async (files) => {
+contentTests.add('a file larger than any buffer reads back', async (files) => {
   const data = randomBytes(BIG_BYTES)
   await files.writeFile('/big', data)
   assert.ok(data.equals(await files.readFile('/big')))
@@ -34,7 +34,7 @@ contentTests.add('a file larger than any buffer on the way', async (files) => {
   assert.ok(stats.mtime instanceof Date)
 })
 
-contentTests.add('ranges', async (files) => {
+contentTests.add('ranges are exact', async (files) => {
   const data = randomBytes(BIG_BYTES)
   await files.writeFile('/big', data)
   const ranges = [
@@ -53,7 +53,7 @@ contentTests.add('ranges', async (files) => {
   assert.equal(past.length, 0)
 })
 
-contentTests.add('a source may reuse one buffer for all of its pieces', async (files) => {
+contentTests.add('a source may reuse one buffer for all its pieces', async (files) => {
   const expected = randomBytes(BIG_BYTES)
   async function* pieces(): AsyncGenerator<Uint8Array> {
     const buffer = Buffer.alloc(100_000)
@@ -67,7 +67,7 @@ contentTests.add('a source may reuse one buffer for all of its pieces', async (f
   assert.ok(expected.equals(await files.readFile('/replaced')), 'replace')
 })
 
-contentTests.add('writing from iterables, appending, flags', async (files) => {
+contentTests.add('writes from iterables, appends, and obeys flags', async (files) => {
   async function* pieces(): AsyncGenerator<Uint8Array> {
     yield Buffer.from('one ')
     yield Buffer.from('two ')
@@ -87,7 +87,7 @@ contentTests.add('writing from iterables, appending, flags', async (files) => {
   await assert.rejects(files.writeFile('/file/below', 'x'), { code: 'ENOTDIR' })
 })
 
-contentTests.add('streams both ways', async (files) => {
+contentTests.add('read and write streams', async (files) => {
   const data = randomBytes(BIG_BYTES)
   await files.writeFile('/from', data)
   await pipeline(files.createReadStream('/from'), files.createWriteStream('/to'))
@@ -100,7 +100,7 @@ contentTests.add('streams both ways', async (files) => {
   assert.equal((await text.toArray()).join(''), data.toString('hex', 0, 4))
 })
 
-contentTests.add('replace: a new version, whole or not at all', async (files) => {
+contentTests.add('replace installs a new version as a whole or not at all', async (files) => {
   await files.writeFile('/file', 'before')
   async function* broken(): AsyncGenerator<Uint8Array> {
     yield Buffer.from('half')
@@ -120,7 +120,7 @@ contentTests.add('replace: a new version, whole or not at all', async (files) =>
   assert.deepEqual(await files.readdir('/'), ['file'])
 })
 
-contentTests.add('etags tell versions apart, and versions can be asked for', async (files) => {
+contentTests.add('etags identify versions, and a version can be requested', async (files) => {
   await files.writeFile('/file', 'one')
   const first = await files.stat('/file')
   assert.equal((await files.stat('/file')).etag, first.etag)

@@ -1,6 +1,6 @@
 /**
- * Tests of a contract, said once and run on every file system: each on one of its own that is fresh
- * and empty. A test that needs what a file system says it cannot keep does nothing there.
+ * Tests of the contract, written once and run on every file system: each on a new, empty one. A
+ * test that needs a feature that the file system does not have does nothing there.
  */
 import { test } from 'node:test'
 import type { Features, FileSystem } from '../../../src/filesystem/file-system.ts'

@@ -1,10 +1,10 @@
-/** Open files: positions, flags, and what becomes of them when the name goes. */
+/** Open files: positions, flags, and behaviour after the name is removed. */
 import assert from 'node:assert/strict'
 import { ContractTests } from './contract-tests.ts'
 
 export const handleTests = new ContractTests()
 
-handleTests.add('reading at positions and one after the other', async (files) => {
+handleTests.add('reads at positions and sequentially', async (files) => {
   await files.writeFile('/file', '0123456789')
   await using handle = await files.open('/file')
   const buffer = Buffer.alloc(4)
@@ -20,7 +20,7 @@ handleTests.add('reading at positions and one after the other', async (files) =>
   await assert.rejects(handle.write('x'), { code: 'EBADF' })
 })
 
-handleTests.add('writing anywhere', async (files) => {
+handleTests.add('writes at any position', async (files) => {
   await using handle = await files.open('/file', 'w+')
   await handle.write('abc')
   await handle.write(Buffer.from('-def-'), 1, 3)
@@ -37,25 +37,28 @@ handleTests.add('writing anywhere', async (files) => {
   await handle.close()
 })
 
-handleTests.add('opening: create, exclusive, append, missing', async (files) => {
-  await assert.rejects(files.open('/file'), { code: 'ENOENT' })
-  await assert.rejects(files.open('/file', 'r+'), { code: 'ENOENT' })
-  await assert.rejects(files.open('/file', 'q'), { code: 'EINVAL' })
-  await (await files.open('/file', 'wx')).close()
-  assert.equal((await files.stat('/file')).size, 0)
-  await assert.rejects(files.open('/file', 'wx'), { code: 'EEXIST' })
-  {
-    await using handle = await files.open('/file', 'a')
-    await handle.write('one')
-    await handle.write(Buffer.from('two'), 0, 3, 0)
-  }
-  assert.equal(await files.readFile('/file', 'utf8'), 'onetwo')
-  {
-    await using handle = await files.open('/file', 'r+')
-    await handle.write('ONE')
-  }
-  assert.equal(await files.readFile('/file', 'utf8'), 'ONEtwo')
-})
+handleTests.add(
+  'open obeys create, exclusive and append; a missing file is ENOENT',
+  async (files) => {
+    await assert.rejects(files.open('/file'), { code: 'ENOENT' })
+    await assert.rejects(files.open('/file', 'r+'), { code: 'ENOENT' })
+    await assert.rejects(files.open('/file', 'q'), { code: 'EINVAL' })
+    await (await files.open('/file', 'wx')).close()
+    assert.equal((await files.stat('/file')).size, 0)
+    await assert.rejects(files.open('/file', 'wx'), { code: 'EEXIST' })
+    {
+      await using handle = await files.open('/file', 'a')
+      await handle.write('one')
+      await handle.write(Buffer.from('two'), 0, 3, 0)
+    }
+    assert.equal(await files.readFile('/file', 'utf8'), 'onetwo')
+    {
+      await using handle = await files.open('/file', 'r+')
+      await handle.write('ONE')
+    }
+    assert.equal(await files.readFile('/file', 'utf8'), 'ONEtwo')
+  },
+)
 
 handleTests.add(
   'one winner of many that create one file',

@@ -1,4 +1,4 @@
-/** Symbolic links, which lead nowhere outside, and attributes. */
+/** Symbolic links, which do not lead outside, and attributes. */
 import assert from 'node:assert/strict'
 import { ContractTests } from './contract-tests.ts'
 
@@ -91,7 +91,7 @@ linkTests.add(
   'a file that is replaced keeps owner and mode',
   async (files) => {
     await files.writeFile('/file', 'x', { mode: 0o640 })
-    // Who may not give files away has none of others.
+    // Without permission to change owners, no file belongs to others.
     const { uid, gid } = await files.stat('/file')
     const isRoot = process.getuid?.() === 0
     const owner = isRoot ? [1001, 1002] : [uid, gid]

@@ -5,14 +5,14 @@ import { ContractTests } from './contract-tests.ts'
 
 export const nameTests = new ContractTests()
 
-nameTests.add('an empty root', async (files) => {
+nameTests.add('a new file system has an empty root', async (files) => {
   assert.deepEqual(await files.readdir('/'), [])
   assert.ok((await files.stat('/')).isDirectory())
   await assert.rejects(files.stat('/missing'), { code: 'ENOENT', path: '/missing' })
   await assert.rejects(files.rmdir('/'), { code: 'EBUSY' })
 })
 
-nameTests.add('errors are FsErrors shaped like those of Node', async (files) => {
+nameTests.add('errors are FsErrors with the fields of Node errors', async (files) => {
   const error = await files.readFile('/missing').catch((it: unknown) => it)
   assert.ok(error instanceof FsError)
   assert.equal(error.code, 'ENOENT')
@@ -22,7 +22,7 @@ nameTests.add('errors are FsErrors shaped like those of Node', async (files) => 
   assert.match(error.message, /^ENOENT: .*\/missing/)
 })
 
-nameTests.add('directories, with their entries by name and by type', async (files) => {
+nameTests.add('directories list their entries by name and type', async (files) => {
   await files.mkdir('/a')
   await files.writeFile('/a/file', 'x')
   await files.mkdir('/a/sub')
@@ -38,7 +38,7 @@ nameTests.add('directories, with their entries by name and by type', async (file
   await assert.rejects(files.readdir('/none'), { code: 'ENOENT' })
 })
 
-nameTests.add('mkdir with recursive says what it made first', async (files) => {
+nameTests.add('mkdir with recursive returns the first directory that it created', async (files) => {
   assert.equal(await files.mkdir('/x/y/z', { recursive: true }), '/x')
   assert.equal(await files.mkdir('/x/y/z', { recursive: true }), undefined)
   await files.writeFile('/x/file', '')
@@ -46,7 +46,7 @@ nameTests.add('mkdir with recursive says what it made first', async (files) => {
   await assert.rejects(files.mkdir('/x/file/deep', { recursive: true }))
 })
 
-nameTests.add('removing', async (files) => {
+nameTests.add('files and directories are removed', async (files) => {
   await files.mkdir('/d/e', { recursive: true })
   await files.writeFile('/d/e/f', 'x')
   await assert.rejects(files.rmdir('/d/e'), { code: 'ENOTEMPTY' })
@@ -63,7 +63,7 @@ nameTests.add('removing', async (files) => {
   assert.deepEqual(await files.readdir('/'), [])
 })
 
-nameTests.add('renaming a file, also over another', async (files) => {
+nameTests.add('a file is renamed, also over another one', async (files) => {
   await files.writeFile('/one', '1')
   await files.writeFile('/two', '2')
   await files.rename('/one', '/two')
@@ -78,7 +78,7 @@ nameTests.add('renaming a file, also over another', async (files) => {
   await assert.rejects(files.rename('/dir', '/two'), { code: 'ENOTDIR' })
 })
 
-nameTests.add('renaming a directory takes along what is in it', async (files) => {
+nameTests.add('a directory is renamed with its content', async (files) => {
   await files.mkdir('/from/deep', { recursive: true })
   await files.writeFile('/from/deep/file', 'x')
   await assert.rejects(files.rename('/from', '/from/deep/in'), { code: 'EINVAL' })
@@ -91,12 +91,12 @@ nameTests.add('renaming a directory takes along what is in it', async (files) =>
   await assert.rejects(files.readFile('/from/deep/file'), { code: 'ENOENT' })
 })
 
-nameTests.add('any name that is no path part', async (files) => {
+nameTests.add('names may contain any characters but slash and NUL', async (files) => {
   const names = ['a b', 'ümlaut', '%41', 'a?b#c', "quote'", '日本', '*', 'a+b', '~', '.hid']
   for (const name of names) await files.writeFile(`/${name}`, name)
   assert.deepEqual((await files.readdir('/')).sort(), names.toSorted())
   for (const name of names) assert.equal(await files.readFile(`/${name}`, 'utf8'), name)
-  // Azure takes it for a slash, so there it is refused.
+  // Azure treats it as a slash, so it is rejected there.
   const isTaken = await files.writeFile('/back\\slash', 'x').then(
     () => true,
     (error: unknown) => {
@@ -110,14 +110,14 @@ nameTests.add('any name that is no path part', async (files) => {
   await assert.rejects(files.stat(''), { code: 'ENOENT' })
 })
 
-nameTests.add('no spelling of a path leads out, or elsewhere', async (files) => {
+nameTests.add('no spelling of a path leads outside or to another file', async (files) => {
   await files.mkdir('/dir')
   await files.writeFile('/../../dir/./file', 'x')
   assert.equal(await files.readFile('dir//file', 'utf8'), 'x')
   assert.deepEqual(await files.readdir('/..'), ['dir'])
 })
 
-nameTests.add('a signal that is aborted already', async (files) => {
+nameTests.add('an aborted signal is ECANCELED', async (files) => {
   const signal = AbortSignal.abort()
   await files.writeFile('/file', 'x')
   await assert.rejects(files.stat('/file', { signal }), { code: 'ECANCELED' })
