@@ -1,4 +1,4 @@
-/** What `make bench ARGS="..."` takes. */
+/** Options of `make bench ARGS="..."`. */
 import { tmpdir } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -45,7 +45,7 @@ export interface BenchOptions {
   help: boolean
 }
 
-/** Throws with what to do where a flag makes no sense. */
+/** Throws with a remedy if a flag is invalid. */
 export function readBenchOptions(args: string[]): BenchOptions {
   const { values } = parseArgs({ args, options: FLAGS })
   const targets = values.targets.split(',').filter((it) => it !== '')

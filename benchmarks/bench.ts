@@ -1,7 +1,7 @@
 /**
- * `make bench`: CacheFS beside the disk below it and other FUSE file systems, in one run.
- * Everything that it starts is stopped and removed at its end, also when it fails or is
- * interrupted; a second Ctrl-C is not needed, since every step has its own deadline.
+ * `make bench`: compares CacheFS with the underlying disk and with other FUSE file systems in one
+ * run. All processes that it starts are stopped at the end, also on failure or interruption; a
+ * second Ctrl-C is not needed, because each step has its own deadline.
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

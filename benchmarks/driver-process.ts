@@ -1,7 +1,7 @@
 /**
- * The process that does the workloads, the same one for every target, so that its own cost is equal
- * for all. It knows nothing of mounts: it gets a directory and the name of a workload over its
- * channel, works with synchronous calls, and answers with what it measured.
+ * Process that runs the workloads; the same one for all targets, so that its own cost is equal. It
+ * gets a directory and the name of a workload over its channel, uses synchronous calls, and answers
+ * with its measurements.
  */
 import { mkdirSync } from 'node:fs'
 import { allWorkloads, workloadKey } from './workloads/all-workloads.ts'
@@ -13,7 +13,7 @@ export type DriverTask =
 
 export type DriverAnswer = { measured: Measured } | { error: string }
 
-/** Names of the small files, by directory. */
+/** Names of the small files by directory. */
 const namesIn = new Map<string, string[]>()
 
 function perform(task: DriverTask): Measured {

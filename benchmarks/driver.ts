@@ -1,6 +1,6 @@
 /**
- * The driver process, seen from the harness: one task at a time, each within a deadline. A driver
- * that hangs (a mount that does not answer) is killed, and the next task gets a new one.
+ * The driver process as seen by the harness: one task at a time, each with a deadline. A driver
+ * that hangs (because a mount does not answer) is killed, and the next task gets a new one.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { DriverAnswer, DriverTask } from './driver-process.ts'
 import type { Measured } from './workloads/workload.ts'
 
-/** Longest that one workload may take, ms. */
+/** Maximum duration of a workload, ms. */
 const TASK_MS = 600_000
 
 export class Driver implements AsyncDisposable {
@@ -50,7 +50,7 @@ export class Driver implements AsyncDisposable {
     return new Error(outcome === 'late' ? limit : 'the driver process ended')
   }
 
-  /** Does not wait for one that is stuck in the kernel: it goes when its mount does. */
+  /** Does not wait for a process that is blocked in the kernel: it ends when its mount ends. */
   async [Symbol.asyncDispose](): Promise<void> {
     const child = this.#child
     this.#child = undefined
@@ -63,7 +63,7 @@ export class Driver implements AsyncDisposable {
 }
 
 function start(): ChildProcess {
-  // Its own process group: Ctrl-C on a terminal reaches the harness, which stops things in order.
+  // In its own process group: Ctrl-C reaches only the harness, which stops everything in order.
   const options = { detached: true, execArgv: [] }
   const child = fork(join(import.meta.dirname, 'driver-process.ts'), [], options)
   child.on('error', () => undefined)

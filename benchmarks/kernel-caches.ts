@@ -1,13 +1,13 @@
 /**
- * The kernel's caches, which a cold workload must not find filled. Dropping them concerns the whole
- * machine and needs root; what is dirty is written back before, since it cannot be dropped.
+ * Drops the kernel's caches before cold workloads. This affects the whole machine and needs root.
+ * Dirty pages are written back first, because they cannot be dropped.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { NotMeasured } from './not-measured.ts'
 
-/** What /proc/sys/vm/drop_caches takes: proc(5). */
+/** Values of /proc/sys/vm/drop_caches: proc(5). */
 const DROP = { pages: '1', names: '2', 'pages and names': '3' } as const
 
 export async function dropKernelCaches(what: keyof typeof DROP): Promise<void> {
@@ -18,7 +18,7 @@ export async function dropKernelCaches(what: keyof typeof DROP): Promise<void> {
   }
 }
 
-/** Everything written to the file system of `directory` is on its disk. */
+/** Syncs the file system of `directory`. */
 export async function syncFileSystem(directory: string): Promise<void> {
   await once(spawn('sync', ['-f', directory], { stdio: 'ignore' }), 'close')
 }

@@ -1,8 +1,8 @@
 /**
- * The order of things: in every round each workload runs on all targets, one directly after the
- * other and beginning with another one each round, so that what else the machine does meets all
- * alike. Before a target is measured, every target has finished its work in the background. What
- * removes files comes after all rounds of everything else.
+ * Order of the measurements: in each round, each workload runs on all targets, one directly after
+ * the other, starting with another target in each round, so that other load on the machine affects
+ * all alike. Before a target is measured, all targets have finished their background work.
+ * Workloads that remove files run after all rounds of the others.
  */
 import { join } from 'node:path'
 import type { BenchOptions } from './bench-options.ts'
@@ -21,7 +21,7 @@ export interface MeasurementParts {
   driver: Driver
   results: Results
   signal: AbortSignal
-  /** Takes a line about what is being done. */
+  /** Receives a line of progress. */
   progress: (line: string) => void
 }
 
@@ -60,7 +60,7 @@ export class Measurement {
     }
   }
 
-  /** Measures one cell; returns it for the progress line. */
+  /** Measures one cell; returns it for the line of progress. */
   async #cell(workload: Workload, target: Target, round: number): Promise<string> {
     const { driver, options, results, signal } = this.#parts
     const folder = folderOf(target, round)

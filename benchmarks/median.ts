@@ -1,6 +1,6 @@
 /**
- * The typical one of several measurements, which one slow round does not move: of an even number
- * the higher of the two in the middle.
+ * Median of several measurements, which one slow round does not change. For an even number, it is
+ * the higher of the two middle ones.
  */
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0

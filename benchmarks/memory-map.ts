@@ -1,4 +1,4 @@
-/** A file as memory, for reading, while something is done with it: mmap(2), which Node lacks. */
+/** Maps a file for reading while a callback runs: mmap(2), which Node lacks. */
 import { closeSync, openSync } from 'node:fs'
 import koffi from 'koffi'
 

@@ -1,4 +1,4 @@
-/** There is a reason, and it is no failure, that a figure or a target is missing from the table. */
+/** A figure or a target is missing from the table for a reason that is no failure. */
 export class NotMeasured extends Error {
   override readonly name = 'NotMeasured'
 }

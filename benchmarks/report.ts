@@ -1,7 +1,7 @@
 /**
- * The table: a row per workload, a column per target, in each cell the ratio to the baseline and
- * the rate behind it; below it what every target is, and the reason for every figure that is not
- * there.
+ * The result table: a row per workload, a column per target; each cell has the ratio to the
+ * baseline and the rate. Below it, a description of each target, and the reason for each missing
+ * figure.
  */
 import { execFileSync } from 'node:child_process'
 import { cpus, loadavg, release, totalmem } from 'node:os'
@@ -57,13 +57,13 @@ export class Report {
     return [line(heads), line(rule), ...rows.map(line), '', ...notes].join('\n')
   }
 
-  /** What our own mount or the baseline failed at; of the others it is only told. */
+  /** Failures of CacheFS or the baseline; those of other targets are only reported. */
   failures(): string[] {
     const ours = this.#parts.targets.filter((it) => it.isNeeded)
     return this.#gaps(ours).flatMap(({ text, isFailure }) => (isFailure ? [text] : []))
   }
 
-  /** A row of one cell is a heading. */
+  /** A row with one cell is a heading. */
   #rows(): string[][] {
     const { workloads, targets, results } = this.#parts
     const rows: string[][] = []
@@ -134,7 +134,7 @@ function machine(): string {
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`
   const [cpu] = cpus()
   const cores = `${cpus().length} cores (${cpu?.model ?? 'unknown'})`
-  // What else runs takes part in every figure: the last 15 minutes' load tells.
+  // The load average shows how much other load affected the figures.
   const load = loadavg()[2]?.toFixed(1) ?? '?'
   return `${cores}, load ${load}, ${memory} memory, Linux ${release()}, Node ${process.version}`
 }

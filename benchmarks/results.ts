@@ -1,7 +1,7 @@
 /**
- * What was measured, by workload and target. A ratio is taken within one round, where both figures
- * stem from the same minute of the machine, and the median of the rounds' ratios is what counts: on
- * a machine with other work, absolute figures wander while ratios stay.
+ * Measurements by workload and target. A ratio is computed within one round, in which both figures
+ * are from the same minute, and the median of the ratios of all rounds is used: on a machine with
+ * other load, absolute figures drift while ratios are stable.
  */
 import { NotMeasured } from './not-measured.ts'
 import { workloadKey } from './workloads/all-workloads.ts'
@@ -10,11 +10,11 @@ import type { Target } from './targets/target.ts'
 
 export type Cell =
   /**
-   * Median rate, and median ratio to the baseline where that was measured as well. Unsteady: the
-   * rounds' ratios are more than a factor of `UNSTEADY` apart.
+   * Median rate, and median ratio to the baseline if that was measured as well. Unsteady: the
+   * ratios of the rounds differ by more than a factor of `UNSTEADY`.
    */
   | { rate: number; ratio: number | undefined; isUnsteady: boolean }
-  /** Why there is no rate. */
+  /** Reason for a missing rate. */
   | { reason: string; isFailure: boolean }
 
 interface Column {
@@ -46,7 +46,7 @@ export class Results {
   cell(workload: Workload, target: Target): Cell | undefined {
     const { rates, error } = this.#column(workload, target)
     const rate = median(rates)
-    // One round of several that failed is a failure of the whole.
+    // If one of several rounds failed, the measurement failed.
     if (error !== undefined) {
       return { reason: error.message, isFailure: !(error instanceof NotMeasured) }
     }

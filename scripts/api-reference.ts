@@ -1,6 +1,6 @@
 /**
- * The reference of the package's public interface, from the docstrings of what `src/index.ts`
- * exports: `npm run docs` writes docs/API.md, and a test sees to it that it is current.
+ * Generates docs/API.md, the reference of the public interface, from the docstrings of the exports
+ * of `src/index.ts` (`npm run docs`). A test checks that it is current.
  */
 import { writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -82,7 +82,7 @@ function otherName(node: ts.Declaration, checker: ts.TypeChecker): ts.Declaratio
   return symbol && declarationOf(symbol, checker)
 }
 
-/** What a class has from one that its file keeps to itself. */
+/** Members that a class inherits from a class that is private to its file. */
 function hiddenBase(
   node: ts.ClassDeclaration | ts.InterfaceDeclaration,
   checker: ts.TypeChecker,
@@ -94,7 +94,7 @@ function hiddenBase(
   if (base === undefined || !ts.isClassDeclaration(base)) return []
   const isExported = base.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)
   if (isExported === true) return []
-  // What is abstract there is given here.
+  // Abstract members of that class are implemented here.
   return base.members.filter(
     (member) => ts.isMethodDeclaration(member) && member.body !== undefined,
   )
@@ -105,7 +105,7 @@ function nameOf(node: ts.Declaration): string {
   return name?.getText() ?? 'constructor'
 }
 
-/** What stands before the body: `class CacheFS extends PortableFileSystem`. */
+/** The declaration before the body: `class CacheFS extends PortableFileSystem`. */
 function headOf(node: ts.Declaration): string {
   if (ts.isClassDeclaration(node) || ts.isInterfaceDeclaration(node)) {
     const keyword = ts.isClassDeclaration(node) ? 'class' : 'interface'
@@ -129,20 +129,20 @@ function isPublic(member: ts.ClassElement | ts.TypeElement): boolean {
   const modifiers = ts.canHaveModifiers(member) ? (ts.getModifiers(member) ?? []) : []
   const kinds = modifiers.map(({ kind }) => kind)
   if (kinds.includes(ts.SyntaxKind.PrivateKeyword)) return false
-  // What an implementation has to give is public to those who write one.
+  // Protected members are public to those who implement a subclass.
   const isProtected = kinds.includes(ts.SyntaxKind.ProtectedKeyword)
   if (isProtected && !kinds.includes(ts.SyntaxKind.AbstractKeyword)) return false
   const { parent } = member
   const isOverload = ts.isMethodDeclaration(member) && member.body !== undefined
   if (!isOverload || !ts.isClassDeclaration(parent)) return true
-  // The implementation of overloads is none of the signatures.
+  // The implementation of an overloaded method is not one of its signatures.
   return !parent.members.some((other) => {
     const isSame = ts.isMethodDeclaration(other) && other.name.getText() === member.name.getText()
     return isSame && other.body === undefined
   })
 }
 
-/** As it is declared, without its body and value. */
+/** The declaration without body and value. */
 function signatureOf(node: ts.Node): string {
   const { body, initializer } = node as { body?: ts.Node; initializer?: ts.Node }
   const source = node.getSourceFile().text
@@ -151,7 +151,7 @@ function signatureOf(node: ts.Node): string {
   return text.replace(/\s*=\s*$/, '').trim()
 }
 
-/** The docstring; of what a file is named for, else what its header says. */
+/** The docstring; for the main export of a file, the file's header if it has none. */
 function docOf(node: ts.Node): string {
   const [own] = ts.getJSDocCommentsAndTags(node).filter(ts.isJSDoc).slice(-1)
   if (own !== undefined) return textOf(own.getText())

@@ -1,6 +1,6 @@
 /**
- * The reporter of `make test`: one line per test file, then the failures and the summary as Node's
- * own `spec` reporter prints them. Passing tests are not listed (`make test-verbose` does that).
+ * Reporter of `make test`: one line per test file, then the failures and the summary in the format
+ * of Node's `spec` reporter. Passing tests are not listed (`make test-verbose` lists them).
  */
 import { relative } from 'node:path'
 import { Readable } from 'node:stream'

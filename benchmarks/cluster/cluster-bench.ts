@@ -1,7 +1,7 @@
 /**
- * `make bench-cluster`: what a coordinator and other nodes cost and bring, beside one node with
- * everything embedded, in one run on this machine. All processes share its processors: latencies
- * are of a busy machine, and a cluster of machines does better than a cluster on one.
+ * `make bench-cluster`: compares a cluster (a coordinator and several nodes) with a single node, in
+ * one run on this machine. All processes share its processors: latencies are those of a busy
+ * machine, and a cluster of several machines is faster.
  */
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
@@ -17,13 +17,13 @@ import { startSlowLink } from './slow-link.ts'
 const FILES = 400
 const FILE_BYTES = 16 * 1024 * 1024
 const DATA_BYTES = 128 * 1024 * 1024
-/** One file, behind a cloud that gives each connection no more than this. */
+/** One file, in a cloud that limits the bandwidth of each connection to this. */
 const SLOW_BYTES = 256 * 1024 * 1024
 const SLOW_BYTES_PER_SECOND = 2_000_000
 
 type Line = [what: string, ...cells: string[]]
 
-/** Runs a task in a thread of its own: callers of several mounts do not wait for each other. */
+/** Runs a task in its own thread, so that callers of several mounts do not wait for each other. */
 async function call(task: Task): Promise<Counted> {
   const worker = new Worker(new URL('./cluster-caller.ts', import.meta.url), { workerData: task })
   const [counted] = (await once(worker, 'message')) as [Counted]
@@ -34,7 +34,7 @@ function perSecond({ count, ms }: Omit<Counted, 'medianMs'>): number {
   return (count / ms) * 1000
 }
 
-/** Operations a second of callers that begin together, one on each mount. */
+/** Operations per second of callers that start together, one on each mount. */
 async function together(verb: Task['verb'], folders: string[]): Promise<number> {
   const all = await Promise.all(folders.map((folder) => call({ verb, folder, files: FILES })))
   const ms = Math.max(...all.map((counted) => counted.ms))
@@ -51,7 +51,7 @@ async function names(): Promise<Line[]> {
     mkdirSync(folder)
     return folder
   })
-  // Files are removed last: what a verb needs is what the one before it left.
+  // Files are removed last: each step uses what the one before has left.
   for (const verb of ['create', 'stat', 'list', 'rename', 'remove'] as const) {
     const embedded = await together(verb, folders.slice(0, 1))
     const one = await together(verb, folders.slice(1, 2))
@@ -64,7 +64,7 @@ async function names(): Promise<Line[]> {
   return lines
 }
 
-/** Afterwards no byte of a file is in any node's cache, nor in the kernel's. */
+/** Evicts the file from the caches of all nodes and of the kernel. */
 async function evictAll(cluster: Cluster): Promise<void> {
   await Promise.all(cluster.nodes.map((node) => node.act('evict', '/')))
   await dropKernelCaches('pages')
@@ -87,7 +87,7 @@ async function traffic(nodes: readonly ClientProcess[]): Promise<Traffic> {
   return sum
 }
 
-/** So many nodes read one dataset that none of them has, at the same time, from an S3 server. */
+/** Several nodes read a dataset that none of them has, at the same time, from an S3 server. */
 async function coldRead(count: number, isSlow = false): Promise<Line> {
   await using s3 = await startS3Server()
   const { bucket } = s3.options
@@ -125,7 +125,7 @@ async function coldRead(count: number, isSlow = false): Promise<Line> {
   ]
 }
 
-/** One node reads what another has, then the same again from its own disk. */
+/** One node reads the data of another node, then the same data again from its own disk. */
 async function tiers(): Promise<Line[]> {
   await using cluster = await Cluster.start({ nodes: 2 })
   const folder = join(cluster.mount(0), 'data')

@@ -1,4 +1,4 @@
-/** One caller of a mount, in a thread of its own: does what it is told, says how long it took. */
+/** A caller of a mount in its own thread: runs a task and returns its duration. */
 import {
   closeSync,
   openSync,
@@ -17,7 +17,7 @@ export interface Task {
   verb: 'create' | 'stat' | 'list' | 'rename' | 'remove' | 'fill' | 'read' | 'write'
   folder: string
   files: number
-  /** Of each that is filled. */
+  /** Bytes of each file that is filled. */
   fileBytes?: number
 }
 
@@ -39,7 +39,7 @@ function readAll(path: string): number {
   return bytes
 }
 
-/** What is counted of one step: 1, or bytes. */
+/** Units per step: 1, or bytes. */
 function step({ verb, folder, fileBytes = 0 }: Task, name: string): number {
   const path = join(folder, name)
   switch (verb) {

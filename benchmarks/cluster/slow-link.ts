@@ -1,6 +1,6 @@
 /**
- * A TCP proxy whose connections give back no more than so many bytes a second each: a store that is
- * far away, as seen by one reader of one object.
+ * TCP proxy that limits the download bandwidth of each connection: simulates a distant store for
+ * one reader of one object.
  */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
@@ -8,7 +8,7 @@ import { Transform } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface SlowLink extends AsyncDisposable {
-  /** The URL given, with this proxy's port. */
+  /** The given URL with the port of the proxy. */
   readonly endpoint: string
 }
 

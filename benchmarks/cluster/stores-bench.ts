@@ -1,8 +1,8 @@
 /**
- * Changes of names per second with names in SQLite and in PostgreSQL, through one node: one caller
- * after the other, and many at once. Both clusters live at the same time and take turns, so that
- * other work on the machine meets both; the median of the rounds is shown. PostgreSQL is a test's
- * own, without fsync: what is compared is the work, not disks. `make bench-stores`.
+ * `make bench-stores`: metadata operations per second with a metadata store in SQLite and in
+ * PostgreSQL, through one node, with one caller and with many. Both clusters run at the same time
+ * and take turns, so that other load on the machine affects both; the median of the rounds is
+ * shown. PostgreSQL is a test server without fsync: the benchmark compares the work, not disks.
  */
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
@@ -22,7 +22,7 @@ const STEPS: Record<string, Step> = {
   unlink: (folder, at) => fs.unlink(join(folder, `g${at}`)),
 }
 
-/** Operations per second of one step on a folder, by so many callers. */
+/** Operations per second of a step on a directory, with the given number of callers. */
 async function measure(step: Step, folder: string, callers: number): Promise<number> {
   const beganMs = performance.now()
   let next = 0

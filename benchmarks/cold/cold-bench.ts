@@ -1,8 +1,8 @@
 /**
- * `make bench-cold`: reads of what only an S3 server has, through the mount and by the bare SDK, in
- * turns in one run: the first bytes of a large file, bytes here and there, all of it in order. Once
- * with the server at hand, once behind a link that gives each connection 2 MB/s. The server shares
- * this machine's processors.
+ * `make bench-cold`: reads of data that only an S3 server has, through the mount and by the bare
+ * SDK, in turns in one run: the first bytes of a large file, random bytes, and the whole file in
+ * order. Runs once with a local server and once behind a link that limits each connection to 2
+ * MB/s. The server shares the processors of this machine.
  */
 import { open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -25,7 +25,7 @@ const ROUNDS = 3
 const SLOW_BYTES_PER_SECOND = 2_000_000
 
 interface Subject {
-  /** ms */
+  /** Duration in ms. */
   first(): Promise<number>
   jumps(): Promise<number>
   all(): Promise<number>
@@ -36,7 +36,7 @@ const offsets = Array.from({ length: RANDOM_READS }, (_, at) => {
 }).map((offset) => Math.floor(offset / 4096) * 4096)
 
 function mounted(path: string, cool: () => Promise<void>): Subject {
-  // Not synchronously: the slow link is served by this thread.
+  // Not synchronous, because this thread serves the slow link.
   const readAt = async (places: readonly number[]): Promise<number> => {
     const started = performance.now()
     await using file = await open(path, 'r')
@@ -63,7 +63,7 @@ function mounted(path: string, cool: () => Promise<void>): Subject {
   }
 }
 
-/** As many requests at a time as the node has chunks fetched ahead. */
+/** As many concurrent requests as the node prefetches chunks. */
 function bare(client: S3Client, bucket: string, keys: readonly string[]): Subject {
   const get = async (key: string, range?: string): Promise<number> => {
     const answer = await client.send(

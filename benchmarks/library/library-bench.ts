@@ -1,9 +1,9 @@
 /**
- * The library beside what it stands on: a `CacheFS` (a directory before a bucket, with a journal)
- * beside `LocalFS` alone, `node:fs/promises`, and the bare SDK. All take turns in every round, so
- * that other work on the machine meets all; the median of the rounds is shown, as a ratio to the
- * first column. The bucket is a test's S3 server on this machine: rows that reach it compare the
- * work of the programs, not networks. `make bench-library`.
+ * `make bench-library`: compares the library (a `CacheFS` of a directory and a bucket, with a
+ * journal) with `LocalFS`, `node:fs/promises` and the bare SDK. All take turns in each round, so
+ * that other load on the machine affects all; the median of the rounds is shown as a ratio to the
+ * first column. The bucket is on a test S3 server on this machine: rows that use it compare the
+ * work of the programs, not networks.
  */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
@@ -29,10 +29,10 @@ type Work = (round: number) => Promise<void>
 
 interface Row {
   about: string
-  /** Units done by one run: bytes or operations. */
+  /** Units processed by one run: bytes or operations. */
   count: number
   unit: 'MB/s' | 'op/s'
-  /** What the others are compared with comes first. */
+  /** The first one is the reference. */
   works: Partial<Record<Target, Work>>
 }
 
@@ -153,11 +153,11 @@ const ROWS: [row: Row, prepare?: () => Promise<void>][] = [
       works: {
         LocalFS: (round) => each((name) => local.writeFile(`/${round}-${name}`, SMALL)),
         'bare SDK': (round) => each((name) => put(`${round}-sdk-${name}`, SMALL)),
-        // Last: what it sends in the background is not in the way of the others.
+        // Last, so that its background uploads do not slow down the others.
         CacheFS: (round) => each((name) => cache.writeFile(`/${round}-${name}`, SMALL)),
       },
     },
-    // In a directory that was listed: else the remote is asked whether the name is taken.
+    // In a listed directory: otherwise the remote is asked whether the name exists.
     () =>
       cache
         .wait()

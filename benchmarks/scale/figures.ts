@@ -1,9 +1,9 @@
-/** What the tables of `make bench-scale` are made of: times, the memory of a node, rows. */
+/** Elements of the tables of `make bench-scale`: times, memory use of a node, rows. */
 import { readFileSync } from 'node:fs'
 import type { ClientProcess } from '../../test/fixtures/client-process.ts'
 import { median } from '../median.ts'
 
-/** Of each step, µs. */
+/** Duration of each step, µs. */
 export function timesOf(count: number, step: (at: number) => void): number[] {
   return Array.from({ length: count }, (_, at) => {
     const started = performance.now()
@@ -12,7 +12,7 @@ export function timesOf(count: number, step: (at: number) => void): number[] {
   })
 }
 
-/** Of so many steps, as a cell. */
+/** A cell for the given number of steps. */
 export function typical(count: number, step: (at: number) => void): string {
   return micros(median(timesOf(count, step)))
 }
@@ -21,7 +21,7 @@ export function micros(us: number): string {
   return `${us.toFixed(us < 10 ? 1 : 0)} µs`
 }
 
-/** The most that daemon and supervisor had resident, in MiB, as cells. */
+/** Peak resident memory of daemon and supervisor, in MiB, as cells. */
 export function memoryOf(node: ClientProcess): string[] {
   return [node.daemon, node.child.pid!].map((pid) => {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')

@@ -1,7 +1,7 @@
 /**
- * All at once: readers of cold files, writers that overwrite what waits for its upload, programs
- * that make small files, copy and remove trees, list everything, and ask for figures. What they
- * wrote is checked at the end, after it went to the cloud and was evicted.
+ * Mixed load: readers of cold files, writers that overwrite pending data, programs that create
+ * small files, copy and remove trees, list everything, and request statistics. The written data is
+ * checked at the end, after it was uploaded and evicted.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -60,7 +60,7 @@ function programs(mount: string, { api, key }: ClientProcess): string[] {
   ]
 }
 
-/** Again and again, `$i` being the number of the round. */
+/** Repeats the command; `$i` is the number of the round. */
 function repeat(program: string): Promise<string> {
   const rounds = `end=$(($(date +%s) + ${SECONDS})); i=0`
   return run(`${rounds}; while [ $(date +%s) -lt $end ]; do i=$((i + 1)); ${program}; done`)

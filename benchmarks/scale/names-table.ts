@@ -1,8 +1,8 @@
 /**
- * One node for each size of volume, all there at once and measured in turns, so that what else the
- * machine does meets all alike. What is looked up are names that neither the kernel nor the node
- * has looked at before: first with the databases on the disk alone, then with their pages in the
- * kernel's page cache, as they are where memory allows it. Directories have up to a million files.
+ * One node per size of volume; all run at once and are measured in turns, so that other load on the
+ * machine affects all alike. The names that are looked up have not been looked up before by the
+ * kernel or the node: first with the databases only on disk, then with their pages in the page
+ * cache, as they are if there is enough memory. Directories have up to a million files.
  */
 import { createReadStream, opendirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,10 +16,10 @@ import { MEMORY, memoryOf, micros, printHead, printRow, timesOf } from './figure
 import { VolumeFiller, firstDirectoryFiles, placeOf } from './volume-filler.ts'
 
 const ROUNDS = 10
-/** In each round. */
+/** Number of lookups in each round. */
 const LOOKUPS = 200
 const CHANGES = 50
-/** From one name to the next that is looked up: prime, so that none comes twice. */
+/** Step from one name to the next one that is looked up: a prime, so that none repeats. */
 const STRIDE = 7919
 
 interface Sized {
@@ -29,7 +29,7 @@ interface Sized {
   startMs: number
 }
 
-/** What each volume took for each step of all rounds, µs. */
+/** Durations of each step of all rounds by volume, µs. */
 type Times = ReadonlyMap<Sized, number[]>
 
 export async function printNamesTable(sizes: readonly number[]): Promise<void> {
@@ -94,7 +94,7 @@ function inTurns(
   return times
 }
 
-/** All names of the first directory; the time for each. */
+/** Lists all names of the first directory; returns the time per name. */
 function listing({ home, files }: Sized): number[] {
   const started = performance.now()
   using directory = opendirSync(join(home.mount, 'd0'), { bufferSize: 1024 })

@@ -1,6 +1,6 @@
 /**
- * Many files open at once, of which each is read, or written and committed. They are large enough
- * for the kernel to read them by itself. What is read is checked.
+ * Many files open at once, each of which is read, or written and committed. They are large enough
+ * for passthrough. The data that is read is checked.
  */
 import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * Programs that read at once, each a process of its own: one file that is here, one that only the
- * cloud has, and as many files that only the cloud has. All that they read is checked.
+ * Concurrent readers, each in its own process: of one cached file, of one file that only the cloud
+ * has, and of one such file per reader. All data is checked.
  */
 import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { MEMORY, memoryOf, printHead, printRow } from './figures.ts'
 import { run } from './shell.ts'
 
 const COUNTS = [1, 8, 64]
-/** One file that all read, and all files together of which each reads one. */
+/** Size of the file that all read, and total size of the files that are read once each. */
 const BYTES = 512 << 20
 
 export async function printReadersTable(): Promise<void> {
@@ -44,7 +44,7 @@ async function row(count: number): Promise<void> {
   await node.stop()
 }
 
-/** Each path by a program of its own, all at once; what they get together. */
+/** Reads each path in its own process, all at once; returns the total rate. */
 async function rate(paths: readonly string[], content: Buffer): Promise<string> {
   const started = performance.now()
   await Promise.all(paths.map((path) => run(`cat ${path} > /dev/null`)))

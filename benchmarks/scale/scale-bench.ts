@@ -1,7 +1,7 @@
 /**
- * `make bench-scale`: one node as what it has grows: names, the size of a sparse file, files that
- * are open, programs that read, all at once. A table for each; times are medians, everything goes
- * through the mount, memory is the most that the processes ever had resident (`VmHWM`).
+ * `make bench-scale`: one node while something grows: the number of names, the size of a sparse
+ * file, the number of open files, the number of readers, and all of these together. One table each;
+ * times are medians through the mount, memory is the peak resident size of the processes (`VmHWM`).
  */
 import { parseArgs } from 'node:util'
 import { printMixedTable } from './mixed-table.ts'

@@ -1,8 +1,8 @@
-/** Programs that the tables of `make bench-scale` run beside each other. */
+/** Programs that the tables of `make bench-scale` run concurrently. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
-/** What a command writes; it has to succeed. */
+/** Returns the output of a command; throws if it fails. */
 export async function run(command: string): Promise<string> {
   const child = spawn('sh', ['-c', command], { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''

@@ -1,7 +1,7 @@
 /**
- * A file of 200 GB of which a few pieces are written, beside one of 2 GB with as many: what it
- * costs follows from what is written, not from the size. Data and holes are told, and what is read
- * is checked.
+ * A sparse file of 200 GB beside one of 2 GB with the same amount of data: the cost depends on the
+ * data that is written, not on the size. SEEK_DATA and SEEK_HOLE, and the data that is read, are
+ * checked.
  */
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -29,7 +29,7 @@ async function row(size: number): Promise<void> {
   const path = join(home.mount, 'sparse')
   const content = new Random(1).bytes(PIECE_BYTES)
   const target = Buffer.alloc(PIECE_BYTES)
-  // The last piece ends where the file does; as much of a hole is before each.
+  // The last piece ends at the end of the file; the holes before the pieces are equal in size.
   const pitch = size / PIECES
   const place = (at: number): number => (at + 1) * pitch - PIECE_BYTES
   let fd = openSync(path, 'w+')

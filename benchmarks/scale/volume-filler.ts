@@ -1,6 +1,6 @@
 /**
- * Names in a node's database, millions of them, put there by the rules that the mount uses, many in
- * one transaction. A home with more files begins as a copy of one with fewer.
+ * Creates millions of names in the database of a node, by the rules that the mount uses, many per
+ * transaction. A home with more files starts as a copy of one with fewer.
  */
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,12 +17,12 @@ const DIRECTORY_FILES = 1_000_000
 const TRANSACTION_FILES = 10_000
 const ROOT = 1
 
-/** Below the mount, where file number `at` is. */
+/** Path of file number `at`, relative to the mount. */
 export function placeOf(at: number): string {
   return join(`d${Math.floor(at / DIRECTORY_FILES)}`, `file-${at}`)
 }
 
-/** Files in the first directory, where there are `files` in all. */
+/** Number of files in the first directory if there are `files` in total. */
 export function firstDirectoryFiles(files: number): number {
   return Math.min(files, DIRECTORY_FILES)
 }
@@ -32,7 +32,7 @@ export class VolumeFiller {
   readonly #directories: number[] = []
   #last: { home: ClientHome; files: number } | undefined
 
-  /** A home with so many files; called with ever larger numbers. */
+  /** Returns a home with this number of files; must be called with increasing numbers. */
   async home(files: number): Promise<ClientHome> {
     const home = new ClientHome()
     process.on('exit', () => home[Symbol.dispose]())
@@ -57,7 +57,7 @@ export class VolumeFiller {
   }
 }
 
-/** An inode under a name, as the mount would make it. */
+/** Creates an inode with a name, as the mount would. */
 function* made(parent: number, name: string, type: number): Rule<number> {
   const ino = yield* reserveNumbers('inode', 1)
   const seq = yield* reserveNumbers('entry', 1)

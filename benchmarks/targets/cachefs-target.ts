@@ -1,4 +1,4 @@
-/** Our own mount: one node as users run it, with a directory as cloud. */
+/** CacheFS: one node as users run it, with a directory as cloud. */
 import { join } from 'node:path'
 import { keyAt } from '../../src/cli/running-record.ts'
 import { dropKernelCaches } from '../kernel-caches.ts'

@@ -1,7 +1,7 @@
 /**
- * A program that serves a mount in the foreground, as a child process in a process group of its own
- * (Ctrl-C reaches the harness, which stops things in order). Started means: the mount is there. At
- * the end it gets a moment to unmount by itself, then the mount is taken away from it.
+ * A program that serves a mount in the foreground, as a child process in its own process group
+ * (Ctrl-C reaches only the harness, which stops everything in order). It has started when the mount
+ * exists. At the end it gets some time to unmount, then the mount is removed by force.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -9,15 +9,15 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 
 const START_MS = 30_000
-/** Above what a node drains its uploads for. */
+/** Longer than the time for which a node drains its uploads. */
 const STOP_MS = 45_000
 const POLL_MS = 50
 const KEPT_CHARACTERS = 16_384
-/** Background work counts as done when the process used less than this share of a core. */
+/** Background work counts as finished when the process uses less than this share of a core. */
 const IDLE_SHARE = 0.05
 const IDLE_LOOK_MS = 200
 const IDLE_MS = 120_000
-/** Clock ticks a second in /proc: USER_HZ, the same on every Linux that Node runs on. */
+/** Clock ticks per second in /proc: USER_HZ, the same on every Linux that Node supports. */
 const TICKS = 100
 
 export interface ProgramOptions {
@@ -25,7 +25,7 @@ export interface ProgramOptions {
   args: readonly string[]
   environment?: Record<string, string>
   mountPoint: string
-  /** Must have been printed as well. */
+  /** Must also have been printed. */
   ready?: RegExp
   signal: AbortSignal
 }
@@ -63,7 +63,7 @@ export class MountedProgram implements AsyncDisposable {
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', keep)
   }
 
-  /** The end of what it printed. */
+  /** The end of its output. */
   get output(): string {
     return this.#output
   }
@@ -98,7 +98,7 @@ export class MountedProgram implements AsyncDisposable {
   async #cpuSeconds(): Promise<number> {
     try {
       const text = await readFile(`/proc/${this.#child.pid ?? 0}/stat`, 'utf8')
-      // Fields after the name, which is in brackets and may hold anything: proc_pid_stat(5).
+      // Fields after the name, which is in brackets and may contain anything: proc_pid_stat(5).
       const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
       return (Number(fields[11]) + Number(fields[12])) / TICKS
     } catch {

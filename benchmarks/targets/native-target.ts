@@ -1,4 +1,4 @@
-/** The baseline: a plain directory on the file system that all targets keep their bytes on. */
+/** The baseline: a plain directory on the file system on which all targets store their data. */
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { dropKernelCaches } from '../kernel-caches.ts'
@@ -19,7 +19,7 @@ export async function openNativeTarget({ directory }: TargetSetting): Promise<Ta
   }
 }
 
-/** Of the mount that the path is on: the longest mount point above it. */
+/** The mount that contains the path: the longest mount point above it. */
 async function fileSystemType(path: string): Promise<string> {
   const table = await readFile('/proc/self/mountinfo', 'utf8')
   let best = { mountPoint: '', type: 'file system' }

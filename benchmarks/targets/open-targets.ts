@@ -1,4 +1,4 @@
-/** Opens every target that this machine has, native first; says of each other why it is missing. */
+/** Opens all targets that this machine supports, native first; reports why others are missing. */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NotMeasured } from '../not-measured.ts'
@@ -19,7 +19,7 @@ const OPENERS = {
 export type TargetName = keyof typeof OPENERS
 export const targetNames = Object.keys(OPENERS) as TargetName[]
 
-/** Without these there is nothing to compare: that one does not start is a failure. */
+/** Without these there is nothing to compare, so their failure is the failure of the benchmark. */
 const NEEDED: readonly TargetName[] = ['native', 'cachefs']
 
 export interface MissingTarget {

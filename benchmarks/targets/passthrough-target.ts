@@ -1,7 +1,7 @@
 /**
- * What FUSE costs in C: libfuse's own example passthrough_ll, compiled from the source that Debian
- * ships with its headers. It has no cache of its own and no cloud; it hands every request on to the
- * directory beneath. The kernel may keep what it was told, as ours lets it (cache=always).
+ * The cost of FUSE in C: libfuse's example passthrough_ll, compiled from the source that Debian
+ * ships with its headers. It has neither cache nor cloud and passes each request to the underlying
+ * directory. The kernel may cache its replies, as with CacheFS (cache=always).
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'

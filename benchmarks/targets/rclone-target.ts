@@ -1,7 +1,7 @@
 /**
- * rclone mount with its full cache over a directory. Files go up soon after they were closed, as
- * ours do, so that both compete with their own uploads; by default rclone waits five seconds.
- * It can only be made cold by starting it again with an empty cache.
+ * rclone mount with its full cache over a directory. It uploads files soon after they were closed,
+ * as CacheFS does, so that both compete with their own uploads; its default is to wait five
+ * seconds. It can only be made cold by a restart with an empty cache.
  */
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * s3fs with a local cache, over the S3 server of our tests (s3rver, on the same machine). It
- * uploads in `close`. It can only be made cold by starting it again with an empty cache.
+ * s3fs with a local cache, on the S3 server of the tests (s3rver, on the same machine). It uploads
+ * in `close`. It can only be made cold by a restart with an empty cache.
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ export async function openS3fsTarget({ directory, signal }: TargetSetting): Prom
   const { endpoint, region, bucket, accessKeyId, secretAccessKey } = server.options
   const options = [
     `url=${endpoint},endpoint=${region},use_path_request_style,nomultipart,use_cache=${cache}`,
-    // Their default checks the clock of every name it keeps; ours are kept as long.
+    // By default s3fs checks the age of every cached name; here both keep names equally long.
     'stat_cache_expire=3600,enable_noobj_cache',
   ].join(',')
   const keys = { AWSACCESSKEYID: accessKeyId ?? '', AWSSECRETACCESSKEY: secretAccessKey ?? '' }

@@ -1,28 +1,28 @@
 /**
- * One file system under measurement. Opening one starts what it needs in folders of its own under
- * `work.directory`; disposing of it stops and unmounts all of that. One that this machine lacks
- * throws NotMeasured when it is opened, with how to get it.
+ * A file system to measure. Opening it starts what it needs in its own directories below
+ * `work.directory`; disposing it stops and unmounts everything. A target that this machine lacks
+ * throws NotMeasured when it is opened, with how to install it.
  */
 export interface Target extends AsyncDisposable {
-  /** Heads its column. */
+  /** Heading of its column. */
   readonly name: string
-  /** Without it there is nothing to compare: its failure is the benchmark's. */
+  /** The benchmark fails if this target fails, because there is nothing to compare without it. */
   readonly isNeeded: boolean
-  /** Says exactly what it is: version, options that matter. */
+  /** Exact description: version and relevant options. */
   readonly detail: string
-  /** Where workloads make their folders. */
+  /** Directory in which workloads create theirs. */
   readonly directory: string
-  /** Resolves when it works on nothing in the background. */
+  /** Resolves when no background work is running. */
   settle(): Promise<void>
-  /** Leaves no byte of what is in the folder on this machine, only in the cloud. */
+  /** Evicts the directory from this machine, so that only the cloud has its data. */
   makeCold(directory: string): Promise<void>
 }
 
-/** What targets are given to be opened. */
+/** Options for opening a target. */
 export interface TargetSetting {
-  /** A new folder for this target alone. */
+  /** A new directory for this target alone. */
   directory: string
   signal: AbortSignal
-  /** CPU profiles of our own node go here, one per thread. */
+  /** Directory for CPU profiles of the CacheFS node, one per thread. */
   profileDirectory?: string | undefined
 }

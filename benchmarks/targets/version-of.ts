@@ -1,4 +1,4 @@
-/** The first line that a program prints about itself, or NotMeasured with how to get it. */
+/** First line of a program's version output; throws NotMeasured with how to install it. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { NotMeasured } from '../not-measured.ts'

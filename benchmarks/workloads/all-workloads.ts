@@ -1,4 +1,4 @@
-/** Every workload, in the order in which each finds what those before it left. */
+/** All workloads, in an order in which each finds the files that earlier ones left. */
 import { fileWorkloads } from './file-workloads.ts'
 import { randomWorkloads } from './random-workloads.ts'
 import { sequentialWorkloads } from './sequential-workloads.ts'
@@ -10,7 +10,7 @@ export const allWorkloads: readonly Workload[] = [
   ...fileWorkloads,
 ]
 
-/** Group and name: two groups may have workloads of one name. */
+/** Group and name: two groups may have workloads of the same name. */
 export function workloadKey({ group, name }: Workload): string {
   return `${group}: ${name}`
 }

@@ -1,6 +1,6 @@
 /**
- * Many files of 4 KiB in one directory, each handled for itself: made, looked at, read, listed,
- * renamed, removed. What a source tree or a data set of small samples does.
+ * Many files of 4 KiB in one directory, processed one by one: created, looked up, read, listed,
+ * renamed, removed. Typical of a source tree or a dataset of small samples.
  */
 import {
   closeSync,
@@ -47,7 +47,7 @@ export const fileWorkloads: readonly Workload[] = [
   { group, name: 'unlink', unit: 'op/s', before: 'as they are', isLast: true, run: unlink },
 ]
 
-/** The second of two runs. */
+/** Measures the second of two runs. */
 function hot(run: (place: Place) => Measured): (place: Place) => Measured {
   return (place) => {
     run(place)

@@ -1,6 +1,6 @@
 /**
- * 4 KiB at random places of the large file; the same places for every target, drawn from a fixed
- * seed. One caller, one operation at a time: it is the latency of one that shows.
+ * Accesses of 4 KiB at random offsets of the large file; the offsets are the same for all targets,
+ * from a fixed seed. One caller, one operation at a time: this shows the latency.
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -62,7 +62,7 @@ function onLargeFile(
   return { amount, seconds }
 }
 
-/** A linear congruential generator, with the factors of Numerical Recipes. */
+/** A linear congruential generator with the constants of Numerical Recipes. */
 function randomPages(count: number): () => number {
   let state = 20_260_101
   return () => {

@@ -1,6 +1,6 @@
 /**
- * One large file from its start to its end in blocks of 1 MiB. Each block carries its number, so
- * that a read that is fast because it is wrong fails instead.
+ * One large file from start to end in blocks of 1 MiB. Each block contains its number, so that a
+ * read that is fast because it is wrong fails.
  */
 import { randomFillSync } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
@@ -83,7 +83,7 @@ function readFile({ directory, sizeBytes }: Place): Measured {
   })
 }
 
-/** Copied out of the mapping, as a read does. */
+/** Copies the data out of the mapping, as a read does. */
 function readMapped({ directory, sizeBytes }: Place): Measured {
   return timed(sizeBytes, () => {
     withMapped(join(directory, LARGE_FILE), sizeBytes, (bytes) => {

@@ -1,36 +1,36 @@
 /**
- * One thing that is measured. A workload runs in the driver process with synchronous calls, as
- * often as its figures say or until its time is up, and tells how much it did in how long; making
- * caches cold beforehand is the harness's part. It leaves what the next workloads of the list need.
+ * A workload. It runs in the driver process with synchronous calls, for the number of steps in its
+ * figures or until its time is up, and returns the amount of work and the duration; the harness
+ * makes caches cold beforehand. It leaves the files that later workloads need.
  */
 
-/** State of the caches that a workload starts from. */
+/** State of the caches at the start of a workload. */
 export type Preparation =
-  /** As the workload before left them. */
+  /** As the previous workload left them. */
   | 'as they are'
-  /** No byte of the file on this machine; it is in the cloud. */
+  /** This machine has none of the file's data; the cloud has all of it. */
   | 'cloud'
-  /** The kernel's page cache is empty. */
+  /** The page cache is empty. */
   | 'pages'
   /** The kernel's cache of names and inodes is empty. */
   | 'names'
-  /** Both of the kernel's caches are empty. */
+  /** Both caches of the kernel are empty. */
   | 'pages and names'
 
 export interface Scale {
-  /** Bytes of the large file. */
+  /** Size of the large file in bytes. */
   sizeBytes: number
-  /** Small files in the directory. */
+  /** Number of small files in the directory. */
   files: number
-  /** Random reads or writes. */
+  /** Number of random reads or writes. */
   operations: number
-  /** A workload of many small steps ends after so long, whatever it did by then. */
+  /** A workload of many small steps ends after this time. */
   budgetMs: number
 }
 
 export interface Place extends Scale {
   directory: string
-  /** Names of the small files that are there. */
+  /** Names of the existing small files. */
   names: string[]
 }
 
@@ -45,18 +45,18 @@ export interface Workload {
   readonly name: string
   readonly unit: 'MB/s' | 'op/s'
   readonly before: Preparation
-  /** Others find what it leaves: it always runs. */
+  /** Later workloads need its files: it always runs. */
   readonly isNeeded?: boolean
   /**
-   * Runs after everything else of all rounds. ext4 without a journal keeps away from inodes that
-   * were removed in the last minute or so and searches past them: whoever creates files after many
-   * were removed is several times slower, whatever is mounted above.
+   * Runs after all rounds of all other workloads. ext4 without a journal avoids inodes that were
+   * removed in the last minute or so and searches past them: creating files after many were removed
+   * is several times slower on any file system above it.
    */
   readonly isLast?: boolean
   run(place: Place): Measured
 }
 
-/** Measures what comes second: the first fills the caches. */
+/** Measures the second run: the first one fills the caches. */
 export function warmed(run: Workload['run']): Workload['run'] {
   return (place) => {
     run(place)
@@ -64,7 +64,7 @@ export function warmed(run: Workload['run']): Workload['run'] {
   }
 }
 
-/** Path in the directory of what the sequential workloads leave for the random ones. */
+/** Path of the file that the sequential workloads leave for the random ones. */
 export const LARGE_FILE = 'large'
 
 export function timed(amount: number, work: () => void): Measured {
@@ -73,7 +73,7 @@ export function timed(amount: number, work: () => void): Measured {
   return { amount, seconds: (performance.now() - startMs) / 1000 }
 }
 
-/** Runs `step` for 0, 1, ... up to `count` of them or until the time is up. */
+/** Runs `step` for 0, 1, ... up to `count` or until the time is up. */
 export function counted(count: number, budgetMs: number, step: (at: number) => void): Measured {
   const startMs = performance.now()
   let done = 0

@@ -1,6 +1,6 @@
 /**
- * All steps on one cloud, with a fresh node in fresh folders: see run.sh. Prints what was checked;
- * the first mismatch ends it with exit status 1.
+ * Runs all acceptance steps on one cloud, with a new node in new directories: see run.sh. Prints
+ * what was checked; the first mismatch ends it with exit status 1.
  */
 import { rmSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'

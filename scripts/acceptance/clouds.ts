@@ -1,4 +1,4 @@
-/** The clouds that the steps run on: a directory, or an S3 or Azure server of its own. */
+/** The clouds for the steps: a directory, or an S3 or Azure server that the script starts. */
 import type { ClientOptions } from '../../test/fixtures/client-process.ts'
 import { startAzureServer } from '../../test/fixtures/azure-server.ts'
 import { startS3Server } from '../../test/fixtures/s3-server.ts'

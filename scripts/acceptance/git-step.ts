@@ -1,4 +1,4 @@
-/** A repository cloned onto the mount, checked, packed anew, evicted, and checked again. */
+/** A git repository is cloned onto the mount, checked, repacked, evicted, and checked again. */
 import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { requireEqual, run } from './stage.ts'
@@ -38,7 +38,7 @@ export async function gitStep(stage: Stage, { commits }: { commits: number }): P
   stage.say('git: committed, evicted, node killed and started; fsck clean, pulled back')
 }
 
-/** Local history, so that no network is needed and every run has the same. */
+/** Local history: needs no network, and is the same in each run. */
 function makeRepository(directory: string, commits: number): void {
   git(directory, 'init', '--quiet', '--initial-branch=main')
   cpSync(SOURCES, join(directory, 'src'), { recursive: true })

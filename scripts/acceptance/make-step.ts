@@ -1,4 +1,4 @@
-/** A C program built in the mount: compiled in parallel, linked, run, rebuilt where it changed. */
+/** A C program is compiled in parallel in the mount, linked, run, and rebuilt after changes. */
 import { rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { requireEqual, run } from './stage.ts'

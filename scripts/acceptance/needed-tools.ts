@@ -1,4 +1,4 @@
-/** Programs that the steps run, with the Debian package that has each. */
+/** Programs that the steps run, with their Debian packages. */
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
@@ -13,7 +13,7 @@ const PACKAGE_OF = {
   sha256sum: 'coreutils',
 }
 
-/** `rsync (package rsync)`, one for each that is missing. */
+/** `rsync (package rsync)`, one for each missing program. */
 export function missingTools(): string[] {
   const folders = (process.env['PATH'] ?? '').split(delimiter)
   return Object.entries(PACKAGE_OF)

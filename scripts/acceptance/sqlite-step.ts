@@ -1,6 +1,6 @@
 /**
- * SQLite on the mount, with a rollback journal and with a write-ahead log: the writer is killed in
- * the middle, and the database is whole and has every committed row; then the node is.
+ * SQLite on the mount, with a rollback journal and with a write-ahead log: first the writer is
+ * killed, then the node; afterwards the database must be intact and have all committed rows.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -30,7 +30,7 @@ export async function sqliteStep(
   }
 }
 
-/** The last row that was committed. */
+/** The last committed row. */
 async function writeAndKill(file: string, mode: string, runMs: number): Promise<number> {
   const child = spawn(process.execPath, [WRITER, file, mode], {
     stdio: ['ignore', 'pipe', 'inherit'],

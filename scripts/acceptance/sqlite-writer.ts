@@ -1,6 +1,6 @@
 /**
  * Writes to a database until it is killed: `node sqlite-writer.ts FILE MODE`. Prints the number of
- * every row whose transaction was committed.
+ * each row after its transaction has committed.
  */
 import { writeSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'

@@ -1,6 +1,6 @@
 /**
- * What every step works on: a node with its mount, a directory on the local file system to compare
- * with, and a place to say what was checked. A step throws at the first mismatch.
+ * What each step works with: a node and its mount, a directory on the local file system for
+ * comparison, and a function that prints what was checked. A step throws at the first mismatch.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ const OUTPUT_BYTES = 256 * MIB
 
 export interface StageOptions {
   home: ClientHome
-  /** On the local file system, empty. */
+  /** Empty directory on the local file system. */
   scratch: string
   client: ClientOptions
   say: (line: string) => void
@@ -33,14 +33,14 @@ export class Stage {
     return new Stage(options, await ClientProcess.start(options.home, options.client))
   }
 
-  /** A new directory on the mount. */
+  /** Creates a directory on the mount. */
   onMount(name: string): string {
     const path = join(this.#options.home.mount, name)
     mkdirSync(path)
     return path
   }
 
-  /** A new directory on the local file system. */
+  /** Creates a directory on the local file system. */
   local(name: string): string {
     const path = join(this.#options.scratch, name)
     mkdirSync(path)
@@ -51,13 +51,13 @@ export class Stage {
     this.#options.say(line)
   }
 
-  /** Everything durable, then nothing of it here. */
+  /** Waits until everything is durable, then evicts all of it. */
   async evictAll(): Promise<void> {
     await this.node.act('wait', '/')
     await this.node.act('evict', '/')
   }
 
-  /** kill -9, and the same node again: the kernel's caches are gone with the old mount. */
+  /** Kills the node (kill -9) and starts it again; the kernel's caches end with the old mount. */
   async restart(): Promise<void> {
     this.#noteMemory()
     await this.node.kill()
@@ -70,15 +70,15 @@ export class Stage {
     if (code !== 0) throw new Error(`the node ended with ${code}: ${this.node.log.join('')}`)
   }
 
-  /** Most memory that the node has used so far. */
+  /** Peak memory use of the node so far. */
   get peakRssMib(): number {
     this.#noteMemory()
     return this.#peakRssMib
   }
 
-  /** Local disk that the cached bytes occupy. */
+  /** Local disk space that the cache uses. */
   get cachedMib(): number {
-    // Its files come and go meanwhile: of those du complains, and counts the others.
+    // Files are created and removed meanwhile: du reports errors for them and counts the others.
     const command = 'du -sk "$1" 2>/dev/null || true'
     const { stdout } = run('sh', ['-c', command, 'sh', join(this.#options.home.nvme, 'data')])
     return Math.round(Number.parseInt(stdout, 10) / 1024)
@@ -99,7 +99,7 @@ export interface RunOptions {
   input?: string
 }
 
-/** A program's output; throws with its words when it fails. */
+/** Runs a program and returns its output; throws with its error output if it fails. */
 export function run(
   program: string,
   args: readonly string[],
@@ -118,7 +118,7 @@ export function run(
   throw new Error(`${program} ${args.join(' ')} ended with ${signal ?? status}: ${said}`)
 }
 
-/** A line of shell. */
+/** Runs a shell command. */
 export function shell(script: string, options: RunOptions = {}): string {
   return run('sh', ['-euc', script], options).stdout
 }
@@ -136,7 +136,7 @@ export function requireEqual(what: string, actual: string, expected: string): vo
   )
 }
 
-/** Seconds since `startMs`, and MiB a second, for people. */
+/** Seconds since `startMs` and MiB/s, as text. */
 export function pace(startMs: number, bytes: number): string {
   const seconds = (performance.now() - startMs) / 1000
   return `${seconds.toFixed(1)} s, ${(bytes / MIB / seconds).toFixed(0)} MiB/s`

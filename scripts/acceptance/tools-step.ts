@@ -1,7 +1,7 @@
 /**
- * tar, rsync, cp, find, du and rm on a directory of everything that a tree may hold (hard links,
- * symbolic links, holes, attributes, odd names and times): the same output as on the local file
- * system, step for step.
+ * tar, rsync, cp, find, du and rm on a tree with everything that a tree may contain (hard links,
+ * symbolic links, holes, attributes, unusual names and times): their output must be the same as on
+ * the local file system.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,7 +1,7 @@
 /**
- * A real tree (this project's node_modules, again and again, and Node's own binary) copied in, made
- * durable, evicted, the node killed, and read back by checksum; names, modes, owners, times and
- * link targets compared with the original.
+ * A real tree (copies of this project's node_modules and of the Node binary) is copied in, made
+ * durable and evicted; then the node is killed, and the tree is read back by checksum. Names,
+ * modes, owners, times and link targets are compared with the original.
  */
 import {
   closeSync,
@@ -22,7 +22,7 @@ const MIB = 1024 * 1024
 
 export interface TreeSize {
   files: number
-  /** At least so much in all. */
+  /** Minimum total size. */
   megabytes: number
 }
 
@@ -84,7 +84,7 @@ function copyEntry(from: string, to: string, made: TreeCount): void {
   made.bytes += stat.size
 }
 
-/** Large files: Node's binary, each copy different from the others. */
+/** Large files: the Node binary, with each copy made different. */
 function addBinaries(directory: string, bytes: number, made: TreeCount): void {
   const binary = readFileSync(process.execPath)
   for (let copy = 0; made.bytes < bytes; copy++) {
@@ -98,7 +98,7 @@ function addBinaries(directory: string, bytes: number, made: TreeCount): void {
   }
 }
 
-/** All that a directory tells of what is in it; of directories not the size. */
+/** All attributes of the entries below a directory; for directories without the size. */
 export function listing(directory: string): string {
   const format = '%P|%y|%m|%U|%G|%n|%T@|%l'
   return shell(`find . -type d -printf '${format}\\n' -o -printf '${format}|%s\\n' | sort`, {

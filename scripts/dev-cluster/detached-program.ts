@@ -1,7 +1,7 @@
 /**
- * A program that goes on when whoever started it has ended: its output goes to NAME.log, and who it
- * is to NAME.pid. A process id alone may belong to another process by now, so the time at which
- * the process started stands beside it; one that does not have both is never signalled.
+ * A program that outlives the script that starts it: its output goes to NAME.log, and its identity
+ * to NAME.pid. The process id may be reused by another process, so the file also has the start time
+ * of the process; a process that does not match both is never signalled.
  */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -14,7 +14,7 @@ const POLL_MS = 50
 const READY = /^ready .*$/m
 
 export interface ProgramPlace {
-  /** Folder of the log and of the pid file. */
+  /** Directory of the log and of the pid file. */
   dir: string
   name: string
 }
@@ -28,7 +28,7 @@ const PATIENCE: Patience = { readyMs: 60_000, stopMs: 90_000 }
 
 interface ProcessRecord {
   pid: number
-  /** Clock ticks after boot. */
+  /** Clock ticks since boot. */
   startedAt: string
 }
 
@@ -47,13 +47,13 @@ export class DetachedProgram {
     this.#patience = { ...PATIENCE, ...patience }
   }
 
-  /** Resolves with its `ready` line; false: it runs already. */
+  /** Resolves with its `ready` line; false if it is already running. */
   async start(command: string, args: readonly string[]): Promise<string | false> {
     if ((await this.#running()) !== undefined) return false
     await using log = await open(this.logFile, 'a', 0o600)
     const { size } = await log.stat()
     const child = spawn(command, args, { detached: true, stdio: ['ignore', log.fd, log.fd] })
-    // That it cannot be run at all is told with the rest, below.
+    // A failure to run at all is reported with the others, below.
     child.on('error', () => undefined)
     await this.#record(child.pid)
     try {
@@ -63,7 +63,7 @@ export class DetachedProgram {
     }
   }
 
-  /** SIGTERM, and until it has ended. What is no longer ours is left alone. */
+  /** Sends SIGTERM and waits until it has ended. A process of another identity is left alone. */
   async stop(): Promise<Stopped> {
     const record = await this.#read()
     if (record === undefined) return 'was not started here'
@@ -124,7 +124,7 @@ export class DetachedProgram {
   async #read(): Promise<ProcessRecord | undefined> {
     try {
       const { pid, startedAt } = JSON.parse(await readFile(this.#pidFile, 'utf8')) as ProcessRecord
-      // 0 and below are groups of processes.
+      // 0 and negative numbers denote process groups.
       return Number.isSafeInteger(pid) && pid > 0 ? { pid, startedAt } : undefined
     } catch {
       return undefined

@@ -1,7 +1,8 @@
 /**
  * `make dev-start`, `make dev-stop`: a coordinator and three nodes with their mounts on this
- * machine, in the background, in one folder; with a folder as cloud unless the environment names
- * another (CACHEFS_S3_ENDPOINT, CACHEFS_CLOUD_PROVIDER). What runs already is left running.
+ * machine, in the background, in one directory. The cloud is a directory unless the environment
+ * selects another one (CACHEFS_S3_ENDPOINT, CACHEFS_CLOUD_PROVIDER). Programs that are already
+ * running are left running.
  */
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -64,7 +65,7 @@ async function start(cluster: Cluster): Promise<void> {
     await startOne('coordinator', 'coordinator', ['-port', String(port), '-data', data])
     for (const n of numbers(cluster)) await startOne(`node-${n}`, 'client', nodeFlags(cluster, n))
   } catch (error) {
-    // The error that began it is the one to tell.
+    // The error that caused it is the one to report.
     for (const detached of started.reverse()) await detached.stop().catch(() => undefined)
     throw error
   }
@@ -107,7 +108,7 @@ async function stop(cluster: Cluster): Promise<void> {
     }
   }
   await Promise.all(numbers(cluster).map((n) => stopOne(`node-${n}`, mountOf(cluster, n))))
-  // After the nodes: they tell it what they still have to tell.
+  // After the nodes, which send their last reports to it.
   if (failures.length === 0) await stopOne('coordinator')
   if (stopped + failures.length === 0)
     console.log(`nothing that was started in ${cluster.dir} runs`)

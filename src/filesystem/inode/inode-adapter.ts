@@ -1,12 +1,12 @@
 /**
- * Any file system of paths as one of inodes, so that it can be mounted. Whatever the kernel asks
- * has to wait for it: a worker thread says what is needed (`Blocked`), the main thread does it
- * (`InodeOperations`) and runs the operation again, which then takes the answer. So every thread
- * has an adapter, and the main thread's alone has a table of inodes.
+ * Makes a file system of paths mountable as one of inodes. Every request is asynchronous: a worker
+ * thread throws `Blocked` with a description of the request, the main thread executes it
+ * (`InodeOperations`) and runs the operation again, which then takes the answer. So each thread has
+ * an adapter, and only that of the main thread has a table of inodes.
  *
- * Invariants: a request is carried out once, however often it is run; an inode is entered in the
- * table in the same turn in which the reply that names it is written, so that no FORGET comes
- * between; what the kernel has to be refused without asking anybody is refused in the worker.
+ * Invariants: a request is executed once, however often the operation runs. An inode is entered in
+ * the table in the same turn in which the reply that names it is written, so no FORGET comes
+ * between. A rejection that needs no answer of the file system happens in the worker.
  */
 import { lend, ownCopy, type BorrowedBytes } from '../../base/borrowed-bytes.ts'
 import { Blocked, takeOutcome } from '../../base/blocked.ts'
@@ -28,25 +28,25 @@ import { attributesOf } from './inode-attributes.ts'
 import type { InodeAnswers, InodeNeed, ListedName } from './inode-need.ts'
 import type { InodeTable } from './inode-table.ts'
 
-/** Names what the main thread has done for a request. */
+/** Key of the answer of the main thread to a request. */
 export const ANSWER = 'answer'
-/** An extended attribute that tells what is known of a path beyond its attributes, as JSON. */
+/** Extended attribute with the cache status of a path, as JSON. */
 const STATUS_NAME = 'user.cachefs.status'
 
 const RENAME_NOREPLACE = 1
 const TYPE_MASK = 0o170000
 const REGULAR = 0o100000
 const TYPES = { file: REGULAR, directory: 0o040000, symlink: 0o120000, other: REGULAR }
-/** Of entries that the kernel has no inode of; it asks when it wants one. */
+/** Inode number of listed entries that the kernel has not looked up. */
 const UNKNOWN_INODE = 0xffffffff
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
 
 export interface InodeAdapterParts {
-  /** The main thread's; a worker has none. */
+  /** Undefined in a worker. */
   table?: InodeTable
-  /** Tells the main thread what the kernel has forgotten; false: not now. */
+  /** Sends FORGETs to the main thread; false if that is not possible now. */
   hint?: (message: readonly Forgotten[]) => boolean
 }
 
@@ -76,7 +76,7 @@ export class InodeAdapter implements InodeFileSystem {
     return encoder.encode(this.#ask({ op: 'readlink', ino }))
   }
 
-  /** Pipes, sockets and devices are none of what a remote keeps. */
+  /** Pipes, sockets and devices cannot be stored at a remote. */
   mknod({ uid, gid }: Caller, parent: number, name: Uint8Array, mode: number): Attributes {
     const type = mode & TYPE_MASK
     if (type !== REGULAR && type !== 0) {
@@ -103,7 +103,7 @@ export class InodeAdapter implements InodeFileSystem {
     return this.#entered(parent, place.name, stats)
   }
 
-  /** One name for each file: that is all an object store has. link(2) calls it EPERM. */
+  /** Files have one name: object stores have no hard links. link(2) specifies EPERM. */
   link(): Attributes {
     throw new FsError('EPERM', 'this file system has no hard links')
   }
@@ -165,7 +165,7 @@ export class InodeAdapter implements InodeFileSystem {
     source: BorrowedBytes,
     how: WriteMode,
   ): number {
-    // The request goes to the main thread as it is: there its bytes are copied once.
+    // The request goes to the main thread unchanged, where its bytes are copied once.
     if (this.#parts.table === undefined) throw new Blocked({ op: 'here' } satisfies InodeNeed)
     const outcome = takeOutcome(ANSWER)
     if (outcome !== undefined) return outcome.value as InodeAnswers['write']
@@ -173,7 +173,7 @@ export class InodeAdapter implements InodeFileSystem {
     throw new Blocked(need satisfies InodeNeed)
   }
 
-  /** What was written goes to the remote when the file is released, right after its last close. */
+  /** Written data is sent to the remote when the file is released, right after its last close. */
   flush(): void {
     return undefined
   }
@@ -196,12 +196,12 @@ export class InodeAdapter implements InodeFileSystem {
   ): void {
     if (mode !== 0) throw new FsError('EOPNOTSUPP', 'files here only grow')
     checkSize(offset + length)
-    // The kernel does not say whether the caller may keep the set-id bits: root may.
+    // The kernel does not pass whether the caller has CAP_FSETID: root has.
     const how = { sizeBytes: offset + length, killSetId: uid !== 0 }
     this.#ask({ op: 'extend', ino, handle, ...how })
   }
 
-  /** The kernel then takes a file for one piece of data. */
+  /** The kernel then treats a file as one piece of data. */
   lseek(): number {
     throw new FsError('ENOSYS', 'holes are not kept')
   }
@@ -255,7 +255,7 @@ export class InodeAdapter implements InodeFileSystem {
     const { table, hint } = this.#parts
     if (table !== undefined) for (const [ino, count] of forgotten) table.forget(ino, count)
     if (hint === undefined) return
-    // What the main thread has no time for now goes along with what comes next.
+    // What the main thread cannot take now is sent with the next FORGET.
     this.#forgotten.push(...forgotten)
     if (hint(this.#forgotten)) this.#forgotten = []
   }
@@ -276,7 +276,7 @@ export class InodeAdapter implements InodeFileSystem {
     return hasRoom
   }
 
-  /** The reply names it: one reference of the kernel more. */
+  /** The reply names the inode, so the kernel holds one more reference. */
   #entered(parent: number, name: string, stats: Stats): Attributes {
     const { table } = this.#parts
     if (table === undefined) throw new FsError('EIO', 'a worker has no inodes')
@@ -296,7 +296,7 @@ function checkSize(sizeBytes: number): void {
   if (sizeBytes > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
 }
 
-/** Names here are text. */
+/** Names are text in this file system. */
 function textOf(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes)
@@ -305,7 +305,7 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-/** What the mount's workers call. */
+/** Entry point for the workers of the mount. */
 export function openFileSystem(
   _: unknown,
   { hint }: { hint: (message: unknown) => boolean },

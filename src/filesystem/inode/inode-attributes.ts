@@ -1,6 +1,6 @@
 /**
- * Attributes as the kernel has them (seconds and nanoseconds apart) and as `Stats` has them, and
- * what a change of them comes to where the set-id bits have to go.
+ * Converts attributes between the form of the kernel (separate seconds and nanoseconds) and
+ * `Stats`, and clears set-id bits where a change requires it.
  */
 import type { Attributes, AttributeChange } from '../inode-file-system.ts'
 import type { AttributeChanges } from '../file-system.ts'
@@ -14,14 +14,14 @@ const GROUP_EXECUTES = 0o010
 
 export function attributesOf(ino: number, stats: Stats): Attributes {
   const { mode, uid, gid, size, blocks } = stats
-  // One for a directory says, as on btrfs, that directories in it are not counted.
+  // A link count of 1 means, as on btrfs, that subdirectories are not counted.
   const nlink = stats.isDirectory() ? Math.min(1, stats.nlink) : stats.nlink
   const [atimeSec, atimeNsec] = split(stats.atimeMs)
   const [mtimeSec, mtimeNsec] = split(stats.mtimeMs)
   const [ctimeSec, ctimeNsec] = split(stats.ctimeMs)
   return {
     ino,
-    // The kernel takes no file without a type; what is none of ours can be seen, not opened.
+    // The kernel accepts no file without a type; other kinds are visible but cannot be opened.
     mode: (mode & TYPE_MASK) === 0 ? mode | REGULAR : mode,
     ...{ nlink, uid, gid, rdev: 0, size, blocks },
     ...{ atimeSec, atimeNsec, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec },
@@ -33,7 +33,7 @@ function split(ms: number): [number, number] {
   return [sec, Math.min(999_999_999, Math.round((ms - sec * 1000) * 1e6))]
 }
 
-/** What a change asks for; of owner and group, and of the times, always both or none. */
+/** The requested changes; owner and group, and both times, are always set together. */
 export function changesOf(change: AttributeChange, before: Stats): AttributeChanges {
   const { mode, uid, gid, atime, mtime } = change
   const changes: AttributeChanges = {}
@@ -50,7 +50,7 @@ export function changesOf(change: AttributeChange, before: Stats): AttributeChan
   return changes
 }
 
-/** Bits and owner of what is made: a set-group-id directory hands on its group. */
+/** Mode and owner of a new inode: a set-group-id directory passes on its group. */
 export function wantedOf(
   { uid, gid, mode }: { uid: number; gid: number; mode: number },
   made: Stats,
@@ -61,14 +61,14 @@ export function wantedOf(
   return { uid, gid: parent.gid, mode: made.isDirectory() ? bits | SET_GID : bits }
 }
 
-/** Permission bits without those that give rights away; undefined where there are none. */
+/** Permission bits without set-id bits; undefined if there are none. */
 export function withoutSetId(stats: Stats): number | undefined {
   const mode = stats.mode & 0o7777
   const bits = SET_UID | ((mode & GROUP_EXECUTES) === 0 ? 0 : SET_GID)
   return stats.isFile() && (mode & bits) !== 0 ? mode & ~bits : undefined
 }
 
-/** Whole milliseconds: what every remote keeps. */
+/** Whole milliseconds, which every remote can store. */
 function msOf(time: { sec: number; nsec: number } | 'now'): number {
   return time === 'now' ? Date.now() : time.sec * 1000 + Math.floor(time.nsec / 1e6)
 }

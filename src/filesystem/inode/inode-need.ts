@@ -1,7 +1,7 @@
 /**
- * What an operation of the kernel asks of a file system that answers in its own time: plain data,
- * because a worker thread says it and the main thread does it. Names and paths' parts are text;
- * files are named by inode number, since their paths may change until their turn has come.
+ * Requests of the kernel to an asynchronous file system, as plain data: a worker thread creates
+ * them and the main thread executes them. Names and parts of paths are text; files are identified
+ * by inode number, because their paths may change before the request is executed.
  */
 import type {
   AttributeChange,
@@ -28,7 +28,7 @@ export interface OpenPlace {
 }
 
 export type InodeNeed =
-  /** Run it again on the main thread: what it carries is too large to be sent. */
+  /** Run the operation on the main thread: its data is too large to be sent. */
   | { op: 'here' }
   | ({ op: 'lookup' } & NamedPlace)
   | { op: 'getattr'; ino: number; handle: number | undefined }
@@ -36,7 +36,7 @@ export type InodeNeed =
   | { op: 'readlink'; ino: number }
   | ({ op: 'mkdir' } & Making)
   | ({ op: 'symlink'; target: string } & Making)
-  /** An empty file. */
+  /** Creates an empty file. */
   | ({ op: 'mknod' } & Making)
   | ({ op: 'create'; flags: number } & Making)
   | ({ op: 'unlink' } & NamedPlace)
@@ -53,20 +53,20 @@ export type InodeNeed =
   | { op: 'statfs' }
   | { op: 'status'; ino: number }
 
-/** `stats` where attributes are wanted and can be had. */
+/** `stats` is set if attributes are requested and available. */
 export interface ListedName {
   name: string
   kind: FileKind
   stats?: Stats | undefined
 }
 
-/** One page of a directory: its names, and which place the first has in the whole. */
+/** A page of a directory: its names, and the position of the first one in the directory. */
 export interface DirectoryPage {
   names: readonly ListedName[]
   first: number
 }
 
-/** What each need is answered with. */
+/** Type of the answer to each request. */
 export interface InodeAnswers extends Record<InodeNeed['op'], unknown> {
   lookup: Stats
   getattr: Stats

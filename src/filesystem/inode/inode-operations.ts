@@ -1,11 +1,10 @@
 /**
- * What the kernel asks, done on a file system that knows paths and answers in its own time. It runs
- * on the main thread, once for every request; what it returns is the answer that `InodeAdapter`
- * then puts into the reply.
+ * Executes requests of the kernel on an asynchronous file system of paths. Runs on the main thread,
+ * once per request; `InodeAdapter` puts its answers into the replies.
  *
- * Invariants: the table of inodes follows every change of names in the same turn in which the file
- * system says that it is made; a handle that nobody will hear of is closed again; releasing twice
- * is releasing once.
+ * Invariants: the table of inodes follows each change of names in the same turn in which the file
+ * system completes it. A handle that is not delivered is closed again. A second release has no
+ * effect.
  */
 import { FsError, codeOf } from '../../base/fs-error.ts'
 import { O_ACCMODE, O_CREAT, O_EXCL, O_TRUNC } from '../../base/open-bits.ts'
@@ -25,9 +24,9 @@ export interface InodeOperationsParts {
   files: FileSystem
   table: InodeTable
   statistics: () => Promise<FileSystemStatistics>
-  /** Bytes that can be had at most, by taking away what can be fetched again. */
+  /** Bytes that can be made available at most, by evicting what can be fetched again. */
   room: () => Promise<number>
-  /** What can be told of a path beyond its attributes: plain data. */
+  /** Cache status of a path as plain data. */
   status: (path: string) => unknown
 }
 
@@ -42,12 +41,12 @@ export class InodeOperations {
     this.#handles = new OpenHandles(parts.table)
   }
 
-  /** Closes what was left open; the mount has gone. */
+  /** Closes open files after the mount has ended. */
   async close(): Promise<void> {
     await this.#handles.close()
   }
 
-  /** The answer; an FsError where that is a refusal. */
+  /** The answer; an FsError if the request fails. */
   async run(need: InodeNeed, options: CallOptions): Promise<unknown> {
     try {
       return await this.#run(need, options)
@@ -114,7 +113,7 @@ export class InodeOperations {
     }
   }
 
-  /** What has lost its name is known by its handles alone. */
+  /** An unlinked file is found only through its handles. */
   async #stat(ino: number, handle: number | undefined, options: CallOptions): Promise<Stats> {
     const { files, table } = this.#parts
     const inode = table.get(ino)
@@ -175,7 +174,7 @@ export class InodeOperations {
     return await this.#made(path, need, options)
   }
 
-  /** With the bits and the owner that were asked for, where the file system gave it others. */
+  /** Sets the requested mode and owner if the file system assigned others. */
   async #made(
     path: string,
     need: Need<'mkdir' | 'mknod' | 'create' | 'symlink'>,
@@ -242,13 +241,13 @@ export class InodeOperations {
     }
   }
 
-  /** The kernel keeps the pages of the version that it has. */
+  /** The kernel keeps its cached pages if they are of the opened version. */
   async #open({ ino, flags, killSetId }: Need<'open'>, options: CallOptions): Promise<Opened> {
     const { files, table } = this.#parts
     this.#handles.checkRoom()
     const inode = table.get(ino)
     const path = table.path(ino)
-    // Who opens it to read may empty it as well.
+    // Opening for reading with O_TRUNC truncates as well.
     const isReader = (flags & O_ACCMODE) === 0
     if (isReader && (flags & O_TRUNC) !== 0) await files.truncate(path, 0, options)
     const file = await files.open(path, flags & (O_ACCMODE | O_TRUNC), undefined, options)
@@ -277,7 +276,7 @@ export class InodeOperations {
     return buffer.subarray(0, bytesRead)
   }
 
-  /** The kernel has one writer at a time in a file: the end stays where it is seen. */
+  /** The kernel serializes the writers of a file, so its end does not move meanwhile. */
   async #write(need: Need<'write'>, options: CallOptions): Promise<number> {
     const { handle, offset, source, how } = need
     const file = this.#handles.file(handle)
@@ -327,7 +326,7 @@ export class InodeOperations {
   }
 }
 
-/** With zeros, not with a hole: so the room for what is written there later is taken. */
+/** Writes zeros instead of a hole, so that the space is allocated. */
 async function fillUp(
   file: FileHandle,
   size: number,
@@ -354,7 +353,7 @@ async function changeOpen(file: FileHandle, changes: AttributeChanges): Promise<
   await file.utimes(new Date(atimeMs), new Date(mtimeMs))
 }
 
-/** Who may not give rights away has changed the file. */
+/** Clears the set-id bits after a write by a caller who may not keep them. */
 async function dropSetId(file: FileHandle): Promise<void> {
   const mode = withoutSetId(await file.stat())
   if (mode !== undefined) await file.chmod(mode)

@@ -4,7 +4,7 @@ import { InodeTable } from './inode-table.ts'
 
 const ROOT = 1
 
-/** Enters a path as lookups of the kernel do, one name after the other. */
+/** Enters a path as lookups of the kernel do, name by name. */
 function look(table: InodeTable, path: string): number {
   const names = path.split('/').slice(1)
   let ino = ROOT
@@ -17,7 +17,7 @@ function look(table: InodeTable, path: string): number {
 }
 
 describe('InodeTable', () => {
-  test('a name keeps its number, also where it or a directory above it is moved', () => {
+  test('a name keeps its number when it or a parent directory is renamed', () => {
     const table = new InodeTable()
     const ino = look(table, '/a/b/c')
     assert.equal(look(table, '/a/b/c'), ino)
@@ -28,7 +28,7 @@ describe('InodeTable', () => {
     assert.equal(table.path(ino), '/c')
   })
 
-  test('a number is never given twice', () => {
+  test('a number is never reused', () => {
     const table = new InodeTable()
     const seen = new Set<number>()
     for (let n = 0; n < 100; n++) {
@@ -42,7 +42,7 @@ describe('InodeTable', () => {
     }
   })
 
-  test('what was replaced by a rename, or by another kind, is another inode', () => {
+  test('a file replaced by a rename, or by another kind, is another inode', () => {
     const table = new InodeTable()
     const [from, to] = [look(table, '/from'), look(table, '/to')]
     table.move({ parent: ROOT, name: 'from' }, { parent: ROOT, name: 'to' })
@@ -51,7 +51,7 @@ describe('InodeTable', () => {
     assert.notEqual(table.enter(ROOT, 'to', 'directory').ino, from)
   })
 
-  test('what the kernel has forgotten takes no room; what is open or has names below stays', () => {
+  test('a FORGET frees a number unless it is open or has entries below', () => {
     const table = new InodeTable()
     const files = Array.from({ length: 1000 }, (_, n) => look(table, `/folder/${n}`))
     const folder = table.find(ROOT, 'folder')

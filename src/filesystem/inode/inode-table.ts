@@ -1,11 +1,11 @@
 /**
- * Inode numbers for a file system that knows only paths: a tree of the names that the kernel knows,
- * each with a number. A name that is moved keeps its number, and so does everything below it; one
- * that is removed, or becomes a file of another kind, loses its number for good: none is given
- * twice, so that an old reference never reaches something else (ESTALE).
+ * Inode numbers for a file system of paths: a tree of the names that the kernel has looked up. A
+ * renamed name keeps its number, and so does everything below it. A name that is removed, or
+ * becomes a file of another kind, loses its number for good: numbers are never reused, so that an
+ * old reference never reaches another file (ESTALE).
  *
- * Bounded by the kernel: a number stays as long as the kernel refers to it (every reply that names
- * it counts, FORGET takes back), somebody has it open, or something below it stays.
+ * The size is bounded by the kernel: a number is kept as long as the kernel refers to it (each
+ * reply that names it counts, FORGET subtracts), it is open, or an entry below it is kept.
  */
 import { FsError } from '../../base/fs-error.ts'
 import { childOf } from '../file-path.ts'
@@ -20,13 +20,13 @@ export class InodeName {
   parent: InodeName | undefined
   /** References that the kernel holds. */
   lookups = 0
-  /** Open handles. */
+  /** Number of open handles. */
   uses = 0
-  /** The version whose pages the kernel may still have. */
+  /** Version whose pages the kernel may have cached. */
   etag: string | undefined
-  /** Nothing has this name any more, or something else. */
+  /** The name does not exist any more, or belongs to another inode. */
   isGone = false
-  /** Of a directory that was removed: what those see who have it open. */
+  /** Attributes of a removed directory, for those who have it open. */
   last: Stats | undefined
 
   constructor(ino: number, kind: FileKind, name: string, parent?: InodeName) {
@@ -50,7 +50,7 @@ export class InodeTable {
     return this.#names.size
   }
 
-  /** ESTALE where it has gone: the kernel then looks the name up again. */
+  /** ESTALE if it does not exist; the kernel then looks the name up again. */
   get(ino: number): InodeName {
     const found = this.#names.get(ino)
     if (found === undefined) throw new FsError('ESTALE', `inode ${ino} is not known any more`)
@@ -61,7 +61,7 @@ export class InodeTable {
     return this.#names.get(parent)?.children.get(name)
   }
 
-  /** ENOENT where nothing has the name any more. */
+  /** ENOENT if the inode has no name any more. */
   path(ino: number): string {
     const at = this.get(ino)
     const names: string[] = []
@@ -76,7 +76,10 @@ export class InodeTable {
     return childOf(this.path(parent), name)
   }
 
-  /** The number of what has this name now: a new one where it had none, or was of another kind. */
+  /**
+   * Number of the file that has this name now; a new one if the name is new or its kind has
+   * changed.
+   */
   enter(parent: number, name: string, kind: FileKind): InodeName {
     const directory = this.get(parent)
     const known = directory.children.get(name)
@@ -88,7 +91,7 @@ export class InodeTable {
     return made
   }
 
-  /** Nothing has this name any more. */
+  /** The name was removed. */
   remove(parent: number, name: string): void {
     const found = this.find(parent, name)
     if (found !== undefined) this.#leave(found)
@@ -108,7 +111,7 @@ export class InodeTable {
     if (left !== undefined) this.release(left)
   }
 
-  /** The kernel holds so many references less. */
+  /** Subtracts references that the kernel has released. */
   forget(ino: number, count: number): void {
     const found = this.#names.get(ino)
     if (found === undefined) return
@@ -116,7 +119,7 @@ export class InodeTable {
     this.release(found)
   }
 
-  /** Lets go of a number that nobody refers to, and of those above that stayed for it alone. */
+  /** Drops a number without references, and parents that were kept only for it. */
   release(name: InodeName): void {
     for (let at = name; at.parent !== undefined; at = at.parent) {
       if (at.lookups > 0 || at.uses > 0 || at.children.size > 0) return
@@ -127,7 +130,7 @@ export class InodeTable {
     }
   }
 
-  /** The kernel and open handles may go on using the number; no path leads to it. */
+  /** The number stays valid for the kernel and open handles; no path leads to it. */
   #leave(name: InodeName): void {
     name.isGone = true
     name.parent?.children.delete(name.name)

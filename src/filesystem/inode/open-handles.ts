@@ -1,7 +1,7 @@
 /**
- * What the kernel has open, by number: files as handles of the file system, directories as the list
- * that was taken when they were read from the start (so that pages fit together). Bounded; every
- * handle also keeps its inode.
+ * Open handles by number: files as handles of the file system, directories as the list that was
+ * read when they were listed from the start (so that pages are consistent). Bounded; each handle
+ * keeps its inode.
  */
 import { FsError } from '../../base/fs-error.ts'
 import { limits } from '../../limits.ts'
@@ -11,9 +11,9 @@ import type { InodeName, InodeTable } from './inode-table.ts'
 
 export interface OpenEntry {
   readonly inode: InodeName
-  /** Of a file. */
+  /** Set for a file. */
   readonly file?: FileHandle
-  /** Of a directory, once it was read. */
+  /** Set for a directory once it was listed. */
   names?: Dirent[]
 }
 
@@ -26,7 +26,7 @@ export class OpenHandles {
     this.#table = table
   }
 
-  /** ENFILE where too much is open. */
+  /** ENFILE if the limit is reached. */
   checkRoom(): void {
     if (this.#open.size < limits.mountedHandles) return
     throw new FsError('ENFILE', `${this.#open.size} files are open in this mount`)
@@ -50,14 +50,14 @@ export class OpenHandles {
     return file
   }
 
-  /** Any handle of the file, for what has no name any more. */
+  /** Any handle of the file, for a file without a name. */
   fileOf(inode: InodeName): FileHandle | undefined {
     if (inode.uses === 0) return undefined
     for (const entry of this.#open.values()) if (entry.inode === inode) return entry.file
     return undefined
   }
 
-  /** Takes it out; undefined where it was taken out before. */
+  /** Removes the handle; undefined if it was removed before. */
   remove(handle: number): OpenEntry | undefined {
     const found = this.#open.get(handle)
     if (found === undefined) return undefined
@@ -67,7 +67,7 @@ export class OpenHandles {
     return found
   }
 
-  /** Closes what the kernel did not: the mount has gone. */
+  /** Closes all handles after the mount has ended. */
   async close(): Promise<void> {
     const handles = [...this.#open.keys()]
     await Promise.all(handles.map(async (handle) => await this.remove(handle)?.file?.close()))
