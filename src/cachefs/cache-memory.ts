@@ -155,7 +155,7 @@ function copyLine(entry: Entry): JournalLine | undefined {
   if (isDirty || isDetached || stats == null || baseEtag == null || copy?.etag === undefined) {
     return undefined
   }
-  if (copy.isHomeless) return undefined
+  if (copy.lacksFile) return undefined
   const { etag, blockBytes } = copy
   const present = copy.present === undefined ? null : [...copy.present]
   const fields = { path, stats: stats.fields, baseEtag, etag, validatedMs, present, blockBytes }

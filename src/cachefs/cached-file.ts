@@ -140,7 +140,7 @@ export class CachedFile implements OpenFile {
       entry.writers--
     }
     await (await this.#handle?.catch(() => undefined))?.close()
-    if (copy.users === 0 && entry.copy === copy) copies.relieve(copy)
+    if (copy.users === 0 && entry.copy === copy) copies.releaseIfPartial(copy)
   }
 
   /** Serializes the changes of a file; a change happens completely or not at all. */

@@ -146,7 +146,7 @@ export class CachedFiles {
     const { copies, local, now } = this.#parts
     await this.#begin(entry)
     let { copy } = entry
-    if (copy?.isHomeless) await copies.ensure(entry, { needsFile: true })
+    if (copy?.lacksFile) await copies.ensure(entry, { needsFile: true })
     if (copy === undefined) copy = await copies.create(entry)
     else {
       entry.isChanging = true
@@ -164,7 +164,7 @@ export class CachedFiles {
   /** Undefined if the remote's next version has replaced the copy meanwhile. */
   async #file(entry: Entry, copy: LocalCopy, flags: OpenFlags): Promise<CachedFile | undefined> {
     const { copies, room, locks, now, log, names } = this.#parts
-    const handle = copy.isHomeless ? undefined : await this.#handle(entry, copy, flags)
+    const handle = copy.lacksFile ? undefined : await this.#handle(entry, copy, flags)
     if (entry.copy !== copy) {
       await handle?.close()
       return undefined

@@ -65,7 +65,7 @@ export class LocalCopies {
   async ensure(entry: Entry, { needsFile }: { needsFile: boolean }): Promise<LocalCopy> {
     const known = entry.copy
     if (known !== undefined) {
-      if (known.isHomeless && needsFile) await this.#createFile(entry, known)
+      if (known.lacksFile && needsFile) await this.#createFile(entry, known)
       this.use(known)
       return known
     }
@@ -75,8 +75,8 @@ export class LocalCopies {
       using _path = await this.#parts.locks.localPath(entry.path)
       await this.#makeFile(entry, copy.size).catch((error: unknown) => {
         if (needsFile || codeOf(error) !== 'ENOSPC') throw error
-        copy.isHomeless = true
-        copy.tightUntilMs = performance.now() + limits.cacheTightMs
+        copy.lacksFile = true
+        copy.diskFullUntilMs = performance.now() + limits.cacheTightMs
       })
       // The remote may have reported a newer version meanwhile.
       if (entry.baseEtag !== baseEtag || entry.stats?.size !== stats?.size) continue
@@ -88,7 +88,7 @@ export class LocalCopies {
   async #createFile(entry: Entry, copy: LocalCopy): Promise<void> {
     using _path = await this.#parts.locks.localPath(entry.path)
     await this.#makeFile(entry, copy.size)
-    copy.isHomeless = false
+    copy.lacksFile = false
   }
 
   /** Creates an empty file. The caller holds the locks of names and entry. */
@@ -122,8 +122,8 @@ export class LocalCopies {
   }
 
   /** Last close: releases a copy that did not fit on the disk, so that others can use its space. */
-  relieve({ entry, isWhole, tightUntilMs }: LocalCopy): void {
-    if (entry === undefined || isWhole || tightUntilMs === -Infinity || entry.isPinned) return
+  releaseIfPartial({ entry, isWhole, diskFullUntilMs }: LocalCopy): void {
+    if (entry === undefined || isWhole || diskFullUntilMs === -Infinity || entry.isPinned) return
     this.release(entry)
   }
 
@@ -152,19 +152,19 @@ export class LocalCopies {
     end: number,
     options: CallOptions,
   ): Promise<Uint8Array | undefined> {
-    if (performance.now() >= copy.tightUntilMs) {
+    if (performance.now() >= copy.diskFullUntilMs) {
       try {
         await this.fill(copy, start, end, options)
         return undefined
       } catch (error) {
         if (codeOf(error) !== 'ENOSPC') throw error
-        copy.tightUntilMs = performance.now() + limits.cacheTightMs
+        copy.diskFullUntilMs = performance.now() + limits.cacheTightMs
       }
     }
     const bytes = new Uint8Array(end - start)
     for (let at = start; at < end;) {
       const block = Math.floor(at / copy.blockBytes)
-      const data = await this.#uncachedBlock(copy, block, options)
+      const data = await this.#unstoredBlock(copy, block, options)
       const from = at - block * copy.blockBytes
       const part = data.subarray(from, from + end - at)
       bytes.set(part, at - start)
@@ -174,19 +174,19 @@ export class LocalCopies {
   }
 
   /** Fetches a block without storing it. */
-  async #uncachedBlock(
+  async #unstoredBlock(
     copy: LocalCopy,
     block: number,
     { signal }: CallOptions,
   ): Promise<Uint8Array> {
-    if (copy.passing?.block === block) return copy.passing.data
+    if (copy.lastUnstored?.block === block) return copy.lastUnstored.data
     const { entry } = copy
     if (entry === undefined || entry.isDetached) throw failure('ESTALE', 'read', entry?.path)
     const range = copy.range(block)
     const data = await this.#ask(copy, entry, range, signal ?? new AbortController().signal)
     this.#parts.counters.fetchedBytes += data.length
     if (data.length !== range.end - range.start + 1) throw failure('ESTALE', 'read', entry.path)
-    copy.passing = { block, data }
+    copy.lastUnstored = { block, data }
     return data
   }
 
@@ -201,7 +201,7 @@ export class LocalCopies {
    * Prefetches the blocks after `position`. Nobody waits; a failure shows when the block is read.
    */
   ahead(copy: LocalCopy, position: number): void {
-    if (copy.isWhole || performance.now() < copy.tightUntilMs) return
+    if (copy.isWhole || performance.now() < copy.diskFullUntilMs) return
     const next = Math.floor(position / copy.blockBytes)
     for (let block = next; block < Math.min(copy.blocks, next + limits.cacheReadahead); block++) {
       if (!copy.has(block)) this.#block(copy, block, {}).catch(() => undefined)
@@ -264,7 +264,7 @@ export class LocalCopies {
     if (copy.has(block)) return
     const isShort = data.length !== range.end - range.start + 1
     if (copy.entry !== entry || isShort) throw failure('ESTALE', 'read', entry.path)
-    if (copy.isHomeless) await this.#createFile(entry, copy)
+    if (copy.lacksFile) await this.#createFile(entry, copy)
     await using handle = await this.#parts.local.open(entry.path, 'r+').catch((error: unknown) => {
       throw copy.entry === entry ? error : failure('ESTALE', 'read', entry.path)
     })

@@ -16,11 +16,11 @@ export class LocalCopy {
   /** Blocks that are present; undefined: all. */
   present: Set<number> | undefined
   /** There is no local file, because the disk is full: blocks are read without being stored. */
-  isHomeless = false
+  lacksFile = false
   /** Until then the disk counts as full: blocks are read without being stored. */
-  tightUntilMs = -Infinity
+  diskFullUntilMs = -Infinity
   /** The last block that was read without being stored. */
-  passing: { block: number; data: Uint8Array } | undefined
+  lastUnstored: { block: number; data: Uint8Array } | undefined
   /** Number of open files. */
   users = 0
   readonly flights = new SingleFlight<number, void>()

@@ -228,7 +228,7 @@ export class RemoteWriter {
       } else if (entry.isDetached || entry.isDirty) {
         entry.baseEtag = target?.etag ?? null
         return
-      } else if (!isDirectory && entry.copy?.isWhole && !entry.copy.isHomeless) {
+      } else if (!isDirectory && entry.copy?.isWhole && !entry.copy.lacksFile) {
         entry.isDirty = true
         await this.#send(entry, to, {}, signal)
       } else if (target === null) throw error
