@@ -122,7 +122,7 @@ test('the next process sends what had not reached the remote', async () => {
   assert.equal(await second.readFile('/link', 'utf8'), 'one')
   await second.wait()
   assert.equal(await second.readFile('/known', 'utf8'), 'cached')
-  assert.ok(!remote.calls.includes('content /known'), 'the copy of last time is still good')
+  assert.ok(!remote.calls.includes('content /known'), 'the earlier copy is still valid')
   assert.deepEqual((await behind.readdir('/', { recursive: true })).sort(), [
     'dir',
     'dir/b',

@@ -52,11 +52,15 @@ test('a file is fetched once, served until it expires, and then revalidated', as
   assert.deepEqual([cached, valid, expiresAt?.getTime()], [true, true, clock.nowMs + 1000])
   const { length } = it.remote.calls
   assert.equal(await files.readFile('/file', 'utf8'), 'one')
-  assert.equal(it.remote.calls.length, length, 'a valid copy asks nobody')
+  assert.equal(it.remote.calls.length, length, 'a valid copy sends no request')
   clock.nowMs += 1001
   assert.equal(files.status('/file').valid, false)
   assert.equal(await files.readFile('/file', 'utf8'), 'one')
-  assert.deepEqual(it.remote.calls.slice(length), ['lstat /file'], 'unchanged: not fetched again')
+  assert.deepEqual(
+    it.remote.calls.slice(length),
+    ['lstat /file'],
+    'unchanged content is not fetched again',
+  )
   assert.equal(files.counters.unchanged, 1)
   await behind.writeFile('/file', 'two')
   assert.equal(await files.readFile('/file', 'utf8'), 'one', 'valid until it expires')

@@ -175,7 +175,7 @@ test('names can be created in a stale directory while the remote is unreachable'
   await files.wait()
   nowMs += 60_000
   remote.fault = down
-  await assert.rejects(files.stat('/unknown/file'), { code: 'EIO' }, 'nothing is known of it')
+  await assert.rejects(files.stat('/unknown/file'), { code: 'EIO' }, 'nothing is cached of it')
   await assert.rejects(files.stat('/listed/new'), { code: 'ENOENT' })
   await files.writeFile('/listed/new', 'new', { flag: 'wx' })
   await files.mkdir('/listed/folder')

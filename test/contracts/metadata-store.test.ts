@@ -66,7 +66,7 @@ holds('a repeated operation runs once, also after a restart', async () => {
   store = await MetadataStore.open(keeper.engine)
   assert.equal(store.seq, 2)
   assert.equal(await create('b', 6), 2)
-  assert.equal(await create('a', 5), 1, 'asked for late')
+  assert.equal(await create('a', 5), 1, 'repeated late')
   await assert.rejects(create('a', 5, 'other'), { code: 'EEXIST' })
   assert.equal(store.seq, 2)
 })

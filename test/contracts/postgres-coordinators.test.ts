@@ -57,7 +57,7 @@ describe('coordinators on one PostgreSQL', () => {
       return later
     })
     await delay(limits.leaderTtlMs + 2 * limits.leaderPollMs)
-    assert.equal(isNext, false, 'as long as it lives')
+    assert.equal(isNext, false, 'while the leader is alive')
     assert.equal(second.keeperUrl, 'http://a:8080')
     const beganMs = performance.now()
     await dispose(first, turn)

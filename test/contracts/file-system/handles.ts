@@ -61,7 +61,7 @@ handleTests.add(
 )
 
 handleTests.add(
-  'one winner of many that create one file',
+  'of many exclusive creates of one file, exactly one succeeds',
   async (files) => {
     const tries = Array.from({ length: 10 }, async () => {
       await using _handle = await files.open('/lock', 'wx')
@@ -73,7 +73,7 @@ handleTests.add(
 )
 
 handleTests.add(
-  'an open file outlives its name',
+  'an open file stays usable after its name is removed',
   async (files) => {
     await files.writeFile('/file', 'content')
     await using handle = await files.open('/file', 'r+')
@@ -91,7 +91,7 @@ handleTests.add(
 )
 
 handleTests.add(
-  'an open file follows its name',
+  'an open file stays usable after its name is renamed',
   async (files) => {
     await files.writeFile('/from', '')
     {

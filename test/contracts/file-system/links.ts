@@ -5,7 +5,7 @@ import { ContractTests } from './contract-tests.ts'
 export const linkTests = new ContractTests()
 
 linkTests.add(
-  'links are made, read and followed',
+  'links are created, read and followed',
   async (files) => {
     await files.mkdir('/dir')
     await files.writeFile('/dir/file', 'content')
@@ -28,7 +28,7 @@ linkTests.add(
 )
 
 linkTests.add(
-  'what is done to a link is done to the right one',
+  'operations apply to the link or to its target, as specified',
   async (files) => {
     await files.writeFile('/file', 'x')
     await files.symlink('file', '/link')
@@ -49,7 +49,7 @@ linkTests.add(
 )
 
 linkTests.add(
-  'links lead nowhere outside, nor round for ever',
+  'links do not lead outside, and loops are ELOOP',
   async (files) => {
     await files.symlink('/etc', '/out')
     await files.symlink('../../../../etc/passwd', '/up')
@@ -66,7 +66,7 @@ linkTests.add(
 )
 
 linkTests.add(
-  'attributes are kept',
+  'attributes are stored',
   async (files) => {
     await files.writeFile('/file', 'x', { mode: 0o640 })
     await files.chmod('/file', 0o600)
@@ -88,7 +88,7 @@ linkTests.add(
 )
 
 linkTests.add(
-  'a file that is replaced keeps owner and mode',
+  'a replaced file keeps owner and mode',
   async (files) => {
     await files.writeFile('/file', 'x', { mode: 0o640 })
     // Without permission to change owners, no file belongs to others.
