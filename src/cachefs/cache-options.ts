@@ -1,4 +1,7 @@
-/** Options of a CacheFS and their defaults. Durations are milliseconds, sizes bytes. */
+/**
+ * Options of a CacheFS, their validation and their defaults. Durations are milliseconds, sizes
+ * bytes; `settle` returns the settings of a CacheFS with every default filled in.
+ */
 import {
   amount,
   checkOption,
