@@ -1,24 +1,24 @@
 /**
- * Sends the body of an answer a piece at a time: the next one is asked for when the kernel has
- * taken the one before. A client that reads slowly, or not at all, costs one piece.
+ * Sends the body of a response a piece at a time: the next one is requested when the kernel has
+ * accepted the one before, so a client that reads slowly, or not at all, costs one piece of memory.
  *
- * Invariants: nobody uses a piece any more when the next one is asked for, or when this is over; a
- * body that fails, or a client that went away, leaves the connection cut, so that nobody takes the
- * answer for whole.
+ * Invariants: a piece is no longer used when the next one is requested or the call has ended. If
+ * the body fails or the client disconnects, the connection is closed, so that the truncated
+ * response cannot pass for a complete one.
  */
 import type { ServerResponse } from 'node:http'
 import { FsError } from '../../base/fs-error.ts'
 
 export type Piece = Uint8Array | string
 
-/** Head and status are the caller's. ECANCELED: the client went away. */
+/** The caller sends status and headers. Throws ECANCELED if the client disconnected. */
 export async function sendPieces(
   response: ServerResponse,
   pieces: AsyncIterable<Piece>,
 ): Promise<void> {
   let resume = (): void => undefined
   let isClosed = response.destroyed
-  // Comes after the calls to the kernel have ended, whichever way.
+  // Emitted after the calls to the kernel have ended, whether they failed or not.
   response.once('close', () => {
     isClosed = true
     resume()
@@ -30,7 +30,7 @@ export async function sendPieces(
         if (isClosed) resolve()
         else response.write(piece, () => resolve())
       })
-      if (isClosed) throw new FsError('ECANCELED', 'the client went away')
+      if (isClosed) throw new FsError('ECANCELED', 'the client disconnected')
     }
     response.end()
   } catch (error) {

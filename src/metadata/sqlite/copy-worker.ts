@@ -1,4 +1,4 @@
-/** The thread behind database-copy.ts: one copy with a connection of its own, then it ends. */
+/** Thread of database-copy.ts: makes one copy over its own connection, then ends. */
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 

@@ -1,13 +1,13 @@
 /**
- * A copy of one state of a database that is in use, made by a thread of its own: a million files
- * take seconds, in which writers and readers go on. What is committed meanwhile is not in it.
+ * Copies a consistent state of a database that is in use, in its own thread: a million files take
+ * seconds, during which readers and writers continue. Later commits are not in the copy.
  */
 import { rm } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
 import { makePrivateFile } from '../../base/private-folder.ts'
 import { siblingModule } from '../../base/sibling-module.ts'
 
-/** Nothing is at `to` before, nor where it fails; SQLite's failures are as SQLite reports them. */
+/** Creates the file `to`; removes it again on failure. Rejects with the errors of SQLite. */
 export async function copyDatabase(from: string, to: string): Promise<void> {
   makePrivateFile(to)
   try {
