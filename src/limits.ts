@@ -65,6 +65,12 @@ export const limits = {
   linkWindow: 1000,
   /** One message of the link, bytes: a commit of the largest file that is open for weeks. */
   linkMessageBytes: 64 * MIB,
+  /** Hello of a node: three lists of open inodes, and `locksPerSession` locks of 200 bytes. */
+  linkHelloBytes: 16 * MIB,
+  /** A list of inodes in a message: `openInodes` numbers of up to nine bytes; also of chunks. */
+  linkListBytes: MIB,
+  /** Any other message: numbers, and a few texts of `linkNameBytes`. */
+  linkSmallBytes: 32 * KIB,
   /** Arrays and maps of a message from a node, within each other. */
   linkNesting: 16,
   /** Text in it, bytes; rules have narrower bounds, and errors of their own for them. */
@@ -75,6 +81,16 @@ export const limits = {
   chunkBytesMost: 64 * MIB,
   /** What waits to be sent to one node, bytes; one that takes less is cut off and comes again. */
   linkBufferBytes: 128 * MIB,
+  /** A token between nodes counts so long, ms; another is made after half of that. */
+  nodeTokenMs: 120_000,
+  /** Clocks may differ by so much, ms: all are set by the coordinator's, over a network. */
+  nodeClockSkewMs: 30_000,
+  /** Tokens that were made, or checked, and are remembered: one of each node. */
+  nodeTokens: 8192,
+  /** Nodes that ever joined a cluster and were not removed, in memory: some 200 bytes each. */
+  nodeIdentities: 65_536,
+  /** A node that the coordinator refuses asks again so often, ms. */
+  linkRefusedMs: 30_000,
   /** A connection to the coordinator has to be made in this time, ms. */
   linkConnectMs: 5_000,
   /** Waits between attempts to reach the coordinator begin and end with, ms. */

@@ -29,13 +29,14 @@ export interface LoggingOptions {
 const SECRETS = [
   'apiKey',
   'metricsToken',
+  'joinToken',
   'azureKey',
   'accountKey',
   'secretAccessKey',
   'sessionToken',
   'password',
 ]
-const SECRET_HEADERS = ['x-api-key', 'authorization', 'cookie']
+const SECRET_HEADERS = ['x-api-key', 'x-node-token', 'x-join-token', 'authorization', 'cookie']
 /** Fields that the plain format omits or places elsewhere in the line. */
 const OWN_FIELDS = new Set(['level', 'time', 'msg', 'pid', 'hostname', 'err'])
 

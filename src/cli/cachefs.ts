@@ -13,6 +13,7 @@ import { addExplain } from './explain.ts'
 import { environmentHelp } from './flag.ts'
 import { addMissing } from './missing.ts'
 import { addMount } from './mount.ts'
+import { addPeers } from './peers.ts'
 import { addReceipt } from './receipt.ts'
 import { addRestore } from './restore.ts'
 import { addStatus } from './status.ts'
@@ -35,6 +36,7 @@ for (const add of [
   addReceipt,
   addDurability,
   addMissing,
+  addPeers,
   addRestore,
   addUpgrade,
   addWarm,

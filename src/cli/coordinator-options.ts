@@ -11,7 +11,15 @@ import type { PostgresAddress } from '../metadata/postgres/connection-settings.t
 import { addFlags, flag, optionalFlag, readFlags } from './flag.ts'
 import type { Environment } from './flag.ts'
 import { checkExposure } from './loopback.ts'
-import { KEY_FLAGS, NODE_FLAGS, givenKey, parsePath, parsePort } from './node-flags.ts'
+import {
+  JOIN_FLAGS,
+  KEY_FLAGS,
+  NODE_FLAGS,
+  givenJoinToken,
+  givenKey,
+  parsePath,
+  parsePort,
+} from './node-flags.ts'
 import { UsageError } from './usage-error.ts'
 
 export interface CoordinatorOptions {
@@ -24,13 +32,18 @@ export interface CoordinatorOptions {
   postgres: PostgresAddress | undefined
   /** As given; undefined: the coordinator's own, made once and kept. */
   apiKey: string | undefined
+  /** As given: then it alone lets new nodes in. Undefined: one that is made, or the API key. */
+  joinToken: string | undefined
   /** As `apiKey`. */
   metricsToken: string | undefined
   logLevel: LogLevel
   logFormat: LogFormat
 }
 
-const COORDINATOR_FLAGS = {
+/** Where there is no --data. */
+export const USUAL_DATA = join(homedir(), '.cachefs/coordinator')
+
+export const COORDINATOR_FLAGS = {
   host: optionalFlag({
     value: '<address>',
     about: 'where it listens: all addresses with an API key or POD_IP, else 127.0.0.1',
@@ -52,6 +65,7 @@ const COORDINATOR_FLAGS = {
     parse: String,
   }),
   ...KEY_FLAGS,
+  ...JOIN_FLAGS,
   'metrics-token': NODE_FLAGS['metrics-token'],
   'log-level': NODE_FLAGS['log-level'],
   'log-format': NODE_FLAGS['log-format'],
@@ -69,15 +83,18 @@ export function readCoordinatorOptions(
   const values = readFlags(command, COORDINATOR_FLAGS, environment)
   const postgres = parseStore(values.store)
   const apiKey = givenKey(values)
-  const isForOthers = apiKey !== undefined || (environment['POD_IP'] ?? '') !== ''
+  const joinToken = givenJoinToken(values)
+  const isGiven = (apiKey ?? joinToken) !== undefined
+  const isForOthers = isGiven || (environment['POD_IP'] ?? '') !== ''
   const host = values.host ?? (isForOthers ? '0.0.0.0' : '127.0.0.1')
-  checkExposure(host, apiKey)
+  checkExposure(host, apiKey ?? joinToken)
   return {
     host,
     port: values.port,
     postgres,
-    dataDir: values.data ?? join(homedir(), '.cachefs/coordinator'),
+    dataDir: values.data ?? USUAL_DATA,
     apiKey,
+    joinToken,
     metricsToken: values['metrics-token'],
     logLevel: values['log-level'],
     logFormat: values['log-format'],

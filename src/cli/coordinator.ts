@@ -1,13 +1,18 @@
 /**
  * `bin/coordinator`: who keeps the names for many nodes, in the foreground, as services and scripts
  * run it. It prints one line, `ready api=...`, when nodes can connect. `coordinator migrate` moves
- * the names to PostgreSQL.
+ * the names to PostgreSQL, `coordinator join-token` shows what lets a new node in.
  */
 import { Command } from 'commander'
 import { packageVersion } from '../base/package-version.ts'
 import { runCommandLine } from './command-line.ts'
-import { addCoordinatorFlags, readCoordinatorOptions } from './coordinator-options.ts'
-import { environmentHelp } from './flag.ts'
+import {
+  COORDINATOR_FLAGS,
+  USUAL_DATA,
+  addCoordinatorFlags,
+  readCoordinatorOptions,
+} from './coordinator-options.ts'
+import { addFlags, environmentHelp, readFlags, switchFlag } from './flag.ts'
 import { runInForeground } from './foreground.ts'
 
 const program = new Command('coordinator')
@@ -44,4 +49,18 @@ migration.action(async () => {
   console.log(await migrate(readCoordinatorOptions(migration, process.env)))
 })
 program.addCommand(migration)
+const JOIN_TOKEN_FLAGS = {
+  data: COORDINATOR_FLAGS.data,
+  rotate: switchFlag('make a new one: the one before lets nobody in any more'),
+}
+const joining = new Command('join-token').description(
+  'Show what lets a new node join: --join-token-file of a client. It is kept in --data.',
+)
+addFlags(joining, JOIN_TOKEN_FLAGS)
+joining.action(async () => {
+  const { keptJoinToken } = await import('./join-token.ts')
+  const { data = USUAL_DATA, rotate } = readFlags(joining, JOIN_TOKEN_FLAGS, process.env)
+  console.log(keptJoinToken(data, { replace: rotate }))
+})
+program.addCommand(joining)
 await runCommandLine(program, process.argv.slice(2))

@@ -9,6 +9,8 @@ import { loggerOf } from '../base/logger.ts'
 import { NodeLink } from '../coordinator/node-link.ts'
 import type { ClusterView } from '../http/cluster-view.ts'
 import { limits } from '../limits.ts'
+import { ClusterClock } from '../tiers/peers/cluster-clock.ts'
+import { NodeTokens, TokenCheck } from '../tiers/peers/node-token.ts'
 import { PeerClient } from '../tiers/peers/peer-client.ts'
 import type { PeerReport } from '../tiers/peers/peer-status.ts'
 import { PeersTier } from '../tiers/peers/peers-tier.ts'
@@ -16,21 +18,27 @@ import { NVME } from '../volume/directory-lock.ts'
 import { claimFolder } from '../volume/own-folder.ts'
 import { packageVersion } from '../base/package-version.ts'
 import type { Daemon } from './daemon.ts'
+import { keptNodeKey } from './node-key.ts'
 import type { KeyedOptions } from './node-options.ts'
 
 export class NodeCluster {
   readonly link: NodeLink
   readonly peers: PeersTier
   readonly view: ClusterView
+  readonly #clock: ClusterClock
   #reports: NodeJS.Timeout | undefined
 
   constructor(options: KeyedOptions, addresses: readonly string[], { mountId, restarts }: Daemon) {
-    const { apiKey, nvmeDir, nvmeCapacityBytes: capacityBytes } = options
+    const { nvmeDir, nvmeCapacityBytes: capacityBytes, joinToken } = options
+    const apiKey = options.hasClusterKey ? options.apiKey : undefined
+    claimFolder(nvmeDir, NVME)
     const self = options.peerId ?? keptPeerId(nvmeDir)
     const logger = loggerOf('CLIENT')
+    const key = keptNodeKey(nvmeDir)
+    const clock = new ClusterClock()
+    const tokens = new NodeTokens(self, key, clock)
     const link = new NodeLink({
-      addresses,
-      apiKey,
+      ...{ addresses, apiKey, joinToken, key, tokens, clock },
       peer: { id: self, url: '', capacityBytes, version: packageVersion() },
       session: { token: mountId, generation: restarts },
       snapshotFile: join(nvmeDir, 'volume.copy'),
@@ -42,15 +50,21 @@ export class NodeCluster {
     this.link = link
     this.peers = new PeersTier({
       directory: { self, peers: others },
-      client: new PeerClient(apiKey),
+      client: new PeerClient(tokens),
       logger: loggerOf('CACHE'),
     })
+    this.#clock = clock
     this.view = {
       self,
       peers: () => [...link.peers],
       away: () => [...link.away],
       get coordinator() {
-        return { url: link.url, connected: link.isConnected, since: link.since }
+        return {
+          url: link.url,
+          connected: link.isConnected,
+          since: link.since,
+          refusal: link.refusal,
+        }
       },
     }
   }
@@ -62,6 +76,11 @@ export class NodeCluster {
     this.#reports.unref()
   }
 
+  /** Knows the tokens that other nodes send; `keyOf`: as the copy of the metadata has them. */
+  checkOf(keyOf: (id: string) => string | undefined): TokenCheck {
+    return new TokenCheck({ self: this.view.self, clock: this.#clock, keyOf })
+  }
+
   stop(): void {
     clearInterval(this.#reports)
   }
@@ -70,7 +89,6 @@ export class NodeCluster {
 /** The node's own id: made once, and kept beside what it has cached. */
 function keptPeerId(nvmeDir: string): string {
   const path = join(nvmeDir, 'peer-id')
-  claimFolder(nvmeDir, NVME)
   try {
     writeFileSync(path, `node-${randomBytes(6).toString('hex')}\n`, {
       flag: 'wx',

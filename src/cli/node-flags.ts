@@ -34,6 +34,21 @@ export const KEY_FLAGS = {
   }),
 }
 
+/** Of a coordinator, and of nodes that it is to let in. */
+export const JOIN_FLAGS = {
+  'join-token': optionalFlag({
+    value: '<token>',
+    about: 'what lets a new node join the cluster, beside or instead of the API key',
+    secret: true,
+    parse: parseSecret,
+  }),
+  'join-token-file': optionalFlag({
+    value: '<path>',
+    about: 'file that holds the join token (the coordinator makes one: file join-token of --data)',
+    parse: parseSecretFile,
+  }),
+}
+
 /** Of everything that mounts. */
 export const FSNAME_FLAG = {
   fsname: optionalFlag({
@@ -97,6 +112,7 @@ export const NODE_FLAGS = {
     parse: parseChunkSize,
   }),
   ...KEY_FLAGS,
+  ...JOIN_FLAGS,
   'metrics-token': optionalFlag({
     value: '<token>',
     about: 'bearer token that opens /metrics alone; made at the first start unless given',
@@ -229,6 +245,13 @@ export function givenKey(values: FlagValues<typeof KEY_FLAGS>): string | undefin
   const { 'api-key': key, 'api-key-file': fromFile } = values
   if (key === undefined || fromFile === undefined) return key ?? fromFile
   throw new UsageError('--api-key and --api-key-file: give one of them')
+}
+
+/** As `givenKey`. */
+export function givenJoinToken(values: FlagValues<typeof JOIN_FLAGS>): string | undefined {
+  const { 'join-token': token, 'join-token-file': fromFile } = values
+  if (token === undefined || fromFile === undefined) return token ?? fromFile
+  throw new UsageError('--join-token and --join-token-file: give one of them')
 }
 
 /** Milliseconds. */

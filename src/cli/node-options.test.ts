@@ -45,6 +45,7 @@ describe('the flags of a node', () => {
       logLevel: 'info',
       logFormat: 'line',
       uploadLimitBytes: 100 * 2 ** 20,
+      joinToken: undefined,
       metricsToken: undefined,
       fsname: undefined,
       create: false,

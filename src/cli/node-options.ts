@@ -10,7 +10,7 @@ import { copiesOf, type Durability } from '../metadata/durability.ts'
 import { addFlags, readFlags } from './flag.ts'
 import type { Defaults, Environment } from './flag.ts'
 import { checkExposure } from './loopback.ts'
-import { NODE_FLAGS, givenKey } from './node-flags.ts'
+import { NODE_FLAGS, givenJoinToken, givenKey } from './node-flags.ts'
 import type { NodeFlagValues } from './node-flags.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -51,6 +51,8 @@ export interface NodeOptions {
   chunkSizeBytes: number
   /** As given; undefined: the node's own, made once and kept. */
   apiKey: string | undefined
+  /** What lets it join a cluster; undefined: the API key does, or it has joined. */
+  joinToken: string | undefined
   /** As `apiKey`. */
   metricsToken: string | undefined
   cloud: CloudOptions
@@ -73,6 +75,8 @@ export interface NodeOptions {
 /** Of a node that is about to start: it has its keys. */
 export interface KeyedOptions extends NodeOptions {
   apiKey: string
+  /** The API key is that of the cluster, not one of its own. */
+  hasClusterKey: boolean
   metricsToken: string
 }
 
@@ -92,7 +96,7 @@ export function readNodeOptions(
   const options = assemble(values)
   checkPlaces(options)
   checkDurability(options)
-  checkExposure(options.host, options.apiKey)
+  checkExposure(options.host, options.apiKey ?? options.joinToken)
   return options
 }
 
@@ -118,6 +122,7 @@ function assemble(values: NodeFlagValues): NodeOptions {
     peerId: values['peer-id'],
     chunkSizeBytes,
     apiKey: givenKey(values),
+    joinToken: givenJoinToken(values),
     metricsToken: values['metrics-token'],
     cloud: assembleCloud(values),
     create: values.create,

@@ -32,7 +32,7 @@ test('a coordinator that is away is blocking, one that is there is no problem', 
     self: 'a',
     peers: () => [],
     away: () => [],
-    coordinator: { url: 'http://c:8080', connected, since },
+    coordinator: { url: 'http://c:8080', connected, since, refusal: undefined },
   })
   assert.deepEqual(new NodeProblems({ ...MOUNTED, cluster: view(true) }).list(), [])
   const [problem, ...others] = new NodeProblems({ ...MOUNTED, cluster: view(false) }).list()

@@ -25,6 +25,17 @@ export interface NodeParts {
 const KEPT_NAMES_SECONDS = limits.linkTtlMs / 1000
 const OPERATION_SECONDS = limits.linkOperationMs / 1000
 
+function refused(url: string, since: Date, reason: string): Problem {
+  return {
+    what: `the coordinator ${url} has not let this node in`,
+    since,
+    reason,
+    works: 'nothing but reads of files that are open',
+    fails: 'all that needs a name: EIO. What was written is kept, and committed when it is let in',
+    blocking: true,
+  }
+}
+
 export class NodeProblems {
   readonly #parts: NodeParts
   /** When nothing was mounted for the first time in a row; a node begins so. */
@@ -60,7 +71,8 @@ export class NodeProblems {
   #coordinator(): Problem | undefined {
     const { cluster } = this.#parts
     if (cluster === undefined || cluster.coordinator.connected) return undefined
-    const { url, since } = cluster.coordinator
+    const { url, since, refusal } = cluster.coordinator
+    if (refusal !== undefined) return refused(url, since, refusal)
     return {
       what: `the coordinator ${url} has not been reachable`,
       since,

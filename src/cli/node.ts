@@ -113,6 +113,7 @@ async function serveApi(
       files,
       node: operations,
       chunks: node.exchange,
+      peerTokens: cluster?.checkOf((id) => node.keyOf(id)),
       apiKey: options.apiKey,
       metricsToken: options.metricsToken,
       maxUploadBytes: options.uploadLimitBytes,

@@ -27,9 +27,8 @@ export async function runNode(
       supervisor = await Supervisor.start(options, logger)
       try {
         const { apiUrl, mount } = supervisor
-        const { apiKey } = options
-        if (given.coordinator === 'embedded') keepSecrets(folder, options, given)
-        else keepSecrets(folder, options, { ...given, apiKey })
+        const { apiKey, hasClusterKey } = options
+        keepSecrets(folder, options, hasClusterKey ? { ...given, apiKey } : given)
         const facts = { kind: 'node', folder, apiUrl, mountPoint: mount.mountPoint } as const
         record.use(await recordRunning({ ...facts, apiKey }, logger))
         return supervisor
@@ -45,14 +44,16 @@ export async function runNode(
   })
 }
 
-/** A node has the key of its cluster, or one of its own. */
+/** A node has the key of its cluster, or (alone, or let in by a join token) one of its own. */
 async function keyed(
   given: NodeOptions,
   folder: string,
   wait: { logger: Logger; stopping: AbortSignal },
 ): Promise<KeyedOptions> {
-  const { coordinator, metricsToken } = given
+  const { coordinator, joinToken, metricsToken } = given
   const isAlone = coordinator === 'embedded'
-  const apiKey = given.apiKey ?? (isAlone ? undefined : await clusterKey(coordinator, wait))
-  return { ...given, ...findSecrets(folder, { apiKey, metricsToken }) }
+  const needsNone = isAlone || joinToken !== undefined
+  const apiKey = given.apiKey ?? (needsNone ? undefined : await clusterKey(coordinator, wait))
+  const hasClusterKey = !isAlone && apiKey !== undefined
+  return { ...given, ...findSecrets(folder, { apiKey, metricsToken }), hasClusterKey }
 }

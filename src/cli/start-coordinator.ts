@@ -13,6 +13,8 @@ import { CoordinatorDatabase } from '../coordinator/coordinator-database.ts'
 import { FileHolders } from '../coordinator/file-holders.ts'
 import { Candidate } from '../coordinator/candidate.ts'
 import { LINK_PATH, SNAPSHOT_PATH } from '../coordinator/link-protocol.ts'
+import { ApiKey } from '../http/api-key.ts'
+import { LinkGate } from '../http/link-gate.ts'
 import { metadataRoutes } from '../http/metadata-routes.ts'
 import { limits } from '../limits.ts'
 import type { NamesSource } from '../metadata/keeper-engine.ts'
@@ -21,12 +23,17 @@ import { SqliteSource } from '../metadata/sqlite/sqlite-source.ts'
 import { PeerKeeper } from '../coordinator/peer-keeper.ts'
 import type { ApiServer } from '../http/api-server.ts'
 import { serveCoordinatorApi } from '../http/coordinator-api.ts'
+import type { Members } from '../http/coordinator-status.ts'
+import type { UpgradeHandler } from '../http/upgrades.ts'
+import { ClusterClock } from '../tiers/peers/cluster-clock.ts'
+import { TO_COORDINATOR, TokenCheck } from '../tiers/peers/node-token.ts'
 import { DirectoryLock } from '../volume/directory-lock.ts'
 import { findSecrets, keepSecrets, type ApiSecrets } from './api-secrets.ts'
 import { packageVersion } from '../base/package-version.ts'
 import type { CoordinatorOptions } from './coordinator-options.ts'
 import { coordinatorProblems } from './coordinator-problems.ts'
 import type { RunningProgram } from './foreground.ts'
+import { joinTokenSource } from './join-token.ts'
 import { recordRunning } from './running-record.ts'
 
 export interface RunningCoordinator extends RunningProgram {
@@ -51,6 +58,7 @@ export async function startCoordinator(
   const address = { url: '' }
   const source = await openSource(options, () => address.url, logger)
   const candidate = new Candidate({ source, registry: keeper.registry, logger })
+  keeper.registry.hasJoined = (id) => candidate.nodes?.get(id) !== undefined
   parts.defer(() => candidate.close())
   const checkpoints = setInterval(() => candidate.checkpoint(), limits.coordinatorCheckpointMs)
   parts.defer(() => clearInterval(checkpoints))
@@ -98,7 +106,7 @@ function advertised({ host }: CoordinatorOptions, apiUrl: string): string {
 }
 
 async function serve(
-  { host, port, apiKey, metricsToken, dataDir }: CoordinatorOptions & ApiSecrets,
+  { host, port, apiKey, joinToken, metricsToken, dataDir }: CoordinatorOptions & ApiSecrets,
   { keeper, candidate }: Parts,
   logger: Logger,
 ): Promise<ApiServer> {
@@ -109,6 +117,7 @@ async function serve(
   const version = packageVersion()
   const status = {
     peers: keeper.registry,
+    members: membersOf(candidate),
     locations,
     problems: () => coordinatorProblems(keeper, candidate),
     stats: async () => {
@@ -118,20 +127,50 @@ async function serve(
   }
   const make = (path: string): Promise<void> => candidate.store.copyTo(path)
   const snapshots = { path: join(dataDir, 'snapshot'), make, seq: () => candidate.store.seq }
-  const routes = [(app: FastifyInstance) => metadataRoutes(app, SNAPSHOT_PATH, snapshots)]
+  const gate = new LinkGate({
+    apiKey: new ApiKey(apiKey),
+    joinToken: joinTokenSource(dataDir, joinToken, logger),
+    keyJoins: joinToken === undefined,
+    tokens: new TokenCheck({
+      self: TO_COORDINATOR,
+      clock: new ClusterClock(),
+      keyOf: (id) => candidate.nodes?.keyOf(id),
+    }),
+    leads: () => candidate.isReady,
+  })
+  const routes = [
+    (app: FastifyInstance) => metadataRoutes(app, SNAPSHOT_PATH, snapshots, gate.checkNode),
+  ]
   const parts = { coordinator: status, apiKey, metricsToken, version, logger, routes }
   const api = await serveCoordinatorApi(parts, { host, port })
   const sockets = new WebSocketServer({ noServer: true, maxPayload: limits.linkMessageBytes })
-  api.onUpgrade(LINK_PATH, (request, socket, head) => {
+  const admit: UpgradeHandler = (request, socket, head) => {
     if (!candidate.isReady) {
       // The node goes on to the next address.
       socket.end('HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\r\n')
       return
     }
     const { coordinator } = candidate
-    sockets.handleUpgrade(request, socket, head, (link) => coordinator.attach(link))
-  })
+    const mayJoin = gate.mayJoin(request.headers)
+    sockets.handleUpgrade(request, socket, head, (link) => coordinator.attach(link, mayJoin))
+  }
+  api.onUpgrade(LINK_PATH, admit, gate.checkLink)
   return api
+}
+
+function membersOf(candidate: Candidate): Members {
+  return {
+    list: () =>
+      candidate.coordinator.members.map((node) => {
+        return { ...node, revoked: node.revoked === '' ? null : node.revoked }
+      }),
+    revoke: async (id) => {
+      await candidate.coordinator.revoke(id)
+    },
+    remove: async (id) => {
+      await candidate.coordinator.remove(id)
+    },
+  }
 }
 
 interface Parts {

@@ -10,6 +10,8 @@ import { limits } from '../limits.ts'
 import type { NamesSource, Turn } from '../metadata/keeper-engine.ts'
 import { Coordinator } from './coordinator.ts'
 import { MetadataStore } from './metadata-store.ts'
+import { NodeRegister } from './node-register.ts'
+import { NumberOwners } from './number-owners.ts'
 import type { PeerRegistry } from './peer-registry.ts'
 
 export interface CandidateOptions {
@@ -22,6 +24,7 @@ export interface CandidateOptions {
 interface Reign {
   turn: Turn
   store: MetadataStore
+  nodes: NodeRegister
   coordinator: Coordinator
 }
 
@@ -66,6 +69,11 @@ export class Candidate {
   /** EAGAIN where another has the names. */
   get store(): MetadataStore {
     return this.#require().store
+  }
+
+  /** Who has joined; undefined where another has the names. */
+  get nodes(): NodeRegister | undefined {
+    return this.#reign?.nodes
   }
 
   /** As `store`. */
@@ -130,7 +138,10 @@ export class Candidate {
       const store = await MetadataStore.open(turn.engine)
       this.since = new Date()
       if (source.isShared) logger.info('this coordinator leads')
-      return { turn, store, coordinator: new Coordinator({ store, registry, logger }) }
+      const nodes = await NodeRegister.open(store)
+      const numbers = await NumberOwners.open(store, (one, other) => nodes.isSame(one, other))
+      const coordinator = new Coordinator({ store, registry, nodes, numbers, logger })
+      return { turn, store, nodes, coordinator }
     } catch (error) {
       await turn.resign()
       throw error

@@ -6,7 +6,7 @@ import type { Session } from './session.ts'
 
 interface Waiter {
   seq: number
-  asker: Session
+  asker: Session | undefined
   resolve: () => void
 }
 
@@ -14,7 +14,7 @@ export class Confirmations {
   #waiters: Waiter[] = []
 
   /** `confirmed`: the last change that all of them have. */
-  reached(seq: number, asker: Session, confirmed: number): Promise<void> {
+  reached(seq: number, asker: Session | undefined, confirmed: number): Promise<void> {
     if (isServed({ seq, asker }, confirmed)) return Promise.resolve()
     return new Promise((resolve) => this.#waiters.push({ seq, asker, resolve }))
   }
@@ -33,5 +33,5 @@ export class Confirmations {
 }
 
 function isServed({ seq, asker }: Omit<Waiter, 'resolve'>, confirmed: number): boolean {
-  return seq <= confirmed && (asker.applied >= seq || asker.hasEnded())
+  return seq <= confirmed && (asker === undefined || asker.applied >= seq || asker.hasEnded())
 }

@@ -11,12 +11,14 @@
  * After a restart nothing is changed until all nodes that may believe their copies came back, or
  * that time has passed: they claim again what only memory knew (leases, orphans that are open).
  */
-import type { RawData, WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import { monotonicMs } from '../base/clock.ts'
-import { FsError, describe } from '../base/fs-error.ts'
+import { FsError, codeOf, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
+import { RepeatedLog } from '../base/repeated-log.ts'
 import { limits } from '../limits.ts'
 import type { Change } from '../metadata/change.ts'
+import type { NodeIdentity } from '../metadata/node-rules.ts'
 import type { OperationArgs, OperationResult } from '../metadata/operations.ts'
 import { Confirmations } from './confirmations.ts'
 import {
@@ -28,9 +30,12 @@ import {
   type Hello,
   type NodeMessage,
 } from './link-protocol.ts'
+import { LinkDoor } from './link-door.ts'
+import { readMessages } from './link-messages.ts'
 import { LivePeers } from './live-peers.ts'
-import { fromNode } from './message-schema.ts'
-import type { MetadataStore } from './metadata-store.ts'
+import type { Asker, MetadataStore } from './metadata-store.ts'
+import type { NodeRegister } from './node-register.ts'
+import type { NumberOwners } from './number-owners.ts'
 import { OpenWriters } from './open-writers.ts'
 import { Orphans } from './orphans.ts'
 import { checkOperation } from './operation-schema.ts'
@@ -44,6 +49,8 @@ export interface CoordinatorOptions {
   logger: Logger
   /** Who is there, for nodes and people. */
   registry: PeerRegistry
+  numbers: NumberOwners
+  nodes: NodeRegister
 }
 
 type Request = NodeMessage & { kind: 'operation' | 'lease' | 'writing' | 'sync' | 'lock' }
@@ -57,6 +64,7 @@ export class Coordinator {
   readonly #orphans: Orphans
   readonly #peers: LivePeers
   readonly #confirmations = new Confirmations()
+  readonly #refusals: RepeatedLog
   readonly #sweep: NodeJS.Timeout
   /** Processes of nodes from before a restart that may believe their copies. */
   readonly #absent: Set<string>
@@ -69,6 +77,8 @@ export class Coordinator {
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
+    this.#refusals = new RepeatedLog(options.logger)
+    options.nodes.spread = (change) => this.#spread(change)
     this.#peers = new LivePeers(options.registry, options.logger, this.#sessions)
     this.#orphans = new Orphans(options.store, options.logger, (change) => this.#tell(change))
     this.#sweep = setInterval(() => {
@@ -111,28 +121,64 @@ export class Coordinator {
     for (const { socket } of this.#sessions.values()) socket?.terminate()
   }
 
-  /** A node has connected; the key was checked. */
-  attach(socket: WebSocket): void {
+  /** Somebody has connected, who is to prove to be a node, or `mayJoin`. */
+  attach(socket: WebSocket, mayJoin: boolean): void {
+    const door = new LinkDoor(this.#options.nodes, mayJoin)
     let session: Session | undefined
     const silent = setTimeout(() => socket.terminate(), limits.apiHeadersMs)
     socket.on('error', () => undefined)
-    socket.on('message', (data: RawData) => {
-      try {
-        const message = fromNode(data as Buffer)
+    const admit = async (hello: Hello): Promise<void> => {
+      const { hasJoined } = await door.admit(hello)
+      if (hasJoined) this.#options.logger.warn(`${hello.peer.id} has joined with a key of its own`)
+      if (socket.readyState === socket.OPEN) session = this.#greet(hello, socket, session)
+    }
+    readMessages(socket, {
+      take: (message) => {
         clearTimeout(silent)
-        if (message.kind === 'hello') session = this.#greet(message, socket, session)
+        if (message.kind === 'hello') return admit(message)
         // What comes late on a connection that was replaced is said again on the new one.
-        else if (session?.socket === socket) this.#take(session, message)
-      } catch (error) {
-        this.#options.logger.warn(`a node is cut off: ${describe(error)}`)
+        if (session?.socket === socket) this.#take(session, message)
+        return undefined
+      },
+      fail: (error) => {
+        this.#refusals.warn(codeOf(error), `a node is cut off: ${describe(error)}`)
         if (session === undefined) refuse(socket, error)
         else socket.terminate()
-      }
+      },
     })
     socket.on('close', () => {
       clearTimeout(silent)
       if (session?.socket === socket) session.socket = undefined
     })
+    socket.send(toWire(door.challenge()))
+  }
+
+  /** Who has joined, by id. */
+  get members(): NodeIdentity[] {
+    return this.#options.nodes.list()
+  }
+
+  /** Its link ends now, and its token opens no door when the others have been told. */
+  async revoke(id: string): Promise<void> {
+    await this.#options.nodes.revoke(id, () => {
+      this.#options.logger.warn(`${id} was revoked: nobody can come in as that node`)
+      const session = this.#sessions.get(id)
+      if (session) this.#end(session)
+      this.#options.registry.forget(id)
+    })
+  }
+
+  /** EBUSY: it is connected. */
+  async remove(id: string): Promise<void> {
+    if (this.#sessions.has(id)) {
+      throw new FsError(
+        'EBUSY',
+        `${id} is connected, or was some seconds ago: stop it and try again, or revoke it first`,
+      )
+    }
+    await this.#options.nodes.remove(id)
+    this.#options.registry.forget(id)
+    this.#options.logger.warn(`${id} was removed: the id is free for a node that may join`)
   }
 
   /** `before`: the session of the same connection, if it has one. */
@@ -172,7 +218,12 @@ export class Coordinator {
   /** Another process of the same node: the one before is dead, or is meant to be another node. */
   #replace(known: Session): void {
     if (known.socket && known.isTrusted) {
-      throw new FsError('EBUSY', `another node is connected as ${known.peer.id}: choose a -peer-id`)
+      throw new FsError(
+        'EBUSY',
+        `a node with the same key is connected as ${known.peer.id}: ` +
+          'was its -nvme directory copied? Stop one of them, or remove node-key and peer-id ' +
+          'from the copy',
+      )
     }
     this.#end(known)
   }
@@ -280,23 +331,41 @@ export class Coordinator {
     session: Session,
     { id, name, args, once }: NodeMessage & { kind: 'operation' },
   ): Promise<unknown> {
-    const { store } = this.#options
+    const { store, numbers } = this.#options
     const wanted = checkOperation(name, args)
+    const node = session.peer.id
     // Two rows of numbers, which must not meet: a mount's requests, a session's operations.
     const [by, operation] = once ? [`mount ${once.mount}`, once.request] : [session.token, id]
-    const asker = { peer: session.peer.id, session: by, operation }
+    const asker = { peer: node, session: by, operation }
+    const given = args as OperationArgs<typeof wanted>
     const check = (): void => {
+      numbers.check(node, wanted, given)
       for (const ino of filesCommitted(name, args)) this.#leases.requireNoOther(ino, session)
     }
-    const done = await store.perform(asker, wanted, args as OperationArgs<typeof wanted>, check)
+    if (wanted === 'reserveNumbers') return await this.#reserve(session, asker, given)
+    const done = await store.perform(asker, wanted, given, check)
     if (name === 'createNameless')
       this.#orphans.made((done.value as OperationResult<'createNameless'>).ino, session)
     if (done.change) {
       this.#orphans.note(done.change)
-      this.#tell(done.change)
-      await this.#applied(done.change.seq, session)
+      await this.#spread(done.change, session)
     }
     return done.value
+  }
+
+  async #spread(change: Change, asker?: Session): Promise<void> {
+    this.#tell(change)
+    await this.#applied(change.seq, asker)
+  }
+
+  /** Numbers for a node: nobody else can use them, whoever coordinates then. */
+  async #reserve(session: Session, asker: Asker, args: readonly unknown[]): Promise<unknown> {
+    const [counter, count] = args as OperationArgs<'reserveNumbers'>
+    const { store, numbers } = this.#options
+    const reserved = await store.perform(asker, 'reserveNumbers', [counter, count, asker.peer])
+    numbers.note(counter, reserved.value as number, count, asker.peer)
+    if (reserved.change) await this.#spread(reserved.change, session)
+    return reserved.value
   }
 
   /** Sends a change to every node that is up to date; the others get it when they are. */
@@ -364,7 +433,7 @@ export class Coordinator {
   }
 
   /** Resolves when every node that may believe its copy has applied a change, and who asked. */
-  #applied(seq: number, asker: Session): Promise<void> {
+  #applied(seq: number, asker?: Session): Promise<void> {
     return this.#confirmations.reached(seq, asker, this.#confirmed())
   }
 

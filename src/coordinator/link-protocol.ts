@@ -1,7 +1,7 @@
 /**
  * What a node and the coordinator say to each other: messages in MessagePack over one WebSocket,
  * many requests under way at once, answered by number. Plain data in both directions; what arrives
- * is decoded within bounds and never trusted further than the key that opened the connection.
+ * is decoded within bounds and never trusted further than what the node has proved.
  */
 import { decode, encode } from '@msgpack/msgpack'
 import type { RequestIdentity } from '../base/current-request.ts'
@@ -23,13 +23,16 @@ export const LINK_PATH = '/api/link'
 /** Path of a whole copy of the metadata there. */
 export const SNAPSHOT_PATH = '/api/metadata/snapshot'
 /** Both sides have to speak the same. */
-export const LINK_VERSION = 5
+export const LINK_VERSION = 6
 
 export interface Hello {
   kind: 'hello'
   protocol: number
   /** Its URL is empty while it cannot serve yet. */
   peer: PeerRegistration
+  /** The node's public key, and its signature (link-door.ts). */
+  key: string
+  proof: Uint8Array
   /** Names this process of the node. */
   session: string
   store: string
@@ -80,6 +83,8 @@ export type NodeMessage =
   | { kind: 'status'; report: Partial<PeerReport> }
 
 export type CoordinatorMessage =
+  /** The first: a hello answers it. `nowMs`: the coordinator's clock. */
+  | { kind: 'challenge'; nonce: Uint8Array; nowMs: number }
   /** `snapshot`: the node's copy is of no use; it takes a whole one and says hello again. */
   | { kind: 'welcome'; store: string; seq: number; snapshot: boolean; ttlMs: number }
   | { kind: 'refused'; error: WireError }

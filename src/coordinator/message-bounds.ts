@@ -1,6 +1,8 @@
 /**
  * Looks over a message in MessagePack before it is decoded: a few bytes can claim arrays of
  * millions of elements, or arrays within arrays without end, and the decoder makes room for them.
+ * Each kind of message has a size of its own that it cannot exceed: what names itself late, or is
+ * of no kind, has the smallest.
  * Format: github.com/msgpack/msgpack/blob/master/spec.md
  */
 import { FsError } from '../base/fs-error.ts'
@@ -43,6 +45,57 @@ const CONTAINERS = new Map([
   [0xde, [2, 2]],
   [0xdf, [4, 2]],
 ])
+
+/** Bytes of kinds that may have more than the smallest bound. */
+const KIND_BYTES = new Map([
+  ['hello', limits.linkHelloBytes],
+  ['written', limits.linkListBytes],
+  ['returned', limits.linkListBytes],
+  ['closed', limits.linkListBytes],
+  ['applied', limits.linkListBytes],
+])
+const VALUE_BYTES = limits.linkValueBytes + limits.linkSmallBytes
+/** The same of operations, by their names. */
+const OPERATION_BYTES = new Map([
+  ['commitContent', limits.linkMessageBytes],
+  ['commitContents', limits.linkMessageBytes],
+  ['markAllDurable', limits.linkListBytes],
+  ['emptyTrash', limits.linkListBytes],
+  // With the target of a symbolic link, or the value of an attribute.
+  ['create', VALUE_BYTES],
+  ['createNameless', VALUE_BYTES],
+  ['setXattr', VALUE_BYTES],
+])
+
+/** EINVAL where it is larger than a message of its kind can be. */
+export function checkSize(data: Uint8Array): void {
+  if (data.length <= limits.linkSmallBytes) return
+  const [kind, name] = headOf(Buffer.from(data.buffer, data.byteOffset, data.byteLength))
+  const bytes = kind === 'operation' ? OPERATION_BYTES.get(name) : KIND_BYTES.get(kind)
+  const most = bytes ?? limits.linkSmallBytes
+  if (data.length <= most) return
+  const what = kind === 'operation' ? name : kind
+  throw invalid(`(${what || 'of no kind'}) has ${data.length} bytes, and at most ${most} fit`)
+}
+
+/** `kind` and `name` of a map that begins with them, as nodes send it; else empty. */
+function headOf(bytes: Buffer): [kind: string, name: string] {
+  const first = bytes[0]!
+  if (first < 0x80 || first >= 0x90) return ['', '']
+  const kind = textBehind(bytes, 1, 'kind')
+  const name = textBehind(bytes, kind.next, 'name')
+  return [kind.text, name.text]
+}
+
+/** The short text that follows on a key. */
+function textBehind(bytes: Buffer, at: number, key: string): { text: string; next: number } {
+  const begin = at + 1 + key.length
+  const length = bytes[begin]! - 0xa0
+  const isKey = bytes[at] === 0xa0 + key.length && bytes.toString('latin1', at + 1, begin) === key
+  if (!isKey || !(length >= 0 && length < 0x20)) return { text: '', next: at }
+  const next = begin + 1 + length
+  return { text: bytes.toString('latin1', begin + 1, next), next }
+}
 
 /** EINVAL where it nests too deeply, or says that it has more than it can have. */
 export function checkBounds(data: Uint8Array): void {

@@ -5,9 +5,10 @@
 import { decode } from '@msgpack/msgpack'
 import { z } from 'zod'
 import { FsError } from '../base/fs-error.ts'
+import { PUBLIC_KEY, SIGNATURE_BYTES } from '../base/signing-key.ts'
 import { limits } from '../limits.ts'
 import { LINK_VERSION, type NodeMessage } from './link-protocol.ts'
-import { checkBounds } from './message-bounds.ts'
+import { checkBounds, checkSize } from './message-bounds.ts'
 
 const whole = z.int().min(0)
 const ino = z.int().min(1)
@@ -44,6 +45,8 @@ const message = z.discriminatedUnion('kind', [
     kind: kind('hello'),
     protocol: whole,
     peer,
+    key: z.string().regex(PUBLIC_KEY),
+    proof: z.instanceof(Uint8Array).refine(({ length }) => length === SIGNATURE_BYTES),
     session: text.min(1),
     store: text,
     seq: whole,
@@ -77,6 +80,7 @@ const message = z.discriminatedUnion('kind', [
 
 /** EINVAL where it is none that a node of this version sends. */
 export function fromNode(data: Uint8Array): NodeMessage {
+  checkSize(data)
   checkBounds(data)
   const decoded = decode(data)
   const { kind: said, protocol } = (decoded ?? {}) as { kind?: unknown; protocol?: unknown }

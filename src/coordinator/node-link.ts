@@ -17,9 +17,13 @@ import { orAborted } from '../base/abort.ts'
 import { monotonicMs } from '../base/clock.ts'
 import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/logger.ts'
+import type { SigningKey } from '../base/signing-key.ts'
 import { RepeatedLog } from '../base/repeated-log.ts'
 import { retry } from '../base/retry.ts'
 import { limits } from '../limits.ts'
+import type { ClusterClock } from '../tiers/peers/cluster-clock.ts'
+import { JOIN_HEADER, TOKEN_HEADER, TO_COORDINATOR } from '../tiers/peers/node-token.ts'
+import type { NodeTokens } from '../tiers/peers/node-token.ts'
 import type {
   AwayPeer,
   PeerRegistration,
@@ -37,7 +41,9 @@ import {
   toWire,
   type CoordinatorMessage,
   type NodeMessage,
+  type WireError,
 } from './link-protocol.ts'
+import { proofOf } from './link-door.ts'
 import type { LockChannel } from './link-locks.ts'
 import { PeerList } from './peer-list.ts'
 import { PendingRequests, type LinkRequest } from './pending-requests.ts'
@@ -45,7 +51,14 @@ import { PendingRequests, type LinkRequest } from './pending-requests.ts'
 export interface NodeLinkOptions {
   /** `host:port` of the coordinators, of which one leads: tried in turn. */
   addresses: readonly string[]
-  apiKey: string
+  /** Of the cluster, and what lets new nodes join: whatever this node was given. */
+  apiKey?: string | undefined
+  joinToken?: string | undefined
+  /** Proves to the coordinator, and to others, which node this is. */
+  key: SigningKey
+  tokens: NodeTokens
+  /** Set by what the coordinator says. */
+  clock: ClusterClock
   peer: PeerRegistration
   /** Of a mount that outlives its processes: what one of them was granted, the next one has. */
   session?: { token: string; generation: number } | undefined
@@ -56,6 +69,19 @@ export interface NodeLinkOptions {
 
 /** More than one process can make. */
 const REQUESTS_PER_PROCESS = 2 ** 40
+
+/** Said over the link: EACCES where it is for good, until somebody lets the node in again. */
+class Refusal extends FsError {
+  constructor(url: string, error: WireError) {
+    const { code, message } = errorFromWire(error)
+    super(code, `the coordinator ${url} refuses this node: ${message.replace(/^[A-Z0-9]+: /, '')}`)
+  }
+}
+
+/** To programs: what they do fails, and nothing of theirs is given up. */
+function refused({ message }: FsError): FsError {
+  return new FsError('EIO', message.replace(/^[A-Z0-9]+: /, ''))
+}
 
 export class NodeLink implements CoordinatorLink, LockChannel {
   readonly #options: NodeLinkOptions
@@ -69,6 +95,8 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   #node: LinkedNode | undefined
   #socket: WebSocket | undefined
   #isWelcome = false
+  #nonce: Uint8Array | undefined
+  #refusal: FsError | undefined
   #store = ''
   #url = ''
   #ttlMs = 0
@@ -108,6 +136,11 @@ export class NodeLink implements CoordinatorLink, LockChannel {
 
   get isConnected(): boolean {
     return this.#isWelcome
+  }
+
+  /** Why the coordinator lets this node in no more; undefined: it does. */
+  get refusal(): string | undefined {
+    return this.#refusal?.message.replace(/^EACCES: /, '')
   }
 
   get url(): string {
@@ -188,6 +221,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
 
   async trusted(signal?: AbortSignal): Promise<void> {
     if (monotonicMs() < this.#trustedUntil) return
+    this.#requireAdmitted()
     const renewed = Promise.withResolvers<void>()
     this.#trustWaiters.push(renewed.resolve)
     this.#renew()
@@ -201,6 +235,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     signal: AbortSignal | undefined,
     isEndless: boolean,
   ): Promise<unknown> {
+    this.#requireAdmitted()
     if (!isEndless) return this.#ask({ kind: 'lock', need }, signal)
     const { message, answer } = this.#pending.addEndless({ kind: 'lock', need }, signal, (id) => {
       if (this.#isWelcome) this.#send({ kind: 'cancel', id })
@@ -210,11 +245,16 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     return answer
   }
 
-  #ask(request: LinkRequest, signal: AbortSignal | undefined): Promise<unknown> {
+  async #ask(request: LinkRequest, signal: AbortSignal | undefined): Promise<unknown> {
+    this.#requireAdmitted()
     const late = `the coordinator ${this.#address} has not answered`
     const { message, answer } = this.#pending.add(request, { signal, late })
     if (this.#isWelcome) this.#send(message)
-    return answer
+    return await answer
+  }
+
+  #requireAdmitted(): void {
+    if (this.#refusal) throw refused(this.#refusal)
   }
 
   #isStopping(): boolean {
@@ -241,17 +281,36 @@ export class NodeLink implements CoordinatorLink, LockChannel {
         this.#first.reject(error)
         if (this.#isStopping()) return
         this.#failures.error('refused', describe(error))
-        await delay(limits.linkRetryMaxMs, undefined, { signal }).catch(() => undefined)
+        if (error instanceof Refusal) this.#beRefused(error)
+        const pauseMs = this.#refusal ? limits.linkRefusedMs : limits.linkRetryMaxMs
+        await delay(pauseMs, undefined, { signal }).catch(() => undefined)
       }
+    }
+  }
+
+  /** It is no node of the cluster: nothing here is believed any more, and nothing waits. */
+  #beRefused(refusal: FsError): void {
+    this.#refusal = refusal
+    this.#trustedUntil = 0
+    this.#node!.trust(0)
+    this.#pending.failAll(refused(refusal))
+  }
+
+  /** What opens the coordinator's door; the link itself asks for more. */
+  #headers(): Record<string, string> {
+    const { apiKey, joinToken, tokens } = this.#options
+    return {
+      [TOKEN_HEADER]: tokens.for(TO_COORDINATOR),
+      ...(apiKey === undefined ? {} : { 'x-api-key': apiKey }),
+      ...(joinToken === undefined ? {} : { [JOIN_HEADER]: joinToken }),
     }
   }
 
   /** One connection from its beginning to its end; rejects where it never came about. */
   async #connect(): Promise<void> {
-    const { apiKey } = this.#options
     const address = this.#address
     const socket = new WebSocket(`ws://${address}${LINK_PATH}`, {
-      headers: { 'x-api-key': apiKey },
+      headers: this.#headers(),
       handshakeTimeout: limits.linkConnectMs,
       maxPayload: limits.linkMessageBytes,
       perMessageDeflate: false,
@@ -259,10 +318,10 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     const ended = Promise.withResolvers<void>()
     let queue = Promise.resolve()
     let wasWelcome = false
+    let refusal: Refusal | undefined
     socket.on('open', () => {
       this.#socket = socket
       this.#heardMs = monotonicMs()
-      this.#hello()
     })
     socket.on('message', (data: RawData) => {
       this.#heardMs = monotonicMs()
@@ -271,14 +330,17 @@ export class NodeLink implements CoordinatorLink, LockChannel {
           await this.#take(fromWire(data as Buffer) as CoordinatorMessage)
           wasWelcome ||= this.#isWelcome
         } catch (error) {
-          this.#options.logger.error(`the coordinator's word: ${describe(error)}`)
+          if (error instanceof Refusal) refusal = error
+          else this.#options.logger.error(`the coordinator's word: ${describe(error)}`)
           socket.terminate()
         }
       })
     })
     socket.on('unexpected-response', (_request, response) => {
       const refused = response.statusCode === 401 || response.statusCode === 403
-      const why = refused ? 'it refuses this -api-key' : `it answered ${response.statusCode}`
+      const why = refused
+        ? 'it knows neither this node nor its -api-key or -join-token'
+        : `it answered ${response.statusCode}`
       ended.reject(new FsError(refused ? 'EACCES' : 'EIO', `the coordinator ${address}: ${why}`))
       socket.terminate()
     })
@@ -291,7 +353,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
       void queue.then(() => {
         if (this.#socket === socket) this.#lose()
         if (wasWelcome) ended.resolve()
-        else ended.reject(new FsError('EIO', `the coordinator ${address} hung up`))
+        else ended.reject(refusal ?? new FsError('EIO', `the coordinator ${address} hung up`))
       })
     })
     await ended.promise
@@ -315,17 +377,24 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     const locks = this.lockHolder?.held() ?? []
     const [protocol, session] = [LINK_VERSION, this.#session]
     const has = { leases, writing, held, locks }
-    this.#send({ kind: 'hello', protocol, peer, session, store, seq, ...has })
+    const { publicKey: key } = this.#options.key
+    const proof = this.#options.key.sign(proofOf(this.#nonce!, { peer, session, key }))
+    this.#send({ kind: 'hello', protocol, peer, key, proof, session, store, seq, ...has })
   }
 
   async #take(message: CoordinatorMessage): Promise<void> {
     const node = this.#node!
     switch (message.kind) {
+      case 'challenge':
+        this.#nonce = message.nonce
+        this.#options.clock.set(message.nowMs)
+        this.#hello()
+        break
       case 'welcome':
         await this.#welcome(message)
         break
       case 'refused':
-        throw errorFromWire(message.error)
+        throw new Refusal(this.url, message.error)
       case 'changes':
         await this.#apply(message.changes)
         break
@@ -361,6 +430,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
       return
     }
     this.#isWelcome = true
+    this.#refusal = undefined
     this.since = new Date()
     this.#options.logger.info(`the coordinator ${this.url} is connected`)
     for (const request of this.#pending.all()) this.#send(request)
@@ -380,11 +450,11 @@ export class NodeLink implements CoordinatorLink, LockChannel {
 
   /** A whole copy of the metadata instead of the changes since. */
   async #takeSnapshot(): Promise<void> {
-    const { snapshotFile, apiKey, logger } = this.#options
+    const { snapshotFile, logger } = this.#options
     logger.info('taking a whole copy of the metadata')
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(limits.snapshotMs)])
-    const headers = { 'x-api-key': apiKey }
-    const response = await fetch(`${this.url}${SNAPSHOT_PATH}`, { headers, signal })
+    const how = { headers: this.#headers(), signal }
+    const response = await fetch(`${this.url}${SNAPSHOT_PATH}`, how)
     if (!response.ok || response.body === null) {
       throw new FsError('EIO', `a copy of the metadata: ${this.url} answered ${response.status}`)
     }

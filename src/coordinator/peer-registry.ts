@@ -67,6 +67,8 @@ export class PeerRegistry {
   /** Dropped, and not back since; oldest first. */
   readonly #away = new Map<string, AwayPeer>()
   #isAwaySaved = true
+  /** Whether a node has joined with a key: then its link alone says where and how it is. */
+  hasJoined: (id: string) => boolean = () => false
 
   constructor({ store, nowMs = () => performance.now() }: PeerRegistryOptions) {
     this.#store = store
@@ -85,7 +87,7 @@ export class PeerRegistry {
   register(registration: PeerRegistration, isLink = false): PeerStatus {
     const { id, capacityBytes, version } = registration
     const url = checkRegistration(registration)
-    if (!isLink) this.#checkUnlinked(id)
+    if (!isLink) this.checkUnlinked(id)
     else this.#linked.add(id)
     if (this.#peers.size >= limits.peers) this.sweep()
     const old = this.#present(id)
@@ -108,7 +110,7 @@ export class PeerRegistry {
 
   /** How a node is doing; what it leaves out is as before. ENOENT: it has to register (again). */
   status(id: string, report: Partial<PeerReport>, isLink = false): PeerStatus {
-    if (!isLink) this.#checkUnlinked(id)
+    if (!isLink) this.checkUnlinked(id)
     const peer = this.#present(id)
     if (peer === undefined) {
       throw new FsError('ENOENT', `no node ${id} is registered here: register it first`)
@@ -125,9 +127,20 @@ export class PeerRegistry {
     if (peer !== undefined) this.#hear(peer)
   }
 
+  /** A node is none any more. */
+  forget(id: string): void {
+    this.#linked.delete(id)
+    if (this.#present(id) !== undefined) this.#remove(id)
+    if (this.#away.delete(id)) this.#isAwaySaved = false
+  }
+
   /** ENOENT: there is no such node. */
   remove(id: string): void {
-    this.#checkUnlinked(id)
+    this.checkUnlinked(id)
+    this.#remove(id)
+  }
+
+  #remove(id: string): void {
     const peer = this.#present(id)
     if (peer === undefined) throw new FsError('ENOENT', `no node ${id} is registered here`)
     this.#store.remove([id])
@@ -188,9 +201,10 @@ export class PeerRegistry {
     this.#unsaved.clear()
   }
 
-  #checkUnlinked(id: string): void {
-    if (!this.#linked.has(id)) return
-    throw new FsError('EACCES', `node ${id} is connected: it alone says where and how it is`)
+  /** EACCES where nobody but the node itself can say that, over its link. */
+  checkUnlinked(id: string): void {
+    if (!this.#linked.has(id) && !this.hasJoined(id)) return
+    throw new FsError('EACCES', `${id} is a node of the cluster: it alone says where and how it is`)
   }
 
   #present(id: string): Peer | undefined {

@@ -21,6 +21,10 @@ export class ApiKey {
     this.#metricsToken = metricsToken === undefined ? undefined : new Secret(metricsToken)
   }
 
+  matches(headers: IncomingHttpHeaders): boolean {
+    return this.#key.matches(givenKey(headers))
+  }
+
   /** Throws 401 where the headers do not carry it. */
   check(headers: IncomingHttpHeaders, path?: string): void {
     const given = givenKey(headers)

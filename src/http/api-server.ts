@@ -12,6 +12,7 @@ import { METRICS_PATH } from './api-key.ts'
 import { HEALTH_PATHS } from './health-routes.ts'
 import { createHttpServer } from './http-server.ts'
 import type { HttpServerOptions } from './http-server.ts'
+import type { Door } from './link-gate.ts'
 import { describeApi } from './open-api.ts'
 import { countRequests } from './request-metrics.ts'
 import { Upgrades } from './upgrades.ts'
@@ -70,8 +71,8 @@ export class ApiServer {
    * Connections that ask for another protocol on this path go to the handler; see upgrades.ts for
    * what was checked before. One handler a path.
    */
-  onUpgrade(path: string, handler: UpgradeHandler): void {
-    this.#upgrades.add(path, handler)
+  onUpgrade(path: string, handler: UpgradeHandler, door?: Door): void {
+    this.#upgrades.add(path, handler, door)
   }
 
   /**

@@ -3,7 +3,8 @@
  * immutable chunk content, PUT leaves a copy here to be held; both carry the CRC-32 of the body in
  * `X-Chunk-CRC32`. POST says that it will be asked for.
  *
- * Invariants: numbers are numbers before anything is looked up by them; no more of the bodies is in
+ * Invariants: only another node gets here, with its token (tiers/peers/node-token.ts), and not the
+ * API key; numbers are numbers before anything is looked up by them; no more of the bodies is in
  * memory than the limits say; what is refused changes nothing.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -15,6 +16,7 @@ import type { ChunkAddress } from '../tiers/peers/chunk-address.ts'
 import { CRC_HEADER, parseCrc } from '../tiers/peers/chunk-headers.ts'
 import { clientSignal } from './client-signal.ts'
 import { HttpError } from './http-error.ts'
+import type { Door } from './link-gate.ts'
 
 const URL = '/api/chunks/:ino/:index/:id'
 const NUMBER = { type: 'string', pattern: '^[0-9]{1,16}$' } as const
@@ -62,7 +64,8 @@ const POST_SCHEMA = {
 } as const
 
 /** In a scope of its own: here bodies are bytes, whatever they are called. */
-export function chunkRoutes(app: FastifyInstance, exchange: ChunkExchange): void {
+export function chunkRoutes(app: FastifyInstance, exchange: ChunkExchange, door: Door): void {
+  const config = { door }
   const outgoing = new Semaphore(limits.peerServeBytes, { maxWaiting: limits.apiConnections })
   const incoming = new Semaphore(limits.peerHoldBytes, { maxWaiting: limits.apiConnections })
   app.removeAllContentTypeParsers()
@@ -72,12 +75,16 @@ export function chunkRoutes(app: FastifyInstance, exchange: ChunkExchange): void
   app.addHook('onRequest', async ({ raw }) => {
     if (raw.method === 'PUT') raw.headers['content-type'] = 'application/octet-stream'
   })
-  app.get(URL, { schema: GET_SCHEMA }, (request, reply) => give(exchange, outgoing, request, reply))
-  app.post(URL, { schema: POST_SCHEMA }, async (request, reply) => {
+  app.get(URL, { schema: GET_SCHEMA, config }, (request, reply) =>
+    give(exchange, outgoing, request, reply),
+  )
+  app.post(URL, { schema: POST_SCHEMA, config }, async (request, reply) => {
     exchange.prepare(addressOf(request))
     return await reply.code(202).send()
   })
-  app.put(URL, { schema: PUT_SCHEMA }, (request, reply) => hold(exchange, incoming, request, reply))
+  app.put(URL, { schema: PUT_SCHEMA, config }, (request, reply) =>
+    hold(exchange, incoming, request, reply),
+  )
 }
 
 async function give(

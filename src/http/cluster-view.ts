@@ -17,6 +17,8 @@ export interface ClusterView {
 export interface CoordinatorState {
   url: string
   connected: boolean
+  /** Why it lets this node in no more; undefined: it does. */
+  refusal: string | undefined
   /** When that began. */
   since: Date
 }

@@ -10,7 +10,7 @@ import { coordinatorMetrics } from './coordinator-metrics.ts'
 import { coordinatorRoutes } from './coordinator-routes.ts'
 import type { CoordinatorStatus } from './coordinator-status.ts'
 import { locationRoutes } from './location-routes.ts'
-import { peerRoutes } from './peer-routes.ts'
+import { memberRoutes, peerRoutes } from './peer-routes.ts'
 
 export interface CoordinatorApiOptions {
   coordinator: CoordinatorStatus
@@ -38,6 +38,7 @@ export async function serveCoordinatorApi(
       routes: [
         (app) => coordinatorRoutes(app, coordinator),
         (app) => peerRoutes(app, coordinator.peers),
+        (app) => memberRoutes(app, coordinator.members),
         (app) => locationRoutes(app, coordinator),
         ...(options.routes ?? []),
       ],

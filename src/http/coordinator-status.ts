@@ -19,8 +19,27 @@ export interface PeerList {
   any(count: number, except?: string): PeerStatus[]
 }
 
+/** As people see a node that has joined. */
+export interface Member {
+  id: string
+  /** Ed25519, base64url: public. */
+  key: string
+  joined: string
+  /** When it was; null: it is not. */
+  revoked: string | null
+}
+
+export interface Members {
+  list(): Member[]
+  /** ENOENT: there is no such node. */
+  revoke(id: string): Promise<void>
+  /** As `revoke`; EBUSY: it is connected. */
+  remove(id: string): Promise<void>
+}
+
 export interface CoordinatorStatus {
   readonly peers: PeerList
+  readonly members: Members
   readonly locations: FileLocations
   /** What it lacks at present. */
   problems(): Promise<Problem[]>

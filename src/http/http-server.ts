@@ -2,11 +2,12 @@
  * The HTTP server beneath an API: bounds on everything that a client can send or hold on to, errors
  * as JSON whatever the layer they come from, and the key.
  *
- * Invariants: a request without the right key reaches no route but the open ones; a refused client
+ * Invariants: a request without the right key reaches no route but the open ones, and those
+ * with a door of their own; a refused client
  * gets to read why, though it may still be sending; nobody holds a connection for ever.
  */
 import fastify from 'fastify'
-import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyContextConfig, FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { codeOf, describe } from '../base/fs-error.ts'
@@ -17,10 +18,18 @@ import { limits } from '../limits.ts'
 import { ApiKey } from './api-key.ts'
 import { ConnectionRoom } from './connection-room.ts'
 import { HttpError, answerTo, errorBody } from './http-error.ts'
+import type { Door } from './link-gate.ts'
 import type { Upgrades } from './upgrades.ts'
 
 /** Beginnings of paths that other nodes ask for. */
 const PEER_PATHS = ['/api/chunks/', '/api/metadata/', '/api/peers']
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Of a route: instead of the API key, whatever the URL looks like that led to it. */
+    door?: Door
+  }
+}
 
 export interface HttpServerOptions {
   apiKey: string
@@ -133,9 +142,11 @@ function requireKey(
 ): void {
   const key = new ApiKey(apiKey, metricsToken)
   const open = new Set(openPaths)
-  app.addHook('onRequest', async ({ url, headers }) => {
+  app.addHook('onRequest', async ({ url, headers, routeOptions }) => {
     const path = url.split('?', 1)[0] ?? ''
-    if (!open.has(path)) key.check(headers, path)
+    const { door } = (routeOptions.config as FastifyContextConfig | undefined) ?? {}
+    if (door) door(headers)
+    else if (!open.has(path)) key.check(headers, path)
   })
   upgrades.attach(app.server, key)
 }

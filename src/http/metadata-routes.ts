@@ -12,6 +12,7 @@ import type { FastifyInstance } from 'fastify'
 import { BufferPool, pages } from '../base/buffer-pool.ts'
 import { FsError } from '../base/fs-error.ts'
 import { limits } from '../limits.ts'
+import type { Door } from './link-gate.ts'
 import { streamed } from './streamed-answer.ts'
 
 export interface SnapshotSource {
@@ -23,10 +24,15 @@ export interface SnapshotSource {
   seq(): number
 }
 
-export function metadataRoutes(app: FastifyInstance, url: string, source: SnapshotSource): void {
+export function metadataRoutes(
+  app: FastifyInstance,
+  url: string,
+  source: SnapshotSource,
+  door: Door,
+): void {
   const snapshots = new Snapshots(source)
   const schema = { summary: 'A whole copy of the metadata, as an SQLite file', tags: ['metadata'] }
-  app.get(url, { schema }, async (_request, reply) => {
+  app.get(url, { schema, config: { door } }, async (_request, reply) => {
     const { sizeBytes, pieces } = await snapshots.take()
     void reply.header('content-length', sizeBytes).type('application/vnd.sqlite3')
     return await streamed(reply, pieces)

@@ -7,10 +7,12 @@ import type { Registry } from 'prom-client'
 import type { Logger } from '../base/logger.ts'
 import type { ChunkExchange } from '../cache/chunk-exchange.ts'
 import type { FileStore } from '../filesystem/file-store.ts'
+import type { TokenCheck } from '../tiers/peers/node-token.ts'
 import { ApiServer } from './api-server.ts'
 import type { Address } from './api-server.ts'
 import { chunkRoutes } from './chunk-routes.ts'
 import { fileRoutes } from './file-routes.ts'
+import { nodeDoor } from './link-gate.ts'
 import { nodeMetrics } from './node-metrics.ts'
 import { nodeRoutes } from './node-routes.ts'
 import type { NodeStatus } from './node-status.ts'
@@ -23,6 +25,8 @@ export interface NodeApiOptions {
   maxUploadBytes: number
   /** What this node does for its peers; undefined: it has none. */
   chunks?: ChunkExchange | undefined
+  /** Knows the tokens of peers; without it they are served nothing. */
+  peerTokens?: TokenCheck | undefined
   version: string
   logger: Logger
   /** What `/metrics` serves; what others registered in it comes along. */
@@ -30,7 +34,7 @@ export interface NodeApiOptions {
 }
 
 export async function serveNodeApi(options: NodeApiOptions, address: Address): Promise<ApiServer> {
-  const { node, chunks } = options
+  const { node, chunks, peerTokens } = options
   return await ApiServer.listen(
     {
       ...options,
@@ -38,7 +42,9 @@ export async function serveNodeApi(options: NodeApiOptions, address: Address): P
       metrics: (registry) => nodeMetrics(node, registry),
       routes: [
         (app) => fileRoutes(app, options),
-        ...(chunks === undefined ? [] : [(app: FastifyInstance) => chunkRoutes(app, chunks)]),
+        ...(chunks && peerTokens
+          ? [(app: FastifyInstance) => chunkRoutes(app, chunks, nodeDoor(peerTokens))]
+          : []),
         (app, stopping) => nodeRoutes(app, node, stopping),
       ],
     },

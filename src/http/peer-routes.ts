@@ -5,7 +5,7 @@
 import type { FastifyInstance } from 'fastify'
 import { limits } from '../limits.ts'
 import type { PeerRegistration, PeerReport } from '../tiers/peers/peer-status.ts'
-import type { PeerList } from './coordinator-status.ts'
+import type { Members, PeerList } from './coordinator-status.ts'
 
 const TEXT = { type: 'string', maxLength: limits.peerUrlBytes } as const
 const AMOUNT = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const
@@ -43,6 +43,27 @@ const LIST_QUERY = {
     except: { ...TEXT, description: 'with `any`: not this one' },
   },
 } as const
+
+const ID_PARAMS = { type: 'object', properties: { id: TEXT } } as const
+
+/** Nodes that have joined with a key: who they are, and that one of them is none any more. */
+export function memberRoutes(app: FastifyInstance, members: Members): void {
+  const about = (summary: string, parts: object = {}): { schema: object } => ({
+    schema: { summary, tags: ['peers'], ...parts },
+  })
+  const params = { params: ID_PARAMS }
+  app.get('/api/peers/members', about('The nodes that have joined, by id'), () => members.list())
+  const revoking = about('Ends the link of a node, and lets nobody be that node', params)
+  app.post('/api/peers/:id/revoke', revoking, async (request, reply) => {
+    await members.revoke((request.params as { id: string }).id)
+    return await reply.code(204).send()
+  })
+  const removing = about('Lets another node join under the id of one that is gone', params)
+  app.delete('/api/peers/:id', removing, async (request, reply) => {
+    await members.remove((request.params as { id: string }).id)
+    return await reply.code(204).send()
+  })
+}
 
 export function peerRoutes(app: FastifyInstance, peers: PeerList): void {
   // JSON only: a form on some web page cannot send that without asking first.

@@ -2,8 +2,9 @@
  * Connections of an API's server that another protocol takes over (a WebSocket): which path goes to
  * whom, and the checks that come first, as for any request.
  *
- * Invariants: a handler sees no connection without the right key, and none that a browser opened
- * (those name their origin; any web page may open a WebSocket to any machine). A request to upgrade
+ * Invariants: a handler sees no connection that its door, or else the key, did not let in, and none
+ * that a browser opened (those name their origin; any web page may open a WebSocket to any
+ * machine). A request to upgrade
  * anything else is an ordinary request: `curl --http2` sends such. None comes after `stop()`.
  */
 import { STATUS_CODES } from 'node:http'
@@ -12,20 +13,22 @@ import type { Duplex } from 'node:stream'
 import type { ApiKey } from './api-key.ts'
 import { limits } from '../limits.ts'
 import { HttpError, answerTo } from './http-error.ts'
+import type { Door } from './link-gate.ts'
 
 /** As of the 'upgrade' event of node:http; the socket is the handler's, errors included. */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 export class Upgrades {
-  readonly #handlers = new Map<string, UpgradeHandler>()
+  readonly #handlers = new Map<string, { handler: UpgradeHandler; door: Door | undefined }>()
   readonly #sockets = new Set<Duplex>()
   #listen: () => void = () => undefined
   #isStopping = false
 
-  add(path: string, handler: UpgradeHandler): void {
+  /** `door`: instead of the API key. */
+  add(path: string, handler: UpgradeHandler, door?: Door): void {
     if (this.#handlers.has(path)) throw new Error(`${path} has a handler already`)
     if (this.#handlers.size === 0) this.#listen()
-    this.#handlers.set(path, handler)
+    this.#handlers.set(path, { handler, door })
   }
 
   /** Whether the request is one for a handler; asked before the connection is given up by HTTP. */
@@ -43,7 +46,7 @@ export class Upgrades {
         socket.on('error', () => socket.destroy())
         try {
           this.#check(request, key)
-          this.#handlers.get(pathOf(request.url))?.(request, socket, head)
+          this.#handlers.get(pathOf(request.url))?.handler(request, socket, head)
         } catch (error) {
           refuse(socket, error)
         }
@@ -60,7 +63,9 @@ export class Upgrades {
   }
 
   #check(request: IncomingMessage, key: ApiKey): void {
-    key.check(request.headers)
+    const { door } = this.#handlers.get(pathOf(request.url)) ?? {}
+    if (door) door(request.headers)
+    else key.check(request.headers)
     if (request.headers.origin !== undefined) {
       throw new HttpError(403, 'EACCES', 'this connection is for programs, not for web pages')
     }

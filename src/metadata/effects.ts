@@ -91,6 +91,8 @@ const table: { [K in OperationName]: EffectOf<K> } = {
   purgeInode: ([ino]) => ({ purged: [ino] }),
   purgeOrphan: ([ino], size) => (size == null ? NONE : { purged: [ino] }),
   purgeOrphans: (_args, gone) => ({ purged: gone }),
+  registerNodes: nothing,
+  removeNode: nothing,
   removeXattr: attributesOf,
   rename: ([from, to], outcome) => {
     if (outcome === 'changed') return NONE
@@ -103,6 +105,7 @@ const table: { [K in OperationName]: EffectOf<K> } = {
   },
   reserveNumbers: nothing,
   restorePast: ([ino]) => ({ attributes: [ino], contents: [ino] }),
+  revokeNode: nothing,
   rmdir: losesName,
   setHolders: nothing,
   setSetting: nothing,

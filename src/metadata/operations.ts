@@ -18,6 +18,7 @@ import {
 import { changeInode, dropSetId, removeXattr, setXattr, takeAttributes } from './inode-rules.ts'
 import { restorePast } from './past-rules.ts'
 import { create, createNameless, exchange, link, rename, rmdir, unlink } from './namespace-rules.ts'
+import { registerNodes, removeNode, revokeNode } from './node-rules.ts'
 import type { Rule } from './statement.ts'
 import { claimSetting, createRoot, reserveNumbers, setSetting } from './volume-rules.ts'
 
@@ -39,10 +40,13 @@ const operations = {
   purgeInode,
   purgeOrphan,
   purgeOrphans,
+  registerNodes,
+  removeNode,
   removeXattr,
   rename,
   reserveNumbers,
   restorePast,
+  revokeNode,
   rmdir,
   setHolders,
   setSetting,

@@ -15,6 +15,8 @@ export const TABLES = [
   'past_file',
   'past',
   'trash',
+  'number_range',
+  'node',
 ] as const
 
 /** The store that a replica copies, and its last applied change; one row. */
@@ -102,4 +104,15 @@ export const SCHEMA = [
     ino BIGINT NOT NULL,
     idx BIGINT NOT NULL
   )`,
+  // Which node reserved which numbers; none has a row that was reserved before there were nodes.
+  `CREATE TABLE IF NOT EXISTS number_range (
+    counter TEXT NOT NULL,
+    last BIGINT NOT NULL,
+    first BIGINT NOT NULL,
+    node TEXT NOT NULL,
+    PRIMARY KEY (counter, last)
+  ) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS node (
+    id TEXT PRIMARY KEY, public_key TEXT NOT NULL, joined TEXT NOT NULL, revoked TEXT NOT NULL
+  ) WITHOUT ROWID`,
 ] as const

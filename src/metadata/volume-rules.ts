@@ -4,7 +4,7 @@
  */
 import type { Timestamp } from '../base/clock.ts'
 import { S_IFDIR } from './inode-rules.ts'
-import { change, changeReturning, one, type Rule } from './statement.ts'
+import { change, changeReturning, many, one, type Rule } from './statement.ts'
 
 const selectSetting = one<{ value: string }>('SELECT value FROM setting WHERE name = ?')
 const upsertSetting = change(`INSERT INTO setting (name, value) VALUES (?, ?)
@@ -12,6 +12,13 @@ const upsertSetting = change(`INSERT INTO setting (name, value) VALUES (?, ?)
 const selectCounter = one<{ value: number }>('SELECT value FROM counter WHERE name = ?')
 const reserve = changeReturning<{ value: number }>(`INSERT INTO counter (name, value) VALUES (?, ?)
   ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value`)
+const extendRange = changeReturning<{ last: number }>(`UPDATE number_range SET last = ?
+  WHERE counter = ? AND last = ? AND node = ? RETURNING last`)
+const insertRange = change(
+  'INSERT INTO number_range (counter, last, first, node) VALUES (?, ?, ?, ?)',
+)
+const selectRanges = many<NumberRange>(`SELECT counter, last, first, node FROM number_range
+  WHERE counter = ? AND last > ? ORDER BY last LIMIT ?`)
 const insertRoot = change(`INSERT INTO inode (ino, mode, nlink, uid, gid, rdev, size, blocks,
   atime_sec, atime_nsec, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, parent)
   VALUES (1, ?, 2, 0, 0, 0, 4096, 8, ?, ?, ?, ?, ?, ?, 0)`)
@@ -21,6 +28,14 @@ const selectTotals = one<Totals>(
 )
 
 export type CounterName = 'inode' | 'chunk' | 'entry'
+
+/** Numbers that one node reserved, `first` and `last` among them. */
+export interface NumberRange {
+  counter: CounterName
+  last: number
+  first: number
+  node: string
+}
 
 /** The last number that was reserved. */
 export function* lastNumber(name: CounterName): Rule<number> {
@@ -42,10 +57,20 @@ export function* claimSetting(name: string, value: string): Rule<string> {
   return known ?? value
 }
 
-/** Reserves `count` numbers; returns the first. */
-export function* reserveNumbers(name: CounterName, count: number): Rule<number> {
+/** Reserves `count` numbers, for a node where there are several; returns the first. */
+export function* reserveNumbers(name: CounterName, count: number, node?: string): Rule<number> {
   const last = (yield* reserve(name, count))?.value ?? count
-  return last - count + 1
+  const first = last - count + 1
+  if (node === undefined) return first
+  // One row for what a node reserves in a row.
+  const extended = yield* extendRange(last, name, first - 1, node)
+  if (extended === undefined) yield* insertRange(name, last, first, node)
+  return first
+}
+
+/** In order, a page, behind `after`. */
+export function* numberRanges(name: CounterName, after: number, most: number): Rule<NumberRange[]> {
+  return yield* selectRanges(name, after, most)
 }
 
 /** Creates the root directory if it does not exist. */

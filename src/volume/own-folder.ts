@@ -27,7 +27,7 @@ const FILES =
   /^(open-inodes|volume\.copy|snapshot|node\.log|(peer|coordinator)-id|remote\.txt)(\.|$)/
 const RECORDS = /^(node|mount|coordinator)\.json(\.|$)/
 const KEPT = [DATABASES, FILES, RECORDS]
-const SECRETS = /^(api-key|metrics-token)(\.|$)/
+const SECRETS = /^(api-key|metrics-token|join-token|node-key)(\.|$)/
 /** Of `cachefs up`: folders that may be elsewhere, and look after themselves. */
 const PLACES = /^(mount|nvme|cloud|run|coordinator)$/
 

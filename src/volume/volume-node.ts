@@ -33,6 +33,7 @@ import { limits } from '../limits.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import { DirectoryLock } from './directory-lock.ts'
 import { countUndurable } from '../metadata/chunk-rules.ts'
+import { findNode } from '../metadata/node-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import { ChunkCopies } from './chunk-copies.ts'
 import { hasChunk } from './chunk-presence.ts'
@@ -270,6 +271,12 @@ export class VolumeNode {
     }
     await this.#link.perform('restorePast', [ino, chunkSize, now()])
     this.replica?.restored(ino)
+  }
+
+  /** Public key of a node of the cluster; undefined: there is no such node, or it was revoked. */
+  keyOf(id: string): string | undefined {
+    const node = this.thread.engine.read(findNode(id))
+    return node?.revoked === '' ? node.key : undefined
   }
 
   /** All of it is in the cloud: nothing of the file is kept here. EBUSY: it is being written. */

@@ -77,6 +77,15 @@ async function loseNode(cluster: Cluster, at: number): Promise<void> {
   rmSync(cluster.homes[at]!.nvme, { recursive: true })
 }
 
+/** It comes back with an empty disk, and so without its key: its id has to be freed first. */
+async function restartEmpty(cluster: Cluster, at: number): Promise<void> {
+  const url = `${cluster.coordinatorUrl}/api/peers/n${at}`
+  await until('the id is free', async () => {
+    return (await cluster.fetch(url, { method: 'DELETE' })).status === 204
+  })
+  await cluster.restart(at)
+}
+
 /** Files of a directory, by what they hold. */
 function writeFiles(directory: string, seed: number): Map<string, string> {
   const random = new Random(seed)
@@ -154,7 +163,7 @@ test('what peers have outlives the writer and its disk', { timeout: 180_000 }, a
   }
   // A machine of that name comes in its place, with nothing: others have to know.
   mkdirSync(cluster.homes[0]!.nvme)
-  await cluster.restart(0)
+  await restartEmpty(cluster, 0)
   await cluster.nodes[1]!.act('wait', '/p1', '/p2')
   for (const name of ['p1/f0', 'p2/f3']) {
     assert.ok((await receiptOf(cluster, 2, name)).durable, name)

@@ -10,12 +10,17 @@ import { sourcesOf } from '../../src/cache/chunk-sources.ts'
 import { HeldChunks } from '../../src/cache/held-chunks.ts'
 import { CLEAN } from '../../src/cache/node-database.ts'
 import { limits } from '../../src/limits.ts'
+import { SigningKey } from '../../src/base/signing-key.ts'
 import { FileTier } from '../../src/tiers/cloud/file/file-tier.ts'
+import { ClusterClock } from '../../src/tiers/peers/cluster-clock.ts'
+import { NodeTokens } from '../../src/tiers/peers/node-token.ts'
+import { keyOf } from '../fixtures/link-client.ts'
+import { API_KEY } from '../fixtures/node-api-fixture.ts'
 import { CHUNK_SIZE, SharedIndex, startPeerNode, type PeerNode } from '../fixtures/peer-node.ts'
 import { Random } from '../fixtures/random.ts'
 import { rawRequest, sendAndLeave } from '../fixtures/raw-request.ts'
 
-const KEY = 'the api key'
+const tokens = new NodeTokens('other', keyOf('other'), new ClusterClock())
 const random = Random.fromEnvironment()
 console.log(`CACHEFS_SEED=${random.seed}`)
 
@@ -35,7 +40,6 @@ beforeEach(async () => {
     cloud,
     index,
     others: () => [],
-    apiKey: KEY,
     capacityBytes,
   })
 })
@@ -55,7 +59,7 @@ interface Sent {
 
 async function send(method: string, { path, body, headers = {} }: Sent): Promise<Response> {
   const all = {
-    'x-api-key': KEY,
+    'x-node-token': tokens.for('n'),
     ...(body && { 'x-chunk-crc32': String(crc32(body)) }),
     ...headers,
   }
@@ -121,9 +125,24 @@ test('what the metadata knows of a chunk is what a copy of it has to be', async 
 
 describe('bad input is refused and changes nothing', () => {
   const body = random.bytes(100)
+  const none = { 'x-node-token': '' }
+  const key = { ...none, 'x-api-key': API_KEY }
+  const elsewhere = { 'x-node-token': tokens.for('m') }
+  const thief = new NodeTokens('other', SigningKey.generate(), new ClusterClock())
+  const forged = { 'x-node-token': thief.for('n') }
   const cases: [string, string, Sent, number, string][] = [
-    ['no key', 'PUT', { path: '1/0/1', body, headers: { 'x-api-key': 'x' } }, 401, 'EACCES'],
-    ['no key to read', 'GET', { path: '1/0/1', headers: { 'x-api-key': 'x' } }, 401, 'EACCES'],
+    ['no token', 'PUT', { path: '1/0/1', body, headers: none }, 401, 'EACCES'],
+    ['no token to read', 'GET', { path: '1/0/1', headers: none }, 401, 'EACCES'],
+    ['the key of the API', 'GET', { path: '1/0/1', headers: key }, 401, 'EACCES'],
+    [
+      'that, by another spelling',
+      'GET',
+      { path: '../%63hunks/1/0/1', headers: key },
+      401,
+      'EACCES',
+    ],
+    ['a token for another node', 'GET', { path: '1/0/1', headers: elsewhere }, 401, 'EACCES'],
+    ['a token of nobody', 'GET', { path: '1/0/1', headers: forged }, 401, 'EACCES'],
     [
       'another CRC',
       'PUT',
@@ -141,7 +160,7 @@ describe('bad input is refused and changes nothing', () => {
     ['hexadecimal', 'GET', { path: '1/0/0x10' }, 400, 'EINVAL'],
     ['too many digits', 'GET', { path: '1/0/9999999999999999' }, 400, 'EINVAL'],
     ['a path', 'PUT', { path: '1/0/..%2f..%2fnode.db', body }, 400, 'EINVAL'],
-    ['an encoded dot', 'PUT', { path: '1/0/%2e%2e', body }, 404, 'ENOENT'],
+    ['an encoded dot', 'PUT', { path: '1/0/%2e%2e', body, headers: key }, 404, 'ENOENT'],
     ['an unknown query', 'GET', { path: '1/0/1?home=yes' }, 400, 'EINVAL'],
   ]
   for (const [name, method, sent, status, code] of cases) {
@@ -154,7 +173,7 @@ describe('bad input is refused and changes nothing', () => {
 
   test('a body without a length, and one that is cut off', async () => {
     const port = Number(new URL(node.peer.url).port)
-    const lines = ['PUT /api/chunks/1/0/1 HTTP/1.1', 'Host: x', `X-API-Key: ${KEY}`]
+    const lines = ['PUT /api/chunks/1/0/1 HTTP/1.1', 'Host: x', `X-Node-Token: ${tokens.for('n')}`]
     const head = [...lines, 'X-Chunk-CRC32: 1', 'Connection: close'].join('\r\n')
     const chunked = `${head}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`
     assert.match(await rawRequest(port, chunked), /^HTTP\/1\.1 411 /)

@@ -30,6 +30,8 @@ before(async () => {
   await coordinator.start()
   client = await LinkClient.connect(coordinator.address, KEY, 'node-1')
   await client.until(() => client.peers.size === 1)
+  // Its numbers are those of FILE, among others.
+  for (const counter of ['inode', 'entry']) await codeOf('reserveNumbers', [counter, 1000])
 })
 after(async () => {
   client[Symbol.dispose]()
@@ -82,7 +84,7 @@ test('operations with wrong arguments, or of nobody, are refused and change noth
     ['reserveNumbers', 'nothing', 1],
     ['rename', null, null, null, TIME],
     ['unlink', 1, name],
-    ['setXattr', 1, name, Buffer.alloc(MIB), 0, TIME],
+    ['setXattr', 1, name, Buffer.alloc(140 * 1024), 0, TIME],
   ]
   for (const [operation, ...args] of wrong) {
     assert.equal(await codeOf(operation, args), 'EINVAL', JSON.stringify([operation, args]))
@@ -118,6 +120,10 @@ test('messages that are none end their connection, and leave nothing behind', as
     encode({ ...hello, leases: ['x'] }),
     encode({ ...hello, held: [1.5] }),
     encode({ ...hello, locks: [{ ino: 1 }] }),
+    encode({ kind: 'renew', at: 1, more: Buffer.alloc(MIB) }),
+    encode({ kind: 'written', inos: new Array(200_000).fill(2 ** 40) }),
+    encode({ kind: 'operation', name: 'unlink', args: [1, Buffer.alloc(MIB), 1, TIME], id: 1 }),
+    encode({ more: Buffer.alloc(MIB), kind: 'renew', at: 1 }),
   ]
   for (const [at, message] of messages.entries()) {
     const headers = { 'x-api-key': KEY }
@@ -135,6 +141,46 @@ test('messages that are none end their connection, and leave nothing behind', as
     )
   }
   assert.equal(await codeOf('dropSetId', [7, true, TIME]), undefined, 'others go on')
+})
+
+test('a node uses no numbers that another reserved, nor any that nobody did', async () => {
+  using other = await LinkClient.connect(coordinator.address, KEY, 'node-3')
+  const reserve = async (counter: string): Promise<number> => {
+    const answer = await client.operate(++request, 'reserveNumbers', [counter, 10])
+    return (answer as { value: number }).value
+  }
+  const [ino, seq, id] = [await reserve('inode'), await reserve('entry'), await reserve('chunk')]
+  const answers = async (operation: string, ...args: unknown[]): Promise<unknown> => {
+    const answer = await other.operate(++request, operation, args)
+    return (answer as { error?: { code: string } }).error?.code
+  }
+  const place = { parent: 1, name }
+  const part = { index: 0, id, length: 1 }
+  const commit = { ...CONTENT, chunks: [part] }
+  const theirs: [string, ...unknown[]][] = [
+    ['create', 1, Buffer.from('b'), { ...FILE, ino, seq }, TIME],
+    ['create', 1, Buffer.from('b'), { ...FILE, ino: 2 ** 40, seq }, TIME],
+    ['createNameless', 1, { ...FILE, ino }, TIME],
+    ['link', 7, 1, Buffer.from('b'), seq, TIME],
+    ['rename', place, place, { noReplace: false, expectedTarget: 7, seq }, TIME],
+    ['commitContent', 7, commit, 4 * MIB],
+    ['commitContents', [{ ino: 7, commit }], 4 * MIB],
+  ]
+  const before = await changes()
+  for (const [operation, ...args] of theirs) {
+    assert.equal(await answers(operation, ...args), 'EACCES', operation)
+  }
+  assert.equal(await changes(), before)
+  // Who reserved it is known after a restart.
+  await coordinator.kill()
+  await coordinator.start()
+  client[Symbol.dispose]()
+  client = await LinkClient.connect(coordinator.address, KEY, 'node-1')
+  using again = await LinkClient.connect(coordinator.address, KEY, 'node-3')
+  const [operation, ...args] = theirs[0]!
+  const answer = await again.operate(++request, operation, args)
+  assert.equal((answer as { error?: { code: string } }).error?.code, 'EACCES')
+  assert.equal(await codeOf(operation, args), undefined, 'its own')
 })
 
 test('the URL of a connected node changes over its own link alone', async () => {

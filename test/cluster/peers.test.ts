@@ -1,6 +1,6 @@
 /**
  * Nodes that read from each other, over real HTTP: each chunk leaves the cloud once for all of
- * them, and whatever a peer does (die, stall, damage bytes, refuse the key), a reader gets the
+ * them, and whatever a peer does (die, stall, damage bytes, refuse the token), a reader gets the
  * right bytes from somewhere else.
  */
 import assert from 'node:assert/strict'
@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import { SigningKey } from '../../src/base/signing-key.ts'
 import { crc32 } from 'node:zlib'
 import { configureLogging, loggerOf } from '../../src/base/logger.ts'
 import { CLEAN, PENDING } from '../../src/cache/node-database.ts'
@@ -229,12 +230,12 @@ describe('a peer that fails', () => {
     assert.ok((await reads(reader, ino, 0)).equals(data))
   })
 
-  test('by refusing the key: the cloud has it', async () => {
+  test('by refusing the token: the cloud has it', async () => {
     const nodes: PeerNode[] = []
-    const base = { cloud, index, apiKey: 'the right key' }
+    const base = { cloud, index }
     const others = (self: string) => () =>
       nodes.map((it) => it.peer).filter((peer) => peer.id !== self)
-    const wrong = { sentKey: 'another key', id: 'a', others: others('a') }
+    const wrong = { key: SigningKey.generate(), id: 'a', others: others('a') }
     await using reader = await startPeerNode({ ...base, ...wrong })
     await using keeper = await startPeerNode({ ...base, id: 'b', others: others('b') })
     nodes.push(reader, keeper)

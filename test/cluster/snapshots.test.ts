@@ -47,7 +47,8 @@ beforeEach(async () => {
     made += 1
     return store.copyTo(path)
   }
-  metadataRoutes(app, '/snapshot', { path: join(folder, 'snapshot'), make, seq: () => seq })
+  const source = { path: join(folder, 'snapshot'), make, seq: () => seq }
+  metadataRoutes(app, '/snapshot', source, () => undefined)
   url = `${await app.listen({ port: 0, host: '127.0.0.1' })}/snapshot`
 })
 

@@ -33,6 +33,11 @@ describe('the coordinator’s API', () => {
   const locations = new AnnouncedLocations({
     resolve: async (path) => (path === '/as/inode-7' ? 7 : path.length * 1000),
   })
+  const members = {
+    list: () => [],
+    revoke: async () => undefined,
+    remove: async () => undefined,
+  }
   let api: ApiServer
   before(async () => {
     api = await serveCoordinatorApi(
@@ -40,6 +45,7 @@ describe('the coordinator’s API', () => {
         coordinator: {
           peers,
           locations,
+          members,
           problems: async () => [],
           stats: async () => ({ sessions: 3 }),
         },

@@ -44,18 +44,23 @@ async function storm(url: string, key: string, random: Random): Promise<void> {
   const socket = new WebSocket(url, { headers: random.below(20) === 0 ? {} : { 'x-api-key': key } })
   socket.on('error', () => undefined)
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
-  socket.once('open', () => socket.send(encode(hello(random))))
+  let nonce: Uint8Array = new Uint8Array()
   socket.once('message', (data: Buffer) => {
+    nonce = (decode(data) as { nonce: Uint8Array }).nonce
+    socket.send(encode(hello(random, nonce)))
+    socket.once('message', rage)
+  })
+  const rage = (data: Buffer): void => {
     const { store, seq } = decode(data) as { store?: string; seq?: number }
     // Most of the time as a node that has everything: what it says is taken.
-    if (random.below(8) > 0) socket.send(encode({ ...hello(random), store, seq }))
+    if (random.below(8) > 0) socket.send(encode({ ...hello(random, nonce), store, seq }))
     for (let message = 0; message < 1 + random.below(20); message++) {
       const bytes = mutatedMessage(random)
       socket.send(random.below(200) === 0 ? bytes.subarray(random.below(bytes.length)) : bytes)
     }
     // What is asked for is done before it leaves.
     setTimeout(() => socket.send(encode({ kind: 'bye' }), () => socket.close()), 300)
-  })
+  }
   const late = setTimeout(() => socket.terminate(), 5000)
   await closed
   clearTimeout(late)

@@ -99,6 +99,18 @@ const STEPS: readonly (readonly string[])[] = [
     `CREATE UNIQUE INDEX log_operation ON log (session, operation)`,
     `CREATE TABLE session (token TEXT PRIMARY KEY)`,
   ],
+  [
+    `CREATE TABLE number_range (
+      counter TEXT NOT NULL,
+      last BIGINT NOT NULL,
+      first BIGINT NOT NULL,
+      node TEXT NOT NULL,
+      PRIMARY KEY (counter, last)
+    )`,
+    `CREATE TABLE node (
+      id TEXT PRIMARY KEY, public_key TEXT NOT NULL, joined TEXT NOT NULL, revoked TEXT NOT NULL
+    )`,
+  ],
 ]
 
 /** Applies the outstanding migrations in the open transaction of the connection. */

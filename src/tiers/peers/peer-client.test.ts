@@ -30,7 +30,7 @@ before(async () => {
 })
 after(() => server.close())
 beforeEach(() => {
-  client = new PeerClient('a key')
+  client = new PeerClient({ for: (to) => `a token for ${to}` })
   connections = 0
   requests = []
   answer = (response) => send(response, DATA)
@@ -50,11 +50,11 @@ function send(response: ServerResponse, data: Buffer, headers: Record<string, st
 const get = (signal?: AbortSignal): Promise<Buffer> =>
   client.get(peer, CHUNK, { length: DATA.length, signal })
 
-test('chunks are read over one kept-alive connection with the API key', async () => {
+test('chunks are read over one kept-alive connection with a token', async () => {
   for (let at = 0; at < 3; at++) assert.ok((await get()).equals(DATA))
   await client.get(peer, CHUNK, { length: DATA.length, home: true })
   assert.equal(connections, 1)
-  assert.equal(requests[0]!.headers['x-api-key'], 'a key')
+  assert.equal(requests[0]!.headers['x-node-token'], 'a token for p')
   assert.deepEqual(
     [requests[0]!.url, requests[3]!.url],
     ['/api/chunks/7/2/99', '/api/chunks/7/2/99?home=1'],

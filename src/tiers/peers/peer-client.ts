@@ -3,7 +3,7 @@
  * call is limited in time and size; received data is checked against the CRC-32 sent with it.
  *
  * Invariants: one call is one attempt and ends within its deadline, whatever the peer does. Errors:
- * ENOENT (the peer does not have the chunk), EACCES (the peer rejects the key), ETIMEDOUT,
+ * ENOENT (the peer does not have the chunk), EACCES (the peer does not know this node), ETIMEDOUT,
  * ECANCELED (aborted), ENOSPC (the peer has no room), DamagedCopy, else EIO. Uses `node:http`
  * instead of `fetch`, because its agent limits the connections and data goes straight into its
  * buffer.
@@ -18,6 +18,7 @@ import { limits } from '../../limits.ts'
 import { CallDeadline } from '../cloud/call-deadline.ts'
 import type { ChunkAddress } from './chunk-address.ts'
 import { CRC_HEADER, DamagedCopy, chunkPath, parseCrc } from './chunk-headers.ts'
+import { TOKEN_HEADER, type NodeTokens } from './node-token.ts'
 import type { Peer } from './peer-directory.ts'
 
 export interface PeerGetOptions {
@@ -57,11 +58,12 @@ const STATUS_CODES: Record<number, FsErrorCode> = {
 }
 
 export class PeerClient {
-  readonly #headers: Record<string, string>
+  readonly #tokens: Pick<NodeTokens, 'for'>
   readonly #agents = { http: new http.Agent(KEEP_ALIVE), https: new https.Agent(KEEP_ALIVE) }
 
-  constructor(apiKey: string) {
-    this.#headers = { 'x-api-key': apiKey }
+  /** `tokens`: what shows a peer which node this is. */
+  constructor(tokens: Pick<NodeTokens, 'for'>) {
+    this.#tokens = tokens
   }
 
   async get(peer: Peer, chunk: ChunkAddress, options: PeerGetOptions): Promise<Buffer> {
@@ -161,7 +163,8 @@ export class PeerClient {
   ): Promise<http.IncomingMessage> {
     const url = new URL(path, peer.url)
     const { signal } = deadline
-    const options = { method, headers: { ...this.#headers, ...headers }, signal }
+    const from = { [TOKEN_HEADER]: this.#tokens.for(peer.id) }
+    const options = { method, headers: { ...from, ...headers }, signal }
     const request =
       url.protocol === 'https:'
         ? https.request(url, { ...options, agent: agents.https })

@@ -1,0 +1,65 @@
+/**
+ * A secret in a file of its own, of mode 0600: made once, and read at each start.
+ *
+ * Invariants: it is written whole or not at all, and is never readable by other users, not for a
+ * moment; one that others could have read or written is refused, not used; no symbolic link is
+ * followed.
+ */
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { FsError } from './fs-error.ts'
+
+const OTHERS = 0o077
+const BYTES_MAX = 4096
+
+/** The text of the file; undefined: there is none. EACCES: it is not the owner's alone. */
+export function readSecret(path: string): string | undefined {
+  let fd: number
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw new FsError('EACCES', `${path} cannot be read`, { path, cause: error })
+  }
+  try {
+    const { mode, uid, size } = fstatSync(fd)
+    const isOurs = uid === 0 || uid === process.geteuid?.()
+    if (!isOurs || (mode & OTHERS) !== 0) throw unsafe(path)
+    return size > BYTES_MAX ? '' : readFileSync(fd, 'utf8').trim()
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function unsafe(path: string): FsError {
+  const message =
+    `other users may know what is in ${path}: remove it (a new one is made), ` +
+    'or make it yours alone (chmod 600)'
+  return new FsError('EACCES', message, { path })
+}
+
+/** Appears with its content; one that is there already stays, unless it is to be replaced. */
+export function keepSecret(path: string, secret: string, how: { replace?: boolean } = {}): void {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}`
+  try {
+    writeFileSync(temporary, `${secret}\n`, { flag: 'wx', mode: 0o600, flush: true })
+    if (how.replace === true) renameSync(temporary, path)
+    else linkSync(temporary, path)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return
+    throw new FsError('EIO', `${path} cannot be written`, { path, cause })
+  } finally {
+    rmSync(temporary, { force: true })
+  }
+}

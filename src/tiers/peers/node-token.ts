@@ -1,0 +1,121 @@
+/**
+ * What a request between nodes carries: who sends it, to whom, until when, signed by the sender
+ * (Ed25519). It opens the receiver's door alone, and for minutes only. Both sides remember what
+ * they made and checked, so a request costs no signature.
+ *
+ * Invariants: a token counts while its sender is registered with the key that signed it, which is
+ * asked for each request; one that was made for another node never counts.
+ */
+import { FsError } from '../../base/fs-error.ts'
+import { isSignedBy, type SigningKey } from '../../base/signing-key.ts'
+import { limits } from '../../limits.ts'
+import type { ClusterClock } from './cluster-clock.ts'
+
+export const TOKEN_HEADER = 'x-node-token'
+/** What a node shows that is new. */
+export const JOIN_HEADER = 'x-join-token'
+/** Receiver of what nodes send to the coordinator: no node has this name (an id has no space). */
+export const TO_COORDINATOR = 'the coordinator'
+
+const PURPOSE = 'cachefs node token 1\n'
+const TOKEN = /^([A-Za-z0-9_-]{1,512})\.([A-Za-z0-9_-]{86})$/
+
+interface Claims {
+  from: string
+  to: string
+  untilMs: number
+}
+
+export class NodeTokens {
+  readonly #self: string
+  readonly #key: SigningKey
+  readonly #clock: ClusterClock
+  /** By receiver. */
+  readonly #made = new Map<string, { token: string; untilMs: number }>()
+
+  constructor(self: string, key: SigningKey, clock: ClusterClock) {
+    this.#self = self
+    this.#key = key
+    this.#clock = clock
+  }
+
+  /** For requests to a node, of which at least half of its time is left. */
+  for(to: string): string {
+    const nowMs = this.#clock.nowMs()
+    const made = this.#made.get(to)
+    const leftMs = (made?.untilMs ?? 0) - nowMs
+    if (made && leftMs > limits.nodeTokenMs / 2 && leftMs <= limits.nodeTokenMs) return made.token
+    const untilMs = nowMs + limits.nodeTokenMs
+    const claims = Buffer.from(JSON.stringify([this.#self, to, untilMs])).toString('base64url')
+    const signature = this.#key.sign(Buffer.from(PURPOSE + claims)).toString('base64url')
+    const token = `${claims}.${signature}`
+    if (this.#made.size >= limits.nodeTokens) this.#made.clear()
+    this.#made.set(to, { token, untilMs })
+    return token
+  }
+}
+
+export interface TokenCheckOptions {
+  self: string
+  clock: ClusterClock
+  /** Public key of a node; undefined: it is none of the cluster, or not any more. */
+  keyOf: (id: string) => string | undefined
+}
+
+export class TokenCheck {
+  readonly #options: TokenCheckOptions
+  /** Tokens with a signature that was found right, and the key that it is right for. */
+  readonly #known = new Map<string, Claims & { key: string }>()
+
+  constructor(options: TokenCheckOptions) {
+    this.#options = options
+  }
+
+  /** Who sent it. EACCES where the token does not say so, or no longer. */
+  check(token: unknown): string {
+    const { self, keyOf } = this.#options
+    const parts = typeof token === 'string' ? TOKEN.exec(token) : null
+    if (parts === null) throw refusal('is missing or malformed')
+    const known = this.#known.get(parts[0])
+    const claims = known ?? parse(parts[1]!)
+    if (claims === undefined) throw refusal('is malformed')
+    const { from, to, untilMs } = claims
+    if (to !== self) throw refusal(`of ${from} is for another node than ${self}`)
+    this.#checkTime(from, untilMs)
+    const key = keyOf(from)
+    if (key === undefined) throw refusal(`is of ${from}, which is no node of this cluster`)
+    if (known?.key === key) return from
+    const message = Buffer.from(PURPOSE + parts[1]!)
+    if (!isSignedBy(key, message, Buffer.from(parts[2]!, 'base64url'))) {
+      throw refusal(`was not signed by ${from}`)
+    }
+    if (this.#known.size >= limits.nodeTokens) this.#known.clear()
+    this.#known.set(parts[0], { ...claims, key })
+    return from
+  }
+
+  #checkTime(from: string, untilMs: number): void {
+    const leftMs = untilMs - this.#options.clock.nowMs()
+    if (leftMs < -limits.nodeClockSkewMs) throw refusal(`of ${from} has expired`)
+    if (leftMs <= limits.nodeTokenMs + limits.nodeClockSkewMs) return
+    throw refusal(`of ${from} is valid for too long: do the clocks of the machines agree?`)
+  }
+}
+
+function parse(text: string): Claims | undefined {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(text, 'base64url').toString())
+    if (!Array.isArray(claims)) return undefined
+    const [from, to, untilMs] = claims as unknown[]
+    const isRight = typeof from === 'string' && typeof to === 'string'
+    return isRight && Number.isSafeInteger(untilMs)
+      ? { from, to, untilMs: untilMs as number }
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function refusal(what: string): FsError {
+  return new FsError('EACCES', `the token of a node (${TOKEN_HEADER}) ${what}`)
+}
