@@ -64,6 +64,7 @@ export class FileWriter {
       if (open.fresh) this.#beginFresh(open)
       else this.#begin(ino, open, size, plan.before)
       if (append) journal.appending(ino, at)
+      if (at > size) this.#requireZeros(ino, open, size)
       this.#put(ino, source, at, size, makes || plan.before.length > 0)
       this.#mark(ino, plan.after, open)
       const isStale = !writeback && hasStalePages(open, bypassesPages)
@@ -79,6 +80,14 @@ export class FileWriter {
   /** An operation of this class waits for something that will not be brought about. */
   refused(need: Need): void {
     if (need.kind === 'pages') this.#cache.shared.pageDrops.done(need.ino)
+  }
+
+  /**
+   * The file is about to get a hole after its end. A backing file that is longer has bytes that no
+   * writer of this file put there; with passthrough writes its length is the size.
+   */
+  #requireZeros(ino: number, open: OpenInode, size: number): void {
+    if (!open.kernelWrites) this.#cache.files.truncateTo(ino, size)
   }
 
   /**
@@ -156,8 +165,11 @@ export class FileWriter {
 
   #resize(ino: number, open: OpenInode, before: number, size: number): void {
     const { database, files, shared } = this.#cache
-    // A table of open inodes that has survived must not tell of bytes that were never there.
-    if (size > before) files.truncate(ino, size)
+    if (size > before) {
+      this.#requireZeros(ino, open, before)
+      // A table of open inodes that has survived must not tell of bytes that were never there.
+      files.truncate(ino, size)
+    }
     open.size = size
     open.floor = Math.min(open.floor, size)
     const beyond = Math.ceil(size / this.#cache.settings.chunkSize)

@@ -117,16 +117,21 @@ export class Volume implements InodeFileSystem {
     return this.#attributes.readSettled(getInode(ino))
   }
 
+  #resize(caller: Caller, ino: number, size: number): void {
+    const { writer, request, cache } = this.#parts
+    const { cuts } = cache.shared
+    // Of an operation that is resumed after a wait, the cut counts from now on.
+    cuts.renew(ino, caller.pid, request.unique)
+    writer.truncate(ino, size, () => cuts.begin(ino, caller.pid, request.unique))
+  }
+
   setattr(caller: Caller, ino: number, change: AttributeChange): Attributes {
-    const { writer, committer, cache, request } = this.#parts
+    const { committer } = this.#parts
     this.#attributes.requireSettled(ino)
     if (change.size !== undefined) {
       this.#requireRegular(ino)
       if (change.killSetId) this.#setId.drop(caller, ino)
-      const { cuts } = cache.shared
-      // Run again, after a wait: what it cut counts from now on.
-      cuts.renew(ino, caller.pid, request.unique)
-      writer.truncate(ino, change.size, () => cuts.begin(ino, caller.pid, request.unique))
+      this.#resize(caller, ino, change.size)
     }
     const time = now()
     const { mode, uid, gid } = change
@@ -200,7 +205,7 @@ export class Volume implements InodeFileSystem {
   }
 
   open(caller: Caller, ino: number, flags: number, killSetId: boolean): Opened {
-    const { cache, committer, writer, passthrough } = this.#parts
+    const { cache, committer, passthrough } = this.#parts
     this.#parts.engine.requireCurrent()
     // Also of a descriptor that reads only: the kernel has asked for leave to write.
     const truncates = (flags & O_TRUNC) !== 0
@@ -211,7 +216,7 @@ export class Volume implements InodeFileSystem {
     const isLeft = this.#isLeft(flags, () => this.#durability.of(ino))
     const noFlush = (!mayWrite(handle) || isLeft) && !this.#parts.locks.areShared
     try {
-      if (truncates) writer.truncate(ino, 0, () => undefined)
+      if (truncates) this.#resize(caller, ino, 0)
       const passed =
         passthrough.join(ino, flags) ?? (isLeft ? passthrough.joinWriting(ino, flags) : undefined)
       if (passed) return { handle, ...passed, noFlush }

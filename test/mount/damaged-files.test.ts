@@ -374,3 +374,41 @@ test('rotten bytes that wait for upload are kept, named, and not uploaded', asyn
   assert.ok(fs.readFileSync(file).equals(before))
   assert.equal(await client.stop(), 0)
 })
+
+test('bytes after the end of a backing file are not data when the file grows', async () => {
+  for (const mode of ['off', 'auto']) {
+    using home = new ClientHome()
+    const client = await ClientProcess.start(home, { flags: [...FLAGS, '-passthrough', mode] })
+    const growths: Record<string, (path: string) => void> = {
+      truncated: (path) => fs.truncateSync(path, 9000),
+      written: (path) => writeAt(path, Buffer.from('end'), 8997),
+      appended: (path) => {
+        fs.appendFileSync(path, 'x')
+        fs.truncateSync(path, 9000)
+      },
+    }
+    for (const [name, grow] of Object.entries(growths)) {
+      const path = join(home.mount, name)
+      const start = Buffer.alloc(100, 1)
+      fs.writeFileSync(path, start)
+      await client.act('wait', `/${name}`)
+      fs.appendFileSync(backingFile(home, name), Buffer.alloc(5000, 7))
+      grow(path)
+      const data = fs.readFileSync(path)
+      assert.equal(data.length, 9000)
+      assert.ok(data.subarray(0, 100).equals(start))
+      assert.ok(!data.includes(7), `${name}, passthrough ${mode}`)
+      assert.ok((await fromApi(client, name)).equals(data))
+    }
+    assert.equal(await client.stop(), 0)
+  }
+})
+
+function writeAt(path: string, data: Uint8Array, position: number): void {
+  const fd = fs.openSync(path, 'r+')
+  try {
+    fs.writeSync(fd, data, 0, data.length, position)
+  } finally {
+    fs.closeSync(fd)
+  }
+}

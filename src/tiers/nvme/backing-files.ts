@@ -133,6 +133,12 @@ export class BackingFiles {
     if (fd >= 0) ftruncateSync(fd, size)
   }
 
+  /** Cuts what is there after `size`; a shorter file stays as it is. */
+  truncateTo(ino: number, size: number): void {
+    const fd = this.#descriptor(ino, false)
+    if (fd >= 0 && fstatSync(fd).size > size) ftruncateSync(fd, size)
+  }
+
   allocate(ino: number, mode: number, offset: number, length: number): void {
     fallocate(this.#descriptor(ino, true), mode, offset, length)
   }
