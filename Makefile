@@ -68,7 +68,7 @@ test-failures: install ## Each failure and each pair: 15 minutes (root, iproute2
 	@$(NPM) run --silent test:failures
 
 .PHONY: test-long
-test-long: install ## What takes longer than CI may: fuzzing (CACHEFS_SECONDS, CACHEFS_SEED)
+test-long: install ## What takes longer than CI may: fuzzing, damage (CACHEFS_SECONDS, CACHEFS_SEED)
 	@$(NPM) run --silent test:long
 
 .PHONY: gates

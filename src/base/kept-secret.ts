@@ -33,7 +33,9 @@ export function readSecret(path: string): string | undefined {
     throw new FsError('EACCES', `${path} cannot be read`, { path, cause: error })
   }
   try {
-    const { mode, uid, size } = fstatSync(fd)
+    const stats = fstatSync(fd)
+    if (!stats.isFile()) throw new FsError('EACCES', `${path} is not a file: remove it`, { path })
+    const { mode, uid, size } = stats
     const isOurs = uid === 0 || uid === process.geteuid?.()
     if (!isOurs || (mode & OTHERS) !== 0) throw unsafe(path)
     return size > BYTES_MAX ? '' : readFileSync(fd, 'utf8').trim()

@@ -43,13 +43,16 @@ export function makePrivateFile(path: string): void {
     try {
       const stats = fstatSync(fd)
       checkOwn(path, stats)
+      if (!stats.isFile()) throw refusal(path, 'is no file: remove it')
       if ((stats.mode & OTHERS) !== 0) fchmodSync(fd, stats.mode & 0o700)
     } finally {
       closeSync(fd)
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ELOOP') throw error
-    throw linkRefusal(path)
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ELOOP') throw linkRefusal(path)
+    if (code === 'EISDIR') throw refusal(path, 'is a directory: remove it')
+    throw error
   }
 }
 

@@ -2,6 +2,7 @@
  * One process per data directory: an exclusive transaction on a small database, held while the
  * process lives. The kernel gives the lock back when the process dies, however it dies.
  */
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { FsError } from '../base/fs-error.ts'
@@ -45,11 +46,26 @@ export class DirectoryLock {
 
 function failure(path: string, { name, flag }: DirectoryUse, cause: unknown): FsError {
   if (((cause as { errcode?: number }).errcode ?? 0) % 256 === SQLITE_BUSY) {
-    const message = `${path} is in use by another process: stop it, or use another ${flag}`
+    const who = lockHolders(join(path, 'lock.db'))
+    const message = `${path} is in use by another process: stop it, or use another ${flag}${who}`
     return new FsError('EBUSY', message, { path, cause })
   }
   const message = `the ${name} ${path} cannot be written to: name another with ${flag}`
   return new FsError('EACCES', message, { path, cause })
+}
+
+/** Processes with a lock on the file, as the kernel lists them (proc_locks(5)). */
+function lockHolders(path: string): string {
+  try {
+    const { ino } = statSync(path)
+    const lines = readFileSync('/proc/locks', 'utf8').split('\n')
+    const fields = lines.map((line) => line.trim().split(/\s+/))
+    const own = fields.filter((field) => field[5]?.endsWith(`:${ino}`))
+    const pids = [...new Set(own.map((field) => field[4]).filter((pid) => pid !== '-1'))]
+    return pids.length === 0 ? '' : ` (pid ${pids.join(', ')} has a lock on ${path})`
+  } catch {
+    return ''
+  }
 }
 
 function claimDirectory(path: string, use: DirectoryUse): void {

@@ -62,14 +62,15 @@ export function checkIdentity(
   if (local === remote?.volume) return
   if (isNew && remote === undefined) return
   if (local !== undefined) {
-    const found = remote ? `has volume ${remote.volume}` : 'has no volume'
+    const found = remote ? `has volume ${remote.volume}` : `has no volume (no ${VOLUME_KEY})`
     const message =
       `the NVMe directory ${directory} belongs to volume ${local}, but ${cloud.name} ${found}: ` +
       'use the bucket it belongs to, or another -nvme directory'
     throw new FsError('EINVAL', message, { path: directory })
   }
   const message =
-    `${cloud.name} holds volume ${remote?.volume ?? ''}, whose names are not in ${directory}: ` +
-    'use the NVMe directory of that volume, or an empty bucket'
+    `${cloud.name} holds volume ${remote?.volume ?? ''}, whose names are not in ${directory} ` +
+    '(no volume.db): ' +
+    'restore that file, use the NVMe directory of that volume, or an empty bucket'
   throw new FsError('EINVAL', message, { path: directory })
 }

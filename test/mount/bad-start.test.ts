@@ -53,7 +53,11 @@ test('an NVMe directory in use by another process', async () => {
   using home = new ClientHome()
   using other = new ClientHome()
   const client = await ClientProcess.start(home)
-  await refused(other, { flags: ['-nvme', home.nvme] }, /in use by another process/)
+  await refused(
+    other,
+    { flags: ['-nvme', home.nvme] },
+    /in use by another process: .*\(pid \d+ has a lock on .*lock\.db\)/,
+  )
   assert.equal(await client.stop(), 0)
 })
 

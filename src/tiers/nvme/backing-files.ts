@@ -6,8 +6,9 @@
  * recently opened. Which bytes of a file are present is recorded in the database of the node, not
  * here.
  *
- * Invariant: callers change the file of an inode only under the lock of the inode, so only one
- * thread at a time creates it.
+ * Invariants: no symbolic link is followed; anything but a plain file is moved to `damaged/`, and
+ * its inode then has no file. Callers change the file of an inode only under the lock of the inode,
+ * so only one thread at a time creates it.
  */
 import {
   chmodSync,
@@ -17,16 +18,17 @@ import {
   fdatasyncSync,
   fstatSync,
   ftruncateSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readSync,
   renameSync,
-  statSync,
   unlinkSync,
   writeSync,
+  type Stats,
 } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { memoryOf } from '../../base/buffer-pool.ts'
 import { FsError } from '../../base/fs-error.ts'
 import { limits } from '../../limits.ts'
@@ -43,6 +45,13 @@ import type { SpareFiles } from './spare-files.ts'
 /** Number of subdirectories of `data/`. */
 export const SHARDS = 256
 const S_ISVTX = 0o1000
+/** Neither follows links nor waits for who would write to a pipe. */
+const AS_IT_IS = constants.O_NOFOLLOW | constants.O_NONBLOCK
+const READ = constants.O_RDONLY | AS_IT_IS
+const CHANGE = constants.O_RDWR | AS_IT_IS
+/** What opening or removing something else than a file fails with; or nothing is there. */
+const NOT_PLAIN = ['ENOENT', 'ELOOP', 'EISDIR', 'EPERM', 'ENXIO', 'ENOTDIR']
+const REPLACE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | AS_IT_IS
 
 export interface BackingStat {
   size: number
@@ -163,7 +172,7 @@ export class BackingFiles {
   stat(ino: number): BackingStat | undefined {
     const known = this.#open.get(ino)
     if (known?.generation !== this.#changes.generationOf(ino)) {
-      return statSync(this.path(ino), { throwIfNoEntry: false })
+      return this.#plain(this.path(ino))
     }
     const stat = fstatSync(known.fd)
     // Another thread removed or replaced the file at its path.
@@ -186,7 +195,7 @@ export class BackingFiles {
 
   /** Sets the mark that `isLent` reads; programs may have the file mapped from now on. */
   markLent(ino: number): void {
-    const { mode } = statSync(this.path(ino))
+    const { mode } = lstatSync(this.path(ino))
     if ((mode & S_ISVTX) === 0) chmodSync(this.path(ino), (mode & 0o777) | S_ISVTX)
   }
 
@@ -194,7 +203,7 @@ export class BackingFiles {
    * Calls `use` with a read-only descriptor of the file: a holder of it does not count as a writer.
    */
   give<T>(ino: number, use: (fd: number) => T): T {
-    const fd = openSync(this.path(ino), 'r')
+    const fd = openSync(this.path(ino), READ)
     try {
       return use(fd)
     } finally {
@@ -204,12 +213,12 @@ export class BackingFiles {
 
   remove(ino: number): void {
     this.#forget(ino)
-    removeIfThere(this.path(ino))
+    this.#removeIfThere(this.path(ino))
   }
 
   /** Copies `length` bytes at `offset` to the pre-image `name`; fewer if the file ends before. */
   setAside(ino: number, offset: number, length: number, name: string): void {
-    const fd = openSync(this.asidePath(name), 'w', 0o600)
+    const fd = openSync(this.asidePath(name), REPLACE, 0o600)
     try {
       this.copyTo(fd, 0, ino, offset, length)
     } finally {
@@ -244,7 +253,7 @@ export class BackingFiles {
     const now = Buffer.alloc(length)
     this.read(ino, now, offset)
     const before = Buffer.alloc(length)
-    const fd = tryOpen(this.asidePath(name))
+    const fd = this.#tryOpen(this.asidePath(name), READ)
     if (fd < 0) return false
     try {
       for (let done = 0; done < length;) {
@@ -261,21 +270,17 @@ export class BackingFiles {
   /** Whether a descriptor or mapping other than this thread's can write the file. */
   hasWriters(ino: number): boolean {
     this.#forget(ino)
+    const fd = this.#tryOpen(this.path(ino), READ)
+    if (fd < 0) return false
     try {
-      const fd = openSync(this.path(ino), 'r')
-      try {
-        return hasWriters(fd)
-      } finally {
-        closeSync(fd)
-      }
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-      throw error
+      return hasWriters(fd)
+    } finally {
+      closeSync(fd)
     }
   }
 
   removeAside(name: string): void {
-    removeIfThere(this.asidePath(name))
+    this.#removeIfThere(this.asidePath(name))
   }
 
   /** Reads without blocking the thread; undefined if the file ends before `offset + length`. */
@@ -286,7 +291,8 @@ export class BackingFiles {
     into?: Buffer,
   ): Promise<Buffer | undefined> {
     const data = memoryOf(length, into)
-    await using file = await open(path, 'r')
+    if (this.#plain(path) === undefined) return undefined
+    await using file = await open(path, READ)
     let done = 0
     while (done < length) {
       const { bytesRead } = await file.read(data, done, length - done, offset + done)
@@ -318,7 +324,7 @@ export class BackingFiles {
     if (known?.generation === generation) return known.fd
     this.#forget(ino)
     const path = this.path(ino)
-    const fd = create ? this.#openOrMake(path) : tryOpen(path)
+    const fd = create ? this.#openOrMake(path) : this.#tryOpen(path, CHANGE)
     if (fd < 0) return fd
     if (this.#open.size >= limits.backingDescriptors) this.#forgetOldest()
     this.#open.set(ino, { fd, generation })
@@ -326,8 +332,43 @@ export class BackingFiles {
   }
 
   #openOrMake(path: string): number {
-    const spare = existsSync(path) ? -1 : (this.#spares?.take(path) ?? -1)
-    return spare >= 0 ? spare : openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+    const spare = this.#plain(path) ? -1 : (this.#spares?.take(path) ?? -1)
+    return spare >= 0 ? spare : openSync(path, CHANGE | constants.O_CREAT, 0o600)
+  }
+
+  /** -1 where it is not there. */
+  #tryOpen(path: string, flags: number): number {
+    try {
+      const fd = openSync(path, flags)
+      if (fstatSync(fd).isFile()) return fd
+      closeSync(fd)
+      return this.#plain(path) === undefined ? -1 : this.#tryOpen(path, flags)
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException
+      if (NOT_PLAIN.includes(code) && this.#plain(path) === undefined) return -1
+      throw error
+    }
+  }
+
+  /** What is there; undefined: no file, or no longer what was there in its place. */
+  #plain(path: string): Stats | undefined {
+    const stat = lstatSync(path, { throwIfNoEntry: false })
+    if (stat === undefined || stat.isFile()) return stat
+    const folder = join(this.#directory, 'damaged')
+    makePrivateFolder(folder)
+    const kept = `${basename(dirname(path))}-${basename(path)}-${Date.now()}`
+    renameSync(path, join(folder, kept))
+    return undefined
+  }
+
+  #removeIfThere(path: string): void {
+    try {
+      unlinkSync(path)
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException
+      if (NOT_PLAIN.includes(code) && this.#plain(path) === undefined) return
+      throw error
+    }
   }
 
   #forgetOldest(): void {
@@ -345,22 +386,4 @@ export class BackingFiles {
 
 export function shardName(shard: number): string {
   return shard.toString(16).padStart(2, '0')
-}
-
-/** -1 if the file does not exist. */
-function tryOpen(path: string): number {
-  try {
-    return openSync(path, 'r+')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    return -1
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
 }

@@ -11,6 +11,8 @@
  */
 import {
   closeSync,
+  constants,
+  fstatSync,
   lstatSync,
   openSync,
   readdirSync,
@@ -59,7 +61,9 @@ export class SpareFiles {
     let fd = -1
     try {
       // Open before rename: a failure has changed nothing at `path`.
-      fd = openSync(spare, 'r+')
+      fd = openSync(spare, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+      const stat = fstatSync(fd)
+      if (!stat.isFile() || stat.size > 0) throw new Error('it was made into something else')
       renameSync(spare, path)
       return fd
     } catch {
