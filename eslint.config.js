@@ -64,7 +64,7 @@ export default defineConfig(
   },
   // Programs that people start talk to them.
   {
-    files: ['src/cli/**', 'scripts/**', 'benchmarks/**', 'examples/**', 'test/**', '**/*.test.ts'],
+    files: ['src/{cli,node}/**', 'scripts/**', 'benchmarks/**', 'examples/**', 'test/**', '**/*.test.ts'],
     rules: { 'no-console': 'off' },
   },
 )

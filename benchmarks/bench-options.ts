@@ -2,7 +2,7 @@
 import { tmpdir } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { parseSize } from '../src/cli/size.ts'
+import { parseSize } from '../src/options/size.ts'
 import { targetNames, type TargetName } from './targets/open-targets.ts'
 import type { Scale } from './workloads/workload.ts'
 

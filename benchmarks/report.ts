@@ -5,7 +5,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { cpus, loadavg, release, totalmem } from 'node:os'
-import { formatSize } from '../src/cli/size.ts'
+import { formatSize } from '../src/options/size.ts'
 import type { BenchOptions } from './bench-options.ts'
 import { UNSTEADY, type Cell, type Results } from './results.ts'
 import type { MissingTarget } from './targets/open-targets.ts'

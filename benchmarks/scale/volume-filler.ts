@@ -5,7 +5,7 @@
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { now } from '../../src/base/clock.ts'
-import { SharedMutex } from '../../src/base/shared-mutex.ts'
+import { SharedMutex } from '../../src/base/async/shared-mutex.ts'
 import { S_IFDIR, S_IFREG } from '../../src/metadata/inode-rules.ts'
 import { create } from '../../src/metadata/namespace-rules.ts'
 import { SqliteEngine } from '../../src/metadata/sqlite/sqlite-engine.ts'

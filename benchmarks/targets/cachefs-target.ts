@@ -1,6 +1,6 @@
 /** CacheFS: one node as users run it, with a directory as cloud. */
 import { join } from 'node:path'
-import { keyAt } from '../../src/cli/running-record.ts'
+import { keyAt } from '../../src/machine/running-record.ts'
 import { dropKernelCaches } from '../kernel-caches.ts'
 import { NotMeasured } from '../not-measured.ts'
 import { MountedProgram } from './mounted-program.ts'

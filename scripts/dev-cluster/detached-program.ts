@@ -8,7 +8,7 @@ import type { ChildProcess } from 'node:child_process'
 import { open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startOf } from '../../src/cli/process-start.ts'
+import { startOf } from '../../src/machine/process-start.ts'
 
 const POLL_MS = 50
 const READY = /^ready .*$/m

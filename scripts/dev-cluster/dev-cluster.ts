@@ -8,8 +8,8 @@ import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describe } from '../../src/base/fs-error.ts'
-import { detachMount } from '../../src/fuse/mount-point.ts'
-import { findMount } from '../../src/fuse/mount-table.ts'
+import { detachMount } from '../../src/fuse/mount/mount-point.ts'
+import { findMount } from '../../src/fuse/mount/mount-table.ts'
 import { DetachedProgram } from './detached-program.ts'
 
 const BIN = resolve(import.meta.dirname, '../../bin')

@@ -1,15 +1,15 @@
 /**
  * Opens the database files of a node and translates the errors of SQLite. The databases use
  * write-ahead logging: a commit survives the process at once, and a power failure after the log was
- * synced. One thread runs the checkpoints (see cache/checkpointer.ts), so that no request includes
- * one.
+ * synced. One thread runs the checkpoints (see cache/upload/checkpointer.ts), so that no request
+ * includes one.
  */
 import { closeSync, fdatasyncSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { limits } from '../limits.ts'
+import { baseLimits } from './limits.ts'
 import { FsError, describe } from './fs-error.ts'
 import { makePrivateFile } from './private-folder.ts'
-import type { SharedMutex } from './shared-mutex.ts'
+import type { SharedMutex } from './async/shared-mutex.ts'
 
 /** Primary result codes of SQLite that need their own handling (sqlite.org/rescode.html). */
 const SQLITE_CORRUPT = 11
@@ -157,7 +157,7 @@ export function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 10_000 })
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
     PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 0;
-    PRAGMA cache_size = -${limits.databaseCacheKib}; PRAGMA temp_store = MEMORY`)
+    PRAGMA cache_size = -${baseLimits.databaseCacheKib}; PRAGMA temp_store = MEMORY`)
   return database
 }
 

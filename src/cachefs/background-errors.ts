@@ -5,8 +5,8 @@
  * Invariant: reporting never blocks the work that failed, and a listener that throws stops nothing.
  */
 import { describe } from '../base/fs-error.ts'
-import { RepeatedLog } from '../base/repeated-log.ts'
-import { limits } from '../limits.ts'
+import { RepeatedLog } from '../base/log/repeated-log.ts'
+import { cachefsLimits } from './limits.ts'
 
 export interface BackgroundError {
   /** For example `write` or `rename`. */
@@ -57,7 +57,7 @@ export class BackgroundErrors {
     const full = { ...error, timeMs: Date.now() }
     this.count++
     this.#recent.push(full)
-    if (this.#recent.length > limits.cacheErrors) this.#recent.shift()
+    if (this.#recent.length > cachefsLimits.cacheErrors) this.#recent.shift()
     const { operation, path, cause, willRetry } = full
     attempt(() => {
       const fields = { operation, path, err: cause }

@@ -27,7 +27,7 @@ import type { OpenFlags } from '../filesystem/open-flags.ts'
 import { PortableFileSystem } from '../filesystem/portable-file-system.ts'
 import { Dirent } from '../filesystem/stats.ts'
 import type { Stats } from '../filesystem/stats.ts'
-import { limits } from '../limits.ts'
+import { cachefsLimits } from './limits.ts'
 import type { BackgroundError, ErrorListener } from './background-errors.ts'
 import type { CacheCounters } from './cache-counters.ts'
 import { CacheCore } from './cache-core.ts'
@@ -302,7 +302,7 @@ export class CacheFS extends PortableFileSystem {
         return
       } catch (error) {
         const isFinal = hasBegun || options.ifMatch !== undefined
-        if (isFinal || codeOf(error) !== 'ESTALE' || attempt === limits.cacheReadAttempts) {
+        if (isFinal || codeOf(error) !== 'ESTALE' || attempt === cachefsLimits.cacheReadAttempts) {
           throw error
         }
       }

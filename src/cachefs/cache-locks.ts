@@ -6,9 +6,9 @@
  * Invariants: locks are taken in the order names, directory, file, path. Nobody takes the lock of
  * names twice. Nobody waits for the network or for room in the queue while holding a lock.
  */
-import { KeyedMutex } from '../base/keyed-mutex.ts'
-import { Semaphore } from '../base/semaphore.ts'
-import type { AcquireOptions, Permit } from '../base/semaphore.ts'
+import { KeyedMutex } from '../base/async/keyed-mutex.ts'
+import { Semaphore } from '../base/async/semaphore.ts'
+import type { AcquireOptions, Permit } from '../base/async/semaphore.ts'
 import type { Entry } from './entry.ts'
 
 const EVERYONE = 2 ** 30

@@ -5,20 +5,20 @@
  */
 import type { FileSystem } from '../filesystem/file-system.ts'
 import { SubFS } from '../filesystem/sub-fs.ts'
-import { limits } from '../limits.ts'
+import { cachefsLimits } from './limits.ts'
 import type { CacheLocks } from './cache-locks.ts'
-import { dirtyRecordOf } from './change-log.ts'
-import type { ChangeLog } from './change-log.ts'
+import { dirtyRecordOf } from './journal/change-log.ts'
+import type { ChangeLog } from './journal/change-log.ts'
 import type { FileKind } from '../filesystem/stats.ts'
 import { NEVER } from './entry.ts'
 import type { Entry } from './entry.ts'
 import type { EntryTree } from './entry-tree.ts'
-import { Journal } from './journal.ts'
-import type { JournalLine } from './journal.ts'
-import { makeLocalDirectory } from './local-copies.ts'
-import { Recovery } from './recovery.ts'
-import type { RecoveryParts } from './recovery.ts'
-import { RESERVED } from './remote-view.ts'
+import { Journal } from './journal/journal.ts'
+import type { JournalLine } from './journal/journal.ts'
+import { makeLocalDirectory } from './local/local-copies.ts'
+import { Recovery } from './journal/recovery.ts'
+import type { RecoveryParts } from './journal/recovery.ts'
+import { RESERVED } from './remote/remote-view.ts'
 
 export class CacheMemory {
   readonly #tree: EntryTree
@@ -61,7 +61,7 @@ export class CacheMemory {
     this.#changed.add(entry)
     this.#timer ??= setTimeout(() => {
       this.#flush().catch(() => undefined)
-    }, limits.cacheJournalMs)
+    }, cachefsLimits.cacheJournalMs)
   }
 
   /** Call before the local content of the entry changes. The caller holds the lock of names. */

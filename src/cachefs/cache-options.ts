@@ -13,7 +13,8 @@ import {
 } from '../base/options.ts'
 import type { OptionRule } from '../base/options.ts'
 import type { FileSystem } from '../filesystem/file-system.ts'
-import { limits } from '../limits.ts'
+import { baseLimits } from '../base/limits.ts'
+import { cachefsLimits } from './limits.ts'
 import type { CacheLogger } from './background-errors.ts'
 
 /** What happens to a local change if the remote's file is no longer the version it is based on. */
@@ -62,16 +63,16 @@ export interface CacheSettings extends Settled {
 export function settle(options: CacheOptions): CacheSettings {
   checkOptions('CacheFS', RULES, options)
   const settings: CacheSettings = {
-    ttlMs: options.ttlMs ?? limits.cacheTtlMs,
-    negativeTtlMs: options.negativeTtlMs ?? limits.cacheNegativeTtlMs,
+    ttlMs: options.ttlMs ?? cachefsLimits.cacheTtlMs,
+    negativeTtlMs: options.negativeTtlMs ?? cachefsLimits.cacheNegativeTtlMs,
     staleWhileRevalidateMs: options.staleWhileRevalidateMs ?? 0,
     staleIfErrorMs: options.staleIfErrorMs ?? 0,
     maxBytes: options.maxBytes ?? Infinity,
-    blockBytes: options.blockBytes ?? limits.cacheBlockBytes,
-    concurrency: options.concurrency ?? limits.cacheConcurrency,
-    attempts: options.attempts ?? limits.cacheAttempts,
-    retryBaseMs: options.retryBaseMs ?? limits.retryBaseMs,
-    retryMaxMs: options.retryMaxMs ?? limits.retryMaxMs,
+    blockBytes: options.blockBytes ?? cachefsLimits.cacheBlockBytes,
+    concurrency: options.concurrency ?? cachefsLimits.cacheConcurrency,
+    attempts: options.attempts ?? cachefsLimits.cacheAttempts,
+    retryBaseMs: options.retryBaseMs ?? baseLimits.retryBaseMs,
+    retryMaxMs: options.retryMaxMs ?? baseLimits.retryMaxMs,
     conflict: options.conflict ?? 'local wins',
     now: options.now ?? Date.now,
     journal: options.journal ?? false,

@@ -12,16 +12,16 @@ import { nameOf, parentOf } from '../filesystem/file-path.ts'
 import type { AttributeChanges, CallOptions, FileSystem } from '../filesystem/file-system.ts'
 import { PathWalk } from '../filesystem/real-path.ts'
 import { Stats } from '../filesystem/stats.ts'
-import { limits } from '../limits.ts'
+import { cachefsLimits } from './limits.ts'
 import type { CacheLocks } from './cache-locks.ts'
-import type { ChangeLog } from './change-log.ts'
+import type { ChangeLog } from './journal/change-log.ts'
 import { NEVER } from './entry.ts'
 import type { Entry } from './entry.ts'
 import type { EntryTree } from './entry-tree.ts'
-import { makeLocalDirectory } from './local-copies.ts'
-import type { LocalCopies } from './local-copies.ts'
-import type { RemoteView } from './remote-view.ts'
-import type { WriteQueue } from './write-queue.ts'
+import { makeLocalDirectory } from './local/local-copies.ts'
+import type { LocalCopies } from './local/local-copies.ts'
+import type { RemoteView } from './remote/remote-view.ts'
+import type { WriteQueue } from './remote/write-queue.ts'
 
 export interface CachedNamesParts {
   local: FileSystem
@@ -91,7 +91,7 @@ export class CachedNames {
 
   async #child(directory: Entry, name: string, options: Resolving): Promise<Entry> {
     const { view, tree } = this.#parts
-    for (let round = 0; round < limits.cacheRounds; round++) {
+    for (let round = 0; round < cachefsLimits.cacheRounds; round++) {
       try {
         const entry = await view.child(directory, name, options)
         if (entry.stats !== undefined) return entry
@@ -123,7 +123,7 @@ export class CachedNames {
   ): Promise<T> {
     const { queue, locks } = this.#parts
     await queue.room(options)
-    for (let round = 0; round < limits.cacheRounds; round++) {
+    for (let round = 0; round < cachefsLimits.cacheRounds; round++) {
       const place = await this.resolve(path, options)
       using _names = await locks.shareNames(options)
       using _directory = await locks.entry(place.directory, options)
@@ -194,7 +194,7 @@ export class CachedNames {
 
   async removeDirectory(path: string, options: CallOptions): Promise<void> {
     const { local, view, log, locks } = this.#parts
-    for (let round = 0; round < limits.cacheRounds; round++) {
+    for (let round = 0; round < cachefsLimits.cacheRounds; round++) {
       const found = await this.find(path, options)
       if (found.isDirectory) await view.list(found, options)
       const isDone = await this.inDirectory(path, options, async ({ entry }) => {
@@ -217,7 +217,7 @@ export class CachedNames {
   async move(from: string, to: string, options: CallOptions): Promise<void> {
     const { queue, locks, view } = this.#parts
     await queue.room(options)
-    for (let round = 0; round < limits.cacheRounds; round++) {
+    for (let round = 0; round < cachefsLimits.cacheRounds; round++) {
       const source = await this.resolve(from, options)
       const target = await this.resolve(to, options)
       if (source.entry.stats == null) throw failure('ENOENT', 'rename', from, { dest: to })

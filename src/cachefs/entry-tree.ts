@@ -4,7 +4,7 @@
  */
 import { namesOf } from '../filesystem/file-path.ts'
 import { Stats } from '../filesystem/stats.ts'
-import { limits } from '../limits.ts'
+import { cachefsLimits } from './limits.ts'
 import { Entry, NEVER } from './entry.ts'
 
 export class EntryTree {
@@ -43,7 +43,7 @@ export class EntryTree {
     const entry = new Entry(name, directory)
     directory.children.set(name, entry)
     this.#count++
-    if (this.#count > limits.cacheEntries) this.#shrink(entry)
+    if (this.#count > cachefsLimits.cacheEntries) this.#shrink(entry)
     return entry
   }
 
@@ -69,7 +69,7 @@ export class EntryTree {
   #shrink(keep: Entry): void {
     const free = [...this.root.all()].filter((it) => it !== keep && isForgettable(it))
     free.sort((a, b) => a.validatedMs - b.validatedMs)
-    for (const entry of free.slice(0, Math.ceil(limits.cacheEntries / 10))) {
+    for (const entry of free.slice(0, Math.ceil(cachefsLimits.cacheEntries / 10))) {
       // The listing is incomplete now: an absent child would count as absent at the remote.
       if (entry.parent !== undefined) entry.parent.listedMs = NEVER
       this.detach(entry)

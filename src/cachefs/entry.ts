@@ -10,7 +10,7 @@
 import { childOf } from '../filesystem/file-path.ts'
 import { Stats } from '../filesystem/stats.ts'
 import type { FileKind, StatFields } from '../filesystem/stats.ts'
-import type { LocalCopy } from './local-copy.ts'
+import type { LocalCopy } from './local/local-copy.ts'
 
 /** Time of something that never happened, or that must not count. */
 export const NEVER = -Infinity

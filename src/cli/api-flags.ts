@@ -5,14 +5,14 @@
  * Invariant: a key is sent to the program that has it, not to what listens in its place now.
  */
 import type { Command } from 'commander'
-import { addFlags, optionalFlag, readFlags, switchFlag } from './flag.ts'
-import { findLocalMount } from './local-mount.ts'
+import { addFlags, optionalFlag, readFlags, switchFlag } from '../options/flag.ts'
+import { findLocalMount } from '../machine/local-mount.ts'
 import { NodeApi } from './node-api.ts'
 import { chooseNode, type ChosenNode, type NodeWish } from './node-choice.ts'
-import { KEY_FLAGS, givenKey, parsePath, parseUrl } from './node-flags.ts'
-import { keyOf } from './running-record.ts'
-import { UsageError } from './usage-error.ts'
-import { volumePath } from './volume-path.ts'
+import { KEY_FLAGS, givenKey, parsePath, parseUrl } from '../options/node-flags.ts'
+import { keyOf } from '../machine/running-record.ts'
+import { UsageError } from '../options/usage-error.ts'
+import { volumePath } from '../options/volume-path.ts'
 
 export const DIR_FLAG = {
   dir: optionalFlag({

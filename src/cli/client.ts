@@ -5,9 +5,9 @@
 import { Command } from 'commander'
 import { packageVersion } from '../base/package-version.ts'
 import { runCommandLine } from './command-line.ts'
-import { environmentHelp } from './flag.ts'
-import { addNodeFlags, readNodeOptions } from './node-options.ts'
-import { runNode } from './run-node.ts'
+import { environmentHelp } from '../options/flag.ts'
+import { addNodeFlags, readNodeOptions } from '../options/node-options.ts'
+import { runNode } from '../node/run-node.ts'
 
 const program = new Command('client')
   .description('Run one CacheFS node: mounts the volume, serves the API, until it is stopped.')

@@ -1,9 +1,9 @@
 /**
  * The cluster as `cachefs status` shows it to people: the coordinator, and a line for each node.
  */
-import { hitRatio } from '../http/cluster-totals.ts'
+import { hitRatio } from '../http/coordinator/cluster-totals.ts'
 import type { AwayPeer, PeerStatus } from '../tiers/peers/peer-status.ts'
-import { formatSize } from './size.ts'
+import { formatSize } from '../options/size.ts'
 
 /** As the API of a node gives it. */
 export interface ClusterAnswer {

@@ -6,10 +6,10 @@
 import { CommanderError } from 'commander'
 import type { Command } from 'commander'
 import { describe } from '../base/fs-error.ts'
-import { checkEnvironment } from './environment.ts'
-import { longFlags, withTwoDashes } from './long-flags.ts'
-import { hideSecrets, secretFlags } from './secret-arguments.ts'
-import { UsageError } from './usage-error.ts'
+import { checkEnvironment } from '../options/environment.ts'
+import { longFlags, withTwoDashes } from '../options/long-flags.ts'
+import { hideSecrets, secretFlags } from '../options/secret-arguments.ts'
+import { UsageError } from '../options/usage-error.ts'
 
 const FAILED = 1
 const USAGE = 2

@@ -11,9 +11,9 @@ import {
   USUAL_DATA,
   addCoordinatorFlags,
   readCoordinatorOptions,
-} from './coordinator-options.ts'
-import { addFlags, environmentHelp, readFlags, switchFlag } from './flag.ts'
-import { runInForeground } from './foreground.ts'
+} from '../options/coordinator-options.ts'
+import { addFlags, environmentHelp, readFlags, switchFlag } from '../options/flag.ts'
+import { runInForeground } from '../daemon/foreground.ts'
 
 const program = new Command('coordinator')
   .description('Keep the names of a volume for many nodes, and know which nodes are there.')
@@ -29,7 +29,7 @@ program.action(async () => {
     subsystem: 'COORDINATOR',
     options,
     async start(logger) {
-      const { startCoordinator } = await import('./start-coordinator.ts')
+      const { startCoordinator } = await import('../node/start-coordinator.ts')
       const running = await startCoordinator(options, { logger })
       if (options.postgres?.hasPassword && program.opts<{ store?: string }>().store) {
         logger.warn('a password on the command line is seen by others: use CACHEFS_STORE instead')
@@ -45,7 +45,7 @@ const migration = new Command('migrate').description(
 )
 addCoordinatorFlags(migration)
 migration.action(async () => {
-  const { migrate } = await import('./migrate.ts')
+  const { migrate } = await import('./verbs/migrate.ts')
   console.log(await migrate(readCoordinatorOptions(migration, process.env)))
 })
 program.addCommand(migration)
@@ -58,7 +58,7 @@ const joining = new Command('join-token').description(
 )
 addFlags(joining, JOIN_TOKEN_FLAGS)
 joining.action(async () => {
-  const { keptJoinToken } = await import('./join-token.ts')
+  const { keptJoinToken } = await import('../node/join-token.ts')
   const { data = USUAL_DATA, rotate } = readFlags(joining, JOIN_TOKEN_FLAGS, process.env)
   console.log(keptJoinToken(data, { replace: rotate }))
 })

@@ -12,8 +12,8 @@ import https from 'node:https'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { describe } from '../base/fs-error.ts'
-import type { ProgressLine } from '../http/node-status.ts'
-import type { MissingFiles } from '../volume/missing-files.ts'
+import type { ProgressLine } from '../http/node/node-status.ts'
+import type { MissingFiles } from '../volume/paths/missing-files.ts'
 
 /** A short question that takes longer than this has no answer. */
 const ANSWER_TIMEOUT_MS = 30_000

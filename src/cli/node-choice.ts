@@ -8,9 +8,9 @@
  */
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { programOf, serves, type LocalMount } from './local-mount.ts'
-import { allRunning, runningAt, runningIn, type RunningRecord } from './running-record.ts'
-import { UsageError } from './usage-error.ts'
+import { programOf, serves, type LocalMount } from '../machine/local-mount.ts'
+import { allRunning, runningAt, runningIn, type RunningRecord } from '../machine/running-record.ts'
+import { UsageError } from '../options/usage-error.ts'
 
 const USUAL_API = 'http://127.0.0.1:8081'
 

@@ -3,8 +3,8 @@
  * can be read; and how far a long action has got, while a person waits.
  */
 import { Presets, SingleBar } from 'cli-progress'
-import type { ProgressLine } from '../http/node-status.ts'
-import { formatSize } from './size.ts'
+import type { ProgressLine } from '../http/node/node-status.ts'
+import { formatSize } from '../options/size.ts'
 
 /** One answer: as JSON on one line, or its fields, one a line. */
 export function print(answer: object, json: boolean): void {
@@ -45,7 +45,7 @@ const RATE_MS = 10_000
  * How far an action has got, on standard error: a bar on a terminal, elsewhere a line every few
  * seconds, and none where it is done before the first.
  */
-export class Progress implements Disposable {
+export class ConditionVariable implements Disposable {
   readonly #what: string
   readonly #bar: SingleBar | undefined
   readonly #isQuiet: boolean

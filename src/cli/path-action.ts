@@ -4,10 +4,10 @@
  * lasts (lines, where there is no terminal), then what was done.
  */
 import type { Command } from 'commander'
-import type { ProgressLine } from '../http/node-status.ts'
+import type { ProgressLine } from '../http/node/node-status.ts'
 import { addApiFlags, connectToPaths } from './api-flags.ts'
-import { addFlags, readFlags, switchFlag } from './flag.ts'
-import { print, Progress } from './output.ts'
+import { addFlags, readFlags, switchFlag } from '../options/flag.ts'
+import { print, ConditionVariable } from './output.ts'
 
 const EVICT_FLAGS = { force: switchFlag('also while the cloud cannot be reached') }
 
@@ -39,7 +39,7 @@ async function follow(
   answers: AsyncIterable<ProgressLine>,
   json: boolean,
 ): Promise<ProgressLine | undefined> {
-  using progress = new Progress(action, json)
+  using progress = new ConditionVariable(action, json)
   let last: ProgressLine | undefined
   for await (const answer of answers) {
     if (json) print(answer, json)

@@ -4,25 +4,25 @@
  * Where nobody else can have the names it leads from its start to its end.
  */
 import { FsError, describe } from '../base/fs-error.ts'
-import type { Logger } from '../base/logger.ts'
-import { pause } from '../base/retry.ts'
-import { limits } from '../limits.ts'
-import type { NamesSource, Turn } from '../metadata/keeper-engine.ts'
+import type { Logger } from '../base/log/logger.ts'
+import { pause } from '../base/async/retry.ts'
+import { coordinatorLimits } from './limits.ts'
+import type { MetadataSource, LeaderTerm } from '../metadata/store-engine.ts'
 import { Coordinator } from './coordinator.ts'
 import { MetadataStore } from './metadata-store.ts'
-import { NodeRegister } from './node-register.ts'
-import { NumberOwners } from './number-owners.ts'
-import type { PeerRegistry } from './peer-registry.ts'
+import { NodeRegister } from './peers/node-register.ts'
+import { NumberOwners } from './peers/number-owners.ts'
+import type { PeerRegistry } from './peers/peer-registry.ts'
 
 export interface CandidateOptions {
   /** The candidate's from here on, and closed with it. */
-  source: NamesSource
+  source: MetadataSource
   registry: PeerRegistry
   logger: Logger
 }
 
-interface Reign {
-  turn: Turn
+interface ActiveTerm {
+  term: LeaderTerm
   store: MetadataStore
   nodes: NodeRegister
   coordinator: Coordinator
@@ -31,7 +31,7 @@ interface Reign {
 export class Candidate {
   readonly #options: CandidateOptions
   readonly #stop = new AbortController()
-  #reign: Reign | undefined
+  #active: ActiveTerm | undefined
   /** Since when it leads, or stands by. */
   since = new Date()
   #running: Promise<void> = Promise.resolve()
@@ -43,7 +43,7 @@ export class Candidate {
   /** Resolves when it leads, or stands by where others may lead. */
   async start(): Promise<void> {
     const { source } = this.#options
-    if (!source.isShared) this.#reign = await this.#ascend()
+    if (!source.isShared) this.#active = await this.#ascend()
     this.#running = this.#run()
   }
 
@@ -53,17 +53,17 @@ export class Candidate {
   }
 
   get standsBy(): boolean {
-    return this.#reign === undefined
+    return this.#active === undefined
   }
 
   /** Who serves nodes instead; empty: nobody that is known of. */
-  get keeperUrl(): string {
-    return this.#options.source.keeperUrl
+  get leaderUrl(): string {
+    return this.#options.source.leaderUrl
   }
 
   /** It leads, and knows that nobody else does. */
   get isReady(): boolean {
-    return this.#reign?.store.leads() ?? false
+    return this.#active?.store.leads() ?? false
   }
 
   /** EAGAIN where another has the names. */
@@ -73,7 +73,7 @@ export class Candidate {
 
   /** Who has joined; undefined where another has the names. */
   get nodes(): NodeRegister | undefined {
-    return this.#reign?.nodes
+    return this.#active?.nodes
   }
 
   /** As `store`. */
@@ -82,12 +82,12 @@ export class Candidate {
   }
 
   checkpoint(): void {
-    this.#reign?.store.checkpoint()
+    this.#active?.store.checkpoint()
   }
 
   /** Links end; the rest with `close`. */
   cutLinks(): void {
-    this.#reign?.coordinator.close()
+    this.#active?.coordinator.close()
   }
 
   async close(): Promise<void> {
@@ -97,10 +97,10 @@ export class Candidate {
     await this.#options.source.close()
   }
 
-  #require(): Reign {
-    if (this.#reign) return this.#reign
-    const { keeperUrl } = this
-    const where = keeperUrl === '' ? 'none leads at present' : `${keeperUrl} leads`
+  #require(): ActiveTerm {
+    if (this.#active) return this.#active
+    const { leaderUrl } = this
+    const where = leaderUrl === '' ? 'none leads at present' : `${leaderUrl} leads`
     throw new FsError('EAGAIN', `this coordinator stands by: ${where}`)
   }
 
@@ -111,8 +111,8 @@ export class Candidate {
     })
     while (!this.#isStopping()) {
       try {
-        this.#reign ??= await this.#ascend()
-        await Promise.race([this.#reign.turn.over, stopped])
+        this.#active ??= await this.#ascend()
+        await Promise.race([this.#active.term.over, stopped])
         if (this.#isStopping()) return
         this.#options.logger.warn('another coordinator leads: standing by')
         await this.#descend()
@@ -128,35 +128,35 @@ export class Candidate {
 
   async #wait(error: unknown): Promise<void> {
     this.#options.logger.warn(`the names cannot be opened: ${describe(error)}`)
-    await pause(limits.linkRetryMaxMs, this.#stop.signal).catch(() => undefined)
+    await pause(coordinatorLimits.linkRetryMaxMs, this.#stop.signal).catch(() => undefined)
   }
 
-  async #ascend(): Promise<Reign> {
+  async #ascend(): Promise<ActiveTerm> {
     const { source, registry, logger } = this.#options
-    const turn = await source.next(this.#stop.signal)
+    const term = await source.next(this.#stop.signal)
     try {
-      const store = await MetadataStore.open(turn.engine)
+      const store = await MetadataStore.open(term.engine)
       this.since = new Date()
       if (source.isShared) logger.info('this coordinator leads')
       const nodes = await NodeRegister.open(store)
       const numbers = await NumberOwners.open(store, (one, other) => nodes.isSame(one, other))
       const coordinator = new Coordinator({ store, registry, nodes, numbers, logger })
-      return { turn, store, nodes, coordinator }
+      return { term, store, nodes, coordinator }
     } catch (error) {
-      await turn.resign()
+      await term.resign()
       throw error
     }
   }
 
   async #descend(): Promise<void> {
-    const reign = this.#reign
-    this.#reign = undefined
+    const active = this.#active
+    this.#active = undefined
     this.since = new Date()
-    if (reign === undefined) return
-    reign.coordinator.close()
-    await reign.store.close()
+    if (active === undefined) return
+    active.coordinator.close()
+    await active.store.close()
     try {
-      await reign.turn.resign()
+      await active.term.resign()
     } catch (error) {
       this.#options.logger.warn(`the others find out by themselves: ${describe(error)}`)
     }

@@ -3,10 +3,10 @@
  * rarely written, so its log is taken in by the thread that writes it, every so often.
  */
 import { join } from 'node:path'
-import { SharedMutex } from '../base/shared-mutex.ts'
+import { SharedMutex } from '../base/async/shared-mutex.ts'
 import { SqliteDatabase } from '../base/sqlite-database.ts'
-import { SqlitePeerStore } from './peer-store.ts'
-import type { PeerStore } from './peer-store.ts'
+import { SqlitePeerStore } from './peers/peer-store.ts'
+import type { PeerStore } from './peers/peer-store.ts'
 
 const REMEDY = 'restore it from a backup, or move it away: nodes register again by themselves'
 

@@ -5,8 +5,8 @@
  *
  * The promise behind "what was closed on one node is seen by an open on any": an operation is
  * answered only when each node that may believe its copy has applied the change. A node may believe
- * its copy for `limits.linkTtlMs` after it was last heard of; so a node that is cut off holds up
- * the others for no longer than that, and by then does not believe its copy itself.
+ * its copy for `coordinatorLimits.linkTtlMs` after it was last heard of; so a node that is cut off
+ * holds up the others for no longer than that, and by then does not believe its copy itself.
  *
  * After a restart nothing is changed until all nodes that may believe their copies came back, or
  * that time has passed: they claim again what only memory knew (leases, orphans that are open).
@@ -14,9 +14,10 @@
 import type { WebSocket } from 'ws'
 import { monotonicMs } from '../base/clock.ts'
 import { FsError, codeOf, describe } from '../base/fs-error.ts'
-import type { Logger } from '../base/logger.ts'
-import { RepeatedLog } from '../base/repeated-log.ts'
-import { limits } from '../limits.ts'
+import type { Logger } from '../base/log/logger.ts'
+import { RepeatedLog } from '../base/log/repeated-log.ts'
+import { baseLimits } from '../base/limits.ts'
+import { coordinatorLimits } from './limits.ts'
 import type { Change } from '../metadata/change.ts'
 import type { NodeIdentity } from '../metadata/node-rules.ts'
 import type { OperationArgs, OperationResult } from '../metadata/operations.ts'
@@ -29,20 +30,20 @@ import {
   type CoordinatorMessage,
   type Hello,
   type NodeMessage,
-} from './link-protocol.ts'
-import { LinkDoor } from './link-door.ts'
-import { readMessages } from './link-messages.ts'
-import { LivePeers } from './live-peers.ts'
+} from './link/link-protocol.ts'
+import { LinkDoor } from './link/link-door.ts'
+import { readMessages } from './link/link-messages.ts'
+import { LivePeers } from './peers/live-peers.ts'
 import type { Asker, MetadataStore } from './metadata-store.ts'
-import type { NodeRegister } from './node-register.ts'
-import type { NumberOwners } from './number-owners.ts'
-import { OpenWriters } from './open-writers.ts'
+import type { NodeRegister } from './peers/node-register.ts'
+import type { NumberOwners } from './peers/number-owners.ts'
+import { OpenWriters } from './locks/open-writers.ts'
 import { Orphans } from './orphans.ts'
-import { checkOperation } from './operation-schema.ts'
-import type { PeerRegistry } from './peer-registry.ts'
+import { checkOperation } from './link/operation-schema.ts'
+import type { PeerRegistry } from './peers/peer-registry.ts'
 import { Session } from './session.ts'
-import { SessionLocks } from './session-locks.ts'
-import { WriteLeases } from './write-leases.ts'
+import { SessionLocks } from './locks/session-locks.ts'
+import { WriteLeases } from './locks/write-leases.ts'
 
 export interface CoordinatorOptions {
   store: MetadataStore
@@ -83,10 +84,10 @@ export class Coordinator {
     this.#orphans = new Orphans(options.store, options.logger, (change) => this.#tell(change))
     this.#sweep = setInterval(() => {
       this.#sweepSessions()
-    }, limits.linkRenewMs / 5)
+    }, coordinatorLimits.linkRenewMs / 5)
     this.#absent = new Set(options.store.earlierSessions)
     if (this.#absent.size === 0) void this.#start()
-    else this.#grace = setTimeout(() => void this.#start(), limits.linkTtlMs)
+    else this.#grace = setTimeout(() => void this.#start(), coordinatorLimits.linkTtlMs)
   }
 
   /** All that may hold something have said so. */
@@ -125,7 +126,7 @@ export class Coordinator {
   attach(socket: WebSocket, mayJoin: boolean): void {
     const door = new LinkDoor(this.#options.nodes, mayJoin)
     let session: Session | undefined
-    const silent = setTimeout(() => socket.terminate(), limits.apiHeadersMs)
+    const silent = setTimeout(() => socket.terminate(), baseLimits.apiHeadersMs)
     socket.on('error', () => undefined)
     const admit = async (hello: Hello): Promise<void> => {
       const { hasJoined } = await door.admit(hello)
@@ -195,7 +196,7 @@ export class Coordinator {
       return before
     }
     const snapshot = hello.store !== store.store || !store.reaches(seq)
-    const ttlMs = limits.linkTtlMs
+    const ttlMs = coordinatorLimits.linkTtlMs
     socket.send(toWire({ kind: 'welcome', store: store.store, seq: store.seq, snapshot, ttlMs }))
     if (snapshot) return undefined
     const session = known?.token === hello.session ? known : new Session(peer, hello.session, seq)
@@ -372,7 +373,7 @@ export class Coordinator {
   #tell(change: Change): void {
     for (const session of this.#sessions.values()) {
       const follows = session.socket !== undefined && session.sent === change.seq - 1
-      if (follows && change.seq - session.applied <= limits.linkWindow)
+      if (follows && change.seq - session.applied <= coordinatorLimits.linkWindow)
         session.sendChanges([change])
     }
   }
@@ -380,7 +381,7 @@ export class Coordinator {
   /** A node has confirmed changes: it gets more, and others may go on. */
   #advance(session: Session): void {
     const { seq } = this.#options.store
-    if (session.sent < seq && session.sent - session.applied < limits.linkWindow / 2) {
+    if (session.sent < seq && session.sent - session.applied < coordinatorLimits.linkWindow / 2) {
       void this.#sendMore(session)
     }
     if (!session.isCurrent && session.applied === seq) {
@@ -460,8 +461,9 @@ export class Coordinator {
   #sweepSessions(): void {
     if (this.#isClosed) return
     const nowMs = monotonicMs()
-    const wasAway = nowMs - this.#sweptMs > limits.linkRenewMs || !this.#options.store.leads()
-    if (wasAway) this.#hearsUntilMs = nowMs + limits.linkTtlMs
+    const wasAway =
+      nowMs - this.#sweptMs > coordinatorLimits.linkRenewMs || !this.#options.store.leads()
+    if (wasAway) this.#hearsUntilMs = nowMs + coordinatorLimits.linkTtlMs
     this.#sweptMs = nowMs
     for (const session of nowMs < this.#hearsUntilMs ? [] : this.#sessions.values()) {
       const isComing = !session.isCurrent && session.socket !== undefined

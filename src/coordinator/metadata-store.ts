@@ -10,11 +10,13 @@
 import { randomUUID } from 'node:crypto'
 import { decode, encode } from '@msgpack/msgpack'
 import { now } from '../base/clock.ts'
-import { limits } from '../limits.ts'
+import { coordinatorLimits } from './limits.ts'
+import { tiersLimits } from '../tiers/limits.ts'
+import { volumeLimits } from '../volume/limits.ts'
 import { listOrphans } from '../metadata/chunk-rules.ts'
 import { copyState, setCopyState, type Change, type CopyState } from '../metadata/change.ts'
 import { effectsOf } from '../metadata/effects.ts'
-import type { KeeperEngine } from '../metadata/keeper-engine.ts'
+import type { StoreEngine } from '../metadata/store-engine.ts'
 import { ruleOf, type OperationArgs, type OperationName } from '../metadata/operations.ts'
 import {
   change,
@@ -67,7 +69,7 @@ const deleteSession = change('DELETE FROM session WHERE token = ?')
 const trimLog = change('DELETE FROM log WHERE seq <= ?')
 
 export class MetadataStore {
-  readonly #engine: KeeperEngine
+  readonly #engine: StoreEngine
   readonly #store: string
   #seq: number
   /** The first change that the log has. */
@@ -79,7 +81,7 @@ export class MetadataStore {
   readonly #self = randomUUID()
   #ownOperations = 0
 
-  private constructor(engine: KeeperEngine, found: Found) {
+  private constructor(engine: StoreEngine, found: Found) {
     this.#engine = engine
     this.#store = found.state.store
     this.#seq = found.state.seq
@@ -88,7 +90,7 @@ export class MetadataStore {
   }
 
   /** The engine is the store's from here on, and closed with it. */
-  static async open(engine: KeeperEngine): Promise<MetadataStore> {
+  static async open(engine: StoreEngine): Promise<MetadataStore> {
     try {
       return new MetadataStore(engine, await engine.transact(begin))
     } catch (error) {
@@ -152,7 +154,8 @@ export class MetadataStore {
     }
     const entry = encode({ change: made, value } satisfies LogEntry, { ignoreUndefined: true })
     yield* insertLog(seq, asker.session, asker.operation, entry)
-    if (seq % limits.changeLogTrim === 0) yield* trimLog(seq - limits.changeLogEntries)
+    if (seq % coordinatorLimits.changeLogTrim === 0)
+      yield* trimLog(seq - tiersLimits.changeLogEntries)
     return { value, change: made }
   }
 
@@ -160,7 +163,7 @@ export class MetadataStore {
   *#find({ session, operation }: Asker): Rule<LogEntry | undefined> {
     const last = this.#lastAsked.get(session) ?? (yield* selectLast(session))?.operation ?? 0
     this.#lastAsked.set(session, Math.max(last, operation))
-    if (this.#lastAsked.size > 2 * limits.peers) this.#forgetOne()
+    if (this.#lastAsked.size > 2 * tiersLimits.peers) this.#forgetOne()
     if (operation > last) return undefined
     const row = yield* selectDone(session, operation)
     return row && (decode(row.change) as LogEntry)
@@ -177,8 +180,8 @@ export class MetadataStore {
   #note(seq: number): void {
     this.#seq = seq
     this.#first = Math.min(this.#first, seq)
-    if (seq % limits.changeLogTrim === 0) {
-      this.#first = Math.max(this.#first, seq - limits.changeLogEntries + 1)
+    if (seq % coordinatorLimits.changeLogTrim === 0) {
+      this.#first = Math.max(this.#first, seq - tiersLimits.changeLogEntries + 1)
     }
   }
 
@@ -189,13 +192,13 @@ export class MetadataStore {
 
   /** Changes after one, in order, a page. */
   async changesAfter(seq: number): Promise<Change[]> {
-    const rows = await this.#engine.read(() => selectLog(seq, limits.linkWindow))
+    const rows = await this.#engine.read(() => selectLog(seq, coordinatorLimits.linkWindow))
     return rows.map((row) => (decode(row.change) as LogEntry).change)
   }
 
   /** Inodes without a name, a page. */
   async orphansAfter(ino: number): Promise<number[]> {
-    return await this.#engine.read(() => listOrphans(ino, limits.trashBatch))
+    return await this.#engine.read(() => listOrphans(ino, volumeLimits.trashBatch))
   }
 
   /** A process of a node may believe its copy: known after a restart too, once this resolves. */

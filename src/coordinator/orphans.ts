@@ -3,8 +3,8 @@
  * when it confirms the change that took the name; who holds none is not asked again.
  */
 import { describe } from '../base/fs-error.ts'
-import type { Logger } from '../base/logger.ts'
-import { RepeatedLog } from '../base/repeated-log.ts'
+import type { Logger } from '../base/log/logger.ts'
+import { RepeatedLog } from '../base/log/repeated-log.ts'
 import type { Change } from '../metadata/change.ts'
 import type { MetadataStore } from './metadata-store.ts'
 import type { Session } from './session.ts'

@@ -7,11 +7,11 @@
  */
 import type { WebSocket } from 'ws'
 import { monotonicMs } from '../base/clock.ts'
-import { limits } from '../limits.ts'
+import { coordinatorLimits } from './limits.ts'
 import type { Change } from '../metadata/change.ts'
 import type { PeerRegistration } from '../tiers/peers/peer-status.ts'
-import { toWire, type CoordinatorMessage } from './link-protocol.ts'
-import type { LeaseHolder } from './write-leases.ts'
+import { toWire, type CoordinatorMessage } from './link/link-protocol.ts'
+import type { LeaseHolder } from './locks/write-leases.ts'
 
 export class Session implements LeaseHolder {
   readonly peer: PeerRegistration
@@ -35,7 +35,7 @@ export class Session implements LeaseHolder {
   renewalAt: number | undefined
   /** Orphans that it has open. */
   readonly held = new Set<number>()
-  #trustedUntil = 0
+  #validUntil = 0
   #lateSince: number | undefined
 
   constructor(peer: PeerRegistration, token: string, applied: number) {
@@ -47,7 +47,7 @@ export class Session implements LeaseHolder {
 
   /** It may believe its copy for a while more: from when it asked, on its own clock. */
   renew(): void {
-    this.#trustedUntil = monotonicMs() + limits.linkTtlMs
+    this.#validUntil = monotonicMs() + coordinatorLimits.linkTtlMs
     const at = this.renewalAt
     this.renewalAt = undefined
     if (at !== undefined) this.send({ kind: 'renewed', at })
@@ -64,14 +64,16 @@ export class Session implements LeaseHolder {
   }
 
   get isTrusted(): boolean {
-    return monotonicMs() < this.#trustedUntil
+    return monotonicMs() < this.#validUntil
   }
 
   /** Changes that it was sent long ago are not applied: it is not trusted any longer. */
   isLate(seq: number): boolean {
     if (this.applied >= seq) this.#lateSince = undefined
     else this.#lateSince ??= monotonicMs()
-    return this.#lateSince !== undefined && monotonicMs() - this.#lateSince > limits.linkTtlMs
+    return (
+      this.#lateSince !== undefined && monotonicMs() - this.#lateSince > coordinatorLimits.linkTtlMs
+    )
   }
 
   /** Another node wants to write the file. */
@@ -86,7 +88,7 @@ export class Session implements LeaseHolder {
   sendEncoded(message: Uint8Array): void {
     const { socket } = this
     if (socket === undefined) return
-    if (socket.bufferedAmount > limits.linkBufferBytes) socket.terminate()
+    if (socket.bufferedAmount > coordinatorLimits.linkBufferBytes) socket.terminate()
     else socket.send(message)
   }
 

@@ -6,9 +6,9 @@
  * calls. After `close`, every call is EBADF. `close` is idempotent.
  */
 import type { Readable, Writable } from 'node:stream'
-import { throwIfAborted } from '../base/abort.ts'
-import { Semaphore } from '../base/semaphore.ts'
-import { limits } from '../limits.ts'
+import { throwIfAborted } from '../base/async/abort.ts'
+import { Semaphore } from '../base/async/semaphore.ts'
+import { filesystemLimits } from './limits.ts'
 import { failure, failureOf } from './failure.ts'
 import { asBuffer, bytesOf, collect, piecesOf, textOf } from './file-bytes.ts'
 import type { Content, TextEncoding } from './file-bytes.ts'
@@ -68,7 +68,7 @@ export class FileHandle implements AsyncDisposable {
         ? { ...offset, buffer }
         : { buffer, offset, length: length ?? undefined, position }
       : (buffer ?? {})
-    const target = options.buffer ?? asBuffer(new Uint8Array(limits.fileReadBytes))
+    const target = options.buffer ?? asBuffer(new Uint8Array(filesystemLimits.fileReadBytes))
     const from = options.offset ?? 0
     const view = bytesOf(target).subarray(from, from + (options.length ?? target.byteLength - from))
     const bytesRead = await this.#run('read', this.#flags.read, async () => {
@@ -179,7 +179,7 @@ export class FileHandle implements AsyncDisposable {
     const { start = 0, end = Infinity, signal } = options
     for (let at = start; at <= end;) {
       throwIfAborted(signal)
-      const block = new Uint8Array(Math.min(limits.fileReadBytes, end - at + 1))
+      const block = new Uint8Array(Math.min(filesystemLimits.fileReadBytes, end - at + 1))
       const count = await this.#run('read', this.#flags.read, () => {
         return this.#file.read(block, at, { signal })
       })

@@ -4,7 +4,8 @@
  * `node:path` is not used, because browsers do not have it.
  */
 import { FsError } from '../base/fs-error.ts'
-import { limits } from '../limits.ts'
+import { baseLimits } from '../base/limits.ts'
+import { filesystemLimits } from './limits.ts'
 
 const encoder = new TextEncoder()
 
@@ -19,10 +20,13 @@ export function normalize(path: unknown, syscall?: string): string {
     else names.push(checkName(name, syscall))
   }
   const result = `/${names.join('/')}`
-  if (result.length * 3 < limits.pathBytes || encoder.encode(result).length < limits.pathBytes) {
+  if (
+    result.length * 3 < filesystemLimits.pathBytes ||
+    encoder.encode(result).length < filesystemLimits.pathBytes
+  ) {
     return result
   }
-  const message = `a path has at most ${limits.pathBytes - 1} bytes`
+  const message = `a path has at most ${filesystemLimits.pathBytes - 1} bytes`
   throw new FsError('ENAMETOOLONG', message, { syscall })
 }
 
@@ -36,17 +40,22 @@ function asText(path: unknown, syscall: string | undefined): string {
 }
 
 function checkName(name: string, syscall: string | undefined): string {
-  if (name.length * 3 <= limits.nameBytes || encoder.encode(name).length <= limits.nameBytes) {
+  if (
+    name.length * 3 <= baseLimits.nameBytes ||
+    encoder.encode(name).length <= baseLimits.nameBytes
+  ) {
     return name
   }
-  const message = `a name has at most ${limits.nameBytes} bytes`
+  const message = `a name has at most ${baseLimits.nameBytes} bytes`
   throw new FsError('ENAMETOOLONG', message, { syscall })
 }
 
 /** Whether a path can contain this name; names in a remote store may be invalid. */
 export function isName(name: string): boolean {
   if (name === '' || name === '.' || name === '..' || /[/\0]/.test(name)) return false
-  return name.length * 3 <= limits.nameBytes || encoder.encode(name).length <= limits.nameBytes
+  return (
+    name.length * 3 <= baseLimits.nameBytes || encoder.encode(name).length <= baseLimits.nameBytes
+  )
 }
 
 export function namesOf(path: string): string[] {

@@ -1,7 +1,7 @@
 /**
  * File storage as an HTTP API needs it: few operations by path, each on a whole file. Implemented
- * by a volume (`volume/volume-files.ts`). Paths are absolute within it and separated by slashes.
- * Each call rejects with an `FsError`.
+ * by a volume (`volume/paths/volume-files.ts`). Paths are absolute within it and separated by
+ * slashes. Each call rejects with an `FsError`.
  */
 
 export interface CallOptions {

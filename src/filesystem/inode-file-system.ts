@@ -2,11 +2,11 @@
  * Contract between the FUSE protocol and a file system based on inodes: `fuse/` calls it and
  * `volume/` implements it.
  *
- * Each operation is synchronous. It completes, throws an `FsError`, or throws `Blocked` if it must
- * wait for something; the caller then resolves the wait condition and calls again with the same
- * arguments. Names are bytes. Inode numbers are exact in a double. The kernel checks permissions
- * (`default_permissions`); the implementation applies the rules of set-id and sticky bits that the
- * kernel leaves to the file system.
+ * Each operation is synchronous. It completes, throws an `FsError`, or throws `Suspended` if it
+ * must wait for something; the caller then resolves the wait condition and calls again with the
+ * same arguments. Names are bytes. Inode numbers are exact in a double. The kernel checks
+ * permissions (`default_permissions`); the implementation applies the rules of set-id and sticky
+ * bits that the kernel leaves to the file system.
  */
 
 import type { BorrowedBytes } from '../base/borrowed-bytes.ts'

@@ -6,7 +6,7 @@
  * To write a file system: extend this class and run the test suite of the contract on it.
  */
 import type { Readable, Writable } from 'node:stream'
-import { throwIfAborted } from '../base/abort.ts'
+import { throwIfAborted } from '../base/async/abort.ts'
 import { codeOf } from '../base/fs-error.ts'
 import { O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
 import { failure, failureOf } from './failure.ts'

@@ -3,7 +3,7 @@
  * and `..` stops there. For file systems without a realpath of their own.
  */
 import { codeOf } from '../base/fs-error.ts'
-import { limits } from '../limits.ts'
+import { filesystemLimits } from './limits.ts'
 import { failure } from './failure.ts'
 import { childOf, namesOf, normalize, parentOf } from './file-path.ts'
 import type { CallOptions, FileSystem } from './file-system.ts'
@@ -80,11 +80,11 @@ export class PathWalk {
 
   /** Continues at the target of a link, which is at the path that `next` returned last. */
   follow(target: string): void {
-    if (++this.#links > limits.linksFollowed) throw failure('ELOOP', 'stat', this.#path)
+    if (++this.#links > filesystemLimits.linksFollowed) throw failure('ELOOP', 'stat', this.#path)
     const names = target.split('/')
     this.#at = target.startsWith('/') ? '/' : parentOf(this.#at)
     this.#left = [...names, ...this.#left]
-    if (this.#left.length > limits.pathBytes) throw failure('ELOOP', 'stat', this.#path)
+    if (this.#left.length > filesystemLimits.pathBytes) throw failure('ELOOP', 'stat', this.#path)
     normalize(this.#at)
   }
 }

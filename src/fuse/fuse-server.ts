@@ -9,12 +9,12 @@
  */
 import { closeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Outcome } from '../base/blocked.ts'
+import type { WaitResult } from '../base/suspended.ts'
 import { describe } from '../base/fs-error.ts'
-import { limits } from '../limits.ts'
-import { defaultCacheTimeouts, Dispatcher, type CacheTimeouts } from './dispatcher.ts'
-import type { ServedFileSystem } from './exchange.ts'
-import type { Negotiated } from './handshake.ts'
+import { fuseLimits } from './limits.ts'
+import { defaultCacheTimeouts, Dispatcher, type CacheTimeouts } from './handlers/dispatcher.ts'
+import type { ServedFileSystem } from './handlers/exchange.ts'
+import type { Negotiated } from './wire/handshake.ts'
 import { KernelNotifier } from './kernel-notifier.ts'
 import type { NotificationWriter } from './notification-thread.ts'
 import {
@@ -24,9 +24,9 @@ import {
   mountFuse,
   unmountFuse,
   type FuseMount,
-} from './mount.ts'
-import { traceTo } from './request-trace.ts'
-import { WaitingRequests } from './waiting-requests.ts'
+} from './mount/mount.ts'
+import { traceTo } from './handlers/request-trace.ts'
+import { WaitingRequests } from './handlers/waiting-requests.ts'
 import { WorkerPool } from './worker-pool.ts'
 import { SharedCounters, type WorkerMessage } from './worker-protocol.ts'
 
@@ -61,7 +61,7 @@ export interface FuseServerOptions {
    * an FsError is the result of the operation. The signal aborts when the result is no longer
    * needed.
    */
-  satisfy(need: unknown, how: { signal: AbortSignal }): Promise<Outcome | undefined>
+  resolveWait(condition: unknown, how: { signal: AbortSignal }): Promise<WaitResult | undefined>
   /** Receives what the file system of a worker sent with `hint`. */
   onHint?(message: unknown): void
   /**
@@ -109,9 +109,9 @@ export class FuseServer {
     this.#notifier = new KernelNotifier(parts.mount.fd, options.connection?.notifications)
     this.#waiting = new WaitingRequests({
       dispatcher: this.#newDispatcher(),
-      satisfy: (need, how) => options.satisfy(need, how),
+      resolveWait: (condition, how) => options.resolveWait(condition, how),
       done: (sizeBytes) => this.#counters.releaseWaiting(sizeBytes),
-      refused: (need) => options.fileSystem.refused?.(need),
+      refused: (condition) => options.fileSystem.refused?.(condition),
     })
   }
 
@@ -203,13 +203,16 @@ export class FuseServer {
   async #close(): Promise<void> {
     const { forced } = await unmountFuse(this.#mount.mountPoint, this.#device)
     if (forced) this.#log(`${this.mountPoint} was in use and was unmounted by force`)
-    if (await this.#endsWithin(limits.fuseThreadEndMs)) return
+    if (await this.#endsWithin(fuseLimits.fuseThreadEndMs)) return
     // The mount was detached from outside while in use: the connection is still open.
     await abortConnection(this.#device)
-    if (await this.#endsWithin(limits.fuseThreadEndMs)) return
+    if (await this.#endsWithin(fuseLimits.fuseThreadEndMs)) return
     // Some threads are still reading the descriptor: it stays open, and they end with that read.
     void this.#pool.terminate()
-    await Promise.race([this.#finish(), delay(limits.fuseThreadEndMs, undefined, { ref: false })])
+    await Promise.race([
+      this.#finish(),
+      delay(fuseLimits.fuseThreadEndMs, undefined, { ref: false }),
+    ])
     this.#closed.resolve()
   }
 
@@ -244,7 +247,7 @@ export class FuseServer {
   #take(message: WorkerMessage): void {
     // The descriptor may have been closed and its number reused.
     if (this.#gone) return
-    if (message.kind === 'blocked') this.#waiting.add(message.request, message.need)
+    if (message.kind === 'blocked') this.#waiting.add(message.request, message.condition)
     else if (message.kind === 'interrupt') this.#waiting.interrupt(message.unique)
     else if (message.kind === 'log') this.#log(message.line)
     else if (message.kind === 'hint') this.#takeHint(message.message)

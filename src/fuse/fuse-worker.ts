@@ -10,10 +10,10 @@
 import { readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { FsError, leaveOutStacks } from '../base/fs-error.ts'
-import type { Blocked } from '../base/blocked.ts'
-import { Dispatcher } from './dispatcher.ts'
-import type { ServedFileSystem } from './exchange.ts'
-import { traceTo } from './request-trace.ts'
+import type { Suspended } from '../base/suspended.ts'
+import { Dispatcher } from './handlers/dispatcher.ts'
+import type { ServedFileSystem } from './handlers/exchange.ts'
+import { traceTo } from './handlers/request-trace.ts'
 import { SharedCounters, type WorkerMessage, type WorkerSetup } from './worker-protocol.ts'
 
 /** Functions that the thread offers to its file system. */
@@ -79,20 +79,20 @@ function readRequest(fd: number, bytes: Uint8Array): number {
   }
 }
 
-function handOn(dispatcher: Dispatcher, { need }: Blocked): void {
+function handOn(dispatcher: Dispatcher, { condition }: Suspended): void {
   const { request } = dispatcher
   if (!counters.takeWaiting(request.length)) {
-    fileSystem.refused?.(need)
+    fileSystem.refused?.(condition)
     dispatcher.fail(new FsError('EAGAIN', 'too many requests are suspended'))
     return
   }
   const copy = request.copy()
   try {
-    post({ kind: 'blocked', request: copy, need }, [copy.buffer])
+    post({ kind: 'blocked', request: copy, condition }, [copy.buffer])
   } catch (error) {
     // The wait condition cannot be sent to another thread.
     counters.releaseWaiting(request.length)
-    fileSystem.refused?.(need)
+    fileSystem.refused?.(condition)
     dispatcher.fail(error)
   }
 }

@@ -10,8 +10,8 @@
  */
 import { writeSync } from 'node:fs'
 import { FsError, codeOf } from '../base/fs-error.ts'
-import { limits } from '../limits.ts'
-import { entryInvalidation, inodeInvalidation, newEpoch, resend } from './notification.ts'
+import { fuseLimits } from './limits.ts'
+import { entryInvalidation, inodeInvalidation, newEpoch, resend } from './wire/notification.ts'
 import { NotificationThread, type NotificationWriter } from './notification-thread.ts'
 
 /** The kernel has nothing cached, or the mount has ended: there is nothing to invalidate. */
@@ -76,7 +76,7 @@ export class KernelNotifier {
 
   async #send(message: Uint8Array): Promise<void> {
     if (this.#closed) return
-    if (this.#inFlight >= limits.fuseNotificationsInFlight) {
+    if (this.#inFlight >= fuseLimits.fuseNotificationsInFlight) {
       throw new FsError('EAGAIN', `the limit of ${this.#inFlight} pending notifications is reached`)
     }
     this.#inFlight += 1

@@ -5,7 +5,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { FsError } from '../base/fs-error.ts'
-import { limits } from '../limits.ts'
+import { cacheLimits } from '../cache/limits.ts'
 import { siblingModule } from '../base/sibling-module.ts'
 import type { WorkerMessage, WorkerSetup } from './worker-protocol.ts'
 
@@ -28,8 +28,8 @@ export class WorkerPool {
   /** Starts the threads; resolves when each has opened its file system. */
   static async open(setup: WorkerSetup, options: WorkerPoolOptions): Promise<WorkerPool> {
     const { count } = options
-    if (!Number.isInteger(count) || count < 1 || count > limits.fuseWorkers) {
-      throw new FsError('EINVAL', `workers must be 1 to ${limits.fuseWorkers}, not ${count}`)
+    if (!Number.isInteger(count) || count < 1 || count > cacheLimits.fuseWorkers) {
+      throw new FsError('EINVAL', `workers must be 1 to ${cacheLimits.fuseWorkers}, not ${count}`)
     }
     const pool = new WorkerPool(options)
     try {

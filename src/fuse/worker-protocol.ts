@@ -6,8 +6,8 @@
  * Invariant: the main thread subtracts each count that a worker adds for a message once it has
  * finished with that message.
  */
-import { limits } from '../limits.ts'
-import type { CacheTimeouts } from './dispatcher.ts'
+import { fuseLimits } from './limits.ts'
+import type { CacheTimeouts } from './handlers/dispatcher.ts'
 
 /** Data for a new worker; its only message is the descriptor of the mount. */
 export interface WorkerSetup {
@@ -24,7 +24,7 @@ export type WorkerMessage =
   /** The file system is open; the worker waits for the mount. */
   | { kind: 'ready' }
   /** A suspended request: its bytes (transferred) and its wait condition. */
-  | { kind: 'blocked'; request: Uint8Array<ArrayBuffer>; need: unknown }
+  | { kind: 'blocked'; request: Uint8Array<ArrayBuffer>; condition: unknown }
   | { kind: 'interrupt'; unique: number }
   | { kind: 'hint'; message: unknown }
   | { kind: 'log'; line: string }
@@ -50,7 +50,7 @@ export class SharedCounters {
    * some.
    */
   takeWaiting(sizeBytes: number): boolean {
-    const until = Date.now() + limits.fuseHoldBackMs
+    const until = Date.now() + fuseLimits.fuseHoldBackMs
     while (!this.#tryWaiting(kibOf(sizeBytes))) {
       const leftMs = until - Date.now()
       if (leftMs <= 0) return false
@@ -67,7 +67,7 @@ export class SharedCounters {
   }
 
   takeHint(): boolean {
-    if (Atomics.add(this.#counts, HINTS, 1) < limits.fuseHintsInFlight) return true
+    if (Atomics.add(this.#counts, HINTS, 1) < fuseLimits.fuseHintsInFlight) return true
     Atomics.sub(this.#counts, HINTS, 1)
     return false
   }
@@ -79,7 +79,7 @@ export class SharedCounters {
   #tryWaiting(kib: number): boolean {
     const requests = Atomics.add(this.#counts, WAITING_REQUESTS, 1)
     const total = Atomics.add(this.#counts, WAITING_KIB, kib)
-    if (requests < limits.fuseWaitingRequests && total < limits.fuseWaitingKib) return true
+    if (requests < fuseLimits.fuseWaitingRequests && total < fuseLimits.fuseWaitingKib) return true
     Atomics.sub(this.#counts, WAITING_KIB, kib)
     Atomics.sub(this.#counts, WAITING_REQUESTS, 1)
     return false

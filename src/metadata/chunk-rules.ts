@@ -7,15 +7,15 @@ import { laterOf, type Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
 import { S_IFMT, S_IFREG, findInode, getInode, updateSize, type InodeRow } from './inode-rules.ts'
 import {
-  beginPast,
-  endPast,
-  findPast,
-  isPast,
+  beginLastDurable,
+  endLastDurable,
+  findLastDurable,
+  isSuperseded,
   preserveDropped,
   preserveReplaced,
-  settlePast,
+  settleLastDurable,
   trashFrom,
-} from './past-rules.ts'
+} from './last-durable-rules.ts'
 import { change, changeReturning, many, one, type Rule } from './statement.ts'
 
 /** Reference to the content of one chunk of a file. */
@@ -77,8 +77,8 @@ const selectPending = one<{ chunks: number; bytes: number }>(
   `SELECT COUNT(*) AS chunks, COALESCE(SUM(length), 0) AS bytes FROM chunk
     WHERE ino = ? AND durable = 0`,
 )
-const countOf = one<{ count: number; undurable: number }>(
-  'SELECT COUNT(*) AS count, COALESCE(SUM(1 - durable), 0) AS undurable FROM chunk WHERE ino = ?',
+const countOf = one<{ count: number; pendingUploads: number }>(
+  'SELECT COUNT(*) AS count, COALESCE(SUM(1 - durable), 0) AS "pendingUploads" FROM chunk WHERE ino = ?',
 )
 
 /** Content of a file as published by a close or fsync. */
@@ -135,7 +135,7 @@ export function* commitContent(
   // An attribute change between the write and its commit is later, so the later ctime counts.
   const ctime = laterOf(commit.ctime, { sec: before.ctimeSec, nsec: before.ctimeNsec })
   yield* updateSize(size, blocks, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, ino)
-  if (commit.chunks.length === 0) yield* settlePast(ino)
+  if (commit.chunks.length === 0) yield* settleLastDurable(ino)
   return { version: before.version + 1 }
 }
 
@@ -145,7 +145,7 @@ function* dropReplaced(
   { chunks, floor, size: newSize }: ContentCommit,
   chunkSize: number,
 ): Rule<void> {
-  if (chunks.length > 0) yield* beginPast(ino, size)
+  if (chunks.length > 0) yield* beginLastDurable(ino, size)
   yield* cut(ino, Math.min(floor, newSize), chunkSize)
   for (const { index, id } of chunks) yield* preserveReplaced(ino, index, id, chunkSize)
 }
@@ -178,7 +178,7 @@ export interface DurableMark {
 /** Returns false if the reference has changed; the caller must then discard the object. */
 export function* markDurable(ino: number, index: number, id: number, crc: number): Rule<boolean> {
   if ((yield* setDurable(crc, ino, index, id)) === undefined) return false
-  yield* settlePast(ino)
+  yield* settleLastDurable(ino)
   return true
 }
 
@@ -189,7 +189,7 @@ export function* markAllDurable(chunks: readonly DurableMark[]): Rule<boolean[]>
     applied.push((yield* setDurable(crc, ino, index, id)) !== undefined)
   }
   const files = new Set(chunks.filter((_, at) => applied[at]).map(({ ino }) => ino))
-  for (const ino of files) yield* settlePast(ino)
+  for (const ino of files) yield* settleLastDurable(ino)
   return applied
 }
 
@@ -213,7 +213,7 @@ export function* purgeInode(ino: number): Rule<number> {
   if (row !== undefined && row.nlink > 0) {
     throw new FsError('EINVAL', `inode ${ino} still has a name and cannot be purged`)
   }
-  if (yield* findPast(ino)) yield* endPast(ino)
+  if (yield* findLastDurable(ino)) yield* endLastDurable(ino)
   yield* trashFrom(ino, 0)
   yield* deleteFrom(ino, 0)
   yield* deleteXattrs(ino)
@@ -236,7 +236,7 @@ export function* purgeOrphans(inos: readonly number[]): Rule<number[]> {
 
 /** Puts an object into the trash unless it is still referenced. */
 export function* discard(ino: number, index: number, id: number): Rule<void> {
-  if ((yield* findChunk(ino, index))?.id === id || (yield* isPast(ino, index, id))) return
+  if ((yield* findChunk(ino, index))?.id === id || (yield* isSuperseded(ino, index, id))) return
   yield* insertTrash(id, ino, index)
 }
 
@@ -264,6 +264,6 @@ export function* pendingChunks(ino: number): Rule<{ chunks: number; bytes: numbe
   return (yield* selectPending(ino)) ?? { chunks: 0, bytes: 0 }
 }
 
-export function* countUndurable(ino: number): Rule<number> {
-  return (yield* countOf(ino))?.undurable ?? 0
+export function* countPendingUploads(ino: number): Rule<number> {
+  return (yield* countOf(ino))?.pendingUploads ?? 0
 }

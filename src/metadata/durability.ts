@@ -5,7 +5,7 @@
  * renamed (docs/decisions/0010).
  */
 import { FsError } from '../base/fs-error.ts'
-import { limits } from '../limits.ts'
+import { metadataLimits } from './limits.ts'
 import { many, type Rule } from './statement.ts'
 
 /** On this node; on N other nodes as well; in the cloud. */
@@ -13,7 +13,7 @@ export type Durability = 'local' | 'cloud' | `peers=${number}`
 
 export const DURABILITY_XATTR = Buffer.from('user.cachefs.durability')
 
-const MOST = limits.durabilityPeers
+const MOST = metadataLimits.durabilityPeers
 
 export function parseDurability(text: string): Durability {
   if (text === 'local' || text === 'cloud') return text

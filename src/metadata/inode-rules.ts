@@ -5,7 +5,8 @@
 import type { Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
 import type { Attributes } from '../filesystem/inode-file-system.ts'
-import { limits } from '../limits.ts'
+import { baseLimits } from '../base/limits.ts'
+import { metadataLimits } from './limits.ts'
 import { change, many, one, type Rule } from './statement.ts'
 
 export const S_IFMT = 0o170000
@@ -169,11 +170,14 @@ export function* setXattr(
   flags: number,
   ctime: Timestamp,
 ): Rule<void> {
-  if (name.length === 0 || name.length > limits.nameBytes) {
+  if (name.length === 0 || name.length > baseLimits.nameBytes) {
     throw new FsError('ERANGE', 'the name of an extended attribute must have 1 to 255 bytes')
   }
-  if (value.length > limits.xattrValueBytes) {
-    throw new FsError('E2BIG', `an extended attribute has at most ${limits.xattrValueBytes} bytes`)
+  if (value.length > metadataLimits.xattrValueBytes) {
+    throw new FsError(
+      'E2BIG',
+      `an extended attribute has at most ${metadataLimits.xattrValueBytes} bytes`,
+    )
   }
   yield* getInode(ino)
   const existing = yield* selectXattr(ino, name)
@@ -181,7 +185,7 @@ export function* setXattr(
   if (!existing && flags & XATTR_REPLACE) throw new FsError('ENODATA', 'no such attribute')
   if (!existing) {
     const bytes = (yield* selectXattrBytes(ino))?.bytes ?? 0
-    if (bytes + name.length + 1 > limits.xattrListBytes) {
+    if (bytes + name.length + 1 > metadataLimits.xattrListBytes) {
       throw new FsError('ENOSPC', 'the inode has too many extended attributes')
     }
   }

@@ -12,12 +12,12 @@ export interface MetadataEngine {
   read<T>(rule: Rule<T>): T
   /**
    * Runs an operation as one serializable transaction: all of it or, if it throws, nothing. A
-   * replica throws `Blocked` until the coordinator has run the operation.
+   * replica throws `Suspended` until the coordinator has run the operation.
    */
   write<K extends OperationName>(name: K, ...args: OperationArgs<K>): OperationResult<K>
   /** Whether the current request was executed before and needs only its reply. */
   hasAnswered(): boolean
-  /** Throws `Blocked` if the replica may be outdated. */
+  /** Throws `Suspended` if the replica may be outdated. */
   requireCurrent(): void
   /** Makes everything written so far survive a power failure. */
   sync(): void

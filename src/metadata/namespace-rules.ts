@@ -7,7 +7,8 @@
  */
 import type { Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
-import { limits } from '../limits.ts'
+import { baseLimits } from '../base/limits.ts'
+import { metadataLimits } from './limits.ts'
 import {
   INODE_COLUMNS,
   S_IFDIR,
@@ -64,8 +65,8 @@ export const listEntriesWithInodes = many<InodeRow & EntryRow>(`SELECT dentry.na
 const DIRECTORY_BYTES = 4096
 
 function checkName(name: Uint8Array): void {
-  if (name.length > limits.nameBytes) {
-    throw new FsError('ENAMETOOLONG', `a name has at most ${limits.nameBytes} bytes`)
+  if (name.length > baseLimits.nameBytes) {
+    throw new FsError('ENAMETOOLONG', `a name has at most ${baseLimits.nameBytes} bytes`)
   }
   const dots = name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e))
   if (name.length === 0 || dots || name.includes(0) || name.includes(0x2f)) {
@@ -76,8 +77,8 @@ function checkName(name: Uint8Array): void {
 export function* lookup(parent: number, name: Uint8Array): Rule<InodeRow> {
   const row = yield* selectEntryInode(parent, name)
   if (row !== undefined) return row
-  if (name.length > limits.nameBytes) {
-    throw new FsError('ENAMETOOLONG', `a name has at most ${limits.nameBytes} bytes`)
+  if (name.length > baseLimits.nameBytes) {
+    throw new FsError('ENAMETOOLONG', `a name has at most ${baseLimits.nameBytes} bytes`)
   }
   throw new FsError('ENOENT', 'no such file or directory')
 }
@@ -106,7 +107,7 @@ export function* create(
   const isDirectory = type === S_IFDIR
   const inherits = (directory.mode & S_ISGID) !== 0
   const mode = inherits && isDirectory ? wanted.mode | S_ISGID : wanted.mode
-  if (isDirectory && directory.nlink >= limits.linksPerInode) {
+  if (isDirectory && directory.nlink >= metadataLimits.linksPerInode) {
     throw new FsError('EMLINK', 'too many directories in this directory')
   }
   const row = newRow(wanted, mode, inherits ? directory.gid : wanted.gid, time)
@@ -184,7 +185,7 @@ export function* link(
   checkName(name)
   const row = yield* getInode(ino)
   if ((row.mode & S_IFMT) === S_IFDIR) throw new FsError('EPERM', 'a directory has only one name')
-  if (row.nlink >= limits.linksPerInode) throw new FsError('EMLINK', 'too many links')
+  if (row.nlink >= metadataLimits.linksPerInode) throw new FsError('EMLINK', 'too many links')
   yield* getDirectory(parent)
   if ((yield* selectEntry(parent, name)) !== undefined) throw new FsError('EEXIST', 'file exists')
   yield* insertEntry(parent, name, seq, ino, row.mode & S_IFMT)

@@ -16,7 +16,7 @@ import {
   setHolders,
 } from './chunk-rules.ts'
 import { changeInode, dropSetId, removeXattr, setXattr, takeAttributes } from './inode-rules.ts'
-import { restorePast } from './past-rules.ts'
+import { restorePast } from './last-durable-rules.ts'
 import { create, createNameless, exchange, link, rename, rmdir, unlink } from './namespace-rules.ts'
 import { registerNodes, removeNode, revokeNode } from './node-rules.ts'
 import type { Rule } from './statement.ts'

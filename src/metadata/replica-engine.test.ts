@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { CurrentRequest } from '../base/current-request.ts'
 import { test } from 'node:test'
-import { Blocked, resume } from '../base/blocked.ts'
-import type { Outcome } from '../base/blocked.ts'
-import { SharedMutex } from '../base/shared-mutex.ts'
+import { Suspended, resume } from '../base/suspended.ts'
+import type { WaitResult } from '../base/suspended.ts'
+import { SharedMutex } from '../base/async/shared-mutex.ts'
 import { NumberSource } from '../volume/number-source.ts'
-import { ReplicaEngine, outcomeKey } from './replica-engine.ts'
+import { ReplicaEngine, resultKey } from './replica-engine.ts'
 import { SqliteEngine } from './sqlite/sqlite-engine.ts'
 
 test('numbers of two kinds that one operation reserves are not confused', (t) => {
@@ -17,18 +17,18 @@ test('numbers of two kinds that one operation reserves are not confused', (t) =>
     isMain: true,
     mountId: undefined,
     request: new CurrentRequest(),
-    trustedUntil: () => 0,
+    validUntil: () => 0,
   })
   const numbers = new NumberSource(engine)
   const first: Record<string, number> = { inode: 2, entry: 50_003 }
-  const outcomes: Outcome[] = []
+  const outcomes: WaitResult[] = []
   const both = (): unknown => {
     try {
       return resume(outcomes, () => [numbers.next('inode'), numbers.next('entry')])
     } catch (error) {
-      if (!(error instanceof Blocked)) throw error
-      const { name, args } = error.need as { name: string; args: [string] }
-      outcomes.push({ key: outcomeKey(name, args), value: first[args[0]] })
+      if (!(error instanceof Suspended)) throw error
+      const { name, args } = error.condition as { name: string; args: [string] }
+      outcomes.push({ key: resultKey(name, args), value: first[args[0]] })
       return undefined
     }
   }

@@ -1,17 +1,17 @@
 /**
  * Metadata engine of a node in a cluster. Reads use a replica on the disk of this node, kept
  * current by the coordinator's feed of changes, so they need no round trip. An operation that
- * changes something throws `Blocked`: the main thread sends it to the coordinator, applies its
+ * changes something throws `Suspended`: the main thread sends it to the coordinator, applies its
  * change to the replica, and runs the operation again, which then takes the result.
  *
  * Invariant: the replica is read only while its lease is valid, that is, while the coordinator
- * waits for this node before it acknowledges a change: until `trustedUntil`, on the clock shared by
+ * waits for this node before it acknowledges a change: until `validUntil`, on the clock shared by
  * all threads.
  */
-import { Blocked, takeOutcome } from '../base/blocked.ts'
+import { Suspended, takeResult } from '../base/suspended.ts'
 import { monotonicMs } from '../base/clock.ts'
 import type { CurrentRequest, RequestIdentity } from '../base/current-request.ts'
-import { isUnrepeatable } from './answered-rules.ts'
+import { isUnrepeatable } from './duplicate-request-rules.ts'
 import type { MetadataEngine } from './metadata-engine.ts'
 import type { OperationArgs, OperationName, OperationResult } from './operations.ts'
 import type { SqliteEngine } from './sqlite/sqlite-engine.ts'
@@ -21,7 +21,7 @@ export interface ReplicaEngineOptions {
   /** True on the main thread, which alone can send operations to the coordinator. */
   isMain: boolean
   /** End of the lease in milliseconds of the monotonic clock. */
-  trustedUntil: () => number
+  validUntil: () => number
   /** Id of a mount that outlives this process; undefined: no request is resent. */
   mountId: string | undefined
   request: CurrentRequest
@@ -50,7 +50,7 @@ export class ReplicaEngine implements MetadataEngine {
   }
 
   requireCurrent(): void {
-    if (monotonicMs() > this.#options.trustedUntil()) throw new Blocked({ kind: 'trust' })
+    if (monotonicMs() > this.#options.validUntil()) throw new Suspended({ kind: 'trust' })
   }
 
   sync(): void {
@@ -62,10 +62,10 @@ export class ReplicaEngine implements MetadataEngine {
   }
 
   #ask(name: string, args: readonly unknown[]): unknown {
-    if (!this.#options.isMain) throw new Blocked({ kind: 'main' })
-    const outcome = takeOutcome(outcomeKey(name, args))
+    if (!this.#options.isMain) throw new Suspended({ kind: 'main' })
+    const outcome = takeResult(resultKey(name, args))
     if (outcome !== undefined) return outcome.value
-    throw new Blocked({ kind: 'operation', name, args, once: this.#identity(name) })
+    throw new Suspended({ kind: 'operation', name, args, once: this.#identity(name) })
   }
 
   /** Identifies a request, so that the coordinator detects that an earlier process executed it. */
@@ -81,6 +81,6 @@ export class ReplicaEngine implements MetadataEngine {
  * kind: of two numbers, the second run may need only the second, because the first came from a
  * reserved block.
  */
-export function outcomeKey(name: string, args: readonly unknown[]): string {
+export function resultKey(name: string, args: readonly unknown[]): string {
   return name === 'reserveNumbers' ? `${name} ${String(args[0])}` : name
 }

@@ -1,9 +1,9 @@
 /**
- * The cache's view of the metadata (cache/chunk-index.ts), over the metadata engine: sizes and
- * chunk references by inode, nothing of names.
+ * The cache's view of the metadata (cache/state/chunk-index.ts), over the metadata engine: sizes
+ * and chunk references by inode, nothing of names.
  */
 import { FsError } from '../base/fs-error.ts'
-import type { ChunkIndex, CommittedChunk, Content } from '../cache/chunk-index.ts'
+import type { ChunkIndex, CommittedChunk, Content } from '../cache/state/chunk-index.ts'
 import {
   countChunks,
   findChunk,
@@ -40,7 +40,7 @@ export class MetadataIndex implements ChunkIndex {
     return this.#engine.read(findInode(ino)) !== undefined
   }
 
-  isNameless(ino: number): boolean {
+  isOrphan(ino: number): boolean {
     return (this.#engine.read(findInode(ino))?.nlink ?? 0) === 0
   }
 

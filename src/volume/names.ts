@@ -2,15 +2,15 @@
  * Names that come and go, and the inodes that come and go with them: what the rules of the metadata
  * and the bytes of this node have to do together, under the inode's lock.
  */
-import { Blocked } from '../base/blocked.ts'
+import { Suspended } from '../base/suspended.ts'
 import { now } from '../base/clock.ts'
 import type { CurrentRequest } from '../base/current-request.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
 import { O_ACCMODE, O_EXCL, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
-import type { FileCommitter, Leaving } from '../cache/file-committer.ts'
-import type { NodeCache } from '../cache/node-cache.ts'
+import type { FileCommitter, Leaving } from '../cache/write/file-committer.ts'
+import type { NodeCache } from '../cache/state/node-cache.ts'
 import type { Caller } from '../filesystem/inode-file-system.ts'
-import { limits } from '../limits.ts'
+import { volumeLimits } from './limits.ts'
 import { S_IFMT, S_IFREG, type InodeRow } from '../metadata/inode-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import {
@@ -71,7 +71,7 @@ export class Names {
     flags: number,
     open: (ino: number) => T,
   ): { made: InodeRow } | { found: T } {
-    for (let attempt = 0; attempt < limits.createAttempts; attempt++) {
+    for (let attempt = 0; attempt < volumeLimits.createAttempts; attempt++) {
       try {
         return { made: this.create(caller, parent, name, S_IFREG | (mode & ~S_IFMT), 0, null) }
       } catch (error) {
@@ -109,7 +109,7 @@ export class Names {
       target: null,
     }
     const { ino } = this.#parts.engine.write('createNameless', parent, wanted, now())
-    committer.open(ino, { by: 'here', nameless: true })
+    committer.open(ino, { by: 'here', orphans: true })
     return ino
   }
 
@@ -179,7 +179,7 @@ export class Names {
     try {
       this.rename({ parent, name: temporary }, { parent, name }, false)
     } catch (error) {
-      if (error instanceof Blocked) throw error
+      if (error instanceof Suspended) throw error
       this.remove(parent, temporary, 'unlink')
       throw error
     }
@@ -217,7 +217,7 @@ export class Names {
       const [removed, result] = done
       if (removed?.nlink !== 0) return { result, isOver: false }
       // First, so that what the kernel forgets meanwhile is not missed.
-      const isKept = committer.keepNameless(ino)
+      const isKept = committer.keepOrphan(ino)
       return { result, isOver: !isKept, asks: request.unique === 0 }
     })
     if (outcome?.isOver) this.#purge(ino)

@@ -2,7 +2,7 @@
  * Numbers that are never handed out twice: inodes, chunk ids, places in readdir order. Each thread
  * reserves a block at a time; what is left of a block when the thread ends is never used.
  */
-import { limits } from '../limits.ts'
+import { volumeLimits } from './limits.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import type { CounterName } from '../metadata/volume-rules.ts'
 
@@ -22,8 +22,8 @@ export class NumberSource {
   next(name: CounterName): number {
     let block = this.#blocks.get(name)
     if (block === undefined || block.next === block.end) {
-      const first = this.#engine.write('reserveNumbers', name, limits.numberBlock)
-      block = { next: first, end: first + limits.numberBlock }
+      const first = this.#engine.write('reserveNumbers', name, volumeLimits.numberBlock)
+      block = { next: first, end: first + volumeLimits.numberBlock }
       this.#blocks.set(name, block)
     }
     return block.next++

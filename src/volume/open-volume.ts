@@ -6,15 +6,16 @@
  */
 import { codeOf, describe } from '../base/fs-error.ts'
 import { now } from '../base/clock.ts'
-import type { Logger } from '../base/logger.ts'
+import type { Logger } from '../base/log/logger.ts'
 import { isDatabaseDamage } from '../base/sqlite-database.ts'
-import { RepeatedLog } from '../base/repeated-log.ts'
-import { databasePath, type CacheSettings } from '../cache/node-cache.ts'
-import { NodeDatabase } from '../cache/node-database.ts'
-import type { WrittenInode } from '../cache/open-table.ts'
-import { Recovery } from '../cache/recovery.ts'
-import type { SharedState } from '../cache/shared-state.ts'
-import { limits } from '../limits.ts'
+import { RepeatedLog } from '../base/log/repeated-log.ts'
+import { databasePath, type CacheSettings } from '../cache/state/node-cache.ts'
+import { NodeDatabase } from '../cache/state/node-database.ts'
+import type { WrittenInode } from '../cache/state/open-table.ts'
+import { Recovery } from '../cache/state/recovery.ts'
+import type { SharedState } from '../cache/state/shared-state.ts'
+import { cacheLimits } from '../cache/limits.ts'
+import { volumeLimits } from './limits.ts'
 import { listOrphans } from '../metadata/chunk-rules.ts'
 import type { Durability } from '../metadata/durability.ts'
 import { REPLICA_SCHEMA, SCHEMA } from '../metadata/schema.ts'
@@ -23,23 +24,23 @@ import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
 import { getSetting } from '../metadata/volume-rules.ts'
 import { BackingFiles } from '../tiers/nvme/backing-files.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
-import type { DirectoryLock } from './directory-lock.ts'
+import type { DirectoryLock } from './folder/directory-lock.ts'
 import type { PeersTier } from '../tiers/peers/peers-tier.ts'
-import type { CoordinatorLink } from './coordinator-link.ts'
-import { openOrSetAside } from './damaged-database.ts'
-import { LASTING_SCHEMA, LastingMount, type MountIdentity } from './lasting-mount.ts'
-import type { LockService } from './lock-service.ts'
-import { NodeLocks } from './node-locks.ts'
-import { KernelPages } from './kernel-pages.ts'
-import { Replica } from './replica.ts'
-import { UndurableClaims } from './undurable-claims.ts'
+import type { CoordinatorLink } from './cluster/coordinator-link.ts'
+import { openOrQuarantine } from './folder/damaged-database.ts'
+import { HANDOVER_SCHEMA, MountHandover, type MountIdentity } from './kernel/mount-handover.ts'
+import type { LockService } from './locks/lock-service.ts'
+import { NodeLocks } from './locks/node-locks.ts'
+import { KernelPages } from './kernel/kernel-pages.ts'
+import { MetadataReplica } from './cluster/metadata-replica.ts'
+import { PendingUploadClaims } from './cluster/pending-upload-claims.ts'
 import {
   checkIdentity,
   newIdentity,
   readIdentity,
   writeIdentity,
   type VolumeIdentity,
-} from './volume-identity.ts'
+} from './folder/volume-identity.ts'
 import {
   metadataPath,
   openVolumeThread,
@@ -71,7 +72,7 @@ export interface OpenedVolume {
   thread: VolumeThread
   recovery: Recovery
   link: CoordinatorLink | undefined
-  replica: Replica | undefined
+  replica: MetadataReplica | undefined
   pages: KernelPages
   locks: NodeLocks | undefined
 }
@@ -82,27 +83,27 @@ export async function openVolume(
 ): Promise<OpenedVolume> {
   const { cloud, logger, spaceDirectory, durability, link, ...others } = options
   const { peers: _peers, locks: service, mount, ...cache } = others
-  const lasting = new LastingMount(options.directory, mount)
-  const { buffers, shared } = lasting
+  const handover = new MountHandover(options.directory, mount)
+  const { buffers, shared } = handover
   const pages = new KernelPages(shared, logger)
   BackingFiles.prepare(options.directory)
   const engine = openMetadata(options, shared)
-  const left = lasting.takeOver(engine)
+  const left = handover.takeOver(engine)
   const failures = new RepeatedLog(logger)
   const locks =
     service &&
     new NodeLocks(service, {
       onFailure: (error) => failures.warn('locks', `file locks: ${describe(error)}`),
       held: left.locks,
-      note: lasting.lockNotes(engine),
+      note: handover.lockNotes(engine),
     })
   if (locks) service.attach?.(locks)
   let identity: VolumeIdentity
-  let replica: Replica | undefined
+  let replica: MetadataReplica | undefined
   try {
     if (link) {
-      replica = new Replica({ engine, shared, pages, self: link.peerId, logger })
-      for (const ino of left.nameless) replica.hold(ino)
+      replica = new MetadataReplica({ engine, shared, pages, self: link.peerId, logger })
+      for (const ino of left.orphans) replica.hold(ino)
       await link.open(replica)
       identity = await joinVolume(options, engine, link)
     } else {
@@ -134,15 +135,15 @@ export async function openVolume(
   const thread = openVolumeThread(settings, () => undefined, {
     kernelKnows: (ino) => pages.caches?.knowsInode(ino) === true,
   })
-  const written = lasting.written()
-  claimUndurable(thread, { self: link?.peerId, isNew, written, logger })
+  const written = handover.written()
+  claimPendingUploads(thread, { self: link?.peerId, isNew, written, logger })
   const recovery = new Recovery(thread.cache, thread.committer, logger)
   const { index } = thread.cache
   recovery.run((ino, base) => replica?.baseOf(ino, base) ?? index.file(ino).version, {
     resumed: mount?.isResumed,
     written,
   })
-  lasting.settled()
+  handover.settled()
   if (!link) purgeOrphans(thread)
   return { lock, identity, settings, thread, recovery, link, replica, pages, locks }
 }
@@ -155,11 +156,14 @@ function prepareNodeDatabase(
   const path = databasePath(directory)
   const prepare = (): boolean => NodeDatabase.prepare(path, shared.nodeDatabase)
   const rebuilt = 'what is in the cloud comes from there, what waits for upload from the disk'
-  return openOrSetAside(path, prepare, { logger, rebuilt })
+  return openOrQuarantine(path, prepare, { logger, rebuilt })
 }
 
-/** In a cluster, a node that has its database says later what it lacks (holder-watch.ts). */
-function claimUndurable(
+/**
+ * In a cluster, a node that has its database says later what it lacks
+ * (volume/cluster/replica-watch.ts).
+ */
+function claimPendingUploads(
   { cache, engine }: VolumeThread,
   how: {
     self: string | undefined
@@ -171,7 +175,7 @@ function claimUndurable(
   const { self, isNew, written, logger } = how
   if (!isNew && self !== undefined) return
   const isWritten = (ino: number): boolean => written.has(ino)
-  new UndurableClaims({ cache, engine, self, isNew, isWritten, logger }).run()
+  new PendingUploadClaims({ cache, engine, self, isNew, isWritten, logger }).run()
 }
 
 /** Where a coordinator keeps the metadata, what is here is a copy, and can be had again. */
@@ -182,14 +186,14 @@ function openMetadata(
   const path = metadataPath(directory)
   if (!link) return prepareMetadata(path, shared, logger)
   const rebuilt = 'the names come from the coordinator again'
-  return openOrSetAside(path, () => prepareMetadata(path, shared), { logger, rebuilt })
+  return openOrQuarantine(path, () => prepareMetadata(path, shared), { logger, rebuilt })
 }
 
 /** `logger`: damage that is no obstacle is only told of. */
 function prepareMetadata(path: string, shared: SharedState, logger?: Logger): SqliteEngine {
   const engine = new SqliteEngine(path, shared.metadataDatabase)
   try {
-    for (const statement of [...SCHEMA, REPLICA_SCHEMA, ...LASTING_SCHEMA])
+    for (const statement of [...SCHEMA, REPLICA_SCHEMA, ...HANDOVER_SCHEMA])
       engine.execute(statement)
     keepTotals(engine)
     checkMetadata(engine, shared, logger)
@@ -202,7 +206,7 @@ function prepareMetadata(path: string, shared: SharedState, logger?: Logger): Sq
 
 function checkMetadata(engine: SqliteEngine, shared: SharedState, logger?: Logger): void {
   try {
-    engine.check(limits.databaseCheckBytes)
+    engine.check(cacheLimits.databaseCheckBytes)
   } catch (error) {
     if (!logger || !isDatabaseDamage(error)) throw error
     shared.add('metadataDamage', 1)
@@ -263,7 +267,7 @@ export async function inspectCloud(cloud: TierStorage): Promise<VolumeIdentity |
 /** Files without a name that were open when the process ended, and are not any more. */
 function purgeOrphans({ engine, cache, committer }: VolumeThread): void {
   for (let after = 0; ;) {
-    const orphans = engine.read(listOrphans(after, limits.trashBatch))
+    const orphans = engine.read(listOrphans(after, volumeLimits.trashBatch))
     if (orphans.length === 0) return
     after = orphans.at(-1)!
     for (const ino of orphans) {

@@ -3,16 +3,16 @@
  * that were removed. The list is part of the metadata, so that a crash forgets none. Main thread.
  */
 import { describe } from '../base/fs-error.ts'
-import type { Logger } from '../base/logger.ts'
-import { Semaphore } from '../base/semaphore.ts'
-import { chunkKey } from '../cache/object-key.ts'
-import { limits } from '../limits.ts'
+import type { Logger } from '../base/log/logger.ts'
+import { Semaphore } from '../base/async/semaphore.ts'
+import { chunkKey } from '../cache/upload/object-key.ts'
+import { volumeLimits } from './limits.ts'
 import { listTrash } from '../metadata/chunk-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 
 /** Who has the list. */
-export interface TrashKeeper {
+export interface TrashStore {
   /** Forgets ids that are deleted. */
   empty(ids: number[]): void | Promise<void>
   /** No other node does it at present. */
@@ -23,16 +23,16 @@ export class TrashCollector {
   readonly #engine: MetadataEngine
   readonly #cloud: TierStorage
   readonly #logger: Logger
-  readonly #keeper: TrashKeeper
+  readonly #store: TrashStore
   #running: Promise<void> | undefined
   /** Objects deleted since the start. */
   deleted = 0
 
-  constructor(engine: MetadataEngine, cloud: TierStorage, logger: Logger, keeper: TrashKeeper) {
+  constructor(engine: MetadataEngine, cloud: TierStorage, logger: Logger, store: TrashStore) {
     this.#engine = engine
     this.#cloud = cloud
     this.#logger = logger
-    this.#keeper = keeper
+    this.#store = store
   }
 
   /** Starts a round unless one is under way; never rejects. */
@@ -49,15 +49,15 @@ export class TrashCollector {
   async #round(signal: AbortSignal): Promise<void> {
     try {
       for (;;) {
-        const batch = this.#engine.read(listTrash(limits.trashBatch))
-        if (batch.length === 0 || signal.aborted || !this.#keeper.isOurs()) return
-        const places = new Semaphore(limits.trashDeletes)
+        const batch = this.#engine.read(listTrash(volumeLimits.trashBatch))
+        if (batch.length === 0 || signal.aborted || !this.#store.isOurs()) return
+        const places = new Semaphore(volumeLimits.trashDeletes)
         const keys = batch.map(({ ino, index, id }) => chunkKey(ino, index, id))
         await Promise.all(
           keys.map((key) => places.run(() => this.#cloud.delete(key, { signal }), { signal })),
         )
         const ids = batch.map(({ id }) => id)
-        await this.#keeper.empty(ids)
+        await this.#store.empty(ids)
         this.deleted += batch.length
       }
     } catch (error) {

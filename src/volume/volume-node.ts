@@ -6,49 +6,50 @@
  * Invariant: until `open` has resolved nothing was changed that a failed start would have to undo.
  */
 import { existsSync } from 'node:fs'
-import type { Outcome } from '../base/blocked.ts'
+import type { WaitResult } from '../base/suspended.ts'
 import { monotonicMs, now } from '../base/clock.ts'
 import { FsError, describe } from '../base/fs-error.ts'
-import type { Logger } from '../base/logger.ts'
-import { RepeatedLog } from '../base/repeated-log.ts'
-import { Checkpointer } from '../cache/checkpointer.ts'
-import { ChunkExchange } from '../cache/chunk-exchange.ts'
-import { ChunkLoader } from '../cache/chunk-loader.ts'
-import { HeldChunks } from '../cache/held-chunks.ts'
-import { countLost } from '../cache/lost-chunks.ts'
+import type { Logger } from '../base/log/logger.ts'
+import { RepeatedLog } from '../base/log/repeated-log.ts'
+import { Checkpointer } from '../cache/upload/checkpointer.ts'
+import { ChunkExchange } from '../cache/replicas/chunk-exchange.ts'
+import { ChunkReader } from '../cache/read/chunk-reader.ts'
+import { ChunkReplicas } from '../cache/replicas/chunk-replicas.ts'
+import { countLost } from '../cache/checks/lost-chunks.ts'
 import type { PeersTier } from '../tiers/peers/peers-tier.ts'
-import { Evictor } from '../cache/evictor.ts'
-import { Fetcher } from '../cache/fetcher.ts'
-import { GroupCommit } from '../cache/group-commit.ts'
-import type { Need } from '../cache/need.ts'
-import { databasePath, type CacheSettings } from '../cache/node-cache.ts'
-import { Pressure } from '../cache/pressure.ts'
-import { Progress } from '../cache/progress.ts'
-import { Readahead } from '../cache/readahead.ts'
-import { RemovedFiles } from '../cache/removed-files.ts'
-import type { Recovery } from '../cache/recovery.ts'
-import type { DurableMarks } from '../cache/upload-finisher.ts'
-import { Uploader } from '../cache/uploader.ts'
-import { limits } from '../limits.ts'
+import { Evictor } from '../cache/space/evictor.ts'
+import { Fetcher } from '../cache/read/fetcher.ts'
+import { GroupCommit } from '../cache/write/group-commit.ts'
+import type { WaitCondition } from '../cache/waiting/wait-condition.ts'
+import { databasePath, type CacheSettings } from '../cache/state/node-cache.ts'
+import { WaitResolver } from '../cache/waiting/wait-resolver.ts'
+import { ConditionVariable } from '../cache/waiting/condition-variable.ts'
+import { Readahead } from '../cache/read/readahead.ts'
+import { RemovedFiles } from '../cache/space/removed-files.ts'
+import type { Recovery } from '../cache/state/recovery.ts'
+import type { DurableMarks } from '../cache/upload/upload-finisher.ts'
+import { Uploader } from '../cache/upload/uploader.ts'
+import { cacheLimits } from '../cache/limits.ts'
+import { volumeLimits } from './limits.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
-import { DirectoryLock } from './directory-lock.ts'
-import { countUndurable } from '../metadata/chunk-rules.ts'
+import { DirectoryLock } from './folder/directory-lock.ts'
+import { countPendingUploads } from '../metadata/chunk-rules.ts'
 import { findNode } from '../metadata/node-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
-import { ChunkCopies } from './chunk-copies.ts'
-import { hasChunk } from './chunk-presence.ts'
-import type { CoordinatorLink } from './coordinator-link.ts'
-import { DamageWatch } from './damage-watch.ts'
-import { HolderWatch } from './holder-watch.ts'
-import type { KernelCaches, KernelPages } from './kernel-pages.ts'
-import type { LockNeed } from './lock-service.ts'
-import type { NodeLocks } from './node-locks.ts'
-import { KernelWrittenFiles } from './kernel-written-files.ts'
-import { MappedFiles } from './mapped-files.ts'
-import { RemoteCommits } from './remote-commits.ts'
-import type { Replica } from './replica.ts'
-import { TrashCollector, type TrashKeeper } from './trash-collector.ts'
-import { checkIdentity, type VolumeIdentity } from './volume-identity.ts'
+import { ChunkCopies } from './cluster/chunk-copies.ts'
+import { hasChunk } from './cluster/chunk-presence.ts'
+import type { CoordinatorLink } from './cluster/coordinator-link.ts'
+import { DamageWatch } from './folder/damage-watch.ts'
+import { ReplicaWatch } from './cluster/replica-watch.ts'
+import type { KernelCaches, KernelPages } from './kernel/kernel-pages.ts'
+import type { LockWaitCondition } from './locks/lock-service.ts'
+import type { NodeLocks } from './locks/node-locks.ts'
+import { PassthroughWriteMonitor } from '../cache/passthrough/passthrough-write-monitor.ts'
+import { MmapMonitor } from '../cache/passthrough/mmap-monitor.ts'
+import { RemoteCommits } from './cluster/remote-commits.ts'
+import type { MetadataReplica } from './cluster/metadata-replica.ts'
+import { TrashCollector, type TrashStore } from './trash-collector.ts'
+import { checkIdentity, type VolumeIdentity } from './folder/volume-identity.ts'
 import {
   metadataPath,
   type FirstUse,
@@ -70,25 +71,25 @@ export class VolumeNode {
   readonly uploader: Uploader
   readonly evictor: Evictor
   readonly fetcher: Fetcher
-  readonly pressure: Pressure
-  readonly progress = new Progress()
+  readonly waitResolver: WaitResolver
+  readonly progress = new ConditionVariable()
   /** What the kernel has cached of files. */
   readonly pages: KernelPages
   readonly trash: TrashCollector
   /** The copy of the metadata, where a coordinator keeps it. */
-  readonly replica: Replica | undefined
+  readonly replica: MetadataReplica | undefined
   readonly peers: PeersTier | undefined
   /** What this node does for its peers, where there are any. */
   readonly exchange: ChunkExchange | undefined
   /** Absent where the kernel keeps file locks. */
   readonly locks: NodeLocks | undefined
-  readonly #held: HeldChunks | undefined
-  #heldSettledMs = Date.now()
+  readonly #held: ChunkReplicas | undefined
+  #replicasSettledMs = Date.now()
   readonly #link: CoordinatorLink | undefined
   readonly #remote: RemoteCommits | undefined
-  readonly #holders: HolderWatch | undefined
-  readonly #mapped: MappedFiles
-  readonly #kernelWritten: KernelWrittenFiles
+  readonly #holders: ReplicaWatch | undefined
+  readonly #mapped: MmapMonitor
+  readonly #passthroughWritten: PassthroughWriteMonitor
   readonly damage: DamageWatch
   readonly #groups: GroupCommit | undefined
   #wakeThreads = (): Promise<void> => Promise.resolve()
@@ -118,11 +119,11 @@ export class VolumeNode {
     this.evictor = new Evictor(cache)
     this.evictor.measure()
     this.peers = options.peers
-    const held = options.peers && HeldChunks.open(cache, this.evictor, logger)
+    const held = options.peers && ChunkReplicas.open(cache, this.evictor, logger)
     const cluster = options.peers && held ? { peers: options.peers, held } : undefined
     this.fetcher = new Fetcher(cache, cloud, this.evictor, logger, cluster)
     if (held) {
-      const loader = new ChunkLoader(cache)
+      const loader = new ChunkReader(cache)
       const { fetcher, evictor } = this
       this.exchange = new ChunkExchange({ cache, loader, fetcher, evictor, held, logger })
     }
@@ -138,7 +139,7 @@ export class VolumeNode {
     this.#holders = this.#watchHolders(marks)
     this.uploader = new Uploader({ cache, cloud, marks, progress: this.progress, logger })
     this.#groups = link ? undefined : new GroupCommit(cache, committer, logger)
-    this.pressure = new Pressure({
+    this.waitResolver = new WaitResolver({
       cache,
       committer,
       fetcher: this.fetcher,
@@ -151,11 +152,11 @@ export class VolumeNode {
       pages: this.pages,
     })
     const told = { onChange: (ino: number) => this.pages.invalidate(ino), onFailure: this.#report }
-    this.#kernelWritten = new KernelWrittenFiles(cache, committer, told)
+    this.#passthroughWritten = new PassthroughWriteMonitor(cache, committer, told)
     this.damage = new DamageWatch({ cache, engine, fetcher: this.fetcher, logger })
-    this.#mapped = new MappedFiles({
+    this.#mapped = new MmapMonitor({
       mapped: thread.mapped,
-      satisfy: (need, how) => this.satisfy(need, how),
+      resolveWait: (condition, how) => this.resolveWait(condition, how),
       commit: (ino) => this.#commit(ino),
       wakeThreads: () => this.#wakeThreads(),
     })
@@ -164,7 +165,7 @@ export class VolumeNode {
     this.#checkpointer = this.#openCheckpointer()
     this.#housekeeping = setInterval(() => {
       this.#keepHouse()
-    }, limits.housekeepingMs)
+    }, cacheLimits.housekeepingMs)
     if (replica) this.#joinCoordinator(replica)
     this.#groups?.start()
     this.uploader.start()
@@ -188,10 +189,13 @@ export class VolumeNode {
   }
 
   /** Brings about what an operation is blocked by. */
-  satisfy(need: unknown, how: { signal?: AbortSignal } = {}): Promise<Outcome | undefined> {
-    const wanted = need as Need | LockNeed
-    if (wanted.kind === 'lock') return this.locks!.satisfy(wanted, how.signal)
-    return this.pressure.satisfy(wanted, how.signal)
+  resolveWait(
+    condition: unknown,
+    how: { signal?: AbortSignal } = {},
+  ): Promise<WaitResult | undefined> {
+    const wanted = condition as WaitCondition | LockWaitCondition
+    if (wanted.kind === 'lock') return this.locks!.resolveWait(wanted, how.signal)
+    return this.waitResolver.resolveWait(wanted, how.signal)
   }
 
   /** From here on the kernel may read files by itself; why it cannot, or undefined. */
@@ -215,7 +219,7 @@ export class VolumeNode {
     this.pages.caches = caches
     cache.shared.directMaps = directMaps
     // What it has forgotten while nobody listened.
-    for (const ino of cache.shared.namelessInodes()) {
+    for (const ino of cache.shared.orphanInodes()) {
       if (!caches.knowsInode(ino)) volume.forget([[ino, 1]])
     }
   }
@@ -231,7 +235,7 @@ export class VolumeNode {
     const { database, shared } = this.thread.cache
     await this.#groups?.stop()
     await this.#mapped.mountEnded(signal).catch(this.#report)
-    this.#kernelWritten.mountEnded()
+    this.#passthroughWritten.mountEnded()
     for (const ino of shared.dirtyInodes()) {
       if (this.#remote) await this.#remote.commit(ino, true, { signal }).catch(this.#report)
       else this.thread.committer.commit(ino)
@@ -253,8 +257,8 @@ export class VolumeNode {
     const { engine } = this.thread
     await this.#mapped.absorb(ino, signal)
     await this.#commit(ino, signal)
-    await this.pressure.durable(ino, signal)
-    await this.progress.until(() => engine.read(countUndurable(ino)) === 0, signal)
+    await this.waitResolver.durable(ino, signal)
+    await this.progress.until(() => engine.read(countPendingUploads(ino)) === 0, signal)
   }
 
   async #commit(ino: number, signal?: AbortSignal): Promise<void> {
@@ -341,13 +345,13 @@ export class VolumeNode {
   }
 
   /** Of what it takes there is all, or (without a coordinator) nothing. */
-  #watchHolders(marks: DurableMarks): HolderWatch | undefined {
+  #watchHolders(marks: DurableMarks): ReplicaWatch | undefined {
     const { cloud, peers } = this
     const [link, remote, held] = [this.#link, this.#remote, this.#held]
     if (!link || !remote || !held || !peers) return undefined
     const { cache, engine, volume } = this.thread
-    const isTrusted = (): boolean => monotonicMs() < cache.shared.trustedUntilMs
-    return new HolderWatch({
+    const isTrusted = (): boolean => monotonicMs() < cache.shared.validUntilMs
+    return new ReplicaWatch({
       ...{ cache, cloud, engine, held, peers, link, remote, marks, isTrusted },
       durability: volume.durability,
       logger: this.#logger,
@@ -355,7 +359,7 @@ export class VolumeNode {
   }
 
   /** Changes of other nodes reach the cache from here on. */
-  #joinCoordinator(replica: Replica): void {
+  #joinCoordinator(replica: MetadataReplica): void {
     replica.attach(this.thread, (ino) => this.#remote?.recalled(ino))
     replica.reconcileAll()
     replica.onEffects = ({ durable, contents, purged }) => {
@@ -372,8 +376,8 @@ export class VolumeNode {
     if (!this.replica || !this.#link || !this.#remote) return
     this.#link.closed(this.replica.takeClosed())
     this.#remote.commitClosed().catch(this.#report)
-    if (Date.now() - this.#heldSettledMs < limits.heldSettleMs) return
-    this.#heldSettledMs = Date.now()
+    if (Date.now() - this.#replicasSettledMs < volumeLimits.replicaSettleMs) return
+    this.#replicasSettledMs = Date.now()
     void this.#held?.settle().catch(this.#report)
   }
 
@@ -394,7 +398,7 @@ export class VolumeNode {
     try {
       const { cache } = this.thread
       this.evictor.measure()
-      this.#kernelWritten.look()
+      this.#passthroughWritten.look()
       this.damage.look(this.#report)
       const { maxUnsyncedSeconds } = cache.settings
       const oldest = maxUnsyncedSeconds > 0 ? cache.database.oldestUploadMs() : null
@@ -417,7 +421,7 @@ export class VolumeNode {
 
 /** Fetched ahead of one reader: a part of a small cache. */
 function chunksAhead({ chunkSize, capacityBytes }: CacheSettings): number {
-  return Math.min(limits.readaheadChunks, Math.floor(capacityBytes / chunkSize / 4))
+  return Math.min(volumeLimits.readaheadChunks, Math.floor(capacityBytes / chunkSize / 4))
 }
 
 /** Who notes that a chunk is in the cloud: the engine here, or the coordinator. */
@@ -438,7 +442,7 @@ function marksOf(engine: MetadataEngine, link: CoordinatorLink | undefined): Dur
   }
 }
 
-function trashOf(engine: MetadataEngine, link: CoordinatorLink | undefined): TrashKeeper {
+function trashOf(engine: MetadataEngine, link: CoordinatorLink | undefined): TrashStore {
   if (!link) return { empty: (ids) => engine.write('emptyTrash', ids), isOurs: () => true }
   return {
     empty: async (ids) => {

@@ -1,7 +1,7 @@
 /** What statvfs(3) tells of a volume: what it holds, and the room where its bytes go in the end. */
 import { statfsSync } from 'node:fs'
 import type { FileSystemStatistics } from '../filesystem/inode-file-system.ts'
-import { limits } from '../limits.ts'
+import { baseLimits } from '../base/limits.ts'
 import type { Totals } from '../metadata/volume-rules.ts'
 
 const BLOCK_BYTES = 4096
@@ -18,6 +18,6 @@ export function statisticsOf(totals: Totals, directory: string): FileSystemStati
     blocksAvailable: free,
     files: totals.files + free,
     filesFree: free,
-    nameMax: limits.nameBytes,
+    nameMax: baseLimits.nameBytes,
   }
 }

@@ -4,13 +4,13 @@
  */
 import { join } from 'node:path'
 import { CurrentRequest } from '../base/current-request.ts'
-import { FileCommitter } from '../cache/file-committer.ts'
-import { FileReader } from '../cache/file-reader.ts'
-import { FileWriter } from '../cache/file-writer.ts'
-import { MappedWrites } from '../cache/mapped-writes.ts'
-import { NodeCache, type CacheSettings } from '../cache/node-cache.ts'
-import { Passthrough } from '../cache/passthrough.ts'
-import { SharedState, type SharedBuffers } from '../cache/shared-state.ts'
+import { FileCommitter } from '../cache/write/file-committer.ts'
+import { FileReader } from '../cache/read/file-reader.ts'
+import { FileWriter } from '../cache/write/file-writer.ts'
+import { MmapWrites } from '../cache/passthrough/mmap-writes.ts'
+import { NodeCache, type CacheSettings } from '../cache/state/node-cache.ts'
+import { Passthrough } from '../cache/passthrough/passthrough.ts'
+import { SharedState, type SharedBuffers } from '../cache/state/shared-state.ts'
 import type { Durability } from '../metadata/durability.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import { ReplicaEngine } from '../metadata/replica-engine.ts'
@@ -18,7 +18,7 @@ import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
 import { MetadataIndex } from './metadata-index.ts'
 import { NumberSource } from './number-source.ts'
 import { Volume } from './volume.ts'
-import { VolumeLocks } from './volume-locks.ts'
+import { VolumeLocks } from './locks/volume-locks.ts'
 
 /** Plain data: crosses to worker threads. */
 export interface ThreadSettings {
@@ -49,7 +49,7 @@ export interface VolumeThread {
   engine: MetadataEngine
   cache: NodeCache
   committer: FileCommitter
-  mapped: MappedWrites
+  mapped: MmapWrites
 }
 
 export function metadataPath(directory: string): string {
@@ -72,9 +72,9 @@ export function openVolumeThread(
   const onDamage = (): void => shared.add('metadataDamage', 1)
   const options = mountId === undefined ? { onDamage } : { request, onDamage }
   const local = new SqliteEngine(path, shared.metadataDatabase, options)
-  const trustedUntil = (): number => shared.trustedUntilMs
+  const validUntil = (): number => shared.validUntilMs
   const engine = settings.isReplica
-    ? new ReplicaEngine(local, { isMain, trustedUntil, mountId, request })
+    ? new ReplicaEngine(local, { isMain, validUntil, mountId, request })
     : local
   const numbers = new NumberSource(engine)
   const index = new MetadataIndex(engine, numbers, cacheSettings.chunkSize)
@@ -84,7 +84,7 @@ export function openVolumeThread(
   const reader = new FileReader(cache, (ino, at) => {
     onFirstUse({ ino, index: at })
   })
-  const mapped = new MappedWrites(cache, writer)
+  const mapped = new MmapWrites(cache, writer)
   const passthrough = new Passthrough(cache, mapped)
   const places = { spaceDirectory, cloudName, durability }
   const parts = {

@@ -5,17 +5,17 @@
  *
  * Lock order: an inode's lock, then a database's; never two inodes at once.
  */
-import { Blocked, takeOutcome } from '../base/blocked.ts'
+import { Suspended, takeResult } from '../base/suspended.ts'
 import { lend, type BorrowedBytes } from '../base/borrowed-bytes.ts'
 import { now } from '../base/clock.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
 import { FsError } from '../base/fs-error.ts'
 import { O_ACCMODE, O_RDWR, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
-import type { Leaving, Opening } from '../cache/file-committer.ts'
-import type { FileReader } from '../cache/file-reader.ts'
-import type { FileWriter } from '../cache/file-writer.ts'
-import { leftKey, type Need } from '../cache/need.ts'
-import type { Passthrough } from '../cache/passthrough.ts'
+import type { Leaving, Opening } from '../cache/write/file-committer.ts'
+import type { FileReader } from '../cache/read/file-reader.ts'
+import type { FileWriter } from '../cache/write/file-writer.ts'
+import { leftKey, type WaitCondition } from '../cache/waiting/wait-condition.ts'
+import type { Passthrough } from '../cache/passthrough/passthrough.ts'
 import {
   ROOT_INODE,
   type AttributeChange,
@@ -28,20 +28,20 @@ import {
   type Opened,
   type WriteMode,
 } from '../filesystem/inode-file-system.ts'
-import { limits } from '../limits.ts'
+import { filesystemLimits } from '../filesystem/limits.ts'
 import type { Durability } from '../metadata/durability.ts'
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, getInode, readLink } from '../metadata/inode-rules.ts'
 import { lookup } from '../metadata/namespace-rules.ts'
 import { keptTotals } from '../metadata/sqlite/kept-totals.ts'
 import type { Rule } from '../metadata/statement.ts'
-import { DirectoryListing } from './directory-listing.ts'
-import { DurabilityGate } from './durability-gate.ts'
-import { ExtendedAttributes } from './extended-attributes.ts'
-import { LiveAttributes } from './live-attributes.ts'
+import { DirectoryListing } from './paths/directory-listing.ts'
+import { DurabilityGate } from './cluster/durability-gate.ts'
+import { ExtendedAttributes } from './paths/extended-attributes.ts'
+import { LiveAttributes } from './paths/live-attributes.ts'
 import { Names, type NamesParts } from './names.ts'
-import { handleOf, isDirect, isDirectOpen, isOfEpoch, mayWrite } from './open-handle.ts'
-import type { VolumeLocks } from './volume-locks.ts'
-import { SetIdBits } from './set-id-bits.ts'
+import { handleOf, isDirect, isDirectOpen, isOfEpoch, mayWrite } from './paths/open-handle.ts'
+import type { VolumeLocks } from './locks/volume-locks.ts'
+import { SetIdBits } from './paths/set-id-bits.ts'
 import { statisticsOf } from './volume-statistics.ts'
 
 const DOT = 0x2e
@@ -172,7 +172,8 @@ export class Volume implements InodeFileSystem {
   }
 
   symlink(caller: Caller, parent: number, name: Uint8Array, target: Uint8Array): Attributes {
-    if (target.length >= limits.pathBytes) throw new FsError('ENAMETOOLONG', 'target too long')
+    if (target.length >= filesystemLimits.pathBytes)
+      throw new FsError('ENAMETOOLONG', 'target too long')
     return this.#names.create(caller, parent, name, S_IFLNK | 0o777, 0, target)
   }
 
@@ -225,7 +226,7 @@ export class Volume implements InodeFileSystem {
       throw error
     }
     const keepCache = !cache.shared.pageDrops.hasStale(ino)
-    if (!keepCache) cache.shared.noteForgotten(ino)
+    if (!keepCache) cache.shared.noteInvalidated(ino)
     return { handle, keepCache, directIo: isDirect(handle), noFlush }
   }
 
@@ -307,15 +308,15 @@ export class Volume implements InodeFileSystem {
   /** The bytes are written once, however often the sync that follows has to wait. */
   #writeThrough(ino: number, write: () => number): void {
     const key = `written ${ino}`
-    if (takeOutcome(key)) return
+    if (takeResult(key)) return
     write()
     const mayWait = this.#parts.engine.isReplica || this.#durability.of(ino) !== 'local'
-    if (mayWait) throw new Blocked({ kind: 'done', key } satisfies Need)
+    if (mayWait) throw new Suspended({ kind: 'done', key } satisfies WaitCondition)
   }
 
   /** What was to be brought about for an operation will not be. */
-  refused(need: unknown): void {
-    this.#parts.writer.refused(need as Need)
+  refused(condition: unknown): void {
+    this.#parts.writer.refused(condition as WaitCondition)
   }
 
   /** Who writes is told when what was written was overtaken by another node. */
@@ -338,11 +339,11 @@ export class Volume implements InodeFileSystem {
   }
 
   release(_caller: Caller, ino: number, handle: number): void {
-    if (takeOutcome(leftKey(ino))) return
+    if (takeResult(leftKey(ino))) return
     this.#names.release(ino, leaving(handle))
     // At once: whoever opens it on another node now may want to map it.
     if (mayWrite(handle) && this.#parts.committer.isLeft(ino)) {
-      throw new Blocked({ kind: 'left', ino } satisfies Need)
+      throw new Suspended({ kind: 'left', ino } satisfies WaitCondition)
     }
   }
 
@@ -406,8 +407,8 @@ export class Volume implements InodeFileSystem {
     return statisticsOf(this.#parts.engine.read(keptTotals()), this.#parts.spaceDirectory)
   }
 
-  forget(forgotten: readonly Forgotten[]): void {
-    for (const [ino] of forgotten) this.#names.forget(ino)
+  forget(invalidated: readonly Forgotten[]): void {
+    for (const [ino] of invalidated) this.#names.forget(ino)
   }
 
   setxattr(_caller: Caller, ino: number, name: Uint8Array, value: Uint8Array, flags: number): void {

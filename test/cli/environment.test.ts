@@ -1,7 +1,7 @@
 /** Variables as the programs take them: those of all flags of all programs, and no others. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FLAG_NAMES } from '../../src/cli/environment.ts'
+import { FLAG_NAMES } from '../../src/options/environment.ts'
 import { run } from './program.ts'
 
 const VERBS = (

@@ -9,8 +9,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { NodeOptions } from '../../src/cli/node-options.ts'
-import type { RunningNode } from '../../src/cli/running-node.ts'
+import type { NodeOptions } from '../../src/options/node-options.ts'
+import type { RunningNode } from '../../src/daemon/running-node.ts'
 
 const BEHAVIOUR = process.env['STAND_IN'] ?? ''
 const CLUSTER = {

@@ -7,10 +7,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
-import { configureLogging } from '../../src/base/logger.ts'
-import { ChunkLoader } from '../../src/cache/chunk-loader.ts'
-import { CLEAN, DIRTY, PENDING } from '../../src/cache/node-database.ts'
-import { chunkKey } from '../../src/cache/object-key.ts'
+import { configureLogging } from '../../src/base/log/logger.ts'
+import { ChunkReader } from '../../src/cache/read/chunk-reader.ts'
+import { CLEAN, DIRTY, PENDING } from '../../src/cache/state/node-database.ts'
+import { chunkKey } from '../../src/cache/upload/object-key.ts'
 import { FileTier } from '../../src/tiers/cloud/file/file-tier.ts'
 import { keyedFetch } from '../fixtures/keyed-fetch.ts'
 import { API_KEY } from '../fixtures/node-api-fixture.ts'
@@ -25,7 +25,7 @@ let directory: string
 let cloud: FileTier
 let index: SharedIndex
 let node: PeerNode
-let loader: ChunkLoader
+let loader: ChunkReader
 
 before(() => configureLogging({ level: 'silent' }))
 after(() => configureLogging({ level: 'info' }))
@@ -34,7 +34,7 @@ beforeEach(async () => {
   cloud = await FileTier.open({ directory })
   index = new SharedIndex()
   node = await startPeerNode({ id: 'n', cloud, index, others: () => [] })
-  loader = new ChunkLoader(node.cache)
+  loader = new ChunkReader(node.cache)
 })
 afterEach(async () => {
   await node[Symbol.asyncDispose]()

@@ -16,7 +16,7 @@ import {
   LINK_PATH,
   fromWire,
   type CoordinatorMessage,
-} from '../../src/coordinator/link-protocol.ts'
+} from '../../src/coordinator/link/link-protocol.ts'
 import { ClusterClock } from '../../src/tiers/peers/cluster-clock.ts'
 import { NodeTokens, TO_COORDINATOR } from '../../src/tiers/peers/node-token.ts'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'

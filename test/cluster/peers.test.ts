@@ -10,10 +10,10 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { SigningKey } from '../../src/base/signing-key.ts'
 import { crc32 } from 'node:zlib'
-import { configureLogging, loggerOf } from '../../src/base/logger.ts'
-import { CLEAN, PENDING } from '../../src/cache/node-database.ts'
-import { chunkKey } from '../../src/cache/object-key.ts'
-import { Readahead } from '../../src/cache/readahead.ts'
+import { configureLogging, loggerOf } from '../../src/base/log/logger.ts'
+import { CLEAN, PENDING } from '../../src/cache/state/node-database.ts'
+import { chunkKey } from '../../src/cache/upload/object-key.ts'
+import { Readahead } from '../../src/cache/read/readahead.ts'
 import type { Peer } from '../../src/tiers/peers/peer-directory.ts'
 import { FileTier } from '../../src/tiers/cloud/file/file-tier.ts'
 import { CountingTier } from '../fixtures/counting-tier.ts'
@@ -165,7 +165,7 @@ describe('a chunk that is not in the cloud yet', () => {
     const [writer, reader] = cluster.nodes
     const data = putPending(writer!, 7, 0)
     const { database, files } = writer!.cache
-    files.setAside(7, 0, data.length, 'aside-7')
+    files.savePreImage(7, 0, data.length, 'aside-7')
     database.transaction(() => database.setUploadSource(database.upload(7, 0)!.seq, 'aside-7', 0))
     files.write(7, random.bytes(100), 50)
     assert.ok((await reads(reader!, 7, 0)).equals(data))
@@ -212,7 +212,7 @@ describe('a peer that fails', () => {
     const data = await putDurable(ino, 0)
     await dead!.kill()
     assert.ok((await reads(reader!, ino, 0)).equals(data))
-    assert.equal(reader!.peers.isAside(dead!.peer), true)
+    assert.equal(reader!.peers.isEjected(dead!.peer), true)
     assert.equal(reader!.peers.home({ ino, index: 0 }), undefined)
   })
 

@@ -11,10 +11,10 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, test } from 'node:test'
 import fastify, { type FastifyInstance } from 'fastify'
 import { MetadataStore } from '../../src/coordinator/metadata-store.ts'
-import { metadataRoutes } from '../../src/http/metadata-routes.ts'
+import { metadataRoutes } from '../../src/http/coordinator/metadata-routes.ts'
 import { limits } from '../../src/limits.ts'
 import { S_IFREG } from '../../src/metadata/inode-rules.ts'
-import { SqliteKeeper } from '../../src/metadata/sqlite/sqlite-keeper.ts'
+import { SqliteStoreEngine } from '../../src/metadata/sqlite/sqlite-store-engine.ts'
 
 const NODES = 20
 const FILES = 2_000
@@ -37,7 +37,7 @@ function createFile(at: number): Promise<unknown> {
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cachefs-snapshots-'))
-  store = await MetadataStore.open(SqliteKeeper.open(join(folder, 'volume.db')))
+  store = await MetadataStore.open(SqliteStoreEngine.open(join(folder, 'volume.db')))
   await Promise.all(Array.from({ length: FILES }, (_, at) => createFile(at)))
   made = 0
   seq = store.seq

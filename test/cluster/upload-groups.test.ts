@@ -9,9 +9,9 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { FsError } from '../../src/base/fs-error.ts'
-import { configureLogging } from '../../src/base/logger.ts'
-import { CLEAN, PENDING, type Upload } from '../../src/cache/node-database.ts'
-import { UploadFinisher, type DurableMarks } from '../../src/cache/upload-finisher.ts'
+import { configureLogging } from '../../src/base/log/logger.ts'
+import { CLEAN, PENDING, type Upload } from '../../src/cache/state/node-database.ts'
+import { UploadFinisher, type DurableMarks } from '../../src/cache/upload/upload-finisher.ts'
 import { findChunk, listTrash } from '../../src/metadata/chunk-rules.ts'
 import type { VolumeThread } from '../../src/volume/volume-thread.ts'
 import { CHUNK_SIZE, LocalVolume } from '../fixtures/local-volume.ts'
@@ -224,7 +224,7 @@ test('nobody who waits for an upload waits for others to end', async () => {
   const uploads = journal()
   const noting = finish(uploads)
   assert.equal(finisher.count, uploads.length)
-  finisher.hurry()
+  finisher.expedite()
   // Turns of the event loop, which are over long before the pause is.
   for (let turns = 0; turns < 3; turns++) await new Promise(setImmediate)
   assert.equal(finisher.count, 0)

@@ -14,15 +14,15 @@ import { limits } from '../../src/limits.ts'
 import { applyChanges, copyState } from '../../src/metadata/change.ts'
 import { getInode, listXattr, S_IFREG } from '../../src/metadata/inode-rules.ts'
 import { REPLICA_SCHEMA, SCHEMA, TABLES } from '../../src/metadata/schema.ts'
-import { openMutex } from '../fixtures/keeper-fixture.ts'
+import { openMutex } from '../fixtures/store-fixture.ts'
 import { SqliteEngine } from '../../src/metadata/sqlite/sqlite-engine.ts'
 import { change, one, type Rule } from '../../src/metadata/statement.ts'
-import { KEEPERS, type Keepers, type OpenKeeper } from '../fixtures/keeper-fixture.ts'
+import { STORES, type Stores, type OpenStore } from '../fixtures/store-fixture.ts'
 
 const TIME = { sec: 2 ** 40, nsec: 999_999_999 }
 const FILE = { mode: S_IFREG | 0o644, uid: 2 ** 32 - 2, gid: 0, rdev: 0, target: null }
 
-let keeper: OpenKeeper
+let keeper: OpenStore
 let store: MetadataStore
 
 const asker = (operation: number, session = 's'): Asker => ({ peer: 'n', session, operation })
@@ -160,15 +160,15 @@ holds('a copy has a consistent state; later changes bring it up to date', async 
   }
 })
 
-for (const kind of KEEPERS) {
+for (const kind of STORES) {
   describe(`metadata store on ${kind.name}`, () => {
-    let keepers: Keepers
+    let stores: Stores
     before(async () => {
-      keepers = await kind.start()
+      stores = await kind.start()
     })
-    after(() => keepers[Symbol.asyncDispose]())
+    after(() => stores[Symbol.asyncDispose]())
     beforeEach(async () => {
-      keeper = await keepers.open()
+      keeper = await stores.open()
       store = await MetadataStore.open(keeper.engine)
     })
     afterEach(() => keeper[Symbol.asyncDispose]())

@@ -24,13 +24,13 @@ import {
 import { purgeOrphan } from '../../src/metadata/chunk-rules.ts'
 import type { Rule } from '../../src/metadata/statement.ts'
 import { createRoot, reserveNumbers } from '../../src/metadata/volume-rules.ts'
-import { KEEPERS, type Keepers, type OpenKeeper } from '../fixtures/keeper-fixture.ts'
+import { STORES, type Stores, type OpenStore } from '../fixtures/store-fixture.ts'
 
 const ROOT = 1
 const TIME = { sec: 1000, nsec: 5 }
 const LATER = { sec: 2000, nsec: 7 }
 
-let keeper: OpenKeeper
+let keeper: OpenStore
 let lastNumber = 100
 
 function transact<T>(begin: () => Rule<T>): Promise<T> {
@@ -241,15 +241,15 @@ holds('numbers are reserved once', async () => {
   assert.equal(await transact(() => reserveNumbers('chunk', 1)), first + 15)
 })
 
-for (const kind of KEEPERS) {
+for (const kind of STORES) {
   describe(`rules of names on ${kind.name}`, () => {
-    let keepers: Keepers
+    let stores: Stores
     before(async () => {
-      keepers = await kind.start()
+      stores = await kind.start()
     })
-    after(() => keepers[Symbol.asyncDispose]())
+    after(() => stores[Symbol.asyncDispose]())
     beforeEach(async () => {
-      keeper = await keepers.open()
+      keeper = await stores.open()
       await transact(() => createRoot(TIME))
     })
     afterEach(() => keeper[Symbol.asyncDispose]())

@@ -10,19 +10,19 @@ import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FsError } from '../../src/base/fs-error.ts'
-import { loggerOf } from '../../src/base/logger.ts'
+import { loggerOf } from '../../src/base/log/logger.ts'
 import { MetadataStore } from '../../src/coordinator/metadata-store.ts'
 import { limits } from '../../src/limits.ts'
-import type { NamesSource, Turn } from '../../src/metadata/keeper-engine.ts'
+import type { MetadataSource, LeaderTerm } from '../../src/metadata/store-engine.ts'
 import { parsePostgresUrl } from '../../src/metadata/postgres/connection-settings.ts'
-import { PostgresKeeper } from '../../src/metadata/postgres/postgres-keeper.ts'
+import { PostgresStoreEngine } from '../../src/metadata/postgres/postgres-store-engine.ts'
 import type { Term } from '../../src/metadata/postgres/term.ts'
 import { SCHEMA, TABLES } from '../../src/metadata/schema.ts'
 import { SqliteEngine } from '../../src/metadata/sqlite/sqlite-engine.ts'
 import { many } from '../../src/metadata/statement.ts'
 import { getSetting } from '../../src/metadata/volume-rules.ts'
 import { eventually } from '../fixtures/eventually.ts'
-import { openMutex, postgresSource } from '../fixtures/keeper-fixture.ts'
+import { openMutex, postgresSource } from '../fixtures/store-fixture.ts'
 import { PostgresServer } from '../fixtures/postgres-server.ts'
 
 const PAUSED_LEADER = new URL('../fixtures/paused-leader.ts', import.meta.url).pathname
@@ -32,9 +32,9 @@ async function set(store: MetadataStore, name: string, value: string): Promise<v
   await store.performOwn('setSetting', [name, value])
 }
 
-async function dispose(source: NamesSource, turn: Turn): Promise<void> {
-  await turn.engine.close()
-  await turn.resign()
+async function dispose(source: MetadataSource, term: LeaderTerm): Promise<void> {
+  await term.engine.close()
+  await term.resign()
   await source.close()
 }
 
@@ -48,8 +48,8 @@ describe('coordinators on one PostgreSQL', () => {
   test('one leads; when it resigns, the next one takes over at once', async () => {
     const url = await server.database()
     const [first, second] = await Promise.all([postgresSource(url, 'a'), postgresSource(url, 'b')])
-    const turn = await first.next(NEVER)
-    const store = await MetadataStore.open(turn.engine)
+    const term = await first.next(NEVER)
+    const store = await MetadataStore.open(term.engine)
     await set(store, 'who', 'a')
     let isNext = false
     const next = second.next(NEVER).then((later) => {
@@ -58,9 +58,9 @@ describe('coordinators on one PostgreSQL', () => {
     })
     await delay(limits.leaderTtlMs + 2 * limits.leaderPollMs)
     assert.equal(isNext, false, 'while the leader is alive')
-    assert.equal(second.keeperUrl, 'http://a:8080')
+    assert.equal(second.leaderUrl, 'http://a:8080')
     const beganMs = performance.now()
-    await dispose(first, turn)
+    await dispose(first, term)
     const later = await next
     assert.ok(performance.now() - beganMs < limits.leaderTtlMs, 'without waiting')
     const again = await MetadataStore.open(later.engine)
@@ -71,8 +71,8 @@ describe('coordinators on one PostgreSQL', () => {
   test('a replaced leader commits nothing', async () => {
     const url = await server.database()
     const [first, second] = await Promise.all([postgresSource(url, 'a'), postgresSource(url, 'b')])
-    const turn = await first.next(NEVER)
-    const store = await MetadataStore.open(turn.engine)
+    const term = await first.next(NEVER)
+    const store = await MetadataStore.open(term.engine)
     await set(store, 'who', 'a')
     // As after a pause of the first one, which is not aware of it.
     await server.query(databaseOf(url), `UPDATE leader SET holder = 'b' WHERE id = 1`)
@@ -84,18 +84,18 @@ describe('coordinators on one PostgreSQL', () => {
       assert.equal((outcome.reason as FsError).code, 'EAGAIN')
     }
     assert.equal(store.leads(), false)
-    await turn.over
+    await term.over
     await set(successor, 'who', 'b')
     assert.equal(successor.seq, 2)
-    await dispose(first, turn)
+    await dispose(first, term)
     await dispose(second, later)
   })
 
   test('a replaced leader with a wrong clock is rejected too', async () => {
     const url = await server.database()
     const source = await postgresSource(url, 'a')
-    const turn = await source.next(NEVER)
-    await set(await MetadataStore.open(turn.engine), 'who', 'a')
+    const term = await source.next(NEVER)
+    await set(await MetadataStore.open(term.engine), 'who', 'a')
     let isOver = false
     const believes = {
       epoch: 0,
@@ -105,10 +105,10 @@ describe('coordinators on one PostgreSQL', () => {
       leads: () => true,
       end: () => (isOver = true),
     } as unknown as Term
-    const keeper = new PostgresKeeper(parsePostgresUrl(url), believes, loggerOf('COORDINATOR'))
+    const keeper = new PostgresStoreEngine(parsePostgresUrl(url), believes, loggerOf('COORDINATOR'))
     await assert.rejects(MetadataStore.open(keeper), { code: 'EAGAIN' })
     assert.equal(isOver, true)
-    await dispose(source, turn)
+    await dispose(source, term)
   })
 
   test('a leader paused in a transaction delays nobody and is fenced', async () => {
@@ -125,14 +125,14 @@ describe('coordinators on one PostgreSQL', () => {
       const source = await postgresSource(url, 'b')
       // The locks are released when the database ends the transaction, not when its process wakes.
       const boundMs = limits.leaderTtlMs + limits.storeIdleMs + limits.storeStatementMs
-      const turn = await source.next(AbortSignal.timeout(boundMs))
-      const successor = await MetadataStore.open(turn.engine)
-      assert.equal(await turn.engine.read(() => getSetting('who')), 'first')
+      const term = await source.next(AbortSignal.timeout(boundMs))
+      const successor = await MetadataStore.open(term.engine)
+      assert.equal(await term.engine.read(() => getSetting('who')), 'first')
       await set(successor, 'who', 'b')
       leader.kill('SIGCONT')
       assert.equal((await lines.next()).value, 'EAGAIN', 'another coordinator leads')
-      assert.equal(await turn.engine.read(() => getSetting('who')), 'b')
-      await dispose(source, turn)
+      assert.equal(await term.engine.read(() => getSetting('who')), 'b')
+      await dispose(source, term)
     } finally {
       leader.kill('SIGKILL')
     }
@@ -141,8 +141,8 @@ describe('coordinators on one PostgreSQL', () => {
   test('across a restart of the database, an operation runs once or is rejected', async () => {
     const url = await server.database()
     const source = await postgresSource(url, 'a')
-    const turn = await source.next(NEVER)
-    const store = await MetadataStore.open(turn.engine)
+    const term = await source.next(NEVER)
+    const store = await MetadataStore.open(term.engine)
     let acknowledged = 0
     const stop = new AbortController()
     const writing = (async () => {
@@ -164,13 +164,13 @@ describe('coordinators on one PostgreSQL', () => {
     await writing
     assert.equal(store.seq, acknowledged)
     assert.equal(store.leads(), true)
-    await dispose(source, turn)
+    await dispose(source, term)
   })
 
   test('the tables are those of SQLite', async () => {
     const url = await server.database()
     const source = await postgresSource(url, 'a')
-    const turn = await source.next(NEVER)
+    const term = await source.next(NEVER)
     const engine = new SqliteEngine(':memory:', openMutex())
     for (const sql of SCHEMA) engine.execute(sql)
     for (const table of TABLES) {
@@ -182,7 +182,7 @@ describe('coordinators on one PostgreSQL', () => {
       assert.deepEqual(there, here, table)
     }
     engine.close()
-    await dispose(source, turn)
+    await dispose(source, term)
   })
 
   test('a database of a newer version is not touched', async () => {

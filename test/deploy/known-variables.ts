@@ -1,8 +1,8 @@
 /** The environment variables that a program of ours reads, and its libraries for it. */
 import { Command } from 'commander'
-import { addCoordinatorFlags } from '../../src/cli/coordinator-options.ts'
-import { NODE_FLAGS } from '../../src/cli/node-flags.ts'
-import { addNodeFlags } from '../../src/cli/node-options.ts'
+import { addCoordinatorFlags } from '../../src/options/coordinator-options.ts'
+import { NODE_FLAGS } from '../../src/options/node-flags.ts'
+import { addNodeFlags } from '../../src/options/node-options.ts'
 
 /** What the SDK of AWS asks for. */
 const CREDENTIALS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']

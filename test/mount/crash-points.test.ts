@@ -12,10 +12,10 @@ import { after, before, suite, test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { O_APPEND, O_RDWR, O_TRUNC, O_WRONLY } from '../../src/base/open-bits.ts'
 import { codeOf } from '../../src/base/fs-error.ts'
-import { configureLogging, loggerOf } from '../../src/base/logger.ts'
-import { ChunkLoader } from '../../src/cache/chunk-loader.ts'
-import { GroupCommit } from '../../src/cache/group-commit.ts'
-import { UploadFinisher } from '../../src/cache/upload-finisher.ts'
+import { configureLogging, loggerOf } from '../../src/base/log/logger.ts'
+import { ChunkReader } from '../../src/cache/read/chunk-reader.ts'
+import { GroupCommit } from '../../src/cache/write/group-commit.ts'
+import { UploadFinisher } from '../../src/cache/upload/upload-finisher.ts'
 import type { VolumeThread } from '../../src/volume/volume-thread.ts'
 import { CHUNK_SIZE, LocalVolume } from '../fixtures/local-volume.ts'
 import { Random } from '../fixtures/random.ts'
@@ -71,7 +71,7 @@ class Node implements Disposable {
       },
       () => true,
     )
-    const loader = new ChunkLoader(cache)
+    const loader = new ChunkReader(cache)
     for (const upload of cache.database.uploadsAfter(0, 100)) {
       await finisher.finish(upload, crc32((await loader.loadUpload(upload))!))
     }
@@ -80,7 +80,7 @@ class Node implements Disposable {
   /** What would be sent is what programs read. */
   async checkUploads(content: Buffer): Promise<void> {
     const { cache } = this.thread
-    const loader = new ChunkLoader(cache)
+    const loader = new ChunkReader(cache)
     for (const upload of cache.database.uploadsAfter(0, 100)) {
       if (cache.index.find(upload.ino, upload.index)?.id !== upload.id) continue
       const start = upload.index * CHUNK_SIZE
@@ -177,13 +177,13 @@ const SIZES: Record<string, number[]> = { closed: [SMALL], committed: [SMALL, LA
 /** How far the content before has come. */
 const STATES: Record<string, (node: Node) => Promise<void> | void> = {
   closed: () => undefined,
-  committed: (node) => node.groups.hurry(),
+  committed: (node) => node.groups.expedite(),
   uploaded: async (node) => {
-    node.groups.hurry()
+    node.groups.expedite()
     await node.upload()
   },
   'overwritten since its commit': (node) => {
-    node.groups.hurry()
+    node.groups.expedite()
     const content = node.content()!
     write(node, O_RDWR, content.subarray(0, 1))
   },
@@ -206,7 +206,14 @@ function watch({ thread }: Node, look: () => void): void {
   }
   around(engine, 'write')
   around(cache.database, 'transaction')
-  const files = ['write', 'truncate', 'setAside', 'setAsideWhole', 'remove', 'punch'] as const
+  const files = [
+    'write',
+    'truncate',
+    'savePreImage',
+    'savePreImageOfFile',
+    'remove',
+    'punch',
+  ] as const
   for (const name of files) around(cache.files, name)
 }
 
@@ -262,7 +269,7 @@ async function stepsOf(
   change.run(node)
   const acknowledged = images.length
   images.push(imageOf(join(home, 'nvme')))
-  node.groups.hurry()
+  node.groups.expedite()
   return { before: images.slice(0, acknowledged), since: images.slice(acknowledged) }
 }
 
@@ -315,7 +322,7 @@ test('a node starts though a file that was mapped is gone', async () => {
       using node = await Node.open(home)
       const { database } = node.thread.cache
       assert.deepEqual(database.mapped(), [])
-      database.transaction(() => database.addMapped(4711))
+      database.transaction(() => database.addMmapWritten(4711))
     }
   } finally {
     rmSync(home, { recursive: true, force: true })

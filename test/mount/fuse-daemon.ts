@@ -14,7 +14,7 @@ await FuseServer.open({
   source: 'daemon',
   fileSystem: new MemoryTree(),
   worker: { module: new URL('./fuse-memory-tree.ts', import.meta.url), count: 1 },
-  satisfy: () => Promise.reject(new Error('nothing waits here')),
+  resolveWait: () => Promise.reject(new Error('nothing waits here')),
 })
 await writeFile(join(mountPoint, 'hello'), 'from the daemon')
 process.stdout.write('ready\n')

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { findMount } from '../../src/fuse/mount-table.ts'
+import { findMount } from '../../src/fuse/mount/mount-table.ts'
 import { mountMemoryTree, mountSlowTree, run, scratchFolder, withFuse } from './fuse-scratch.ts'
 
 const DAEMON = join(import.meta.dirname, 'fuse-daemon.ts')
@@ -100,7 +100,7 @@ describe('the end of a mount', withFuse, () => {
 
   test('close takes the mount from those who use it, in bounded time', async (t) => {
     const { server, path, logged } = await mountSlowTree(t, {
-      satisfy: () => new Promise(() => undefined),
+      resolveWait: () => new Promise(() => undefined),
     })
     const waiting = run('cat', path('never-ready'))
     await delay(200)

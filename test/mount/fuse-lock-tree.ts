@@ -4,11 +4,11 @@
  */
 import type { TestContext } from 'node:test'
 import type { FileLock, LockKind } from '../../src/base/file-lock.ts'
-import type { FileLocks } from '../../src/coordinator/file-locks.ts'
+import type { FileLocks } from '../../src/coordinator/locks/file-locks.ts'
 import type { Caller } from '../../src/filesystem/inode-file-system.ts'
-import type { LockNeed } from '../../src/volume/lock-service.ts'
-import { NodeLocks } from '../../src/volume/node-locks.ts'
-import { VolumeLocks } from '../../src/volume/volume-locks.ts'
+import type { LockWaitCondition } from '../../src/volume/locks/lock-service.ts'
+import { NodeLocks } from '../../src/volume/locks/node-locks.ts'
+import { VolumeLocks } from '../../src/volume/locks/volume-locks.ts'
 import { lockSession } from '../fixtures/lock-session.ts'
 import { MemoryTree } from './fuse-memory-tree.ts'
 import { mountMemoryTree } from './fuse-scratch.ts'
@@ -49,7 +49,8 @@ export async function mountLockTree(t: TestContext, table: FileLocks, session: s
     remoteLocks: true,
     fileSystem: new LockTree(locks.marks),
     worker: { module: new URL(import.meta.url), data: locks.marks, count: 1 },
-    satisfy: (need, { signal }) => locks.satisfy(need as LockNeed, signal),
+    resolveWait: (condition, { signal }) =>
+      locks.resolveWait(condition as LockWaitCondition, signal),
   })
   return { server, locks, failures }
 }

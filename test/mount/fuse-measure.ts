@@ -30,7 +30,7 @@ const server = await FuseServer.open({
   source: 'measure',
   fileSystem: new SlowTree(memory, { hint: () => true }),
   worker: { module: new URL('./fuse-slow-tree.ts', import.meta.url), data: memory, count },
-  satisfy: () => Promise.resolve(undefined),
+  resolveWait: () => Promise.resolve(undefined),
 })
 
 const call = async (from: number): Promise<number> => {

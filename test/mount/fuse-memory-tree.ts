@@ -14,7 +14,7 @@ import type {
   FileSystemStatistics,
   Opened,
 } from '../../src/filesystem/inode-file-system.ts'
-import type { ServedFileSystem } from '../../src/fuse/exchange.ts'
+import type { ServedFileSystem } from '../../src/fuse/handlers/exchange.ts'
 
 const S_IFMT = 0o170000
 const S_IFDIR = 0o040000

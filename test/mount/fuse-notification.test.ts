@@ -60,7 +60,7 @@ describe('notifications', withFuse, () => {
 
   test('what a waiting read holds is forgotten after it, and nothing else waits', async (t) => {
     const gate = Promise.withResolvers<undefined>()
-    const { server, path, release } = await mountSlowTree(t, { satisfy: () => gate.promise })
+    const { server, path, release } = await mountSlowTree(t, { resolveWait: () => gate.promise })
     const reading = run('cat', path('slow-read'))
     while (server.waitingRequests === 0) await delay(5)
     let forgotten = false

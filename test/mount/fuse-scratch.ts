@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { FuseServer, type FuseServerOptions } from '../../src/fuse/fuse-server.ts'
-import { abortMountSync } from '../../src/fuse/mount.ts'
+import { abortMountSync } from '../../src/fuse/mount/mount.ts'
 import { MemoryTree } from './fuse-memory-tree.ts'
 import { SlowTree } from './fuse-slow-tree.ts'
 
@@ -55,7 +55,7 @@ export async function mountMemoryTree(t: TestContext, changes: Changes = {}): Pr
     source: 'memory',
     fileSystem: new MemoryTree(),
     worker: { module: new URL('./fuse-memory-tree.ts', import.meta.url), count: 1 },
-    satisfy: () => Promise.reject(new Error('nothing waits here')),
+    resolveWait: () => Promise.reject(new Error('nothing waits here')),
     ...changes,
   })
 }
@@ -70,7 +70,7 @@ export async function mountSlowTree(t: TestContext, changes: Changes = {}) {
     source: 'slow',
     fileSystem: new SlowTree(memory, { hint: () => true }),
     worker: { module: new URL('./fuse-slow-tree.ts', import.meta.url), data: memory, count: 2 },
-    satisfy: () => Promise.resolve(undefined),
+    resolveWait: () => Promise.resolve(undefined),
     onHint: (hint) => hints.push(hint),
     log: (line) => logged.push(line),
     ...changes,

@@ -4,7 +4,7 @@
  * send hints. What is "slow" is done when a number in shared memory says so.
  */
 import { lend, type BorrowedBytes } from '../../src/base/borrowed-bytes.ts'
-import { Blocked } from '../../src/base/blocked.ts'
+import { Suspended } from '../../src/base/suspended.ts'
 import { FsError } from '../../src/base/fs-error.ts'
 import type {
   Attributes,
@@ -12,7 +12,7 @@ import type {
   DirectorySink,
   Opened,
 } from '../../src/filesystem/inode-file-system.ts'
-import type { ServedFileSystem } from '../../src/fuse/exchange.ts'
+import type { ServedFileSystem } from '../../src/fuse/handlers/exchange.ts'
 import type { WorkerContext } from '../../src/fuse/fuse-worker.ts'
 import { MemoryTree } from './fuse-memory-tree.ts'
 
@@ -61,7 +61,7 @@ export class SlowTree extends MemoryTree implements ServedFileSystem {
   }
 
   override open(_: Caller, ino: number): Opened {
-    if (ino === SLOW_TREE['no-space']) throw new Blocked({ ino })
+    if (ino === SLOW_TREE['no-space']) throw new Suspended({ ino })
     if (ino === SLOW_TREE['slow-open'] || ino === SLOW_TREE['never-ready']) this.#wait(ino)
     return { handle: ino, keepCache: ino === SLOW_TREE.plain }
   }
@@ -85,7 +85,7 @@ export class SlowTree extends MemoryTree implements ServedFileSystem {
   }
 
   #wait(ino: number): void {
-    if (Atomics.load(this.#ready, 0) === 0) throw new Blocked({ ino })
+    if (Atomics.load(this.#ready, 0) === 0) throw new Suspended({ ino })
   }
 }
 

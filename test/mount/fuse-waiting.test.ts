@@ -11,7 +11,7 @@ import { limits } from '../../src/limits.ts'
 import { CONTENT, SLOW_TREE } from './fuse-slow-tree.ts'
 import { mountSlowTree, run, withFuse } from './fuse-scratch.ts'
 
-interface Need {
+interface WaitCondition {
   ino: number
 }
 
@@ -28,7 +28,7 @@ describe('operations that wait', withFuse, () => {
     const needs: unknown[] = []
     const release: { now?: () => void } = {}
     const mounted = await mountSlowTree(t, {
-      satisfy: async (need) => {
+      resolveWait: async (need) => {
         needs.push(need)
         await delay(50)
         release.now?.()
@@ -44,7 +44,7 @@ describe('operations that wait', withFuse, () => {
     let rounds = 0
     const release: { now?: () => void } = {}
     const mounted = await mountSlowTree(t, {
-      satisfy: async () => {
+      resolveWait: async () => {
         if (++rounds === 3) release.now?.()
       },
     })
@@ -60,7 +60,7 @@ describe('operations that wait', withFuse, () => {
   })
 
   test('others are served while one waits', async (t) => {
-    const { path } = await mountSlowTree(t, { satisfy: never })
+    const { path } = await mountSlowTree(t, { resolveWait: never })
     const waiting = execFile('cat', [path('never-ready')])
     await delay(100)
     for (let n = 0; n < 100; n++) await fs.stat(path(`f${n}`))
@@ -69,11 +69,11 @@ describe('operations that wait', withFuse, () => {
 
   test('an error of the satisfier is the answer', async (t) => {
     const { path } = await mountSlowTree(t, {
-      satisfy: () => Promise.reject(new FsError('ENOSPC', 'full')),
+      resolveWait: () => Promise.reject(new FsError('ENOSPC', 'full')),
     })
     await assert.rejects(fs.readFile(path('no-space')), { code: 'ENOSPC' })
     const { path: other, logged } = await mountSlowTree(t, {
-      satisfy: () => Promise.reject(new RangeError('a mistake')),
+      resolveWait: () => Promise.reject(new RangeError('a mistake')),
     })
     await assert.rejects(fs.readFile(other('no-space')), { code: 'EIO' })
     assert.match(logged.join(), /OPEN of inode 13 failed: RangeError: a mistake/)
@@ -82,7 +82,7 @@ describe('operations that wait', withFuse, () => {
   test('a signal ends the wait with EINTR, and the satisfier learns of it', async (t) => {
     const { called, call } = nextCall<AbortSignal>()
     const { server, path } = await mountSlowTree(t, {
-      satisfy: (_need, { signal }) => {
+      resolveWait: (_need, { signal }) => {
         call(signal)
         return never()
       },
@@ -95,7 +95,7 @@ describe('operations that wait', withFuse, () => {
   })
 
   test('a signal that asks nothing does not end the wait, one that comes later does', async (t) => {
-    const { path } = await mountSlowTree(t, { satisfy: never })
+    const { path } = await mountSlowTree(t, { resolveWait: never })
     const script = `$SIG{CHLD} = $SIG{URG} = sub {}; $SIG{ALRM} = sub { $rang = 1 };
       if (!fork) { select(undef, undef, undef, 0.3); kill URG => getppid; exit }
       alarm 2; exit(sysopen(F, $ARGV[0], 0) ? 99 : $rang ? $!+0 : 98)`
@@ -104,10 +104,10 @@ describe('operations that wait', withFuse, () => {
   })
 
   test('a killed program goes at once', async (t) => {
-    const aborted = nextCall<Need>()
+    const aborted = nextCall<WaitCondition>()
     const { path } = await mountSlowTree(t, {
-      satisfy: (need, { signal }) => {
-        signal.addEventListener('abort', () => aborted.call(need as Need))
+      resolveWait: (need, { signal }) => {
+        signal.addEventListener('abort', () => aborted.call(need as WaitCondition))
         return never()
       },
     })
@@ -123,7 +123,7 @@ describe('operations that wait', withFuse, () => {
 
   test('more requests wait than there are workers', async (t) => {
     const gate = nextCall<undefined>()
-    const mounted = await mountSlowTree(t, { satisfy: () => gate.called })
+    const mounted = await mountSlowTree(t, { resolveWait: () => gate.called })
     const all = Array.from({ length: 20 }, () => run('cat', mounted.path('slow-open')))
     while (mounted.server.waitingRequests < 20) await delay(5)
     mounted.release()
@@ -133,7 +133,7 @@ describe('operations that wait', withFuse, () => {
 
   test('one more than may wait is told EAGAIN in the end, the others go on', async (t) => {
     const gate = nextCall<undefined>()
-    const mounted = await mountSlowTree(t, { satisfy: () => gate.called })
+    const mounted = await mountSlowTree(t, { resolveWait: () => gate.called })
     const script = 'n=0; while [ $n -lt $1 ]; do cat "$0" & n=$((n+1)); done; wait'
     const count = String(limits.fuseWaitingRequests + 1)
     const all = spawn('sh', ['-c', script, mounted.path('slow-open'), count])

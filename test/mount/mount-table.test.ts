@@ -1,7 +1,7 @@
 /** What the mount table shows of a mount: its type, and a source that tells it from others. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { findMount } from '../../src/fuse/mount-table.ts'
+import { findMount } from '../../src/fuse/mount/mount-table.ts'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
 import { RemoteHome } from '../fixtures/mounted-remote.ts'
 import { withFuse } from './fuse-scratch.ts'

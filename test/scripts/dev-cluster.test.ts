@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import { findMount } from '../../src/fuse/mount-table.ts'
+import { findMount } from '../../src/fuse/mount/mount-table.ts'
 import { withFuse } from '../mount/fuse-scratch.ts'
 
 const run = promisify(execFile)

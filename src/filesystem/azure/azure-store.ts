@@ -5,9 +5,11 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { BlobClient, ContainerClient } from '@azure/storage-blob'
-import { throwIfAborted } from '../../base/abort.ts'
+import { throwIfAborted } from '../../base/async/abort.ts'
 import { FsError, codeOf } from '../../base/fs-error.ts'
-import { limits } from '../../limits.ts'
+import { baseLimits } from '../../base/limits.ts'
+import { filesystemLimits } from '../limits.ts'
+import { tiersLimits } from '../../tiers/limits.ts'
 import { azureReason } from '../../tiers/cloud/azure/azure-reason.ts'
 import { azureContainer, endpointUrl } from '../../tiers/cloud/azure/azure-tier.ts'
 import type { AzureTierOptions } from '../../tiers/cloud/azure/azure-tier.ts'
@@ -59,7 +61,7 @@ export class AzureStore implements ObjectStore {
   }
 
   async *list(prefix: string, flat: boolean, options: ListOptions): AsyncGenerator<ListedKey> {
-    const { signal, pageKeys = limits.cloudListPage } = options
+    const { signal, pageKeys = tiersLimits.cloudListPage } = options
     let token: string | undefined
     do {
       const page = await this.#caller.call({ verb: 'list', signal }, async (deadline) => {
@@ -140,7 +142,12 @@ export class AzureStore implements ObjectStore {
       }
       const stream = Readable.from(counted(), { objectMode: false })
       const partBytes = partBytesFor(sizeBytes, BLOCKS)
-      const { etag } = await blob.uploadStream(stream, partBytes, limits.objectPartsAtOnce, how)
+      const { etag } = await blob.uploadStream(
+        stream,
+        partBytes,
+        filesystemLimits.objectPartsAtOnce,
+        how,
+      )
       return { etag: plain(etag), size }
     })
   }
@@ -155,7 +162,7 @@ export class AzureStore implements ObjectStore {
         return
       }
       const { url } = this.#blob(from)
-      const how = { abortSignal, intervalInMs: limits.retryBaseMs }
+      const how = { abortSignal, intervalInMs: baseLimits.retryBaseMs }
       const copying = await this.#blob(to).beginCopyFromURL(url, how)
       await copying.pollUntilDone()
     })
@@ -179,7 +186,7 @@ export class AzureStore implements ObjectStore {
 
 /** Maximum number of blocks per blob. */
 const BLOCKS = 50_000
-const callMs = limits.cloudCallMs
+const callMs = tiersLimits.cloudCallMs
 
 function plain(etag: string | undefined): string {
   return etag?.replaceAll('"', '') ?? ''

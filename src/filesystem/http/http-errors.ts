@@ -2,7 +2,7 @@
  * Translates error responses and network errors to FsErrors. The code comes from the body if a
  * CacheFS server sent one, else from the status.
  */
-import { abortError } from '../../base/abort.ts'
+import { abortError } from '../../base/async/abort.ts'
 import { ERRNO, FsError } from '../../base/fs-error.ts'
 import type { FsErrorCode } from '../../base/fs-error.ts'
 import { failure } from '../failure.ts'

@@ -1,6 +1,6 @@
 /**
  * Makes a file system of paths mountable as one of inodes. Every request is asynchronous: a worker
- * thread throws `Blocked` with a description of the request, the main thread executes it
+ * thread throws `Suspended` with a description of the request, the main thread executes it
  * (`InodeOperations`) and runs the operation again, which then takes the answer. So each thread has
  * an adapter, and only that of the main thread has a table of inodes.
  *
@@ -9,9 +9,9 @@
  * between. A rejection that needs no answer of the file system happens in the worker.
  */
 import { lend, ownCopy, type BorrowedBytes } from '../../base/borrowed-bytes.ts'
-import { Blocked, takeOutcome } from '../../base/blocked.ts'
+import { Suspended, takeResult } from '../../base/suspended.ts'
 import { FsError } from '../../base/fs-error.ts'
-import { limits } from '../../limits.ts'
+import { filesystemLimits } from '../limits.ts'
 import type {
   AttributeChange,
   Attributes,
@@ -25,7 +25,7 @@ import type {
 } from '../inode-file-system.ts'
 import type { Stats } from '../stats.ts'
 import { attributesOf } from './inode-attributes.ts'
-import type { InodeAnswers, InodeNeed, ListedName } from './inode-need.ts'
+import type { InodeAnswers, InodeWaitCondition, ListedName } from './inode-wait-condition.ts'
 import type { InodeTable } from './inode-table.ts'
 
 /** Key of the answer of the main thread to a request. */
@@ -166,11 +166,12 @@ export class InodeAdapter implements InodeFileSystem {
     how: WriteMode,
   ): number {
     // The request goes to the main thread unchanged, where its bytes are copied once.
-    if (this.#parts.table === undefined) throw new Blocked({ op: 'here' } satisfies InodeNeed)
-    const outcome = takeOutcome(ANSWER)
+    if (this.#parts.table === undefined)
+      throw new Suspended({ op: 'here' } satisfies InodeWaitCondition)
+    const outcome = takeResult(ANSWER)
     if (outcome !== undefined) return outcome.value as InodeAnswers['write']
-    const need = { op: 'write', ino, handle, offset, source: ownCopy(source), how } as const
-    throw new Blocked(need satisfies InodeNeed)
+    const condition = { op: 'write', ino, handle, offset, source: ownCopy(source), how } as const
+    throw new Suspended(condition satisfies InodeWaitCondition)
   }
 
   /** Written data is sent to the remote when the file is released, right after its last close. */
@@ -285,15 +286,18 @@ export class InodeAdapter implements InodeFileSystem {
     return attributesOf(inode.ino, stats)
   }
 
-  #ask<Op extends InodeNeed['op']>(need: InodeNeed & { op: Op }): InodeAnswers[Op] {
-    const outcome = takeOutcome(ANSWER)
-    if (outcome === undefined) throw new Blocked(need)
+  #ask<Op extends InodeWaitCondition['op']>(
+    condition: InodeWaitCondition & { op: Op },
+  ): InodeAnswers[Op] {
+    const outcome = takeResult(ANSWER)
+    if (outcome === undefined) throw new Suspended(condition)
     return outcome.value as InodeAnswers[Op]
   }
 }
 
 function checkSize(sizeBytes: number): void {
-  if (sizeBytes > limits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
+  if (sizeBytes > filesystemLimits.fileBytes)
+    throw new FsError('EFBIG', 'the file would be too large')
 }
 
 /** Names are text in this file system. */

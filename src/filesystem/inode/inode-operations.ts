@@ -8,7 +8,7 @@
  */
 import { FsError, codeOf } from '../../base/fs-error.ts'
 import { O_ACCMODE, O_CREAT, O_EXCL, O_TRUNC } from '../../base/open-bits.ts'
-import { limits } from '../../limits.ts'
+import { filesystemLimits } from '../limits.ts'
 import { failureOf } from '../failure.ts'
 import type { FileHandle } from '../file-handle.ts'
 import { childOf } from '../file-path.ts'
@@ -16,7 +16,7 @@ import type { AttributeChanges, CallOptions, FileSystem } from '../file-system.t
 import type { FileSystemStatistics, Opened } from '../inode-file-system.ts'
 import { Stats } from '../stats.ts'
 import { changesOf, wantedOf, withoutSetId } from './inode-attributes.ts'
-import type { DirectoryPage, InodeNeed, OpenPlace } from './inode-need.ts'
+import type { DirectoryPage, InodeWaitCondition, OpenPlace } from './inode-wait-condition.ts'
 import type { InodeTable } from './inode-table.ts'
 import { OpenHandles } from './open-handles.ts'
 
@@ -30,7 +30,7 @@ export interface InodeOperationsParts {
   status: (path: string) => unknown
 }
 
-type Need<Op extends InodeNeed['op']> = InodeNeed & { op: Op }
+type WaitCondition<Op extends InodeWaitCondition['op']> = InodeWaitCondition & { op: Op }
 
 export class InodeOperations {
   readonly #parts: InodeOperationsParts
@@ -47,63 +47,63 @@ export class InodeOperations {
   }
 
   /** The answer; an FsError if the request fails. */
-  async run(need: InodeNeed, options: CallOptions): Promise<unknown> {
+  async run(condition: InodeWaitCondition, options: CallOptions): Promise<unknown> {
     try {
-      return await this.#run(need, options)
+      return await this.#run(condition, options)
     } catch (error) {
-      throw error instanceof FsError ? error : failureOf(error, need.op, '')
+      throw error instanceof FsError ? error : failureOf(error, condition.op, '')
     }
   }
 
-  #run(need: InodeNeed, options: CallOptions): Promise<unknown> {
-    switch (need.op) {
+  #run(condition: InodeWaitCondition, options: CallOptions): Promise<unknown> {
+    switch (condition.op) {
       case 'here':
         return Promise.resolve()
       case 'lookup':
-        return this.#lookup(need, options)
+        return this.#lookup(condition, options)
       case 'getattr':
-        return this.#stat(need.ino, need.handle, options)
+        return this.#stat(condition.ino, condition.handle, options)
       case 'setattr':
-        return this.#setattr(need, options)
+        return this.#setattr(condition, options)
       case 'readlink':
-        return this.#parts.files.readlink(this.#parts.table.path(need.ino), options)
+        return this.#parts.files.readlink(this.#parts.table.path(condition.ino), options)
       case 'mkdir':
-        return this.#mkdir(need, options)
+        return this.#mkdir(condition, options)
       case 'symlink':
-        return this.#symlink(need, options)
+        return this.#symlink(condition, options)
       case 'mknod':
-        return this.#mknod(need, options)
+        return this.#mknod(condition, options)
       case 'create':
-        return this.#create(need, options)
+        return this.#create(condition, options)
       case 'unlink':
       case 'rmdir':
-        return this.#remove(need, options)
+        return this.#remove(condition, options)
       case 'rename':
-        return this.#rename(need, options)
+        return this.#rename(condition, options)
       case 'open':
-        return this.#open(need, options)
+        return this.#open(condition, options)
       case 'read':
-        return this.#read(need, options)
+        return this.#read(condition, options)
       case 'write':
-        return this.#write(need, options)
+        return this.#write(condition, options)
       case 'release':
-        return this.#release(need)
+        return this.#release(condition)
       case 'fsync':
-        return this.#handles.file(need.handle).sync(options)
+        return this.#handles.file(condition.handle).sync(options)
       case 'extend':
-        return this.#extend(need, options)
+        return this.#extend(condition, options)
       case 'opendir':
-        return this.#opendir(need.ino)
+        return this.#opendir(condition.ino)
       case 'readdir':
-        return this.#readdir(need, options)
+        return this.#readdir(condition, options)
       case 'statfs':
         return this.#parts.statistics()
       case 'status':
-        return Promise.resolve(this.#parts.status(this.#parts.table.path(need.ino)))
+        return Promise.resolve(this.#parts.status(this.#parts.table.path(condition.ino)))
     }
   }
 
-  async #lookup({ parent, name }: Need<'lookup'>, options: CallOptions): Promise<Stats> {
+  async #lookup({ parent, name }: WaitCondition<'lookup'>, options: CallOptions): Promise<Stats> {
     const { files, table } = this.#parts
     try {
       return await files.lstat(table.pathIn(parent, name), options)
@@ -126,21 +126,22 @@ export class InodeOperations {
     throw new FsError('ESTALE', `inode ${ino} has become another kind of file`)
   }
 
-  async #setattr(need: Need<'setattr'>, options: CallOptions): Promise<Stats> {
+  async #setattr(condition: WaitCondition<'setattr'>, options: CallOptions): Promise<Stats> {
     const { files, table } = this.#parts
-    const { ino, change } = need
+    const { ino, change } = condition
     const inode = table.get(ino)
-    const given = need.handle === undefined ? undefined : this.#handles.get(need.handle).file
+    const given =
+      condition.handle === undefined ? undefined : this.#handles.get(condition.handle).file
     const file = given ?? (inode.isGone ? this.#handles.fileOf(inode) : undefined)
     if (change.size !== undefined) {
       if (given !== undefined) await given.truncate(change.size, options)
       else await files.truncate(table.path(ino), change.size, options)
     }
-    const before = await this.#stat(ino, need.handle, options)
+    const before = await this.#stat(ino, condition.handle, options)
     const changes = changesOf(change, before)
     if (inode.isGone && file !== undefined) await changeOpen(file, changes)
     else await this.#change(table.path(ino), changes, options)
-    return await this.#stat(ino, need.handle, options)
+    return await this.#stat(ino, condition.handle, options)
   }
 
   async #change(path: string, changes: AttributeChanges, options: CallOptions): Promise<void> {
@@ -152,38 +153,42 @@ export class InodeOperations {
     await files.lutimes(path, new Date(atimeMs), new Date(mtimeMs), options)
   }
 
-  async #mkdir(need: Need<'mkdir'>, options: CallOptions): Promise<Stats> {
+  async #mkdir(condition: WaitCondition<'mkdir'>, options: CallOptions): Promise<Stats> {
     const { files, table } = this.#parts
-    const path = table.pathIn(need.parent, need.name)
-    await files.mkdir(path, { mode: need.mode, ...options })
-    return await this.#made(path, need, options)
+    const path = table.pathIn(condition.parent, condition.name)
+    await files.mkdir(path, { mode: condition.mode, ...options })
+    return await this.#made(path, condition, options)
   }
 
-  async #symlink(need: Need<'symlink'>, options: CallOptions): Promise<Stats> {
+  async #symlink(condition: WaitCondition<'symlink'>, options: CallOptions): Promise<Stats> {
     const { files, table } = this.#parts
-    const path = table.pathIn(need.parent, need.name)
-    await files.symlink(need.target, path, null, options)
-    return await this.#made(path, need, options)
+    const path = table.pathIn(condition.parent, condition.name)
+    await files.symlink(condition.target, path, null, options)
+    return await this.#made(path, condition, options)
   }
 
-  async #mknod(need: Need<'mknod'>, options: CallOptions): Promise<Stats> {
+  async #mknod(condition: WaitCondition<'mknod'>, options: CallOptions): Promise<Stats> {
     const { files, table } = this.#parts
-    const path = table.pathIn(need.parent, need.name)
-    const file = await files.open(path, 'wx', need.mode, options)
+    const path = table.pathIn(condition.parent, condition.name)
+    const file = await files.open(path, 'wx', condition.mode, options)
     await file.close()
-    return await this.#made(path, need, options)
+    return await this.#made(path, condition, options)
   }
 
   /** Sets the requested mode and owner if the file system assigned others. */
   async #made(
     path: string,
-    need: Need<'mkdir' | 'mknod' | 'create' | 'symlink'>,
+    condition: WaitCondition<'mkdir' | 'mknod' | 'create' | 'symlink'>,
     options: CallOptions,
   ): Promise<Stats> {
     const { files, table } = this.#parts
     const stats = await files.lstat(path, options)
     if (!files.features.attributes) return stats
-    const wanted = wantedOf(need, stats, await files.lstat(table.path(need.parent), options))
+    const wanted = wantedOf(
+      condition,
+      stats,
+      await files.lstat(table.path(condition.parent), options),
+    )
     const isOwned = stats.uid === wanted.uid && stats.gid === wanted.gid
     const mode = stats.isSymbolicLink() ? undefined : wanted.mode
     if (isOwned && (mode === undefined || (stats.mode & 0o7777) === mode)) return stats
@@ -191,15 +196,18 @@ export class InodeOperations {
     return await files.lstat(path, options)
   }
 
-  async #create(need: Need<'create'>, options: CallOptions): Promise<[Stats, Opened]> {
+  async #create(
+    condition: WaitCondition<'create'>,
+    options: CallOptions,
+  ): Promise<[Stats, Opened]> {
     const { files, table } = this.#parts
-    const { parent, name, flags, mode } = need
+    const { parent, name, flags, mode } = condition
     this.#handles.checkRoom()
     const path = table.pathIn(parent, name)
     const how = O_CREAT | (flags & (O_ACCMODE | O_TRUNC | O_EXCL))
     const file = await files.open(path, how, mode, options)
     try {
-      const stats = await this.#made(path, need, options)
+      const stats = await this.#made(path, condition, options)
       options.signal?.throwIfAborted()
       const inode = table.enter(parent, name, stats.kind)
       inode.etag = stats.etag
@@ -210,18 +218,18 @@ export class InodeOperations {
     }
   }
 
-  async #remove(need: Need<'unlink' | 'rmdir'>, options: CallOptions): Promise<void> {
+  async #remove(condition: WaitCondition<'unlink' | 'rmdir'>, options: CallOptions): Promise<void> {
     const { files, table } = this.#parts
-    const { parent, name } = need
+    const { parent, name } = condition
     const path = table.pathIn(parent, name)
     const inode = table.find(parent, name)
-    const stats = need.op === 'rmdir' ? await files.lstat(path, options) : undefined
-    await files[need.op](path, options)
+    const stats = condition.op === 'rmdir' ? await files.lstat(path, options) : undefined
+    await files[condition.op](path, options)
     if (inode && stats) inode.last = new Stats({ ...stats.fields, nlink: 0 })
     table.remove(parent, name)
   }
 
-  async #rename({ from, to, isNew }: Need<'rename'>, options: CallOptions): Promise<void> {
+  async #rename({ from, to, isNew }: WaitCondition<'rename'>, options: CallOptions): Promise<void> {
     const { files, table } = this.#parts
     const target = table.pathIn(to.parent, to.name)
     if (isNew && (await this.#exists(target, options))) {
@@ -242,7 +250,10 @@ export class InodeOperations {
   }
 
   /** The kernel keeps its cached pages if they are of the opened version. */
-  async #open({ ino, flags, killSetId }: Need<'open'>, options: CallOptions): Promise<Opened> {
+  async #open(
+    { ino, flags, killSetId }: WaitCondition<'open'>,
+    options: CallOptions,
+  ): Promise<Opened> {
     const { files, table } = this.#parts
     this.#handles.checkRoom()
     const inode = table.get(ino)
@@ -264,8 +275,8 @@ export class InodeOperations {
     }
   }
 
-  async #read(need: Need<'read'>, options: CallOptions): Promise<Uint8Array> {
-    const { handle, offset, sizeBytes } = need
+  async #read(condition: WaitCondition<'read'>, options: CallOptions): Promise<Uint8Array> {
+    const { handle, offset, sizeBytes } = condition
     const buffer = Buffer.allocUnsafe(sizeBytes)
     const file = this.#handles.file(handle)
     const { bytesRead } = await file.read(buffer, {
@@ -277,8 +288,8 @@ export class InodeOperations {
   }
 
   /** The kernel serializes the writers of a file, so its end does not move meanwhile. */
-  async #write(need: Need<'write'>, options: CallOptions): Promise<number> {
-    const { handle, offset, source, how } = need
+  async #write(condition: WaitCondition<'write'>, options: CallOptions): Promise<number> {
+    const { handle, offset, source, how } = condition
     const file = this.#handles.file(handle)
     if (how.killSetId) await dropSetId(file)
     const position = how.append ? (await file.stat()).size : offset
@@ -291,8 +302,8 @@ export class InodeOperations {
     await this.#handles.remove(handle)?.file?.close()
   }
 
-  async #extend(need: Need<'extend'>, options: CallOptions): Promise<void> {
-    const { handle, sizeBytes, killSetId } = need
+  async #extend(condition: WaitCondition<'extend'>, options: CallOptions): Promise<void> {
+    const { handle, sizeBytes, killSetId } = condition
     const file = this.#handles.file(handle)
     const { size } = await file.stat(options)
     if (sizeBytes - size > (await this.#parts.room())) {
@@ -307,17 +318,22 @@ export class InodeOperations {
     return { handle: this.#handles.add({ inode: this.#parts.table.get(ino) }) }
   }
 
-  async #readdir(need: Need<'readdir'>, options: CallOptions): Promise<DirectoryPage> {
+  async #readdir(
+    condition: WaitCondition<'readdir'>,
+    options: CallOptions,
+  ): Promise<DirectoryPage> {
     const { files, table } = this.#parts
-    const opened = this.#handles.get(need.handle)
-    const path = table.path(need.ino)
-    if (need.offset === 0 || opened.names === undefined) {
+    const opened = this.#handles.get(condition.handle)
+    const path = table.path(condition.ino)
+    if (condition.offset === 0 || opened.names === undefined) {
       opened.names = await Array.fromAsync(files.list(path, options))
     }
-    const first = Math.max(0, need.offset - 2)
-    const count = need.plus ? limits.directoryPagePlus : limits.directoryPage
+    const first = Math.max(0, condition.offset - 2)
+    const count = condition.plus
+      ? filesystemLimits.directoryPagePlus
+      : filesystemLimits.directoryPage
     const page = opened.names.slice(first, first + count)
-    if (!need.plus) return { names: page, first }
+    if (!condition.plus) return { names: page, first }
     const filled = page.map(async ({ name, kind }) => {
       const stats = await files.lstat(childOf(path, name), options).catch(() => undefined)
       return { name, kind, stats }
@@ -333,7 +349,9 @@ async function fillUp(
   sizeBytes: number,
   options: CallOptions,
 ): Promise<void> {
-  const zeros = new Uint8Array(Math.min(limits.fileReadBytes, Math.max(0, sizeBytes - size)))
+  const zeros = new Uint8Array(
+    Math.min(filesystemLimits.fileReadBytes, Math.max(0, sizeBytes - size)),
+  )
   try {
     for (let at = size; at < sizeBytes; at += zeros.length) {
       const length = Math.min(zeros.length, sizeBytes - at)

@@ -4,7 +4,7 @@
  * keeps its inode.
  */
 import { FsError } from '../../base/fs-error.ts'
-import { limits } from '../../limits.ts'
+import { filesystemLimits } from '../limits.ts'
 import type { FileHandle } from '../file-handle.ts'
 import type { Dirent } from '../stats.ts'
 import type { InodeName, InodeTable } from './inode-table.ts'
@@ -28,7 +28,7 @@ export class OpenHandles {
 
   /** ENFILE if the limit is reached. */
   checkRoom(): void {
-    if (this.#open.size < limits.mountedHandles) return
+    if (this.#open.size < filesystemLimits.mountedHandles) return
     throw new FsError('ENFILE', `${this.#open.size} files are open in this mount`)
   }
 

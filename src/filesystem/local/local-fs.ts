@@ -26,7 +26,7 @@ import {
 } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { throwIfAborted } from '../../base/abort.ts'
+import { throwIfAborted } from '../../base/async/abort.ts'
 import { codeOf } from '../../base/fs-error.ts'
 import { checkOption, name, required } from '../../base/options.ts'
 import { failure, failureOf } from '../failure.ts'

@@ -2,7 +2,7 @@
  * An open file in memory. It refers to its node, so it stays usable after its name is removed, and
  * to its pages, so that a reader of a replaced file still reads the version that it opened.
  */
-import { limits } from '../../limits.ts'
+import { filesystemLimits } from '../limits.ts'
 import { failure } from '../failure.ts'
 import type { AttributeChanges } from '../file-system.ts'
 import type { OpenFile } from '../open-file.ts'
@@ -30,7 +30,7 @@ export class MemoryFile implements OpenFile {
 
   async write(source: Uint8Array, position: number | 'end'): Promise<void> {
     const at = position === 'end' ? this.#pages.size : position
-    if (at + source.length > limits.memoryFileBytes) throw failure('EFBIG', 'write')
+    if (at + source.length > filesystemLimits.memoryFileBytes) throw failure('EFBIG', 'write')
     this.#pages.write(source, at)
     this.#touch()
   }
@@ -43,7 +43,7 @@ export class MemoryFile implements OpenFile {
 
   async truncate(sizeBytes: number): Promise<void> {
     if (!this.#isWritable || sizeBytes < 0) throw failure('EINVAL', 'ftruncate')
-    if (sizeBytes > limits.fileBytes) throw failure('EFBIG', 'ftruncate')
+    if (sizeBytes > filesystemLimits.fileBytes) throw failure('EFBIG', 'ftruncate')
     this.#pages.truncate(sizeBytes)
     this.#touch()
   }

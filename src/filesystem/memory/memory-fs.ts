@@ -13,7 +13,7 @@ import { PortableFileSystem } from '../portable-file-system.ts'
 import { PathWalk } from '../real-path.ts'
 import { Dirent } from '../stats.ts'
 import type { Stats } from '../stats.ts'
-import { throwIfAborted } from '../../base/abort.ts'
+import { throwIfAborted } from '../../base/async/abort.ts'
 import { MemoryFile } from './memory-file.ts'
 import { MemoryNode } from './memory-node.ts'
 

@@ -2,9 +2,9 @@
  * Content of a file in memory. Pages exist only where something was written, so a sparse file, or
  * one that is filled block by block, uses only the memory of its data.
  */
-import { limits } from '../../limits.ts'
+import { filesystemLimits } from '../limits.ts'
 
-const PAGE = limits.memoryPageBytes
+const PAGE = filesystemLimits.memoryPageBytes
 
 export class MemoryPages {
   readonly #pages = new Map<number, Uint8Array>()

@@ -3,7 +3,7 @@
  * checksum; a large one is streamed and never in memory as a whole.
  */
 import { collect } from '../file-bytes.ts'
-import { limits } from '../../limits.ts'
+import { filesystemLimits } from '../limits.ts'
 
 export interface FirstPart {
   bytes: Uint8Array
@@ -13,14 +13,14 @@ export interface FirstPart {
 
 /** Size of the parts, so that an object of `size` bytes has at most `parts` of them. */
 export function partBytesFor(size: number | undefined, parts: number): number {
-  return Math.max(limits.objectPartBytes, Math.ceil((size ?? 0) / parts))
+  return Math.max(filesystemLimits.objectPartBytes, Math.ceil((size ?? 0) / parts))
 }
 
 export async function firstPart(source: AsyncIterable<Uint8Array>): Promise<FirstPart> {
   const iterator = source[Symbol.asyncIterator]()
   const pieces: Uint8Array[] = []
   let length = 0
-  while (length <= limits.objectPartBytes) {
+  while (length <= filesystemLimits.objectPartBytes) {
     const next = await iterator.next()
     if (next.done === true) return { bytes: await collect(each(pieces)), whole: undefined }
     pieces.push(next.value)

@@ -2,7 +2,7 @@
  * Byte streams to and from objects: of a version that the caller has looked up, of a source that
  * may be aborted, and an empty one.
  */
-import { throwIfAborted } from '../../base/abort.ts'
+import { throwIfAborted } from '../../base/async/abort.ts'
 import { codeOf } from '../../base/fs-error.ts'
 import type { ContentOptions } from '../file-system.ts'
 import type { ObjectStore } from './object-store.ts'

@@ -7,7 +7,7 @@ import type { FsError } from '../../base/fs-error.ts'
 import { failure } from '../failure.ts'
 import { collect } from '../file-bytes.ts'
 import type { AttributeChanges, CallOptions } from '../file-system.ts'
-import { limits } from '../../limits.ts'
+import { filesystemLimits } from '../limits.ts'
 import { MemoryPages } from '../memory/memory-pages.ts'
 import type { OpenFile } from '../open-file.ts'
 import { Stats } from '../stats.ts'
@@ -85,8 +85,8 @@ export class ObjectFile implements OpenFile {
     if (!this.#isChanged || pages === undefined) return
     this.#isChanged = false
     async function* all(): AsyncGenerator<Uint8Array> {
-      for (let at = 0; at < pages!.size; at += limits.fileReadBytes) {
-        const block = new Uint8Array(Math.min(limits.fileReadBytes, pages!.size - at))
+      for (let at = 0; at < pages!.size; at += filesystemLimits.fileReadBytes) {
+        const block = new Uint8Array(Math.min(filesystemLimits.fileReadBytes, pages!.size - at))
         pages!.read(block, at)
         yield block
       }
@@ -103,7 +103,7 @@ export class ObjectFile implements OpenFile {
     if (position >= start && position < start + bytes.length) {
       return bytes.subarray(position - start)
     }
-    const end = Math.min(position + limits.objectWindowBytes, this.#stats.size) - 1
+    const end = Math.min(position + filesystemLimits.objectWindowBytes, this.#stats.size) - 1
     const read = await collect(this.#parts.read(position, end, options))
     if (read.length !== end - position + 1) throw failure('EIO', 'read')
     this.#window = { start: position, bytes: new Uint8Array(read) }
@@ -125,13 +125,13 @@ export class ObjectFile implements OpenFile {
   }
 
   #checkSize(sizeBytes: number): void {
-    if (sizeBytes <= limits.objectSpoolBytes) return
+    if (sizeBytes <= filesystemLimits.objectSpoolBytes) return
     this.#isTooLarge = true
     throw tooLarge()
   }
 }
 
 function tooLarge(): FsError {
-  const text = `more than ${limits.objectSpoolBytes} bytes at once: use writeFile with a stream`
+  const text = `more than ${filesystemLimits.objectSpoolBytes} bytes at once: use writeFile with a stream`
   return failure('EFBIG', 'write', undefined, { text })
 }

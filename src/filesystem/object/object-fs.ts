@@ -8,9 +8,10 @@
  * the rename of a directory, readers may see both names.
  */
 import type { FsError } from '../../base/fs-error.ts'
-import { mapAhead } from '../../base/map-ahead.ts'
-import { Semaphore } from '../../base/semaphore.ts'
-import { limits } from '../../limits.ts'
+import { concurrentMap } from '../../base/async/concurrent-map.ts'
+import { Semaphore } from '../../base/async/semaphore.ts'
+import { filesystemLimits } from '../limits.ts'
+import { tiersLimits } from '../../tiers/limits.ts'
 import { failure } from '../failure.ts'
 import { collect, piecesOf, textOf } from '../file-bytes.ts'
 import type {
@@ -116,7 +117,7 @@ export class ObjectFS extends WholeFileSystem {
       return await this.#entry(path, `${place === '/' ? '' : place}/${name}`, it, options)
     }
     const listed = this.#store.list(prefix, false, options)
-    for await (const entry of mapAhead(listed, limits.cloudCallsAtOnce, entryOf)) {
+    for await (const entry of concurrentMap(listed, tiersLimits.cloudCallsAtOnce, entryOf)) {
       if (entry !== undefined) yield entry
     }
     if (state.hasAny) return
@@ -135,7 +136,7 @@ export class ObjectFS extends WholeFileSystem {
     const name = nameOf(place)
     if ('prefix' in it) return new Dirent(name, parent, 'directory')
     const { metadata } = it
-    if (metadata === undefined && (it.size === 0 || it.size > limits.pathBytes)) {
+    if (metadata === undefined && (it.size === 0 || it.size > filesystemLimits.pathBytes)) {
       return new Dirent(name, parent, 'file')
     }
     const listed = metadata === undefined ? undefined : statsOf({ ...it, metadata })
@@ -192,7 +193,7 @@ export class ObjectFS extends WholeFileSystem {
   async #moveFolder(from: string, to: string, options: CallOptions): Promise<void> {
     const found: { key: string; size: number }[] = []
     for await (const it of this.#store.list(from, true, options)) if ('key' in it) found.push(it)
-    const pool = new Semaphore(limits.cloudCallsAtOnce / 2)
+    const pool = new Semaphore(tiersLimits.cloudCallsAtOnce / 2)
     const copy = async (key: string, size: number): Promise<void> => {
       await this.#store.copy(key, to + key.slice(from.length), { ...options, size })
     }

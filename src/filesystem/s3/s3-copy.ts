@@ -12,8 +12,8 @@ import {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3'
 import type { CompletedPart, HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3'
-import { Semaphore } from '../../base/semaphore.ts'
-import { limits } from '../../limits.ts'
+import { Semaphore } from '../../base/async/semaphore.ts'
+import { filesystemLimits } from '../limits.ts'
 import type { CloudCaller } from '../../tiers/cloud/cloud-caller.ts'
 import type { CopyOptions } from '../object/object-store.ts'
 
@@ -33,7 +33,7 @@ export class S3Copy {
 
   async run(from: string, to: string, { metadata, size, signal }: CopyOptions): Promise<void> {
     const source = `${this.#bucket}/${from}`.split('/').map(encodeURIComponent).join('/')
-    if (size > limits.objectCopyBytes) {
+    if (size > filesystemLimits.objectCopyBytes) {
       await this.#runInParts(from, to, source, metadata, signal)
       return
     }
@@ -78,8 +78,8 @@ export class S3Copy {
         return { PartNumber, ETag: answer.CopyPartResult?.ETag }
       })
     }
-    const partBytes = Math.max(limits.objectCopyBytes, Math.ceil(size / S3_PARTS))
-    const pool = new Semaphore(limits.objectPartsAtOnce)
+    const partBytes = Math.max(filesystemLimits.objectCopyBytes, Math.ceil(size / S3_PARTS))
+    const pool = new Semaphore(filesystemLimits.objectPartsAtOnce)
     const parts: Promise<CompletedPart>[] = []
     for (let start = 0; start < size; start += partBytes) {
       const range = `bytes=${start}-${Math.min(start + partBytes, size) - 1}`

@@ -13,9 +13,10 @@ import {
 } from '@aws-sdk/client-s3'
 import type { PutObjectCommandInput } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
-import { throwIfAborted } from '../../base/abort.ts'
+import { throwIfAborted } from '../../base/async/abort.ts'
 import { codeOf } from '../../base/fs-error.ts'
-import { limits } from '../../limits.ts'
+import { filesystemLimits } from '../limits.ts'
+import { tiersLimits } from '../../tiers/limits.ts'
 import { CloudCaller } from '../../tiers/cloud/cloud-caller.ts'
 import type { Reason } from '../../tiers/cloud/cloud-caller.ts'
 import { ObjectDigest } from '../../tiers/cloud/object-digest.ts'
@@ -76,7 +77,7 @@ export class S3Store implements ObjectStore {
   }
 
   async *list(prefix: string, flat: boolean, options: ListOptions): AsyncGenerator<ListedKey> {
-    const { signal, pageKeys = limits.cloudListPage } = options
+    const { signal, pageKeys = tiersLimits.cloudListPage } = options
     let token: string | undefined
     do {
       const page = await this.#caller.call({ verb: 'list', signal }, (deadline) => {
@@ -188,7 +189,7 @@ export class S3Store implements ObjectStore {
       client: this.#client,
       params: { ...params, Body: Readable.from(counted(), { objectMode: false }) },
       partSize,
-      queueSize: limits.objectPartsAtOnce,
+      queueSize: filesystemLimits.objectPartsAtOnce,
     })
     const { ETag } = await upload.done()
     return { etag: plain(ETag), size }

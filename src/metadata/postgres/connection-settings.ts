@@ -7,7 +7,7 @@
  */
 import pg, { type ClientConfig } from 'pg'
 import { FsError } from '../../base/fs-error.ts'
-import { limits } from '../../limits.ts'
+import { metadataLimits } from '../limits.ts'
 
 export interface PostgresAddress {
   readonly url: string
@@ -47,9 +47,9 @@ export function clientConfig({ url }: PostgresAddress): ClientConfig {
     connectionString: url,
     application_name: 'cachefs-coordinator',
     types,
-    connectionTimeoutMillis: limits.storeConnectMs,
-    query_timeout: limits.storeStatementMs,
-    idle_in_transaction_session_timeout: limits.storeIdleMs,
+    connectionTimeoutMillis: metadataLimits.storeConnectMs,
+    query_timeout: metadataLimits.storeStatementMs,
+    idle_in_transaction_session_timeout: metadataLimits.storeIdleMs,
     keepAlive: true,
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { FsError } from '../../base/fs-error.ts'
-import { limits } from '../../limits.ts'
+import { metadataLimits } from '../limits.ts'
 import { TABLES } from '../schema.ts'
 import { change, one, type Rule, type Value } from '../statement.ts'
 
@@ -35,7 +35,7 @@ function* copyTable(from: DatabaseSync, table: string): Rule<number> {
   for (const row of select.iterate()) {
     page.push(columns.map((column) => row[column] as Value))
     rows += 1
-    if (page.length < limits.storePage) continue
+    if (page.length < metadataLimits.storePage) continue
     yield* insert(table, columns, page)
     yield* findAny()
     page = []

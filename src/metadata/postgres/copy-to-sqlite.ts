@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import type { PoolClient } from 'pg'
 import { makePrivateFile } from '../../base/private-folder.ts'
-import { limits } from '../../limits.ts'
+import { metadataLimits } from '../limits.ts'
 import { REPLICA_SCHEMA, SCHEMA, TABLES } from '../schema.ts'
 import { numbered } from './postgres-calls.ts'
 
@@ -39,7 +39,7 @@ async function copyTable(client: PoolClient, to: DatabaseSync, table: string): P
   const places = columns.map(() => '?').join()
   const insert = to.prepare(`INSERT INTO ${table} (${columns.join()}) VALUES (${places})`)
   const select = `SELECT ${columns.join()} FROM ${table}`
-  const order = `ORDER BY ${keys.join()} LIMIT ${limits.storePage}`
+  const order = `ORDER BY ${keys.join()} LIMIT ${metadataLimits.storePage}`
   const after = `WHERE (${keys.join()}) > (${keys.map(() => '?').join()})`
   let last: Row | undefined
   do {
@@ -47,7 +47,7 @@ async function copyTable(client: PoolClient, to: DatabaseSync, table: string): P
     const text = numbered(`${select} ${last === undefined ? '' : after} ${order}`)
     const { rows } = await client.query<Row>(text, values)
     for (const row of rows) insert.run(...columns.map((column) => row[column]!))
-    last = rows.length < limits.storePage ? undefined : rows.at(-1)
+    last = rows.length < metadataLimits.storePage ? undefined : rows.at(-1)
   } while (last !== undefined)
 }
 

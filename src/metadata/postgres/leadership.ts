@@ -8,9 +8,9 @@
 import pg, { type Pool } from 'pg'
 import { monotonicMs } from '../../base/clock.ts'
 import { describe } from '../../base/fs-error.ts'
-import type { Logger } from '../../base/logger.ts'
-import { pause, retry } from '../../base/retry.ts'
-import { limits } from '../../limits.ts'
+import type { Logger } from '../../base/log/logger.ts'
+import { pause, retry } from '../../base/async/retry.ts'
+import { metadataLimits } from '../limits.ts'
 import { clientConfig, type PostgresAddress } from './connection-settings.ts'
 import { LEADER_SCHEMA, migrate } from './migrations.ts'
 import { asFsError } from './postgres-error.ts'
@@ -93,7 +93,7 @@ export class Leadership {
         if (!this.#isAway) logger.warn(describe(asFsError(error, address.shown)))
         this.#isAway = true
       }
-      await pause(limits.leaderPollMs, signal)
+      await pause(metadataLimits.leaderPollMs, signal)
     }
   }
 
@@ -115,7 +115,7 @@ export class Leadership {
   }
 
   #isFree({ holder }: Seen): boolean {
-    const isSilent = monotonicMs() - this.#sinceMs > limits.leaderTtlMs
+    const isSilent = monotonicMs() - this.#sinceMs > metadataLimits.leaderTtlMs
     return holder === '' || holder === this.#options.holder || isSilent
   }
 

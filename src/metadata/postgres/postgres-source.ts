@@ -1,9 +1,9 @@
 /** Metadata store in PostgreSQL, of whose coordinators one leads at a time. */
-import type { NamesSource, Turn } from '../keeper-engine.ts'
+import type { MetadataSource, LeaderTerm } from '../store-engine.ts'
 import { Leadership, type LeadershipOptions } from './leadership.ts'
-import { PostgresKeeper } from './postgres-keeper.ts'
+import { PostgresStoreEngine } from './postgres-store-engine.ts'
 
-export class PostgresSource implements NamesSource {
+export class PostgresSource implements MetadataSource {
   readonly isShared = true
   readonly #options: LeadershipOptions
   readonly #leadership: Leadership
@@ -17,14 +17,14 @@ export class PostgresSource implements NamesSource {
     return new PostgresSource(options, await Leadership.open(options))
   }
 
-  get keeperUrl(): string {
+  get leaderUrl(): string {
     return this.#leadership.leaderUrl
   }
 
-  async next(signal: AbortSignal): Promise<Turn> {
+  async next(signal: AbortSignal): Promise<LeaderTerm> {
     const term = await this.#leadership.acquire(signal)
     const { address, logger } = this.#options
-    const engine = new PostgresKeeper(address, term, logger)
+    const engine = new PostgresStoreEngine(address, term, logger)
     return { engine, over: term.over, resign: () => term.resign() }
   }
 

@@ -8,8 +8,8 @@
 import type { Pool } from 'pg'
 import { monotonicMs } from '../../base/clock.ts'
 import { describe } from '../../base/fs-error.ts'
-import type { Logger } from '../../base/logger.ts'
-import { limits } from '../../limits.ts'
+import type { Logger } from '../../base/log/logger.ts'
+import { metadataLimits } from '../limits.ts'
 
 const BEAT = 'UPDATE heartbeat SET beats = beats + 1 WHERE id = 1 AND epoch = $1'
 const RESIGN = `UPDATE leader SET holder = '' WHERE id = 1 AND epoch = $1`
@@ -63,7 +63,8 @@ export class Term {
   }
 
   #scheduleBeat(): void {
-    if (!this.#isOver) this.#timer = setTimeout(() => void this.#beat(), limits.leaderBeatMs)
+    if (!this.#isOver)
+      this.#timer = setTimeout(() => void this.#beat(), metadataLimits.leaderBeatMs)
   }
 
   async #beat(): Promise<void> {
@@ -82,5 +83,5 @@ export class Term {
 }
 
 function endOf(sinceMs: number): number {
-  return sinceMs + limits.leaderTtlMs * (1 - limits.linkClockDrift)
+  return sinceMs + metadataLimits.leaderTtlMs * (1 - metadataLimits.linkClockDrift)
 }

@@ -12,10 +12,10 @@
 import pg, { type Client } from 'pg'
 import { monotonicMs } from '../../base/clock.ts'
 import { FsError, describe } from '../../base/fs-error.ts'
-import type { Logger } from '../../base/logger.ts'
-import { RepeatedLog } from '../../base/repeated-log.ts'
-import { retry } from '../../base/retry.ts'
-import { limits } from '../../limits.ts'
+import type { Logger } from '../../base/log/logger.ts'
+import { RepeatedLog } from '../../base/log/repeated-log.ts'
+import { retry } from '../../base/async/retry.ts'
+import { metadataLimits } from '../limits.ts'
 import type { Rule } from '../statement.ts'
 import { clientConfig, type PostgresAddress } from './connection-settings.ts'
 import { drive, type Sent } from './postgres-calls.ts'
@@ -28,7 +28,7 @@ interface Job {
   reject: (error: unknown) => void
 }
 
-type Outcome = { value: unknown } | { error: unknown }
+type WaitResult = { value: unknown } | { error: unknown }
 
 export class WriteLane {
   readonly #address: PostgresAddress
@@ -48,8 +48,11 @@ export class WriteLane {
   transact<T>(begin: () => Rule<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#isClosed) throw new FsError('ECANCELED', 'the store is closed')
-      if (this.#queue.length >= limits.storeQueue) {
-        throw new FsError('EAGAIN', `the queue of ${limits.storeQueue} transactions is full`)
+      if (this.#queue.length >= metadataLimits.storeQueue) {
+        throw new FsError(
+          'EAGAIN',
+          `the queue of ${metadataLimits.storeQueue} transactions is full`,
+        )
       }
       this.#queue.push({ begin, resolve: resolve as (value: unknown) => void, reject })
       this.#running ??= this.#run()
@@ -68,7 +71,7 @@ export class WriteLane {
   async #run(): Promise<void> {
     while (this.#queue.length > 0) {
       const batch = this.#queue
-      this.#queue = batch.splice(limits.storeBatch)
+      this.#queue = batch.splice(metadataLimits.storeBatch)
       await this.#settle(batch)
     }
     this.#running = undefined
@@ -96,12 +99,12 @@ export class WriteLane {
     return this.#term.isOver || isConflict(error) || isAway(error)
   }
 
-  #withRetries(batch: readonly Job[]): Promise<Outcome[]> {
-    const untilMs = monotonicMs() + limits.storeWaitMs
+  #withRetries(batch: readonly Job[]): Promise<WaitResult[]> {
+    const untilMs = monotonicMs() + metadataLimits.storeWaitMs
     return retry(() => this.#attempt(batch), {
       attempts: Infinity,
-      baseMs: limits.storeRetryBaseMs,
-      maxMs: limits.storeRetryMaxMs,
+      baseMs: metadataLimits.storeRetryBaseMs,
+      maxMs: metadataLimits.storeRetryMaxMs,
       retryable: (error) => {
         const isWanted = !this.#term.isOver && !this.#isClosed && monotonicMs() < untilMs
         return isWanted && (isConflict(error) || isAway(error))
@@ -114,12 +117,12 @@ export class WriteLane {
     })
   }
 
-  async #attempt(batch: readonly Job[]): Promise<Outcome[]> {
+  async #attempt(batch: readonly Job[]): Promise<WaitResult[]> {
     const client = await this.#connected()
     const sent: Sent = { pending: [], changes: 0 }
     try {
       await this.#begin(client)
-      const outcomes: Outcome[] = []
+      const outcomes: WaitResult[] = []
       for (const { begin } of batch) outcomes.push(await runJob(client, begin, sent))
       await Promise.all(sent.pending)
       const { command } = await client.query('COMMIT')
@@ -175,7 +178,7 @@ export class WriteLane {
   }
 }
 
-async function runJob(client: Client, begin: () => Rule<unknown>, sent: Sent): Promise<Outcome> {
+async function runJob(client: Client, begin: () => Rule<unknown>, sent: Sent): Promise<WaitResult> {
   const { changes } = sent
   try {
     return { value: await drive(client, begin(), sent) }

@@ -7,9 +7,9 @@
 import type { StatementSync } from 'node:sqlite'
 import { threadId } from 'node:worker_threads'
 import { CurrentRequest } from '../../base/current-request.ts'
-import type { SharedMutex } from '../../base/shared-mutex.ts'
+import type { SharedMutex } from '../../base/async/shared-mutex.ts'
 import { SqliteDatabase } from '../../base/sqlite-database.ts'
-import { answerOf, answering, isUnrepeatable } from '../answered-rules.ts'
+import { answerOf, answering, isUnrepeatable } from '../duplicate-request-rules.ts'
 import type { MetadataEngine } from '../metadata-engine.ts'
 import {
   ruleOf,

@@ -1,18 +1,18 @@
 /** Metadata store in one SQLite file: the process that owns the directory leads for good. */
-import type { NamesSource, Turn } from '../keeper-engine.ts'
-import { SqliteKeeper } from './sqlite-keeper.ts'
+import type { MetadataSource, LeaderTerm } from '../store-engine.ts'
+import { SqliteStoreEngine } from './sqlite-store-engine.ts'
 
-export class SqliteSource implements NamesSource {
+export class SqliteSource implements MetadataSource {
   readonly isShared = false
-  readonly keeperUrl = ''
+  readonly leaderUrl = ''
   readonly #path: string
 
   constructor(path: string) {
     this.#path = path
   }
 
-  async next(): Promise<Turn> {
-    const engine = SqliteKeeper.open(this.#path)
+  async next(): Promise<LeaderTerm> {
+    const engine = SqliteStoreEngine.open(this.#path)
     return { engine, over: Promise.withResolvers<void>().promise, resign: async () => undefined }
   }
 

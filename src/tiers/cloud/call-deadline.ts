@@ -4,9 +4,9 @@
  * passed to the SDK; it fires when the caller aborts (ECANCELED) or when the deadline passes
  * (ETIMEDOUT).
  */
-import { abortError } from '../../base/abort.ts'
+import { abortError } from '../../base/async/abort.ts'
 import type { FsError } from '../../base/fs-error.ts'
-import { limits } from '../../limits.ts'
+import { tiersLimits } from '../limits.ts'
 
 export class CallDeadline implements Disposable {
   readonly #controller = new AbortController()
@@ -15,7 +15,7 @@ export class CallDeadline implements Disposable {
   #endMs: number
   #timer: NodeJS.Timeout
 
-  constructor(caller: AbortSignal | undefined, callMs: number = limits.cloudCallMs) {
+  constructor(caller: AbortSignal | undefined, callMs: number = tiersLimits.cloudCallMs) {
     this.#caller = caller
     this.#onAbort = () => this.#controller.abort(caller?.reason)
     this.#endMs = performance.now() + callMs
@@ -30,7 +30,7 @@ export class CallDeadline implements Disposable {
 
   /** Extends the deadline by the allowance for `bytes` more bytes. */
   allow(bytes: number): void {
-    this.#endMs += bytes / limits.cloudBytesPerMsMin
+    this.#endMs += bytes / tiersLimits.cloudBytesPerMsMin
     clearTimeout(this.#timer)
     this.#timer = this.#start()
   }

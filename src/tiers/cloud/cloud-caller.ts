@@ -7,8 +7,8 @@
  */
 import { FsError } from '../../base/fs-error.ts'
 import type { FsErrorCode } from '../../base/fs-error.ts'
-import { Semaphore } from '../../base/semaphore.ts'
-import { limits } from '../../limits.ts'
+import { Semaphore } from '../../base/async/semaphore.ts'
+import { tiersLimits } from '../limits.ts'
 import { CallDeadline } from './call-deadline.ts'
 import { networkReason } from './network-reason.ts'
 
@@ -36,7 +36,7 @@ export interface CallDescription {
 
 export class CloudCaller {
   readonly #options: CallerOptions
-  readonly #permits = new Semaphore(limits.cloudCallsAtOnce)
+  readonly #permits = new Semaphore(tiersLimits.cloudCallsAtOnce)
 
   constructor(options: CallerOptions) {
     this.#options = options

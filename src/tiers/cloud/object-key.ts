@@ -5,17 +5,18 @@
  * to another program: listings skip it.
  */
 import { FsError } from '../../base/fs-error.ts'
-import { limits } from '../../limits.ts'
+import { baseLimits } from '../../base/limits.ts'
+import { tiersLimits } from '../limits.ts'
 
 const PART = /^[A-Za-z0-9._-]+$/
 
 export function isKey(key: string): boolean {
-  return complaintAbout(key, limits.objectKeyBytes) === undefined
+  return complaintAbout(key, tiersLimits.objectKeyBytes) === undefined
 }
 
 /** Throws EINVAL if `key` is not valid. */
 export function checkKey(key: string): void {
-  const complaint = complaintAbout(key, limits.objectKeyBytes)
+  const complaint = complaintAbout(key, tiersLimits.objectKeyBytes)
   if (complaint !== undefined) throw invalid('key', key, complaint)
 }
 
@@ -23,7 +24,7 @@ export function checkKey(key: string): void {
 export function checkListPrefix(prefix: string): void {
   if (prefix === '' || isKey(prefix)) return
   // `chunks/` and `chunks/.` are no keys, but keys can start with them.
-  const complaint = complaintAbout(`${prefix}_`, limits.objectKeyBytes)
+  const complaint = complaintAbout(`${prefix}_`, tiersLimits.objectKeyBytes)
   if (complaint !== undefined) throw invalid('prefix', prefix, complaint)
 }
 
@@ -31,7 +32,7 @@ export function checkListPrefix(prefix: string): void {
 export function folderOf(prefix: string | undefined): string {
   const bare = (prefix ?? '').replaceAll(/^\/+|\/+$/g, '')
   if (bare === '') return ''
-  const complaint = complaintAbout(bare, limits.objectPrefixBytes)
+  const complaint = complaintAbout(bare, tiersLimits.objectPrefixBytes)
   if (complaint !== undefined) throw invalid('prefix', prefix ?? '', complaint)
   return `${bare}/`
 }
@@ -46,7 +47,8 @@ function complaintAbout(key: string, bytesMax: number): string | undefined {
   for (const part of key.split('/')) {
     if (part === '') return 'a part between slashes is empty'
     if (part === '.' || part === '..') return `a part is ${part}`
-    if (part.length > limits.nameBytes) return `a part is longer than ${limits.nameBytes} bytes`
+    if (part.length > baseLimits.nameBytes)
+      return `a part is longer than ${baseLimits.nameBytes} bytes`
     if (!PART.test(part)) return 'it may contain only letters, digits, and . - _ between slashes'
   }
   return undefined

@@ -3,7 +3,7 @@
  * of the object is EINVAL, because its caller expects another object.
  */
 import { FsError } from '../../base/fs-error.ts'
-import { limits } from '../../limits.ts'
+import { tiersLimits } from '../limits.ts'
 import type { ReadOptions } from '../tier-storage.ts'
 
 export class ObjectRange {
@@ -50,8 +50,11 @@ export class ObjectRange {
 
 /** An object is held in memory whole; a larger one must be read in ranges. */
 export function checkSize(bytes: number): void {
-  if (bytes <= limits.objectBytes) return
-  throw new FsError('EINVAL', `${bytes} bytes exceed the limit of ${limits.objectBytes} per object`)
+  if (bytes <= tiersLimits.objectBytes) return
+  throw new FsError(
+    'EINVAL',
+    `${bytes} bytes exceed the limit of ${tiersLimits.objectBytes} per object`,
+  )
 }
 
 function isCount(value: number): boolean {

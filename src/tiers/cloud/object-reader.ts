@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream'
 import { memoryOf } from '../../base/buffer-pool.ts'
-import { limits } from '../../limits.ts'
+import { tiersLimits } from '../limits.ts'
 import type { CallOptions, RangeOptions, ReadOptions } from '../tier-storage.ts'
 import { CheckedRange } from './block-checksums.ts'
 import type { CallDeadline } from './call-deadline.ts'
@@ -46,7 +46,7 @@ export class ObjectReader {
       const length = range.lengthWithin(await this.#parts.size(key, options))
       if (length === 0) return Buffer.alloc(0)
     }
-    const what = { verb: 'read', key, signal: options.signal, callMs: limits.cloudReadMs }
+    const what = { verb: 'read', key, signal: options.signal, callMs: tiersLimits.cloudReadMs }
     return await this.#parts.caller.call(what, async (deadline) => {
       const { data } = await this.#take(key, range, deadline, options)
       return data
@@ -57,7 +57,7 @@ export class ObjectReader {
   async readRange(key: string, options: RangeOptions): Promise<Buffer> {
     checkKey(key)
     const range = new CheckedRange(options)
-    const what = { verb: 'read', key, signal: options.signal, callMs: limits.cloudReadMs }
+    const what = { verb: 'read', key, signal: options.signal, callMs: tiersLimits.cloudReadMs }
     return await this.#parts.caller.call(what, async (deadline) => {
       const { data, metadata } = await this.#take(key, range.blocks, deadline, {})
       return range.checked(data, metadata)

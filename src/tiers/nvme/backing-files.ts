@@ -31,7 +31,7 @@ import { open } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { memoryOf } from '../../base/buffer-pool.ts'
 import { FsError } from '../../base/fs-error.ts'
-import { limits } from '../../limits.ts'
+import { tiersLimits } from '../limits.ts'
 import {
   FALLOC_KEEP_SIZE,
   FALLOC_PUNCH_HOLE,
@@ -40,7 +40,7 @@ import {
   seekSparse,
 } from '../../base/native-calls.ts'
 import { makePrivateFolder } from '../../base/private-folder.ts'
-import type { SpareFiles } from './spare-files.ts'
+import type { PreallocatedFiles } from './preallocated-files.ts'
 
 /** Number of subdirectories of `data/`. */
 export const SHARDS = 256
@@ -80,14 +80,14 @@ export class BackingFiles {
   readonly #directory: string
   readonly #open = new Map<number, OpenFile>()
   readonly #changes: FileChanges
-  readonly #spares: SpareFiles | undefined
+  readonly #preallocatedFiles: PreallocatedFiles | undefined
   #epoch = 0
 
-  /** `spares`: undefined if this instance writes nothing. */
-  constructor(directory: string, changes: FileChanges, spares?: SpareFiles) {
+  /** `preallocatedFiles`: undefined if this instance writes nothing. */
+  constructor(directory: string, changes: FileChanges, preallocatedFiles?: PreallocatedFiles) {
     this.#directory = directory
     this.#changes = changes
-    this.#spares = spares
+    this.#preallocatedFiles = preallocatedFiles
   }
 
   /** Creates the directories. Call once, before any thread uses them. */
@@ -108,7 +108,7 @@ export class BackingFiles {
     return join(this.#directory, 'data', shardName(ino % SHARDS), String(ino))
   }
 
-  asidePath(name: string): string {
+  preImagePath(name: string): string {
     return join(this.#directory, 'aside', name)
   }
 
@@ -184,7 +184,7 @@ export class BackingFiles {
    * kernel does not report when a mapping ends. The sticky bit of the file records this, because it
    * must be known as long as the file exists: after `punch`, such a reader would see zeros.
    */
-  isLent(ino: number): boolean {
+  isPassthrough(ino: number): boolean {
     return ((this.stat(ino)?.mode ?? 0) & S_ISVTX) !== 0
   }
 
@@ -193,8 +193,8 @@ export class BackingFiles {
     this.#descriptor(ino, true)
   }
 
-  /** Sets the mark that `isLent` reads; programs may have the file mapped from now on. */
-  markLent(ino: number): void {
+  /** Sets the mark that `isPassthrough` reads; programs may have the file mapped from now on. */
+  markPassthrough(ino: number): void {
     const { mode } = lstatSync(this.path(ino))
     if ((mode & S_ISVTX) === 0) chmodSync(this.path(ino), (mode & 0o777) | S_ISVTX)
   }
@@ -217,8 +217,8 @@ export class BackingFiles {
   }
 
   /** Copies `length` bytes at `offset` to the pre-image `name`; fewer if the file ends before. */
-  setAside(ino: number, offset: number, length: number, name: string): void {
-    const fd = openSync(this.asidePath(name), REPLACE, 0o600)
+  savePreImage(ino: number, offset: number, length: number, name: string): void {
+    const fd = openSync(this.preImagePath(name), REPLACE, 0o600)
     try {
       this.copyTo(fd, 0, ino, offset, length)
     } finally {
@@ -232,7 +232,7 @@ export class BackingFiles {
    */
   copyTo(fd: number, place: number, ino: number, offset: number, length: number): void {
     // In blocks: a buffer of the full length would be large garbage for each copy.
-    const copy = Buffer.allocUnsafe(Math.min(length, limits.copyBlockBytes))
+    const copy = Buffer.allocUnsafe(Math.min(length, tiersLimits.copyBlockBytes))
     for (let done = 0; done < length;) {
       const part = copy.subarray(0, Math.min(copy.length, length - done))
       const read = this.read(ino, part, offset + done)
@@ -243,21 +243,27 @@ export class BackingFiles {
   }
 
   /** Renames the whole file to the pre-image `name`; the inode has no file afterwards. */
-  setAsideWhole(ino: number, name: string): void {
+  savePreImageOfFile(ino: number, name: string): void {
     this.#forget(ino)
-    renameSync(this.path(ino), this.asidePath(name))
+    renameSync(this.path(ino), this.preImagePath(name))
   }
 
   /** Whether a pre-image equals the bytes at `offset` of the file. */
-  isAsAside(ino: number, offset: number, length: number, name: string, asideOffset: number) {
+  matchesPreImage(
+    ino: number,
+    offset: number,
+    length: number,
+    name: string,
+    preImageOffset: number,
+  ) {
     const now = Buffer.alloc(length)
     this.read(ino, now, offset)
     const before = Buffer.alloc(length)
-    const fd = this.#tryOpen(this.asidePath(name), READ)
+    const fd = this.#tryOpen(this.preImagePath(name), READ)
     if (fd < 0) return false
     try {
       for (let done = 0; done < length;) {
-        const read = readSync(fd, before, done, length - done, asideOffset + done)
+        const read = readSync(fd, before, done, length - done, preImageOffset + done)
         if (read === 0) return false
         done += read
       }
@@ -279,8 +285,8 @@ export class BackingFiles {
     }
   }
 
-  removeAside(name: string): void {
-    this.#removeIfThere(this.asidePath(name))
+  removePreImage(name: string): void {
+    this.#removeIfThere(this.preImagePath(name))
   }
 
   /** Reads without blocking the thread; undefined if the file ends before `offset + length`. */
@@ -326,13 +332,13 @@ export class BackingFiles {
     const path = this.path(ino)
     const fd = create ? this.#openOrMake(path) : this.#tryOpen(path, CHANGE)
     if (fd < 0) return fd
-    if (this.#open.size >= limits.backingDescriptors) this.#forgetOldest()
+    if (this.#open.size >= tiersLimits.backingDescriptors) this.#forgetOldest()
     this.#open.set(ino, { fd, generation })
     return fd
   }
 
   #openOrMake(path: string): number {
-    const spare = this.#plain(path) ? -1 : (this.#spares?.take(path) ?? -1)
+    const spare = this.#plain(path) ? -1 : (this.#preallocatedFiles?.take(path) ?? -1)
     return spare >= 0 ? spare : openSync(path, CHANGE | constants.O_CREAT, 0o600)
   }
 

@@ -8,7 +8,7 @@
  * after the result or after the abort of the caller. If all sources fail, the error is that of the
  * last failure.
  */
-import { abortError, throwIfAborted } from '../../base/abort.ts'
+import { abortError, throwIfAborted } from '../../base/async/abort.ts'
 import { FsError } from '../../base/fs-error.ts'
 
 export interface Source<T> {

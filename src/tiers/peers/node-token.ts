@@ -8,7 +8,7 @@
  */
 import { FsError } from '../../base/fs-error.ts'
 import { isSignedBy, type SigningKey } from '../../base/signing-key.ts'
-import { limits } from '../../limits.ts'
+import { tiersLimits } from '../limits.ts'
 import type { ClusterClock } from './cluster-clock.ts'
 
 export const TOKEN_HEADER = 'x-node-token'
@@ -44,12 +44,13 @@ export class NodeTokens {
     const nowMs = this.#clock.nowMs()
     const made = this.#made.get(to)
     const leftMs = (made?.untilMs ?? 0) - nowMs
-    if (made && leftMs > limits.nodeTokenMs / 2 && leftMs <= limits.nodeTokenMs) return made.token
-    const untilMs = nowMs + limits.nodeTokenMs
+    if (made && leftMs > tiersLimits.nodeTokenMs / 2 && leftMs <= tiersLimits.nodeTokenMs)
+      return made.token
+    const untilMs = nowMs + tiersLimits.nodeTokenMs
     const claims = Buffer.from(JSON.stringify([this.#self, to, untilMs])).toString('base64url')
     const signature = this.#key.sign(Buffer.from(PURPOSE + claims)).toString('base64url')
     const token = `${claims}.${signature}`
-    if (this.#made.size >= limits.nodeTokens) this.#made.clear()
+    if (this.#made.size >= tiersLimits.nodeTokens) this.#made.clear()
     this.#made.set(to, { token, untilMs })
     return token
   }
@@ -89,15 +90,15 @@ export class TokenCheck {
     if (!isSignedBy(key, message, Buffer.from(parts[2]!, 'base64url'))) {
       throw refusal(`was not signed by ${from}`)
     }
-    if (this.#known.size >= limits.nodeTokens) this.#known.clear()
+    if (this.#known.size >= tiersLimits.nodeTokens) this.#known.clear()
     this.#known.set(parts[0], { ...claims, key })
     return from
   }
 
   #checkTime(from: string, untilMs: number): void {
     const leftMs = untilMs - this.#options.clock.nowMs()
-    if (leftMs < -limits.nodeClockSkewMs) throw refusal(`of ${from} has expired`)
-    if (leftMs <= limits.nodeTokenMs + limits.nodeClockSkewMs) return
+    if (leftMs < -tiersLimits.nodeClockSkewMs) throw refusal(`of ${from} has expired`)
+    if (leftMs <= tiersLimits.nodeTokenMs + tiersLimits.nodeClockSkewMs) return
     throw refusal(`of ${from} is valid for too long: do the clocks of the machines agree?`)
   }
 }

@@ -14,7 +14,7 @@ import * as https from 'node:https'
 import type { Socket } from 'node:net'
 import { crc32 } from 'node:zlib'
 import { FsError, describe, type FsErrorCode } from '../../base/fs-error.ts'
-import { limits } from '../../limits.ts'
+import { tiersLimits } from '../limits.ts'
 import { CallDeadline } from '../cloud/call-deadline.ts'
 import type { ChunkAddress } from './chunk-address.ts'
 import { CRC_HEADER, DamagedCopy, chunkPath, parseCrc } from './chunk-headers.ts'
@@ -46,7 +46,7 @@ interface Call {
 
 const KEEP_ALIVE = {
   keepAlive: true,
-  maxSockets: limits.peerConnections,
+  maxSockets: tiersLimits.peerConnections,
   scheduling: 'lifo',
 } as const
 
@@ -68,8 +68,8 @@ export class PeerClient {
 
   async get(peer: Peer, chunk: ChunkAddress, options: PeerGetOptions): Promise<Buffer> {
     const { length, home = false, signal } = options
-    const callMs = home ? limits.peerHomeCallMs : limits.peerCallMs
-    using deadline = new CallDeadline(signal, callMs + length / limits.peerBytesPerMsMin)
+    const callMs = home ? tiersLimits.peerOwnerCallMs : tiersLimits.peerCallMs
+    using deadline = new CallDeadline(signal, callMs + length / tiersLimits.peerBytesPerMsMin)
     const path = `${chunkPath(chunk)}${home ? '?home=1' : ''}`
     const call: Call = { method: 'GET', path, headers: {}, deadline }
     return await this.#call(peer, call, async (answer) => {
@@ -97,7 +97,7 @@ export class PeerClient {
     data: Uint8Array,
     { crc, signal }: PeerPutOptions,
   ): Promise<void> {
-    const callMs = limits.peerCallMs + data.length / limits.peerBytesPerMsMin
+    const callMs = tiersLimits.peerCallMs + data.length / tiersLimits.peerBytesPerMsMin
     using deadline = new CallDeadline(signal, callMs)
     const headers = {
       'content-type': 'application/octet-stream',
@@ -112,7 +112,7 @@ export class PeerClient {
    * Asks the peer, the owner of the chunk, to read it ahead; resolves when the peer has accepted.
    */
   async prepare(peer: Peer, chunk: ChunkAddress): Promise<void> {
-    using deadline = new CallDeadline(undefined, limits.peerCallMs)
+    using deadline = new CallDeadline(undefined, tiersLimits.peerCallMs)
     const path = chunkPath(chunk)
     await this.#call(peer, { method: 'POST', path, headers: {}, deadline }, noBody)
   }
@@ -187,9 +187,9 @@ class ReusedConnection extends Error {}
 function boundConnecting(socket: Socket): void {
   if (!socket.connecting) return
   const timer = setTimeout(() => {
-    const { peerConnectMs } = limits
+    const { peerConnectMs } = tiersLimits
     socket.destroy(new FsError('ETIMEDOUT', `no connection within ${peerConnectMs} ms`))
-  }, limits.peerConnectMs)
+  }, tiersLimits.peerConnectMs)
   const clear = (): void => clearTimeout(timer)
   socket.once('connect', clear)
   socket.once('close', clear)

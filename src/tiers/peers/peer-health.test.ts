@@ -7,25 +7,25 @@ import { PeerHealth } from './peer-health.ts'
 test('a failing peer is ejected for ever longer, up to a bound, and comes back', () => {
   let nowMs = 1000
   const health = new PeerHealth(() => nowMs)
-  assert.equal(health.isAside('a'), false)
+  assert.equal(health.isEjected('a'), false)
   let last = 0
   for (let at = 0; at < 12; at++) {
     assert.equal(health.failed('a'), true)
     const sinceMs = nowMs
-    while (health.isAside('a')) nowMs += 10
+    while (health.isEjected('a')) nowMs += 10
     const ejectedMs = nowMs - sinceMs
-    assert.ok(ejectedMs >= last / 2.1 && ejectedMs <= limits.peerAsideMaxMs + 10)
+    assert.ok(ejectedMs >= last / 2.1 && ejectedMs <= limits.peerEjectionMaxMs + 10)
     last = ejectedMs
   }
-  assert.ok(last >= limits.peerAsideMaxMs / 2)
-  assert.equal(health.isAside('b'), false)
+  assert.ok(last >= limits.peerEjectionMaxMs / 2)
+  assert.equal(health.isEjected('b'), false)
 })
 
 test('concurrent failures count once; a success resets the record', () => {
   const health = new PeerHealth(() => 1000)
   assert.deepEqual([health.failed('a'), health.failed('a')], [true, false])
   health.succeeded('a')
-  assert.equal(health.isAside('a'), false)
+  assert.equal(health.isEjected('a'), false)
 })
 
 test('a peer that loses every race is ejected, one that loses some is not', () => {
@@ -42,7 +42,7 @@ test('a peer that loses every race is ejected, one that loses some is not', () =
 test('the number of records is bounded', () => {
   const health = new PeerHealth(() => 1000)
   for (let at = 0; at <= limits.peersRemembered; at++) health.failed(`peer-${at}`)
-  assert.deepEqual([health.isAside('peer-0'), health.isAside('peer-1')], [false, true])
+  assert.deepEqual([health.isEjected('peer-0'), health.isEjected('peer-1')], [false, true])
 })
 
 test('the 95th percentile needs a few samples and follows the latest ones', () => {

@@ -5,8 +5,8 @@
  * Invariants: an ejection ends by itself after a bounded time. The number of records is bounded; a
  * peer without a record counts as healthy.
  */
-import { backoffMs } from '../../base/retry.ts'
-import { limits } from '../../limits.ts'
+import { backoffMs } from '../../base/async/retry.ts'
+import { tiersLimits } from '../limits.ts'
 
 interface Record {
   failures: number
@@ -23,7 +23,7 @@ export class PeerHealth {
     this.#now = now
   }
 
-  isAside(id: string): boolean {
+  isEjected(id: string): boolean {
     return (this.#records.get(id)?.ejectedUntilMs ?? 0) > this.#now()
   }
 
@@ -34,7 +34,7 @@ export class PeerHealth {
   /** Returns true if this failure ejected the peer; false if it was ejected before. */
   failed(id: string): boolean {
     const record = this.#recordOf(id)
-    const isNew = !this.isAside(id)
+    const isNew = !this.isEjected(id)
     // Concurrent calls that fail together count once.
     if (!isNew) return false
     record.failures += 1
@@ -47,13 +47,13 @@ export class PeerHealth {
   lost(id: string): boolean {
     const record = this.#recordOf(id)
     record.losses += 1
-    return record.losses >= limits.peerLossesInRow && this.failed(id)
+    return record.losses >= tiersLimits.peerLossesInRow && this.failed(id)
   }
 
   #recordOf(id: string): Record {
     const known = this.#records.get(id)
     if (known !== undefined) return known
-    if (this.#records.size >= limits.peersRemembered) {
+    if (this.#records.size >= tiersLimits.peersRemembered) {
       const oldest = this.#records.keys().next()
       if (oldest.done !== true) this.#records.delete(oldest.value)
     }
@@ -65,7 +65,10 @@ export class PeerHealth {
 
 /** Jitter covers only half of the backoff: an ejection of almost 0 ms would be none. */
 function ejectionMs(failures: number): number {
-  const bounds = { baseMs: limits.peerAsideBaseMs / 2, maxMs: limits.peerAsideMaxMs / 2 }
+  const bounds = {
+    baseMs: tiersLimits.peerEjectionBaseMs / 2,
+    maxMs: tiersLimits.peerEjectionMaxMs / 2,
+  }
   const due = backoffMs(failures, { ...bounds, random: () => 1 })
   return due + backoffMs(failures, bounds)
 }

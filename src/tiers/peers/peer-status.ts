@@ -1,6 +1,6 @@
 /**
  * Membership and status of nodes: which are live, at which address, and in what state. The
- * coordinator keeps it (coordinator/peer-registry.ts) and serves it to nodes and operators.
+ * coordinator keeps it (coordinator/peers/peer-registry.ts) and serves it to nodes and operators.
  */
 
 /** What a node sends when it registers. */

@@ -6,17 +6,17 @@
  * Returned data was checked against the CRC-32 of the chunk if that is known, else against the one
  * that the peer sent. Main thread only.
  */
-import { throwIfAborted } from '../../base/abort.ts'
+import { throwIfAborted } from '../../base/async/abort.ts'
 import { codeOf, describe } from '../../base/fs-error.ts'
-import type { Logger } from '../../base/logger.ts'
-import { limits } from '../../limits.ts'
+import type { Logger } from '../../base/log/logger.ts'
+import { tiersLimits } from '../limits.ts'
 import type { ChunkAddress } from './chunk-address.ts'
 import { DamagedCopy } from './chunk-headers.ts'
 import { LatencyWindow } from './latency-window.ts'
 import type { PeerClient } from './peer-client.ts'
 import type { Peer, PeerDirectory } from './peer-directory.ts'
 import { PeerHealth } from './peer-health.ts'
-import { homeOf } from './rendezvous.ts'
+import { ownerOf } from './rendezvous.ts'
 import { shuffled } from './shuffle.ts'
 
 /**
@@ -78,12 +78,12 @@ export class PeersTier {
     if (ids === '') return []
     const wanted = new Set(ids.split(','))
     const found = shuffled(this.directory.peers().filter(({ id }) => wanted.has(id)))
-    const ejected = found.filter(({ id }) => this.#health.isAside(id))
+    const ejected = found.filter(({ id }) => this.#health.isEjected(id))
     return [...found.filter((peer) => !ejected.includes(peer)), ...ejected]
   }
 
-  isAside(peer: Peer): boolean {
-    return this.#health.isAside(peer.id)
+  isEjected(peer: Peer): boolean {
+    return this.#health.isEjected(peer.id)
   }
 
   /**
@@ -91,14 +91,14 @@ export class PeersTier {
    * its chunks.
    */
   usable(): Peer[] {
-    return this.directory.peers().filter((peer) => !this.isAside(peer))
+    return this.directory.peers().filter((peer) => !this.isEjected(peer))
   }
 
   /** The owner of the chunk, which fetches it once for all nodes; undefined if it is this node. */
   home({ ino, index }: Pick<ChunkAddress, 'ino' | 'index'>): Peer | undefined {
     const { self } = this.directory
     const usable = this.usable()
-    const id = homeOf(`${ino}/${index}`, [self, ...usable.map((peer) => peer.id)])
+    const id = ownerOf(`${ino}/${index}`, [self, ...usable.map((peer) => peer.id)])
     return usable.find((peer) => peer.id === id)
   }
 
@@ -110,10 +110,10 @@ export class PeersTier {
   patienceMs(asked: Asked, next: 'peer' | 'cloud'): number {
     if (this.#patienceMs !== undefined) return this.#patienceMs
     const usual = this.#latencies[asked].p95()
-    if (usual === undefined) return limits.peerHedgeUnknownMs
+    if (usual === undefined) return tiersLimits.peerHedgeUnknownMs
     const [least, factor] =
-      next === 'cloud' ? [limits.peerHedgeCloudMinMs, 2] : [limits.peerHedgeMinMs, 1]
-    return Math.min(limits.peerHedgeMaxMs, Math.max(least, usual * factor))
+      next === 'cloud' ? [tiersLimits.peerHedgeCloudMinMs, 2] : [tiersLimits.peerHedgeMinMs, 1]
+    return Math.min(tiersLimits.peerHedgeMaxMs, Math.max(least, usual * factor))
   }
 
   /** Throws ENOENT if the peer does not have the chunk. */
@@ -165,7 +165,7 @@ export class PeersTier {
   async copy(chunk: ChunkAddress, data: Uint8Array, options: CopyOptions): Promise<string[]> {
     const { copies, crc, except = [], signal } = options
     const others = shuffled(this.directory.peers()).filter(({ id }) => !except.includes(id))
-    const ejected = others.filter((peer) => this.isAside(peer))
+    const ejected = others.filter((peer) => this.isEjected(peer))
     const queue = [...others.filter((peer) => !ejected.includes(peer)), ...ejected]
     const taken: string[] = []
     const fill = async (): Promise<void> => {

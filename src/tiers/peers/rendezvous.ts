@@ -8,7 +8,7 @@
 import { hash } from 'node:crypto'
 
 /** The id with the highest weight for this key; undefined if `ids` is empty. */
-export function homeOf(key: string, ids: Iterable<string>): string | undefined {
+export function ownerOf(key: string, ids: Iterable<string>): string | undefined {
   let best: { id: string; weight: string } | undefined
   for (const id of ids) {
     // Not CRC: it is linear, so that one id would win over another for all keys or for none.

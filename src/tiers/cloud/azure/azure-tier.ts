@@ -11,7 +11,7 @@ import type { Readable } from 'node:stream'
 import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-blob'
 import type { BlockBlobUploadOptions, BlobClient, ContainerClient } from '@azure/storage-blob'
 import { FsError } from '../../../base/fs-error.ts'
-import { limits } from '../../../limits.ts'
+import { tiersLimits } from '../../limits.ts'
 import type {
   CallOptions,
   ListedObject,
@@ -135,7 +135,7 @@ export class AzureTier implements TierStorage {
         const start = token === undefined ? {} : { continuationToken: token }
         const pages = this.#container
           .listBlobsFlat({ prefix: this.#folder + prefix, abortSignal: deadline.signal })
-          .byPage({ maxPageSize: limits.cloudListPage, ...start })
+          .byPage({ maxPageSize: tiersLimits.cloudListPage, ...start })
         for await (const first of pages) return first
         return undefined
       })
@@ -148,7 +148,7 @@ export class AzureTier implements TierStorage {
   }
 
   async check({ signal }: CallOptions = {}): Promise<void> {
-    const what = { verb: 'use', signal, callMs: limits.cloudCheckMs }
+    const what = { verb: 'use', signal, callMs: tiersLimits.cloudCheckMs }
     await this.#caller.call(what, async ({ signal: abortSignal }) => {
       const pages = this.#container
         .listBlobsFlat({ prefix: this.#folder, abortSignal })
@@ -159,7 +159,7 @@ export class AzureTier implements TierStorage {
 
   /** Creates the container if it does not exist. */
   async create(): Promise<void> {
-    const what = { verb: 'create', callMs: limits.cloudCheckMs }
+    const what = { verb: 'create', callMs: tiersLimits.cloudCheckMs }
     await this.#caller.call(what, async ({ signal: abortSignal }) => {
       await this.#container.createIfNotExists({ abortSignal })
     })
@@ -179,7 +179,7 @@ export class AzureTier implements TierStorage {
       checkCrc32(await this.#reader.readBack(key, deadline), digest.crc32)
     } catch (error) {
       await this.#blob(key)
-        .deleteIfExists({ abortSignal: AbortSignal.timeout(limits.cloudCheckMs) })
+        .deleteIfExists({ abortSignal: AbortSignal.timeout(tiersLimits.cloudCheckMs) })
         .catch(() => undefined)
       throw error
     }

@@ -2,7 +2,7 @@
  * Translates errors of the local file system to the error codes of the tier contract, with a
  * message that names the operation, the object and the cause.
  */
-import { abortError } from '../../../base/abort.ts'
+import { abortError } from '../../../base/async/abort.ts'
 import { FsError, codeOf } from '../../../base/fs-error.ts'
 import type { FsErrorCode } from '../../../base/fs-error.ts'
 

@@ -13,11 +13,11 @@ import { constants, type Dir } from 'node:fs'
 import { lstat, open, opendir, rename, rmdir, stat, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { abortError } from '../../../base/abort.ts'
+import { abortError } from '../../../base/async/abort.ts'
 import { memoryOf } from '../../../base/buffer-pool.ts'
 import { FsError, codeOf } from '../../../base/fs-error.ts'
-import { Semaphore } from '../../../base/semaphore.ts'
-import { limits } from '../../../limits.ts'
+import { Semaphore } from '../../../base/async/semaphore.ts'
+import { tiersLimits } from '../../limits.ts'
 import type {
   CallOptions,
   ListedObject,
@@ -48,7 +48,7 @@ const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 export class FileTier implements TierStorage {
   readonly name: string
   readonly #root: string
-  readonly #permits = new Semaphore(limits.cloudCallsAtOnce)
+  readonly #permits = new Semaphore(tiersLimits.cloudCallsAtOnce)
 
   static async open({ directory, create = false }: FileTierOptions): Promise<FileTier> {
     if (directory === '') throw new FsError('EINVAL', 'no directory given: set --cloud-dir')
@@ -215,7 +215,7 @@ export class FileTier implements TierStorage {
         return
       } catch (error) {
         // A concurrent delete removed the empty directory between the two calls.
-        if (codeOf(error) !== 'ENOENT' || attempt === limits.fileTierPlaceAttempts) throw error
+        if (codeOf(error) !== 'ENOENT' || attempt === tiersLimits.fileTierPlaceAttempts) throw error
       }
     }
   }
@@ -283,7 +283,7 @@ export class FileTier implements TierStorage {
     for await (const entry of await opendir(folder.path())) {
       const path = folder.path(entry.name)
       const info = await lstat(path).catch(() => undefined)
-      const isOld = info !== undefined && Date.now() - info.mtimeMs > limits.fileTierLeftoverMs
+      const isOld = info !== undefined && Date.now() - info.mtimeMs > tiersLimits.fileTierLeftoverMs
       // Another node may be sweeping the same directory.
       if (isOld && info.isFile()) await unlink(path).catch(() => undefined)
     }

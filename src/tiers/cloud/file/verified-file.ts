@@ -9,7 +9,7 @@
 import { close, fsync, open, read, write } from 'node:fs'
 import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
-import { abortError } from '../../../base/abort.ts'
+import { abortError } from '../../../base/async/abort.ts'
 import { BufferPool } from '../../../base/buffer-pool.ts'
 import { FsError } from '../../../base/fs-error.ts'
 

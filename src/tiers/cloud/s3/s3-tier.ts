@@ -27,7 +27,7 @@ import type {
   S3ClientConfig,
 } from '@aws-sdk/client-s3'
 import { FsError } from '../../../base/fs-error.ts'
-import { limits } from '../../../limits.ts'
+import { tiersLimits } from '../../limits.ts'
 import type {
   CallOptions,
   ListedObject,
@@ -166,7 +166,7 @@ export class S3Tier implements TierStorage {
         const command = new ListObjectsV2Command({
           Bucket: this.#bucket,
           Prefix: this.#folder + prefix,
-          MaxKeys: limits.cloudListPage,
+          MaxKeys: tiersLimits.cloudListPage,
           ContinuationToken: token,
         })
         return this.#client.send(command, { abortSignal: deadline.signal })
@@ -180,7 +180,7 @@ export class S3Tier implements TierStorage {
   }
 
   async check({ signal }: CallOptions = {}): Promise<void> {
-    const what = { verb: 'use', signal, callMs: limits.cloudCheckMs }
+    const what = { verb: 'use', signal, callMs: tiersLimits.cloudCheckMs }
     await this.#caller.call(what, async (deadline) => {
       // Not HeadBucket: its response has no body, so it cannot give the reason for a rejection.
       const command = new ListObjectsV2Command({
@@ -195,7 +195,7 @@ export class S3Tier implements TierStorage {
 
   /** Creates the bucket if it does not exist. */
   async create(): Promise<void> {
-    const what = { verb: 'create', callMs: limits.cloudCheckMs }
+    const what = { verb: 'create', callMs: tiersLimits.cloudCheckMs }
     const { region } = this.#options
     await this.#caller.call(what, async ({ signal: abortSignal }) => {
       const Bucket = this.#bucket
@@ -251,7 +251,7 @@ export class S3Tier implements TierStorage {
       checkCrc32(await this.#reader.readBack(key, deadline), digest.crc32)
     } catch (error) {
       const command = new DeleteObjectCommand(this.#place(key))
-      const abortSignal = AbortSignal.timeout(limits.cloudCheckMs)
+      const abortSignal = AbortSignal.timeout(tiersLimits.cloudCheckMs)
       await this.#client.send(command, { abortSignal }).catch(() => undefined)
       throw error
     }
@@ -278,7 +278,7 @@ export function s3ClientConfig(options: S3TierOptions): S3ClientConfig {
   if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
     throw new FsError('EINVAL', 'S3 needs both access keys, or neither')
   }
-  const sockets = { keepAlive: true, maxSockets: limits.cloudCallsAtOnce }
+  const sockets = { keepAlive: true, maxSockets: tiersLimits.cloudCallsAtOnce }
   return {
     region,
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
@@ -293,8 +293,8 @@ export function s3ClientConfig(options: S3TierOptions): S3ClientConfig {
     // The header costs a round trip per chunk, and a rejected body is too rare to be worth it.
     expectContinueHeader: false,
     requestHandler: {
-      connectionTimeout: limits.cloudConnectMs,
-      socketTimeout: limits.cloudIdleMs,
+      connectionTimeout: tiersLimits.cloudConnectMs,
+      socketTimeout: tiersLimits.cloudIdleMs,
       httpAgent: new HttpAgent(sockets),
       httpsAgent: new HttpsAgent(sockets),
     },

@@ -1,0 +1,40 @@
+/**
+ * Checks of chunks before their bytes leave this node by its API. A chunk that was intact is not
+ * looked at again for a while: who reads a file in small ranges does not have it read whole for
+ * each. Main thread.
+ */
+import { cacheLimits } from '../limits.ts'
+import { verifyChunk } from './chunk-checks.ts'
+import { DIRTY } from '../state/node-database.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+
+export class ChunkVerifier {
+  readonly #cache: NodeCache
+  /** When contents were found intact, by chunk id; the oldest first. */
+  readonly #intactMs = new Map<number, number>()
+
+  constructor(cache: NodeCache) {
+    this.#cache = cache
+  }
+
+  /** The chunks of these bytes are intact, or not here, or cannot be told. */
+  require(ino: number, offset: number, length: number): void {
+    const { chunkSize } = this.#cache.settings
+    const last = Math.floor((offset + Math.max(1, length) - 1) / chunkSize)
+    for (let at = Math.floor(offset / chunkSize); at <= last; at++) this.#check(ino, at)
+  }
+
+  #check(ino: number, index: number): void {
+    const row = this.#cache.database.chunk(ino, index)
+    if (row === undefined || row.state === DIRTY || row.id === 0) return
+    const nowMs = performance.now()
+    if (nowMs - (this.#intactMs.get(row.id) ?? -Infinity) < cacheLimits.intactMs) return
+    this.#intactMs.delete(row.id)
+    if (verifyChunk(this.#cache, ino, index) !== 'intact') return
+    this.#intactMs.set(row.id, nowMs)
+    const oldest = this.#intactMs.keys().next()
+    if (this.#intactMs.size > cacheLimits.intactChunks && oldest.done !== true) {
+      this.#intactMs.delete(oldest.value)
+    }
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * CRC-32 of chunks that wait for their upload: taken a moment after the commit, of what is in the
+ * page cache then, and compared before the bytes are sent, however long the cloud is away. One that
+ * is uploaded sooner is read once, for both. Main thread.
+ *
+ * Invariant: what the kernel may still write by itself has none: it may change under its id.
+ */
+import { crc32 } from 'node:zlib'
+import { BufferPool } from '../../base/buffer-pool.ts'
+import { cacheLimits } from '../limits.ts'
+import { UnreadableUpload, type ChunkReader } from '../read/chunk-reader.ts'
+import type { Upload } from '../state/node-database.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+
+export class PendingChecksums {
+  readonly #cache: NodeCache
+  readonly #loader: ChunkReader
+  readonly #buffers: BufferPool
+  /** All up to there were looked at. */
+  #cursor = 0
+  #running: Promise<void> | undefined
+  readonly #stop = new AbortController()
+
+  constructor(cache: NodeCache, loader: ChunkReader) {
+    this.#cache = cache
+    this.#loader = loader
+    this.#buffers = new BufferPool(cache.settings.chunkSize)
+  }
+
+  /** Now and then; what it began goes on. */
+  look(onFailure: (error: unknown) => void): void {
+    this.#running ??= this.#run()
+      .catch(onFailure)
+      .finally(() => {
+        this.#running = undefined
+      })
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const untilMs = Date.now() - cacheLimits.checksumAfterMs
+    while (!this.#hasStopped()) {
+      const page = this.#cache.database.uploadsAfter(this.#cursor, cacheLimits.replicaPage)
+      const young = page.findIndex(({ committedMs }) => committedMs > untilMs)
+      for (const upload of young < 0 ? page : page.slice(0, young)) {
+        if (this.#hasStopped()) return
+        await this.#take(upload)
+        this.#cursor = upload.seq
+      }
+      if (young >= 0 || page.length === 0) return
+    }
+  }
+
+  #hasStopped(): boolean {
+    return this.#stop.signal.aborted
+  }
+
+  async #take(upload: Upload): Promise<void> {
+    const { seq, ino, index, crc } = upload
+    if (crc !== null || this.#mayChange(ino)) return
+    using borrowed = this.#buffers.take()
+    let data: Buffer | undefined
+    try {
+      data = await this.#loader.loadUpload(upload, borrowed.memory)
+    } catch (error) {
+      // Whoever uploads it finds out what that means.
+      if (error instanceof UnreadableUpload) return
+      throw error
+    }
+    if (data === undefined) return
+    const found = crc32(data)
+    const { database, shared } = this.#cache
+    shared.withInode(ino, () => {
+      if (this.#mayChange(ino) || database.upload(ino, index)?.seq !== seq) return
+      database.transaction(() => database.setUploadCrc(seq, found))
+    })
+  }
+
+  #mayChange(ino: number): boolean {
+    return this.#cache.shared.findOpen(ino)?.passthroughWrites === true
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Reads clean chunks of the cache again and again, slowly, and compares them with their CRC-32:
+ * what has rotted on the disk is found before somebody reads it, leaves the cache, and is fetched
+ * from the cloud at once. Where it stopped, the next process goes on. Main thread.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { crc32 } from 'node:zlib'
+import { BufferPool } from '../../base/buffer-pool.ts'
+import { describe } from '../../base/fs-error.ts'
+import type { Logger } from '../../base/log/logger.ts'
+import { RepeatedLog } from '../../base/log/repeated-log.ts'
+import { cacheLimits } from '../limits.ts'
+import { verifyChunk, wantedOf } from './chunk-checks.ts'
+import type { Fetcher } from '../read/fetcher.ts'
+import type { LocalChunk } from '../state/node-database.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+
+const CURSOR = 'scrubbed'
+
+type Place = [ino: number, index: number]
+const BEGIN: Place = [0, -1]
+
+export class Scrubber {
+  readonly #cache: NodeCache
+  readonly #fetcher: Fetcher
+  readonly #failures: RepeatedLog
+  readonly #buffers: BufferPool
+  readonly #stop = new AbortController()
+  #running: Promise<void> | undefined
+  /** Since the start. */
+  chunks = 0
+  bytes = 0
+
+  constructor(cache: NodeCache, fetcher: Fetcher, logger: Logger) {
+    this.#cache = cache
+    this.#fetcher = fetcher
+    this.#failures = new RepeatedLog(logger)
+    this.#buffers = new BufferPool(cache.settings.chunkSize)
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  /** Never rejects. */
+  async #run(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      const beganMs = performance.now()
+      await this.#pass().catch((error: unknown) => {
+        this.#failures.warn('scrub', `looking for damage in the cache: ${describe(error)}`)
+      })
+      await this.#pause(beganMs + cacheLimits.scrubPassMs - performance.now())
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const { database } = this.#cache
+    const { signal } = this.#stop
+    let place = placeOf(database.setting(CURSOR))
+    for (;;) {
+      const page = database.cleanAfter(...place, cacheLimits.scrubPage)
+      for (const row of page) {
+        if (signal.aborted) return
+        await this.#check(row)
+      }
+      const last = page.at(-1)
+      place = last === undefined ? BEGIN : [last.ino, last.index]
+      database.transaction(() => database.setSetting(CURSOR, place.join(' ')))
+      if (last === undefined) return
+    }
+  }
+
+  async #check(row: LocalChunk & { ino: number }): Promise<void> {
+    const { ino, index } = row
+    const sinceMs = performance.now()
+    const isSuspect = await this.#isSuspect(row)
+    if (isSuspect && verifyChunk(this.#cache, ino, index) === 'damaged') {
+      await this.#heal(ino, index)
+    }
+    this.chunks += 1
+    this.bytes += row.length
+    const took = Math.max(1, row.length / cacheLimits.scrubBytesPerMs)
+    await this.#pause(sinceMs + took - performance.now())
+  }
+
+  /** Whether it has to be looked at again under the inode's lock: it may just have gone. */
+  async #isSuspect({ ino, ...row }: LocalChunk & { ino: number }): Promise<boolean> {
+    const { files, settings, shared } = this.#cache
+    const wanted = shared.withInode(ino, () => wantedOf(this.#cache, ino, row))
+    if (wanted === undefined) return false
+    using borrowed = this.#buffers.take()
+    const offset = row.index * settings.chunkSize
+    try {
+      const path = files.path(ino)
+      const data = await files.readDetached(path, offset, wanted.length, borrowed.memory)
+      return data === undefined || crc32(data) !== wanted.crc
+    } catch {
+      return true
+    }
+  }
+
+  /** Who reads it next does so where the cloud is away now. */
+  async #heal(ino: number, index: number): Promise<void> {
+    try {
+      await this.#fetcher.fetchChunk(ino, index, true, this.#stop.signal)
+    } catch (error) {
+      this.#failures.warn('heal', `a damaged chunk is not healed yet: ${describe(error)}`)
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await delay(Math.max(0, ms), undefined, { signal: this.#stop.signal }).catch(() => undefined)
+  }
+}
+
+function placeOf(text: string | undefined): Place {
+  const [ino = 0, index = -1] = (text ?? '').split(' ').filter(Boolean).map(Number)
+  return [ino, index]
+}

@@ -1,0 +1,36 @@
+/**
+ * Puts the bytes of a committed chunk into the cache, wherever they come from. A chunk that is here
+ * by now, or was written, cut or committed anew meanwhile, is left alone.
+ */
+import type { CommittedChunk } from '../state/chunk-index.ts'
+import { validReference } from './file-reader.ts'
+import { settleShort } from '../checks/lost-chunks.ts'
+import { CLEAN } from '../state/node-database.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+
+/** `accessed`: as in LocalChunk. False: it was not wanted any more. */
+export function promoteChunk(
+  cache: NodeCache,
+  ino: number,
+  { index, id }: Pick<CommittedChunk, 'index' | 'id'>,
+  data: Buffer,
+  accessed: number,
+): boolean {
+  const { shared, database, files, settings } = cache
+  return shared.withInode(ino, () => {
+    if (database.chunk(ino, index)) return false
+    const current = validReference(cache, ino, index)
+    if (current?.id !== id || data.length < current.length) return false
+    settleShort(cache, ino)
+    const start = index * settings.chunkSize
+    files.write(ino, data.subarray(0, current.length), start)
+    const rest = settings.chunkSize - current.length
+    if (rest > 0 && files.isPassthrough(ino)) files.punch(ino, start + current.length, rest)
+    const row = { index, state: CLEAN, id, length: current.length, accessed }
+    database.transaction(() => {
+      database.putChunk(ino, row)
+    })
+    shared.occupy(current.length)
+    return true
+  })
+}

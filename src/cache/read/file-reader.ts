@@ -1,0 +1,236 @@
+/**
+ * Reads of bytes that are here. Without a lock: remember the inode's generation, check that the
+ * chunks are present, read, and check that the generation still stands; whoever takes bytes away
+ * changes the generation first. What is not here is asked for with `Suspended`.
+ */
+import { Suspended, takeResult } from '../../base/suspended.ts'
+import { FsError } from '../../base/fs-error.ts'
+import { cacheLimits } from '../limits.ts'
+import { SEEK_DATA, SEEK_HOLE } from '../../base/native-calls.ts'
+import type { CommittedChunk } from '../state/chunk-index.ts'
+import { LostError, lostDirty, requireBytes } from '../checks/lost-chunks.ts'
+import type { WaitCondition } from '../waiting/wait-condition.ts'
+import { DIRTY, type LocalChunk } from '../state/node-database.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+import type { RememberedInode } from '../state/presence-cache.ts'
+import type { ChunkRange } from './range-reader.ts'
+
+export class FileReader {
+  readonly #cache: NodeCache
+  /** Told of the first use of a chunk that was fetched ahead. */
+  readonly #onFirstUse: (ino: number, index: number) => void
+
+  constructor(cache: NodeCache, onFirstUse: (ino: number, index: number) => void) {
+    this.#cache = cache
+    this.#onFirstUse = onFirstUse
+  }
+
+  /**
+   * Fills `target` from `offset` on; fewer bytes only at the end of the file. `fillsPages`: the
+   * kernel keeps them in its page cache.
+   */
+  read(ino: number, offset: number, target: Uint8Array, fillsPages = false): number {
+    const { shared } = this.#cache
+    // Before the size is looked at: a write that comes after that has the page dropped.
+    if (fillsPages && shared.mayBeOpen(ino)) this.#noteFill(ino)
+    const read = this.#read(ino, offset, target)
+    if (fillsPages && read < target.length && shared.cuts.isPending(ino)) {
+      const condition: WaitCondition = { kind: 'cut', ino }
+      throw new Suspended(condition)
+    }
+    return read
+  }
+
+  #read(ino: number, offset: number, target: Uint8Array): number {
+    const { shared } = this.#cache
+    for (let attempt = 0; attempt < cacheLimits.optimisticReads; attempt++) {
+      const generation = shared.chunkGeneration(ino)
+      const read = this.#readOnce(ino, offset, target)
+      if (shared.chunkGeneration(ino) === generation) return read
+    }
+    return shared.withInode(ino, () => this.#readOnce(ino, offset, target, true))
+  }
+
+  #noteFill(ino: number): void {
+    const { shared } = this.#cache
+    shared.withInode(ino, () => {
+      const open = shared.findOpen(ino)
+      if (open) open.filled = true
+    })
+  }
+
+  #readOnce(ino: number, offset: number, target: Uint8Array, locked = false): number {
+    const { shared, files } = this.#cache
+    const size = locked
+      ? this.#cache.sizeOf(ino)
+      : shared.withInode(ino, () => this.#cache.sizeOf(ino))
+    const length = Math.min(target.length, size - offset)
+    if (length <= 0) return 0
+    const range = this.#requirePresent(ino, offset, length, locked)
+    const wanted = target.subarray(0, length)
+    const here = range ? length : files.read(ino, wanted, offset)
+    if (range) wanted.set(range.data.subarray(0, length))
+    // A hole at the end, unless chunks are missing that should be here.
+    else if (here < length) {
+      if (!locked) return shared.withInode(ino, () => this.#readOnce(ino, offset, target, true))
+      requireBytes(this.#cache, ino)
+      wanted.fill(0, here)
+    }
+    return length
+  }
+
+  /** What came from elsewhere for this read, instead of from the backing file. */
+  #requirePresent(
+    ino: number,
+    offset: number,
+    length: number,
+    locked: boolean,
+  ): ChunkRange | undefined {
+    const { chunkSize } = this.#cache.settings
+    const known = this.#cache.memory.of(ino)
+    const first = Math.floor(offset / chunkSize)
+    const last = Math.floor((offset + length - 1) / chunkSize)
+    for (let index = first; index <= last; index++) {
+      if (known.present.has(index)) continue
+      if (this.#isPresent(ino, index, known, locked)) continue
+      const range = first === last ? this.#takeRange(ino, index, offset, locked) : undefined
+      if (range) return range
+      const condition: WaitCondition =
+        first === last
+          ? { kind: 'bytes', ino, offset, length }
+          : { kind: 'chunks', ino, first: index, last, reading: true }
+      throw new Suspended(condition)
+    }
+    return undefined
+  }
+
+  /** Of the content that is committed now. */
+  #takeRange(ino: number, index: number, offset: number, locked: boolean): ChunkRange | undefined {
+    const range = takeResult(rangeKey(ino, index))?.value as ChunkRange | undefined
+    const isCurrent = range?.id === this.#validReference(ino, index, locked)?.id
+    return isCurrent && range?.offset === offset ? range : undefined
+  }
+
+  #isPresent(ino: number, index: number, known: RememberedInode, locked: boolean): boolean {
+    const { database, shared } = this.#cache
+    const row = database.chunk(ino, index)
+    const mayBeLost = row === undefined || row.state === DIRTY
+    const lost = mayBeLost ? lostDirty(this.#cache, ino, index) : undefined
+    if (lost) throw new LostError(lost)
+    const isMissing =
+      row === undefined
+        ? this.#validReference(ino, index, locked) !== undefined
+        : this.#isOutdated(ino, row, locked)
+    if (isMissing) {
+      shared.add('misses', 1)
+      return false
+    }
+    if (row) this.#use(ino, row)
+    known.present.add(index)
+    return true
+  }
+
+  /** Another node has replaced the chunk, and its bytes here are about to go. */
+  #isOutdated(ino: number, row: LocalChunk, locked: boolean): boolean {
+    if (!this.#cache.index.isRemote || row.state === DIRTY) return false
+    const isOutdated = (): boolean => {
+      const { shared, index } = this.#cache
+      return index.find(ino, row.index)?.id !== row.id && shared.findOpen(ino)?.ahead !== true
+    }
+    return locked ? isOutdated() : this.#cache.shared.withInode(ino, isOutdated)
+  }
+
+  #use(ino: number, { index, accessed, length }: LocalChunk): void {
+    const { database, shared } = this.#cache
+    shared.add('hits', 1)
+    shared.add('hitBytes', length)
+    const nowMs = Date.now()
+    if (nowMs - accessed < cacheLimits.accessGranularityMs) return
+    database.transaction(() => {
+      database.touchChunk(ino, index, nowMs)
+    })
+    if (accessed === 0) this.#onFirstUse(ino, index)
+  }
+
+  /** The committed chunk, unless it was cut off since the commit. */
+  #validReference(ino: number, index: number, locked: boolean): CommittedChunk | undefined {
+    const find = (): CommittedChunk | undefined => validReference(this.#cache, ino, index)
+    return locked ? find() : this.#cache.shared.withInode(ino, find)
+  }
+
+  /** SEEK_DATA or SEEK_HOLE; ENXIO beyond the end, as lseek(2). */
+  seek(ino: number, offset: number, whence: number): number {
+    return this.#cache.shared.withInode(ino, () => {
+      const size = this.#cache.sizeOf(ino)
+      if (offset < 0 || offset >= size) throw new FsError('ENXIO', 'beyond the end of the file')
+      requireBytes(this.#cache, ino)
+      if (whence === SEEK_HOLE) return this.#nextHole(ino, offset, size)
+      if (whence !== SEEK_DATA) throw new FsError('EINVAL', `lseek cannot do whence ${whence}`)
+      const data = this.#nextData(ino, offset, size)
+      if (data < 0) throw new FsError('ENXIO', 'no data beyond the offset')
+      return data
+    })
+  }
+
+  #nextData(ino: number, offset: number, size: number): number {
+    const { settings, database, files } = this.#cache
+    if (this.#cache.isHere(ino)) return files.seek(ino, offset, SEEK_DATA)
+    for (let at = offset; at < size;) {
+      const index = Math.floor(at / settings.chunkSize)
+      const local = database.chunksFrom(ino, index, 1)[0]?.index ?? Infinity
+      const remote = nextReference(this.#cache, ino, index)
+      if (remote < local) return Math.max(at, remote * settings.chunkSize)
+      if (local === Infinity) return -1
+      at = Math.max(at, local * settings.chunkSize)
+      const found = files.seek(ino, at, SEEK_DATA)
+      const end = (local + 1) * settings.chunkSize
+      if (found >= 0 && found < Math.min(end, size)) return found
+      at = end
+    }
+    return -1
+  }
+
+  #nextHole(ino: number, offset: number, size: number): number {
+    const { settings, database, files } = this.#cache
+    if (this.#cache.isHere(ino)) return Math.min(size, files.seek(ino, offset, SEEK_HOLE))
+    for (let at = offset; at < size;) {
+      const index = Math.floor(at / settings.chunkSize)
+      const end = (index + 1) * settings.chunkSize
+      if (database.chunk(ino, index)) {
+        const found = files.seek(ino, at, SEEK_HOLE)
+        if (found >= 0 && found < Math.min(end, size)) return found
+      } else if (!validReference(this.#cache, ino, index)) {
+        return at
+      }
+      at = end
+    }
+    return size
+  }
+}
+
+/** Names the bytes that a read of a chunk was given. */
+export function rangeKey(ino: number, index: number): string {
+  return `range ${ino}/${index}`
+}
+
+/** The committed chunk at an index as far as it still holds; under the inode's lock. */
+export function validReference(
+  cache: NodeCache,
+  ino: number,
+  index: number,
+): CommittedChunk | undefined {
+  const reference = cache.index.find(ino, index)
+  if (reference === undefined) return undefined
+  const open = cache.shared.mayBeOpen(ino) ? cache.shared.findOpen(ino) : undefined
+  if (open?.ahead !== true) return reference
+  const length = Math.min(reference.length, open.voidFrom - index * cache.settings.chunkSize)
+  return length > 0 ? { ...reference, length } : undefined
+}
+
+function nextReference(cache: NodeCache, ino: number, index: number): number {
+  const next = cache.index.findNext(ino, index)?.index
+  if (next === undefined) return Infinity
+  const open = cache.shared.mayBeOpen(ino) ? cache.shared.findOpen(ino) : undefined
+  const isVoid = open?.ahead === true && next * cache.settings.chunkSize >= open.voidFrom
+  return isVoid ? Infinity : next
+}

@@ -1,0 +1,76 @@
+/**
+ * Bytes of a chunk that is not here, straight from the cloud to a reader who needs a few of them:
+ * the first bytes of a large file come without the rest of their chunk, and a reader that jumps
+ * does not drag in whole files. They are checked as they come (`TierStorage.readRange`), and kept
+ * nowhere; a chunk that is read so again and again is fetched. Main thread.
+ */
+import { codeOf, describe } from '../../base/fs-error.ts'
+import type { Logger } from '../../base/log/logger.ts'
+import { cacheLimits } from '../limits.ts'
+import type { TierStorage } from '../../tiers/tier-storage.ts'
+import type { CommittedChunk } from '../state/chunk-index.ts'
+import { chunkKey } from '../upload/object-key.ts'
+
+/** What a reader is given: bytes of one content of a chunk. */
+export interface ChunkRange {
+  /** Of the content. */
+  id: number
+  /** In the file. */
+  offset: number
+  data: Buffer
+}
+
+export interface WantedRange {
+  ino: number
+  /** In the chunk. */
+  offset: number
+  length: number
+}
+
+export class RangeReader {
+  readonly #cloud: TierStorage
+  readonly #logger: Logger
+  /** Bytes given so of a chunk, those given last at the end. */
+  readonly #given = new Map<number, number>()
+  /** Since the start. */
+  ranges = 0
+  bytes = 0
+
+  constructor(cloud: TierStorage, logger: Logger) {
+    this.#cloud = cloud
+    this.#logger = logger
+  }
+
+  /** undefined: it is no gain here, or did not work out; the chunk is to be fetched. */
+  async read(
+    reference: CommittedChunk,
+    { ino, offset, length }: WantedRange,
+    signal?: AbortSignal,
+  ): Promise<Buffer | undefined> {
+    const { id, index, objectLength: size, durable } = reference
+    const wanted = Math.min(length, reference.length - offset)
+    if (!durable || wanted <= 0 || wanted > size / cacheLimits.rangeShare) return undefined
+    const given = (this.#given.get(id) ?? 0) + wanted
+    this.#note(id, given)
+    if (given > size / cacheLimits.rangeShare) return undefined
+    const key = chunkKey(ino, index, id)
+    try {
+      const data = await this.#cloud.readRange?.(key, { offset, length: wanted, size, signal })
+      this.ranges += 1
+      this.bytes += data?.length ?? 0
+      return data
+    } catch (error) {
+      const isOld = codeOf(error) === 'EOPNOTSUPP'
+      if (!isOld) this.#logger.debug(`a part of ${key}: ${describe(error)}`)
+      return undefined
+    }
+  }
+
+  #note(id: number, given: number): void {
+    this.#given.delete(id)
+    this.#given.set(id, given)
+    if (this.#given.size <= cacheLimits.rangedChunks) return
+    const oldest = this.#given.keys().next()
+    if (oldest.done !== true) this.#given.delete(oldest.value)
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Fetches chunks before a sequential reader asks: a window that grows fourfold with every step that
+ * the reader takes in order, and closes when it jumps. A reader is seen when it misses a chunk, and
+ * when it first uses one that was fetched ahead. What the node can take is fetched; further on, as
+ * far again for every other node, the homes of the chunks are asked to have them ready: so readers
+ * that go in step on many nodes draw on the cloud with all of them. Runs on the main thread.
+ */
+import { describe } from '../../base/fs-error.ts'
+import type { Logger } from '../../base/log/logger.ts'
+import { baseLimits } from '../../base/limits.ts'
+import { cacheLimits } from '../limits.ts'
+import type { Fetcher } from './fetcher.ts'
+
+interface Stream {
+  /** Where the reader was last. */
+  index: number
+  /** Chunks to keep ahead of it, here or at their homes. */
+  window: number
+  /** From here on nothing was fetched yet, */
+  next: number
+  /** and from here on no home was asked to. */
+  nextPrepared: number
+}
+
+const GROWTH = 4
+
+export class Readahead {
+  readonly #fetcher: Fetcher
+  readonly #logger: Logger
+  readonly #streams = new Map<number, Stream>()
+  /** Most chunks that are fetched ahead of one reader. */
+  readonly #largest: number
+
+  constructor(fetcher: Fetcher, largest: number, logger: Logger) {
+    this.#fetcher = fetcher
+    this.#logger = logger
+    this.#largest = largest
+  }
+
+  /**
+   * The reader of an inode is at `index`, `offset` bytes into that chunk. False: it jumped there.
+   */
+  seen(ino: number, index: number, offset = 0): boolean {
+    const stream = this.#follow(ino, index, offset)
+    const { window } = stream
+    if (window === 0) return false
+    const last = index + Math.min(window, this.#largest)
+    for (let at = stream.next; at <= last; at++) this.fetch(ino, at)
+    stream.next = Math.max(stream.next, last + 1)
+    const lastPrepared = index + window
+    for (let at = Math.max(stream.next, stream.nextPrepared); at <= lastPrepared; at++) {
+      this.#fetcher.prepare(ino, at)
+    }
+    stream.nextPrepared = Math.max(stream.nextPrepared, lastPrepared + 1)
+    return true
+  }
+
+  #follow(ino: number, index: number, offset: number): Stream {
+    const known = this.#streams.get(ino)
+    this.#streams.delete(ino)
+    if (known !== undefined && index === known.index) return this.#keep(ino, known)
+    // Who comes from the chunk before is no further than one request.
+    const isNear = offset < baseLimits.fuseRequestBytes
+    const isNext = isNear && known !== undefined && index > known.index && index <= known.next
+    const starts = isNear && index === 0
+    const window = isNext ? Math.max(1, known.window * GROWTH) : starts ? 1 : 0
+    const { next, nextPrepared } = isNext ? known : { next: 0, nextPrepared: 0 }
+    return this.#keep(ino, {
+      index,
+      window: Math.min(window, this.#largest * this.#fetcher.nodes),
+      next: Math.max(next, index + 1),
+      nextPrepared,
+    })
+  }
+
+  #keep(ino: number, stream: Stream): Stream {
+    if (this.#streams.size >= cacheLimits.readaheadStreams) {
+      const oldest = this.#streams.keys().next()
+      if (oldest.done !== true) this.#streams.delete(oldest.value)
+    }
+    this.#streams.set(ino, stream)
+    return stream
+  }
+
+  /** A chunk that nobody waits for. */
+  fetch(ino: number, index: number): void {
+    this.#fetcher.fetchChunk(ino, index, true).catch((error: unknown) => {
+      this.#logger.debug(`readahead of chunk ${index} of inode ${ino}: ${describe(error)}`)
+    })
+  }
+}

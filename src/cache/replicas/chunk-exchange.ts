@@ -1,0 +1,88 @@
+/**
+ * What this node does for its peers: gives them the bytes of chunks that it has, gets them from the
+ * cloud as their home, and holds copies of what the cloud does not have yet.
+ *
+ * Invariant: bytes that do not fit the CRC-32 in the metadata are not given away; the damaged copy
+ * leaves the cache, and is healed by the next fetch.
+ */
+import { crc32 } from 'node:zlib'
+import type { Logger } from '../../base/log/logger.ts'
+import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
+import type { ChunkReader } from '../read/chunk-reader.ts'
+import type { Evictor } from '../space/evictor.ts'
+import type { Fetcher } from '../read/fetcher.ts'
+import type { ChunkReplicas } from './chunk-replicas.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+
+export interface ChunkExchangeParts {
+  cache: NodeCache
+  loader: ChunkReader
+  fetcher: Fetcher
+  evictor: Evictor
+  held: ChunkReplicas
+  logger: Logger
+}
+
+export interface SentChunk {
+  data: Buffer
+  crc: number
+}
+
+export class ChunkExchange {
+  readonly #parts: ChunkExchangeParts
+  /** Given to peers since the start. */
+  servedChunks = 0
+  servedBytes = 0
+
+  constructor(parts: ChunkExchangeParts) {
+    this.#parts = parts
+  }
+
+  /** Bytes of the largest chunk. */
+  get chunkSize(): number {
+    return this.#parts.cache.settings.chunkSize
+  }
+
+  /** `home`: from the cloud where it is not here. undefined: this node cannot give it. */
+  async read(
+    chunk: ChunkAddress,
+    { home, signal }: { home: boolean; signal?: AbortSignal | undefined },
+  ): Promise<SentChunk | undefined> {
+    const { fetcher, held } = this.#parts
+    const found =
+      (await this.#cached(chunk)) ??
+      withCrc(await held.read(chunk)) ??
+      (home ? withCrc(await fetcher.fetchAsOwner(chunk, signal)) : undefined)
+    if (found === undefined) return undefined
+    this.servedChunks += 1
+    this.servedBytes += found.data.length
+    return found
+  }
+
+  /** It will be asked for; a hint that need not be taken. */
+  prepare(chunk: ChunkAddress): void {
+    this.#parts.fetcher.prepareAsOwner(chunk)
+  }
+
+  /** As ChunkReplicas.hold. */
+  async hold(chunk: ChunkAddress, data: Buffer, crc: number): Promise<void> {
+    await this.#parts.held.hold(chunk, data, crc)
+  }
+
+  async #cached(chunk: ChunkAddress): Promise<SentChunk | undefined> {
+    const { cache, loader, evictor, logger } = this.#parts
+    const { ino, index, id } = chunk
+    const found = withCrc(await loader.load(chunk))
+    if (found === undefined) return undefined
+    const reference = cache.index.find(ino, index)
+    const wanted = reference?.id === id ? reference.crc : null
+    if (wanted === null || found.crc === wanted) return found
+    logger.error(`chunk ${index} of ${cache.files.path(ino)} is damaged: it is fetched again`)
+    evictor.evictChunk(ino, index)
+    return undefined
+  }
+}
+
+function withCrc(data: Buffer | undefined): SentChunk | undefined {
+  return data && { data, crc: crc32(data) }
+}

@@ -1,0 +1,240 @@
+/**
+ * Copies of chunks of other nodes, kept here until the cloud has them: what makes `peers=N` hold.
+ * One file each, `held/<chunk id>`, and a row in the node's database that is written after it. They
+ * count as used space and are never evicted.
+ *
+ * Invariants: a copy is checked when it comes and whenever it is read, against its CRC-32 and
+ * what the metadata knows of the chunk; one id has one content; together they take at most their
+ * share of the capacity. A file without a row, and a row without its file, are swept at the next
+ * start. Main thread.
+ */
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { readFile, rename, unlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import { FsError, codeOf, describe } from '../../base/fs-error.ts'
+import { KeyedMutex } from '../../base/async/keyed-mutex.ts'
+import type { Logger } from '../../base/log/logger.ts'
+import { makePrivateFolder } from '../../base/private-folder.ts'
+import { cacheLimits } from '../limits.ts'
+import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
+import { mayBeContent } from '../state/chunk-index.ts'
+import { promoteChunk } from '../read/chunk-promotion.ts'
+import type { Evictor } from '../space/evictor.ts'
+import type { ChunkReplica } from '../state/node-database.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+
+export class ChunkReplicas {
+  readonly #cache: NodeCache
+  readonly #evictor: Evictor
+  readonly #logger: Logger
+  readonly #directory: string
+  readonly #turns = new KeyedMutex<number>()
+  /** Copies that a reference named already: when another takes its place they are of no use. */
+  readonly #named = new Set<number>()
+  /** Bytes that are being stored, beside those that the rows tell. */
+  #arrivingBytes = 0
+
+  private constructor(cache: NodeCache, evictor: Evictor, logger: Logger) {
+    this.#cache = cache
+    this.#evictor = evictor
+    this.#logger = logger
+    this.#directory = join(cache.settings.directory, 'held')
+  }
+
+  /** Sweeps what an earlier process left half done. */
+  static open(cache: NodeCache, evictor: Evictor, logger: Logger): ChunkReplicas {
+    const held = new ChunkReplicas(cache, evictor, logger)
+    makePrivateFolder(held.#directory)
+    held.#sweep()
+    return held
+  }
+
+  totals(): { chunks: number; bytes: number } {
+    return this.#cache.database.heldTotals()
+  }
+
+  has(id: number): boolean {
+    return this.#cache.database.chunkReplica(id) !== undefined
+  }
+
+  /**
+   * Resolves when the copy is here, whole. EINVAL: the bytes are not those of the CRC, or of the
+   * chunk as the metadata knows it, or no node can have given it that id; EEXIST: the id stands for
+   * other bytes; ENOSPC: there is no room for it.
+   */
+  async hold(chunk: ChunkAddress, data: Buffer, crc: number): Promise<void> {
+    const { ino, index, id } = chunk
+    const { database, shared } = this.#cache
+    const length = data.length
+    if (crc32(data) !== crc) throw new FsError('EINVAL', `chunk ${id}: the CRC-32 is another`)
+    if (!this.#mayBe({ ino, index, id, length, crc }) || !this.#cache.index.isChunkId(id)) {
+      const what = `chunk ${id} at ${index} of inode ${ino}`
+      throw new FsError('EINVAL', `${what}: it is known here with other bytes, or not at all`)
+    }
+    using _turn = await this.#turns.acquire(id)
+    const known = database.chunkReplica(id)
+    if (known !== undefined) {
+      const isSame = known.crc === crc && known.length === length
+      if (!isSame) throw new FsError('EEXIST', `chunk ${id} is held here with other bytes`)
+      if ((await this.#load(known)) !== undefined) return
+      await this.#drop(known)
+    }
+    this.#arrivingBytes += length
+    try {
+      await this.#requireRoom(id, length)
+      await this.#write(id, data)
+    } finally {
+      this.#arrivingBytes -= length
+    }
+    database.transaction(() => {
+      database.addReplica({ id, ino, index, length, crc, storedMs: Date.now() })
+    })
+    shared.occupy(length)
+  }
+
+  /** False: the chunk of that id has other bytes. */
+  #mayBe({ ino, index, id, length, crc }: Omit<ChunkReplica, 'storedMs'>): boolean {
+    const reference = this.#cache.index.find(ino, index)
+    return reference?.id !== id || mayBeContent(reference, { length, crc })
+  }
+
+  /** The copy's bytes; undefined where there is none. One that is damaged or forged is dropped. */
+  async read({ ino, index, id }: ChunkAddress): Promise<Buffer | undefined> {
+    const held = this.#cache.database.chunkReplica(id)
+    if (held?.ino !== ino || held.index !== index) return undefined
+    const data = this.#mayBe(held) ? await this.#load(held) : undefined
+    // Released meanwhile, where the row is gone.
+    if (data !== undefined || this.#cache.database.chunkReplica(id) === undefined) return data
+    this.#logger.error(`the copy of chunk ${id} that is held for a peer has other bytes: dropped`)
+    await this.release(id)
+    return undefined
+  }
+
+  /** It is not needed any more: superseded, or its file is gone. */
+  async release(id: number): Promise<void> {
+    using _turn = await this.#turns.acquire(id)
+    const held = this.#cache.database.chunkReplica(id)
+    if (held !== undefined) await this.#drop(held)
+  }
+
+  /** The cloud has it: goes into the cache where it is still the file's content. */
+  async durable(id: number): Promise<void> {
+    const held = this.#cache.database.chunkReplica(id)
+    if (held === undefined) return
+    const data = await this.read(held)
+    if (data === undefined) return
+    if (this.#evictor.hasRoom(held.length)) {
+      promoteChunk(this.#cache, held.ino, held, data, Date.now())
+    }
+    await this.release(id)
+  }
+
+  /** A file has other content than before, or is gone: so may be the use of its copies. */
+  async changed(ino: number): Promise<void> {
+    const { database, index } = this.#cache
+    for (const held of database.heldOf(ino)) {
+      if (index.exists(ino)) await this.#settleOne(held, Date.now())
+      else await this.release(held.id)
+    }
+  }
+
+  /** Looks through all copies for those that the metadata says are not needed any more. */
+  async settle(nowMs = Date.now()): Promise<void> {
+    const { database } = this.#cache
+    for (let after = -1; ;) {
+      const page = database.replicasAfter(after, cacheLimits.replicaPage)
+      for (const held of page) await this.#settleOne(held, nowMs)
+      const last = page.at(-1)
+      if (last === undefined) return
+      after = last.id
+      // Others have their turn.
+      await new Promise(setImmediate)
+    }
+  }
+
+  async #settleOne({ id, ino, index, storedMs }: ChunkReplica, nowMs: number): Promise<void> {
+    const reference = this.#cache.index.find(ino, index)
+    if (reference?.id === id) {
+      this.#named.add(id)
+      if (reference.durable) await this.durable(id)
+      return
+    }
+    const isOver = this.#named.has(id) || nowMs - storedMs >= cacheLimits.replicaGraceMs
+    if (isOver) await this.release(id)
+  }
+
+  async #requireRoom(id: number, length: number): Promise<void> {
+    const { capacityBytes } = this.#cache.settings
+    const share = Math.floor(capacityBytes * cacheLimits.heldShare)
+    const isWithin = this.totals().bytes + this.#arrivingBytes <= share
+    if (isWithin && (await this.#evictor.makeRoom(length))) return
+    const why = isWithin ? 'the cache is full' : `copies for peers take ${share} bytes at most`
+    throw new FsError('ENOSPC', `no room to hold chunk ${id} (${length} bytes): ${why}`)
+  }
+
+  async #write(id: number, data: Buffer): Promise<void> {
+    const name = String(id)
+    try {
+      await writeFile(this.#path(`${name}.part`), data, { mode: 0o600 })
+      await rename(this.#path(`${name}.part`), this.#path(name))
+    } catch (cause) {
+      await this.#remove(`${name}.part`)
+      throw new FsError(codeOf(cause), `chunk ${name} cannot be held: ${describe(cause)}`, {
+        cause,
+      })
+    }
+  }
+
+  async #drop({ id, length }: ChunkReplica): Promise<void> {
+    const { database, shared } = this.#cache
+    database.transaction(() => {
+      database.deleteReplica(id)
+    })
+    this.#named.delete(id)
+    shared.occupy(-length)
+    await this.#remove(String(id))
+  }
+
+  /** undefined: its file is not there, or damaged. */
+  async #load({ id, length, crc }: ChunkReplica): Promise<Buffer | undefined> {
+    try {
+      const data = await readFile(this.#path(String(id)))
+      return data.length === length && crc32(data) === crc ? data : undefined
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  async #remove(name: string): Promise<void> {
+    try {
+      await unlink(this.#path(name))
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+    }
+  }
+
+  #sweep(): void {
+    const { database, shared } = this.#cache
+    for (const name of readdirSync(this.#directory)) {
+      const isKnown = /^\d{1,16}$/.test(name) && database.chunkReplica(Number(name)) !== undefined
+      if (!isKnown) rmSync(this.#path(name), { recursive: true })
+    }
+    for (let after = -1; ;) {
+      const page = database.replicasAfter(after, cacheLimits.replicaPage)
+      const lost = page.filter(({ id }) => !existsSync(this.#path(String(id))))
+      database.transaction(() => {
+        for (const { id } of lost) database.deleteReplica(id)
+      })
+      for (const { length } of lost) shared.occupy(-length)
+      const last = page.at(-1)
+      if (last === undefined) return
+      after = last.id
+    }
+  }
+
+  #path(name: string): string {
+    return join(this.#directory, name)
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Space that fallocate(2) has reserved in a file: blocks of the backing file without content. They
+ * count as used, as clean chunks without an id; no eviction takes those, and they go with a
+ * truncate, or with the file. All of it under the inode's lock.
+ */
+import { FsError } from '../../base/fs-error.ts'
+import { CLEAN } from '../state/node-database.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+
+const BLOCK_BYTES = 512
+
+/** Bytes that a reservation may take; ENOSPC where no eviction could make so much room. */
+export function unreserved({ files, settings }: NodeCache, ino: number, length: number): number {
+  const bytes = Math.max(0, length - (files.stat(ino)?.blocks ?? 0) * BLOCK_BYTES)
+  const { directory, capacityBytes } = settings
+  if (bytes <= capacityBytes) return bytes
+  const text = `${bytes} bytes are more than the cache ${directory} may hold (${capacityBytes})`
+  throw new FsError('ENOSPC', `${text}: raise -nvme-capacity`, { path: directory })
+}
+
+/** Counts what was reserved; of chunks that have content, their rows count the bytes. */
+export function countReserved(cache: NodeCache, ino: number, offset: number, end: number): void {
+  const { database, index, settings, shared } = cache
+  // Elsewhere a chunk that the metadata does not know is taken for one that was replaced.
+  if (index.isRemote) return
+  const { chunkSize } = settings
+  database.transaction(() => {
+    for (let at = Math.floor(offset / chunkSize); at * chunkSize < end; at++) {
+      if (database.chunk(ino, at) ?? index.find(ino, at)) continue
+      const length = Math.min(end, (at + 1) * chunkSize) - Math.max(offset, at * chunkSize)
+      const accessed = Number.MAX_SAFE_INTEGER
+      database.putChunk(ino, { index: at, state: CLEAN, id: 0, length, accessed })
+      shared.occupy(length)
+    }
+  })
+  shared.bumpChunks(ino)
+}
+
+/** The chunk has blocks, and no content. */
+export function isReserved({ database }: NodeCache, ino: number, index: number): boolean {
+  const row = database.chunk(ino, index)
+  return row?.state === CLEAN && row.id === 0
+}

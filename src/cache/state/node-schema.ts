@@ -1,0 +1,67 @@
+/**
+ * The tables of a node's database: chunks that are here (`local_chunk`) or held for others, the
+ * journal of uploads and what a commit on its way replaces in it, chunks whose only bytes this node
+ * has lost, files that are being written, and files that programs may write to by way of memory.
+ * Only ever added to: a node opens what an earlier release has left.
+ */
+import type { SqliteDatabase } from '../../base/sqlite-database.ts'
+
+/** Content is not committed; the backing file tells how far it was written. */
+export const WRITTEN = 0
+/** The commit is in the journal, with its times; only the metadata may lack it. */
+export const JOURNALED = 1
+/** A truncate is under way: the backing file may be longer than the content. */
+export const CUTTING = 2
+/**
+ * The kernel writes it by itself: what of it, is to be looked up
+ * (cache/passthrough/passthrough-writes.ts).
+ */
+export const UNTRACKED = 3
+
+export const NODE_SCHEMA = `
+  CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS local_chunk (
+    ino INTEGER NOT NULL, idx INTEGER NOT NULL, state INTEGER NOT NULL, id INTEGER NOT NULL,
+    length INTEGER NOT NULL, accessed INTEGER NOT NULL, PRIMARY KEY (ino, idx)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS local_chunk_lru ON local_chunk (accessed) WHERE state = 1;
+  CREATE TABLE IF NOT EXISTS held_chunk (
+    id INTEGER PRIMARY KEY, ino INTEGER NOT NULL, idx INTEGER NOT NULL,
+    length INTEGER NOT NULL, crc INTEGER NOT NULL, stored_ms INTEGER NOT NULL
+  );
+  CREATE INDEX IF NOT EXISTS held_chunk_ino ON held_chunk (ino);
+  CREATE TABLE IF NOT EXISTS upload (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, ino INTEGER NOT NULL, idx INTEGER NOT NULL,
+    id INTEGER NOT NULL, length INTEGER NOT NULL, committed_ms INTEGER NOT NULL,
+    source TEXT, source_offset INTEGER NOT NULL
+  );
+  CREATE UNIQUE INDEX IF NOT EXISTS upload_chunk ON upload (ino, idx);
+  CREATE TABLE IF NOT EXISTS superseded (
+    seq INTEGER PRIMARY KEY, ino INTEGER NOT NULL, idx INTEGER NOT NULL, id INTEGER NOT NULL,
+    length INTEGER NOT NULL, committed_ms INTEGER NOT NULL, source TEXT, source_offset INTEGER
+  );
+  CREATE INDEX IF NOT EXISTS superseded_ino ON superseded (ino);
+  CREATE TABLE IF NOT EXISTS lost_chunk (
+    ino INTEGER NOT NULL, idx INTEGER NOT NULL, id INTEGER NOT NULL, length INTEGER NOT NULL,
+    reason TEXT NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (ino, idx)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS mapped (ino INTEGER PRIMARY KEY);
+  CREATE TABLE IF NOT EXISTS uncommitted (
+    ino INTEGER PRIMARY KEY, floor INTEGER NOT NULL, size INTEGER NOT NULL,
+    stage INTEGER NOT NULL, mtime_sec INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL,
+    base INTEGER NOT NULL DEFAULT 0
+  );`
+
+/** Columns that tables of earlier releases lack. */
+const ADDED_COLUMNS = [
+  { table: 'upload', column: 'crc', type: 'INTEGER' },
+  { table: 'superseded', column: 'crc', type: 'INTEGER' },
+]
+
+export function addColumns(database: SqliteDatabase): void {
+  for (const { table, column, type } of ADDED_COLUMNS) {
+    const columns = database.statement(`PRAGMA table_info(${table})`).all()
+    if (columns.some(({ name }) => name === column)) continue
+    database.execute(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`)
+  }
+}

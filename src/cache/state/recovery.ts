@@ -1,0 +1,402 @@
+/**
+ * Brings a node's database, its backing files and the metadata together after the process ended,
+ * in whatever way. Runs alone, before anything is served:
+ *
+ * - content that was written and not committed is committed as far as it was written;
+ * - a commit that is in the journal and not in the metadata is finished;
+ * - what belongs to inodes that are gone is removed; so are set-aside files that nothing reads;
+ * - chunks whose file is missing or too short are no longer called present (cache/checks/lost-chunks.ts);
+ * - when the machine itself went down, every clean chunk is read and compared with its CRC-32: what
+ *   had not reached the disk comes from the cloud again. So is, after a clean end, each file that
+ *   was changed since.
+ */
+import { readFileSync, readdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { timestampOf } from '../../base/clock.ts'
+import type { Logger } from '../../base/log/logger.ts'
+import { checkChunk, dropDamaged } from '../checks/chunk-checks.ts'
+import type { FileCommitter } from '../write/file-committer.ts'
+import { outliveMount } from '../passthrough/passthrough-writes.ts'
+import { coverChunks, countLost, giveUpChunks, settleShort } from '../checks/lost-chunks.ts'
+import { CLEAN, DIRTY, PENDING, type LocalChunk, type Uncommitted } from './node-database.ts'
+import { CUTTING, JOURNALED, UNTRACKED, WRITTEN } from './node-schema.ts'
+import type { NodeCache } from './node-cache.ts'
+import type { WrittenInode } from './open-table.ts'
+import { settleSuperseded } from '../write/superseded-uploads.ts'
+import { changedChunks } from './untracked-writes.ts'
+
+const PAGE = 1000
+
+export interface RecoveryOptions {
+  /** The process alone died, a moment ago; all that it wrote is there. */
+  resumed?: boolean | undefined
+  /** What it knew to be written, and not committed. */
+  written?: ReadonlyMap<number, WrittenInode>
+}
+
+export class Recovery {
+  readonly #cache: NodeCache
+  readonly #committer: FileCommitter
+  readonly #logger: Logger
+  #recovered = 0
+  #machineDied = false
+  #left: ReadonlyMap<number, WrittenInode> = new Map()
+  /** Inodes that the kernel wrote by itself, as far as they are not committed yet. */
+  readonly #untracked = new Set<number>()
+  #isResumed = false
+  #baseOf = (_ino: number, base: number): number => base
+  #isVerified = false
+
+  constructor(cache: NodeCache, committer: FileCommitter, logger: Logger) {
+    this.#cache = cache
+    this.#committer = committer
+    this.#logger = logger
+  }
+
+  /** `baseOf`: the version of a file that content written on a version follows on. */
+  run(
+    baseOf: (ino: number, base: number) => number,
+    { resumed = false, written = new Map() }: RecoveryOptions = {},
+  ): void {
+    this.#baseOf = baseOf
+    this.#left = written
+    this.#isResumed = resumed
+    const { database, shared, index, files } = this.#cache
+    const wasClean = database.setting('clean') === '1'
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    const before = database.setting('boot')
+    this.#machineDied = !wasClean && before !== undefined && before !== boot
+    database.transaction(() => {
+      database.setSetting('clean', '0')
+      database.setSetting('boot', boot)
+    })
+    this.#restoreRenamed()
+    this.#isVerified = wasClean || !resumed
+    countLost(this.#cache)
+    this.#cover()
+    if (wasClean || resumed) this.#verifyFiles(wasClean)
+    else this.#verify()
+    const { used, unsynced } = database.totals()
+    shared.setCounter('usedBytes', used)
+    shared.setCounter('unsyncedBytes', unsynced)
+    if (!resumed) for (const ino of database.mapped()) this.#settleMapped(ino)
+    for (const [ino, { fresh, dirty, passthroughWrites }] of this.#left) {
+      // Opened to be written by the kernel, and not written.
+      if (!dirty && (files.stat(ino)?.size ?? 0) === 0) continue
+      if (fresh) this.#takeFresh(ino)
+      if (passthroughWrites && index.exists(ino)) this.#untracked.add(ino)
+    }
+    this.#finishCommits()
+    for (const ino of this.#untracked) this.#commitUntracked(ino)
+    this.#settleSuperseded()
+    this.#sweepPreImages()
+    const totals = database.totals()
+    shared.setCounter('usedBytes', totals.used)
+    shared.setCounter('unsyncedBytes', totals.unsynced)
+    if (this.#recovered > 0) this.#logger.info(`recovered ${this.#recovered} files that were open`)
+  }
+
+  /** Everything is committed and nothing is running: the next start need not verify. */
+  markClean(): void {
+    const { database } = this.#cache
+    database.transaction(() => {
+      // What belongs to inodes that are gone is looked for some time.
+      database.setSetting('clean', this.#isVerified ? '1' : '0')
+      database.setSetting('stopped', String(Date.now()))
+    })
+  }
+
+  /** A truncate that died between moving the file aside and noting it: the file moves back. */
+  #restoreRenamed(): void {
+    const { database, files, settings } = this.#cache
+    for (const name of readdirSync(join(settings.directory, 'aside'))) {
+      const ino = Number(/^whole-(\d+)-\d+$/.exec(name)?.[1])
+      if (Number.isNaN(ino) || database.sourceInUse(name)) continue
+      const unused = files.stat(ino) === undefined && database.countChunks(ino) > 0
+      if (unused) renameSync(files.preImagePath(name), files.path(ino))
+    }
+  }
+
+  /** Earlier releases left holes at the end of files out: what waits for upload there is whole. */
+  #cover(): void {
+    const { database, files } = this.#cache
+    if (database.setting('covered') !== undefined) return
+    for (let after = 0; ;) {
+      const page = database.lastChunksAfter(after, PAGE)
+      for (const { ino } of page) {
+        const last = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER).findLast(isOnlyHere)
+        if (last === undefined || files.stat(ino) === undefined) continue
+        coverChunks(this.#cache, ino, this.#cache.settings.chunkSize * last.index + last.length)
+      }
+      const last = page.at(-1)
+      if (last === undefined) break
+      after = last.ino
+    }
+    database.transaction(() => database.setSetting('covered', '1'))
+  }
+
+  /** One look at each file: whether it is long enough and, after a clean end, as it was left. */
+  #verifyFiles(wasClean: boolean): void {
+    const { database, files, settings, index } = this.#cache
+    const stoppedMs = wasClean ? Number(database.setting('stopped') ?? Infinity) : Infinity
+    // Programs have written these by way of memory since: what they wrote counts.
+    const mapped = new Set(database.mapped())
+    for (let after = 0; ;) {
+      const page = database.lastChunksAfter(after, PAGE)
+      for (const row of page) {
+        const stat = files.stat(row.ino)
+        const isLong = (stat?.size ?? 0) >= row.index * settings.chunkSize + row.length
+        const isChanged = (stat?.ctimeMs ?? 0) > stoppedMs && !mapped.has(row.ino)
+        if ((!isLong || isChanged) && index.exists(row.ino)) this.#verifyFile(row.ino, isChanged)
+      }
+      const last = page.at(-1)
+      if (last === undefined) return
+      after = last.ino
+    }
+  }
+
+  #verify(): void {
+    let after = 0
+    for (;;) {
+      const page = this.#cache.database.inodesAfter(after, PAGE)
+      for (const ino of page) this.#verifyInode(ino)
+      const last = page.at(-1)
+      if (last === undefined) return
+      after = last
+    }
+  }
+
+  #verifyInode(ino: number): void {
+    const { index, shared } = this.#cache
+    if (index.exists(ino)) this.#verifyFile(ino, this.#machineDied)
+    else shared.withInode(ino, () => this.#committer.forgetLocked(ino))
+  }
+
+  /** `isChanged`: its bytes may be others. */
+  #verifyFile(ino: number, isChanged: boolean): void {
+    const { database, index, shared } = this.#cache
+    const uncommitted = database.uncommitted(ino)
+    // What is on the disk is the content, not what the cloud has.
+    if (uncommitted?.stage === UNTRACKED) return
+    shared.withInode(ino, () => {
+      settleShort(this.#cache, ino, uncommitted?.size ?? index.file(ino).size)
+      if (!isChanged) return
+      const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+      const states = new Map(rows.map((row) => [row, checkChunk(this.#cache, ino, row)]))
+      const doubtful = rows.filter((row) => {
+        return row.state === CLEAN && row.id !== 0 && states.get(row) !== 'intact'
+      })
+      giveUpChunks(this.#cache, ino, doubtful, 'their bytes were changed, or did not survive')
+      for (const row of rows) {
+        if (row.state === PENDING && states.get(row) === 'damaged')
+          dropDamaged(this.#cache, ino, row)
+      }
+    })
+  }
+
+  /**
+   * Only the table of open inodes knew of it. What did not come to the disk with a machine that
+   * went down is not made up for: it was not synced.
+   */
+  #takeFresh(ino: number): void {
+    const { database, index, files } = this.#cache
+    if (!index.exists(ino)) {
+      files.remove(ino)
+      return
+    }
+    const isKnown = database.uncommitted(ino) ?? database.chunk(ino, 0)
+    if (this.#machineDied || isKnown || index.file(ino).version > 0) return
+    database.transaction(() => {
+      const times = { mtimeSec: 0, mtimeNsec: 0 }
+      database.putUncommitted({ ino, floor: 0, size: 0, stage: WRITTEN, ...times, base: 0 })
+      database.putChunk(ino, { index: 0, state: DIRTY, id: 0, length: 0, accessed: Date.now() })
+    })
+  }
+
+  /** What was written by way of memory counts; programs that survived the mount may go on. */
+  #settleMapped(ino: number): void {
+    const { database, files, index, shared } = this.#cache
+    shared.withInode(ino, () => {
+      const isHere = index.exists(ino) && files.stat(ino) !== undefined
+      if (isHere && files.hasWriters(ino)) {
+        const open = shared.addOpen(ino)
+        open.mapped = true
+        open.seenMs = -1
+        return
+      }
+      // Of an inode that is gone nothing is known, not even a size.
+      const size = isHere ? this.#cache.sizeOf(ino) : 0
+      const marks = changedChunks(this.#cache, ino, { size, voidFrom: Infinity })
+      database.transaction(() => {
+        database.deleteMmapWritten(ino)
+        if (marks.length === 0) return
+        for (const { index: at, row } of marks) {
+          const length = row?.length ?? this.#cache.extent(at, index.file(ino).size)
+          database.putChunk(ino, { index: at, state: DIRTY, id: 0, length, accessed: Date.now() })
+        }
+        if (!database.uncommitted(ino)) database.putUncommitted(this.#written(ino))
+      })
+    })
+  }
+
+  #written(ino: number): Uncommitted {
+    const { size, version } = this.#cache.index.file(ino)
+    const times = { mtimeSec: 0, mtimeNsec: 0 }
+    return { ino, floor: size, size, stage: WRITTEN, ...times, base: version }
+  }
+
+  #finishCommits(): void {
+    let after = 0
+    for (;;) {
+      const page = this.#cache.database.uncommittedAfter(after, PAGE)
+      for (const row of page) this.#finishCommit(row)
+      const last = page.at(-1)
+      if (last === undefined) return
+      after = last.ino
+    }
+  }
+
+  #finishCommit(row: Uncommitted): void {
+    const { database, index, shared } = this.#cache
+    shared.withInode(row.ino, () => {
+      if (!index.exists(row.ino)) this.#committer.forgetLocked(row.ino)
+      else if (row.stage === UNTRACKED && this.#isAsCommitted(row))
+        database.transaction(() => database.deleteUncommitted(row.ino))
+      else if (row.stage !== JOURNALED) this.#commitWritten(row)
+      else if (this.#isCarriedOut(row))
+        database.transaction(() => database.deleteJournaled(row.ino))
+      else if (this.#isMissing(row)) this.#repeatCommit(row)
+      else database.transaction(() => database.deleteJournaled(row.ino))
+    })
+  }
+
+  /** The kernel could have written it, and has not: the metadata knows when it was changed. */
+  #isAsCommitted({ ino, floor, base }: Uncommitted): boolean {
+    const { files, index } = this.#cache
+    const { size, version } = index.file(ino)
+    if (version !== base || (files.stat(ino)?.size ?? 0) !== size) return false
+    return changedChunks(this.#cache, ino, { size, voidFrom: floor }).length === 0
+  }
+
+  /** As `#commitWritten`, of what was written since a commit: nothing may be. */
+  #commitUntracked(ino: number): void {
+    this.#cache.shared.withInode(ino, () => {
+      this.#commitWritten(this.#written(ino))
+    })
+  }
+
+  /** Commits a file that was open: its backing file tells how far it was written, and when. */
+  #commitWritten(row: Uncommitted): void {
+    const { shared, files } = this.#cache
+    if (row.stage === CUTTING) files.truncate(row.ino, row.size)
+    const wasUntracked = this.#untracked.delete(row.ino) || row.stage === UNTRACKED
+    // The table that would tell is lost with the machine, and every chunk was looked at anyway.
+    const isUntracked = wasUntracked || (this.#machineDied && !this.#cache.index.isRemote)
+    const stat = files.stat(row.ino)
+    // Programs that survived the mount may still write to it.
+    const isWritten = isUntracked && !this.#isResumed && files.hasWriters(row.ino)
+    const open = shared.addOpen(row.ino)
+    const left = this.#machineDied ? undefined : this.#left.get(row.ino)
+    open.size = Math.max(row.size, stat?.size ?? 0, left?.size ?? 0)
+    open.floor = row.floor
+    open.base = this.#baseOf(row.ino, row.base)
+    // One that was never written to may have been made long before, as a spare.
+    const writtenMs = stat?.size === 0 ? stat.ctimeMs : stat?.mtimeMs
+    const known = isUntracked && left?.seenMs !== stat?.mtimeMs ? undefined : left?.mtime
+    open.mtime = known ?? timestampOf(writtenMs ?? Date.now())
+    open.ctime = left?.ctime ?? open.mtime
+    open.dirty = true
+    open.passthroughWrites ||= isUntracked
+    if (isUntracked) open.seenMs = files.stat(row.ino)?.mtimeMs ?? -1
+    this.#recovered += 1
+    // Elsewhere the commit takes a while: it is made when the node runs.
+    if (this.#cache.index.isRemote) return
+    this.#committer.commitLocked(row.ino, open)
+    if (isWritten) outliveMount(this.#cache, row.ino, open)
+    if (open.opens === 0) shared.removeOpen(row.ino)
+  }
+
+  /** The answer did not come; others may have committed since. */
+  #isCarriedOut({ ino, base }: Uncommitted): boolean {
+    return this.#baseOf(ino, base) !== base
+  }
+
+  /** The journal has chunks (or another size) that the metadata does not know. */
+  #isMissing({ ino, base }: Uncommitted): boolean {
+    const { database, index } = this.#cache
+    // Nobody has committed since.
+    if (index.file(ino).version === base) return true
+    const pending = this.#pending(ino)
+    if (pending.length === 0) return !database.hasUploads(ino)
+    return pending.some((chunk) => index.find(ino, chunk.index)?.id !== chunk.id)
+  }
+
+  #pending(ino: number): { index: number; id: number; length: number }[] {
+    const rows = this.#cache.database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+    return rows.filter((row) => row.state === PENDING)
+  }
+
+  /** Of the commit that is to be repeated. */
+  #lost(ino: number): { index: number; id: number; length: number }[] {
+    const { database, index } = this.#cache
+    const lost = database.lostOf(ino).filter(({ id }) => id !== 0)
+    return lost.filter((chunk) => index.find(ino, chunk.index)?.id !== chunk.id)
+  }
+
+  #repeatCommit(row: Uncommitted): void {
+    const { database, index, files } = this.#cache
+    if (index.isRemote) {
+      this.#leaveCommit(row)
+      return
+    }
+    const mtime = { sec: row.mtimeSec, nsec: row.mtimeNsec }
+    const blocks = files.stat(row.ino)?.blocks ?? 0
+    const { size, floor } = row
+    index.commit(row.ino, {
+      size,
+      floor,
+      blocks,
+      mtime,
+      ctime: mtime,
+      chunks: [...this.#pending(row.ino), ...this.#lost(row.ino)],
+    })
+    database.transaction(() => {
+      database.deleteJournaled(row.ino)
+    })
+    this.#recovered += 1
+  }
+
+  /** What the journal has is committed when the node runs. */
+  #leaveCommit({ ino, size, floor, base, mtimeSec, mtimeNsec }: Uncommitted): void {
+    const open = this.#cache.shared.addOpen(ino)
+    open.size = size
+    open.commitFloor = floor
+    open.base = this.#baseOf(ino, base)
+    open.mtime = { sec: mtimeSec, nsec: mtimeNsec }
+    open.ctime = open.mtime
+    open.committing = true
+    this.#recovered += 1
+  }
+
+  /** A commit that is still to be made takes care of what it replaces itself. */
+  #settleSuperseded(): void {
+    const { database, shared } = this.#cache
+    for (const ino of database.inodesWithSuperseded()) {
+      shared.withInode(ino, () => {
+        if (shared.findOpen(ino)?.committing !== true) settleSuperseded(this.#cache, ino)
+      })
+    }
+  }
+
+  #sweepPreImages(): void {
+    const { database, files, settings } = this.#cache
+    for (const name of readdirSync(join(settings.directory, 'aside'))) {
+      if (!database.sourceInUse(name)) files.removePreImage(name)
+    }
+  }
+}
+
+/** What the cloud does not have: its bytes are in the backing file, with a hole at the end. */
+function isOnlyHere({ state, length }: LocalChunk): boolean {
+  return state !== CLEAN && length > 0
+}

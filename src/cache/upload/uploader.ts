@@ -1,0 +1,263 @@
+/**
+ * Write-back: takes committed chunks from the journal, oldest first, and puts them into the cloud.
+ * A chunk is read once into memory, its CRC-32 taken, and that buffer sent; if the chunk was
+ * written again meanwhile, the set-aside copy is sent, and if it was committed again, nothing.
+ * Failures are tried again for ever, ever more slowly; the journal is on disk, so nothing is lost
+ * by a restart.
+ *
+ * Runs on the main thread. In memory: a bounded number of chunks, whatever the backlog.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { crc32 } from 'node:zlib'
+import { BufferPool } from '../../base/buffer-pool.ts'
+import { describe } from '../../base/fs-error.ts'
+import type { Logger } from '../../base/log/logger.ts'
+import { RepeatedLog } from '../../base/log/repeated-log.ts'
+import { throwIfAborted } from '../../base/async/abort.ts'
+import { AttemptRate, pause, retry } from '../../base/async/retry.ts'
+import { Semaphore, type Permit } from '../../base/async/semaphore.ts'
+import { baseLimits } from '../../base/limits.ts'
+import { cacheLimits } from '../limits.ts'
+import type { TierStorage } from '../../tiers/tier-storage.ts'
+import { ChunkReader, UnreadableUpload } from '../read/chunk-reader.ts'
+import { checkChunk, dropDamaged } from '../checks/chunk-checks.ts'
+import { giveUpChunks, loseUpload } from '../checks/lost-chunks.ts'
+import type { Upload } from '../state/node-database.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+import { chunkKey } from './object-key.ts'
+import type { ConditionVariable } from '../waiting/condition-variable.ts'
+import { UploadFinisher, type DurableMarks } from './upload-finisher.ts'
+
+export interface UploaderParts {
+  cache: NodeCache
+  cloud: TierStorage
+  marks: DurableMarks
+  progress: ConditionVariable
+  logger: Logger
+}
+
+/** Into the cloud, and out of the journal: the metadata may be away as well. */
+type Step = 'send' | 'finish'
+
+export class Uploader {
+  readonly #cache: NodeCache
+  readonly #cloud: TierStorage
+  readonly #loader: ChunkReader
+  readonly #buffers: BufferPool
+  readonly #logger: Logger
+  readonly #failures: RepeatedLog
+  readonly #progress: ConditionVariable
+  readonly #finisher: UploadFinisher
+  readonly #places = new Semaphore(cacheLimits.uploads)
+  readonly #memory = new Semaphore(cacheLimits.uploadBufferBytes)
+  readonly #rate = new AttemptRate(cacheLimits.failedUploadsPerMinute)
+  readonly #stop = new AbortController()
+  /** Ends the waits of what failed before. */
+  #recovery = new AbortController()
+  #cursor = 0
+  #hurried = 0
+  readonly #underWay = new Set<Promise<void>>()
+  /** How often uploads that cannot be read were tried, by their place in the journal. */
+  readonly #looks = new Map<number, number>()
+  #running: Promise<void> | undefined
+  /** Since when uploads fail, why, and at which step; undefined while they work. */
+  failure: { since: Date; reason: string; step: Step } | undefined
+  uploadedChunks = 0
+  uploadedBytes = 0
+
+  constructor({ cache, cloud, marks, progress, logger }: UploaderParts) {
+    this.#cache = cache
+    this.#cloud = cloud
+    this.#loader = new ChunkReader(cache)
+    this.#buffers = new BufferPool(cache.settings.chunkSize)
+    this.#progress = progress
+    this.#finisher = new UploadFinisher(cache, marks, () => {
+      return this.#hurried > 0 || this.#places.free === this.#places.capacity
+    })
+    this.#logger = logger
+    this.#failures = new RepeatedLog(logger)
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  /** Ends without finishing what is under way: the journal has it. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    this.#finisher.expedite()
+    this.#cache.shared.announceCommit()
+    await this.#running
+  }
+
+  #isStopping(): boolean {
+    return this.#stop.signal.aborted
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop
+    while (!this.#isStopping()) {
+      try {
+        await this.#takeBatch(signal)
+      } catch (error) {
+        if (this.#isStopping()) break
+        const message = 'the upload journal cannot be read; tried again'
+        this.#failures.error('journal', message, { err: error })
+        await delay(baseLimits.retryBaseMs)
+      }
+    }
+    // Those under way see the signal; wait until they have let go of what they use.
+    await Promise.allSettled(this.#underWay)
+  }
+
+  async #takeBatch(signal: AbortSignal): Promise<void> {
+    const { shared, database } = this.#cache
+    const seen = shared.commits
+    const waiting = database.uploadsAfter(this.#cursor, cacheLimits.uploadBatch)
+    if (waiting.length === 0) await shared.nextCommit(seen, cacheLimits.conditionPollMs)
+    // Up to the first that has not: the journal is taken in order, and none may be passed over.
+    const young = waiting.findIndex((upload) => !this.#isSettled(upload))
+    const batch = young < 0 ? waiting : waiting.slice(0, young)
+    for (const upload of batch) {
+      const place = this.#places.tryAcquire() ?? (await this.#places.acquire(1, { signal }))
+      this.#cursor = upload.seq
+      const work = this.#upload(upload, place, signal)
+      this.#underWay.add(work)
+      void work.finally(() => this.#underWay.delete(work))
+    }
+    if (young >= 0) await delay(cacheLimits.uploadLookMs)
+  }
+
+  /** Not overwritten or removed right after it was written, as so many files are. */
+  #isSettled(upload: Upload): boolean {
+    return this.#hurried > 0 || Date.now() - upload.committedMs >= cacheLimits.uploadSettleMs
+  }
+
+  /** While `work` lasts, somebody waits for uploads: none is put off. */
+  async hurried(work: () => Promise<void>): Promise<void> {
+    this.#hurried += 1
+    this.#finisher.expedite()
+    try {
+      await work()
+    } finally {
+      this.#hurried -= 1
+    }
+  }
+
+  /** Never rejects. */
+  async #upload(upload: Upload, place: Permit, signal: AbortSignal): Promise<void> {
+    try {
+      const crc = await this.#persistently('send', () => this.#send(upload, signal), signal)
+      if (crc === undefined) return
+      this.#noteRecovery('send')
+      // What is left takes no bytes in memory, but there is an end to that as well.
+      if (this.#finisher.count < cacheLimits.uploadsEnded) place.release()
+      await this.#persistently('finish', () => this.#finisher.finish(upload, crc), signal)
+      this.#noteRecovery('finish')
+      this.uploadedChunks += 1
+      this.uploadedBytes += upload.length
+    } catch (error) {
+      if (signal.aborted) return
+      const message = 'an upload ended unexpectedly; it is taken up again'
+      this.#failures.error('unexpected', message, { err: error })
+      this.#cursor = Math.min(this.#cursor, upload.seq - 1)
+    } finally {
+      this.#looks.delete(upload.seq)
+      place.release()
+      this.#progress.announce()
+    }
+  }
+
+  /** Until it works, ever more slowly, or at once when another has worked. */
+  async #persistently<T>(step: Step, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const attempt = async (): Promise<T> => {
+      if (this.failure?.step === step) await this.#rest(this.#rate.reserve(), signal)
+      return await work()
+    }
+    return await retry(attempt, {
+      attempts: Infinity,
+      signal,
+      baseMs: cacheLimits.uploadRetryBaseMs,
+      maxMs: baseLimits.retryMaxMs,
+      onRetry: ({ error }) => this.#noteFailure(step, error),
+      rest: (delayMs) => this.#rest(delayMs, signal),
+    })
+  }
+
+  async #rest(delayMs: number, signal: AbortSignal): Promise<void> {
+    const either = AbortSignal.any([signal, this.#recovery.signal])
+    await pause(delayMs, either).catch(() => throwIfAborted(signal))
+  }
+
+  /** CRC-32 of what the cloud has now; undefined: the chunk was committed again meanwhile. */
+  async #send(upload: Upload, signal: AbortSignal): Promise<number | undefined> {
+    const { ino, index, id, length } = upload
+    await this.#committed(ino, signal)
+    const { chunkSize } = this.#cache.settings
+    const isLarge = length > chunkSize / 2
+    const wanted = isLarge ? chunkSize : Math.max(1, length)
+    using _memory =
+      this.#memory.tryAcquire(wanted) ?? (await this.#memory.acquire(wanted, { signal }))
+    using borrowed = isLarge ? this.#buffers.take() : undefined
+    const data = await this.#load(upload, borrowed?.memory)
+    if (data === undefined) return undefined
+    const crc = crc32(data)
+    try {
+      await this.#cloud.write(chunkKey(ino, index, id), data, { crc32: crc, signal })
+    } catch (error) {
+      // What is given up may still be on its way out.
+      borrowed?.forsake()
+      throw error
+    }
+    return crc
+  }
+
+  /** undefined also where it is lost, which is then known (cache/checks/lost-chunks.ts). */
+  async #load(upload: Upload, into: Buffer | undefined): Promise<Buffer | undefined> {
+    const { seq } = upload
+    try {
+      return await this.#loader.loadUpload(upload, into)
+    } catch (cause) {
+      const looks = (this.#looks.get(seq) ?? 0) + 1
+      this.#looks.set(seq, looks)
+      const why = describe(cause)
+      if (looks >= cacheLimits.lostLooks && this.#lose(upload, why)) return undefined
+      throw cause instanceof UnreadableUpload ? cause : new UnreadableUpload(upload, why, cause)
+    }
+  }
+
+  #lose(upload: Upload, reason: string): boolean {
+    const { ino } = upload
+    return loseUpload(this.#cache, upload, reason, (row) => {
+      if (checkChunk(this.#cache, ino, row) === 'damaged') dropDamaged(this.#cache, ino, row)
+      else giveUpChunks(this.#cache, ino, [row], reason)
+    })
+  }
+
+  /** What the metadata does not have yet, it would take for superseded. */
+  async #committed(ino: number, signal: AbortSignal): Promise<void> {
+    const { shared } = this.#cache
+    const isCommitting = (): boolean => {
+      return shared.withInode(ino, () => shared.findOpen(ino)?.committing === true)
+    }
+    while (isCommitting()) await delay(cacheLimits.uploadLookMs, undefined, { signal })
+  }
+
+  #noteFailure(step: Step, error: unknown): void {
+    // It is this node's disk, and not the cloud.
+    if (error instanceof UnreadableUpload) return
+    const reason = describe(error)
+    this.failure = { since: this.failure?.since ?? new Date(), reason, step }
+    this.#failures.warn('upload', `uploads fail and are tried again: ${reason}`)
+    this.#progress.announce()
+  }
+
+  /** What failed has worked now: all that wait for their next try go on. */
+  #noteRecovery(step: Step): void {
+    if (this.failure?.step !== step) return
+    this.#logger.info(`uploads to ${this.#cloud.name} work again`)
+    this.failure = undefined
+    this.#recovery.abort()
+    this.#recovery = new AbortController()
+  }
+}

@@ -1,0 +1,279 @@
+/**
+ * What a blocked operation waits for, brought about: chunks fetched, space freed, older writes made
+ * durable. Under pressure, files that are still being written are committed early, so that their
+ * chunks can be uploaded and evicted: a file may be larger than the cache, or than the bound on
+ * what is not durable. Runs on the main thread.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { WaitResult } from '../../base/suspended.ts'
+import { FsError } from '../../base/fs-error.ts'
+import { cacheLimits } from '../limits.ts'
+import { verifyFile } from '../checks/chunk-checks.ts'
+import type { Evictor } from '../space/evictor.ts'
+import type { Fetcher } from '../read/fetcher.ts'
+import { rangeKey } from '../read/file-reader.ts'
+import type { FileCommitter } from '../write/file-committer.ts'
+import type { GroupCommit } from '../write/group-commit.ts'
+import { leftKey, writingKey, type WaitCondition } from './wait-condition.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+import type { ConditionVariable } from './condition-variable.ts'
+import type { Readahead } from '../read/readahead.ts'
+import type { Uploader } from '../upload/uploader.ts'
+
+export interface WaitResolverParts {
+  cache: NodeCache
+  committer: FileCommitter
+  fetcher: Fetcher
+  readahead: Readahead
+  evictor: Evictor
+  uploader: Uploader
+  progress: ConditionVariable
+  /** Undefined where the metadata is here. */
+  remote: RemoteMetadata | undefined
+  /** Undefined where it is elsewhere. */
+  groups: GroupCommit | undefined
+  pages: KernelPageDrops
+}
+
+/** What the kernel has cached of files (volume/kernel/kernel-pages.ts). */
+export interface KernelPageDrops {
+  dropWritten(
+    ino: number,
+    range: { offset: number; length: number },
+    isLocked: boolean,
+  ): Promise<void>
+  settled(ino: number): Promise<void>
+}
+
+interface RemoteOptions {
+  /** Somebody waits for what the directory promises. */
+  patient?: boolean
+  signal?: AbortSignal | undefined
+}
+
+/** What only the keeper of the metadata can bring about. */
+export interface RemoteMetadata {
+  lease(ino: number, signal?: AbortSignal): Promise<void>
+  writing(ino: number): Promise<void>
+  left(ino: number): Promise<void>
+  commit(ino: number, release: boolean, options?: RemoteOptions): Promise<void>
+  /** False: too few nodes took a copy of what was committed. */
+  copy(ino: number, copies: number, options?: RemoteOptions): Promise<boolean>
+  perform(
+    condition: WaitCondition & { kind: 'operation' },
+    signal?: AbortSignal,
+  ): Promise<WaitResult>
+  trusted(signal?: AbortSignal): Promise<void>
+}
+
+export class WaitResolver {
+  readonly #parts: WaitResolverParts
+  /** Inodes that are being committed elsewhere, before they are closed. */
+  readonly #early = new Set<number>()
+
+  constructor(parts: WaitResolverParts) {
+    this.#parts = parts
+  }
+
+  /** Resolves when the operation may be tried again. */
+  async resolveWait(
+    condition: WaitCondition,
+    signal?: AbortSignal,
+  ): Promise<WaitResult | undefined> {
+    const { uploader } = this.#parts
+    switch (condition.kind) {
+      case 'chunks':
+        await this.#fetch(condition, signal)
+        break
+      case 'bytes':
+        return await this.#bytes(condition, signal)
+      case 'space':
+        await uploader.hurried(() => this.#space(condition.bytes, signal))
+        break
+      case 'unsynced':
+        await uploader.hurried(() => this.#unsynced(condition.bytes, signal))
+        break
+      case 'durable':
+        await this.durable(condition.ino, signal)
+        break
+      case 'copies':
+        await this.#copies(condition, signal)
+        break
+      case 'pages':
+        await this.#parts.pages.dropWritten(condition.ino, condition, condition.isLocked)
+        return { key: `pages ${condition.ino}` }
+      case 'cut':
+        while (this.#parts.cache.shared.cuts.isPending(condition.ino)) {
+          await delay(cacheLimits.pageDropLookMs, undefined, { signal })
+        }
+        break
+      case 'attributes':
+        await this.#parts.pages.settled(condition.ino)
+        return { key: attributesKey(condition.ino) }
+      case 'lease':
+        await this.#parts.remote?.lease(condition.ino, signal)
+        break
+      case 'writing':
+        await this.#parts.remote?.writing(condition.ino)
+        return { key: writingKey(condition.ino) }
+      case 'left':
+        await this.#parts.remote?.left(condition.ino)
+        return { key: leftKey(condition.ino) }
+      case 'commit':
+        await this.#parts.remote?.commit(condition.ino, condition.release, {
+          patient: true,
+          signal,
+        })
+        return { key: `commit ${condition.ino}` }
+      case 'operation':
+        return await this.#parts.remote?.perform(condition, signal)
+      case 'done':
+        return { key: condition.key }
+      case 'verify':
+        await verifyFile(this.#parts.cache, condition.ino)
+        break
+      case 'trust':
+        await this.#parts.remote?.trusted(signal)
+        break
+      case 'main':
+    }
+    return undefined
+  }
+
+  async #fetch(condition: WaitCondition & { kind: 'chunks' }, signal?: AbortSignal): Promise<void> {
+    const { fetcher, readahead } = this.#parts
+    if (condition.reading) readahead.seen(condition.ino, condition.last)
+    await this.#loosen(signal)
+    await fetcher.fetch(condition.ino, condition.first, condition.last, signal)
+  }
+
+  /** The chunk, or at first only what is asked for of it. */
+  async #bytes(
+    { ino, offset, length }: WaitCondition & { kind: 'bytes' },
+    signal?: AbortSignal,
+  ): Promise<WaitResult | undefined> {
+    const { fetcher, readahead, cache } = this.#parts
+    const { chunkSize } = cache.settings
+    const index = Math.floor(offset / chunkSize)
+    const follows = readahead.seen(ino, index, offset - index * chunkSize)
+    // Whoever goes on wants the whole chunk, which other nodes get for all.
+    if (!follows || fetcher.nodes === 1) {
+      const reading = fetcher.readRange(ino, offset, length, signal)
+      if (follows) readahead.fetch(ino, index)
+      const value = await reading
+      if (value) return { key: rangeKey(ino, index), value }
+    }
+    await this.#loosen(signal)
+    await fetcher.fetch(ino, index, index, signal)
+    return undefined
+  }
+
+  /** Until enough of the cache can be evicted, as long as the cloud takes what cannot. */
+  async #loosen(signal?: AbortSignal): Promise<void> {
+    const { evictor, uploader, progress, cache } = this.#parts
+    if (!evictor.isTight()) return
+    const mayHelp = (): boolean => {
+      this.#commitEarly()
+      return uploader.failure === undefined && cache.database.oldestUploadMs() !== null
+    }
+    await uploader.hurried(async () => {
+      while (evictor.isTight() && mayHelp()) await progress.next(signal)
+    })
+  }
+
+  async #space(bytes: number, signal?: AbortSignal): Promise<void> {
+    const { evictor, progress, uploader, cache } = this.#parts
+    await this.#loosen(signal)
+    let seen = uploader.uploadedChunks
+    let until = Date.now() + cacheLimits.spaceWaitMs
+    while (!(await evictor.makeRoom(bytes))) {
+      this.#commitEarly()
+      if (uploader.uploadedChunks !== seen) {
+        seen = uploader.uploadedChunks
+        until = Date.now() + cacheLimits.spaceWaitMs
+      }
+      const idle = cache.database.oldestUploadMs() === null
+      if (idle && (await evictor.makeRoom(bytes))) return
+      if (idle || Date.now() > until) throw this.#noSpace(idle)
+      await progress.next(signal)
+    }
+  }
+
+  #noSpace(idle: boolean): FsError {
+    const { directory } = this.#parts.cache.settings
+    const why = idle ? 'nothing in it can be evicted' : 'the cloud takes nothing that is in it'
+    const text = `the cache ${directory} is full, and ${why}: free space or raise -nvme-capacity`
+    return new FsError('ENOSPC', text, { path: directory })
+  }
+
+  async #unsynced(bytes: number, signal?: AbortSignal): Promise<void> {
+    const { cache, progress } = this.#parts
+    const { shared, settings } = cache
+    const mayGoOn = (): boolean => {
+      const unsynced = shared.counter('unsyncedBytes')
+      const fits = unsynced <= 0 || unsynced + bytes <= settings.maxUnsyncedBytes
+      return fits && shared.counter('overdue') === 0
+    }
+    while (!mayGoOn()) {
+      this.#commitEarly()
+      await progress.next(signal)
+    }
+  }
+
+  /** Until the cloud has the committed content of an inode. */
+  async durable(ino: number, signal?: AbortSignal): Promise<void> {
+    const { cache, progress, uploader } = this.#parts
+    const isDurable = (): boolean => !cache.database.hasUploads(ino)
+    await uploader.hurried(() => progress.until(isDurable, signal))
+  }
+
+  /** One at a time for each file; one that fails is tried again while room is wanted. */
+  #commitElsewhere(remote: RemoteMetadata, ino: number): void {
+    this.#early.add(ino)
+    const done = (): void => {
+      this.#early.delete(ino)
+      this.#parts.progress.announce()
+    }
+    remote.commit(ino, false).then(done, done)
+  }
+
+  /** Until other nodes have what was committed of an inode, or else the cloud. */
+  async #copies(
+    { ino, copies }: WaitCondition & { kind: 'copies' },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { remote, cache, uploader, progress } = this.#parts
+    if (await remote?.copy(ino, copies, { patient: true, signal })) return
+    let until = Date.now() + cacheLimits.copiesCloudWaitMs
+    await uploader.hurried(async () => {
+      while (cache.database.hasUploads(ino)) {
+        if (uploader.failure === undefined) until = Date.now() + cacheLimits.copiesCloudWaitMs
+        else if (Date.now() > until) throw tooFewCopies(copies, uploader.failure.reason)
+        await progress.next(signal)
+      }
+    })
+  }
+
+  #commitEarly(): void {
+    const { cache, committer, remote, groups } = this.#parts
+    groups?.expedite()
+    // What the kernel writes by itself cannot go as long as it does.
+    const kept = new Set(cache.shared.passthroughWritten())
+    for (const ino of cache.shared.dirtyInodes()) {
+      if (kept.has(ino)) continue
+      if (!remote) committer.commit(ino)
+      else if (!this.#early.has(ino)) this.#commitElsewhere(remote, ino)
+    }
+  }
+}
+
+function tooFewCopies(copies: number, reason: string): FsError {
+  const wanted = copies === 1 ? 'no other node' : `fewer than ${copies} other nodes`
+  const kept = 'it stays on this node, which goes on trying'
+  return new FsError('EIO', `${wanted} took a copy, and the cloud takes none (${reason}): ${kept}`)
+}
+
+/** Names the wait for an inode's attributes. */
+export function attributesKey(ino: number): string {
+  return `attributes ${ino}`
+}

@@ -1,0 +1,207 @@
+/**
+ * The steps of a commit, which one inode goes through alone (file-committer.ts) or many together
+ * (group-commit.ts): planned, put into the upload journal, taken over from there, and finished when
+ * the metadata has it, or undone when it refused. Journal before metadata: a crash in between is
+ * made good by recovery.
+ *
+ * Invariant: every step runs under the inode's lock, and nobody lets go of it between `plan` and
+ * `take`.
+ */
+import { savePreImage } from './pre-images.ts'
+import type { Content } from '../state/chunk-index.ts'
+import { endPassthroughWrites, recordPassthroughWrites } from '../passthrough/passthrough-writes.ts'
+import { lostDirty, settleShort } from '../checks/lost-chunks.ts'
+import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../state/node-database.ts'
+import { JOURNALED, WRITTEN } from '../state/node-schema.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+import type { OpenInode } from '../state/open-inode.ts'
+import { dropSuperseded, settleSuperseded } from './superseded-uploads.ts'
+import { changedChunks } from '../state/untracked-writes.ts'
+
+type Chunks = readonly { index: number; id: number; length: number }[]
+
+/** What is to be committed of an inode. */
+export interface PlannedCommit {
+  ino: number
+  open: OpenInode
+  /** Chunks that are dirty, as the node's database has them. */
+  rows: readonly LocalChunk[]
+  /** What becomes of them. */
+  chunks: Chunks
+  /** Of these there are no bytes any more: they are committed, and listed as lost. */
+  lost: Chunks
+  /** 512-byte blocks. */
+  blocks: number
+}
+
+/** A commit that is in the journal, on its way to the metadata. */
+export interface PreparedCommit {
+  content: Content
+  /** Chunks that were dirty. */
+  rows: readonly LocalChunk[]
+}
+
+export class CommitSteps {
+  readonly #cache: NodeCache
+
+  constructor(cache: NodeCache) {
+    this.#cache = cache
+  }
+
+  plan(ino: number, open: OpenInode): PlannedCommit {
+    const { index } = this.#cache
+    if (open.dirty) settleShort(this.#cache, ino)
+    const rows = this.#dirtyRows(ino, open)
+    const all = rows
+      .map((row) => ({ index: row.index, length: this.#cache.extent(row.index, open.size) }))
+      .filter(({ length }) => length > 0)
+      .map((chunk) => ({ ...chunk, id: index.nextChunkId() }))
+    const isLost = (chunk: { index: number }): boolean => {
+      return lostDirty(this.#cache, ino, chunk.index) !== undefined
+    }
+    const lost = this.#cache.shared.counter('lostChunks') === 0 ? [] : all.filter(isLost)
+    const chunks = lost.length === 0 ? all : all.filter((chunk) => !lost.includes(chunk))
+    return { ino, open, rows, chunks, lost, blocks: this.#blocks(ino, open) }
+  }
+
+  #dirtyRows(ino: number, open: OpenInode): LocalChunk[] {
+    if (!open.dirty) return []
+    const isOneChunk = open.fresh && open.size <= this.#cache.settings.chunkSize
+    if (open.passthroughWrites && !isOneChunk) return this.#rowsSeen(ino, open)
+    if (!open.fresh) return this.#cache.database.dirtyChunks(ino)
+    return [newRow(0)]
+  }
+
+  /** Of a file that the kernel wrote by itself: those that are dirty, and those that changed. */
+  #rowsSeen(ino: number, open: OpenInode): LocalChunk[] {
+    const marks = changedChunks(this.#cache, ino, open)
+    const changed = marks.map(({ index, row }) => row ?? newRow(index))
+    return [...this.#cache.database.dirtyChunks(ino), ...changed].sort((a, b) => a.index - b.index)
+  }
+
+  /** Puts it into the journal; inside a transaction. */
+  journal({ ino, open, rows, chunks, lost }: PlannedCommit): void {
+    if (!open.dirty) return
+    const { database, settings, shared } = this.#cache
+    const committedMs = Date.now()
+    if (!open.fresh) this.#supersede(ino, open, rows)
+    for (const { index, id, length } of chunks) {
+      const sourceOffset = index * settings.chunkSize
+      database.addUpload({ ino, index, id, length, committedMs, sourceOffset })
+      database.putChunk(ino, { index, state: PENDING, id, length, accessed: committedMs })
+      if (shared.counter('lostChunks') > 0) database.deleteLost(ino, index)
+    }
+    for (const { index, id, length } of lost) {
+      database.deleteChunk(ino, index)
+      database.putLost({ ...database.lostChunk(ino, index)!, id, length })
+    }
+    database.putUncommitted({
+      ino,
+      floor: open.voidFrom,
+      size: open.size,
+      stage: JOURNALED,
+      mtimeSec: open.mtime.sec,
+      mtimeNsec: open.mtime.nsec,
+      base: open.base,
+    })
+  }
+
+  #supersede(ino: number, open: OpenInode, rows: readonly LocalChunk[]): void {
+    const { database, settings } = this.#cache
+    const voidFrom = Math.ceil(Math.min(open.floor, open.size) / settings.chunkSize)
+    const overwritten = rows.flatMap((row) => database.upload(ino, row.index) ?? [])
+    for (const upload of [...overwritten, ...database.uploadsOf(ino, voidFrom)]) {
+      database.supersedeUpload(upload.seq)
+    }
+  }
+
+  /** What is written from here on is of the next commit. */
+  take({ ino, open, rows, chunks: fresh, lost, blocks }: PlannedCommit): PreparedCommit {
+    const { shared, index } = this.#cache
+    const floor = Math.min(open.voidFrom, open.size)
+    // What was committed stays as it was, whatever is written to the file unseen.
+    if (open.mapped) for (const chunk of fresh) savePreImage(this.#cache, ino, chunk)
+    const chunks = open.committing ? this.#journaled(ino) : [...fresh, ...lost]
+    const { size, mtime, ctime } = open
+    const base = index.isRemote ? open.base : undefined
+    if (open.dirty) this.#account(open, rows, fresh)
+    open.commitFloor = floor
+    open.dirty = false
+    open.fresh = false
+    open.committing = true
+    open.growth = 0
+    // The journal has taken the place of the note.
+    open.noted = false
+    const isOver = open.passthroughWrites && open.backing === 0 && !open.outlived
+    if (isOver) endPassthroughWrites(this.#cache, ino, open)
+    shared.bumpChunks(ino)
+    return { content: { size, floor, blocks, mtime, ctime, chunks, base }, rows }
+  }
+
+  /** Chunks that the journal has and the metadata does not. */
+  #journaled(ino: number): Content['chunks'] {
+    const { database, index } = this.#cache
+    const lost = database.lostOf(ino).filter(({ id }) => id !== 0)
+    const all = [...database.uploadsOf(ino, 0), ...lost]
+    const lacking = all.filter((chunk) => index.find(ino, chunk.index)?.id !== chunk.id)
+    return lacking.map(({ index: at, id, length }) => ({ index: at, id, length }))
+  }
+
+  /** What was counted while writing was an estimate; the chunks' lengths are exact. */
+  #account(open: OpenInode, rows: readonly LocalChunk[], chunks: Chunks): void {
+    const counted = rows.reduce((sum, row) => sum + row.length, open.growth)
+    const exact = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    const durable = rows.reduce((sum, row) => sum + (row.state === CLEAN ? row.length : 0), 0)
+    this.#cache.shared.add('usedBytes', exact - counted)
+    this.#cache.shared.add('unsyncedBytes', exact - counted + durable)
+  }
+
+  /** 512-byte blocks: exact where all of the file is here, else at least what is. */
+  #blocks(ino: number, open: OpenInode): number {
+    const { database, index, files } = this.#cache
+    const here = files.stat(ino)?.blocks ?? 0
+    if (open.voidFrom === 0 || database.countChunks(ino) >= index.count(ino)) return here
+    return Math.max(here, Math.min(index.file(ino).blocks, Math.ceil(open.size / 4096) * 8))
+  }
+
+  /** The metadata has it. */
+  finish(ino: number, open: OpenInode, { content }: PreparedCommit): void {
+    const { database, shared } = this.#cache
+    open.committing = false
+    if (content.chunks.length === 0 && !open.dirty) {
+      database.transaction(() => database.deleteUncommitted(ino))
+    }
+    if (open.passthroughWrites) recordPassthroughWrites(this.#cache, ino, open)
+    dropSuperseded(this.#cache, ino)
+    shared.bumpChunks(ino)
+    shared.announceCommit()
+  }
+
+  /** The metadata refused: the chunks are dirty still, and the next commit takes them again. */
+  undo(ino: number, open: OpenInode, { rows, content }: PreparedCommit): void {
+    const { database, shared } = this.#cache
+    const { size, floor } = content
+    database.transaction(() => {
+      for (const row of rows) {
+        const upload = database.upload(ino, row.index)
+        if (upload) database.deleteUpload(upload.seq)
+        const lost = database.lostChunk(ino, row.index)
+        if (lost) database.putLost({ ...lost, id: 0 })
+        const length = this.#cache.extent(row.index, size)
+        if (length > 0) database.putChunk(ino, { ...row, state: DIRTY, id: 0, length })
+      }
+      const { base } = open
+      database.putUncommitted({ ino, floor, size, stage: WRITTEN, mtimeSec: 0, mtimeNsec: 0, base })
+    })
+    open.committing = false
+    open.dirty = true
+    open.floor = floor
+    settleSuperseded(this.#cache, ino)
+    shared.bumpChunks(ino)
+  }
+}
+
+/** Of a chunk that the database knows nothing of; its bytes were counted as growth. */
+function newRow(index: number): LocalChunk {
+  return { index, state: DIRTY, id: 0, length: 0, accessed: 0 }
+}

@@ -1,0 +1,437 @@
+/**
+ * Writes into backing files. A chunk is marked dirty in the node's database before its old content
+ * is touched, except where the old content is not here at all: then the bytes come first, so that a
+ * crash between the two leaves the committed chunk in force. A committed chunk that the cloud does
+ * not have yet is set aside before it is overwritten.
+ *
+ * What cannot go on (a chunk to fetch, no room, too much that is not durable) throws `Suspended`
+ * before anything changed.
+ */
+import { Suspended, takeResult } from '../../base/suspended.ts'
+import { now, type Timestamp } from '../../base/clock.ts'
+import { FsError, codeOf } from '../../base/fs-error.ts'
+import type { WriteMode } from '../../filesystem/inode-file-system.ts'
+import { filesystemLimits } from '../../filesystem/limits.ts'
+import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE } from '../../base/native-calls.ts'
+import type { FileCommitter } from './file-committer.ts'
+import { savePreImage } from './pre-images.ts'
+import { validReference } from '../read/file-reader.ts'
+import { coverChunks, requireBytes } from '../checks/lost-chunks.ts'
+import type { WaitCondition } from '../waiting/wait-condition.ts'
+import { CLEAN, DIRTY, PENDING, type LocalChunk, type Upload } from '../state/node-database.ts'
+import { CUTTING, UNTRACKED, WRITTEN } from '../state/node-schema.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+import type { OpenInode } from '../state/open-inode.ts'
+import { countReserved, isReserved, unreserved } from '../space/reservations.ts'
+import type { Mark } from '../state/untracked-writes.ts'
+
+interface Plan {
+  /** To be marked dirty before the bytes are written, and after. */
+  before: Mark[]
+  after: Mark[]
+}
+
+export class FileWriter {
+  readonly #cache: NodeCache
+  readonly #committer: FileCommitter
+
+  constructor(cache: NodeCache, committer: FileCommitter) {
+    this.#cache = cache
+    this.#committer = committer
+  }
+
+  /** Writes all of `source` at `offset`, or at the end; the inode is open. */
+  write(
+    ino: number,
+    offset: number,
+    source: Uint8Array,
+    { append, writeback, bypassesPages = false }: Omit<WriteMode, 'killSetId'>,
+  ): number {
+    if (source.length === 0) return 0
+    // Run again after the kernel has forgotten: it is done.
+    if (takeResult(`pages ${ino}`)) return source.length
+    const { journal } = this.#cache
+    return this.#cache.shared.withInode(ino, () => {
+      const open = this.#opened(ino)
+      const size = this.#cache.sizeOf(ino)
+      const at = append ? (journal.appended() ?? size) : offset
+      const end = at + source.length
+      if (end > filesystemLimits.fileBytes)
+        throw new FsError('EFBIG', 'the file would be too large')
+      if (end > this.#cache.settings.chunkSize) this.#settle(ino, open)
+      const plan = open.fresh ? NOTHING : this.#plan(ino, at, end, size)
+      this.#requireRoom(plan, Math.max(0, end - Math.max(size, at)))
+      const makes = plan.after.length > 0 || (open.fresh && !open.dirty)
+      if (open.fresh) this.#beginFresh(open)
+      else this.#begin(ino, open, size, plan.before)
+      if (append) journal.appending(ino, at)
+      if (at > size) this.#requireZeros(ino, open, size)
+      this.#put(ino, source, at, size, makes || plan.before.length > 0)
+      this.#mark(ino, plan.after, open)
+      const isStale = !writeback && hasStalePages(open, bypassesPages)
+      // In this order: nobody learns of the new size before the pages are gone.
+      if (isStale) this.#cache.shared.pageDrops.expect(ino)
+      this.#grow(open, size, at, end)
+      this.#touch(open)
+      if (isStale) throw mustDrop(ino, at, source.length, bypassesPages)
+      return source.length
+    })
+  }
+
+  /** An operation of this class waits for something that will not be brought about. */
+  refused(condition: WaitCondition): void {
+    if (condition.kind === 'pages') this.#cache.shared.pageDrops.done(condition.ino)
+  }
+
+  /**
+   * The file is about to get a hole after its end. A backing file that is longer has bytes that no
+   * writer of this file put there; with passthrough writes its length is the size.
+   */
+  #requireZeros(ino: number, open: OpenInode, size: number): void {
+    if (!open.passthroughWrites) this.#cache.files.truncateTo(ino, size)
+  }
+
+  /**
+   * A disk that fills up faster than it is measured is a matter for the evictor. `makes`: there may
+   * be no backing file yet.
+   */
+  #put(ino: number, source: Uint8Array, at: number, size: number, makes: boolean): void {
+    try {
+      this.#cache.files.write(ino, source, at, makes)
+    } catch (error) {
+      if (codeOf(error) === 'EIO' && !makes) requireBytes(this.#cache, ino)
+      if (codeOf(error) !== 'ENOSPC') throw error
+      if (at + source.length > size) this.#cache.files.truncate(ino, size)
+      const condition: WaitCondition = { kind: 'space', bytes: source.length }
+      throw new Suspended(condition)
+    }
+  }
+
+  /** The table of open inodes says all that has to be known of it. */
+  #beginFresh(open: OpenInode): void {
+    if (open.dirty) return
+    open.base = 0
+    open.floor = 0
+    this.#touch(open)
+    open.dirty = true
+  }
+
+  /** From here on the database says which chunks are dirty; under the inode's lock. */
+  #settle(ino: number, open: OpenInode): void {
+    if (!open.fresh) return
+    const { database } = this.#cache
+    if (open.dirty) {
+      database.transaction(() => {
+        this.#journalSize(ino, open, WRITTEN)
+        // As for all chunks that are written, growth is counted beside.
+        database.putChunk(ino, { index: 0, state: DIRTY, id: 0, length: 0, accessed: Date.now() })
+      })
+    }
+    open.fresh = false
+  }
+
+  /** Chunks have another content than is committed, by no write that came this way; locked. */
+  adopt(ino: number, open: OpenInode, marks: readonly Mark[]): void {
+    this.#settle(ino, open)
+    this.#begin(ino, open, this.#cache.sizeOf(ino), marks)
+    this.#touch(open)
+  }
+
+  /**
+   * Sets the size; commits at once where nobody has the file open. `onCut` comes before a file gets
+   * shorter, under its lock.
+   */
+  truncate(ino: number, size: number, onCut: () => void): void {
+    if (size > filesystemLimits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
+    const { shared } = this.#cache
+    // Run again after the commit that it waited for: it is done.
+    if (takeResult(`commit ${ino}`)) return
+    shared.withInode(ino, () => {
+      requireBytes(this.#cache, ino)
+      const before = this.#cache.sizeOf(ino)
+      const open = shared.addOpen(ino)
+      const wasOpen = open.opens > 0
+      try {
+        this.#settle(ino, open)
+        this.#begin(ino, open, before, [])
+        if (size < before) onCut()
+        this.#resize(ino, open, before, size)
+        this.#touch(open)
+        if (!wasOpen) this.#committer.commitLocked(ino, open, true)
+      } finally {
+        if (!wasOpen) this.#committer.leaveClosed(ino, open)
+      }
+    })
+  }
+
+  #resize(ino: number, open: OpenInode, before: number, size: number): void {
+    const { database, files, shared } = this.#cache
+    if (size > before) {
+      this.#requireZeros(ino, open, before)
+      // A table of open inodes that has survived must not tell of bytes that were never there.
+      files.truncate(ino, size)
+    }
+    open.size = size
+    open.floor = Math.min(open.floor, size)
+    const beyond = Math.ceil(size / this.#cache.settings.chunkSize)
+    if (size < before || database.sumFrom(ino, beyond).chunks > 0) this.#cut(ino, open)
+    files.truncate(ino, size)
+    database.transaction(() => {
+      this.#journalSize(ino, open, WRITTEN)
+    })
+    shared.bumpChunks(ino)
+  }
+
+  /**
+   * As fallocate(2); the inode is open. What is reserved has blocks of the backing file, and counts
+   * as used: as clean chunks without an id, which nothing evicts.
+   */
+  allocate(ino: number, offset: number, length: number, mode: number): void {
+    const known = FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE
+    if ((mode & ~known) !== 0) throw new FsError('EOPNOTSUPP', 'this fallocate mode is unknown')
+    if (offset < 0 || length <= 0) throw new FsError('EINVAL', 'an empty or negative range')
+    const end = offset + length
+    if (end > filesystemLimits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
+    this.#cache.shared.withInode(ino, () => {
+      const open = this.#opened(ino)
+      requireBytes(this.#cache, ino)
+      this.#settle(ino, open)
+      const size = this.#cache.sizeOf(ino)
+      const erases = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0
+      const grows = (mode & FALLOC_KEEP_SIZE) === 0 && end > size
+      const erased = erases ? Math.min(end, size) - offset : 0
+      const plan = erased > 0 ? this.#planErase(ino, offset, offset + erased, size) : NOTHING
+      const reserves = (mode & FALLOC_PUNCH_HOLE) === 0
+      this.#requireRoom(plan, reserves ? unreserved(this.#cache, ino, length) : 0)
+      this.#begin(ino, open, size, plan.before)
+      if (reserves || erased > 0) {
+        // The size is not the backing file's affair, and comes last.
+        this.#cache.files.allocate(ino, mode | FALLOC_KEEP_SIZE, offset, length)
+      }
+      this.#mark(ino, plan.after, open)
+      if (reserves && !open.passthroughWrites) countReserved(this.#cache, ino, offset, end)
+      if (grows) this.#resize(ino, open, size, end)
+      this.#touch(open)
+    })
+  }
+
+  #opened(ino: number): OpenInode {
+    const open = this.#cache.shared.findOpen(ino)
+    if (open === undefined) throw new FsError('EBADF', `inode ${ino} is not open`)
+    return open
+  }
+
+  #plan(ino: number, at: number, end: number, size: number): Plan {
+    const { chunkSize } = this.#cache.settings
+    const known = this.#cache.memory.of(ino)
+    const plan: Plan = { before: [], after: [] }
+    const last = Math.floor((end - 1) / chunkSize)
+    for (let index = Math.floor(at / chunkSize); index <= last; index++) {
+      if (known.dirty.has(index)) continue
+      if (plan.before.length + plan.after.length === 0) requireBytes(this.#cache, ino)
+      this.#planChunk(plan, ino, index, at, end, size)
+    }
+    return plan
+  }
+
+  #planChunk(plan: Plan, ino: number, index: number, at: number, end: number, size: number): void {
+    const row = this.#cache.database.chunk(ino, index)
+    if (row?.state === DIRTY) {
+      this.#cache.memory.of(ino).dirty.add(index)
+      return
+    }
+    const absent = row ? undefined : validReference(this.#cache, ino, index)
+    if (absent === undefined) {
+      plan.before.push({ index, row })
+      return
+    }
+    const start = index * this.#cache.settings.chunkSize
+    const covered = at <= start && end >= Math.min(size, start + absent.length)
+    if (!covered) {
+      const condition: WaitCondition = {
+        kind: 'chunks',
+        ino,
+        first: index,
+        last: index,
+        reading: false,
+      }
+      throw new Suspended(condition)
+    }
+    plan.after.push({ index, row: undefined })
+  }
+
+  /** Only chunks that hold something: erasing a hole changes nothing. */
+  #planErase(ino: number, at: number, end: number, size: number): Plan {
+    const { chunkSize } = this.#cache.settings
+    const plan: Plan = { before: [], after: [] }
+    const last = Math.floor((end - 1) / chunkSize)
+    for (let index = Math.floor(at / chunkSize); index <= last; index++) {
+      const here = this.#cache.database.chunksFrom(ino, index, 1)[0]?.index ?? Infinity
+      const there = this.#cache.index.findNext(ino, index)?.index ?? Infinity
+      index = Math.min(here, there)
+      if (index <= last && !isReserved(this.#cache, ino, index))
+        this.#planChunk(plan, ino, index, at, end, size)
+    }
+    return plan
+  }
+
+  #requireRoom(plan: Plan, growth: number): void {
+    const { shared, settings } = this.#cache
+    const fresh = plan.before.length + plan.after.length
+    if (fresh === 0 && growth === 0) return
+    const bytes = growth
+    if (
+      shared.counter('usedBytes') + bytes > settings.capacityBytes ||
+      shared.counter('freeBytes') - bytes < settings.freeFloorBytes
+    ) {
+      const condition: WaitCondition = { kind: 'space', bytes }
+      throw new Suspended(condition)
+    }
+    const unsynced = shared.counter('unsyncedBytes')
+    if (unsynced > 0 && unsynced + bytes > settings.maxUnsyncedBytes) {
+      const condition: WaitCondition = { kind: 'unsynced', bytes }
+      throw new Suspended(condition)
+    }
+    if (shared.counter('overdue') !== 0) {
+      const condition: WaitCondition = { kind: 'unsynced', bytes: 0 }
+      throw new Suspended(condition)
+    }
+  }
+
+  /** From here on the content differs from what is committed, in the chunks given. */
+  #begin(ino: number, open: OpenInode, size: number, marks: readonly Mark[]): void {
+    const begins = !open.dirty
+    if (begins) {
+      this.#requireLease(ino, open)
+      if (!open.committing) open.base = this.#cache.index.file(ino).version
+      open.size = size
+      open.floor = size
+      open.growth = 0
+      this.#touch(open)
+    }
+    if (begins || marks.length > 0) this.#mark(ino, marks, open, begins)
+    open.dirty = true
+  }
+
+  #requireLease(ino: number, open: OpenInode): void {
+    if (!this.#cache.index.isRemote || open.leased) return
+    const condition: WaitCondition = { kind: 'lease', ino }
+    throw new Suspended(condition)
+  }
+
+  #journalSize(ino: number, open: OpenInode, stage: number): void {
+    this.#cache.database.putUncommitted({
+      ino,
+      floor: Math.min(open.floor, open.voidFrom),
+      size: open.size,
+      stage: stage === WRITTEN && open.noted ? UNTRACKED : stage,
+      mtimeSec: 0,
+      mtimeNsec: 0,
+      base: open.base,
+    })
+  }
+
+  #mark(ino: number, marks: readonly Mark[], open: OpenInode, begins = false): void {
+    if (marks.length === 0 && !begins) return
+    const { database, shared, memory } = this.#cache
+    for (const { row } of marks) if (row?.state === PENDING) savePreImage(this.#cache, ino, row)
+    const last = marks.at(-1)?.index
+    if (last !== undefined) coverChunks(this.#cache, ino, this.#endIn(last, open.size))
+    database.transaction(() => {
+      if (begins) this.#journalSize(ino, open, WRITTEN)
+      for (const { index, row } of marks) {
+        const length = row?.length ?? this.#cache.extent(index, open.size)
+        database.putChunk(ino, { index, state: DIRTY, id: 0, length, accessed: Date.now() })
+        if (row === undefined) shared.occupy(length)
+        if (row === undefined || row.state === CLEAN) shared.add('unsyncedBytes', length)
+      }
+    })
+    const known = memory.of(ino)
+    for (const { index } of marks) {
+      known.dirty.add(index)
+      known.present.add(index)
+    }
+  }
+
+  /** Where a chunk ends in a file of `size` bytes. */
+  #endIn(index: number, size: number): number {
+    return Math.min(size, (index + 1) * this.#cache.settings.chunkSize)
+  }
+
+  /** Takes away what lies beyond the new size, keeping what its uploads still need. */
+  #cut(ino: number, open: OpenInode): void {
+    const { database, shared, settings } = this.#cache
+    const { size } = open
+    const first = Math.ceil(size / settings.chunkSize)
+    const waiting = database.uploadsOf(ino, first).filter((upload) => upload.source === null)
+    // The kernel goes on with the file that it knows.
+    const mayMove = size === 0 && open.backing === 0 && !open.outlived
+    const aside = mayMove && waiting.length > 0 ? this.#savePreImageOfFile(ino, waiting) : undefined
+    if (aside === undefined) for (const upload of waiting) savePreImage(this.#cache, ino, upload)
+    const rest = size % settings.chunkSize
+    const tail = rest === 0 ? undefined : database.chunk(ino, first - 1)
+    if (tail?.state === PENDING) savePreImage(this.#cache, ino, tail)
+    const gone = database.sumFrom(ino, first)
+    database.transaction(() => {
+      // With the rest: chunks that are elsewhere than in the backing file cannot be read.
+      for (const { seq, index } of aside === undefined ? [] : waiting)
+        database.setUploadSource(seq, aside!, index * settings.chunkSize)
+      if (gone.chunks > 0) database.deleteChunksFrom(ino, first)
+      if (shared.counter('lostChunks') > 0) database.deleteLostFrom(ino, first)
+      if (tail) this.#trimTail(ino, tail, rest)
+      // Until the backing file is cut as well, its length says nothing to recovery.
+      this.#journalSize(ino, open, CUTTING)
+    })
+    shared.add('usedBytes', -gone.used)
+    shared.add('unsyncedBytes', -gone.unsynced)
+    shared.bumpChunks(ino)
+  }
+
+  /** The chunk that the new end falls into; not durable yet: it is committed anew, shorter. */
+  #trimTail(ino: number, tail: LocalChunk, length: number): void {
+    const { database, shared } = this.#cache
+    const trimmed = Math.min(tail.length, length)
+    const state = tail.state === PENDING ? DIRTY : tail.state
+    database.putChunk(ino, { ...tail, state, length: trimmed, id: state === DIRTY ? 0 : tail.id })
+    shared.add('usedBytes', trimmed - tail.length)
+    if (tail.state !== CLEAN) shared.add('unsyncedBytes', trimmed - tail.length)
+  }
+
+  /** The whole file moves aside, for its uploads; returns the name that it has there. */
+  #savePreImageOfFile(ino: number, uploads: readonly Upload[]): string {
+    const { files, shared } = this.#cache
+    const name = `whole-${ino}-${uploads[0]?.seq ?? 0}`
+    shared.bumpChunks(ino)
+    files.savePreImageOfFile(ino, name)
+    shared.bumpFile(ino)
+    return name
+  }
+
+  #grow(open: OpenInode, size: number, at: number, end: number): void {
+    if (end <= size) return
+    const grown = end - Math.max(size, at)
+    this.#cache.shared.occupy(grown)
+    this.#cache.shared.add('unsyncedBytes', grown)
+    open.growth += grown
+    open.size = end
+  }
+
+  #touch(open: OpenInode): void {
+    const time: Timestamp = now()
+    open.mtime = time
+    open.ctime = time
+  }
+}
+
+const NOTHING: Plan = { before: [], after: [] }
+
+/** Whether the kernel may show other bytes than those that were just written. */
+function hasStalePages(open: OpenInode, bypassesPages: boolean): boolean {
+  if (open.invalidated) return true
+  return bypassesPages && open.filled && open.backing === 0
+}
+
+function mustDrop(ino: number, offset: number, length: number, bypassesPages: boolean): Suspended {
+  const condition: WaitCondition = { kind: 'pages', ino, offset, length, isLocked: !bypassesPages }
+  return new Suspended(condition)
+}

@@ -1,0 +1,30 @@
+/**
+ * Files that hold what uploads still need of a content that is overwritten, or may be. They go when
+ * no upload reads them any more.
+ */
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+import type { NodeDatabase } from '../state/node-database.ts'
+
+/** Keeps a committed chunk for its upload before it is overwritten; under the inode's lock. */
+export function savePreImage(
+  { database, files, settings }: NodeCache,
+  ino: number,
+  { index, length }: { index: number; length: number },
+): void {
+  const upload = database.upload(ino, index)
+  if (upload === undefined || upload.source !== null) return
+  const name = `chunk-${upload.id}`
+  files.savePreImage(ino, index * settings.chunkSize, length, name)
+  database.transaction(() => {
+    database.setUploadSource(upload.seq, name, 0)
+  })
+}
+
+export function removePreImages(
+  database: NodeDatabase,
+  files: BackingFiles,
+  names: readonly string[],
+): void {
+  for (const name of new Set(names)) if (!database.sourceInUse(name)) files.removePreImage(name)
+}

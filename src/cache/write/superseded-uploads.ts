@@ -1,0 +1,53 @@
+/**
+ * Uploads that a commit has replaced in the journal before the metadata took that commit. Until
+ * then the version before is the acknowledged one: other nodes are told that this node has it, and
+ * where the commit is refused (another node was faster) parts of it stay the file's content.
+ *
+ * Invariant: a chunk that the metadata refers to, and that only this node has, is in the upload
+ * journal or here.
+ */
+import { removePreImages } from './pre-images.ts'
+import type { NodeCache } from '../state/node-cache.ts'
+import type { Upload } from '../state/node-database.ts'
+
+/** The metadata has the commit that replaced them. */
+export function dropSuperseded({ database, files }: NodeCache, ino: number): void {
+  const superseded = database.supersededOf(ino)
+  if (superseded.length === 0) return
+  database.transaction(() => {
+    for (const { seq } of superseded) database.deleteSuperseded(seq)
+  })
+  removePreImages(database, files, superseded.flatMap(sourceOf))
+}
+
+/** There is no such commit any more: what the metadata refers to is uploaded, the rest goes. */
+export function settleSuperseded(cache: NodeCache, ino: number): void {
+  const { database, files } = cache
+  const superseded = database.supersededOf(ino)
+  if (superseded.length === 0) return
+  const dropped: string[] = []
+  database.transaction(() => {
+    for (const upload of superseded) dropped.push(...settle(cache, upload))
+  })
+  removePreImages(database, files, dropped)
+}
+
+/** Set-aside files that it does not need any more. */
+function settle({ database, index, shared }: NodeCache, upload: Upload): string[] {
+  const { ino, seq, id } = upload
+  const reference = index.find(ino, upload.index)
+  if (reference?.id !== id || reference.durable) {
+    database.deleteSuperseded(seq)
+    return sourceOf(upload)
+  }
+  // Of a commit that was refused: a later one takes the chunk anew.
+  const refused = database.upload(ino, upload.index)
+  if (refused) database.deleteUpload(refused.seq)
+  database.reinstateUpload(seq)
+  shared.announceCommit()
+  return refused ? sourceOf(refused) : []
+}
+
+function sourceOf({ source }: Upload): string[] {
+  return source === null ? [] : [source]
+}

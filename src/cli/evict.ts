@@ -1,7 +1,0 @@
-/** `cachefs evict PATH...`: frees the local space of paths that the cloud has. */
-import type { Command } from 'commander'
-import { addPathAction } from './path-action.ts'
-
-export function addEvict(program: Command): void {
-  addPathAction(program, 'evict', 'Free the local space of files and folders that the cloud has')
-}

@@ -1,0 +1,36 @@
+/**
+ * `cachefs durability PATH [WHERE]`: where the bytes of a file, or below a folder, are when close
+ * returns; with WHERE, from now on.
+ */
+import { Argument, type Command } from 'commander'
+import { addApiFlags, connectToPath } from '../api-flags.ts'
+import { parseDurability } from '../../options/node-flags.ts'
+import { print } from '../output.ts'
+import { UsageError } from '../../options/usage-error.ts'
+
+/** The folder says nothing of its own from then on. */
+const INHERIT = 'inherit'
+
+export function addDurability(program: Command): void {
+  const command = program
+    .command('durability')
+    .argument('<path>', 'in the volume, or under its mount point')
+    .addArgument(new Argument('[where]', 'local, peers=N or cloud; inherit: as the folder above'))
+    .description('Show or set where the bytes below a folder are when close() returns')
+  addApiFlags(command).action(async (text: string, where?: string) => {
+    const wanted = where === undefined ? undefined : parse(where)
+    const { api, json, path } = await connectToPath(command, text)
+    if (wanted === undefined) print(await api.about('durability', path), json)
+    else print(await api.setDurability(path, wanted === INHERIT ? null : wanted), json)
+  })
+}
+
+function parse(where: string): string {
+  if (where.toLowerCase() === INHERIT) return INHERIT
+  try {
+    return parseDurability(where)
+  } catch (error) {
+    if (error instanceof UsageError) throw new UsageError(`${where}: ${error.message}`)
+    throw error
+  }
+}

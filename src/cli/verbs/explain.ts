@@ -1,0 +1,15 @@
+/** `cachefs explain PATH`: from where a read of a file would be answered, and why. */
+import type { Command } from 'commander'
+import { addApiFlags, connectToPath } from '../api-flags.ts'
+import { print } from '../output.ts'
+
+export function addExplain(program: Command): void {
+  const command = program
+    .command('explain')
+    .argument('<path>', 'in the volume, or under its mount point')
+    .description('Show from where a read of a file would be answered, and why')
+  addApiFlags(command).action(async (text: string) => {
+    const { api, json, path } = await connectToPath(command, text)
+    print(await api.about('explain', path), json)
+  })
+}

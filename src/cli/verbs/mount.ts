@@ -1,0 +1,112 @@
+/**
+ * `cachefs mount`: a bucket, a web server or a folder, as it is, as a directory of this machine
+ * with a cache that lasts. It runs until it is stopped; Ctrl-C unmounts and sends what is left.
+ */
+import { resolve, sep } from 'node:path'
+import type { Command } from 'commander'
+import type { ConflictPolicy } from '../../cachefs/cache-options.ts'
+import { parseDuration } from '../../options/duration.ts'
+import { addFlags, flag, optionalFlag, readFlags, switchFlag } from '../../options/flag.ts'
+import { FSNAME_FLAG, NODE_FLAGS, parseOneOf, parsePath } from '../../options/node-flags.ts'
+import { REMOTE_FLAGS } from '../../node/remote-address.ts'
+import type { RemoteAddress, RemoteValues } from '../../node/remote-address.ts'
+import { parseSize } from '../../options/size.ts'
+import { UsageError } from '../../options/usage-error.ts'
+
+const CONFLICTS = ['local-wins', 'remote-wins', 'keep-both'] as const
+
+const MOUNT_FLAGS = {
+  local: optionalFlag({
+    value: '<dir>',
+    about: 'where the cache is kept, for this remote alone',
+    parse: parsePath,
+  }),
+  ...REMOTE_FLAGS,
+  ...FSNAME_FLAG,
+  create: switchFlag('make the folder, bucket or container of --remote where there is none'),
+  ttl: flag('1h', {
+    value: '<duration>',
+    about: 'how long what the remote said counts, e.g. 30s, 5m, 1h',
+    parse: parseDuration,
+  }),
+  'stale-if-error': flag('0', {
+    value: '<duration>',
+    about: 'expired since less: served while the remote cannot be asked',
+    parse: parseDuration,
+  }),
+  'stale-while-revalidate': flag('0', {
+    value: '<duration>',
+    about: 'expired since less: served at once, and asked for beside',
+    parse: parseDuration,
+  }),
+  capacity: optionalFlag({
+    value: '<size>',
+    about: 'how much is kept in --local, GB; all of it where nothing is said',
+    parse: (text) => parseSize(text, 'G'),
+  }),
+  conflict: flag('local-wins', {
+    value: '<policy>',
+    about: `where both sides changed a file: ${CONFLICTS.join(', ')}`,
+    parse: (text) => parseOneOf(text, CONFLICTS).replace('-', ' ') as ConflictPolicy,
+  }),
+  'read-only': switchFlag('nothing can be changed'),
+  'fuse-threads': NODE_FLAGS['fuse-threads'],
+  'log-level': NODE_FLAGS['log-level'],
+  'log-format': NODE_FLAGS['log-format'],
+  trace: NODE_FLAGS.trace,
+}
+
+export function addMount(program: Command): void {
+  const command = program
+    .command('mount')
+    .argument('<mount-point>', 'where the files appear')
+    .description('Mount a bucket, a web server or a folder as it is, behind a cache that lasts')
+  addFlags(command, MOUNT_FLAGS)
+  command.action(async (mountPoint: string) => {
+    const values = readFlags(command, MOUNT_FLAGS, process.env)
+    const options = {
+      mountPoint: resolve(mountPoint),
+      local: required(values.local, 'local'),
+      address: required(values.remote, 'remote'),
+      remote: values satisfies RemoteValues,
+      create: values.create,
+      fsname: values.fsname,
+      cache: {
+        ttlMs: values.ttl,
+        staleIfErrorMs: values['stale-if-error'],
+        staleWhileRevalidateMs: values['stale-while-revalidate'],
+        maxBytes: values.capacity,
+        conflict: values.conflict,
+      },
+      isReadOnly: values['read-only'],
+      fuseThreads: values['fuse-threads'],
+      trace: values.trace,
+      logLevel: values['log-level'],
+      logFormat: values['log-format'],
+    }
+    checkPlaces(options)
+    const { runMount } = await import('../../node/run-mount.ts')
+    await runMount(options)
+  })
+}
+
+function required<T>(value: T | undefined, name: string): T {
+  if (value === undefined) throw new UsageError(`--${name} is missing: see cachefs mount --help`)
+  return value
+}
+
+/** A cache that kept its own bytes in its own mount would wait for itself. */
+function checkPlaces(options: { mountPoint: string; local: string; address: RemoteAddress }): void {
+  const { mountPoint, local, address } = options
+  if (mountPoint === '/') throw new UsageError('the mount point /: name a folder of its own')
+  checkApart(`--local ${local}`, local, 'the mount point', mountPoint)
+  if (address.kind !== 'file') return
+  checkApart(`--remote ${address.path}`, address.path, 'the mount point', mountPoint)
+  checkApart(`--remote ${address.path}`, address.path, '--local', local)
+}
+
+function checkApart(name: string, path: string, otherName: string, other: string): void {
+  const isInside = (inner: string, outer: string) => `${inner}${sep}`.startsWith(`${outer}${sep}`)
+  if (isInside(path, other)) throw new UsageError(`${name}: must not be inside ${otherName}`)
+  if (isInside(other, path)) throw new UsageError(`${name}: ${otherName} must not be inside it`)
+}

@@ -1,0 +1,18 @@
+/**
+ * `cachefs restore PATH`: gives a file up as it was left by a node that is gone for good, and takes
+ * the last version that the cloud has whole.
+ */
+import type { Command } from 'commander'
+import { addApiFlags, connectToPath } from '../api-flags.ts'
+import { print } from '../output.ts'
+
+export function addRestore(program: Command): void {
+  const command = program
+    .command('restore')
+    .argument('<path>', 'in the volume, or under its mount point')
+    .description('Take a missing file as the cloud last had it; what is missing is given up')
+  addApiFlags(command).action(async (text: string) => {
+    const { api, json, path } = await connectToPath(command, text)
+    print(await api.restore(path), json)
+  })
+}

@@ -1,0 +1,38 @@
+/**
+ * `cachefs status`: what a node holds, does, and still has to bring to the cloud; and the cluster
+ * that it is part of.
+ */
+import type { Command } from 'commander'
+import { addApiFlags, connect } from '../api-flags.ts'
+import { clusterLines } from '../cluster-table.ts'
+import type { ClusterAnswer } from '../cluster-table.ts'
+import { print } from '../output.ts'
+import type { Problem } from '../../http/server/problem.ts'
+
+export function addStatus(program: Command): void {
+  const command = program
+    .command('status')
+    .description('Show what a node holds, does, and still has to bring to the cloud; and its peers')
+  addApiFlags(command).action(async () => {
+    const { api, json } = await connect(command)
+    const status = await api.status()
+    if (json) {
+      print(status, json)
+      return
+    }
+    const { cluster, problems = [], away = [], ...node } = status
+    print(node, json)
+    for (const line of problemLines(problems as string[], away as Problem[])) console.log(line)
+    if (cluster === undefined) return
+    console.log(`\n${clusterLines(cluster as ClusterAnswer).join('\n')}`)
+  })
+}
+
+/** What is away, since when and why; then what that means. */
+function problemLines(sentences: string[], problems: Problem[]): string[] {
+  return problems.flatMap(({ works, fails }, at) => [
+    `\n${sentences[at] ?? ''}`,
+    `  works: ${works}`,
+    `  fails: ${fails}`,
+  ])
+}

@@ -1,7 +1,0 @@
-/** `cachefs wait PATH...`: returns when the cloud has every byte of the paths. */
-import type { Command } from 'commander'
-import { addPathAction } from './path-action.ts'
-
-export function addWait(program: Command): void {
-  addPathAction(program, 'wait', 'Wait until the cloud has every byte of these files and folders')
-}

@@ -1,7 +1,0 @@
-/** `cachefs warm PATH...`: brings the paths to this node, so that reads are local. */
-import type { Command } from 'commander'
-import { addPathAction } from './path-action.ts'
-
-export function addWarm(program: Command): void {
-  addPathAction(program, 'warm', 'Bring files and folders to this node, so that reads are local')
-}

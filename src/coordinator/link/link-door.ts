@@ -1,0 +1,78 @@
+/**
+ * Who may come in over one connection: a node says who it is and proves it, by a signature over a
+ * number that the coordinator has just made up. What was recorded on another connection proves
+ * nothing.
+ *
+ * Invariant: what is refused leaves nothing behind.
+ */
+import { randomBytes } from 'node:crypto'
+import { encode } from '@msgpack/msgpack'
+import { FsError } from '../../base/fs-error.ts'
+import { isSignedBy } from '../../base/signing-key.ts'
+import { LINK_VERSION, type CoordinatorMessage, type Hello } from './link-protocol.ts'
+import type { NodeRegister } from '../peers/node-register.ts'
+
+const NONCE_BYTES = 32
+
+/** What a node signs. */
+export function proofOf(
+  nonce: Uint8Array,
+  { peer, session, key }: Pick<Hello, 'session' | 'key'> & { peer: { id: string } },
+): Uint8Array {
+  return encode(['cachefs link', LINK_VERSION, nonce, peer.id, session, key])
+}
+
+export class LinkDoor {
+  readonly #nonce = randomBytes(NONCE_BYTES)
+  readonly #register: NodeRegister
+  readonly #mayJoin: boolean
+
+  /** `mayJoin`: who opened the connection showed what a new node needs. */
+  constructor(register: NodeRegister, mayJoin: boolean) {
+    this.#register = register
+    this.#mayJoin = mayJoin
+  }
+
+  challenge(): CoordinatorMessage {
+    return { kind: 'challenge', nonce: this.#nonce, nowMs: Date.now() }
+  }
+
+  /** EACCES: it is not the node that it says it is, or may not join. */
+  async admit(hello: Hello): Promise<{ hasJoined: boolean }> {
+    const { key, proof, peer } = hello
+    if (!isSignedBy(key, proofOf(this.#nonce, hello), proof)) {
+      throw new FsError('EACCES', `${peer.id} has not proved that it has its key`)
+    }
+    const hasJoined = this.#register.get(peer.id) === undefined
+    if (hasJoined) await this.#join(hello)
+    this.#check(hello)
+    return { hasJoined }
+  }
+
+  async #join({ peer: { id }, key }: Hello): Promise<void> {
+    if (!this.#mayJoin) {
+      throw new FsError(
+        'EACCES',
+        `${id} is no node of this cluster yet: to join it needs the join token ` +
+          '(--join-token-file; `coordinator join-token` where the coordinator runs prints it)',
+      )
+    }
+    await this.#register.join(id, key)
+  }
+
+  #check({ peer: { id }, key }: Hello): void {
+    const node = this.#register.get(id)
+    if (node?.key !== key) {
+      throw new FsError(
+        'EACCES',
+        `${id} has joined this cluster with another key than this node has: if its key was lost ` +
+          `with its disk, \`cachefs peers remove ${id}\` lets it join anew; else choose a -peer-id`,
+      )
+    }
+    if (node.revoked === '') return
+    throw new FsError(
+      'EACCES',
+      `${id} was revoked at ${node.revoked}: \`cachefs peers remove ${id}\` lets it join anew`,
+    )
+  }
+}

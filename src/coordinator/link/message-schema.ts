@@ -1,0 +1,96 @@
+/**
+ * Messages of nodes, checked before anything is done about them: a malformed one ends its
+ * connection, and leaves nothing behind.
+ */
+import { decode } from '@msgpack/msgpack'
+import { z } from 'zod'
+import { FsError } from '../../base/fs-error.ts'
+import { PUBLIC_KEY, SIGNATURE_BYTES } from '../../base/signing-key.ts'
+import { coordinatorLimits } from '../limits.ts'
+import { tiersLimits } from '../../tiers/limits.ts'
+import { LINK_VERSION, type NodeMessage } from './link-protocol.ts'
+import { checkBounds, checkSize } from './message-bounds.ts'
+
+const whole = z.int().min(0)
+const ino = z.int().min(1)
+const inos = z.array(ino)
+const text = z.string().max(coordinatorLimits.linkNameBytes)
+const amount = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
+
+const peer = z.object({
+  id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/),
+  url: z.string().max(tiersLimits.peerUrlBytes),
+  capacityBytes: amount,
+  version: z.string().regex(/^[\w.+-]{0,64}$/),
+})
+const lock = z.object({
+  kind: z.enum(['posix', 'flock']),
+  type: z.enum(['read', 'write', 'unlock']),
+  start: whole,
+  end: whole,
+  pid: whole,
+})
+const held = lock.extend({ ino, owner: text })
+const asked = { kind: z.literal('lock'), ino, owner: text }
+const lockRequest = z.discriminatedUnion('op', [
+  z.object({ ...asked, op: z.literal('get'), lock }),
+  z.object({ ...asked, op: z.literal('set'), lock, wait: z.boolean() }),
+  z.object({ ...asked, op: z.literal('release'), of: lock.shape.kind }),
+])
+const once = z.object({ mount: text, request: whole })
+const kind = z.literal
+const id = whole
+
+const message = z.discriminatedUnion('kind', [
+  z.object({
+    kind: kind('hello'),
+    protocol: whole,
+    peer,
+    key: z.string().regex(PUBLIC_KEY),
+    proof: z.instanceof(Uint8Array).refine(({ length }) => length === SIGNATURE_BYTES),
+    session: text.min(1),
+    store: text,
+    seq: whole,
+    leases: inos,
+    writing: inos,
+    held: inos,
+    locks: z.array(held),
+  }),
+  z.object({
+    kind: kind('operation'),
+    id,
+    name: text,
+    args: z.array(z.unknown()),
+    once: once.optional(),
+  }),
+  z.object({ kind: kind('sync'), id }),
+  z.object({ kind: kind('lease'), id, ino }),
+  z.object({ kind: kind('writing'), id, ino }),
+  z.object({ kind: kind('written'), inos }),
+  z.object({ kind: kind('lock'), id, condition: lockRequest }),
+  z.object({ kind: kind('cancel'), id }),
+  z.object({ kind: kind('applied'), seq: whole, held: inos }),
+  z.object({ kind: kind('renew'), at: z.number() }),
+  z.object({ kind: kind('returned'), inos }),
+  z.object({ kind: kind('closed'), inos }),
+  z.object({ kind: kind('reachable'), url: z.string().max(tiersLimits.peerUrlBytes) }),
+  z.object({ kind: kind('bye') }),
+  // The registry looks at what is in it.
+  z.object({ kind: kind('status'), report: z.record(z.string(), z.unknown()) }),
+])
+
+/** EINVAL where it is none that a node of this version sends. */
+export function fromNode(data: Uint8Array): NodeMessage {
+  checkSize(data)
+  checkBounds(data)
+  const decoded = decode(data)
+  const { kind: said, protocol } = (decoded ?? {}) as { kind?: unknown; protocol?: unknown }
+  if (said === 'hello' && protocol !== LINK_VERSION) {
+    throw new FsError('EINVAL', 'another version of CacheFS')
+  }
+  const parsed = message.safeParse(decoded)
+  if (parsed.success) return decoded as NodeMessage
+  const [issue] = parsed.error.issues
+  const where = issue?.path.join('.') ?? ''
+  throw new FsError('EINVAL', `a message of the link: ${where} ${issue?.message ?? 'is malformed'}`)
+}

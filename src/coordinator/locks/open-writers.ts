@@ -1,0 +1,66 @@
+/**
+ * Which nodes have which files open for writing. Memory that programs on several nodes write to is
+ * not one memory: so a file can be mapped shared and writable only on a node that was alone with it
+ * when it was opened there. That answer holds until the node has it open for writing no more; who
+ * comes later may write it, and cannot map it. In memory: nodes say what they have open when they
+ * connect.
+ */
+import { FsError } from '../../base/fs-error.ts'
+import { pause } from '../../base/async/retry.ts'
+import { cacheLimits } from '../../cache/limits.ts'
+import { coordinatorLimits } from '../limits.ts'
+
+export class OpenWriters<Node extends object> {
+  readonly #nodes = new Map<number, Set<Node>>()
+  readonly #files = new Map<Node, Set<number>>()
+  /** Those who wait until they are alone. */
+  readonly #waiting = new Map<number, Set<() => void>>()
+
+  /** True: no other node has it open for writing. */
+  add(ino: number, node: Node): boolean {
+    const files = this.#files.get(node) ?? new Set()
+    if (files.size >= cacheLimits.openInodes && !files.has(ino)) {
+      throw new FsError('ENFILE', `a node has ${cacheLimits.openInodes} files open at most`)
+    }
+    this.#files.set(node, files.add(ino))
+    this.#nodes.set(ino, (this.#nodes.get(ino) ?? new Set()).add(node))
+    return this.#isAlone(ino)
+  }
+
+  /** Of a node that was added; resolves soon: others may have closed it a moment ago. */
+  async alone(ino: number): Promise<boolean> {
+    if (this.#isAlone(ino)) return true
+    const left = Promise.withResolvers<void>()
+    const waiting = this.#waiting.get(ino) ?? new Set()
+    this.#waiting.set(ino, waiting.add(left.resolve))
+    await Promise.race([left.promise, pause(coordinatorLimits.writerCloseMs)])
+    waiting.delete(left.resolve)
+    if (waiting.size === 0) this.#waiting.delete(ino)
+    return this.#isAlone(ino)
+  }
+
+  remove(ino: number, node: Node): void {
+    this.#files.get(node)?.delete(ino)
+    const nodes = this.#nodes.get(ino)
+    nodes?.delete(node)
+    if (nodes?.size === 0) this.#nodes.delete(ino)
+    if (!this.#isAlone(ino)) return
+    for (const resolve of this.#waiting.get(ino) ?? []) resolve()
+  }
+
+  /** What a node has open, on a new connection: what was said on the last may be lost. */
+  resume(node: Node, inos: readonly number[]): void {
+    this.drop(node)
+    for (const ino of inos) this.add(ino, node)
+  }
+
+  /** The node has gone. */
+  drop(node: Node): void {
+    for (const ino of this.#files.get(node) ?? []) this.remove(ino, node)
+    this.#files.delete(node)
+  }
+
+  #isAlone(ino: number): boolean {
+    return (this.#nodes.get(ino)?.size ?? 0) < 2
+  }
+}

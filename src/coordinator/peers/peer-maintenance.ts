@@ -1,0 +1,52 @@
+/**
+ * The registry of nodes with its life around it: every few seconds silent nodes are dropped and
+ * what changed is saved. A disk that takes nothing stops neither; it is told as a problem, and
+ * what was not saved is saved later.
+ */
+import { describe } from '../../base/fs-error.ts'
+import type { Logger } from '../../base/log/logger.ts'
+import { coordinatorLimits } from '../limits.ts'
+import type { CoordinatorDatabase } from '../coordinator-database.ts'
+import { PeerRegistry } from './peer-registry.ts'
+
+export class PeerMaintenance {
+  readonly registry: PeerRegistry
+  readonly #database: CoordinatorDatabase
+  readonly #logger: Logger
+  readonly #timer: NodeJS.Timeout
+  #failure: { since: Date; reason: string } | undefined
+
+  constructor(database: CoordinatorDatabase, logger: Logger) {
+    this.#database = database
+    this.#logger = logger
+    this.registry = new PeerRegistry({ store: database.peers })
+    this.registry.onChange(({ kind, peer: { id, url, state } }) => {
+      logger.info(`node ${id} ${kind === 'state' ? `is ${state}` : kind}: ${url}`)
+    })
+    this.#timer = setInterval(() => this.#keepHouse(), coordinatorLimits.peerSweepMs)
+    this.#timer.unref()
+  }
+
+  /** Since when the disk takes nothing, and what was said last; undefined: it takes all. */
+  get failure(): { since: Date; reason: string } | undefined {
+    return this.#failure
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#keepHouse()
+  }
+
+  #keepHouse(): void {
+    try {
+      this.registry.sweep()
+      this.registry.save()
+      this.#database.checkpoint()
+      this.#failure = undefined
+    } catch (error) {
+      if (this.#failure === undefined) this.#logger.error({ err: error }, 'nodes cannot be saved')
+      const since = this.#failure?.since ?? new Date()
+      this.#failure = { since, reason: describe(error) }
+    }
+  }
+}

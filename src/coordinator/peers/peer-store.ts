@@ -1,0 +1,103 @@
+/**
+ * Where the registry of nodes survives a restart of the coordinator: the table `peer` of its own
+ * database. A row that cannot be read (of another version, say) is left out: its node registers
+ * again within seconds.
+ */
+import type { SqliteDatabase } from '../../base/sqlite-database.ts'
+import type { AwayPeer, PeerRegistration, PeerReport } from '../../tiers/peers/peer-status.ts'
+
+export interface StoredPeer extends Omit<PeerRegistration, 'capacityBytes'> {
+  /** ISO 8601. */
+  registeredAt: string
+  report: PeerReport
+}
+
+export interface PeerStore {
+  load(): StoredPeer[]
+  /** All or none; in place of what has the same id. */
+  save(peers: readonly StoredPeer[]): void
+  remove(ids: readonly string[]): void
+  /** Oldest first. */
+  loadAway(): AwayPeer[]
+  /** In place of all that are there. */
+  saveAway(peers: readonly AwayPeer[]): void
+}
+
+const SCHEMA = `CREATE TABLE IF NOT EXISTS peer (
+  id TEXT PRIMARY KEY,
+  url TEXT NOT NULL,
+  version TEXT NOT NULL,
+  registered_at TEXT NOT NULL,
+  report TEXT NOT NULL
+) WITHOUT ROWID`
+const AWAY_SCHEMA = `CREATE TABLE IF NOT EXISTS away_peer (
+  id TEXT PRIMARY KEY,
+  url TEXT NOT NULL,
+  since TEXT NOT NULL
+) WITHOUT ROWID`
+
+export class SqlitePeerStore implements PeerStore {
+  readonly #database: SqliteDatabase
+
+  constructor(database: SqliteDatabase) {
+    this.#database = database
+    database.execute(SCHEMA)
+    database.execute(AWAY_SCHEMA)
+  }
+
+  load(): StoredPeer[] {
+    const sql = 'SELECT id, url, version, registered_at, report FROM peer'
+    const rows = this.#database.transaction(() => this.#database.statement(sql).all())
+    return (rows as unknown as Row[]).flatMap((row) => {
+      const { id, url, version, registered_at: registeredAt } = row
+      const report = parseReport(row.report)
+      return report === undefined ? [] : [{ id, url, version, registeredAt, report }]
+    })
+  }
+
+  save(peers: readonly StoredPeer[]): void {
+    this.#database.transaction(() => {
+      const insert = this.#database.statement('INSERT OR REPLACE INTO peer VALUES (?, ?, ?, ?, ?)')
+      for (const { id, url, version, registeredAt, report } of peers) {
+        insert.run(id, url, version, registeredAt, JSON.stringify(report))
+      }
+    })
+  }
+
+  remove(ids: readonly string[]): void {
+    this.#database.transaction(() => {
+      const remove = this.#database.statement('DELETE FROM peer WHERE id = ?')
+      for (const id of ids) remove.run(id)
+    })
+  }
+
+  loadAway(): AwayPeer[] {
+    const sql = 'SELECT id, url, since FROM away_peer ORDER BY since'
+    const rows = this.#database.transaction(() => this.#database.statement(sql).all())
+    return (rows as unknown as AwayPeer[]).map(({ id, url, since }) => ({ id, url, since }))
+  }
+
+  saveAway(peers: readonly AwayPeer[]): void {
+    this.#database.transaction(() => {
+      this.#database.statement('DELETE FROM away_peer').run()
+      const insert = this.#database.statement('INSERT INTO away_peer VALUES (?, ?, ?)')
+      for (const { id, url, since } of peers) insert.run(id, url, since)
+    })
+  }
+}
+
+interface Row {
+  id: string
+  url: string
+  version: string
+  registered_at: string
+  report: string
+}
+
+function parseReport(text: string): PeerReport | undefined {
+  try {
+    return JSON.parse(text) as PeerReport
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * The HTTP API of the coordinator: its routes on an API server, whose connections the links of
+ * nodes take over (`onUpgrade`).
+ */
+import type { Registry } from 'prom-client'
+import type { Logger } from '../../base/log/logger.ts'
+import { ApiServer } from '../server/api-server.ts'
+import type { Address, Routes } from '../server/api-server.ts'
+import { coordinatorMetrics } from './coordinator-metrics.ts'
+import { coordinatorRoutes } from './coordinator-routes.ts'
+import type { CoordinatorStatus } from './coordinator-status.ts'
+import { locationRoutes } from './location-routes.ts'
+import { memberRoutes, peerRoutes } from './peer-routes.ts'
+
+export interface CoordinatorApiOptions {
+  coordinator: CoordinatorStatus
+  apiKey: string
+  metricsToken?: string | undefined
+  version: string
+  logger: Logger
+  /** What `/metrics` serves; what others registered in it comes along. */
+  registry?: Registry | undefined
+  /** Beside those of this file. */
+  routes?: readonly Routes[]
+}
+
+export async function serveCoordinatorApi(
+  options: CoordinatorApiOptions,
+  address: Address,
+): Promise<ApiServer> {
+  const { coordinator } = options
+  return await ApiServer.listen(
+    {
+      ...options,
+      program: 'coordinator',
+      maxUploadBytes: 0,
+      metrics: (registry) => coordinatorMetrics(coordinator, registry),
+      routes: [
+        (app) => coordinatorRoutes(app, coordinator),
+        (app) => peerRoutes(app, coordinator.peers),
+        (app) => memberRoutes(app, coordinator.members),
+        (app) => locationRoutes(app, coordinator),
+        ...(options.routes ?? []),
+      ],
+    },
+    address,
+  )
+}

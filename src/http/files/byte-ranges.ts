@@ -1,0 +1,66 @@
+/**
+ * Range requests (RFC 9110, section 14): which bytes of a file are asked for. A header that is not
+ * understood is ignored, as the RFC has it; one that names nothing in the file is unsatisfiable.
+ */
+import { httpLimits } from '../limits.ts'
+
+export interface ByteRange {
+  start: number
+  /** Last byte, included. */
+  end: number
+}
+
+/** Ranges within `size`; undefined: send all of it; empty: none of them lies in the file. */
+export function parseRanges(header: string | undefined, size: number): ByteRange[] | undefined {
+  const list = /^bytes=(.+)$/i.exec(header?.trim() ?? '')?.[1]
+  if (list === undefined) return undefined
+  const specs = list.split(',').map((spec) => spec.trim())
+  if (specs.length > httpLimits.rangesPerRequest) return undefined
+  const ranges: ByteRange[] = []
+  for (const spec of specs) {
+    const match = /^(\d*)-(\d*)$/.exec(spec)
+    if (match === null || spec === '-') return undefined
+    const range = resolve(match[1] ?? '', match[2] ?? '', size)
+    if (range === 'malformed') return undefined
+    if (range) ranges.push(range)
+  }
+  return merged(ranges)
+}
+
+/**
+ * In the order asked for; ranges that overlap or touch become one (section 15.3.7.2), so that no
+ * request is answered with more bytes than the file has.
+ */
+function merged(ranges: readonly ByteRange[]): ByteRange[] {
+  const result: ByteRange[] = []
+  for (const range of ranges) {
+    let { start, end } = range
+    for (let i = result.length - 1; i >= 0; i--) {
+      const other = result[i]!
+      if (other.start > end + 1 || start > other.end + 1) continue
+      start = Math.min(start, other.start)
+      end = Math.max(end, other.end)
+      result.splice(i, 1)
+      i = result.length
+    }
+    result.push({ start, end })
+  }
+  return result
+}
+
+function resolve(first: string, last: string, size: number): ByteRange | 'malformed' | undefined {
+  if (first === '') {
+    const suffix = Number(last)
+    return suffix === 0 || size === 0
+      ? undefined
+      : { start: Math.max(0, size - suffix), end: size - 1 }
+  }
+  const start = Number(first)
+  const end = last === '' ? size - 1 : Math.min(Number(last), size - 1)
+  if (last !== '' && Number(last) < start) return 'malformed'
+  return start >= size ? undefined : { start, end }
+}
+
+export function contentRange({ start, end }: ByteRange, size: number): string {
+  return `bytes ${start}-${end}/${size}`
+}

@@ -1,0 +1,52 @@
+/**
+ * The entries of a directory as an answer: a JSON array, or a line of JSON each (NDJSON) for who
+ * accepts that. Written some entries at a time, however many there are.
+ */
+import type { DirectoryEntry } from '../../filesystem/file-store.ts'
+import { httpLimits } from '../limits.ts'
+
+export function listing(
+  entries: AsyncIterable<DirectoryEntry>,
+  accept: string | undefined,
+): { pieces: AsyncGenerator<string>; contentType: string } {
+  const isLines = accept?.includes('application/x-ndjson') ?? false
+  return {
+    pieces: gathered(isLines ? asLines(entries) : asArray(entries)),
+    contentType: isLines ? 'application/x-ndjson' : 'application/json; charset=utf-8',
+  }
+}
+
+/** Not a call to the kernel for each entry. */
+async function* gathered(texts: AsyncIterable<string>): AsyncGenerator<string> {
+  let piece = ''
+  for await (const text of texts) {
+    piece += text
+    if (piece.length < httpLimits.listingPieceChars) continue
+    yield piece
+    piece = ''
+  }
+  if (piece !== '') yield piece
+}
+
+async function* asLines(entries: AsyncIterable<DirectoryEntry>): AsyncGenerator<string> {
+  for await (const entry of entries) yield `${toJson(entry)}\n`
+}
+
+async function* asArray(entries: AsyncIterable<DirectoryEntry>): AsyncGenerator<string> {
+  let before = '[\n'
+  for await (const entry of entries) {
+    yield before + toJson(entry)
+    before = ',\n'
+  }
+  yield before === '[\n' ? '[]\n' : '\n]\n'
+}
+
+function toJson(entry: DirectoryEntry): string {
+  return JSON.stringify({ name: entry.name, type: typeOf(entry) })
+}
+
+function typeOf(entry: DirectoryEntry): string {
+  if (entry.isSymbolicLink()) return 'symlink'
+  if (entry.isDirectory()) return 'directory'
+  return entry.isFile() ? 'file' : 'other'
+}

@@ -1,0 +1,61 @@
+/**
+ * Conditional requests (RFC 9110, section 13), in the order that it prescribes. Dates are compared
+ * in whole seconds, which is all that HTTP dates have.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import type { FileStat } from '../../filesystem/file-store.ts'
+
+/** What to answer instead of going on. */
+export type Verdict = 'go on' | 'not modified' | 'precondition failed'
+
+/** `stat` is undefined where there is no file. */
+export function judge(
+  method: string,
+  headers: IncomingHttpHeaders,
+  stat: FileStat | undefined,
+): Verdict {
+  const reads = method === 'GET' || method === 'HEAD'
+  const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers
+  if (ifMatch !== undefined) {
+    if (!lists(ifMatch, stat, 'strong')) return 'precondition failed'
+  } else if (isModifiedSince(headers['if-unmodified-since'], stat) === true) {
+    return 'precondition failed'
+  }
+  if (ifNoneMatch !== undefined) {
+    if (lists(ifNoneMatch, stat, 'weak')) return reads ? 'not modified' : 'precondition failed'
+  } else if (reads && isModifiedSince(headers['if-modified-since'], stat) === false) {
+    return 'not modified'
+  }
+  return 'go on'
+}
+
+/** If-Range: the ranges hold only for the version that the client knows. */
+export function rangesApply(header: string | undefined, stat: FileStat): boolean {
+  if (header === undefined) return true
+  if (header.startsWith('"')) return header === quoted(stat)
+  const date = Date.parse(header)
+  return !Number.isNaN(date) && Math.floor(stat.mtimeMs / 1000) === Math.floor(date / 1000)
+}
+
+/** As an entity tag is written: what a tag cannot have is escaped. */
+export function quoted({ etag }: FileStat): string {
+  return `"${etag.replaceAll(/[^\x21\x23-\x7e]/g, encodeURIComponent)}"`
+}
+
+function lists(header: string, stat: FileStat | undefined, how: 'strong' | 'weak'): boolean {
+  if (stat === undefined) return false
+  if (header.trim() === '*') return true
+  // Tags may have commas in them: not split, but searched for.
+  const tags = header.match(/(?:W\/)?"[^"]*"/g) ?? []
+  return tags.some((tag) => (how === 'weak' ? tag.replace(/^W\//, '') : tag) === quoted(stat))
+}
+
+/** Undefined where there is nothing to compare. */
+function isModifiedSince(
+  header: string | undefined,
+  stat: FileStat | undefined,
+): boolean | undefined {
+  const date = header === undefined ? NaN : Date.parse(header)
+  if (Number.isNaN(date) || stat === undefined) return undefined
+  return Math.floor(stat.mtimeMs / 1000) > Math.floor(date / 1000)
+}

@@ -1,0 +1,168 @@
+/**
+ * `/api/chunks/{ino}/{index}/{id}`: what nodes give each other. GET answers the bytes of one
+ * immutable chunk content, PUT leaves a copy here to be held; both carry the CRC-32 of the body in
+ * `X-Chunk-CRC32`. POST says that it will be asked for.
+ *
+ * Invariants: only another node gets here, with its token (tiers/peers/node-token.ts), and not the
+ * API key; numbers are numbers before anything is looked up by them; no more of the bodies is in
+ * memory than the limits say; what is refused changes nothing.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { FsError } from '../../base/fs-error.ts'
+import { Semaphore } from '../../base/async/semaphore.ts'
+import type { ChunkExchange } from '../../cache/replicas/chunk-exchange.ts'
+import { httpLimits } from '../limits.ts'
+import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
+import { CRC_HEADER, parseCrc } from '../../tiers/peers/chunk-headers.ts'
+import { clientSignal } from '../server/client-signal.ts'
+import { HttpError } from '../server/http-error.ts'
+import type { Door } from '../coordinator/link-gate.ts'
+
+const URL = '/api/chunks/:ino/:index/:id'
+const NUMBER = { type: 'string', pattern: '^[0-9]{1,16}$' } as const
+const PARAMS = {
+  type: 'object',
+  properties: {
+    ino: { ...NUMBER, description: 'Inode of the file' },
+    index: { ...NUMBER, description: 'Place of the chunk in the file, from 0' },
+    id: { ...NUMBER, description: 'Chunk id: names one immutable content' },
+  },
+} as const
+const GET_SCHEMA = {
+  summary: 'The bytes of a chunk that this node has, with their CRC-32 in X-Chunk-CRC32',
+  tags: ['peers'],
+  params: PARAMS,
+  querystring: {
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      home: {
+        type: 'string',
+        enum: ['0', '1'],
+        description: '1: from the cloud if it is not here',
+      },
+    },
+  },
+} as const
+const PUT_SCHEMA = {
+  summary: 'Leaves a copy of a chunk here, until the cloud has it',
+  tags: ['peers'],
+  params: PARAMS,
+  headers: {
+    type: 'object',
+    properties: {
+      [CRC_HEADER]: { type: 'string', description: 'CRC-32 of the body, decimal' },
+      'content-length': { type: 'string', description: 'Bytes; at most the chunk size' },
+    },
+  },
+} as const
+
+const POST_SCHEMA = {
+  summary: 'Gets a chunk from the cloud for readers to come, where there is room; answers at once',
+  tags: ['peers'],
+  params: PARAMS,
+} as const
+
+/** In a scope of its own: here bodies are bytes, whatever they are called. */
+export function chunkRoutes(app: FastifyInstance, exchange: ChunkExchange, door: Door): void {
+  const config = { door }
+  const outgoing = new Semaphore(httpLimits.peerServeBytes, {
+    maxWaiting: httpLimits.apiConnections,
+  })
+  const incoming = new Semaphore(httpLimits.peerHoldBytes, {
+    maxWaiting: httpLimits.apiConnections,
+  })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => {
+    done(null)
+  })
+  app.addHook('onRequest', async ({ raw }) => {
+    if (raw.method === 'PUT') raw.headers['content-type'] = 'application/octet-stream'
+  })
+  app.get(URL, { schema: GET_SCHEMA, config }, (request, reply) =>
+    give(exchange, outgoing, request, reply),
+  )
+  app.post(URL, { schema: POST_SCHEMA, config }, async (request, reply) => {
+    exchange.prepare(addressOf(request))
+    return await reply.code(202).send()
+  })
+  app.put(URL, { schema: PUT_SCHEMA, config }, (request, reply) =>
+    hold(exchange, incoming, request, reply),
+  )
+}
+
+async function give(
+  exchange: ChunkExchange,
+  memory: Semaphore,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const chunk = addressOf(request)
+  const signal = clientSignal(reply)
+  const home = (request.query as { home?: string }).home === '1'
+  const permit = await memory.acquire(exchange.chunkSize, { signal })
+  // The bytes are in memory until the client has them, or is gone.
+  if (reply.raw.destroyed) permit.release()
+  reply.raw.once('close', () => permit.release())
+  const found = await exchange.read(chunk, { home, signal })
+  if (found === undefined) {
+    const { ino, index, id } = chunk
+    throw new FsError('ENOENT', `this node does not have chunk ${id} at ${index} of inode ${ino}`)
+  }
+  reply.header(CRC_HEADER, String(found.crc)).type('application/octet-stream')
+  return await reply.send(found.data)
+}
+
+async function hold(
+  exchange: ChunkExchange,
+  memory: Semaphore,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const chunk = addressOf(request)
+  const signal = clientSignal(reply)
+  const crc = parseCrc(request.headers[CRC_HEADER])
+  if (crc === undefined) {
+    throw new FsError('EINVAL', `send the CRC-32 of the body, decimal, in ${CRC_HEADER}`)
+  }
+  const length = lengthOf(request, exchange.chunkSize)
+  using _memory = await memory.acquire(length, { signal })
+  if (request.headers.expect !== undefined) reply.raw.writeContinue()
+  await exchange.hold(chunk, await bodyOf(request, length), crc)
+  return await reply.code(204).send()
+}
+
+function addressOf({ params }: FastifyRequest): ChunkAddress {
+  const { ino, index, id } = params as { ino: string; index: string; id: string }
+  const chunk = { ino: Number(ino), index: Number(index), id: Number(id) }
+  const isNumber = Object.values(chunk).every((it) => Number.isSafeInteger(it))
+  if (isNumber && chunk.ino > 0 && chunk.id > 0) return chunk
+  throw new FsError('EINVAL', `there is no chunk ${id} at ${index} of inode ${ino}`)
+}
+
+function lengthOf({ headers }: FastifyRequest, chunkSize: number): number {
+  const text = headers['content-length']
+  if (text === undefined) throw new HttpError(411, 'EINVAL', 'send the Content-Length of the chunk')
+  const length = Number(text)
+  if (length > chunkSize) throw new FsError('EFBIG', `a chunk has at most ${chunkSize} bytes`)
+  if (length > 0) return length
+  throw new FsError('EINVAL', 'a chunk has at least one byte')
+}
+
+async function bodyOf({ raw }: FastifyRequest, length: number): Promise<Buffer> {
+  const data = Buffer.allocUnsafeSlow(length)
+  let at = 0
+  const cutOff = (cause?: unknown): FsError => {
+    return new FsError('ECANCELED', `the body was cut off after ${at} bytes`, { cause })
+  }
+  // Else leaving the loop would close the connection, and take the answer with it.
+  const parts = raw.iterator({ destroyOnReturn: false })
+  for (;;) {
+    const next = await parts.next().catch((cause: unknown) => Promise.reject(cutOff(cause)))
+    if (next.done === true) break
+    // HTTP ends the body at its Content-Length.
+    at += (next.value as Buffer).copy(data, at)
+  }
+  if (at < length) throw cutOff()
+  return data
+}

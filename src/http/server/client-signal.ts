@@ -1,0 +1,16 @@
+/** Aborted when the client goes away before it has its answer, or when the server stops. */
+import type { FastifyReply } from 'fastify'
+import { FsError } from '../../base/fs-error.ts'
+
+export function clientSignal(reply: FastifyReply, stopping?: AbortSignal): AbortSignal {
+  const controller = new AbortController()
+  const stop = (): void => controller.abort(new FsError('ECANCELED', 'the node is stopping'))
+  stopping?.addEventListener('abort', stop, { once: true })
+  if (stopping?.aborted) stop()
+  reply.raw.once('close', () => {
+    stopping?.removeEventListener('abort', stop)
+    if (reply.raw.writableFinished) return
+    controller.abort(new FsError('ECANCELED', 'the client went away'))
+  })
+  return controller.signal
+}

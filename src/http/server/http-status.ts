@@ -1,0 +1,45 @@
+/**
+ * The status of every error code: one table, exhaustive by its type. A code that a client can do
+ * nothing about but come back is 503.
+ */
+import type { FsErrorCode } from '../../base/fs-error.ts'
+
+export const HTTP_STATUS: Record<FsErrorCode, number> = {
+  EPERM: 403,
+  ENOENT: 404,
+  EINTR: 503,
+  EIO: 502,
+  ENXIO: 400,
+  E2BIG: 413,
+  EBADF: 500,
+  EAGAIN: 503,
+  ENOMEM: 503,
+  EACCES: 403,
+  EBUSY: 409,
+  EEXIST: 409,
+  EXDEV: 400,
+  ENODEV: 503,
+  ENOTDIR: 409,
+  EISDIR: 409,
+  EINVAL: 400,
+  ENFILE: 503,
+  EMFILE: 503,
+  ENOTTY: 400,
+  EFBIG: 413,
+  ENOSPC: 507,
+  EROFS: 403,
+  EMLINK: 409,
+  ERANGE: 400,
+  EDEADLK: 409,
+  ENAMETOOLONG: 414,
+  ENOLCK: 503,
+  ENOSYS: 501,
+  ENOTEMPTY: 409,
+  ELOOP: 409,
+  ENODATA: 404,
+  EOVERFLOW: 400,
+  EOPNOTSUPP: 501,
+  ETIMEDOUT: 504,
+  ESTALE: 503,
+  ECANCELED: 499,
+}

@@ -1,0 +1,181 @@
+/**
+ * Which programs of CacheFS run on this machine: where their mounts and APIs are, and their keys.
+ * `cachefs` finds a node by them, and a node the key of a coordinator beside it.
+ *
+ * A program writes its record twice. The one in its state folder holds the key, with mode 0600. The
+ * one in the registry (/run/cachefs for root) has no key and is for every user: who may not read
+ * the key still learns which node serves a mount.
+ *
+ * Invariants: the record of a process that has ended is never given, even where its number was
+ * given to another process (the time at which it started stands beside it); records are read only
+ * from folders that belong to root or to this user.
+ */
+import { chmod, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { codeOf, describe } from '../base/fs-error.ts'
+import type { Logger } from '../base/log/logger.ts'
+import { isLoopback } from '../options/loopback.ts'
+import { startOf } from './process-start.ts'
+
+const recordSchema = z.object({
+  /** A node (`up`, `client`), a file mount (`mount`), or a coordinator. */
+  kind: z.enum(['node', 'mount', 'coordinator']),
+  pid: z.int().positive(),
+  /** Clock ticks after boot. */
+  startedAt: z.string(),
+  /** State folder. */
+  folder: z.string(),
+  mountPoint: z.string().optional(),
+  apiUrl: z.string().optional(),
+  apiKey: z.string().optional(),
+})
+
+export type RunningRecord = z.infer<typeof recordSchema>
+export type ProgramKind = RunningRecord['kind']
+type Facts = Omit<RunningRecord, 'pid' | 'startedAt'>
+
+/** This process runs it from now on, until the result is disposed of. */
+export async function recordRunning(facts: Facts, logger: Logger): Promise<AsyncDisposable> {
+  const { pid } = process
+  const record: RunningRecord = { ...facts, pid, startedAt: (await startOf(pid)) ?? '' }
+  const { apiKey: _, ...shown } = record
+  const paths = [privateFile(facts.folder, facts.kind)]
+  await put(paths[0]!, record, 0o600).catch((error: unknown) => {
+    // What waits there to be sent goes out all the same, and makes room.
+    if (codeOf(error) !== 'ENOSPC') throw error
+    logger.warn(`--dir does not find this ${facts.kind}: ${describe(error)}`)
+  })
+  try {
+    const registry = await ownRegistry()
+    paths.push(join(registry, `${pid}.json`))
+    await put(paths[1]!, shown, 0o644)
+    await sweep(registry)
+  } catch (error) {
+    logger.info(`only --dir finds this ${facts.kind}: no registry of mounts: ${describe(error)}`)
+  }
+  return {
+    async [Symbol.asyncDispose]() {
+      for (const path of paths) await rm(path, { force: true })
+    },
+  }
+}
+
+/** What runs in a state folder now. */
+export async function runningIn(
+  folder: string,
+  kind: ProgramKind,
+): Promise<RunningRecord | undefined> {
+  return await read(privateFile(folder, kind))
+}
+
+/** Everything that runs and can be seen by this user, without keys. */
+export async function allRunning(): Promise<RunningRecord[]> {
+  const found: RunningRecord[] = []
+  for (const registry of registries()) {
+    if (!(await isTrusted(registry))) continue
+    const names = (await readdir(registry)).filter((name) => name.endsWith('.json'))
+    const records = await Promise.all(names.map((name) => read(join(registry, name))))
+    found.push(...records.filter((record) => record !== undefined))
+  }
+  return found
+}
+
+/** What serves this URL on this machine. */
+export async function runningAt(url: string): Promise<RunningRecord | undefined> {
+  const wanted = addressOf(url)
+  if (wanted === undefined) return undefined
+  return (await allRunning()).find(({ apiUrl }) => apiUrl && addressOf(apiUrl) === wanted)
+}
+
+/** Undefined where this user may not read it. */
+export async function keyOf({ folder, kind, pid }: RunningRecord): Promise<string | undefined> {
+  const record = await read(privateFile(folder, kind))
+  return record?.pid === pid ? record.apiKey : undefined
+}
+
+/** The key of a program beside this one, by its URL. */
+export async function keyAt(url: string): Promise<string | undefined> {
+  const record = await runningAt(url)
+  return record && (await keyOf(record))
+}
+
+/** Port of a URL on this machine: what listens to all addresses is reached at each of them. */
+function addressOf(url: string): string | undefined {
+  const parsed = URL.parse(url)
+  if (parsed === null) return undefined
+  const { hostname, port, protocol } = parsed
+  const isHere = isLoopback(hostname) || hostname === '0.0.0.0' || hostname === '[::]'
+  return `${isHere ? 'here' : hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
+}
+
+function privateFile(folder: string, kind: ProgramKind): string {
+  return join(folder, `${kind}.json`)
+}
+
+/** Root's first: what it runs serves all. */
+function registries(): string[] {
+  const runtime = process.env['XDG_RUNTIME_DIR'] ?? ''
+  return [
+    '/run/cachefs',
+    ...(runtime === '' ? [] : [join(runtime, 'cachefs')]),
+    join(homedir(), '.cachefs/run'),
+  ]
+}
+
+/** The first that this user may write to. */
+async function ownRegistry(): Promise<string> {
+  let failure: unknown
+  for (const path of registries()) {
+    try {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      // Whatever the umask is: other users may read it.
+      if (await mkdir(path, { recursive: true })) await chmod(path, 0o755)
+      if ((await stat(path)).uid === process.geteuid?.()) return path
+    } catch (error) {
+      failure = error
+    }
+  }
+  throw new Error('no folder can be written', { cause: failure })
+}
+
+async function isTrusted(path: string): Promise<boolean> {
+  try {
+    const { uid, mode } = await stat(path)
+    return (uid === 0 || uid === process.geteuid?.()) && (mode & 0o022) === 0
+  } catch {
+    return false
+  }
+}
+
+/** Removes what killed processes left. */
+async function sweep(registry: string): Promise<void> {
+  for (const name of await readdir(registry)) {
+    const path = join(registry, name)
+    if (name.endsWith('.json') && (await read(path)) === undefined) await rm(path, { force: true })
+  }
+}
+
+async function put(path: string, record: RunningRecord, mode: number): Promise<void> {
+  const temporary = `${path}.${process.pid}`
+  await rm(temporary, { force: true })
+  try {
+    await writeFile(temporary, `${JSON.stringify(record)}\n`, { flag: 'wx', mode })
+    await chmod(temporary, mode)
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+async function read(path: string): Promise<RunningRecord | undefined> {
+  try {
+    const record = recordSchema.parse(JSON.parse(await readFile(path, 'utf8')))
+    return (await startOf(record.pid)) === record.startedAt ? record : undefined
+  } catch {
+    // None was written, or this user may not read it: nobody is known to run here.
+    return undefined
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * The folder of a node that `cachefs up` starts (`~/.cachefs`): its mount point, its NVMe folder,
+ * the folder that is its cloud, its log, its keys (node/api-secrets.ts) and its record while it
+ * runs (running-record.ts).
+ */
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { claimFolder } from '../volume/folder/own-folder.ts'
+import type { NodeDefaults } from '../options/node-options.ts'
+
+export class StateFolder {
+  readonly path: string
+
+  constructor(path: string = join(homedir(), '.cachefs')) {
+    this.path = resolve(path)
+  }
+
+  get logFile(): string {
+    return join(this.path, 'node.log')
+  }
+
+  /** The flags of a node that lives here. */
+  get nodeDefaults(): NodeDefaults {
+    return {
+      mount: join(this.path, 'mount'),
+      nvme: join(this.path, 'nvme'),
+      'cloud-dir': join(this.path, 'cloud'),
+    }
+  }
+
+  make(): void {
+    claimFolder(this.path, { name: 'state folder', flag: '--dir' })
+  }
+}

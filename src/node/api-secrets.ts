@@ -1,0 +1,56 @@
+/**
+ * The API key and the metrics token of a program: given, or made at its first start and kept in its
+ * state folder, in a file of mode 0600 each (base/kept-secret.ts).
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { keepSecret, readSecret } from '../base/kept-secret.ts'
+import { parseSecret } from '../options/secret-text.ts'
+
+const SECRET_BYTES = 32
+
+export interface ApiSecrets {
+  /** Requests carry it in X-API-Key. */
+  apiKey: string
+  /** Opens `/metrics` and nothing else. */
+  metricsToken: string
+}
+
+/** What the user gave, where anything was. */
+export interface GivenSecrets {
+  apiKey?: string | undefined
+  metricsToken?: string | undefined
+}
+
+/** Those given, else those kept in the folder, else new ones that `keepSecrets` is to keep. */
+export function findSecrets(folder: string, given: GivenSecrets): ApiSecrets {
+  return {
+    apiKey: given.apiKey ?? readKept(keyFile(folder)) ?? newSecret(),
+    metricsToken: given.metricsToken ?? readKept(tokenFile(folder)) ?? newSecret(),
+  }
+}
+
+/** Writes those that were not given and are not kept yet. */
+export function keepSecrets(folder: string, secrets: ApiSecrets, given: GivenSecrets): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  if (given.apiKey === undefined) keepSecret(keyFile(folder), secrets.apiKey)
+  if (given.metricsToken === undefined) keepSecret(tokenFile(folder), secrets.metricsToken)
+}
+
+export function keyFile(folder: string): string {
+  return join(folder, 'api-key')
+}
+
+function tokenFile(folder: string): string {
+  return join(folder, 'metrics-token')
+}
+
+export function newSecret(): string {
+  return randomBytes(SECRET_BYTES).toString('hex')
+}
+
+function readKept(path: string): string | undefined {
+  const text = readSecret(path)
+  return text === undefined ? undefined : parseSecret(text)
+}

@@ -1,0 +1,70 @@
+/**
+ * What a coordinator lacks at present, and what that means for its nodes. Of several on one
+ * database, those that stand by lack nothing, and yet nodes have to go to another.
+ */
+import { describe } from '../base/fs-error.ts'
+import type { Candidate } from '../coordinator/candidate.ts'
+import type { PeerMaintenance } from '../coordinator/peers/peer-maintenance.ts'
+import type { Problem } from '../http/server/problem.ts'
+import { copyState } from '../metadata/change.ts'
+
+export async function coordinatorProblems(
+  keeper: Pick<PeerMaintenance, 'failure'>,
+  candidate: Candidate,
+): Promise<Problem[]> {
+  const names = candidate.isOneOfSeveral
+    ? (standingBy(candidate) ?? databaseAway(candidate))
+    : await unreadableNames(candidate)
+  return [unsavedNodes(keeper), names].filter((problem) => problem !== undefined)
+}
+
+function unsavedNodes({ failure }: Pick<PeerMaintenance, 'failure'>): Problem | undefined {
+  if (failure === undefined) return undefined
+  return {
+    what: 'nodes could not be saved',
+    ...failure,
+    works: 'reading names; who is there, until the coordinator is restarted',
+    fails: 'changes of names, where the same disk keeps them',
+    blocking: false,
+  }
+}
+
+function standingBy({ standsBy, leaderUrl, since }: Candidate): Problem | undefined {
+  if (!standsBy) return undefined
+  const leader = leaderUrl === '' ? 'no coordinator leads' : `the coordinator ${leaderUrl} leads`
+  return {
+    what: `${leader}, and this one has stood by`,
+    since,
+    works: 'taking over when that one is gone',
+    fails: 'serving nodes: they go to the one that leads',
+    blocking: true,
+  }
+}
+
+function databaseAway({ isReady }: Candidate): Problem | undefined {
+  if (isReady) return undefined
+  return {
+    what: 'the database has not answered',
+    since: new Date(),
+    works: 'files that are open on nodes, and for some seconds all that is cached there',
+    fails: 'everything that needs a name, until it answers',
+    blocking: true,
+  }
+}
+
+/** Reads one row. Not remembered: whoever asks has it tried again. */
+async function unreadableNames(candidate: Candidate): Promise<Problem | undefined> {
+  try {
+    await candidate.store.read(copyState)
+    return undefined
+  } catch (error) {
+    return {
+      what: 'the names could not be read',
+      since: new Date(),
+      reason: describe(error),
+      works: 'files that are open on nodes',
+      fails: 'everything that needs a name',
+      blocking: true,
+    }
+  }
+}

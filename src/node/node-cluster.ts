@@ -1,0 +1,101 @@
+/**
+ * What a node has beside itself in a cluster: its link to the coordinator, the other nodes as
+ * sources of chunks, and the view of both that it shows.
+ */
+import { randomBytes } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { loggerOf } from '../base/log/logger.ts'
+import { NodeLink } from '../coordinator/link/node-link.ts'
+import type { ClusterView } from '../http/coordinator/cluster-view.ts'
+import { tiersLimits } from '../tiers/limits.ts'
+import { ClusterClock } from '../tiers/peers/cluster-clock.ts'
+import { NodeTokens, TokenCheck } from '../tiers/peers/node-token.ts'
+import { PeerClient } from '../tiers/peers/peer-client.ts'
+import type { PeerReport } from '../tiers/peers/peer-status.ts'
+import { PeersTier } from '../tiers/peers/peers-tier.ts'
+import { NVME } from '../volume/folder/directory-lock.ts'
+import { claimFolder } from '../volume/folder/own-folder.ts'
+import { packageVersion } from '../base/package-version.ts'
+import type { Daemon } from '../daemon/daemon.ts'
+import { keptNodeKey } from './node-key.ts'
+import type { KeyedOptions } from '../options/node-options.ts'
+
+export class NodeCluster {
+  readonly link: NodeLink
+  readonly peers: PeersTier
+  readonly view: ClusterView
+  readonly #clock: ClusterClock
+  #reports: NodeJS.Timeout | undefined
+
+  constructor(options: KeyedOptions, addresses: readonly string[], { mountId, restarts }: Daemon) {
+    const { nvmeDir, nvmeCapacityBytes: capacityBytes, joinToken } = options
+    const apiKey = options.hasClusterKey ? options.apiKey : undefined
+    claimFolder(nvmeDir, NVME)
+    const self = options.peerId ?? keptPeerId(nvmeDir)
+    const logger = loggerOf('CLIENT')
+    const key = keptNodeKey(nvmeDir)
+    const clock = new ClusterClock()
+    const tokens = new NodeTokens(self, key, clock)
+    const link = new NodeLink({
+      ...{ addresses, apiKey, joinToken, key, tokens, clock },
+      peer: { id: self, url: '', capacityBytes, version: packageVersion() },
+      session: { token: mountId, generation: restarts },
+      snapshotFile: join(nvmeDir, 'volume.copy'),
+      logger,
+    })
+    const others = (): { id: string; url: string }[] => {
+      return link.peers.filter(({ id, state }) => id !== self && state !== 'silent')
+    }
+    this.link = link
+    this.peers = new PeersTier({
+      directory: { self, peers: others },
+      client: new PeerClient(tokens),
+      logger: loggerOf('CACHE'),
+    })
+    this.#clock = clock
+    this.view = {
+      self,
+      peers: () => [...link.peers],
+      away: () => [...link.away],
+      get coordinator() {
+        return {
+          url: link.url,
+          connected: link.isConnected,
+          since: link.since,
+          refusal: link.refusal,
+        }
+      },
+    }
+  }
+
+  /** Others can reach this node from now on; it tells how it is every few seconds. */
+  announce(url: string, report: () => PeerReport): void {
+    this.link.announce(url)
+    this.#reports = setInterval(() => this.link.status(report()), tiersLimits.peerReportMs)
+    this.#reports.unref()
+  }
+
+  /** Knows the tokens that other nodes send; `keyOf`: as the copy of the metadata has them. */
+  checkOf(keyOf: (id: string) => string | undefined): TokenCheck {
+    return new TokenCheck({ self: this.view.self, clock: this.#clock, keyOf })
+  }
+
+  stop(): void {
+    clearInterval(this.#reports)
+  }
+}
+
+/** The node's own id: made once, and kept beside what it has cached. */
+function keptPeerId(nvmeDir: string): string {
+  const path = join(nvmeDir, 'peer-id')
+  try {
+    writeFileSync(path, `node-${randomBytes(6).toString('hex')}\n`, {
+      flag: 'wx',
+      mode: 0o600,
+    })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  return readFileSync(path, 'utf8').trim()
+}

@@ -1,0 +1,142 @@
+/**
+ * What a node lacks at present, and what that means for who uses it. The sentences repeat
+ * docs/SEMANTICS.md; bounds in them come from where they are kept.
+ */
+import type { MountEntry } from '../fuse/mount/mount-table.ts'
+import type { ClusterView } from '../http/coordinator/cluster-view.ts'
+import type { Problem } from '../http/server/problem.ts'
+import { coordinatorLimits } from '../coordinator/limits.ts'
+import { formatSize } from '../options/size.ts'
+import type { Unavailable } from './unavailable-files.ts'
+
+export interface NodeParts {
+  mountPoint: string
+  /** Of the mount table. */
+  findMount: (mountPoint: string) => MountEntry | undefined
+  /** Undefined: the coordinator is embedded. */
+  cluster: ClusterView | undefined
+  cloud: { readonly name: string }
+  uploads: { readonly failure: { since: Date; reason: string } | undefined }
+  unavailable: { readonly found: Unavailable | undefined }
+  /** Databases that SQLite has come upon damage in; undefined: none. */
+  damaged: () => string | undefined
+}
+
+const KEPT_NAMES_SECONDS = coordinatorLimits.linkTtlMs / 1000
+const OPERATION_SECONDS = coordinatorLimits.linkOperationMs / 1000
+
+function refused(url: string, since: Date, reason: string): Problem {
+  return {
+    what: `the coordinator ${url} has not let this node in`,
+    since,
+    reason,
+    works: 'nothing but reads of files that are open',
+    fails: 'all that needs a name: EIO. What was written is kept, and committed when it is let in',
+    blocking: true,
+  }
+}
+
+export class NodeProblems {
+  readonly #parts: NodeParts
+  /** When nothing was mounted for the first time in a row; a node begins so. */
+  #unmountedSince: Date | undefined = new Date()
+  #damagedSince: Date | undefined
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts
+  }
+
+  list(): Problem[] {
+    const cluster = [this.#mount(), this.#coordinator(), this.#cloud()]
+    const all = [...cluster, this.#unavailable(), this.#database()]
+    return all.filter((problem) => problem !== undefined)
+  }
+
+  #mount(): Problem | undefined {
+    const { mountPoint, findMount } = this.#parts
+    if (findMount(mountPoint)?.type.startsWith('fuse') === true) {
+      this.#unmountedSince = undefined
+      return undefined
+    }
+    this.#unmountedSince ??= new Date()
+    return {
+      what: `nothing has been mounted at ${mountPoint}`,
+      since: this.#unmountedSince,
+      works: 'the API',
+      fails: `programs find an empty folder, or none, at ${mountPoint}`,
+      blocking: true,
+    }
+  }
+
+  #coordinator(): Problem | undefined {
+    const { cluster } = this.#parts
+    if (cluster === undefined || cluster.coordinator.connected) return undefined
+    const { url, since, refusal } = cluster.coordinator
+    if (refusal !== undefined) return refused(url, since, refusal)
+    return {
+      what: `the coordinator ${url} has not been reachable`,
+      since,
+      works:
+        'reads and writes of files that are open; ' +
+        `names, for ${KEPT_NAMES_SECONDS} s after it was last heard of`,
+      fails:
+        'opening, listing and changing names, and closing what was written: ' +
+        `ETIMEDOUT after ${OPERATION_SECONDS} s; what was written is committed later`,
+      blocking: true,
+    }
+  }
+
+  #unavailable(): Problem | undefined {
+    const found = this.#parts.unavailable.found
+    if (found === undefined) return undefined
+    const { files, bytes, more, holders, reason, since } = found
+    const count = `${more ? 'more than ' : ''}${files} ${files === 1 ? 'file' : 'files'}`
+    return {
+      what: `${count} (${formatSize(bytes)}) could not be read`,
+      since,
+      reason: holders.length === 0 && reason !== null ? reason : this.#whoHasThem(holders),
+      works: 'all other files; these again when their nodes are back',
+      fails:
+        'reading them: EIO. `cachefs missing` lists them, `cachefs restore` brings back ' +
+        'the last durable version',
+      blocking: false,
+    }
+  }
+
+  #database(): Problem | undefined {
+    const path = this.#parts.damaged()
+    if (path === undefined) return undefined
+    this.#damagedSince ??= new Date()
+    return {
+      what: `the database ${path} has been damaged`,
+      since: this.#damagedSince,
+      works: 'all that is not in the damaged pages',
+      fails: `the rest: EIO. Stop the node and restore ${path} from a backup`,
+      blocking: false,
+    }
+  }
+
+  #whoHasThem(holders: readonly string[]): string {
+    if (holders.length === 0) return 'no node has their bytes any more'
+    const away = new Map(this.#parts.cluster?.away().map(({ id, since }) => [id, since]))
+    const names = holders.map((id) => {
+      const since = away.get(id)
+      return since === undefined ? `${id} (away)` : `${id} (away since ${since})`
+    })
+    return `their only copies are on ${names.join(', ')}`
+  }
+
+  #cloud(): Problem | undefined {
+    const { cloud, uploads } = this.#parts
+    if (uploads.failure === undefined) return undefined
+    const { since, reason } = uploads.failure
+    return {
+      what: `${cloud.name} takes no uploads`,
+      since,
+      reason,
+      works: 'reads of what nodes have; writes, until the cache or -max-unsynced-* is reached',
+      fails: 'reads of what only the cloud has: EIO; waiting until something is in the cloud',
+      blocking: false,
+    }
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * One node, until it is stopped, under a supervisor in this process. It is loaded when it is
+ * started: what a verb says about its flags needs none of it.
+ */
+import type { Logger } from '../base/log/logger.ts'
+import { findSecrets, keepSecrets } from './api-secrets.ts'
+import { clusterKey } from './cluster-key.ts'
+import { runInForeground } from '../daemon/foreground.ts'
+import type { KeyedOptions, NodeOptions } from '../options/node-options.ts'
+import { recordRunning } from '../machine/running-record.ts'
+import type { RunningNode } from '../daemon/running-node.ts'
+import { Supervisor } from '../daemon/supervisor.ts'
+
+/** `folder`: where its keys and its record are kept. */
+export async function runNode(
+  given: NodeOptions,
+  folder: string,
+  announce: (node: RunningNode) => void | Promise<void>,
+): Promise<void> {
+  let supervisor: Supervisor | undefined
+  await using record = new AsyncDisposableStack()
+  await runInForeground({
+    subsystem: 'CLIENT',
+    options: given,
+    start: async (logger, stopping) => {
+      const options = await keyed(given, folder, { logger, stopping })
+      supervisor = await Supervisor.start(options, logger)
+      try {
+        const { apiUrl, mount } = supervisor
+        const { apiKey, hasClusterKey } = options
+        keepSecrets(folder, options, hasClusterKey ? { ...given, apiKey } : given)
+        const facts = { kind: 'node', folder, apiUrl, mountPoint: mount.mountPoint } as const
+        record.use(await recordRunning({ ...facts, apiKey }, logger))
+        return supervisor
+      } catch (error) {
+        await supervisor.stop()
+        throw error
+      }
+    },
+    announce,
+    describe: ({ mount, apiUrl }) => `mounted at ${mount.mountPoint}, API at ${apiUrl}`,
+    // No dead mount stays behind.
+    abandon: () => supervisor?.abandon(),
+  })
+}
+
+/** A node has the key of its cluster, or (alone, or let in by a join token) one of its own. */
+async function keyed(
+  given: NodeOptions,
+  folder: string,
+  wait: { logger: Logger; stopping: AbortSignal },
+): Promise<KeyedOptions> {
+  const { coordinator, joinToken, metricsToken } = given
+  const isAlone = coordinator === 'embedded'
+  const needsNone = isAlone || joinToken !== undefined
+  const apiKey = given.apiKey ?? (needsNone ? undefined : await clusterKey(coordinator, wait))
+  const hasClusterKey = !isAlone && apiKey !== undefined
+  return { ...given, ...findSecrets(folder, { apiKey, metricsToken }), hasClusterKey }
+}

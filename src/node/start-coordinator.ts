@@ -1,0 +1,183 @@
+/**
+ * One coordinator in this process: takes its data directory, opens what it kept, then listens; and
+ * takes it down in the reverse. A start that fails half-way leaves nothing running.
+ */
+import { randomUUID } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { WebSocketServer } from 'ws'
+import type { Logger } from '../base/log/logger.ts'
+import { CoordinatorDatabase } from '../coordinator/coordinator-database.ts'
+import { FileHolders } from '../coordinator/peers/file-holders.ts'
+import { Candidate } from '../coordinator/candidate.ts'
+import { LINK_PATH, SNAPSHOT_PATH } from '../coordinator/link/link-protocol.ts'
+import { ApiKey } from '../http/server/api-key.ts'
+import { LinkGate } from '../http/coordinator/link-gate.ts'
+import { metadataRoutes } from '../http/coordinator/metadata-routes.ts'
+import { coordinatorLimits } from '../coordinator/limits.ts'
+import { nodeLimits } from './limits.ts'
+import type { MetadataSource } from '../metadata/store-engine.ts'
+import { PostgresSource } from '../metadata/postgres/postgres-source.ts'
+import { SqliteSource } from '../metadata/sqlite/sqlite-source.ts'
+import { PeerMaintenance } from '../coordinator/peers/peer-maintenance.ts'
+import type { ApiServer } from '../http/server/api-server.ts'
+import { serveCoordinatorApi } from '../http/coordinator/coordinator-api.ts'
+import type { Members } from '../http/coordinator/coordinator-status.ts'
+import type { UpgradeHandler } from '../http/server/upgrades.ts'
+import { ClusterClock } from '../tiers/peers/cluster-clock.ts'
+import { TO_COORDINATOR, TokenCheck } from '../tiers/peers/node-token.ts'
+import { DirectoryLock } from '../volume/folder/directory-lock.ts'
+import { findSecrets, keepSecrets, type ApiSecrets } from './api-secrets.ts'
+import { packageVersion } from '../base/package-version.ts'
+import type { CoordinatorOptions } from '../options/coordinator-options.ts'
+import { coordinatorProblems } from './coordinator-problems.ts'
+import type { RunningProgram } from '../daemon/foreground.ts'
+import { joinTokenSource } from './join-token.ts'
+import { recordRunning } from '../machine/running-record.ts'
+
+export interface RunningCoordinator extends RunningProgram {
+  readonly apiUrl: string
+}
+
+export const DATA = { name: 'data directory', flag: '-data' }
+
+export async function startCoordinator(
+  options: CoordinatorOptions,
+  { logger }: { logger: Logger },
+): Promise<RunningCoordinator> {
+  await using parts = new AsyncDisposableStack()
+  const lock = DirectoryLock.take(options.dataDir, DATA)
+  parts.defer(() => lock.release())
+  const secrets = findSecrets(options.dataDir, options)
+  keepSecrets(options.dataDir, secrets, options)
+  const database = CoordinatorDatabase.open(options.dataDir)
+  parts.defer(() => database.close())
+  const keeper = new PeerMaintenance(database, logger)
+  parts.defer(() => keeper.stop())
+  const address = { url: '' }
+  const source = await openSource(options, () => address.url, logger)
+  const candidate = new Candidate({ source, registry: keeper.registry, logger })
+  keeper.registry.hasJoined = (id) => candidate.nodes?.get(id) !== undefined
+  parts.defer(() => candidate.close())
+  const checkpoints = setInterval(() => candidate.checkpoint(), nodeLimits.coordinatorCheckpointMs)
+  parts.defer(() => clearInterval(checkpoints))
+  const api = await serve({ ...options, ...secrets }, { keeper, candidate }, logger)
+  address.url = advertised(options, api.url)
+  parts.defer(async () => {
+    const closed = api.close()
+    // Otherwise the server waits for links that nobody ends.
+    candidate.cutLinks()
+    await closed
+  })
+  const { apiKey } = secrets
+  const facts = { kind: 'coordinator', folder: options.dataDir, apiUrl: api.url, apiKey } as const
+  parts.use(await recordRunning(facts, logger))
+  await candidate.start()
+  const running = parts.move()
+  let stopping: Promise<void> | undefined
+  return {
+    apiUrl: api.url,
+    stop: () => (stopping ??= running.disposeAsync()),
+    failed: Promise.withResolvers<never>().promise,
+  }
+}
+
+export async function openSource(
+  { dataDir, postgres }: CoordinatorOptions,
+  url: () => string,
+  logger: Logger,
+): Promise<MetadataSource> {
+  if (postgres === undefined) return new SqliteSource(join(dataDir, 'volume.db'))
+  const holder = keptId(join(dataDir, 'coordinator-id'))
+  return await PostgresSource.open({ address: postgres, holder, url, logger })
+}
+
+/** Names this coordinator for good: its directory is one process's at a time. */
+function keptId(path: string): string {
+  if (!existsSync(path)) writeFileSync(path, `${randomUUID()}\n`, { mode: 0o600 })
+  return readFileSync(path, 'utf8').trim()
+}
+
+/** Where other machines find it. */
+function advertised({ host }: CoordinatorOptions, apiUrl: string): string {
+  if (host !== '0.0.0.0' && host !== '::') return apiUrl
+  return `http://${process.env['POD_IP'] ?? hostname()}:${new URL(apiUrl).port}`
+}
+
+async function serve(
+  { host, port, apiKey, joinToken, metricsToken, dataDir }: CoordinatorOptions & ApiSecrets,
+  { keeper, candidate }: Parts,
+  logger: Logger,
+): Promise<ApiServer> {
+  const locations = new FileHolders(() => candidate.store)
+  keeper.registry.onChange(({ kind, peer }) => {
+    if (kind === 'left') locations.forgetPeer(peer.id)
+  })
+  const version = packageVersion()
+  const status = {
+    peers: keeper.registry,
+    members: membersOf(candidate),
+    locations,
+    problems: () => coordinatorProblems(keeper, candidate),
+    stats: async () => {
+      const { store } = candidate
+      return { version, ...(await store.totals()), changes: store.seq }
+    },
+  }
+  const make = (path: string): Promise<void> => candidate.store.copyTo(path)
+  const snapshots = { path: join(dataDir, 'snapshot'), make, seq: () => candidate.store.seq }
+  const gate = new LinkGate({
+    apiKey: new ApiKey(apiKey),
+    joinToken: joinTokenSource(dataDir, joinToken, logger),
+    keyJoins: joinToken === undefined,
+    tokens: new TokenCheck({
+      self: TO_COORDINATOR,
+      clock: new ClusterClock(),
+      keyOf: (id) => candidate.nodes?.keyOf(id),
+    }),
+    leads: () => candidate.isReady,
+  })
+  const routes = [
+    (app: FastifyInstance) => metadataRoutes(app, SNAPSHOT_PATH, snapshots, gate.checkNode),
+  ]
+  const parts = { coordinator: status, apiKey, metricsToken, version, logger, routes }
+  const api = await serveCoordinatorApi(parts, { host, port })
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: coordinatorLimits.linkMessageBytes,
+  })
+  const admit: UpgradeHandler = (request, socket, head) => {
+    if (!candidate.isReady) {
+      // The node goes on to the next address.
+      socket.end('HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\r\n')
+      return
+    }
+    const { coordinator } = candidate
+    const mayJoin = gate.mayJoin(request.headers)
+    sockets.handleUpgrade(request, socket, head, (link) => coordinator.attach(link, mayJoin))
+  }
+  api.onUpgrade(LINK_PATH, admit, gate.checkLink)
+  return api
+}
+
+function membersOf(candidate: Candidate): Members {
+  return {
+    list: () =>
+      candidate.coordinator.members.map((node) => {
+        return { ...node, revoked: node.revoked === '' ? null : node.revoked }
+      }),
+    revoke: async (id) => {
+      await candidate.coordinator.revoke(id)
+    },
+    remove: async (id) => {
+      await candidate.coordinator.remove(id)
+    },
+  }
+}
+
+interface Parts {
+  keeper: PeerMaintenance
+  candidate: Candidate
+}

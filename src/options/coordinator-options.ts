@@ -1,0 +1,112 @@
+/**
+ * Everything that a coordinator can be told, parsed and checked. Without a key it listens to this
+ * machine only: whoever is let in can read and change every name.
+ */
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import type { LogFormat, LogLevel } from '../base/log/logger.ts'
+import { parsePostgresUrl } from '../metadata/postgres/connection-settings.ts'
+import type { PostgresAddress } from '../metadata/postgres/connection-settings.ts'
+import { addFlags, flag, optionalFlag, readFlags } from './flag.ts'
+import type { Environment } from './flag.ts'
+import { checkExposure } from './loopback.ts'
+import {
+  JOIN_FLAGS,
+  KEY_FLAGS,
+  NODE_FLAGS,
+  givenJoinToken,
+  givenKey,
+  parsePath,
+  parsePort,
+} from './node-flags.ts'
+import { UsageError } from './usage-error.ts'
+
+export interface CoordinatorOptions {
+  host: string
+  /** 0: any that is free. */
+  port: number
+  /** Absolute. */
+  dataDir: string
+  /** Undefined: the names are in the data directory. */
+  postgres: PostgresAddress | undefined
+  /** As given; undefined: the coordinator's own, made once and kept. */
+  apiKey: string | undefined
+  /** As given: then it alone lets new nodes in. Undefined: one that is made, or the API key. */
+  joinToken: string | undefined
+  /** As `apiKey`. */
+  metricsToken: string | undefined
+  logLevel: LogLevel
+  logFormat: LogFormat
+}
+
+/** Where there is no --data. */
+export const USUAL_DATA = join(homedir(), '.cachefs/coordinator')
+
+export const COORDINATOR_FLAGS = {
+  host: optionalFlag({
+    value: '<address>',
+    about: 'where it listens: all addresses with an API key or POD_IP, else 127.0.0.1',
+    parse: String,
+  }),
+  port: flag('8080', {
+    value: '<port>',
+    about: 'of the API and of the nodes; 0: any that is free',
+    parse: parsePort,
+  }),
+  data: optionalFlag({
+    value: '<dir>',
+    about: 'where the names are kept, ~/.cachefs/coordinator unless given',
+    parse: parsePath,
+  }),
+  store: flag('sqlite', {
+    value: '<store>',
+    about: 'what keeps them: sqlite, in the data directory, or postgres://USER@HOST/DATABASE',
+    parse: String,
+  }),
+  ...KEY_FLAGS,
+  ...JOIN_FLAGS,
+  'metrics-token': NODE_FLAGS['metrics-token'],
+  'log-level': NODE_FLAGS['log-level'],
+  'log-format': NODE_FLAGS['log-format'],
+}
+
+export function addCoordinatorFlags(command: Command): void {
+  addFlags(command, COORDINATOR_FLAGS)
+}
+
+/** The options of a command that was parsed; a UsageError says what to change. */
+export function readCoordinatorOptions(
+  command: Command,
+  environment: Environment,
+): CoordinatorOptions {
+  const values = readFlags(command, COORDINATOR_FLAGS, environment)
+  const postgres = parseStore(values.store)
+  const apiKey = givenKey(values)
+  const joinToken = givenJoinToken(values)
+  const isGiven = (apiKey ?? joinToken) !== undefined
+  const isForOthers = isGiven || (environment['POD_IP'] ?? '') !== ''
+  const host = values.host ?? (isForOthers ? '0.0.0.0' : '127.0.0.1')
+  checkExposure(host, apiKey ?? joinToken)
+  return {
+    host,
+    port: values.port,
+    postgres,
+    dataDir: values.data ?? USUAL_DATA,
+    apiKey,
+    joinToken,
+    metricsToken: values['metrics-token'],
+    logLevel: values['log-level'],
+    logFormat: values['log-format'],
+  }
+}
+
+/** Not while the flag is parsed: that would repeat the URL, and with it a password. */
+function parseStore(store: string): PostgresAddress | undefined {
+  if (store === 'sqlite') return undefined
+  try {
+    return parsePostgresUrl(store)
+  } catch {
+    throw new UsageError('--store: give sqlite, or postgres://USER@HOST:PORT/DATABASE')
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * What `close` and `fsync` wait for: that the bytes are where their directory wants them
+ * (metadata/durability.ts). Only what this node committed and the cloud does not have yet counts;
+ * a file without any costs one look.
+ */
+import { Suspended } from '../../base/suspended.ts'
+import { FsError } from '../../base/fs-error.ts'
+import type { WaitCondition } from '../../cache/waiting/wait-condition.ts'
+import type { NodeCache } from '../../cache/state/node-cache.ts'
+import { cacheLimits } from '../../cache/limits.ts'
+import {
+  copiesOf,
+  durabilityOf,
+  parseDurability,
+  type Durability,
+} from '../../metadata/durability.ts'
+import { S_IFDIR, S_IFMT, getInode } from '../../metadata/inode-rules.ts'
+import type { MetadataEngine } from '../../metadata/metadata-engine.ts'
+
+export interface DurabilityGateParts {
+  engine: MetadataEngine
+  cache: NodeCache
+  /** Where no directory says anything. */
+  durability: Durability
+}
+
+export class DurabilityGate {
+  readonly #parts: DurabilityGateParts
+  /** Directories that were asked for, as long as no policy changed. */
+  readonly #local = new Map<number, boolean>()
+  #policies = 0
+
+  constructor(parts: DurabilityGateParts) {
+    this.#parts = parts
+  }
+
+  /** What holds for an inode. */
+  of(ino: number): Durability {
+    return this.#parts.engine.read(durabilityOf(ino))?.durability ?? this.#parts.durability
+  }
+
+  /** Whether this node's disk is enough for the files that are made in a directory. */
+  isLocalIn(directory: number): boolean {
+    const { policies } = this.#parts.cache.shared
+    if (policies !== this.#policies || this.#local.size >= cacheLimits.rememberedInodes) {
+      this.#local.clear()
+      this.#policies = policies
+    }
+    const known = this.#local.get(directory) ?? this.of(directory) === 'local'
+    this.#local.set(directory, known)
+    return known
+  }
+
+  /** Throws `Suspended` until what was committed of an inode is where it has to be. */
+  require(ino: number): void {
+    const { database } = this.#parts.cache
+    if (!database.hasUploads(ino)) return
+    const durability = this.of(ino)
+    if (durability === 'local') return
+    const copies = copiesOf(durability)
+    if (copies > 0 && this.#haveCopies(ino, copies)) return
+    const condition: WaitCondition =
+      copies > 0 ? { kind: 'copies', ino, copies } : { kind: 'durable', ino }
+    throw new Suspended(condition)
+  }
+
+  /** The value as it is kept; EINVAL where the inode cannot have it. */
+  check(ino: number, value: Uint8Array): Uint8Array {
+    const { engine } = this.#parts
+    if ((engine.read(getInode(ino)).mode & S_IFMT) !== S_IFDIR) {
+      throw new FsError('EINVAL', 'durability is set on directories; files inherit it')
+    }
+    const durability = parseDurability(Buffer.from(value).toString())
+    if (copiesOf(durability) > 0 && !engine.isReplica) {
+      throw new FsError('EINVAL', `${durability} needs other nodes: this one has no coordinator`)
+    }
+    return Buffer.from(durability)
+  }
+
+  #haveCopies(ino: number, copies: number): boolean {
+    const { database, index } = this.#parts.cache
+    return database.uploadsOf(ino, 0).every((upload) => {
+      const reference = index.find(ino, upload.index)
+      if (reference?.id !== upload.id || reference.durable) return true
+      return holdersOf(reference).length > copies
+    })
+  }
+}
+
+/** Ids of the nodes that have a chunk's bytes; who committed them first. */
+export function holdersOf({ holders }: { holders: string }): string[] {
+  return holders === '' ? [] : holders.split(',')
+}

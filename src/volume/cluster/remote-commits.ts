@@ -1,0 +1,211 @@
+/**
+ * What operations on this node wait for when a coordinator keeps the metadata: write leases,
+ * commits, changes of names. A commit and the return of a lease for one inode happen one after the
+ * other, so that a lease that is on its way back is not taken for one that is held. Main thread.
+ */
+import { Suspended, resume, type WaitResult } from '../../base/suspended.ts'
+import { codeOf, describe } from '../../base/fs-error.ts'
+import { KeyedMutex } from '../../base/async/keyed-mutex.ts'
+import type { Logger } from '../../base/log/logger.ts'
+import { RepeatedLog } from '../../base/log/repeated-log.ts'
+import type { PreparedCommit } from '../../cache/write/commit-steps.ts'
+import type { WaitCondition } from '../../cache/waiting/wait-condition.ts'
+import type { RemoteMetadata } from '../../cache/waiting/wait-resolver.ts'
+import type { CommittedPart, Committed } from '../../metadata/chunk-rules.ts'
+import { copiesOf } from '../../metadata/durability.ts'
+import { resultKey } from '../../metadata/replica-engine.ts'
+import type { ChunkCopies } from './chunk-copies.ts'
+import type { CoordinatorLink } from './coordinator-link.ts'
+import type { MetadataReplica } from './metadata-replica.ts'
+import type { VolumeThread } from '../volume-thread.ts'
+
+export interface RemoteCommitsParts {
+  thread: VolumeThread
+  link: CoordinatorLink
+  replica: MetadataReplica
+  logger: Logger
+  /** Undefined: there are no peers to give any. */
+  copies: ChunkCopies | undefined
+}
+
+/** `patient`: somebody waits for the promise of the directory, not only for the commit. */
+interface CommitOptions {
+  patient?: boolean
+  signal?: AbortSignal | undefined
+}
+
+export class RemoteCommits implements RemoteMetadata {
+  readonly #thread: VolumeThread
+  readonly #link: CoordinatorLink
+  readonly #failures: RepeatedLog
+  readonly #copies: ChunkCopies | undefined
+  readonly #replica: MetadataReplica
+  readonly #turns = new KeyedMutex<number>()
+  /** Of what other nodes know to be open for writing here. */
+  readonly #listings = new KeyedMutex<number>()
+  #closing: Promise<void> | undefined
+
+  constructor({ thread, link, replica, logger, copies }: RemoteCommitsParts) {
+    this.#thread = thread
+    this.#link = link
+    this.#replica = replica
+    this.#failures = new RepeatedLog(logger)
+    this.#copies = copies
+  }
+
+  async lease(ino: number, signal?: AbortSignal): Promise<void> {
+    using _user = this.#use(ino)
+    using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
+    const { shared } = this.#thread.cache
+    // Another request got it while this one waited for its turn.
+    if (shared.withInode(ino, () => shared.findOpen(ino)?.leased === true)) return
+    await this.#link.lease(ino, signal)
+  }
+
+  /**
+   * One user of an inode, and a moment longer: who opens a file has it open only when what it waits
+   * for is here, and the last name may be taken elsewhere meanwhile.
+   */
+  #use(ino: number): Disposable {
+    const { names } = this.#thread.volume
+    names.use(ino)
+    return { [Symbol.dispose]: () => setImmediate(() => names.release(ino, { by: 'here' })) }
+  }
+
+  /** Other nodes know that programs here have the inode open for writing, or are about to. */
+  async writing(ino: number): Promise<void> {
+    using _user = this.#use(ino)
+    using _turn = await this.#listings.acquire(ino)
+    const { shared } = this.#thread.cache
+    try {
+      const mayMap = await this.#link.writing(ino)
+      shared.withInode(ino, () => {
+        Object.assign(shared.addOpen(ino), { listed: true, mayMap })
+      })
+    } catch (error) {
+      // It may be known there all the same; where it was before, it stays so.
+      if (!shared.withInode(ino, () => shared.findOpen(ino)?.listed)) this.#link.written([ino])
+      throw error
+    }
+  }
+
+  /** And that they have it open for writing no more, if that is so. */
+  async left(ino: number): Promise<void> {
+    using _turn = await this.#listings.acquire(ino)
+    this.#thread.committer.unlist(ino, () => this.#link.written([ino]))
+  }
+
+  async commit(ino: number, release: boolean, options: CommitOptions = {}): Promise<void> {
+    const { signal } = options
+    using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
+    while (!(await this.#attempt(ino, release, options)));
+    if (!release) return
+    this.#link.giveBack([ino])
+    // Made here, and never opened for writing.
+    if (this.#thread.committer.isLeft(ino)) void this.left(ino)
+  }
+
+  /** False: an earlier attempt, whose answer did not come, was carried out after all. */
+  async #attempt(ino: number, release: boolean, options: CommitOptions): Promise<boolean> {
+    const { committer, cache } = this.#thread
+    const prepared = await this.#run(() => committer.prepare(ino, release))
+    if (prepared === undefined) return true
+    const chunks = await this.#place(ino, prepared.content.chunks, options)
+    const content = { ...prepared.content, chunks }
+    try {
+      const args = [ino, content, cache.settings.chunkSize]
+      // Not given up by a signal: who waits for it may go, what was written is committed.
+      const done = (await this.#link.perform('commitContent', args)) as Committed
+      committer.finish(ino, prepared, done.version)
+      // The answer to an attempt before: others may have committed since.
+      if (cache.index.exists(ino) && cache.index.file(ino).version !== done.version) {
+        this.#replica.changeContent(ino)
+      }
+    } catch (error) {
+      if (codeOf(error) !== 'ESTALE') throw error
+      const base = cache.shared.withInode(ino, () => cache.shared.findOpen(ino)?.base)
+      if (base !== undefined && base !== content.base) return false
+      this.#replica.giveUp(ino)
+      throw error
+    }
+    return true
+  }
+
+  /** Before others can see them, chunks are where their directory wants them, if that can be. */
+  async #place(
+    ino: number,
+    chunks: PreparedCommit['content']['chunks'],
+    { patient = false, signal }: CommitOptions,
+  ): Promise<CommittedPart[]> {
+    const copies = copiesOf(this.#thread.volume.durability.of(ino))
+    if (copies > 0 && this.#copies) {
+      return await this.#copies.place(ino, chunks, { copies, patient, signal })
+    }
+    return chunks.map((chunk) => ({ ...chunk, holders: this.#link.peerId }))
+  }
+
+  /** Copies of what is committed; false where too few nodes took them. */
+  async copy(ino: number, copies: number, options: CommitOptions = {}): Promise<boolean> {
+    const { patient = false, signal } = options
+    using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
+    return (await this.#copies?.ensure(ino, { copies, patient, signal })) ?? false
+  }
+
+  /** Another node wants to write the inode. */
+  recalled(ino: number): void {
+    this.commit(ino, true).catch(this.#report)
+  }
+
+  /** Of commits that nobody waits for; what was given up was told of already. */
+  readonly #report = (error: unknown): void => {
+    if (codeOf(error) === 'ESTALE') return
+    this.#failures.warn('commit', `a commit failed and is tried again: ${describe(error)}`)
+  }
+
+  /** Commits what is left of files that nobody has open any more, and returns their leases. */
+  async commitClosed(): Promise<void> {
+    this.#closing ??= this.#commitClosed().finally(() => {
+      this.#closing = undefined
+    })
+    await this.#closing
+  }
+
+  async #commitClosed(): Promise<void> {
+    const { shared } = this.#thread.cache
+    for (const ino of new Set([...shared.dirtyInodes(), ...shared.leasedInodes()])) {
+      const isClosed = shared.withInode(ino, () => shared.findOpen(ino)?.opens === 0)
+      if (isClosed) await this.commit(ino, true).catch(this.#report)
+    }
+    const listed = shared.listedInodes()
+    for (const ino of listed) if (this.#thread.committer.isLeft(ino)) await this.left(ino)
+  }
+
+  async perform({ name, args, once }: WaitCondition & { kind: 'operation' }): Promise<WaitResult> {
+    const key = resultKey(name, args)
+    try {
+      // Not given up half-way: whether the name was made would be in doubt.
+      if (name !== 'sync') return { key, value: await this.#link.perform(name, args, { once }) }
+      await this.#link.sync()
+      return { key }
+    } catch (error) {
+      return { key, error }
+    }
+  }
+
+  /** Runs what may need numbers that are to be reserved first. */
+  async #run<T>(operation: () => T): Promise<T> {
+    const outcomes: WaitResult[] = []
+    for (;;) {
+      try {
+        return resume(outcomes, operation)
+      } catch (error) {
+        if (!(error instanceof Suspended)) throw error
+        outcomes.push(await this.perform(error.condition as WaitCondition & { kind: 'operation' }))
+      }
+    }
+  }
+
+  trusted(signal?: AbortSignal): Promise<void> {
+    return this.#link.trusted(signal)
+  }
+}

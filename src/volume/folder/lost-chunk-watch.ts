@@ -1,0 +1,80 @@
+/**
+ * Says in the log, once and by name, which chunks are lost (cache/checks/lost-chunks.ts), and
+ * forgets those that are no content any more, or were brought to the cloud by another node. Looks
+ * again when their number has changed. Main thread.
+ */
+import type { Logger } from '../../base/log/logger.ts'
+import { countLost } from '../../cache/checks/lost-chunks.ts'
+import type { LostChunk } from '../../cache/state/node-database.ts'
+import type { NodeCache } from '../../cache/state/node-cache.ts'
+import { cacheLimits } from '../../cache/limits.ts'
+import { volumeLimits } from '../limits.ts'
+import type { MetadataEngine } from '../../metadata/metadata-engine.ts'
+import { pathOf } from '../../metadata/pending-upload-rules.ts'
+
+export class LostChunkWatch {
+  readonly #cache: NodeCache
+  readonly #engine: MetadataEngine
+  readonly #logger: Logger
+  #count = 0
+  #lookedMs = -Infinity
+  /** Those that were named already came before. */
+  #namedMs = 0
+
+  constructor(cache: NodeCache, engine: MetadataEngine, logger: Logger) {
+    this.#cache = cache
+    this.#engine = engine
+    this.#logger = logger
+  }
+
+  /** Now and then. */
+  look(): void {
+    const count = this.#cache.shared.counter('lostChunks')
+    const isDue = performance.now() - this.#lookedMs >= volumeLimits.lostLookMs
+    if (count === this.#count && (count === 0 || !isDue)) return
+    this.#lookedMs = performance.now()
+    const fresh = this.#settle().filter(({ sinceMs }) => sinceMs > this.#namedMs)
+    countLost(this.#cache)
+    this.#count = this.#cache.shared.counter('lostChunks')
+    for (const lost of fresh.slice(0, volumeLimits.namedFiles)) this.#name(lost)
+    const more = fresh.length - volumeLimits.namedFiles
+    if (more > 0)
+      this.#logger.error(`${more} more chunks are lost: \`cachefs missing\` lists files`)
+    this.#namedMs = fresh.reduce((last, { sinceMs }) => Math.max(last, sinceMs), this.#namedMs)
+  }
+
+  #name({ ino, index, length, reason }: LostChunk): void {
+    const path = this.#engine.read(pathOf(ino)) ?? `inode ${ino}`
+    const what = `chunk ${index} of ${path} (${length} bytes, only on this node) is lost: ${reason}`
+    this.#logger.error(`${what}; \`cachefs restore\` brings back the last durable version`)
+  }
+
+  /** Those that are lost still. */
+  #settle(): LostChunk[] {
+    const { database } = this.#cache
+    const left: LostChunk[] = []
+    for (let [ino, index] = [0, -1]; ;) {
+      const page = database.lostAfter(ino, index, cacheLimits.replicaPage)
+      const over = page.filter((lost) => this.#isOver(lost))
+      if (over.length > 0) {
+        database.transaction(() => {
+          for (const lost of over) database.deleteLost(lost.ino, lost.index)
+        })
+      }
+      left.push(...page.filter((lost) => !over.includes(lost)))
+      const last = page.at(-1)
+      if (last === undefined) return left
+      ;({ ino, index } = last)
+    }
+  }
+
+  #isOver({ ino, index: at, id }: LostChunk): boolean {
+    const { shared, index } = this.#cache
+    if (!index.exists(ino)) return true
+    return shared.withInode(ino, () => {
+      if (shared.findOpen(ino)?.ahead === true) return false
+      const reference = index.find(ino, at)
+      return reference === undefined || reference.id !== id || reference.durable
+    })
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Attributes as they are at this moment: what the metadata has, with what was written and is not
+ * committed. The kernel believes them until it is told otherwise, so they must never be older than
+ * the question: a row that was read before a commit, and looked at after it, is read again. Nor may
+ * they come before pages have gone that they make wrong (volume/kernel/kernel-pages.ts): then they
+ * wait.
+ */
+import { Suspended, takeResult } from '../../base/suspended.ts'
+import { laterOf } from '../../base/clock.ts'
+import { measure } from '../../cache/passthrough/passthrough-writes.ts'
+import type { WaitCondition } from '../../cache/waiting/wait-condition.ts'
+import type { NodeCache } from '../../cache/state/node-cache.ts'
+import { attributesKey } from '../../cache/waiting/wait-resolver.ts'
+import type { Attributes } from '../../filesystem/inode-file-system.ts'
+import { S_IFMT, S_IFREG, findInode, type InodeRow } from '../../metadata/inode-rules.ts'
+import type { MetadataEngine } from '../../metadata/metadata-engine.ts'
+import type { Rule } from '../../metadata/statement.ts'
+
+export class LiveAttributes {
+  readonly #engine: MetadataEngine
+  readonly #cache: NodeCache
+
+  constructor({ engine, cache }: { engine: MetadataEngine; cache: NodeCache }) {
+    this.#engine = engine
+    this.#cache = cache
+  }
+
+  /** Attributes of the inode that a rule finds. */
+  read(rule: Rule<InodeRow>): Attributes {
+    const { commits } = this.#cache.shared
+    return this.#overlay(this.#engine.read(rule), commits)
+  }
+
+  /** As `read`, for the kernel: not while it has pages of the file that are to go. */
+  readSettled(rule: Rule<InodeRow>): Attributes {
+    const attributes = this.read(rule)
+    this.requireSettled(attributes.ino)
+    return attributes
+  }
+
+  /** As `readSettled`, of many at once; those that would have to wait have none. */
+  readAll<R extends InodeRow>(rule: Rule<R[]>): { row: R; attributes: Attributes | undefined }[] {
+    const { commits } = this.#cache.shared
+    const rows = this.#engine.read(rule)
+    return rows.map((row) => {
+      const attributes = this.#overlay(row, commits)
+      return { row, attributes: this.#isUnsettled(row.ino) ? undefined : attributes }
+    })
+  }
+
+  /** Before anything is changed by an operation that returns attributes to the kernel. */
+  requireSettled(ino: number): void {
+    if (!this.#isUnsettled(ino) || takeResult(attributesKey(ino))) return
+    const condition: WaitCondition = { kind: 'attributes', ino }
+    throw new Suspended(condition)
+  }
+
+  /** Pages of a file that nobody has open go when it is opened. */
+  #isUnsettled(ino: number): boolean {
+    const { shared } = this.#cache
+    if (!shared.pageDrops.isAwaited(ino) || !shared.mayBeOpen(ino)) return false
+    return shared.withInode(ino, () => (shared.findOpen(ino)?.kernelOpens ?? 0) > 0)
+  }
+
+  /** What is here counts alone where all of the file is. */
+  #blocks(ino: number, committed: number): number {
+    const { files, database, index } = this.#cache
+    const here = files.stat(ino)?.blocks ?? 0
+    if (here >= committed || database.countChunks(ino) >= index.count(ino)) return here
+    return committed
+  }
+
+  /** `commits`: how many there had been before the row was read. */
+  #overlay(row: InodeRow, commits: number): Attributes {
+    const { shared } = this.#cache
+    if ((row.mode & S_IFMT) !== S_IFREG) return row
+    // In this order: an inode that is not open any more was committed before.
+    if (!shared.mayBeOpen(row.ino) && shared.commits === commits) return row
+    return shared.withInode(row.ino, () => {
+      const open = shared.findOpen(row.ino)
+      if (open) measure(this.#cache, row.ino, open)
+      if (open?.ahead !== true) return this.#engine.read(findInode(row.ino)) ?? row
+      const { mtime, ctime } = open
+      const blocks = open.voidFrom === 0 ? 0 : row.blocks
+      row.size = open.size
+      row.blocks = this.#blocks(row.ino, blocks)
+      row.mtimeSec = mtime.sec
+      row.mtimeNsec = mtime.nsec
+      const changed = laterOf(ctime, { sec: row.ctimeSec, nsec: row.ctimeNsec })
+      row.ctimeSec = changed.sec
+      row.ctimeNsec = changed.nsec
+      return row
+    })
+  }
+}

@@ -1,0 +1,328 @@
+/**
+ * The volume by path, for what does not come through the kernel: the HTTP API and the tools. Acts
+ * on the same inodes as the mount; every change is announced, so that the kernel forgets what it
+ * cached. Symbolic links are followed inside the volume only. Runs on the main thread, where it may
+ * wait.
+ */
+import { Suspended, resume, type WaitResult } from '../../base/suspended.ts'
+import { throwIfAborted } from '../../base/async/abort.ts'
+import { BufferPool, pages } from '../../base/buffer-pool.ts'
+import { FsError, codeOf } from '../../base/fs-error.ts'
+import { Semaphore } from '../../base/async/semaphore.ts'
+import type {
+  ByteSpan,
+  CallOptions,
+  DirectoryEntry,
+  FileStat,
+  FileStore,
+} from '../../filesystem/file-store.ts'
+import {
+  ROOT_INODE,
+  type Attributes,
+  type Caller,
+  type DirectorySink,
+} from '../../filesystem/inode-file-system.ts'
+import { filesystemLimits } from '../../filesystem/limits.ts'
+import { volumeLimits } from '../limits.ts'
+import { S_IFDIR, S_IFMT, S_IFREG } from '../../metadata/inode-rules.ts'
+import { FileReplacement, requireFile } from './file-replacement.ts'
+import type { ReplacementParts, WriteOptions } from './file-replacement.ts'
+import { kindOf, statOf } from './file-stat.ts'
+import { PathResolver, at, requireDirectory, type Found } from './path-resolver.ts'
+import type { Volume } from '../volume.ts'
+
+/** What the kernel may have cached and has to forget. */
+export interface Changes {
+  /** The name now means something else, or nothing. */
+  entry(parent: number, name: Uint8Array): Promise<void>
+  /** The attributes or the content of an inode changed. */
+  inode(ino: number): Promise<void>
+}
+
+export interface VolumeFilesOptions {
+  volume: Volume
+  resolveWait: (
+    condition: unknown,
+    how: { signal?: AbortSignal },
+  ) => Promise<WaitResult | undefined>
+  changes: Changes
+  /** Before bytes are given away that may be damaged. */
+  verify?: (ino: number, offset: number, length: number) => void
+  /** What failed after the caller was answered. */
+  onLateFailure: (error: unknown) => void
+}
+
+/** A regular file met on a walk. */
+export interface WalkedFile {
+  ino: number
+  /** Bytes. */
+  size: number
+}
+
+interface Entry {
+  name: Buffer
+  ino: number
+  type: number
+  next: number
+  attributes: Attributes | undefined
+}
+
+export class VolumeFiles implements FileStore {
+  readonly #options: VolumeFilesOptions
+  readonly #volume: Volume
+  readonly #resolveWait: VolumeFilesOptions['resolveWait']
+  readonly #changes: Changes
+  readonly #paths: PathResolver
+  readonly #replacing: ReplacementParts
+  /** However many list: one page at a time, and between two pages everything else. */
+  readonly #pageTurn = new Semaphore(1)
+  /** One for each file that is being read or copied. */
+  readonly #blocks = new BufferPool(volumeLimits.apiBlockBytes, pages)
+  readonly #caller: Caller = {
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    pid: process.pid,
+  }
+
+  constructor(options: VolumeFilesOptions) {
+    this.#options = options
+    this.#volume = options.volume
+    this.#resolveWait = options.resolveWait
+    this.#changes = options.changes
+    this.#paths = new PathResolver(options.volume, this.#caller)
+    this.#replacing = {
+      ...{ volume: options.volume, paths: this.#paths, caller: this.#caller },
+      blocks: this.#blocks,
+      run: (operation, signal) => this.#run(operation, signal),
+      release: (ino) => this.#release(ino),
+      makeParents: (path) => this.#makeParents(path, 0o755),
+      changed: async ({ parent, name }, replaced) => {
+        await this.#changed(parent, name)
+        if (replaced !== undefined) await this.#changes.inode(replaced)
+      },
+    }
+  }
+
+  async stat(path: string, { signal }: CallOptions = {}): Promise<FileStat> {
+    return statOf((await this.#resolve(path, true, signal)).attributes)
+  }
+
+  async lstat(path: string, { signal }: CallOptions = {}): Promise<FileStat> {
+    return statOf((await this.#resolve(path, false, signal)).attributes)
+  }
+
+  /** The inode at a path, links not followed. */
+  async inode(path: string): Promise<Attributes> {
+    return (await this.#resolve(path, false)).attributes
+  }
+
+  /** undefined: it has the attribute no more. */
+  async setXattr(path: string, name: Uint8Array, value: Uint8Array | undefined): Promise<void> {
+    const { ino } = await this.inode(path)
+    await this.#run(() => {
+      if (value) this.#volume.setxattr(this.#caller, ino, name, value, 0)
+      else this.#volume.removexattr(this.#caller, ino, name)
+    })
+    await this.#changes.inode(ino)
+  }
+
+  async *readdir(path: string, options?: CallOptions): AsyncIterable<DirectoryEntry> {
+    const { ino } = await this.#directory(path, options?.signal)
+    for await (const page of this.#pages(ino, false)) {
+      throwIfAborted(options?.signal)
+      for (const { name, type } of page) yield { name: name.toString(), ...kindOf(type) }
+    }
+  }
+
+  /** Regular files at and below a path, by inode: names may be any bytes. A page at a time. */
+  async *walk(path: string, options?: CallOptions): AsyncGenerator<WalkedFile[]> {
+    const start = await this.inode(path)
+    if ((start.mode & S_IFMT) === S_IFREG) yield [{ ino: start.ino, size: start.size }]
+    const pending = (start.mode & S_IFMT) === S_IFDIR ? [start.ino] : []
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      for await (const page of this.#pages(next, true)) {
+        throwIfAborted(options?.signal)
+        const files: WalkedFile[] = []
+        for (const { ino, type, attributes } of page) {
+          if (type === S_IFDIR) pending.push(ino)
+          if (type === S_IFREG && attributes) files.push({ ino, size: attributes.size })
+        }
+        if (files.length > 0) yield files
+      }
+    }
+  }
+
+  /** Entries of a directory, a page in memory at a time. */
+  async *#pages(ino: number, plus: boolean): AsyncGenerator<Entry[]> {
+    const page: Entry[] = []
+    const sink: DirectorySink = {
+      plus,
+      add(name, entryIno, type, next, attributes) {
+        if (page.length === filesystemLimits.directoryPage) return false
+        page.push({ name: Buffer.from(name), ino: entryIno, type, next, attributes })
+        return true
+      },
+    }
+    await this.#run(() => this.#volume.names.use(ino))
+    try {
+      for (let after = 2; ;) {
+        const from = after
+        await this.#pageTurn.run(async () => {
+          await this.#run(() => {
+            page.length = 0
+            this.#volume.readdir(this.#caller, ino, 0, from, sink)
+          })
+          // Thousands of pages in a row would hold up everything else on this thread.
+          await new Promise(setImmediate)
+        })
+        const last = page.at(-1)
+        if (last === undefined) return
+        after = last.next
+        yield [...page]
+      }
+    } finally {
+      await this.#run(() => this.#volume.names.release(ino, { by: 'here' }))
+    }
+  }
+
+  async mkdir(
+    path: string,
+    { recursive = false, mode = 0o755 }: CallOptions & { recursive?: boolean; mode?: number } = {},
+  ): Promise<void> {
+    if (recursive) await this.#makeParents(`${path}/x`, mode)
+    else {
+      const { parent, name } = await this.#run(() => this.#paths.place(path))
+      await this.#run(() => this.#volume.mkdir(this.#caller, parent, name, mode))
+      await this.#changed(parent, name)
+    }
+  }
+
+  async remove(path: string, { signal }: CallOptions = {}): Promise<void> {
+    const { attributes, parent, name } = await this.#resolve(path, false, signal)
+    if (attributes.ino === ROOT_INODE) throw new FsError('EBUSY', 'the root stays', { path })
+    const isDirectory = (attributes.mode & S_IFMT) === S_IFDIR
+    await this.#run(() => {
+      at(path, () => {
+        if (isDirectory) this.#volume.rmdir(this.#caller, parent, name)
+        else this.#volume.unlink(this.#caller, parent, name)
+      })
+    }, signal)
+    await Promise.all([this.#changed(parent, name), this.#changes.inode(attributes.ino)])
+  }
+
+  async rename(from: string, to: string, { signal }: CallOptions = {}): Promise<void> {
+    const source = await this.#run(() => this.#paths.place(from), signal)
+    const target = await this.#run(() => this.#paths.place(to), signal)
+    await this.#run(() => {
+      at(from, () => {
+        const { parent, name } = source
+        this.#volume.rename(this.#caller, parent, name, target.parent, target.name, 0)
+      })
+    }, signal)
+    await this.#changed(source.parent, source.name)
+    await this.#changed(target.parent, target.name)
+  }
+
+  async *content(path: string, options: CallOptions & ByteSpan = {}): AsyncGenerator<Uint8Array> {
+    const { attributes } = await this.#resolve(path, true, options.signal)
+    requireFile(attributes, path)
+    await this.#run(() => this.#volume.names.use(attributes.ino))
+    using block = this.#blocks.take()
+    try {
+      yield* this.#content(path, attributes, options, block.memory)
+    } finally {
+      this.#release(attributes.ino)
+    }
+  }
+
+  async *#content(
+    path: string,
+    { ino, size, ctimeSec, ctimeNsec }: Attributes,
+    { start = 0, end = size - 1, signal }: CallOptions & ByteSpan,
+    memory: Buffer,
+  ): AsyncGenerator<Uint8Array> {
+    for (let offset = start; offset <= end;) {
+      const block = memory.subarray(0, Math.min(memory.length, end + 1 - offset))
+      this.#options.verify?.(ino, offset, block.length)
+      const read = await this.#run(() => {
+        return this.#volume.read(this.#caller, ino, 0, offset, block)
+      }, signal)
+      const now = await this.#run(() => this.#volume.getattr(this.#caller, ino), signal)
+      if (now.ctimeSec !== ctimeSec || now.ctimeNsec !== ctimeNsec || read === 0) {
+        throw new FsError('ESTALE', 'the file was changed while it was read: try again', { path })
+      }
+      yield block.subarray(0, read)
+      offset += read
+    }
+  }
+
+  async writeFile(
+    path: string,
+    source: AsyncIterable<Uint8Array> | Uint8Array,
+    options: WriteOptions = {},
+  ): Promise<FileStat> {
+    const replacement = new FileReplacement(this.#replacing, path, options)
+    return statOf(await replacement.run(source))
+  }
+
+  #resolve(path: string, follow: boolean, signal?: AbortSignal): Promise<Found> {
+    return this.#run(() => this.#paths.resolve(path, follow), signal)
+  }
+
+  /** Whoever used the file has been answered: what is left is done in its own time. */
+  #release(ino: number): void {
+    const release = this.#run(() => {
+      this.#volume.names.release(ino, { by: 'here' })
+    })
+    release.catch(this.#options.onLateFailure)
+  }
+
+  /** Runs an operation, bringing about what it waits for, until it completes. */
+  async #run<T>(operation: () => T, signal?: AbortSignal): Promise<T> {
+    const outcomes: WaitResult[] = []
+    for (;;) {
+      throwIfAborted(signal)
+      try {
+        return resume(outcomes, operation)
+      } catch (error) {
+        if (!(error instanceof Suspended)) throw error
+        const outcome = await this.#resolveWait(error.condition, signal ? { signal } : {})
+        if (outcome) outcomes.push(outcome)
+      }
+    }
+  }
+
+  /** Existing ones may be links to directories. */
+  async #makeParents(path: string, mode: number): Promise<void> {
+    const { parent, missing } = await this.#run(() => this.#paths.nearest(path))
+    let ino = parent
+    for (const name of missing) ino = await this.#enter(path, ino, name, mode)
+  }
+
+  /** A directory that was not there; somebody else may have made it meanwhile. */
+  async #enter(path: string, parent: number, name: Uint8Array, mode: number): Promise<number> {
+    try {
+      const make = (): Attributes => this.#volume.mkdir(this.#caller, parent, name, mode)
+      const { ino } = await this.#run(() => at(path, make))
+      await this.#changed(parent, name)
+      return ino
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error
+      const look = (): Attributes => this.#volume.lookup(this.#caller, parent, name)
+      return requireDirectory(await this.#run(() => at(path, look)), path)
+    }
+  }
+
+  /** Resolves when the kernel knows: whoever is answered then finds the change in the mount. */
+  async #changed(parent: number, name: Uint8Array): Promise<void> {
+    await Promise.all([this.#changes.entry(parent, name), this.#changes.inode(parent)])
+  }
+
+  async #directory(path: string, signal?: AbortSignal): Promise<Attributes> {
+    const { attributes } = await this.#resolve(path, true, signal)
+    if ((attributes.mode & S_IFMT) !== S_IFDIR) {
+      throw new FsError('ENOTDIR', `${path} is no directory`, { path })
+    }
+    return attributes
+  }
+}
