@@ -48,9 +48,13 @@ interface LogEntry {
 }
 
 const takeNumber = changeReturning<{ seq: number }>(
+  'metadata-store.takeNumber',
   'UPDATE replica SET seq = seq + 1 WHERE id = 1 RETURNING seq',
 )
-const insertLog = change('INSERT INTO log (seq, session, operation, change) VALUES (?, ?, ?, ?)')
+const insertLog = change(
+  'metadata-store.insertLog',
+  'INSERT INTO log (seq, session, operation, change) VALUES (?, ?, ?, ?)',
+)
 const selectLog = many<{ change: Uint8Array }>(
   'SELECT change FROM log WHERE seq > ? ORDER BY seq LIMIT ?',
 )
@@ -63,10 +67,11 @@ const selectLast = one<{ operation: number }>(
 const selectFirst = one<{ seq: number }>('SELECT seq FROM log ORDER BY seq LIMIT 1')
 const selectSessions = many<{ token: string }>('SELECT token FROM session WHERE ? = 1')
 const insertSession = change(
+  'metadata-store.insertSession',
   'INSERT INTO session (token) VALUES (?) ON CONFLICT (token) DO NOTHING',
 )
-const deleteSession = change('DELETE FROM session WHERE token = ?')
-const trimLog = change('DELETE FROM log WHERE seq <= ?')
+const deleteSession = change('metadata-store.deleteSession', 'DELETE FROM session WHERE token = ?')
+const trimLog = change('metadata-store.trimLog', 'DELETE FROM log WHERE seq <= ?')
 
 export class MetadataStore {
   readonly #engine: StoreEngine
@@ -149,7 +154,7 @@ export class MetadataStore {
     const made: Change = {
       seq,
       origin: asker.peer,
-      calls: calls.map((call) => [call.statement.key, ...call.args] as const),
+      calls: calls.map((call) => [call.statement.name, ...call.args] as const),
       effects: effectsOf(name, args, value),
     }
     const entry = encode({ change: made, value } satisfies LogEntry, { ignoreUndefined: true })

@@ -12,8 +12,8 @@ export interface Change {
   seq: number
   /** Peer id of the node that requested the operation; empty: the coordinator itself. */
   origin: string
-  /** Key of a statement and its arguments. */
-  calls: readonly (readonly [key: number, ...args: Value[]])[]
+  /** Name of a statement, then its arguments. */
+  calls: readonly (readonly [name: string | number, ...args: Value[]])[]
   effects: Effects
 }
 
@@ -25,8 +25,11 @@ export interface CopyState {
 }
 
 const selectState = one<CopyState>('SELECT store, seq FROM replica WHERE id = 1')
-const upsertState = change(`INSERT INTO replica (id, store, seq) VALUES (1, ?, ?)
-  ON CONFLICT (id) DO UPDATE SET store = excluded.store, seq = excluded.seq`)
+const upsertState = change(
+  'change.upsertState',
+  `INSERT INTO replica (id, store, seq) VALUES (1, ?, ?)
+  ON CONFLICT (id) DO UPDATE SET store = excluded.store, seq = excluded.seq`,
+)
 
 export function* copyState(): Rule<CopyState> {
   return (yield* selectState()) ?? { store: '', seq: 0 }
@@ -39,7 +42,7 @@ export function* setCopyState({ store, seq }: CopyState): Rule<void> {
 /** Applies changes that directly follow the state of the replica. */
 export function* applyChanges(store: string, changes: readonly Change[]): Rule<void> {
   for (const { calls } of changes) {
-    for (const [key, ...args] of calls) yield { statement: statementOf(key), args }
+    for (const [name, ...args] of calls) yield { statement: statementOf(name), args }
   }
   const last = changes.at(-1)
   if (last) yield* setCopyState({ store, seq: last.seq })

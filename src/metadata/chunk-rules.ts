@@ -50,25 +50,38 @@ export const listChunks = many<ChunkReference>(
 export const findNextChunk = one<ChunkReference>(
   `SELECT ${CHUNK_COLUMNS} FROM chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT 1`,
 )
-const deleteFrom = change('DELETE FROM chunk WHERE ino = ? AND idx >= ?')
-const trimTail = change('UPDATE chunk SET length = ? WHERE ino = ? AND idx = ? AND length > ?')
-const upsertChunk = change(`INSERT INTO chunk (ino, idx, id, length, object_length, crc,
+const deleteFrom = change('chunk.deleteFrom', 'DELETE FROM chunk WHERE ino = ? AND idx >= ?')
+const trimTail = change(
+  'chunk.trimTail',
+  'UPDATE chunk SET length = ? WHERE ino = ? AND idx = ? AND length > ?',
+)
+const upsertChunk = change(
+  'chunk.upsertChunk',
+  `INSERT INTO chunk (ino, idx, id, length, object_length, crc,
   durable, holders) VALUES (?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (ino, idx) DO UPDATE SET
   id = excluded.id, length = excluded.length, object_length = excluded.object_length,
-  crc = excluded.crc, durable = 0, holders = excluded.holders`)
-const setDurable = changeReturning<{ id: number }>(`UPDATE chunk SET durable = 1, crc = ?
-  WHERE ino = ? AND idx = ? AND id = ? RETURNING id`)
-const updateHolders = changeReturning<{ id: number }>(`UPDATE chunk SET holders = ?,
-  crc = COALESCE(?, crc) WHERE ino = ? AND idx = ? AND id = ? AND durable = 0 RETURNING id`)
-const deleteInode = change('DELETE FROM inode WHERE ino = ?')
-const deleteXattrs = change('DELETE FROM xattr WHERE ino = ?')
+  crc = excluded.crc, durable = 0, holders = excluded.holders`,
+)
+const setDurable = changeReturning<{ id: number }>(
+  'chunk.setDurable',
+  `UPDATE chunk SET durable = 1, crc = ?
+  WHERE ino = ? AND idx = ? AND id = ? RETURNING id`,
+)
+const updateHolders = changeReturning<{ id: number }>(
+  'chunk.updateHolders',
+  `UPDATE chunk SET holders = ?,
+  crc = COALESCE(?, crc) WHERE ino = ? AND idx = ? AND id = ? AND durable = 0 RETURNING id`,
+)
+const deleteInode = change('chunk.deleteInode', 'DELETE FROM inode WHERE ino = ?')
+const deleteXattrs = change('chunk.deleteXattrs', 'DELETE FROM xattr WHERE ino = ?')
 const insertTrash = change(
+  'chunk.insertTrash',
   'INSERT INTO trash (id, ino, idx) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING',
 )
 export const listTrash = many<{ id: number; ino: number; index: number }>(
   'SELECT id, ino, idx AS "index" FROM trash ORDER BY id LIMIT ?',
 )
-const deleteTrash = change('DELETE FROM trash WHERE id = ?')
+const deleteTrash = change('chunk.deleteTrash', 'DELETE FROM trash WHERE id = ?')
 const selectOrphans = many<{ ino: number }>(
   'SELECT ino FROM inode WHERE nlink = 0 AND ino > ? ORDER BY ino LIMIT ?',
 )

@@ -23,14 +23,20 @@ const UNREPEATABLE: ReadonlySet<string> = new Set<OperationName>([
   'unlink',
 ])
 
-const put = change(`INSERT INTO answered (thread, request, result) VALUES (?, ?, ?)
-  ON CONFLICT (thread) DO UPDATE SET request = excluded.request, result = excluded.result`)
+const put = change(
+  'duplicate-request.put',
+  `INSERT INTO answered (thread, request, result) VALUES (?, ?, ?)
+  ON CONFLICT (thread) DO UPDATE SET request = excluded.request, result = excluded.result`,
+)
 const select = one<{ result: string }>('SELECT result FROM answered WHERE request = ?')
 const selectLowest = one<{ thread: number }>(
   'SELECT COALESCE(MIN(thread), 0) AS thread FROM answered',
 )
-const shift = change('UPDATE answered SET thread = ? - 1 - thread WHERE thread >= 0')
-const clear = change('DELETE FROM answered')
+const shift = change(
+  'duplicate-request.shift',
+  'UPDATE answered SET thread = ? - 1 - thread WHERE thread >= 0',
+)
+const clear = change('duplicate-request.clear', 'DELETE FROM answered')
 
 export function isUnrepeatable(name: string): boolean {
   return UNREPEATABLE.has(name)

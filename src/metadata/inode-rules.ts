@@ -36,10 +36,19 @@ export const INODE_COLUMNS = `inode.ino, inode.mode, inode.nlink, inode.uid, ino
   inode.version`
 
 const selectInode = one<InodeRow>(`SELECT ${INODE_COLUMNS} FROM inode WHERE ino = ?`)
-const updateAttributes = change(`UPDATE inode SET mode = ?, uid = ?, gid = ?, atime_sec = ?,
-  atime_nsec = ?, mtime_sec = ?, mtime_nsec = ?, ctime_sec = ?, ctime_nsec = ? WHERE ino = ?`)
-const updateMode = change('UPDATE inode SET mode = ?, ctime_sec = ?, ctime_nsec = ? WHERE ino = ?')
-const touchChanged = change('UPDATE inode SET ctime_sec = ?, ctime_nsec = ? WHERE ino = ?')
+const updateAttributes = change(
+  'inode.updateAttributes',
+  `UPDATE inode SET mode = ?, uid = ?, gid = ?, atime_sec = ?,
+  atime_nsec = ?, mtime_sec = ?, mtime_nsec = ?, ctime_sec = ?, ctime_nsec = ? WHERE ino = ?`,
+)
+const updateMode = change(
+  'inode.updateMode',
+  'UPDATE inode SET mode = ?, ctime_sec = ?, ctime_nsec = ? WHERE ino = ?',
+)
+const touchChanged = change(
+  'inode.touchChanged',
+  'UPDATE inode SET ctime_sec = ?, ctime_nsec = ? WHERE ino = ?',
+)
 const selectTarget = one<{ target: Uint8Array | null }>('SELECT target FROM inode WHERE ino = ?')
 const selectXattr = one<{ value: Uint8Array }>('SELECT value FROM xattr WHERE ino = ? AND name = ?')
 const selectXattrNames = many<{ name: Uint8Array }>(
@@ -48,9 +57,12 @@ const selectXattrNames = many<{ name: Uint8Array }>(
 const selectXattrBytes = one<{ bytes: number }>(
   'SELECT COALESCE(SUM(LENGTH(name) + 1), 0) AS bytes FROM xattr WHERE ino = ?',
 )
-const upsertXattr = change(`INSERT INTO xattr (ino, name, value) VALUES (?, ?, ?)
-  ON CONFLICT (ino, name) DO UPDATE SET value = excluded.value`)
-const deleteXattr = change('DELETE FROM xattr WHERE ino = ? AND name = ?')
+const upsertXattr = change(
+  'inode.upsertXattr',
+  `INSERT INTO xattr (ino, name, value) VALUES (?, ?, ?)
+  ON CONFLICT (ino, name) DO UPDATE SET value = excluded.value`,
+)
+const deleteXattr = change('inode.deleteXattr', 'DELETE FROM xattr WHERE ino = ? AND name = ?')
 
 /** Throws ESTALE if there is no such inode: numbers are never reused, so it has been deleted. */
 export function* getInode(ino: number): Rule<InodeRow> {
@@ -60,8 +72,11 @@ export function* getInode(ino: number): Rule<InodeRow> {
 }
 
 /** The content changed. */
-export const updateSize = change(`UPDATE inode SET size = ?, blocks = ?, mtime_sec = ?,
-  mtime_nsec = ?, ctime_sec = ?, ctime_nsec = ?, version = version + 1 WHERE ino = ?`)
+export const updateSize = change(
+  'inode.updateSize',
+  `UPDATE inode SET size = ?, blocks = ?, mtime_sec = ?,
+  mtime_nsec = ?, ctime_sec = ?, ctime_nsec = ?, version = version + 1 WHERE ino = ?`,
+)
 export const findInode = selectInode
 
 export function* getDirectory(ino: number): Rule<InodeRow> {

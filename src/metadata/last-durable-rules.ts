@@ -34,36 +34,62 @@ const selectPendingUploads = one<{ id: number }>(
 const selectLastDurable = one<{ id: number }>(
   'SELECT id FROM past WHERE ino = ? AND idx = ? AND id = ?',
 )
-const insertFile = change(`INSERT INTO past_file (ino, size, blocks, mtime_sec, mtime_nsec)
-  SELECT ino, size, blocks, mtime_sec, mtime_nsec FROM inode WHERE ino = ?`)
+const insertFile = change(
+  'last-durable.insertFile',
+  `INSERT INTO past_file (ino, size, blocks, mtime_sec, mtime_nsec)
+  SELECT ino, size, blocks, mtime_sec, mtime_nsec FROM inode WHERE ino = ?`,
+)
 const keepOne = change(
+  'last-durable.keepOne',
   `INSERT INTO ${PAST} ${FROM_CHUNK} WHERE ino = ? AND idx = ? ON CONFLICT (ino, idx) DO NOTHING`,
 )
-const keepRange = change(`INSERT INTO ${PAST} ${FROM_CHUNK}
-  WHERE ino = ? AND idx >= ? AND idx < ? ON CONFLICT (ino, idx) DO NOTHING`)
+const keepRange = change(
+  'last-durable.keepRange',
+  `INSERT INTO ${PAST} ${FROM_CHUNK}
+  WHERE ino = ? AND idx >= ? AND idx < ? ON CONFLICT (ino, idx) DO NOTHING`,
+)
 const keepHole = change(
+  'last-durable.keepHole',
   `INSERT INTO ${PAST} VALUES (?, ?, 0, 0, 0, NULL) ON CONFLICT (ino, idx) DO NOTHING`,
 )
-export const trashFrom = change(`INSERT INTO trash (id, ino, idx)
+export const trashFrom = change(
+  'last-durable.trashFrom',
+  `INSERT INTO trash (id, ino, idx)
   SELECT id, ino, idx FROM chunk WHERE ino = ? AND idx >= ? AND durable = 1 AND NOT ${IS_PAST}
-  ON CONFLICT (id) DO NOTHING`)
-const trashOne = change(`INSERT INTO trash (id, ino, idx)
+  ON CONFLICT (id) DO NOTHING`,
+)
+const trashOne = change(
+  'last-durable.trashOne',
+  `INSERT INTO trash (id, ino, idx)
   SELECT id, ino, idx FROM chunk
   WHERE ino = ? AND idx = ? AND durable = 1 AND id <> ? AND NOT ${IS_PAST}
-  ON CONFLICT (id) DO NOTHING`)
-const trashLastDurable = change(`INSERT INTO trash (id, ino, idx) SELECT id, ino, idx FROM past
+  ON CONFLICT (id) DO NOTHING`,
+)
+const trashLastDurable = change(
+  'last-durable.trashLastDurable',
+  `INSERT INTO trash (id, ino, idx) SELECT id, ino, idx FROM past
   WHERE ino = ? AND id <> 0 AND NOT EXISTS (SELECT 1 FROM chunk
     WHERE chunk.ino = past.ino AND chunk.idx = past.idx AND chunk.id = past.id)
-  ON CONFLICT (id) DO NOTHING`)
-const trashLater = change(`INSERT INTO trash (id, ino, idx) SELECT id, ino, idx FROM chunk
+  ON CONFLICT (id) DO NOTHING`,
+)
+const trashLater = change(
+  'last-durable.trashLater',
+  `INSERT INTO trash (id, ino, idx) SELECT id, ino, idx FROM chunk
   WHERE ino = ? AND durable = 1 AND (idx >= ? OR ${IS_TOUCHED}) AND NOT ${IS_PAST}
-  ON CONFLICT (id) DO NOTHING`)
-const deleteLater = change(`DELETE FROM chunk WHERE ino = ? AND (idx >= ? OR ${IS_TOUCHED})`)
-const restoreChunks = change(`INSERT INTO chunk (ino, idx, id, length, object_length, crc, durable,
+  ON CONFLICT (id) DO NOTHING`,
+)
+const deleteLater = change(
+  'last-durable.deleteLater',
+  `DELETE FROM chunk WHERE ino = ? AND (idx >= ? OR ${IS_TOUCHED})`,
+)
+const restoreChunks = change(
+  'last-durable.restoreChunks',
+  `INSERT INTO chunk (ino, idx, id, length, object_length, crc, durable,
   holders) SELECT ino, idx, id, length, object_length, crc, 1, '' FROM past
-  WHERE ino = ? AND id <> 0`)
-const deleteLastDurable = change('DELETE FROM past WHERE ino = ?')
-const deleteFile = change('DELETE FROM past_file WHERE ino = ?')
+  WHERE ino = ? AND id <> 0`,
+)
+const deleteLastDurable = change('last-durable.deleteLastDurable', 'DELETE FROM past WHERE ino = ?')
+const deleteFile = change('last-durable.deleteFile', 'DELETE FROM past_file WHERE ino = ?')
 
 /** Whether an object belongs to the last durable version. */
 export function* isSuperseded(ino: number, index: number, id: number): Rule<boolean> {

@@ -9,11 +9,14 @@ export const LOCK_JOURNAL_SCHEMA = `CREATE TABLE IF NOT EXISTS held_lock (
     holder TEXT PRIMARY KEY, locks TEXT NOT NULL
   )`
 
-const put = change(`INSERT INTO held_lock (holder, locks) VALUES (?, ?)
-  ON CONFLICT (holder) DO UPDATE SET locks = excluded.locks`)
-const remove = change('DELETE FROM held_lock WHERE holder = ?')
+const put = change(
+  'lock-journal.put',
+  `INSERT INTO held_lock (holder, locks) VALUES (?, ?)
+  ON CONFLICT (holder) DO UPDATE SET locks = excluded.locks`,
+)
+const remove = change('lock-journal.remove', 'DELETE FROM held_lock WHERE holder = ?')
 const select = many<{ locks: string }>('SELECT locks FROM held_lock WHERE holder <> ?')
-const clear = change('DELETE FROM held_lock')
+const clear = change('lock-journal.clear', 'DELETE FROM held_lock')
 
 /** Records all locks of a holder, in place of its previous ones. */
 export function* noteLocks(holder: string, locks: readonly HeldLock[]): Rule<void> {

@@ -37,17 +37,36 @@ const selectAnyEntry = one<{ ino: number }>('SELECT ino FROM dentry WHERE parent
 /** Scans all entries; for rare cases. */
 export const findName = one<{ name: Uint8Array }>('SELECT name FROM dentry WHERE ino = ? LIMIT 1')
 const insertEntry = change(
+  'namespace.insertEntry',
   'INSERT INTO dentry (parent, name, seq, ino, type) VALUES (?, ?, ?, ?, ?)',
 )
-const deleteEntry = change('DELETE FROM dentry WHERE parent = ? AND name = ?')
-const repointEntry = change('UPDATE dentry SET ino = ?, type = ? WHERE parent = ? AND name = ?')
-const insertInode = change(`INSERT INTO inode (ino, mode, nlink, uid, gid, rdev, size, blocks,
+const deleteEntry = change(
+  'namespace.deleteEntry',
+  'DELETE FROM dentry WHERE parent = ? AND name = ?',
+)
+const repointEntry = change(
+  'namespace.repointEntry',
+  'UPDATE dentry SET ino = ?, type = ? WHERE parent = ? AND name = ?',
+)
+const insertInode = change(
+  'namespace.insertInode',
+  `INSERT INTO inode (ino, mode, nlink, uid, gid, rdev, size, blocks,
   atime_sec, atime_nsec, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, parent, target)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-const setLinks = change('UPDATE inode SET nlink = ?, ctime_sec = ?, ctime_nsec = ? WHERE ino = ?')
-const touchDirectory = change(`UPDATE inode SET nlink = nlink + ?, mtime_sec = ?, mtime_nsec = ?,
-  ctime_sec = ?, ctime_nsec = ? WHERE ino = ?`)
-const setParent = change('UPDATE inode SET parent = ?, ctime_sec = ?, ctime_nsec = ? WHERE ino = ?')
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+)
+const setLinks = change(
+  'namespace.setLinks',
+  'UPDATE inode SET nlink = ?, ctime_sec = ?, ctime_nsec = ? WHERE ino = ?',
+)
+const touchDirectory = change(
+  'namespace.touchDirectory',
+  `UPDATE inode SET nlink = nlink + ?, mtime_sec = ?, mtime_nsec = ?,
+  ctime_sec = ?, ctime_nsec = ? WHERE ino = ?`,
+)
+const setParent = change(
+  'namespace.setParent',
+  'UPDATE inode SET parent = ?, ctime_sec = ?, ctime_nsec = ? WHERE ino = ?',
+)
 const selectParent = one<{ parent: number }>('SELECT parent FROM inode WHERE ino = ?')
 
 /**

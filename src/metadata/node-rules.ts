@@ -22,10 +22,13 @@ export const findNode = one<NodeIdentity>(`SELECT ${COLUMNS} FROM node WHERE id 
 export const listNodes = many<NodeIdentity>(
   `SELECT ${COLUMNS} FROM node WHERE id > ? ORDER BY id LIMIT ?`,
 )
-const insertNode = change(`INSERT INTO node (id, public_key, joined, revoked) VALUES (?, ?, ?, '')
-  ON CONFLICT (id) DO NOTHING`)
-const setRevoked = change('UPDATE node SET revoked = ? WHERE id = ?')
-const deleteNode = change('DELETE FROM node WHERE id = ?')
+const insertNode = change(
+  'node.insertNode',
+  `INSERT INTO node (id, public_key, joined, revoked) VALUES (?, ?, ?, '')
+  ON CONFLICT (id) DO NOTHING`,
+)
+const setRevoked = change('node.setRevoked', 'UPDATE node SET revoked = ? WHERE id = ?')
+const deleteNode = change('node.deleteNode', 'DELETE FROM node WHERE id = ?')
 
 /** Those that are there stay as they are. */
 export function* registerNodes(

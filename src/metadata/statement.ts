@@ -20,8 +20,11 @@ export interface Statement {
   readonly changes: boolean
   /** The rule needs the rows of the result before it can continue. */
   readonly returnsRows: boolean
-  /** Identifies the statement among processes of the same version: CRC-32 of its text. */
-  readonly key: number
+  /**
+   * Names a statement that changes rows among the processes of a cluster, whatever their release:
+   * what it does to a row never changes under one name. Empty for queries.
+   */
+  readonly name: string
 }
 
 export interface Call {
@@ -34,27 +37,42 @@ export type Rule<T> = Generator<Call, T, Row[]>
 
 const statements: Statement[] = []
 
-const byKey = new Map<number, Statement>()
+const byName = new Map<string, Statement>()
+/** Changes that were logged before statements had names carry the CRC-32 of their text. */
+const byChecksum = new Map<number, Statement>()
 
 interface Kind {
+  name?: string
   single: boolean
   changes: boolean
   returnsRows: boolean
 }
 
-function statement(sql: string, { single, changes, returnsRows }: Kind): Statement {
-  const made = { id: statements.length, sql, single, changes, returnsRows, key: crc32(sql) }
-  if (changes && byKey.has(made.key)) throw new Error(`two statements have the same key: ${sql}`)
+function statement(sql: string, { name = '', single, changes, returnsRows }: Kind): Statement {
+  const made = { id: statements.length, sql, single, changes, returnsRows, name }
+  if (byName.has(name)) throw new Error(`two statements have the name ${name}`)
   statements.push(made)
-  if (changes) byKey.set(made.key, made)
+  if (name === '') return made
+  byName.set(name, made)
+  byChecksum.set(crc32(sql), made)
   return made
 }
 
-/** The statement with this key; only statements that change rows have one. */
-export function statementOf(key: number): Statement {
-  const found = byKey.get(key)
-  if (found === undefined) throw new FsError('EIO', `statement ${key} is of another version`)
+/** The statement that changes rows and has this name; a number is the key of an old log entry. */
+export function statementOf(name: string | number): Statement {
+  const found = typeof name === 'number' ? byChecksum.get(name) : byName.get(name)
+  if (found === undefined) {
+    throw new FsError(
+      'EIO',
+      `change ${name} is of a newer release: upgrade this node before the coordinator`,
+    )
+  }
   return found
+}
+
+/** Name and text of every statement that changes rows. */
+export function namedStatements(): ReadonlyMap<string, string> {
+  return new Map([...byName].map(([name, { sql }]) => [name, sql]))
 }
 
 const EMPTY: readonly Row[] = []
@@ -67,9 +85,10 @@ export function one<R extends object>(sql: string): (...args: Value[]) => Rule<R
 
 /** Like `one`, for a statement that changes rows and returns one. */
 export function changeReturning<R extends object>(
+  name: string,
   sql: string,
 ): (...args: Value[]) => Rule<R | undefined> {
-  return single<R>(statement(sql, { single: true, changes: true, returnsRows: true }))
+  return single<R>(statement(sql, { name, single: true, changes: true, returnsRows: true }))
 }
 
 function single<R extends object>(text: Statement): (...args: Value[]) => Rule<R | undefined> {
@@ -88,8 +107,8 @@ export function many<R extends object>(sql: string): (...args: Value[]) => Rule<
 }
 
 /** A statement that changes rows and returns none. */
-export function change(sql: string): (...args: Value[]) => Rule<void> {
-  const text = statement(sql, { single: true, changes: true, returnsRows: false })
+export function change(name: string, sql: string): (...args: Value[]) => Rule<void> {
+  const text = statement(sql, { name, single: true, changes: true, returnsRows: false })
   return function* run(...args) {
     yield { statement: text, args }
   }

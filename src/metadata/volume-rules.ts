@@ -7,21 +7,34 @@ import { S_IFDIR } from './inode-rules.ts'
 import { change, changeReturning, many, one, type Rule } from './statement.ts'
 
 const selectSetting = one<{ value: string }>('SELECT value FROM setting WHERE name = ?')
-const upsertSetting = change(`INSERT INTO setting (name, value) VALUES (?, ?)
-  ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
+const upsertSetting = change(
+  'volume.upsertSetting',
+  `INSERT INTO setting (name, value) VALUES (?, ?)
+  ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+)
 const selectCounter = one<{ value: number }>('SELECT value FROM counter WHERE name = ?')
-const reserve = changeReturning<{ value: number }>(`INSERT INTO counter (name, value) VALUES (?, ?)
-  ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value`)
-const extendRange = changeReturning<{ last: number }>(`UPDATE number_range SET last = ?
-  WHERE counter = ? AND last = ? AND node = ? RETURNING last`)
+const reserve = changeReturning<{ value: number }>(
+  'volume.reserve',
+  `INSERT INTO counter (name, value) VALUES (?, ?)
+  ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value`,
+)
+const extendRange = changeReturning<{ last: number }>(
+  'volume.extendRange',
+  `UPDATE number_range SET last = ?
+  WHERE counter = ? AND last = ? AND node = ? RETURNING last`,
+)
 const insertRange = change(
+  'volume.insertRange',
   'INSERT INTO number_range (counter, last, first, node) VALUES (?, ?, ?, ?)',
 )
 const selectRanges = many<NumberRange>(`SELECT counter, last, first, node FROM number_range
   WHERE counter = ? AND last > ? ORDER BY last LIMIT ?`)
-const insertRoot = change(`INSERT INTO inode (ino, mode, nlink, uid, gid, rdev, size, blocks,
+const insertRoot = change(
+  'volume.insertRoot',
+  `INSERT INTO inode (ino, mode, nlink, uid, gid, rdev, size, blocks,
   atime_sec, atime_nsec, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, parent)
-  VALUES (1, ?, 2, 0, 0, 0, 4096, 8, ?, ?, ?, ?, ?, ?, 0)`)
+  VALUES (1, ?, 2, 0, 0, 0, 4096, 8, ?, ?, ?, ?, ?, ?, 0)`,
+)
 const selectRoot = one<{ ino: number }>('SELECT ino FROM inode WHERE ino = 1')
 const selectTotals = one<Totals>(
   'SELECT COUNT(*) AS files, COALESCE(SUM(size), 0) AS bytes FROM inode',

@@ -88,7 +88,7 @@ holds('a rejected operation changes nothing and delays no concurrent one', async
   assert.equal(await keeper.engine.read(() => settingOf('half')), undefined)
 })
 
-const setHalf = change(`INSERT INTO setting (name, value) VALUES ('half', ?)`)
+const setHalf = change('test.setHalf', `INSERT INTO setting (name, value) VALUES ('half', ?)`)
 const selectSetting = one<{ value: string }>('SELECT value FROM setting WHERE name = ?')
 
 function* changingThenFailing(): Rule<void> {

@@ -47,7 +47,7 @@ function* copyTable(from: DatabaseSync, table: string): Rule<number> {
 function* insert(table: string, columns: readonly string[], rows: Value[][]): Rule<void> {
   const row = `(${columns.map(() => '?').join()})`
   const sql = `INSERT INTO ${table} (${columns.join()}) VALUES ${rows.map(() => row).join()}`
-  const run = inserts.get(sql) ?? change(sql)
+  const run = inserts.get(sql) ?? change(sql, sql)
   inserts.set(sql, run)
   yield* run(...rows.flat())
 }

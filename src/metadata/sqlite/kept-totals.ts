@@ -26,7 +26,7 @@ const SCHEMA = [
 ]
 
 const select = one<Totals>('SELECT files, bytes FROM total')
-const insert = change('INSERT INTO total (id, files, bytes) VALUES (1, ?, ?)')
+const insert = change('kept-totals.insert', 'INSERT INTO total (id, files, bytes) VALUES (1, ?, ?)')
 
 /** Call after the volume's tables were created. Counts the inodes of a database without totals. */
 export function keepTotals(engine: SqliteEngine): void {
