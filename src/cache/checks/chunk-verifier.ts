@@ -3,6 +3,7 @@
  * looked at again for a while: who reads a file in small ranges does not have it read whole for
  * each. Main thread.
  */
+import { LRUCache } from 'lru-cache'
 import { cacheLimits } from '../limits.ts'
 import { verifyChunk } from './chunk-checks.ts'
 import { DIRTY } from '../state/node-database.ts'
@@ -10,8 +11,11 @@ import type { NodeCache } from '../state/node-cache.ts'
 
 export class ChunkVerifier {
   readonly #cache: NodeCache
-  /** When contents were found intact, by chunk id; the oldest first. */
-  readonly #intactMs = new Map<number, number>()
+  /** Ids of contents that were found intact a short time ago. */
+  readonly #intact = new LRUCache<number, true>({
+    max: cacheLimits.intactChunks,
+    ttl: cacheLimits.intactMs,
+  })
 
   constructor(cache: NodeCache) {
     this.#cache = cache
@@ -27,14 +31,7 @@ export class ChunkVerifier {
   #check(ino: number, index: number): void {
     const row = this.#cache.database.chunk(ino, index)
     if (row === undefined || row.state === DIRTY || row.id === 0) return
-    const nowMs = performance.now()
-    if (nowMs - (this.#intactMs.get(row.id) ?? -Infinity) < cacheLimits.intactMs) return
-    this.#intactMs.delete(row.id)
-    if (verifyChunk(this.#cache, ino, index) !== 'intact') return
-    this.#intactMs.set(row.id, nowMs)
-    const oldest = this.#intactMs.keys().next()
-    if (this.#intactMs.size > cacheLimits.intactChunks && oldest.done !== true) {
-      this.#intactMs.delete(oldest.value)
-    }
+    if (this.#intact.has(row.id)) return
+    if (verifyChunk(this.#cache, ino, index) === 'intact') this.#intact.set(row.id, true)
   }
 }

@@ -3,6 +3,7 @@
  * Only two facts are kept, and only as long as the inode's generation stands: the chunk is present
  * (or a hole: nothing to fetch), and the chunk is dirty already.
  */
+import { LRUCache } from 'lru-cache'
 import { cacheLimits } from '../limits.ts'
 import type { SharedState } from './shared-state.ts'
 
@@ -20,7 +21,7 @@ export interface RememberedInode {
 
 export class PresenceCache {
   readonly #shared: SharedState
-  readonly #inodes = new Map<number, RememberedInode>()
+  readonly #inodes = new LRUCache<number, RememberedInode>({ max: cacheLimits.rememberedInodes })
 
   constructor(shared: SharedState) {
     this.#shared = shared
@@ -40,8 +41,6 @@ export class PresenceCache {
       size: undefined,
       whole: false,
     }
-    this.#inodes.delete(ino)
-    if (this.#inodes.size >= cacheLimits.rememberedInodes) this.#forgetOldest()
     this.#inodes.set(ino, fresh)
     return fresh
   }
@@ -52,10 +51,5 @@ export class PresenceCache {
       known.present.size < cacheLimits.rememberedChunks &&
       known.dirty.size < cacheLimits.rememberedChunks
     )
-  }
-
-  #forgetOldest(): void {
-    const oldest = this.#inodes.keys().next()
-    if (oldest.done !== true) this.#inodes.delete(oldest.value)
   }
 }

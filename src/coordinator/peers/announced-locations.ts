@@ -2,6 +2,7 @@
  * Where files are, by what nodes announced: in memory, bounded, and therefore hints. The file that
  * was neither announced nor asked for the longest is forgotten first.
  */
+import { LRUCache } from 'lru-cache'
 import { FsError } from '../../base/fs-error.ts'
 import { coordinatorLimits } from '../limits.ts'
 import type {
@@ -17,20 +18,21 @@ export interface AnnouncedLocationsOptions {
 
 export class AnnouncedLocations implements FileLocations {
   readonly #resolve: AnnouncedLocationsOptions['resolve']
-  /** Least recently used first. */
-  readonly #files = new Map<string | number, Set<string>>()
+  readonly #files = new LRUCache<string | number, Set<string>>({
+    max: coordinatorLimits.announcedFiles,
+  })
 
   constructor({ resolve }: AnnouncedLocationsOptions = {}) {
     this.#resolve = resolve
   }
 
   async find(file: FileReference): Promise<FileLocation> {
-    return { peers: [...this.#use(await this.#keyOf(file))] }
+    return { peers: [...(this.#files.get(await this.#keyOf(file)) ?? [])] }
   }
 
   async announce(file: FileReference, peerId: string, present: boolean): Promise<void> {
     const key = await this.#keyOf(file)
-    const peers = this.#use(key)
+    const peers = this.#files.get(key) ?? new Set()
     if (!present) {
       peers.delete(peerId)
       if (peers.size === 0) this.#files.delete(key)
@@ -44,9 +46,6 @@ export class AnnouncedLocations implements FileLocations {
     }
     peers.add(peerId)
     this.#files.set(key, peers)
-    if (this.#files.size <= coordinatorLimits.announcedFiles) return
-    const [oldest = key] = this.#files.keys()
-    this.#files.delete(oldest)
   }
 
   /** A node has left: what it had is not there any more. */
@@ -54,14 +53,6 @@ export class AnnouncedLocations implements FileLocations {
     for (const [key, peers] of this.#files) {
       if (peers.delete(peerId) && peers.size === 0) this.#files.delete(key)
     }
-  }
-
-  #use(key: string | number): Set<string> {
-    const peers = this.#files.get(key)
-    if (peers === undefined) return new Set()
-    this.#files.delete(key)
-    this.#files.set(key, peers)
-    return peers
   }
 
   async #keyOf(file: FileReference): Promise<string | number> {

@@ -1,48 +1,23 @@
 /**
- * The media type of a file, told by its name alone: the content is the user's. Names that say
- * nothing are bytes. Together with nosniff, a browser shows what is harmless and saves the rest.
+ * The media type of a file, from its name alone: the content belongs to the user. Unknown names are
+ * bytes. With `nosniff`, a browser displays harmless types and saves the rest.
  */
-import { extname } from 'node:path/posix'
+import { Mime } from 'mime/lite'
+import otherTypes from 'mime/types/other.js'
+import standardTypes from 'mime/types/standard.js'
 
-const TEXT = '; charset=utf-8'
-
-const TYPES: Record<string, string> = {
-  '.avif': 'image/avif',
-  '.css': `text/css${TEXT}`,
-  '.csv': `text/csv${TEXT}`,
-  '.gif': 'image/gif',
-  '.gz': 'application/gzip',
-  '.htm': `text/html${TEXT}`,
-  '.html': `text/html${TEXT}`,
-  '.jpeg': 'image/jpeg',
-  '.jpg': 'image/jpeg',
-  '.js': `text/javascript${TEXT}`,
-  '.json': 'application/json',
-  '.jsonl': 'application/x-ndjson',
-  '.log': `text/plain${TEXT}`,
-  '.md': `text/markdown${TEXT}`,
-  '.mjs': `text/javascript${TEXT}`,
-  '.mp3': 'audio/mpeg',
-  '.mp4': 'video/mp4',
-  '.ndjson': 'application/x-ndjson',
-  '.parquet': 'application/vnd.apache.parquet',
-  '.pdf': 'application/pdf',
-  '.png': 'image/png',
-  '.svg': 'image/svg+xml',
-  '.tar': 'application/x-tar',
-  '.txt': `text/plain${TEXT}`,
-  '.wasm': 'application/wasm',
-  '.wav': 'audio/wav',
-  '.webm': 'video/webm',
-  '.webp': 'image/webp',
-  '.xml': 'application/xml',
-  '.yaml': 'application/yaml',
-  '.yml': 'application/yaml',
-  '.zip': 'application/zip',
-  '.zst': 'application/zstd',
+/** Types of data files that the registry of the library lacks, or has under other names. */
+const DATA_TYPES = {
+  'application/vnd.apache.parquet': ['parquet'],
+  'application/x-ndjson': ['jsonl', 'ndjson'],
+  'application/zstd': ['zst'],
+  'audio/wav': ['wav'],
+  'text/plain': ['log'],
 }
 
+const types = new Mime(standardTypes, otherTypes).define(DATA_TYPES, true)
+
 export function contentTypeOf(path: string): string {
-  const extension = extname(path).toLowerCase()
-  return Object.hasOwn(TYPES, extension) ? TYPES[extension]! : 'application/octet-stream'
+  const type = types.getType(path) ?? 'application/octet-stream'
+  return type.startsWith('text/') ? `${type}; charset=utf-8` : type
 }
