@@ -101,6 +101,10 @@ bench-scale: install ## One node as what it has grows (ARGS="--files 10000,10000
 bench-stores: install ## Changes of names per second, kept in SQLite and in PostgreSQL
 	@$(WITH) node benchmarks/cluster/stores-bench.ts
 
+.PHONY: bench-join
+bench-join: install ## Nodes that join a coordinator together: time, and stalls of its event loop
+	@$(WITH) node benchmarks/cluster/join-bench.ts $(ARGS)
+
 .PHONY: bench-library
 bench-library: install ## The library beside a plain directory and beside the bare SDK
 	@$(WITH) node benchmarks/library/library-bench.ts
