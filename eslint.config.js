@@ -64,7 +64,14 @@ export default defineConfig(
   },
   // Programs that people start talk to them.
   {
-    files: ['src/{cli,node}/**', 'scripts/**', 'benchmarks/**', 'examples/**', 'test/**', '**/*.test.ts'],
+    files: [
+      'src/{cli,node}/**',
+      'scripts/**',
+      'benchmarks/**',
+      'examples/**',
+      'test/**',
+      '**/*.test.ts',
+    ],
     rules: { 'no-console': 'off' },
   },
 )

@@ -1,6 +1,6 @@
 /**
  * Index of every bound of the system. Each stands in the `limits.ts` of the folder that owns it,
- * with its unit and reason; `cachefs limits` and docs/LIMITS.md list them all. Product code imports
+ * with its unit and reason; `cachefs limits` prints them all. Product code imports
  * the bounds of the owner, tests import this index.
  *
  * Invariant: a queue, buffer, retry, cache or wait without a bound here is a defect.
@@ -8,7 +8,6 @@
 import { baseLimits } from './base/limits.ts'
 import { cacheLimits } from './cache/limits.ts'
 import { cachefsLimits } from './cachefs/limits.ts'
-import { cliLimits } from './cli/limits.ts'
 import { coordinatorLimits } from './coordinator/limits.ts'
 import { daemonLimits } from './daemon/limits.ts'
 import { filesystemLimits } from './filesystem/limits.ts'
@@ -34,7 +33,6 @@ export const limitsByOwner = {
   options: optionsLimits,
   daemon: daemonLimits,
   node: nodeLimits,
-  cli: cliLimits,
 } as const
 
 export const limits = {
@@ -51,5 +49,4 @@ export const limits = {
   ...optionsLimits,
   ...daemonLimits,
   ...nodeLimits,
-  ...cliLimits,
 } as const

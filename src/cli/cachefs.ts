@@ -11,6 +11,7 @@ import { addDrain } from './verbs/drain.ts'
 import { addEvict } from './verbs/evict.ts'
 import { addExplain } from './verbs/explain.ts'
 import { environmentHelp } from '../options/flag.ts'
+import { addLimits } from './verbs/limits.ts'
 import { addMissing } from './verbs/missing.ts'
 import { addMount } from './verbs/mount.ts'
 import { addPeers } from './verbs/peers.ts'
@@ -43,6 +44,7 @@ for (const add of [
   addEvict,
   addExplain,
   addDoctor,
+  addLimits,
 ]) {
   add(program)
 }

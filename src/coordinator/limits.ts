@@ -1,4 +1,7 @@
-/** Bounds of the coordinator and its links, with units and reasons. */
+/**
+ * Bounds of the coordinator and its links: every queue, buffer, retry, cache and wait has
+ * one, with its unit and its reason. src/limits.ts is the index of all of them.
+ */
 const KIB = 1024
 const MIB = 1024 * KIB
 

@@ -91,7 +91,8 @@ const selectPending = one<{ chunks: number; bytes: number }>(
     WHERE ino = ? AND durable = 0`,
 )
 const countOf = one<{ count: number; pendingUploads: number }>(
-  'SELECT COUNT(*) AS count, COALESCE(SUM(1 - durable), 0) AS "pendingUploads" FROM chunk WHERE ino = ?',
+  `SELECT COUNT(*) AS count, COALESCE(SUM(1 - durable), 0) AS "pendingUploads"
+    FROM chunk WHERE ino = ?`,
 )
 
 /** Content of a file as published by a close or fsync. */

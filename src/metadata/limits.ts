@@ -1,4 +1,7 @@
-/** Bounds of the metadata engine and its stores, with units and reasons. */
+/**
+ * Bounds of the metadata engine and its stores: every queue, buffer, retry, cache and wait has
+ * one, with its unit and its reason. src/limits.ts is the index of all of them.
+ */
 const KIB = 1024
 
 export const metadataLimits = {

@@ -1,4 +1,7 @@
-/** Bounds of a running node and its operations, with units and reasons. */
+/**
+ * Bounds of a running node and its operations: every queue, buffer, retry, cache and wait has
+ * one, with its unit and its reason. src/limits.ts is the index of all of them.
+ */
 export const nodeLimits = {
   /** Chunks that explain lists of one file. */
   explainedChunks: 1000,

@@ -1,4 +1,7 @@
-/** Bounds of the volume on one node, with units and reasons. */
+/**
+ * Bounds of the volume on one node: every queue, buffer, retry, cache and wait has
+ * one, with its unit and its reason. src/limits.ts is the index of all of them.
+ */
 const KIB = 1024
 const MIB = 1024 * KIB
 

@@ -4,7 +4,7 @@ import ts from 'typescript'
 import { assertNone, codeFiles, parse, place, textFiles, walk } from './source-files.ts'
 
 /** Alarms, not goals: a file that is one thing may be long; nothing is split to get below. */
-const FILE_LINES = 500
+const FILE_LINES = 600
 const FUNCTION_LINES = 70
 const COLUMNS = 100
 

@@ -5,7 +5,8 @@
  * - content that was written and not committed is committed as far as it was written;
  * - a commit that is in the journal and not in the metadata is finished;
  * - what belongs to inodes that are gone is removed; so are set-aside files that nothing reads;
- * - chunks whose file is missing or too short are no longer called present (cache/checks/lost-chunks.ts);
+ * - chunks whose file is missing or too short no longer count as present
+ *   (cache/checks/lost-chunks.ts);
  * - when the machine itself went down, every clean chunk is read and compared with its CRC-32: what
  *   had not reached the disk comes from the cloud again. So is, after a clean end, each file that
  *   was changed since.

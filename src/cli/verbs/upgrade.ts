@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { cliLimits } from '../limits.ts'
+import { daemonLimits } from '../../daemon/limits.ts'
 import { addApiFlags, connect } from '../api-flags.ts'
 import type { NodeApi, NodeStatus } from '../node-api.ts'
 import { print } from '../output.ts'
@@ -27,7 +27,7 @@ export function addUpgrade(program: Command): void {
 }
 
 async function successor(api: NodeApi, before: NodeStatus): Promise<NodeStatus> {
-  const until = performance.now() + cliLimits.upgradeMs
+  const until = performance.now() + daemonLimits.upgradeMs
   while (performance.now() < until) {
     const status = await api.status().catch(() => undefined)
     if (status !== undefined && status.daemonPid !== before.daemonPid) return status

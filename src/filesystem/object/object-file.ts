@@ -132,6 +132,7 @@ export class ObjectFile implements OpenFile {
 }
 
 function tooLarge(): FsError {
-  const text = `more than ${filesystemLimits.objectSpoolBytes} bytes at once: use writeFile with a stream`
+  const { objectSpoolBytes } = filesystemLimits
+  const text = `more than ${objectSpoolBytes} bytes at once: use writeFile with a stream`
   return failure('EFBIG', 'write', undefined, { text })
 }
