@@ -35,7 +35,8 @@ export const limitsByOwner = {
   node: nodeLimits,
 } as const
 
-export const limits = {
+/** Frozen: a test that needs another bound changes it at its owner. */
+export const limits = Object.freeze({
   ...baseLimits,
   ...tiersLimits,
   ...filesystemLimits,
@@ -49,4 +50,4 @@ export const limits = {
   ...optionsLimits,
   ...daemonLimits,
   ...nodeLimits,
-} as const
+} as const)

@@ -345,8 +345,8 @@ export class Coordinator {
     }
     if (wanted === 'reserveNumbers') return await this.#reserve(session, asker, given)
     const done = await store.perform(asker, wanted, given, check)
-    if (name === 'createNameless')
-      this.#orphans.made((done.value as OperationResult<'createNameless'>).ino, session)
+    if (name === 'createOrphan')
+      this.#orphans.made((done.value as OperationResult<'createOrphan'>).ino, session)
     if (done.change) {
       this.#orphans.note(done.change)
       await this.#spread(done.change, session)

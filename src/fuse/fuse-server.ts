@@ -43,7 +43,7 @@ export interface FuseServerOptions {
   /** The file system may use passthrough (`Opened.backing`). */
   passthrough?: boolean
   /** The file system finds an inode by number as long as it exists (LOOKUP of `.` and `..`). */
-  lastingInodes?: boolean
+  persistentInodes?: boolean
   /** The mount outlives this process: another process holds the connection open as well. */
   connection?: FuseConnection | undefined
   /** Instance for the main thread; its creator closes it. */

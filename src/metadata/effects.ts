@@ -72,7 +72,7 @@ const table: { [K in OperationName]: EffectOf<K> } = {
     return { attributes: inodes, contents: inodes }
   },
   create: ([parent]) => ({ attributes: [parent] }),
-  createNameless: nothing,
+  createOrphan: nothing,
   createRoot: nothing,
   discard: nothing,
   dropSetId: attributesOf,

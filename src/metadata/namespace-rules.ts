@@ -185,7 +185,7 @@ function* storeInode(row: InodeRow, target: Uint8Array | null): Rule<void> {
  * Creates an inode without a name, to be written and then linked: the file of a streaming PUT. It
  * belongs to `parent` from the start, whose durability policy applies to its first commit.
  */
-export function* createNameless(parent: number, wanted: NewInode, time: Timestamp): Rule<InodeRow> {
+export function* createOrphan(parent: number, wanted: NewInode, time: Timestamp): Rule<InodeRow> {
   const directory = yield* getDirectory(parent)
   const inherits = (directory.mode & S_ISGID) !== 0
   const row = newRow(wanted, wanted.mode, inherits ? directory.gid : wanted.gid, time)

@@ -17,7 +17,7 @@ import {
 } from './chunk-rules.ts'
 import { changeInode, dropSetId, removeXattr, setXattr, takeAttributes } from './inode-rules.ts'
 import { restorePast } from './last-durable-rules.ts'
-import { create, createNameless, exchange, link, rename, rmdir, unlink } from './namespace-rules.ts'
+import { create, createOrphan, exchange, link, rename, rmdir, unlink } from './namespace-rules.ts'
 import { registerNodes, removeNode, revokeNode } from './node-rules.ts'
 import type { Rule } from './statement.ts'
 import { claimSetting, createRoot, reserveNumbers, setSetting } from './volume-rules.ts'
@@ -28,7 +28,7 @@ const operations = {
   commitContent,
   commitContents,
   create,
-  createNameless,
+  createOrphan,
   createRoot,
   discard,
   dropSetId,

@@ -9,13 +9,13 @@ import type { Problem } from '../http/server/problem.ts'
 import { copyState } from '../metadata/change.ts'
 
 export async function coordinatorProblems(
-  keeper: Pick<PeerMaintenance, 'failure'>,
+  maintenance: Pick<PeerMaintenance, 'failure'>,
   candidate: Candidate,
 ): Promise<Problem[]> {
   const names = candidate.isOneOfSeveral
     ? (standingBy(candidate) ?? databaseAway(candidate))
     : await unreadableNames(candidate)
-  return [unsavedNodes(keeper), names].filter((problem) => problem !== undefined)
+  return [unsavedNodes(maintenance), names].filter((problem) => problem !== undefined)
 }
 
 function unsavedNodes({ failure }: Pick<PeerMaintenance, 'failure'>): Problem | undefined {

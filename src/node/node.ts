@@ -193,7 +193,7 @@ function mount(
     mountPoint: options.mountPoint,
     source: options.fsname ?? node.cloud.name,
     remoteLocks: node.locks !== undefined,
-    lastingInodes: true,
+    persistentInodes: true,
     passthrough: options.passthrough !== 'off',
     fileSystem: node.thread.volume,
     worker: {

@@ -54,16 +54,16 @@ export async function startCoordinator(
   keepSecrets(options.dataDir, secrets, options)
   const database = CoordinatorDatabase.open(options.dataDir)
   parts.defer(() => database.close())
-  const keeper = new PeerMaintenance(database, logger)
-  parts.defer(() => keeper.stop())
+  const maintenance = new PeerMaintenance(database, logger)
+  parts.defer(() => maintenance.stop())
   const address = { url: '' }
   const source = await openSource(options, () => address.url, logger)
-  const candidate = new Candidate({ source, registry: keeper.registry, logger })
-  keeper.registry.hasJoined = (id) => candidate.nodes?.get(id) !== undefined
+  const candidate = new Candidate({ source, registry: maintenance.registry, logger })
+  maintenance.registry.hasJoined = (id) => candidate.nodes?.get(id) !== undefined
   parts.defer(() => candidate.close())
   const checkpoints = setInterval(() => candidate.checkpoint(), nodeLimits.coordinatorCheckpointMs)
   parts.defer(() => clearInterval(checkpoints))
-  const api = await serve({ ...options, ...secrets }, { keeper, candidate }, logger)
+  const api = await serve({ ...options, ...secrets }, { maintenance, candidate }, logger)
   address.url = advertised(options, api.url)
   parts.defer(async () => {
     const closed = api.close()
@@ -108,19 +108,19 @@ function advertised({ host }: CoordinatorOptions, apiUrl: string): string {
 
 async function serve(
   { host, port, apiKey, joinToken, metricsToken, dataDir }: CoordinatorOptions & ApiSecrets,
-  { keeper, candidate }: Parts,
+  { maintenance, candidate }: Parts,
   logger: Logger,
 ): Promise<ApiServer> {
   const locations = new FileHolders(() => candidate.store)
-  keeper.registry.onChange(({ kind, peer }) => {
+  maintenance.registry.onChange(({ kind, peer }) => {
     if (kind === 'left') locations.forgetPeer(peer.id)
   })
   const version = packageVersion()
   const status = {
-    peers: keeper.registry,
+    peers: maintenance.registry,
     members: membersOf(candidate),
     locations,
-    problems: () => coordinatorProblems(keeper, candidate),
+    problems: () => coordinatorProblems(maintenance, candidate),
     stats: async () => {
       const { store } = candidate
       return { version, ...(await store.totals()), changes: store.seq }
@@ -178,6 +178,6 @@ function membersOf(candidate: Candidate): Members {
 }
 
 interface Parts {
-  keeper: PeerMaintenance
+  maintenance: PeerMaintenance
   candidate: Candidate
 }

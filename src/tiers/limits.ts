@@ -61,7 +61,7 @@ export const tiersLimits = {
   peerHedgeUnknownMs: 3_000,
   /** ... and after this, ms, however slow is usual: well before the call itself is given up. */
   peerHedgeMaxMs: 30_000,
-  /** A failing peer is put aside so long, ms: at first, and at most when it goes on failing. */
+  /** A failing peer is ejected for this long, ms: at first, and at most if it keeps failing. */
   peerEjectionBaseMs: 1_000,
   peerEjectionMaxMs: 60_000,
   /** Times in a row that a peer may lose against a second source before it counts as failing. */

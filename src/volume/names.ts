@@ -96,7 +96,7 @@ export class Names {
   }
 
   /** A regular file without a name, opened: fill it, then give it one with `publish`. */
-  createNameless(caller: Caller, parent: number, mode: number): number {
+  createOrphan(caller: Caller, parent: number, mode: number): number {
     const { numbers, committer } = this.#parts
     const { uid, gid } = caller
     const wanted = {
@@ -108,7 +108,7 @@ export class Names {
       rdev: 0,
       target: null,
     }
-    const { ino } = this.#parts.engine.write('createNameless', parent, wanted, now())
+    const { ino } = this.#parts.engine.write('createOrphan', parent, wanted, now())
     committer.open(ino, { by: 'here', orphans: true })
     return ino
   }

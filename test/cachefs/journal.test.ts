@@ -7,9 +7,9 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
 import { FsError } from '../../src/base/fs-error.ts'
 import { CacheFS } from '../../src/cachefs/cache-fs.ts'
+import { cachefsLimits } from '../../src/cachefs/limits.ts'
 import type { FileSystem } from '../../src/filesystem/file-system.ts'
 import { MemoryFS } from '../../src/filesystem/memory/memory-fs.ts'
-import { limits } from '../../src/limits.ts'
 import { down, faultyFS } from '../fixtures/faulty-fs.ts'
 import type { FaultyFS } from '../fixtures/faulty-fs.ts'
 import { Random } from '../fixtures/random.ts'
@@ -23,7 +23,7 @@ const options = { journal: true, retryBaseMs: 1, retryMaxMs: 5, attempts: 2 }
 // Makes it rewrite all the time.
 beforeEach(() => {
   const sizes = { cacheJournalSlackBytes: SLACK_BYTES, cacheJournalReserveBytes: RESERVE_BYTES }
-  Object.assign(limits, sizes, { cacheRoomMs: 100 })
+  Object.assign(cachefsLimits, sizes, { cacheRoomMs: 100 })
 })
 
 /** The disk as a process sees it; after its death, no further operation takes effect. */

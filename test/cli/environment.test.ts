@@ -6,13 +6,14 @@ import { run } from './program.ts'
 
 const VERBS = (
   'up mount umount status wait drain receipt durability missing restore upgrade warm evict ' +
-  'explain doctor'
+  'explain doctor limits peers'
 ).split(' ')
 const HELP: [string, string[]][] = [
   ...VERBS.map((verb): [string, string[]] => ['cachefs', [verb, '--help']]),
   ['client', ['--help']],
   ['coordinator', ['--help']],
   ['coordinator', ['migrate', '--help']],
+  ['coordinator', ['join-token', '--help']],
 ]
 
 test('every flag has its variable, and every variable a flag', { timeout: 120_000 }, async () => {

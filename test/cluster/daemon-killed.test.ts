@@ -11,7 +11,7 @@ import { Cluster } from '../fixtures/cluster.ts'
 import { SteadyProgram, killDaemon } from '../fixtures/steady-programs.ts'
 
 const KILLS = Number(process.env['CACHEFS_KILLS'] ?? 6)
-const WORKS = ['names', 'appends', 'contents', 'nameless', 'counts']
+const WORKS = ['names', 'appends', 'contents', 'orphans', 'counts']
 
 test('programs of a cluster do not notice either', { timeout: 300_000 }, async (t) => {
   await using cluster = await Cluster.start({ nodes: 2 })
@@ -29,7 +29,7 @@ test('programs of a cluster do not notice either', { timeout: 300_000 }, async (
     assert.ok(rounds > KILLS, `${program.work} went on`)
     if (program.work === 'counts') counted += rounds
   }
-  for (const work of ['names', 'nameless']) {
+  for (const work of ['names', 'orphans']) {
     assert.deepEqual(readdirSync(join(cluster.mount(1), work)), [])
   }
   assert.equal(Number(readFileSync(join(cluster.mount(1), 'counter'), 'utf8')), counted)

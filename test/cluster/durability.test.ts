@@ -54,13 +54,13 @@ function sum(data: Uint8Array): string {
 
 /** While it lasts, the cloud takes and gives nothing. */
 function takeCloudAway(cluster: Cluster): Disposable {
-  const aside = `${cluster.cloud}-away`
-  renameSync(cluster.cloud, aside)
+  const away = `${cluster.cloud}-away`
+  renameSync(cluster.cloud, away)
   writeFileSync(cluster.cloud, 'not a folder')
   return {
     [Symbol.dispose]: () => {
       rmSync(cluster.cloud)
-      renameSync(aside, cluster.cloud)
+      renameSync(away, cluster.cloud)
     },
   }
 }
@@ -104,7 +104,7 @@ function checkFiles(directory: string, sums: ReadonlyMap<string, string>): void 
   }
 }
 
-async function heldChunks(cluster: Cluster, node: number): Promise<number> {
+async function replicaCount(cluster: Cluster, node: number): Promise<number> {
   const { held } = (await cluster.nodes[node]!.status()) as { held: { chunks: number } }
   return held.chunks
 }
@@ -169,7 +169,7 @@ test('what peers have outlives the writer and its disk', { timeout: 180_000 }, a
     assert.ok((await receiptOf(cluster, 2, name)).durable, name)
   }
   for (const node of [1, 2]) {
-    await until('copies are given back', async () => (await heldChunks(cluster, node)) === 0)
+    await until('copies are given back', async () => (await replicaCount(cluster, node)) === 0)
   }
   await until('n0 has said that it lost it', async () => {
     return cachefs(cluster, 1, 'restore', '/changed')[0] === 0

@@ -10,7 +10,7 @@ import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
 import { CoordinatorProcess } from '../fixtures/coordinator-process.ts'
 import { Random } from '../fixtures/random.ts'
 
-test('a node of its own becomes one of a cluster', { timeout: 120_000 }, async (t) => {
+test('a single-node volume becomes a node of a cluster', { timeout: 120_000 }, async (t) => {
   const random = Random.fromEnvironment()
   t.diagnostic(`CACHEFS_SEED=${random.seed}`)
   using home = new ClientHome()

@@ -68,7 +68,7 @@ test('operations with wrong arguments, or of nobody, are refused and change noth
     ['create', 1, name, { ...FILE, ino: 7.5 }, TIME],
     ['create', 1, name, FILE],
     ['create', 1, name, FILE, { sec: 1, nsec: 2_000_000_000 }],
-    ['createNameless', 1, null, TIME],
+    ['createOrphan', 1, null, TIME],
     ['changeInode', 1, { mode: 'all' }, TIME],
     ['changeInode', 1, { nlink: 7 }, TIME],
     ['commitContent', 1, CONTENT, 4 * MIB],
@@ -160,7 +160,7 @@ test('a node uses no numbers that another reserved, nor any that nobody did', as
   const theirs: [string, ...unknown[]][] = [
     ['create', 1, Buffer.from('b'), { ...FILE, ino, seq }, TIME],
     ['create', 1, Buffer.from('b'), { ...FILE, ino: 2 ** 40, seq }, TIME],
-    ['createNameless', 1, { ...FILE, ino }, TIME],
+    ['createOrphan', 1, { ...FILE, ino }, TIME],
     ['link', 7, 1, Buffer.from('b'), seq, TIME],
     ['rename', place, place, { noReplace: false, expectedTarget: 7, seq }, TIME],
     ['commitContent', 7, commit, 4 * MIB],

@@ -160,7 +160,7 @@ describe('a chunk that is not in the cloud yet', () => {
     assert.equal(cloud.reads, 0)
   })
 
-  test('comes from its set-aside copy while it is being overwritten', async () => {
+  test('comes from its pre-image while it is being overwritten', async () => {
     await using cluster = await startCluster(2, { cloud, index })
     const [writer, reader] = cluster.nodes
     const data = putPending(writer!, 7, 0)
@@ -173,17 +173,17 @@ describe('a chunk that is not in the cloud yet', () => {
 
   test('comes from a peer that holds a copy when its writer is gone', async () => {
     await using cluster = await startCluster(3, { cloud, index })
-    const [writer, keeper, reader] = cluster.nodes
+    const [writer, holder, reader] = cluster.nodes
     const data = putPending(writer!, 7, 0)
     const { id } = index.find(7, 0)!
     const options = { copies: 1, crc: crc32(data), except: [reader!.peer.id] }
     const taken = await writer!.peers.copy({ ino: 7, index: 0, id }, data, options)
-    assert.deepEqual(taken, [keeper!.peer.id])
-    index.change(7, 0, { holders: `${writer!.peer.id},${keeper!.peer.id}` })
+    assert.deepEqual(taken, [holder!.peer.id])
+    index.change(7, 0, { holders: `${writer!.peer.id},${holder!.peer.id}` })
     await writer!.kill()
     assert.ok((await reads(reader!, 7, 0)).equals(data))
     await reader!.kill()
-    assert.ok((await reads(keeper!, 7, 0)).equals(data), 'its own reader as well')
+    assert.ok((await reads(holder!, 7, 0)).equals(data), 'its own reader as well')
   })
 
   test('comes from the cloud where its holder is gone and the cloud has it by now', async () => {
@@ -237,14 +237,14 @@ describe('a peer that fails', () => {
       nodes.map((it) => it.peer).filter((peer) => peer.id !== self)
     const wrong = { key: SigningKey.generate(), id: 'a', others: others('a') }
     await using reader = await startPeerNode({ ...base, ...wrong })
-    await using keeper = await startPeerNode({ ...base, id: 'b', others: others('b') })
-    nodes.push(reader, keeper)
+    await using holder = await startPeerNode({ ...base, id: 'b', others: others('b') })
+    nodes.push(reader, holder)
     const ino = placeAt(reader, 'b')
     const data = await putDurable(ino, 0)
     assert.ok((await reads(reader, ino, 0)).equals(data))
     assert.deepEqual([reader.fetcher.tierStats()['peerFailures'], cloud.reads], [1, 1])
-    assert.equal(keeper.exchange.servedChunks, 0)
-    assert.ok((await reads(keeper, ino, 0)).equals(data))
+    assert.equal(holder.exchange.servedChunks, 0)
+    assert.ok((await reads(holder, ino, 0)).equals(data))
   })
 })
 

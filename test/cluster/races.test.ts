@@ -227,11 +227,11 @@ test('a file removed or replaced elsewhere stays readable, then goes for good', 
 
 test('a file without a name is one file to all who have it open', LIMIT, async () => {
   const content = random.bytes(200_000)
-  writeFileSync(path(0, 'nameless'), content)
-  const files = await Promise.all([1, 2].map((node) => fs.open(path(node, 'nameless'), 'r+')))
+  writeFileSync(path(0, 'unlinked'), content)
+  const files = await Promise.all([1, 2].map((node) => fs.open(path(node, 'unlinked'), 'r+')))
   const { ino } = await files[0]!.stat()
   // Not in the cloud yet: the bytes are on a node that does not have it open.
-  await fs.unlink(path(0, 'nameless'))
+  await fs.unlink(path(0, 'unlinked'))
   const seen = Buffer.alloc(content.length)
   for (let turn = 0; turn < 6; turn++) {
     const data = random.bytes(1 + random.below(9000))

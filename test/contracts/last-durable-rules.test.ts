@@ -148,8 +148,8 @@ async function check(stores: Stores, runs: number): Promise<void> {
   const { seed } = Random.fromEnvironment()
   const random = new Random(seed)
   for (let run = 0; run < runs; run++) {
-    await using keeper = await stores.open()
-    const file = new File(keeper, seed + run)
+    await using store = await stores.open()
+    const file = new File(store, seed + run)
     await file.make()
     for (let step = 0; step < 40; step++) {
       const dice = random.below(10)

@@ -22,7 +22,7 @@ import { STORES, type Stores, type OpenStore } from '../fixtures/store-fixture.t
 const TIME = { sec: 2 ** 40, nsec: 999_999_999 }
 const FILE = { mode: S_IFREG | 0o644, uid: 2 ** 32 - 2, gid: 0, rdev: 0, target: null }
 
-let keeper: OpenStore
+let opened: OpenStore
 let store: MetadataStore
 
 const asker = (operation: number, session = 's'): Asker => ({ peer: 'n', session, operation })
@@ -62,8 +62,8 @@ holds('a repeated operation runs once, also after a restart', async () => {
   assert.equal(await create('a', 5), 1)
   const both = await Promise.all([create('b', 6), create('b', 6)])
   assert.deepEqual(both, [2, 2])
-  keeper = await keeper.reopen()
-  store = await MetadataStore.open(keeper.engine)
+  opened = await opened.reopen()
+  store = await MetadataStore.open(opened.engine)
   assert.equal(store.seq, 2)
   assert.equal(await create('b', 6), 2)
   assert.equal(await create('a', 5), 1, 'repeated late')
@@ -77,7 +77,7 @@ holds('a rejected operation changes nothing and delays no concurrent one', async
     create('b', 2),
     create('a', 3),
     create('c', 4),
-    keeper.engine.transact(changingThenFailing),
+    opened.engine.transact(changingThenFailing),
     create('d', 5),
   ])
   const codes = outcomes.map((outcome) => {
@@ -85,7 +85,7 @@ holds('a rejected operation changes nothing and delays no concurrent one', async
   })
   assert.deepEqual(codes, ['ok', 'EEXIST', 'ok', 'EPERM', 'ok'])
   assert.equal(store.seq, 4)
-  assert.equal(await keeper.engine.read(() => settingOf('half')), undefined)
+  assert.equal(await opened.engine.read(() => settingOf('half')), undefined)
 })
 
 const setHalf = change('test.setHalf', `INSERT INTO setting (name, value) VALUES ('half', ?)`)
@@ -121,8 +121,8 @@ holds('numbers and bytes are stored exactly', async () => {
 holds('nodes whose lease may be valid are known after a restart', async () => {
   await Promise.all([store.addSession('a'), store.addSession('b'), store.removeSession('a')])
   await store.addSession('b')
-  keeper = await keeper.reopen()
-  store = await MetadataStore.open(keeper.engine)
+  opened = await opened.reopen()
+  store = await MetadataStore.open(opened.engine)
   assert.deepEqual(store.earlierSessions, ['b'])
 })
 
@@ -168,10 +168,10 @@ for (const kind of STORES) {
     })
     after(() => stores[Symbol.asyncDispose]())
     beforeEach(async () => {
-      keeper = await stores.open()
-      store = await MetadataStore.open(keeper.engine)
+      opened = await stores.open()
+      store = await MetadataStore.open(opened.engine)
     })
-    afterEach(() => keeper[Symbol.asyncDispose]())
+    afterEach(() => opened[Symbol.asyncDispose]())
     for (const [what, check] of cases) test(what, check)
   })
 }

@@ -30,15 +30,15 @@ const ROOT = 1
 const TIME = { sec: 1000, nsec: 5 }
 const LATER = { sec: 2000, nsec: 7 }
 
-let keeper: OpenStore
+let store: OpenStore
 let lastNumber = 100
 
 function transact<T>(begin: () => Rule<T>): Promise<T> {
-  return keeper.engine.transact(begin)
+  return store.engine.transact(begin)
 }
 
 function read<T>(begin: () => Rule<T>): Promise<T> {
-  return keeper.engine.read(begin)
+  return store.engine.read(begin)
 }
 
 async function make(parent: number, name: string, mode: number): Promise<number> {
@@ -249,10 +249,10 @@ for (const kind of STORES) {
     })
     after(() => stores[Symbol.asyncDispose]())
     beforeEach(async () => {
-      keeper = await stores.open()
+      store = await stores.open()
       await transact(() => createRoot(TIME))
     })
-    afterEach(() => keeper[Symbol.asyncDispose]())
+    afterEach(() => store[Symbol.asyncDispose]())
     for (const [what, check] of cases) test(what, check)
   })
 }

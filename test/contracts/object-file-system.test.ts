@@ -6,7 +6,7 @@ import { HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s
 import { AzureFS } from '../../src/filesystem/azure/azure-fs.ts'
 import type { FileSystem } from '../../src/filesystem/file-system.ts'
 import { S3FS } from '../../src/filesystem/s3/s3-fs.ts'
-import { limits } from '../../src/limits.ts'
+import { filesystemLimits } from '../../src/filesystem/limits.ts'
 import { startAzureServer } from '../fixtures/azure-server.ts'
 import type { AzureServer } from '../fixtures/azure-server.ts'
 import type { FileSystemFixture } from '../fixtures/file-system-fixture.ts'
@@ -21,7 +21,7 @@ const MIB = 1024 * 1024
 let prefixes = 0
 
 async function checkLarge(files: FileSystem): Promise<void> {
-  const part = Buffer.alloc(limits.objectPartBytes / 2, 'cachefs ')
+  const part = Buffer.alloc(filesystemLimits.objectPartBytes / 2, 'cachefs ')
   async function* source(): AsyncGenerator<Uint8Array> {
     for (let i = 0; i < 5; i++) yield part
   }
@@ -107,8 +107,8 @@ async function checkCopies(files: FileSystem): Promise<void> {
 }
 
 describe('an object that is too large to copy in one request', () => {
-  before(() => void Object.assign(limits, { objectCopyBytes: MIB }))
-  after(() => void Object.assign(limits, { objectCopyBytes: 512 * MIB }))
+  before(() => void Object.assign(filesystemLimits, { objectCopyBytes: MIB }))
+  after(() => void Object.assign(filesystemLimits, { objectCopyBytes: 512 * MIB }))
 
   test('on S3, it is copied in parts, with the headers of other tools', async () => {
     await using s3 = await startS3Server({ lenient: true })

@@ -105,8 +105,8 @@ describe('coordinators on one PostgreSQL', () => {
       leads: () => true,
       end: () => (isOver = true),
     } as unknown as Term
-    const keeper = new PostgresStoreEngine(parsePostgresUrl(url), believes, loggerOf('COORDINATOR'))
-    await assert.rejects(MetadataStore.open(keeper), { code: 'EAGAIN' })
+    const engine = new PostgresStoreEngine(parsePostgresUrl(url), believes, loggerOf('COORDINATOR'))
+    await assert.rejects(MetadataStore.open(engine), { code: 'EAGAIN' })
     assert.equal(isOver, true)
     await dispose(source, term)
   })

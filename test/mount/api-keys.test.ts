@@ -134,7 +134,7 @@ test('a node that cannot know the key of its cluster says so', withFuse, async (
   const { code, stderr } = await ClientProcess.run(home, { flags })
   await coordinator.kill()
   assert.equal(code, 1)
-  assert.match(stderr, /it refuses this -api-key/)
+  assert.match(stderr, /it knows neither this node nor its -api-key/)
 })
 
 test('a node that waits for its coordinator stops when it is told to', withFuse, async () => {

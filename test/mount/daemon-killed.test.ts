@@ -15,7 +15,7 @@ import { SteadyProgram, killDaemon } from '../fixtures/steady-programs.ts'
 const KILLS = Number(process.env['CACHEFS_KILLS'] ?? 12)
 const CACHEFS = fileURLToPath(new URL('../../src/cli/cachefs.ts', import.meta.url))
 const run = promisify(execFile)
-const WORKS = ['names', 'appends', 'contents', 'nameless']
+const WORKS = ['names', 'appends', 'contents', 'orphans']
 
 test('programs do not notice that the daemon is killed', { timeout: 300_000 }, async (t) => {
   using home = new ClientHome()
@@ -42,7 +42,7 @@ test('programs do not notice that the daemon is killed', { timeout: 300_000 }, a
     assert.ok(rounds > KILLS, `${program.work} went on`)
   }
   assert.deepEqual(readdirSync(join(home.mount, 'names')), [])
-  assert.deepEqual(readdirSync(join(home.mount, 'nameless')), [])
+  assert.deepEqual(readdirSync(join(home.mount, 'orphans')), [])
   assert.equal(await client.stop(), 0)
   assert.ok(!existsSync(join(home.mount, 'names')), 'unmounted')
 })

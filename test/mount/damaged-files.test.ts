@@ -245,7 +245,7 @@ function damagePages(path: string): void {
   fs.closeSync(fd)
 }
 
-test('a damaged node.db is set aside and made anew', async () => {
+test('a damaged node.db is quarantined and rebuilt', async () => {
   using home = new ClientHome()
   const random = new Random(3)
   const contents = new Map(['durable', 'pending', 'both'].map((name) => [name, random.bytes(SIZE)]))

@@ -113,7 +113,7 @@ test('a program that goes on beside the next node writes the same file', options
   await client.stop()
 })
 
-test('what is written by way of memory after the mount has ended counts', options, async () => {
+test('mmap writes after the mount has ended count', options, async () => {
   using home = new ClientHome()
   const path = join(home.mount, 'mapped')
   const flags = ['-passthrough', 'always']

@@ -124,7 +124,7 @@ for (const setup of SETUPS) {
       await scene.checkCloud()
     })
 
-    test('written by way of memory, after its descriptor was closed', async () => {
+    test('mmap writes after its descriptor was closed', async () => {
       await using scene = await Scene.open(setup)
       const reader = fs.openSync(scene.path, 'r')
       await using mapped = await MappedFile.open(scene.path, SIZE, 'r+')

@@ -33,21 +33,27 @@ import { withFuse } from './fuse-scratch.ts'
 
 const FILES = 40
 
-function spareFolder(home: ClientHome): string {
+function preallocatedFolder(home: ClientHome): string {
   return join(home.nvme, 'spare')
 }
 
 function preallocatedNumbers(home: ClientHome): number[] {
-  if (!existsSync(spareFolder(home))) return []
-  return readdirSync(spareFolder(home))
+  if (!existsSync(preallocatedFolder(home))) return []
+  return readdirSync(preallocatedFolder(home))
     .map(Number)
     .sort((a, b) => a - b)
 }
 
 /** Inodes of the disk, once the node has made so many beyond those that were there. */
-async function sparesOf(home: ClientHome, count: number, highest: number): Promise<Set<number>> {
+async function preallocatedOf(
+  home: ClientHome,
+  count: number,
+  highest: number,
+): Promise<Set<number>> {
   while ((preallocatedNumbers(home).at(-1) ?? -1) < highest + count) await delay(20)
-  const paths = preallocatedNumbers(home).map((number) => join(spareFolder(home), String(number)))
+  const paths = preallocatedNumbers(home).map((number) =>
+    join(preallocatedFolder(home), String(number)),
+  )
   return new Set(paths.map((path) => statSync(path).ino))
 }
 
@@ -70,16 +76,18 @@ test('new files are spares, before kill -9 and after', withFuse, async (t) => {
     }
   }
   const first = await ClientProcess.start(home)
-  write('before', await sparesOf(home, 2 * FILES, -1))
+  write('before', await preallocatedOf(home, 2 * FILES, -1))
   await first.kill()
   const left = preallocatedNumbers(home)
-  writeFileSync(join(spareFolder(home), String(left[0])), 'bytes that are of no file')
+  writeFileSync(join(preallocatedFolder(home), String(left[0])), 'bytes that are of no file')
   const second = await ClientProcess.start(home)
-  write('after', await sparesOf(home, 1, left.at(-1)!))
+  write('after', await preallocatedOf(home, 1, left.at(-1)!))
   for (const [name, data] of contents) {
     assert.ok(readFileSync(join(home.mount, name)).equals(data), name)
   }
-  const paths = preallocatedNumbers(home).map((number) => join(spareFolder(home), String(number)))
+  const paths = preallocatedNumbers(home).map((number) =>
+    join(preallocatedFolder(home), String(number)),
+  )
   assert.ok(paths.every((path) => statSync(path).size === 0))
   assert.equal(await second.stop(), 0)
 })

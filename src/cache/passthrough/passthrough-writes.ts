@@ -35,7 +35,7 @@ export function mayPassthroughWrite(cache: NodeCache, ino: number, flags: number
   const { shared, index, settings } = cache
   // What O_SYNC promises takes more than the backing file; O_DIRECT there wants aligned blocks.
   if ((flags & O_ACCMODE) !== O_WRONLY || (flags & (O_DIRECT | O_DSYNC)) !== 0) return false
-  if (!shared.passthrough || !shared.isLasting || index.isRemote) return false
+  if (!shared.passthrough || !shared.isPersistent || index.isRemote) return false
   const open = shared.findOpen(ino)
   if (open?.kernelOpens !== 1 || open.mapped || open.passthroughWrites || open.committing)
     return false

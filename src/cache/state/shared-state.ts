@@ -124,7 +124,7 @@ export class SharedState {
   readonly pageDrops: PageDrops
   readonly cuts: RecentCuts
   /** The table of open inodes outlives the process. */
-  readonly isLasting: boolean
+  readonly isPersistent: boolean
   /** Memory of request-journal.ts. */
   readonly requestRecords: Float64Array
   /** Memory of spare-files.ts. */
@@ -146,7 +146,7 @@ export class SharedState {
     this.#chunkGenerations = new Int32Array(buffers.chunkGenerations)
     this.#fileGenerations = new Int32Array(buffers.fileGenerations)
     this.#heads = new Int32Array(buffers.heads)
-    this.isLasting = typeof buffers.entries === 'string'
+    this.isPersistent = typeof buffers.entries === 'string'
     this.closed = new SharedQueue(buffers.closed)
     this.pageDrops = new PageDrops(buffers.pageDrops)
     this.cuts = new RecentCuts(buffers.cuts)

@@ -141,7 +141,7 @@ export class FileCommitter {
   /** False: it has to be committed now. */
   #defer(ino: number, open: OpenInode): boolean {
     const { shared, index, settings } = this.#cache
-    if (index.isRemote || !shared.isLasting) return false
+    if (index.isRemote || !shared.isPersistent) return false
     measure(this.#cache, ino, open)
     if (this.#isCommitted(open) || open.queued) return true
     if (open.mapped || open.size >= settings.passthroughFromBytes) return false
@@ -222,7 +222,7 @@ export class FileCommitter {
       const open = shared.addOpen(ino)
       if (open.kernelOpens === 0) open.filled = false
       if (open.opens === 0) open.invalidated = false
-      if (isNew) open.fresh = shared.isLasting && !index.isRemote && version === 0 && size === 0
+      if (isNew) open.fresh = shared.isPersistent && !index.isRemote && version === 0 && size === 0
       if (by === 'here') open.opens += 1
       const how = { isDirect: isDirect?.(open) === true, isWriting: writing !== undefined }
       const uses = by === 'kernel' ? this.#enter(ino, open, how) : OPEN

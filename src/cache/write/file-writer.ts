@@ -366,16 +366,17 @@ export class FileWriter {
     const waiting = database.uploadsOf(ino, first).filter((upload) => upload.source === null)
     // The kernel goes on with the file that it knows.
     const mayMove = size === 0 && open.backing === 0 && !open.outlived
-    const aside = mayMove && waiting.length > 0 ? this.#savePreImageOfFile(ino, waiting) : undefined
-    if (aside === undefined) for (const upload of waiting) savePreImage(this.#cache, ino, upload)
+    const preImage =
+      mayMove && waiting.length > 0 ? this.#savePreImageOfFile(ino, waiting) : undefined
+    if (preImage === undefined) for (const upload of waiting) savePreImage(this.#cache, ino, upload)
     const rest = size % settings.chunkSize
     const tail = rest === 0 ? undefined : database.chunk(ino, first - 1)
     if (tail?.state === PENDING) savePreImage(this.#cache, ino, tail)
     const gone = database.sumFrom(ino, first)
     database.transaction(() => {
       // With the rest: chunks that are elsewhere than in the backing file cannot be read.
-      for (const { seq, index } of aside === undefined ? [] : waiting)
-        database.setUploadSource(seq, aside!, index * settings.chunkSize)
+      for (const { seq, index } of preImage === undefined ? [] : waiting)
+        database.setUploadSource(seq, preImage!, index * settings.chunkSize)
       if (gone.chunks > 0) database.deleteChunksFrom(ino, first)
       if (shared.counter('lostChunks') > 0) database.deleteLostFrom(ino, first)
       if (tail) this.#trimTail(ino, tail, rest)

@@ -124,7 +124,7 @@ export function filesCommitted(name: string, args: readonly unknown[]): number[]
 export function fileToLease(request: NodeMessage, value: unknown): number | undefined {
   if (request.kind === 'lease') return request.ino
   const name = request.kind === 'operation' ? request.name : undefined
-  if (name !== 'create' && name !== 'createNameless') return undefined
+  if (name !== 'create' && name !== 'createOrphan') return undefined
   const { ino, mode } = value as InodeRow
   return (mode & S_IFMT) === S_IFREG ? ino : undefined
 }

@@ -63,7 +63,7 @@ const OPERATION_BYTES = new Map([
   ['emptyTrash', coordinatorLimits.linkListBytes],
   // With the target of a symbolic link, or the value of an attribute.
   ['create', VALUE_BYTES],
-  ['createNameless', VALUE_BYTES],
+  ['createOrphan', VALUE_BYTES],
   ['setXattr', VALUE_BYTES],
 ])
 

@@ -85,7 +85,7 @@ const SCHEMAS = {
   commitContent: z.tuple([ino, commit, chunkSize]),
   commitContents: z.tuple([z.array(z.object({ ino, commit })), chunkSize]),
   create: z.tuple([ino, bytes, created, time]),
-  createNameless: z.tuple([ino, created, time]),
+  createOrphan: z.tuple([ino, created, time]),
   discard: z.tuple([ino, index, id]),
   dropSetId: z.tuple([ino, z.boolean(), time]),
   emptyTrash: z.tuple([z.array(id)]),

@@ -96,8 +96,8 @@ function numbersOf(name: OperationName, args: readonly unknown[]): [CounterName,
         ['entry', seq],
       ]
     }
-    case 'createNameless':
-      return [['inode', (args as OperationArgs<'createNameless'>)[1].ino]]
+    case 'createOrphan':
+      return [['inode', (args as OperationArgs<'createOrphan'>)[1].ino]]
     case 'link':
       return [['entry', (args as OperationArgs<'link'>)[3]]]
     case 'rename':

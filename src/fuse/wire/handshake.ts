@@ -86,7 +86,7 @@ export interface Wishes {
   /** The file system may use passthrough. */
   passthrough?: boolean | undefined
   /** Inodes are found by number as long as they exist: file handles outlive the mount. */
-  lastingInodes?: boolean | undefined
+  persistentInodes?: boolean | undefined
 }
 
 /**
@@ -97,7 +97,7 @@ export interface Wishes {
 export function negotiate(
   request: RequestReader,
   reply: ReplyWriter,
-  { remoteLocks = false, passthrough = false, lastingInodes = false }: Wishes = {},
+  { remoteLocks = false, passthrough = false, persistentInodes = false }: Wishes = {},
 ): { payloadBytes: number; negotiated: Negotiated | undefined } {
   const major = request.u32(0)
   const kernelMinor = request.u32(4)
@@ -112,7 +112,7 @@ export function negotiate(
     )
   }
   const offered = request.u32(12)
-  const wanted = lastingInodes ? WANTED | INIT.EXPORT_SUPPORT : WANTED
+  const wanted = persistentInodes ? WANTED | INIT.EXPORT_SUPPORT : WANTED
   const flags = offered & (remoteLocks ? wanted | SHARED : wanted)
   const sharing2 = remoteLocks ? WANTED2 : WANTED2 | ALONE2
   const wanted2 = passthrough ? sharing2 | INIT2.PASSTHROUGH : sharing2

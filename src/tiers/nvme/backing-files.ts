@@ -1,7 +1,7 @@
 /**
  * Chunk data on the local disk: one sparse file per inode, `data/<low byte of inode>/<inode>`, in
  * which each byte has the offset that it has in the file. Pre-images of chunks that must survive
- * being overwritten are in `aside/`; preallocated empty files for new inodes are in `spare/`. There
+ * being overwritten are in `preImage/`; preallocated empty files for new inodes are in `preallocated/`. There
  * is one instance per thread; it caches a bounded number of descriptors and closes the least
  * recently opened. Which bytes of a file are present is recorded in the database of the node, not
  * here.
@@ -338,8 +338,8 @@ export class BackingFiles {
   }
 
   #openOrMake(path: string): number {
-    const spare = this.#plain(path) ? -1 : (this.#preallocatedFiles?.take(path) ?? -1)
-    return spare >= 0 ? spare : openSync(path, CHANGE | constants.O_CREAT, 0o600)
+    const preallocated = this.#plain(path) ? -1 : (this.#preallocatedFiles?.take(path) ?? -1)
+    return preallocated >= 0 ? preallocated : openSync(path, CHANGE | constants.O_CREAT, 0o600)
   }
 
   /** -1 where it is not there. */

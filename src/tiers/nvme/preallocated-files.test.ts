@@ -20,14 +20,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
-import type { TakerSetup } from '../../../test/fixtures/spare-taker.ts'
+import type { TakerSetup } from '../../../test/fixtures/preallocated-taker.ts'
 import { limits } from '../../limits.ts'
 import { BackingFiles } from './backing-files.ts'
 import { PreallocatedFiles } from './preallocated-files.ts'
 
 class Scratch implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'cachefs-spares-'))
-  readonly spare = join(this.directory, 'spare')
+  readonly preallocated = join(this.directory, 'spare')
   /** Head and tail, as a node allocates them when it starts. */
   numbers = new BigInt64Array(new SharedArrayBuffer(16))
 
@@ -73,11 +73,11 @@ class Scratch implements Disposable {
 
   /** Names of the preallocated files on disk. */
   names(): string[] {
-    return readdirSync(this.spare).sort((a, b) => Number(a) - Number(b))
+    return readdirSync(this.preallocated).sort((a, b) => Number(a) - Number(b))
   }
 
   inode(name: string): number {
-    return statSync(join(this.spare, name)).ino
+    return statSync(join(this.preallocated, name)).ino
   }
 
   [Symbol.dispose](): void {
@@ -92,7 +92,7 @@ test('a preallocated file becomes the new file, and another one is made', () => 
   assert.ok(names.length > 0 && names.length <= limits.preallocatedMost)
   const first = scratch.inode('0')
   assert.equal(scratch.take(preallocatedFiles, 'a'), first)
-  assert.ok(!existsSync(join(scratch.spare, '0')))
+  assert.ok(!existsSync(join(scratch.preallocated, '0')))
   while (preallocatedFiles.fill());
   assert.deepEqual(
     scratch.names(),
@@ -129,7 +129,7 @@ test('an inode takes one preallocated file, and an existing file stays', () => {
   one.write(5, Buffer.from('one'), 0)
   two.write(5, Buffer.from('two'), 3)
   assert.equal(statSync(one.path(5)).ino, first)
-  assert.ok(existsSync(join(scratch.spare, '1')))
+  assert.ok(existsSync(join(scratch.preallocated, '1')))
   one.close()
   two.close()
   assert.equal(readFileSync(one.path(5), 'utf8'), 'onetwo')
@@ -139,7 +139,7 @@ test('a missing number is skipped', () => {
   using scratch = new Scratch()
   const preallocatedFiles = scratch.begun()
   const second = scratch.inode('1')
-  unlinkSync(join(scratch.spare, '0'))
+  unlinkSync(join(scratch.preallocated, '0'))
   assert.equal(scratch.take(preallocatedFiles, 'a'), undefined)
   assert.equal(scratch.take(preallocatedFiles, 'b'), second)
 })
@@ -148,15 +148,15 @@ test('a preallocated file that cannot be renamed is removed, and no other', () =
   using scratch = new Scratch()
   const preallocatedFiles = scratch.begun()
   assert.equal(preallocatedFiles.take(join(scratch.directory, 'no such folder', 'a')), -1)
-  assert.ok(!existsSync(join(scratch.spare, '0')))
-  assert.ok(existsSync(join(scratch.spare, '1')))
+  assert.ok(!existsSync(join(scratch.preallocated, '0')))
+  assert.ok(existsSync(join(scratch.preallocated, '1')))
 })
 
 test('files of an earlier process are adopted unless they were used', () => {
   using scratch = new Scratch()
-  mkdirSync(scratch.spare)
+  mkdirSync(scratch.preallocated)
   const leave = (name: string, content = '', mode = 0o600): void => {
-    writeFileSync(join(scratch.spare, name), content, { mode })
+    writeFileSync(join(scratch.preallocated, name), content, { mode })
   }
   for (const name of ['7', '8', '11', '12', '13', '14', '15']) leave(name)
   leave('10', 'bytes')
@@ -165,10 +165,10 @@ test('files of an earlier process are adopted unless they were used', () => {
   leave('20x')
   leave('99', '', 0o644)
   leave(String(7 + limits.preallocatedMost))
-  mkdirSync(join(scratch.spare, '13x'))
+  mkdirSync(join(scratch.preallocated, '13x'))
   leave('13x/inside', 'bytes')
-  linkSync(join(scratch.spare, '14'), scratch.target('another name'))
-  utimesSync(join(scratch.spare, '15'), 1, 1)
+  linkSync(join(scratch.preallocated, '14'), scratch.target('another name'))
+  utimesSync(join(scratch.preallocated, '15'), 1, 1)
   writeFileSync(join(scratch.directory, 'data', '00', 'new'), 'half made')
   const [seven, eight] = [scratch.inode('7'), scratch.inode('8')]
 
@@ -179,13 +179,13 @@ test('files of an earlier process are adopted unless they were used', () => {
   assert.equal(scratch.take(preallocatedFiles, 'a'), seven)
   assert.equal(scratch.take(preallocatedFiles, 'b'), eight)
   preallocatedFiles.fill()
-  assert.ok(scratch.names().every((name) => statSync(join(scratch.spare, name)).size === 0))
+  assert.ok(scratch.names().every((name) => statSync(join(scratch.preallocated, name)).size === 0))
 })
 
 test('a file in the way of a new preallocated file is not used', () => {
   using scratch = new Scratch()
-  mkdirSync(scratch.spare)
-  writeFileSync(join(scratch.spare, '0'), 'bytes')
+  mkdirSync(scratch.preallocated)
+  writeFileSync(join(scratch.preallocated, '0'), 'bytes')
   writeFileSync(join(scratch.directory, 'data', '00', 'new'), 'bytes')
   const preallocatedFiles = scratch.preallocatedFiles()
   assert.equal(preallocatedFiles.fill(), false, 'nothing could be made')
@@ -196,7 +196,7 @@ test('a file in the way of a new preallocated file is not used', () => {
 test('the directory, or the whole disk, may disappear', () => {
   using scratch = new Scratch()
   const preallocatedFiles = scratch.begun()
-  rmSync(scratch.spare, { recursive: true })
+  rmSync(scratch.preallocated, { recursive: true })
   assert.equal(scratch.take(preallocatedFiles, 'a'), undefined)
   preallocatedFiles.fill()
   assert.notDeepEqual(scratch.names(), [])
@@ -220,7 +220,7 @@ test('threads that take at once get different files, and all of them', async () 
   using scratch = new Scratch()
   scratch.filled()
   const all = scratch.names().map((name) => scratch.inode(name))
-  const url = new URL('../../../test/fixtures/spare-taker.ts', import.meta.url)
+  const url = new URL('../../../test/fixtures/preallocated-taker.ts', import.meta.url)
   const workers = ['a', 'b', 'c'].map((name) => {
     const { directory, numbers } = scratch
     const workerData: TakerSetup = { directory, numbers: numbers.buffer, name }

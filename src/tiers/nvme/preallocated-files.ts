@@ -1,5 +1,5 @@
 /**
- * Preallocated empty files, `spare/<number>`: a new inode gets its backing file by a rename.
+ * Preallocated empty files, `preallocated/<number>`: a new inode gets its backing file by a rename.
  * Creating a file makes the file system search for a free inode, which can be slow (ext4 without a
  * journal walks past recently freed inodes), so it happens outside the path of requests. The files
  * with numbers from `head` to `tail - 1` exist; both numbers are in memory shared by all threads.
@@ -57,18 +57,18 @@ export class PreallocatedFiles {
   take(path: string): number {
     const number = this.#next()
     if (number === undefined) return -1
-    const spare = this.#path(number)
+    const preallocated = this.#path(number)
     let fd = -1
     try {
       // Open before rename: a failure has changed nothing at `path`.
-      fd = openSync(spare, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+      fd = openSync(preallocated, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK)
       const stat = fstatSync(fd)
       if (!stat.isFile() || stat.size > 0) throw new Error('it was made into something else')
-      renameSync(spare, path)
+      renameSync(preallocated, path)
       return fd
     } catch {
       if (fd >= 0) closeSync(fd)
-      remove(spare)
+      remove(preallocated)
       return -1
     }
   }
@@ -121,7 +121,7 @@ export class PreallocatedFiles {
 
   /**
    * Path at which a file is created, in each directory of `data/` in turn. The file system searches
-   * for a free inode near the parent directory and locks the directory meanwhile; in `spare/`, a
+   * for a free inode near the parent directory and locks the directory meanwhile; in `preallocated/`, a
    * thread that takes a file would wait for that lock.
    */
   #creationPath(shard: number): string {

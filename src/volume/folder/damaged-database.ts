@@ -21,7 +21,7 @@ export function openOrQuarantine<T>(
       if (existsSync(path + end)) renameSync(path + end, kept + end)
     }
     rmSync(`${path}-shm`, { force: true })
-    logger.error(`the database ${path} was damaged and is set aside as ${kept}: ${rebuilt}`)
+    logger.error(`the database ${path} is damaged and was moved to ${kept}: ${rebuilt}`)
     return open()
   }
 }

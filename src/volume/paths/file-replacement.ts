@@ -56,7 +56,7 @@ export class FileReplacement {
     const { signal, mode = 0o644 } = this.#options
     const parent = await this.#nearest(signal)
     const { names } = volume
-    const ino = await run(() => names.createNameless(caller, parent, mode), signal)
+    const ino = await run(() => names.createOrphan(caller, parent, mode), signal)
     let published: number | undefined
     try {
       await this.#fill(ino, source)

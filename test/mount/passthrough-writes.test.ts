@@ -126,7 +126,7 @@ for (const setup of SETUPS) {
       await scene.checkCloud()
     })
 
-    test('written by way of memory beside it', async () => {
+    test('mmap writes beside it', async () => {
       await using scene = await FileScene.open(setup)
       const fd = begin(scene)
       append(scene, fd, SIZE)
