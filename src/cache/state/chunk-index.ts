@@ -1,24 +1,24 @@
 /**
- * What the cache asks of the metadata: the committed content of files. `volume/` implements it over
- * the metadata engine; the cache knows no more of names than this.
+ * What the cache needs from the metadata: the committed content of files. `volume/` implements it
+ * on the metadata engine. The cache has no other access to names.
  */
 import type { Timestamp } from '../../base/clock.ts'
 
-/** One chunk of a file's committed content. */
+/** One chunk of the committed content of a file. */
 export interface CommittedChunk {
   index: number
   id: number
   /** Bytes of the object that belong to the file. */
   length: number
   objectLength: number
-  /** CRC-32 of the object; null until it is durable, or other nodes have copies. */
+  /** CRC-32 of the object; null until it is durable or has replicas. */
   crc: number | null
   durable: boolean
-  /** Nodes that have the bytes, comma separated: who committed them first. Empty: this one only. */
+  /** Ids of nodes with the data, comma separated, the writer first. Empty: this node only. */
   holders: string
 }
 
-/** Whether bytes of that length and CRC-32 may be the chunk's: all that is known of it fits. */
+/** Whether bytes of this length and CRC-32 match everything that the reference has of the chunk. */
 export function mayBeContent(
   { objectLength, crc }: CommittedChunk,
   bytes: { length: number; crc: number },
@@ -28,7 +28,7 @@ export function mayBeContent(
 
 export interface Content {
   size: number
-  /** Below: bytes of older commits that still hold. */
+  /** Bytes of older commits stay valid below this offset. */
   floor: number
   blocks: number
   mtime: Timestamp
@@ -40,30 +40,33 @@ export interface Content {
     holders?: string | undefined
     crc?: number | undefined
   }[]
-  /** Version of the content that it began from; undefined where only this node commits. */
+  /** Version of the content on which this one is based; undefined if only this node commits. */
   base?: number | undefined
 }
 
 export interface ChunkIndex {
-  /** The metadata is elsewhere: a commit takes a while, and others commit as well. */
+  /** The metadata store is on another node: a commit takes time, and other nodes commit too. */
   readonly isRemote: boolean
-  /** The committed content: size, 512-byte blocks, version; names. ESTALE: the inode is gone. */
+  /**
+   * Size, 512-byte blocks and version of the committed content, and the number of names. ESTALE:
+   * the inode was deleted.
+   */
   file(ino: number): { size: number; blocks: number; version: number; nlink: number }
   exists(ino: number): boolean
-  /** It has no name any more, or is gone. */
+  /** Whether the inode has no name, or was deleted. */
   isOrphan(ino: number): boolean
-  /** Removes inodes that have no name, as one transaction. */
+  /** Deletes inodes without a name, in one transaction. */
   purgeAll(inos: readonly number[]): void
   find(ino: number, index: number): CommittedChunk | undefined
-  /** The first committed chunk at or after an index. */
+  /** The first committed chunk from an index on. */
   findNext(ino: number, index: number): CommittedChunk | undefined
   count(ino: number): number
   commit(ino: number, content: Content): void
-  /** As `commit`, of many as one transaction: all or none. */
+  /** As `commit`, for many inodes in one transaction: all or none. */
   commitAll(commits: readonly { ino: number; content: Content }[]): void
   nextChunkId(): number
-  /** Whether some node may have got that id from `nextChunkId`. */
+  /** Whether a node may have received this id from `nextChunkId`. */
   isChunkId(id: number): boolean
-  /** Everything so far survives the loss of power. */
+  /** Everything committed so far survives a power loss. */
   sync(): void
 }

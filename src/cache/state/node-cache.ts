@@ -1,6 +1,7 @@
 /**
- * The parts that a thread needs to work on bytes of this node, opened together: the shared state,
- * the node's database, the backing files, the chunk index. Holds no state of its own.
+ * The parts that a thread needs to work on chunk data of this node, opened together: shared state,
+ * node database, backing files, request journal, presence cache, kernel backings, and the chunk
+ * index. This class has no state of its own.
  */
 import { join } from 'node:path'
 import { CurrentRequest } from '../../base/current-request.ts'
@@ -22,18 +23,21 @@ export interface CacheSettings {
   capacityBytes: number
   /** Space that stays free on the disk, bytes. */
   freeFloorBytes: number
-  /** Bytes not in the cloud yet before writers wait. */
+  /** Bytes of pending uploads and uncommitted writes; beyond it, writers wait. */
   maxUnsyncedBytes: number
-  /** Age of the oldest write not in the cloud before writers wait, seconds; 0: no bound. */
+  /**
+   * Age of the oldest write that is not in the cloud, seconds; beyond it, writers wait. 0: no
+   * bound.
+   */
   maxUnsyncedSeconds: number
-  /** Smaller files are not read by the kernel itself, bytes. */
+  /** Smaller files are not opened for passthrough reads, bytes. */
   passthroughFromBytes: number
 }
 
 export interface NodeCacheParts {
   index: ChunkIndex
   request?: CurrentRequest
-  /** Descriptor of the mount's connection, where one is to be used beyond requests. */
+  /** Descriptor of the connection of the mount, if it is also used outside requests. */
   connection?: number | undefined
 }
 
@@ -78,7 +82,10 @@ export class NodeCache {
     return Math.max(0, Math.min(chunkSize, size - index * chunkSize))
   }
 
-  /** Size of the content as this node sees it, with what is not committed; under the lock. */
+  /**
+   * Size of the file on this node, bytes, with uncommitted writes. Call under the lock of the
+   * inode.
+   */
   sizeOf(ino: number): number {
     const open = this.shared.mayBeOpen(ino) ? this.shared.findOpen(ino) : undefined
     if (open !== undefined) {
@@ -89,7 +96,7 @@ export class NodeCache {
     return (known.size ??= this.index.file(ino).size)
   }
 
-  /** All of its bytes are in the backing file, whatever the databases say; under the lock. */
+  /** Whether the backing file has all bytes, regardless of the databases. Call under the lock. */
   isHere(ino: number): boolean {
     const open = this.shared.mayBeOpen(ino) ? this.shared.findOpen(ino) : undefined
     return open !== undefined && (open.fresh || open.passthroughWrites)

@@ -1,7 +1,8 @@
 /**
- * What this node knows of its own disk: which chunks are there and in what state, what is not
- * committed yet, and the journal of uploads. SQLite, one connection per thread; write transactions
- * are ordered by a shared mutex. Survives the process at any point: see recovery.ts.
+ * The database of a node (`node.db`): the chunks on its disk and their states, uncommitted writes,
+ * the upload journal, lost chunks and replicas. SQLite, one connection per thread; a shared mutex
+ * orders the write transactions. It is valid after the process dies at any point: recovery.ts
+ * resolves what was under way.
  */
 import type { SQLInputValue } from 'node:sqlite'
 import type { SharedMutex } from '../../base/async/shared-mutex.ts'
@@ -9,11 +10,11 @@ import { SqliteDatabase } from '../../base/sqlite-database.ts'
 import { cacheLimits } from '../limits.ts'
 import { JOURNALED, NODE_SCHEMA, addColumns } from './node-schema.ts'
 
-/** The cloud has the same bytes: may be evicted. */
+/** The cloud has the same bytes; the chunk may be evicted. */
 export const CLEAN = 1
 /** Written since the last commit. */
 export const DIRTY = 2
-/** Committed; the journal has it for upload. */
+/** Committed, and in the upload journal. */
 export const PENDING = 3
 
 export interface LocalChunk {
@@ -21,13 +22,13 @@ export interface LocalChunk {
   state: number
   /** Chunk id of the content; 0 while dirty. */
   id: number
-  /** Bytes accounted for. */
+  /** Bytes that are accounted for. */
   length: number
-  /** Milliseconds since the epoch of the last use; 0: fetched ahead, not used yet. */
+  /** Time of the last use, ms since the epoch; 0: fetched ahead and not used yet. */
   accessed: number
 }
 
-/** A copy of a chunk of another node, kept until that one's cloud has it. */
+/** A replica: a chunk that another node wrote, kept until the cloud has it. */
 export interface ChunkReplica {
   id: number
   ino: number
@@ -38,26 +39,26 @@ export interface ChunkReplica {
 }
 
 export interface Upload {
-  /** Place in the journal: oldest first. */
+  /** Position in the journal; the oldest upload has the lowest. */
   seq: number
   ino: number
   index: number
   id: number
   length: number
   committedMs: number
-  /** Name of the set-aside file that has the bytes; null: the backing file has them. */
+  /** Name of the pre-image that has the bytes; null: they are in the backing file. */
   source: string | null
-  /** Where in the source they start. */
+  /** Offset of the bytes in the source. */
   sourceOffset: number
-  /** CRC-32 of the bytes; null: not taken yet (cache/checks/pending-checksums.ts). */
+  /** CRC-32 of the bytes; null: not computed yet (cache/checks/pending-checksums.ts). */
   crc: number | null
 }
 
-/** A chunk that only this node had, and whose bytes are no longer on its disk, or damaged. */
+/** A chunk that only this node had, and whose bytes are gone from its disk or damaged. */
 export interface LostChunk {
   ino: number
   index: number
-  /** Chunk id of the content; 0: it was not committed yet. */
+  /** Chunk id of the content; 0: it was not committed. */
   id: number
   length: number
   reason: string
@@ -68,18 +69,18 @@ export interface Uncommitted {
   ino: number
   floor: number
   size: number
-  /** WRITTEN, JOURNALED, CUTTING or UNSEEN (node-schema.ts). */
+  /** WRITTEN, JOURNALED, CUTTING or UNTRACKED (node-schema.ts). */
   stage: number
   mtimeSec: number
   mtimeNsec: number
-  /** Version of the committed content that it began from. */
+  /** Version of the committed content from which the writes began. */
   base: number
 }
 
 const HELD = 'id, ino, idx AS "index", length, crc, stored_ms AS storedMs'
 const CHUNK = 'idx AS "index", state, id, length, accessed'
 const LOST = 'ino, idx AS "index", id, length, reason, since_ms AS sinceMs'
-/** Space that is reserved has no content: see cache/space/reservations.ts. */
+/** Reserved space has no content: see cache/space/reservations.ts. */
 const HAS_CONTENT = `NOT (state = ${CLEAN} AND id = 0)`
 const UPLOAD = `seq, ino, idx AS "index", id, length, committed_ms AS committedMs, source,
   source_offset AS sourceOffset, crc`
@@ -98,8 +99,8 @@ export class NodeDatabase {
   }
 
   /**
-   * Makes the tables; once, before other threads open the database. True: nobody has used it yet.
-   * EIO where it is damaged.
+   * Creates the tables. Call once, before other threads open the database. Returns true if the
+   * database was never used. EIO if it is damaged.
    */
   static prepare(path: string, mutex: SharedMutex): boolean {
     const database = new SqliteDatabase(path, mutex)
@@ -119,7 +120,7 @@ export class NodeDatabase {
     return this.#database.transaction(section)
   }
 
-  /** Everything so far survives the loss of power. */
+  /** Everything written so far survives a power loss. */
   sync(): void {
     this.#database.sync()
   }
@@ -140,19 +141,19 @@ export class NodeDatabase {
     return this.#one(`SELECT ${CHUNK} FROM local_chunk WHERE ino = ? AND idx = ?`, ino, index)
   }
 
-  /** Chunks at and after an index, in order. */
+  /** Chunks from `index` on, in order. */
   chunksFrom(ino: number, index: number, limit: number): LocalChunk[] {
     const sql = `SELECT ${CHUNK} FROM local_chunk WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?`
     return this.#all(sql, ino, index, limit)
   }
 
-  /** The one whose bytes reach furthest. */
+  /** The chunk with the highest index that has content. */
   lastChunk(ino: number): LocalChunk | undefined {
     const where = `WHERE ino = ? AND ${HAS_CONTENT} ORDER BY idx DESC LIMIT 1`
     return this.#one(`SELECT ${CHUNK} FROM local_chunk ${where}`, ino)
   }
 
-  /** Inodes after `ino`, a page at a time, with the chunk of each whose bytes reach furthest. */
+  /** The last chunk with content of each inode after `ino`, one page. */
   lastChunksAfter(ino: number, limit: number): (LocalChunk & { ino: number })[] {
     // With MAX, SQLite takes the other columns from the row that has it (lang_select.html).
     const columns = 'ino, MAX(idx) AS "index", state, id, length, accessed'
@@ -165,7 +166,7 @@ export class NodeDatabase {
     return this.#all(`SELECT ${CHUNK} FROM local_chunk WHERE ino = ? AND state = ${DIRTY}`, ino)
   }
 
-  /** Chunks of the content that are here; places that are only reserved are not. */
+  /** Number of chunks with content; reserved space does not count. */
   countChunks(ino: number): number {
     const sql = `SELECT COUNT(*) AS count FROM local_chunk WHERE ino = ? AND ${HAS_CONTENT}`
     return this.#one<{ count: number }>(sql, ino)?.count ?? 0
@@ -184,7 +185,7 @@ export class NodeDatabase {
     )
   }
 
-  /** The cloud has a committed chunk now; its bytes, 0 where it is not what the cache has. */
+  /** Marks a pending chunk clean. Returns its bytes; 0 if the cache has other content. */
   markClean(ino: number, index: number, id: number): number {
     const sql = `UPDATE local_chunk SET state = ${CLEAN}
       WHERE ino = ? AND idx = ? AND id = ? AND state = ${PENDING} RETURNING length`
@@ -213,20 +214,20 @@ export class NodeDatabase {
     return this.#all(`SELECT ino, ${CHUNK} FROM local_chunk ${where}`, limit)
   }
 
-  /** Clean chunks after one of an inode and an index, in order, a page at a time. */
+  /** Clean chunks after chunk (`ino`, `index`), in order, one page. */
   cleanAfter(ino: number, index: number, limit: number): (LocalChunk & { ino: number })[] {
     const where = `WHERE (ino, idx) > (?, ?) AND state = ${CLEAN} AND id <> 0`
     const sql = `SELECT ino, ${CHUNK} FROM local_chunk ${where} ORDER BY ino, idx LIMIT ?`
     return this.#all(sql, ino, index, limit)
   }
 
-  /** Inodes with bytes here, after `ino`, a page at a time. */
+  /** Inodes with chunks on this node, after `ino`, one page. */
   inodesAfter(ino: number, limit: number): number[] {
     const sql = 'SELECT DISTINCT ino FROM local_chunk WHERE ino > ? ORDER BY ino LIMIT ?'
     return this.#all<{ ino: number }>(sql, ino, limit).map((row) => row.ino)
   }
 
-  /** What the chunks of an inode from an index on add up to. */
+  /** Totals of the chunks of an inode from `index` on. */
   sumFrom(ino: number, index: number): { chunks: number; used: number; unsynced: number } {
     const sql = `SELECT COUNT(*) AS chunks, COALESCE(SUM(length), 0) AS used,
       COALESCE(SUM(CASE WHEN state = ${CLEAN} THEN 0 ELSE length END), 0) AS unsynced
@@ -234,7 +235,7 @@ export class NodeDatabase {
     return this.#one(sql, ino, index) ?? { chunks: 0, used: 0, unsynced: 0 }
   }
 
-  /** What takes room here: chunks, and copies held for others. */
+  /** Bytes that chunks and replicas occupy, and bytes of chunks that are not clean. */
   totals(): { used: number; unsynced: number } {
     const sql = `SELECT
       COALESCE(SUM(length), 0) + (SELECT COALESCE(SUM(length), 0) FROM held_chunk) AS used,
@@ -247,7 +248,7 @@ export class NodeDatabase {
     return this.#one(`SELECT ${UPLOAD} FROM upload WHERE ino = ? AND idx = ?`, ino, index)
   }
 
-  /** The same, and whether the cache still has the chunk as it was committed. */
+  /** As `upload`, and whether the cache still has the content that was committed. */
   uploadOfCached(ino: number, index: number): (Upload & { isCached: number }) | undefined {
     return this.#one(
       `SELECT ${UPLOAD}, ${IS_CACHED} FROM upload WHERE ino = ? AND idx = ?`,
@@ -275,7 +276,7 @@ export class NodeDatabase {
     return this.#one(sql) ?? { count: 0, bytes: 0, oldestMs: null }
   }
 
-  /** Of all files, or of one. */
+  /** Of all files, or of one inode. */
   oldestUploadMs(ino?: number): number | null {
     const where = ino === undefined ? '' : 'WHERE ino = ?'
     const sql = `SELECT committed_ms AS ms FROM upload ${where} ORDER BY seq LIMIT 1`
@@ -307,7 +308,10 @@ export class NodeDatabase {
     this.#run('DELETE FROM upload WHERE seq = ?', seq)
   }
 
-  /** Ends one, superseded or not, and its file's commit if it was the last; undefined: none is. */
+  /**
+   * Removes a finished upload, superseded or not, and ends the commit of its file if it was the
+   * last. Undefined: neither table has it.
+   */
   endUpload({ seq, ino }: Upload): Pick<Upload, 'source'> | undefined {
     const how = 'WHERE seq = ? RETURNING source'
     const ended =
@@ -317,7 +321,10 @@ export class NodeDatabase {
     return ended
   }
 
-  /** Out of the upload journal, while it is not known whether its successor is committed. */
+  /**
+   * Removes an upload from the journal until the commit that replaces it is known to have
+   * succeeded.
+   */
   supersedeUpload(seq: number): void {
     const columns = `seq, ${UPLOAD_DATA}`
     const insert = `INSERT INTO superseded (${columns}) SELECT ${columns} FROM upload WHERE seq = ?`
@@ -325,7 +332,7 @@ export class NodeDatabase {
     this.deleteUpload(seq)
   }
 
-  /** Back into the upload journal. */
+  /** Returns a superseded upload to the journal. */
   reinstateUpload(seq: number): void {
     const sql = `INSERT INTO upload (${UPLOAD_DATA}) SELECT ${UPLOAD_DATA} FROM superseded`
     this.#run(`${sql} WHERE seq = ?`, seq)
@@ -373,7 +380,7 @@ export class NodeDatabase {
     )
   }
 
-  /** Inodes that programs may have mapped, to write to them. */
+  /** Inodes that programs may have mapped shared and writable. */
   mapped(): number[] {
     return this.#all<{ ino: number }>('SELECT ino FROM mapped').map((row) => row.ino)
   }
@@ -386,7 +393,9 @@ export class NodeDatabase {
     this.#run('DELETE FROM mapped WHERE ino = ?', ino)
   }
 
-  /** A commit on a version was carried out: what is not committed follows on what it made. */
+  /**
+   * The commit on version `from` was executed: later uncommitted writes are based on version `to`.
+   */
   rebase(ino: number, from: number, to: number): void {
     const carriedOut = `ino = ? AND base = ? AND stage = ${JOURNALED}`
     this.#run(`DELETE FROM uncommitted WHERE ${carriedOut}`, ino, from)
@@ -397,7 +406,7 @@ export class NodeDatabase {
     this.#run('DELETE FROM uncommitted WHERE ino = ?', ino)
   }
 
-  /** Forgets a commit that is in the metadata by now. */
+  /** Deletes the record of a commit that the metadata has. */
   deleteJournaled(ino: number): void {
     this.#run(`DELETE FROM uncommitted WHERE ino = ? AND stage = ${JOURNALED}`, ino)
   }
@@ -410,7 +419,7 @@ export class NodeDatabase {
     return this.#all(`SELECT ${LOST} FROM lost_chunk WHERE ino = ? ORDER BY idx`, ino)
   }
 
-  /** Those after one of an inode and an index, in order, a page at a time. */
+  /** Lost chunks after (`ino`, `index`), in order, one page. */
   lostAfter(ino: number, index: number, limit: number): LostChunk[] {
     const where = 'WHERE (ino, idx) > (?, ?) ORDER BY ino, idx LIMIT ?'
     return this.#all(`SELECT ${LOST} FROM lost_chunk ${where}`, ino, index, limit)

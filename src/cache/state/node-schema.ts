@@ -1,19 +1,20 @@
 /**
- * The tables of a node's database: chunks that are here (`local_chunk`) or held for others, the
- * journal of uploads and what a commit on its way replaces in it, chunks whose only bytes this node
- * has lost, files that are being written, and files that programs may write to by way of memory.
- * Only ever added to: a node opens what an earlier release has left.
+ * The tables of the node database: chunks on this node (`local_chunk`), replicas (`held_chunk`),
+ * the upload journal (`upload`), uploads that an unfinished commit replaces (`superseded`), lost
+ * chunks, files with uncommitted content (`uncommitted`), and files with mmap writes (`mapped`).
+ *
+ * Invariant: tables and columns are only added, so a node opens the database of an earlier release.
  */
 import type { SqliteDatabase } from '../../base/sqlite-database.ts'
 
-/** Content is not committed; the backing file tells how far it was written. */
+/** Uncommitted content; the length of the backing file is how far it was written. */
 export const WRITTEN = 0
-/** The commit is in the journal, with its times; only the metadata may lack it. */
+/** The journal has the commit and its times; only the metadata may lack it. */
 export const JOURNALED = 1
 /** A truncate is under way: the backing file may be longer than the content. */
 export const CUTTING = 2
 /**
- * The kernel writes it by itself: what of it, is to be looked up
+ * The kernel writes the file itself; the changed chunks have to be searched for
  * (cache/passthrough/passthrough-writes.ts).
  */
 export const UNTRACKED = 3

@@ -1,7 +1,7 @@
 /**
- * What the threads of a node share about one inode that is open, or has content that is not in the
- * metadata: a row of numbers in shared memory (shared-state.ts). All of it is read and written
- * under the inode's lock.
+ * State that the threads of a node share about one inode that is open, or has content that is not
+ * in the metadata: a row of numbers in shared memory (shared-state.ts). Invariant: all fields are
+ * read and written under the lock of the inode.
  */
 import type { Timestamp } from '../../base/clock.ts'
 
@@ -39,18 +39,18 @@ export const LISTED = 16_384
 export const MAY_MAP = 32_768
 
 /**
- * Opens by the kernel are counted by kind in one number, so that a single store changes all counts:
- * every open adds `OPEN`, one whose reads and writes bypass the page cache `DIRECT` as well, and
- * where there are other nodes one that may write `WRITING`.
+ * Opens by the kernel are counted by kind in one number, so that a single store changes all counts.
+ * Every open adds `OPEN`. An open whose reads and writes bypass the page cache adds `DIRECT` as
+ * well. An open that may write adds `WRITING` as well if the volume has other nodes.
  */
 const COUNT_LIMIT = 2 ** 20
 export const OPEN = 1
 export const DIRECT = COUNT_LIMIT
 export const WRITING = COUNT_LIMIT ** 2
-/** What the largest of them leaves room for in an exact number. */
+/** Bound of the writing opens, so that the sum stays an exact number. */
 export const WRITING_LIMIT = 2 ** 13
 
-/** A view of one open inode's fields; use it under the inode's lock only. */
+/** View of the fields of one open inode. Use it only under the lock of the inode. */
 export class OpenInode {
   readonly #entries: Float64Array
   readonly #base: number
@@ -75,22 +75,22 @@ export class OpenInode {
     this.#entries[this.#base + KERNEL_OPENS] = sum
   }
 
-  /** Of `opens`, those by the kernel. */
+  /** Number of `opens` by the kernel. */
   get kernelOpens(): number {
     return opensIn(this.kernelUses)
   }
 
-  /** Of `kernelOpens`, those that bypass the page cache. */
+  /** Number of `kernelOpens` that bypass the page cache. */
   get directOpens(): number {
     return Math.floor(this.kernelUses / DIRECT) % COUNT_LIMIT
   }
 
-  /** Of `kernelOpens`, those that may write, where there are other nodes. */
+  /** Number of `kernelOpens` that may write; counted only if the volume has other nodes. */
   get writingOpens(): number {
     return writingIn(this.kernelUses)
   }
 
-  /** What the kernel knows the backing file by, which it reads by itself; 0: it does not. */
+  /** Id of the backing file in the kernel, which reads it itself; 0: no passthrough. */
   get backing(): number {
     return this.#entries[this.#base + BACKING] ?? 0
   }
@@ -98,7 +98,7 @@ export class OpenInode {
     this.#entries[this.#base + BACKING] = id
   }
 
-  /** Bytes counted as not to be evicted for that. */
+  /** Bytes counted as not evictable because of passthrough. */
   get passthroughBytes(): number {
     return this.#entries[this.#base + PASSTHROUGH_BYTES] ?? 0
   }
@@ -106,7 +106,7 @@ export class OpenInode {
     this.#entries[this.#base + PASSTHROUGH_BYTES] = bytes
   }
 
-  /** Programs may write to it by way of memory, unseen: see cache/passthrough/mmap-writes.ts. */
+  /** Programs may have mmap writes under way: see cache/passthrough/mmap-writes.ts. */
   get mapped(): boolean {
     return this.#flag(MAPPED)
   }
@@ -115,7 +115,7 @@ export class OpenInode {
   }
 
   /**
-   * The kernel may write it, or has written what is not committed yet: see
+   * The kernel may write the file, or wrote content that is not committed yet: see
    * cache/passthrough/passthrough-writes.ts.
    */
   get passthroughWrites(): boolean {
@@ -126,8 +126,8 @@ export class OpenInode {
   }
 
   /**
-   * A mount that has ended had it open to be written by the kernel, and programs that have outlived
-   * it may still write: see cache/passthrough/passthrough-writes.ts.
+   * A mount that has ended had the file open for passthrough writes, and programs that survived the
+   * mount may still write: see cache/passthrough/passthrough-writes.ts.
    */
   get outlived(): boolean {
     return this.#flag(OUTLIVED)
@@ -136,7 +136,10 @@ export class OpenInode {
     this.#setFlag(OUTLIVED, value)
   }
 
-  /** And a program has synced it: it may stay open for long, as logs do. */
+  /**
+   * A program synced the file while the kernel writes it. Such a file may stay open for long, as
+   * logs do.
+   */
   get synced(): boolean {
     return this.#flag(SYNCED)
   }
@@ -144,7 +147,7 @@ export class OpenInode {
     this.#setFlag(SYNCED, value)
   }
 
-  /** And the node's database knows that, also on the disk. */
+  /** The node database has a record of the passthrough writes (stage UNTRACKED), on the disk. */
   get noted(): boolean {
     return this.#flag(NOTED)
   }
@@ -152,7 +155,7 @@ export class OpenInode {
     this.#setFlag(NOTED, value)
   }
 
-  /** When the backing file had been changed last as far as that was looked at, ms; -1: unknown. */
+  /** mtime of the backing file when it was last examined, ms; -1: unknown. */
   get seenMs(): number {
     return this.#entries[this.#base + SEEN] ?? -1
   }
@@ -160,7 +163,7 @@ export class OpenInode {
     this.#entries[this.#base + SEEN] = ms
   }
 
-  /** Its content differs from what is in the journal; the fields below hold then. */
+  /** The content differs from the journal. The fields below are valid only then. */
   get dirty(): boolean {
     return this.#flag(DIRTY)
   }
@@ -168,7 +171,7 @@ export class OpenInode {
     this.#setFlag(DIRTY, value)
   }
 
-  /** Its content is in the journal, and not known to be in the metadata. */
+  /** The content is in the journal, and the metadata may lack it. */
   get committing(): boolean {
     return this.#flag(COMMITTING)
   }
@@ -176,12 +179,12 @@ export class OpenInode {
     this.#setFlag(COMMITTING, value)
   }
 
-  /** The content here is newer than the metadata's. */
+  /** The content on this node is newer than that in the metadata. */
   get ahead(): boolean {
     return this.#flag(DIRTY | COMMITTING)
   }
 
-  /** No other node may write it: see coordinator/locks/write-leases.ts. */
+  /** This node has the write lease: see coordinator/locks/write-leases.ts. */
   get leased(): boolean {
     return this.#flag(LEASED)
   }
@@ -190,7 +193,8 @@ export class OpenInode {
   }
 
   /**
-   * The coordinator knows that it is open for writing here: see coordinator/locks/open-writers.ts.
+   * The coordinator lists it as open for writing on this node: see
+   * coordinator/locks/open-writers.ts.
    */
   get listed(): boolean {
     return this.#flag(LISTED)
@@ -199,7 +203,10 @@ export class OpenInode {
     this.#setFlag(LISTED, value)
   }
 
-  /** And no other node had it open for writing then: programs here may map it and write there. */
+  /**
+   * Set if it is `listed` and no other node had it open for writing then: programs on this node may
+   * map it shared and writable.
+   */
   get mayMap(): boolean {
     return this.#flag(MAY_MAP)
   }
@@ -208,9 +215,9 @@ export class OpenInode {
   }
 
   /**
-   * The kernel was made to forget its pages while programs have it open. It fills pages before it
-   * asks for a write: of one that was under way then they are gone, and may have been read anew,
-   * without it.
+   * Set when the page cache was invalidated while the file was open. The kernel fills pages before
+   * it requests a write: those of an in-flight write are then dropped, and may have been read again
+   * without that write.
    */
   get invalidated(): boolean {
     return this.#flag(INVALIDATED)
@@ -220,9 +227,9 @@ export class OpenInode {
   }
 
   /**
-   * The kernel has read pages of it into its cache since it was opened. Writes that bypass the
-   * cache have the kernel drop them: it fills a page as far as the file reaches, and shows the rest
-   * as zeros once the file is longer.
+   * The kernel may have read pages into its cache since the file was opened. Writes that bypass the
+   * page cache then make the kernel drop them: it fills a page only up to the end of the file, and
+   * would show the rest as zeros once the file is longer.
    */
   get filled(): boolean {
     return this.#flag(FILLED)
@@ -232,9 +239,9 @@ export class OpenInode {
   }
 
   /**
-   * The metadata has never had any content of it, and the databases know nothing of its bytes: all
-   * of them are in the backing file, one chunk at most unless the kernel wrote them. Written files
-   * are dirty as well.
+   * The metadata never had content of the file, and the databases have no record of its bytes. All
+   * bytes are in the backing file: at most one chunk, unless the kernel wrote them. Such a file is
+   * also `dirty` once it is written.
    */
   get fresh(): boolean {
     return this.#flag(FRESH)
@@ -252,8 +259,8 @@ export class OpenInode {
   }
 
   /**
-   * Of an inode without a name: the kernel has it, and a program that has just looked its name up
-   * may be about to open it. It goes when the kernel has forgotten it.
+   * Of an inode without a name: the kernel references it, and a program that has just looked up its
+   * name may be about to open it. It is kept until the FORGET of the kernel.
    */
   get known(): boolean {
     return this.#flag(KNOWN)
@@ -262,7 +269,7 @@ export class OpenInode {
     this.#setFlag(KNOWN, value)
   }
 
-  /** Its last name is gone: it goes with its last user. */
+  /** Its last name was removed. It is deleted with its last user. */
   get unlinked(): boolean {
     return this.#flag(UNLINKED)
   }
@@ -270,7 +277,7 @@ export class OpenInode {
     this.#setFlag(UNLINKED, value)
   }
 
-  /** How often what was written since it is open was overtaken by another node. */
+  /** How often writes since the file was opened were overtaken by a commit of another node. */
   get epoch(): number {
     return this.#entries[this.#base + EPOCH] ?? 0
   }
@@ -285,7 +292,7 @@ export class OpenInode {
     this.#entries[this.#base + SIZE] = bytes
   }
 
-  /** Smallest size since it became dirty. */
+  /** Smallest size since it became dirty, bytes. */
   get floor(): number {
     return this.#entries[this.#base + FLOOR] ?? 0
   }
@@ -293,7 +300,7 @@ export class OpenInode {
     this.#entries[this.#base + FLOOR] = bytes
   }
 
-  /** Smallest size that the journaled commit has to cut the content to. */
+  /** Smallest size to which the journaled commit has to cut the content, bytes. */
   get commitFloor(): number {
     return this.#entries[this.#base + COMMIT_FLOOR] ?? 0
   }
@@ -301,13 +308,13 @@ export class OpenInode {
     this.#entries[this.#base + COMMIT_FLOOR] = bytes
   }
 
-  /** The metadata's chunks from here on are void. */
+  /** The chunks of the metadata from this offset on are void. */
   get voidFrom(): number {
     const dirty = this.dirty ? this.floor : Infinity
     return this.committing ? Math.min(dirty, this.commitFloor) : dirty
   }
 
-  /** Version of the committed content that this content began from. */
+  /** Version of the committed content from which this content began. */
   get base(): number {
     return this.#entries[this.#base + BASE] ?? 0
   }
@@ -315,7 +322,7 @@ export class OpenInode {
     this.#entries[this.#base + BASE] = version
   }
 
-  /** Bytes counted as used and unsynced for growth, beyond what the chunk rows say. */
+  /** Bytes counted as used and pending for growth, in addition to the rows of the chunks. */
   get growth(): number {
     return this.#entries[this.#base + GROWTH] ?? 0
   }
@@ -359,12 +366,12 @@ export class OpenInode {
   }
 }
 
-/** How many of them may write. */
+/** Number of opens that may write, in a sum as `kernelUses`. */
 export function writingIn(uses: number): number {
   return Math.floor(uses / WRITING)
 }
 
-/** How many opens such a sum counts. */
+/** Number of opens in a sum as `kernelUses`. */
 export function opensIn(uses: number): number {
   return uses % COUNT_LIMIT
 }

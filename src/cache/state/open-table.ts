@@ -1,10 +1,10 @@
 /**
- * The table of open inodes as a file, for a mount that outlives its process: what programs had open
- * when a process was killed is open in its successor, and what was written and not committed is
- * known also where the mount has ended (recovery.ts).
+ * The table of open inodes as a file, for a mount that outlives its process. Files that programs
+ * had open when a process was killed are open in its successor. Uncommitted writes are found even
+ * if the mount has ended (recovery.ts).
  *
- * Invariant: until everything was taken over, what the dead process left is kept under a name of
- * its own: a successor that dies as well loses nothing.
+ * Invariant: the table of the dead process is kept under a separate name until all of it was taken
+ * over, so that nothing is lost if the successor dies as well.
  */
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -38,31 +38,31 @@ import { ENTRY_NUMBERS, type SharedState } from './shared-state.ts'
 
 /** Content that was written and not committed when the process ended. */
 export interface WrittenInode {
-  /** Nothing else tells of it. */
+  /** This table has the only record of the content. */
   fresh: boolean
   dirty: boolean
-  /** The kernel wrote it by itself: what of it, is to be looked up. */
+  /** The kernel wrote the file itself; the changed chunks have to be searched for. */
   passthroughWrites: boolean
   /** As `OpenInode.seenMs`. */
   seenMs: number
-  /** Bytes, of what is dirty. */
+  /** Size of dirty content, bytes. */
   size: number
   mtime: Timestamp
   ctime: Timestamp
 }
 
-/** What survived the process. */
+/** State that survived the process. */
 export interface Surviving {
-  /** Whether an inode has lost its last name; undefined: it is gone. */
+  /** Whether an inode has lost its last name; undefined: it was deleted. */
   isOrphan: (ino: number) => boolean | undefined
-  /** Bytes of its backing file. */
+  /** Size of the backing file, bytes. */
   sizeOf: (ino: number) => number
-  /** The kernel may forget what it knows by this number. */
+  /** Releases a backing file that the kernel has under this id. */
   closeBacking: (id: number) => void
 }
 
 export class OpenTable {
-  /** Where this process has its own. */
+  /** Path of the table of this process. */
   readonly path: string
   readonly #before: string
   readonly #numbers: Float64Array
@@ -75,7 +75,7 @@ export class OpenTable {
     this.#numbers = numbersIn(this.#before)
   }
 
-  /** What the process before had written to files, and not committed. */
+  /** Uncommitted writes of the previous process. */
   written(): Map<number, WrittenInode> {
     const found = new Map<number, WrittenInode>()
     const entries = this.#numbers.subarray(0, ENTRY_NUMBERS)
@@ -96,12 +96,12 @@ export class OpenTable {
     return found
   }
 
-  /** All of that was taken over. */
+  /** Removes the table of the previous process, all of which was taken over. */
   settled(): void {
     rmSync(this.#before, { force: true })
   }
 
-  /** Opens what was open, for the same mount; returns the inodes among it that have no name. */
+  /** Opens what was open, for the same mount. Returns the inodes among it that have no name. */
   restore(shared: SharedState, { isOrphan, sizeOf, closeBacking }: Surviving): number[] {
     const numbers = this.#numbers
     if (numbers.length === 0) return []
@@ -127,7 +127,7 @@ export class OpenTable {
   }
 }
 
-/** The numbers in a table; none where there is none. */
+/** The numbers in a table; none if there is no table. */
 function numbersIn(path: string): Float64Array {
   if (!existsSync(path)) return new Float64Array(0)
   const { buffer, byteOffset, byteLength } = readFileSync(path)
@@ -177,7 +177,7 @@ function opensOf(entries: Float64Array): Map<number, KernelOpen> {
     const listed = writingIn(uses) > 0
     const mayMap = listed && (flags & MAY_MAP) !== 0
     const mapped = (flags & MAPPED) !== 0
-    // Of one that nobody has open any more, recovery makes what it is to be.
+    // Recovery decides about files that nobody has open any more.
     const passthroughWrites = (flags & KERNEL_WRITES) !== 0 && uses > 0
     const seenMs = passthroughWrites ? (entries[base + SEEN] ?? -1) : -1
     const backing = entries[base + BACKING] ?? 0
@@ -201,7 +201,7 @@ function reopen(
     Object.assign(open, others)
     open.opens = opensIn(uses)
     open.kernelUses = uses
-    // What the kernel has read, only the process before knew.
+    // Only the previous process had a record of what the kernel has read.
     open.filled = true
     open.backing = backing
     open.passthroughBytes = passthroughBytes

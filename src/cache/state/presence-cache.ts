@@ -1,7 +1,7 @@
 /**
- * What one thread remembers of chunks, so that a read or write of a chunk in use asks no database.
- * Only two facts are kept, and only as long as the inode's generation stands: the chunk is present
- * (or a hole: nothing to fetch), and the chunk is dirty already.
+ * Presence cache of one thread: a read or write of a chunk in use needs no database. It has the
+ * chunks that are present (or holes, with nothing to fetch), the chunks that are already dirty, and
+ * the committed size. An entry is valid while the chunk generation of its inode is unchanged.
  */
 import { LRUCache } from 'lru-cache'
 import { cacheLimits } from '../limits.ts'
@@ -9,13 +9,13 @@ import type { SharedState } from './shared-state.ts'
 
 export interface RememberedInode {
   generation: number
-  /** Since when, ms: looked up again from time to time, so that uses are noted. */
+  /** Time of the lookup, ms. Entries expire, so that uses of chunks are recorded. */
   sinceMs: number
   present: Set<number>
   dirty: Set<number>
-  /** Size of the committed content; undefined until asked. */
+  /** Size of the committed content, bytes; undefined until looked up. */
   size: number | undefined
-  /** Every chunk of the committed content is here. */
+  /** Whether every chunk of the committed content is on this node. */
   whole: boolean
 }
 
@@ -27,7 +27,7 @@ export class PresenceCache {
     this.#shared = shared
   }
 
-  /** What is known of the inode in its present generation. */
+  /** Entry of the inode in its current generation. */
   of(ino: number): RememberedInode {
     const generation = this.#shared.chunkGeneration(ino)
     const known = this.#inodes.get(ino)

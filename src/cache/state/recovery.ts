@@ -1,15 +1,15 @@
 /**
- * Brings a node's database, its backing files and the metadata together after the process ended,
- * in whatever way. Runs alone, before anything is served:
+ * Reconciles the node database, the backing files and the metadata after the process ended in any
+ * way. Runs alone, before any request is served:
  *
  * - content that was written and not committed is committed as far as it was written;
  * - a commit that is in the journal and not in the metadata is finished;
- * - what belongs to inodes that are gone is removed; so are set-aside files that nothing reads;
- * - chunks whose file is missing or too short no longer count as present
+ * - data of inodes that no longer exist is removed, and so are pre-images that no upload reads;
+ * - chunks whose backing file is absent or too short no longer count as present
  *   (cache/checks/lost-chunks.ts);
- * - when the machine itself went down, every clean chunk is read and compared with its CRC-32: what
- *   had not reached the disk comes from the cloud again. So is, after a clean end, each file that
- *   was changed since.
+ * - after a crash of the machine, every clean chunk is read and compared with its CRC-32, and one
+ *   that does not match is fetched from the cloud again. After a clean end, so are the chunks of
+ *   each file that was changed since.
  */
 import { readFileSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
@@ -29,9 +29,9 @@ import { changedChunks } from './untracked-writes.ts'
 const PAGE = 1000
 
 export interface RecoveryOptions {
-  /** The process alone died, a moment ago; all that it wrote is there. */
+  /** Only the process died, a moment ago; everything that it wrote is in the files. */
   resumed?: boolean | undefined
-  /** What it knew to be written, and not committed. */
+  /** Uncommitted content according to its table of open inodes. */
   written?: ReadonlyMap<number, WrittenInode>
 }
 
@@ -42,7 +42,7 @@ export class Recovery {
   #recovered = 0
   #machineDied = false
   #left: ReadonlyMap<number, WrittenInode> = new Map()
-  /** Inodes that the kernel wrote by itself, as far as they are not committed yet. */
+  /** Inodes with passthrough writes that are not committed yet. */
   readonly #untracked = new Set<number>()
   #isResumed = false
   #baseOf = (_ino: number, base: number): number => base
@@ -54,7 +54,7 @@ export class Recovery {
     this.#logger = logger
   }
 
-  /** `baseOf`: the version of a file that content written on a version follows on. */
+  /** `baseOf`: returns the version of a file on which content based on a version follows. */
   run(
     baseOf: (ino: number, base: number) => number,
     { resumed = false, written = new Map() }: RecoveryOptions = {},
@@ -82,7 +82,7 @@ export class Recovery {
     shared.setCounter('unsyncedBytes', unsynced)
     if (!resumed) for (const ino of database.mapped()) this.#settleMapped(ino)
     for (const [ino, { fresh, dirty, passthroughWrites }] of this.#left) {
-      // Opened to be written by the kernel, and not written.
+      // Opened for passthrough writes and never written.
       if (!dirty && (files.stat(ino)?.size ?? 0) === 0) continue
       if (fresh) this.#takeFresh(ino)
       if (passthroughWrites && index.exists(ino)) this.#untracked.add(ino)
@@ -97,17 +97,19 @@ export class Recovery {
     if (this.#recovered > 0) this.#logger.info(`recovered ${this.#recovered} files that were open`)
   }
 
-  /** Everything is committed and nothing is running: the next start need not verify. */
+  /**
+   * Records that everything is committed and nothing runs, so that the next start verifies less.
+   */
   markClean(): void {
     const { database } = this.#cache
     database.transaction(() => {
-      // What belongs to inodes that are gone is looked for some time.
+      // A resumed start has not looked for data of deleted inodes; then the next one must.
       database.setSetting('clean', this.#isVerified ? '1' : '0')
       database.setSetting('stopped', String(Date.now()))
     })
   }
 
-  /** A truncate that died between moving the file aside and noting it: the file moves back. */
+  /** Undoes a truncate that died after renaming the file and before recording the pre-image. */
   #restoreRenamed(): void {
     const { database, files, settings } = this.#cache
     for (const name of readdirSync(join(settings.directory, 'aside'))) {
@@ -118,7 +120,10 @@ export class Recovery {
     }
   }
 
-  /** Earlier releases left holes at the end of files out: what waits for upload there is whole. */
+  /**
+   * Extends backing files of earlier releases, which left out holes at the end of a file: pending
+   * chunks there are intact.
+   */
   #cover(): void {
     const { database, files } = this.#cache
     if (database.setting('covered') !== undefined) return
@@ -136,11 +141,13 @@ export class Recovery {
     database.transaction(() => database.setSetting('covered', '1'))
   }
 
-  /** One look at each file: whether it is long enough and, after a clean end, as it was left. */
+  /**
+   * Checks the length of each backing file and, after a clean end, whether it was changed since.
+   */
   #verifyFiles(wasClean: boolean): void {
     const { database, files, settings, index } = this.#cache
     const stoppedMs = wasClean ? Number(database.setting('stopped') ?? Infinity) : Infinity
-    // Programs have written these by way of memory since: what they wrote counts.
+    // Programs may have changed these by mmap writes since; such changes are valid.
     const mapped = new Set(database.mapped())
     for (let after = 0; ;) {
       const page = database.lastChunksAfter(after, PAGE)
@@ -173,11 +180,11 @@ export class Recovery {
     else shared.withInode(ino, () => this.#committer.forgetLocked(ino))
   }
 
-  /** `isChanged`: its bytes may be others. */
+  /** `isChanged`: the bytes may differ from the committed ones. */
   #verifyFile(ino: number, isChanged: boolean): void {
     const { database, index, shared } = this.#cache
     const uncommitted = database.uncommitted(ino)
-    // What is on the disk is the content, not what the cloud has.
+    // The bytes on the disk are the content, not those in the cloud.
     if (uncommitted?.stage === UNTRACKED) return
     shared.withInode(ino, () => {
       settleShort(this.#cache, ino, uncommitted?.size ?? index.file(ino).size)
@@ -196,8 +203,8 @@ export class Recovery {
   }
 
   /**
-   * Only the table of open inodes knew of it. What did not come to the disk with a machine that
-   * went down is not made up for: it was not synced.
+   * Takes over a file of which only the table of open inodes has a record. After a crash of the
+   * machine, data that did not reach the disk is lost: it was not synced.
    */
   #takeFresh(ino: number): void {
     const { database, index, files } = this.#cache
@@ -214,7 +221,7 @@ export class Recovery {
     })
   }
 
-  /** What was written by way of memory counts; programs that survived the mount may go on. */
+  /** Marks chunks with mmap writes dirty. Programs that survived the mount may still write. */
   #settleMapped(ino: number): void {
     const { database, files, index, shared } = this.#cache
     shared.withInode(ino, () => {
@@ -225,7 +232,7 @@ export class Recovery {
         open.seenMs = -1
         return
       }
-      // Of an inode that is gone nothing is known, not even a size.
+      // The metadata has no size of a deleted inode.
       const size = isHere ? this.#cache.sizeOf(ino) : 0
       const marks = changedChunks(this.#cache, ino, { size, voidFrom: Infinity })
       database.transaction(() => {
@@ -271,7 +278,10 @@ export class Recovery {
     })
   }
 
-  /** The kernel could have written it, and has not: the metadata knows when it was changed. */
+  /**
+   * Whether passthrough writes were possible and none happened: the metadata has the committed
+   * version and size.
+   */
   #isAsCommitted({ ino, floor, base }: Uncommitted): boolean {
     const { files, index } = this.#cache
     const { size, version } = index.file(ino)
@@ -279,19 +289,19 @@ export class Recovery {
     return changedChunks(this.#cache, ino, { size, voidFrom: floor }).length === 0
   }
 
-  /** As `#commitWritten`, of what was written since a commit: nothing may be. */
+  /** As `#commitWritten`, for a file without a record of writes since its last commit. */
   #commitUntracked(ino: number): void {
     this.#cache.shared.withInode(ino, () => {
       this.#commitWritten(this.#written(ino))
     })
   }
 
-  /** Commits a file that was open: its backing file tells how far it was written, and when. */
+  /** Commits a file that was open; size and time are those of its backing file. */
   #commitWritten(row: Uncommitted): void {
     const { shared, files } = this.#cache
     if (row.stage === CUTTING) files.truncate(row.ino, row.size)
     const wasUntracked = this.#untracked.delete(row.ino) || row.stage === UNTRACKED
-    // The table that would tell is lost with the machine, and every chunk was looked at anyway.
+    // The table of open inodes was lost with the machine, and every chunk was compared anyway.
     const isUntracked = wasUntracked || (this.#machineDied && !this.#cache.index.isRemote)
     const stat = files.stat(row.ino)
     // Programs that survived the mount may still write to it.
@@ -301,7 +311,7 @@ export class Recovery {
     open.size = Math.max(row.size, stat?.size ?? 0, left?.size ?? 0)
     open.floor = row.floor
     open.base = this.#baseOf(row.ino, row.base)
-    // One that was never written to may have been made long before, as a spare.
+    // A file that was never written may have been preallocated long before.
     const writtenMs = stat?.size === 0 ? stat.ctimeMs : stat?.mtimeMs
     const known = isUntracked && left?.seenMs !== stat?.mtimeMs ? undefined : left?.mtime
     open.mtime = known ?? timestampOf(writtenMs ?? Date.now())
@@ -310,22 +320,24 @@ export class Recovery {
     open.passthroughWrites ||= isUntracked
     if (isUntracked) open.seenMs = files.stat(row.ino)?.mtimeMs ?? -1
     this.#recovered += 1
-    // Elsewhere the commit takes a while: it is made when the node runs.
+    // With a remote metadata store the commit is made later, when the node runs.
     if (this.#cache.index.isRemote) return
     this.#committer.commitLocked(row.ino, open)
     if (isWritten) outliveMount(this.#cache, row.ino, open)
     if (open.opens === 0) shared.removeOpen(row.ino)
   }
 
-  /** The answer did not come; others may have committed since. */
+  /**
+   * Whether the commit was executed although its reply was lost. Others may have committed since.
+   */
   #isCarriedOut({ ino, base }: Uncommitted): boolean {
     return this.#baseOf(ino, base) !== base
   }
 
-  /** The journal has chunks (or another size) that the metadata does not know. */
+  /** Whether the journal has chunks, or another size, that the metadata lacks. */
   #isMissing({ ino, base }: Uncommitted): boolean {
     const { database, index } = this.#cache
-    // Nobody has committed since.
+    // No commit since.
     if (index.file(ino).version === base) return true
     const pending = this.#pending(ino)
     if (pending.length === 0) return !database.hasUploads(ino)
@@ -337,7 +349,7 @@ export class Recovery {
     return rows.filter((row) => row.state === PENDING)
   }
 
-  /** Of the commit that is to be repeated. */
+  /** Lost chunks of the commit that is to be repeated. */
   #lost(ino: number): { index: number; id: number; length: number }[] {
     const { database, index } = this.#cache
     const lost = database.lostOf(ino).filter(({ id }) => id !== 0)
@@ -367,7 +379,7 @@ export class Recovery {
     this.#recovered += 1
   }
 
-  /** What the journal has is committed when the node runs. */
+  /** Leaves the journaled commit to the running node. */
   #leaveCommit({ ino, size, floor, base, mtimeSec, mtimeNsec }: Uncommitted): void {
     const open = this.#cache.shared.addOpen(ino)
     open.size = size
@@ -379,7 +391,7 @@ export class Recovery {
     this.#recovered += 1
   }
 
-  /** A commit that is still to be made takes care of what it replaces itself. */
+  /** A commit that is still to be made settles what it replaces itself. */
   #settleSuperseded(): void {
     const { database, shared } = this.#cache
     for (const ino of database.inodesWithSuperseded()) {
@@ -397,7 +409,7 @@ export class Recovery {
   }
 }
 
-/** What the cloud does not have: its bytes are in the backing file, with a hole at the end. */
+/** Whether the cloud lacks the chunk: its bytes are in the backing file, with a hole at the end. */
 function isOnlyHere({ state, length }: LocalChunk): boolean {
   return state !== CLEAN && length > 0
 }

@@ -1,11 +1,11 @@
 /**
- * What the kernel has open and what each thread did last for it, in memory that outlives the
- * process (a mapped file): the successor of a process that was killed goes on from here, and does
- * what is asked again once in effect. Changes of names have their own record, in their transaction
- * (metadata/duplicate-request-rules.ts); everything else may be done twice.
+ * What the kernel has open, and the last action of each thread for it, in memory that outlives the
+ * process (a mapped file). The successor of a killed process continues from these records, so that
+ * a request that the kernel resends takes effect once. Changes of names are recorded in their own
+ * transaction (metadata/duplicate-request-rules.ts); all other requests may be executed twice.
  *
- * Invariant: a thread's record is complete before what it describes is done, so that whoever finds
- * it can finish it. Under the inode's lock.
+ * Invariant: the record of a thread is complete before the action that it describes, so that a
+ * successor can finish the action. It is written under the lock of the inode.
  */
 import { threadId } from 'node:worker_threads'
 import type { CurrentRequest } from '../../base/current-request.ts'
@@ -14,9 +14,9 @@ import type { OpenInode } from './open-inode.ts'
 
 const [REQUEST, INO, USES, PENDING] = [0, 1, 2, 3] as const
 const [APPEND, APPEND_INO, OFFSET, DELTA, FIELDS] = [4, 5, 6, 7, 8] as const
-/** Records of this process's threads, by thread number. */
+/** Records of the threads of this process, by thread number. */
 const THREADS = 2 * cacheLimits.fuseWorkers
-/** Records of its predecessors, behind them. */
+/** Records of its predecessors; they follow. */
 const INHERITED = 2 * cacheLimits.fuseWorkers
 export const JOURNAL_NUMBERS = (THREADS + INHERITED) * FIELDS
 
@@ -35,15 +35,15 @@ export class RequestJournal {
     this.#request = request
   }
 
-  /** What an earlier process has counted for this request, as `count` does; undefined: nothing. */
+  /** Result of `count` for this request in an earlier process; undefined: it did not count. */
   counted(): number | undefined {
     const before = this.#find(REQUEST)
     return before === undefined ? undefined : this.#records[before + DELTA]
   }
 
   /**
-   * Changes the opens by the kernel (`OpenInode.kernelUses`), by less than zero at the end of one.
-   * An open that has to wait takes its use back, and is as if it had not been asked yet.
+   * Adds `delta` to the opens by the kernel (`OpenInode.kernelUses`); negative at a release. An
+   * open that has to wait takes its count back, as if it had not been requested.
    */
   count(ino: number, open: OpenInode, delta: number): void {
     const { unique } = this.#request
@@ -58,13 +58,13 @@ export class RequestJournal {
     this.#put(PENDING, 0)
   }
 
-  /** Where an earlier process has appended what this request is to append. */
+  /** Offset at which an earlier process appended the data of this request. */
   appended(): number | undefined {
     const before = this.#find(APPEND)
     return before === undefined ? undefined : this.#records[before + OFFSET]
   }
 
-  /** The bytes are about to be written at the end of the file. */
+  /** Records that data is about to be written at the end of the file. */
   appending(ino: number, offset: number): void {
     this.#put(APPEND_INO, ino)
     this.#put(OFFSET, offset)
@@ -72,8 +72,8 @@ export class RequestJournal {
   }
 
   /**
-   * Takes over the records of an earlier process, the newest where there are too many. `redo` is
-   * given each use that it was about to count; `isBegun` is asked whether an append was begun.
+   * Takes over the records of an earlier process; the newest if there are too many. Calls `redo`
+   * for each count that was about to be stored. `isBegun` returns whether an append had begun.
    */
   static inherit(
     records: Float64Array,
@@ -84,7 +84,7 @@ export class RequestJournal {
     for (let base = 0; base + FIELDS <= before.length; base += FIELDS) {
       const record = before.subarray(base, base + FIELDS)
       if (record[PENDING] === 1) redo(record[INO]!, record[USES]!)
-      // Else its place is not taken: others may append there before it is asked again.
+      // Otherwise other writes may append at this offset before the request is resent.
       if (!isBegun(record[APPEND_INO]!, record[OFFSET]!)) record[APPEND] = 0
       if (newest(record) > 0) found.push(record)
     }
@@ -95,7 +95,7 @@ export class RequestJournal {
     }
   }
 
-  /** Where the record of this request is, if it was sent before. */
+  /** Position of the record of this request, if the kernel resent it. */
   #find(field: number): number | undefined {
     const { unique, isResent } = this.#request
     if (!isResent) return undefined
@@ -110,7 +110,7 @@ export class RequestJournal {
   }
 }
 
-/** Requests are numbered in the order in which they were made. */
+/** Number of the latest request of a record; requests are numbered in order. */
 function newest(record: Float64Array): number {
   return Math.max(record[REQUEST]!, record[APPEND]!)
 }

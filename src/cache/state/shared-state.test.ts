@@ -1,4 +1,6 @@
-/** The locks of many inodes at once, of which another thread may hold some. */
+/**
+ * Locks of many inodes at once, some of which another thread may hold.
+ */
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import { SharedMutex } from '../../base/async/shared-mutex.ts'

@@ -1,11 +1,12 @@
 /**
- * What the threads of one node share in memory, beside the databases: a lock per inode, the
- * generations that tell a thread that what it remembers of an inode may be outdated, the table of
- * open inodes, and the counters that hold writers back.
+ * Memory that the threads of one node share, beside the databases: a lock per inode slot,
+ * generations that invalidate what threads have cached of an inode, the table of open inodes, and
+ * the counters by which writers are throttled.
  *
- * Inodes share the slots of fixed arrays (slot = inode modulo the number of slots): two inodes on
- * one slot wait for each other now and then, or forget a little too much; never too little. All of
- * an open inode's fields are read and written under its slot's lock.
+ * Inodes share the slots of fixed arrays (slot = inode modulo number of slots). Two inodes in one
+ * slot sometimes wait for each other or invalidate too much, never too little.
+ *
+ * Invariant: the fields of an open inode are read and written only under the lock of its slot.
  */
 import { randomInt } from 'node:crypto'
 import { SharedMutex } from '../../base/async/shared-mutex.ts'
@@ -32,7 +33,7 @@ import { RecentCuts } from '../write/recent-cuts.ts'
 import { JOURNAL_NUMBERS } from './request-journal.ts'
 
 const SLOTS = 65_536
-/** Counters, in bytes unless said otherwise. */
+/** Counters; bytes unless the name or a comment gives another unit. */
 const COUNTERS = [
   'usedBytes',
   'unsyncedBytes',
@@ -40,16 +41,16 @@ const COUNTERS = [
   'hits',
   'hitBytes',
   'misses',
-  /** Of files that the kernel reads by itself. */
+  /** Bytes of files that are open for passthrough reads. */
   'passedBytes',
   'passedOpens',
   /** 1 while the oldest write that is not durable is older than its bound. */
   'overdue',
-  /** Chunks that are lost (cache/checks/lost-chunks.ts). */
+  /** Number of lost chunks (cache/checks/lost-chunks.ts). */
   'lostChunks',
-  /** Since the start: clean chunks whose bytes were missing or damaged, to be fetched again. */
+  /** Clean chunks found absent or damaged since the start; they are fetched again. */
   'damagedChunks',
-  /** How often SQLite has come upon damage in the database of this node, and of the metadata. */
+  /** How often SQLite found damage in the node database, and in the metadata database. */
   'nodeDatabaseDamage',
   'metadataDamage',
 ] as const
@@ -64,7 +65,7 @@ export interface SharedBuffers {
   chunkGenerations: SharedArrayBuffer
   fileGenerations: SharedArrayBuffer
   heads: SharedArrayBuffer
-  /** A path: in that file, for the process that comes after this one (open-table.ts). */
+  /** A path: the table is in that file, for the next process (open-table.ts). */
   entries: SharedArrayBuffer | string
   free: SharedArrayBuffer
   counters: SharedArrayBuffer
@@ -78,11 +79,11 @@ export interface SharedBuffers {
   closed: SharedArrayBuffer
 }
 
-/** Numbers of open inodes; what threads do for the kernel is behind them. */
+/** Numbers of the table of open inodes; the records of the request journal follow them. */
 export const ENTRY_NUMBERS = (cacheLimits.openInodes + 1) * FIELDS
 const TABLE_BYTES = (ENTRY_NUMBERS + JOURNAL_NUMBERS) * 8
 
-/** `openTable`: a file for the open inodes. */
+/** `openTable`: path of the file for the table of open inodes. */
 export function allocateSharedBuffers(openTable?: string): SharedBuffers {
   const buffers = {
     locks: new SharedArrayBuffer(SLOTS * 4),
@@ -101,7 +102,7 @@ export function allocateSharedBuffers(openTable?: string): SharedBuffers {
     passthrough: new SharedArrayBuffer(24),
     closed: SharedQueue.allocate(cacheLimits.groupCommitQueue),
   }
-  // Not where the process before began: its opens may still be there.
+  // Random, because opens that the previous process numbered may still exist.
   new Int32Array(buffers.passthrough)[4] = randomInt(2 ** 31)
   const entries = openEntries(buffers)
   for (let at = 1; at <= cacheLimits.openInodes; at++) {
@@ -116,18 +117,18 @@ function openEntries({ entries }: SharedBuffers): Float64Array {
 }
 
 export class SharedState {
-  /** Order write transactions on the node's database and on the metadata database. */
+  /** Orders write transactions on the node database, and on the metadata database. */
   readonly nodeDatabase: SharedMutex
   readonly metadataDatabase: SharedMutex
   /** Inodes that were closed, for cache/write/group-commit.ts. */
   readonly closed: SharedQueue
   readonly pageDrops: PageDrops
   readonly cuts: RecentCuts
-  /** The table of open inodes outlives the process. */
-  readonly isPersistent: boolean
+  /** Whether the table of open inodes outlives the process. */
+  readonly isLasting: boolean
   /** Memory of request-journal.ts. */
   readonly requestRecords: Float64Array
-  /** Memory of spare-files.ts. */
+  /** Memory of preallocated-files.ts. */
   readonly preallocatedNumbers: BigInt64Array
   readonly #locks: SharedMutex
   readonly #chunkGenerations: Int32Array
@@ -171,8 +172,8 @@ export class SharedState {
   }
 
   /**
-   * Runs `section` while no other thread works on any of the inodes. For the main thread alone: of
-   * two threads that wait for several locks each could have what the other waits for.
+   * Runs `section` while no other thread works on any of the inodes. Only the main thread may call
+   * it: two threads that each wait for several locks could deadlock.
    */
   withAllInodes<T>(inos: Iterable<number>, section: () => T): T {
     const slots = [...new Set(Array.from(inos, (ino) => ino % SLOTS))]
@@ -185,8 +186,8 @@ export class SharedState {
   }
 
   /**
-   * Runs `section` for those of the inodes that no other thread works on, while none does, and then
-   * for each of the others by itself.
+   * Runs `section` for all inodes whose locks are free, with these locks held, and then for each of
+   * the others alone.
    */
   withInodes(inos: ReadonlySet<number>, section: (inos: ReadonlySet<number>) => void): void {
     const slots = new Set<number>()
@@ -209,7 +210,7 @@ export class SharedState {
     return Atomics.load(this.#chunkGenerations, ino % SLOTS)
   }
 
-  /** Chunks were committed, evicted or cut: what threads remember of them is void. */
+  /** Invalidates what threads have cached of the chunks, after a commit, eviction or truncate. */
   bumpChunks(ino: number): void {
     Atomics.add(this.#chunkGenerations, ino % SLOTS, 1)
   }
@@ -219,20 +220,21 @@ export class SharedState {
   }
 
   /**
-   * The backing file was removed or replaced: open descriptors of it are void. Afterwards: who
-   * opens it without a lock takes what is there then for what is valid.
+   * Invalidates descriptors of the backing file, which was removed or replaced. Call after the
+   * change: a thread that opens the file without the lock takes the descriptor for valid in the
+   * generation that it read.
    */
   bumpFile(ino: number): void {
     Atomics.add(this.#fileGenerations, ino % SLOTS, 1)
     Atomics.add(this.#passthrough, 5, 1)
   }
 
-  /** Grows with each `bumpFile`. */
+  /** Increases with each `bumpFile`. */
   get fileChanges(): number {
     return Atomics.load(this.#passthrough, 5)
   }
 
-  /** Before the kernel is made to forget pages of it: see OpenInode.forgotten. */
+  /** Call before the page cache of the inode is invalidated: see OpenInode.invalidated. */
   noteInvalidated(ino: number): void {
     this.withInode(ino, () => {
       const open = this.findOpen(ino)
@@ -240,7 +242,7 @@ export class SharedState {
     })
   }
 
-  /** Until when this node's copy of the metadata may be believed: ms, monotonic clock. */
+  /** Time at which the metadata lease of this node ends, ms on the monotonic clock. */
   get validUntilMs(): number {
     return this.#trust[0] ?? 0
   }
@@ -248,7 +250,7 @@ export class SharedState {
     this.#trust[0] = ms
   }
 
-  /** The kernel may be told to read files by itself. */
+  /** Whether files may be opened for passthrough reads. */
   get passthrough(): boolean {
     return Atomics.load(this.#passthrough, 0) !== 0
   }
@@ -256,7 +258,7 @@ export class SharedState {
     Atomics.store(this.#passthrough, 0, value ? 1 : 0)
   }
 
-  /** A file that the kernel reads past its page cache can be mapped by programs nevertheless. */
+  /** Whether programs can map a file whose reads bypass the page cache. */
   get directMaps(): boolean {
     return Atomics.load(this.#passthrough, 3) !== 0
   }
@@ -264,7 +266,7 @@ export class SharedState {
     Atomics.store(this.#passthrough, 3, value ? 1 : 0)
   }
 
-  /** Grows when a directory may ask for another durability than before: see DurabilityGate. */
+  /** Increases when a durability policy of a directory may have changed: see DurabilityGate. */
   get policies(): number {
     return Atomics.load(this.#passthrough, 2)
   }
@@ -272,7 +274,9 @@ export class SharedState {
     Atomics.add(this.#passthrough, 2, 1)
   }
 
-  /** Grows when descriptors that are void should be closed, and not only when they are used. */
+  /**
+   * Increases when invalid descriptors must be closed now, and not only when they are next used.
+   */
   get fileEpoch(): number {
     return Atomics.load(this.#passthrough, 1)
   }
@@ -280,7 +284,7 @@ export class SharedState {
     Atomics.add(this.#passthrough, 1, 1)
   }
 
-  /** False: nobody has it open (asked without the lock: true may be another inode's). */
+  /** False: nobody has the inode open. True, without the lock, may be due to another inode. */
   mayBeOpen(ino: number): boolean {
     return Atomics.load(this.#heads, ino % SLOTS) !== 0
   }
@@ -294,7 +298,7 @@ export class SharedState {
     return undefined
   }
 
-  /** The entry of an inode, made where there is none. ENFILE: too many inodes are open. */
+  /** Entry of an inode, created if there is none. ENFILE: too many inodes are open. */
   addOpen(ino: number): OpenInode {
     const found = this.findOpen(ino)
     if (found) return found
@@ -307,19 +311,19 @@ export class SharedState {
     return new OpenInode(this.#entries, at)
   }
 
-  /** A number for an open of the mount, which none of the last 2^32 had. */
+  /** Number for an open by the mount, different from the last 2^32 numbers. */
   nextOpen(): number {
     return Atomics.add(this.#passthrough, 4, 1) >>> 0
   }
 
-  /** Whether more inodes can be open; those that come at once may take the last places. */
+  /** Whether the table has a free entry. Concurrent opens may take the last ones. */
   hasFree(): boolean {
     return Atomics.load(this.#free, 1) !== 0
   }
 
   /**
-   * Unless it says what nothing else does: that programs may write it unseen, or open it yet, or
-   * what others are told of it.
+   * Removes the entry of an inode, unless it is the only record that programs may write the inode
+   * untracked or may yet open it, or that the coordinator lists it as open for writing.
    */
   removeOpen(ino: number): void {
     const slot = ino % SLOTS
@@ -342,32 +346,32 @@ export class SharedState {
     })
   }
 
-  /** Inodes with content that is not committed; asked without locks, so only a hint. */
+  /** Inodes with uncommitted content. A hint, because no locks are taken. */
   dirtyInodes(): number[] {
     return this.#flagged(DIRTY | COMMITTING)
   }
 
-  /** Inodes that programs may have mapped; a hint as well. */
+  /** Inodes that programs may have mapped; also a hint. */
   mappedInodes(): number[] {
     return this.#flagged(MAPPED)
   }
 
-  /** Inodes that the kernel may write by itself; a hint as well. */
+  /** Inodes that the kernel may write itself; also a hint. */
   passthroughWritten(): number[] {
     return this.#flagged(KERNEL_WRITES)
   }
 
-  /** Inodes without a name that are kept; a hint as well. */
+  /** Open unlinked files; also a hint. */
   orphanInodes(): number[] {
     return this.#flagged(UNLINKED)
   }
 
-  /** Inodes that only this node may write; a hint as well. */
+  /** Inodes for which this node has the write lease; also a hint. */
   leasedInodes(): number[] {
     return this.#flagged(LEASED)
   }
 
-  /** Inodes that the coordinator knows to be open for writing here; a hint as well. */
+  /** Inodes that the coordinator lists as open for writing on this node; also a hint. */
   listedInodes(): number[] {
     return this.#flagged(LISTED)
   }
@@ -393,13 +397,13 @@ export class SharedState {
     if (delta !== 0) Atomics.add(this.#counters, POSITION[name], BigInt(Math.round(delta)))
   }
 
-  /** So many bytes more are on the disk. What is really free is measured from time to time. */
+  /** Counts bytes as used on the disk. The free space is measured from time to time. */
   occupy(bytes: number): void {
     this.add('usedBytes', bytes)
     this.add('freeBytes', -bytes)
   }
 
-  /** Tells the uploader that the journal grew. */
+  /** Wakes the uploader after the journal has grown. */
   announceCommit(): void {
     Atomics.add(this.#commits, 0, 1)
     Atomics.notify(this.#commits, 0)
@@ -409,10 +413,10 @@ export class SharedState {
     return Atomics.load(this.#commits, 0)
   }
 
-  /** Resolves when there were commits since `seen`, or after `timeoutMs`. */
+  /** Resolves after a commit since `seen`, or after `timeoutMs`. */
   async nextCommit(seen: number, timeoutMs: number): Promise<void> {
     const wait = Atomics.waitAsync(this.#commits, 0, seen, timeoutMs)
-    // A wait on shared memory alone does not keep the process alive: it would end in the middle.
+    // Atomics.waitAsync does not keep the process alive, which would exit during the wait.
     const alive = setTimeout(() => undefined, timeoutMs)
     if (wait.async) await wait.value
     clearTimeout(alive)

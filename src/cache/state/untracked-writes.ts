@@ -1,8 +1,8 @@
 /**
- * Which chunks of a file are another content than is committed, where nobody was told of writes:
- * the kernel made them by itself (cache/passthrough/passthrough-writes.ts), or programs by way of
- * memory (cache/passthrough/mmap-writes.ts). What the metadata knows of a chunk is compared with
- * its bytes, so that costs reading all of the file that was committed.
+ * Finds untracked writes: chunks whose bytes differ from the committed content, written by the
+ * kernel (cache/passthrough/passthrough-writes.ts) or through memory maps
+ * (cache/passthrough/mmap-writes.ts). Chunks are compared with the checksums in the metadata, which
+ * costs reading all committed chunks of the file.
  */
 import { crc32 } from 'node:zlib'
 import { SEEK_DATA } from '../../base/native-calls.ts'
@@ -10,21 +10,21 @@ import type { CommittedChunk } from './chunk-index.ts'
 import { DIRTY, PENDING, type LocalChunk } from './node-database.ts'
 import type { NodeCache } from './node-cache.ts'
 
-/** A chunk, and what the node's database has of it. */
+/** A chunk, and its row in the node database. */
 export interface Mark {
   index: number
   row: LocalChunk | undefined
 }
 
-/** The content as it is now. */
+/** The current content. */
 export interface UntrackedContent {
   /** Bytes. */
   size: number
-  /** The metadata's chunks from here on are void. */
+  /** The chunks of the metadata from this offset on are void. */
   voidFrom: number
 }
 
-/** Chunks that have changed and are not dirty; under the inode's lock. */
+/** Chunks that have changed and are not dirty. Call under the lock of the inode. */
 export function changedChunks(cache: NodeCache, ino: number, content: UntrackedContent): Mark[] {
   const { chunkSize } = cache.settings
   const marks: Mark[] = []
@@ -38,13 +38,13 @@ export function changedChunks(cache: NodeCache, ino: number, content: UntrackedC
   return marks
 }
 
-/** The chunk that the next data is in; Infinity: there is none. */
+/** Index of the chunk with the next data; Infinity if there is none. */
 function dataFrom({ files, settings }: NodeCache, ino: number, at: number): number {
   const data = files.seek(ino, at * settings.chunkSize, SEEK_DATA)
   return data < 0 ? Infinity : Math.floor(data / settings.chunkSize)
 }
 
-/** The chunk after one that nothing is known of: holes are passed over at once. */
+/** The next chunk to check after one without row and reference; holes are skipped at once. */
 function nextOf(cache: NodeCache, ino: number, at: number, { voidFrom }: UntrackedContent): number {
   const next = at + 1
   const { index, database, settings } = cache
@@ -68,19 +68,22 @@ function hasChanged(cache: NodeCache, ino: number, row: LocalChunk, content: Unt
     : !isAsCommitted(cache, ino, row, committed)
 }
 
-/** Its bytes are not all there: that is no change, but a loss (cache/checks/lost-chunks.ts). */
+/**
+ * Whether the backing file is too short. That is a loss (cache/checks/lost-chunks.ts), not a
+ * change.
+ */
 function isCut({ files, settings }: NodeCache, ino: number, { index, length }: LocalChunk) {
   return (files.stat(ino)?.size ?? 0) < index * settings.chunkSize + length
 }
 
-/** There are bytes behind those that it had. */
+/** Whether there is data after the bytes of the row. */
 function hasGrown({ files, settings }: NodeCache, ino: number, { index, length }: LocalChunk) {
   const start = index * settings.chunkSize
   const data = files.seek(ino, start + length, SEEK_DATA)
   return data >= 0 && data < start + settings.chunkSize
 }
 
-/** What waits for its upload was kept aside, or is not known any more. */
+/** Compares a pending chunk with its pre-image. Without a pre-image it counts as changed. */
 function isPendingChanged({ database, files, settings }: NodeCache, ino: number, row: LocalChunk) {
   const upload = database.upload(ino, row.index)
   if (upload?.id !== row.id || upload.source === null) return true
