@@ -1,11 +1,11 @@
 /**
- * The steps of a commit, which one inode goes through alone (file-committer.ts) or many together
- * (group-commit.ts): planned, put into the upload journal, taken over from there, and finished when
- * the metadata has it, or undone when it refused. Journal before metadata: a crash in between is
- * made good by recovery.
+ * The steps of a commit, for one inode (file-committer.ts) or many together (group-commit.ts):
+ * plan, write to the upload journal, take over from there, and then finish when the metadata has
+ * the commit, or undo when it was refused. The journal is written before the metadata; recovery
+ * completes a commit that a crash interrupts in between.
  *
- * Invariant: every step runs under the inode's lock, and nobody lets go of it between `plan` and
- * `take`.
+ * Invariant: every step runs under the lock of the inode, and the lock is not released between
+ * `plan` and `take`.
  */
 import { savePreImage } from './pre-images.ts'
 import type { Content } from '../state/chunk-index.ts'
@@ -20,21 +20,21 @@ import { changedChunks } from '../state/untracked-writes.ts'
 
 type Chunks = readonly { index: number; id: number; length: number }[]
 
-/** What is to be committed of an inode. */
+/** A planned commit of one inode. */
 export interface PlannedCommit {
   ino: number
   open: OpenInode
-  /** Chunks that are dirty, as the node's database has them. */
+  /** Dirty chunks, as in the node database. */
   rows: readonly LocalChunk[]
-  /** What becomes of them. */
+  /** The same chunks with their new ids. */
   chunks: Chunks
-  /** Of these there are no bytes any more: they are committed, and listed as lost. */
+  /** Chunks whose bytes are lost: they are committed, and listed as lost. */
   lost: Chunks
   /** 512-byte blocks. */
   blocks: number
 }
 
-/** A commit that is in the journal, on its way to the metadata. */
+/** A commit that is in the journal and not yet in the metadata. */
 export interface PreparedCommit {
   content: Content
   /** Chunks that were dirty. */
@@ -72,14 +72,14 @@ export class CommitSteps {
     return [newRow(0)]
   }
 
-  /** Of a file that the kernel wrote by itself: those that are dirty, and those that changed. */
+  /** Dirty and changed chunks of a file that the kernel wrote itself. */
   #rowsSeen(ino: number, open: OpenInode): LocalChunk[] {
     const marks = changedChunks(this.#cache, ino, open)
     const changed = marks.map(({ index, row }) => row ?? newRow(index))
     return [...this.#cache.database.dirtyChunks(ino), ...changed].sort((a, b) => a.index - b.index)
   }
 
-  /** Puts it into the journal; inside a transaction. */
+  /** Writes the commit to the journal. Call inside a transaction. */
   journal({ ino, open, rows, chunks, lost }: PlannedCommit): void {
     if (!open.dirty) return
     const { database, settings, shared } = this.#cache
@@ -115,11 +115,11 @@ export class CommitSteps {
     }
   }
 
-  /** What is written from here on is of the next commit. */
+  /** Ends the dirty state: later writes belong to the next commit. */
   take({ ino, open, rows, chunks: fresh, lost, blocks }: PlannedCommit): PreparedCommit {
     const { shared, index } = this.#cache
     const floor = Math.min(open.voidFrom, open.size)
-    // What was committed stays as it was, whatever is written to the file unseen.
+    // Committed content must not change under its id, even by untracked writes.
     if (open.mapped) for (const chunk of fresh) savePreImage(this.#cache, ino, chunk)
     const chunks = open.committing ? this.#journaled(ino) : [...fresh, ...lost]
     const { size, mtime, ctime } = open
@@ -130,7 +130,7 @@ export class CommitSteps {
     open.fresh = false
     open.committing = true
     open.growth = 0
-    // The journal has taken the place of the note.
+    // The journal replaces the record of passthrough writes.
     open.noted = false
     const isOver = open.passthroughWrites && open.backing === 0 && !open.outlived
     if (isOver) endPassthroughWrites(this.#cache, ino, open)
@@ -138,7 +138,7 @@ export class CommitSteps {
     return { content: { size, floor, blocks, mtime, ctime, chunks, base }, rows }
   }
 
-  /** Chunks that the journal has and the metadata does not. */
+  /** Chunks that the journal has and the metadata lacks. */
   #journaled(ino: number): Content['chunks'] {
     const { database, index } = this.#cache
     const lost = database.lostOf(ino).filter(({ id }) => id !== 0)
@@ -147,7 +147,7 @@ export class CommitSteps {
     return lacking.map(({ index: at, id, length }) => ({ index: at, id, length }))
   }
 
-  /** What was counted while writing was an estimate; the chunks' lengths are exact. */
+  /** Replaces the estimate that was counted during writes by the exact lengths of the chunks. */
   #account(open: OpenInode, rows: readonly LocalChunk[], chunks: Chunks): void {
     const counted = rows.reduce((sum, row) => sum + row.length, open.growth)
     const exact = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
@@ -156,7 +156,7 @@ export class CommitSteps {
     this.#cache.shared.add('unsyncedBytes', exact - counted + durable)
   }
 
-  /** 512-byte blocks: exact where all of the file is here, else at least what is. */
+  /** 512-byte blocks: exact if the whole file is on this node, else a lower bound. */
   #blocks(ino: number, open: OpenInode): number {
     const { database, index, files } = this.#cache
     const here = files.stat(ino)?.blocks ?? 0
@@ -164,7 +164,7 @@ export class CommitSteps {
     return Math.max(here, Math.min(index.file(ino).blocks, Math.ceil(open.size / 4096) * 8))
   }
 
-  /** The metadata has it. */
+  /** The metadata has the commit. */
   finish(ino: number, open: OpenInode, { content }: PreparedCommit): void {
     const { database, shared } = this.#cache
     open.committing = false
@@ -177,7 +177,7 @@ export class CommitSteps {
     shared.announceCommit()
   }
 
-  /** The metadata refused: the chunks are dirty still, and the next commit takes them again. */
+  /** The metadata refused the commit: its chunks are dirty again, for the next commit. */
   undo(ino: number, open: OpenInode, { rows, content }: PreparedCommit): void {
     const { database, shared } = this.#cache
     const { size, floor } = content
@@ -201,7 +201,7 @@ export class CommitSteps {
   }
 }
 
-/** Of a chunk that the database knows nothing of; its bytes were counted as growth. */
+/** Row of a chunk that the database lacks; its bytes were counted as growth. */
 function newRow(index: number): LocalChunk {
   return { index, state: DIRTY, id: 0, length: 0, accessed: 0 }
 }

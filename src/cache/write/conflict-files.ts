@@ -1,6 +1,6 @@
 /**
- * What was written on this node and overtaken by a commit of another one: it has no place in the
- * file any more, and goes into a file of its own under the cache's folder, for people to look at.
+ * Keeps writes of this node that a commit of another node has overtaken. They are no longer part of
+ * the file and are copied to a separate file in the cache's folder, for people to inspect.
  */
 import { closeSync, ftruncateSync, openSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,8 +10,9 @@ import { DIRTY, PENDING } from '../state/node-database.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
 /**
- * Copies all that is here of the file as this node sees it; what is not here is a hole. The path of
- * the copy; undefined: nothing was written that the metadata does not have. Under the inode's lock.
+ * Copies all bytes of the file on this node, as this node sees it; absent chunks become holes.
+ * Returns the path of the copy; undefined if the metadata has everything that was written. Call
+ * under the lock of the inode.
  */
 export function keepConflict(cache: NodeCache, ino: number, name: string): string | undefined {
   const { database, files, index, settings } = cache

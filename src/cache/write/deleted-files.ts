@@ -1,7 +1,7 @@
 /**
- * The end of files whose inodes are gone: what the node's database has of them, and their bytes.
- * Like commits, many can go in one transaction (group-commit.ts), and inode numbers are never used
- * again: what a crash leaves behind harms nobody, and recovery looks for it.
+ * Deletes the rows and bytes of files whose inodes were deleted. Like commits, many can share one
+ * transaction (group-commit.ts). Inode numbers are never reused, so rows and files that a crash
+ * leaves behind do no harm; recovery removes them.
  */
 import { removePreImages } from './pre-images.ts'
 import type { NodeCache } from '../state/node-cache.ts'
@@ -10,11 +10,11 @@ interface Forgotten {
   ino: number
   used: number
   unsynced: number
-  /** Set-aside files that its uploads read. */
+  /** Pre-images that its uploads read. */
   sources: string[]
 }
 
-/** Takes them out of the database, as one transaction, and their bytes; under their locks. */
+/** Deletes the rows of inodes in one transaction, and then their bytes. Call under their locks. */
 export function deleteFiles(cache: NodeCache, inodes: readonly number[]): void {
   const { database, shared, files } = cache
   if (inodes.length === 0) return

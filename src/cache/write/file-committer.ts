@@ -1,8 +1,10 @@
 /**
- * Commits and the end of files. A commit gives every dirty chunk an id, puts it into the upload
- * journal, and then makes size, times and chunks visible in the metadata together (commit-steps.ts
- * has the steps). What it replaces in the journal stays at hand until the metadata has taken it
- * (superseded-uploads.ts). Files that are open, or written and not committed, have an entry in the
+ * Commits, and the open and release of inodes. A commit gives every dirty chunk an id, adds it to
+ * the upload journal, and then makes size, times and chunk ids visible in the metadata together;
+ * commit-steps.ts has the steps. Uploads that it replaces in the journal are kept until the
+ * metadata has the commit (superseded-uploads.ts).
+ *
+ * Invariant: an inode that is open, or has content that the metadata lacks, has an entry in the
  * table of open inodes.
  */
 import { Suspended, takeResult } from '../../base/suspended.ts'
@@ -20,16 +22,19 @@ import type { NodeCache } from '../state/node-cache.ts'
 import { DIRECT, OPEN, WRITING, WRITING_LIMIT, type OpenInode } from '../state/open-inode.ts'
 import { dropBytes, endPassthrough } from '../passthrough/passthrough.ts'
 
-/** Who has an inode open: programs by way of the kernel, or somebody in this process. */
+/** Who has an inode open: programs through the kernel, or code of this process. */
 export type User = 'kernel' | 'here'
 
 export interface Opening {
   by: User
-  /** It was made without a name, for this user. */
+  /** The inode was created without a name, for this user. */
   orphans?: boolean
-  /** It may write; `maps`: and map it shared and writable, where no other node writes it. */
+  /**
+   * It may write. `maps`: and map the file shared and writable, if no other node has it open for
+   * writing.
+   */
   writing?: { maps: boolean } | undefined
-  /** Whether the kernel is to bypass its page cache; asked under the inode's lock. */
+  /** Whether the kernel bypasses its page cache; called under the lock of the inode. */
   isDirect?: (open: OpenInode) => boolean
 }
 
@@ -39,13 +44,13 @@ export interface OpenedInode {
   isDirect: boolean
 }
 
-/** Of an open by the kernel. */
+/** An open by the kernel. */
 interface KernelUse {
   isDirect: boolean
   isWriting: boolean
 }
 
-/** One user less. */
+/** The release of an open. */
 export interface Leaving {
   by: User
   /** As it was when the file was opened. */
@@ -63,7 +68,7 @@ export class FileCommitter {
     this.#steps = new CommitSteps(cache)
   }
 
-  /** Makes what was written to the inode visible; nothing where nothing was. */
+  /** Commits the uncommitted writes of an inode; does nothing if there are none. */
   commit(ino: number, release = false): void {
     this.#cache.shared.withInode(ino, () => {
       const open = this.#cache.shared.findOpen(ino)
@@ -73,7 +78,10 @@ export class FileCommitter {
     })
   }
 
-  /** Nobody has it open: its entry goes, unless it says what the metadata does not know yet. */
+  /**
+   * Call when nobody has the inode open. Removes its entry, or on a single-node volume queues the
+   * commit if the entry has content that the metadata lacks.
+   */
   leaveClosed(ino: number, open: OpenInode): void {
     const { shared, index } = this.#cache
     if (!open.ahead && !open.leased) shared.removeOpen(ino)
@@ -81,15 +89,15 @@ export class FileCommitter {
   }
 
   /**
-   * Somebody asks where the bytes are. Where nobody else could see the difference, what was written
-   * is committed: it may have been closed a moment ago.
+   * Commits a file before its location is reported, if no other node can see the difference: it may
+   * have been closed a moment ago.
    */
   commitAsked(ino: number): void {
     const { shared, index } = this.#cache
     if (!index.isRemote && shared.mayBeOpen(ino)) this.commit(ino)
   }
 
-  /** ESTALE where what may have been written since an epoch was overtaken by another node. */
+  /** ESTALE if writes since an epoch may have been overtaken by a commit of another node. */
   requireKept(ino: number, isOfEpoch: (epoch: number) => boolean): void {
     const { shared } = this.#cache
     const epoch = shared.withInode(ino, () => shared.findOpen(ino)?.epoch)
@@ -97,12 +105,15 @@ export class FileCommitter {
     throw new FsError('ESTALE', `what was written to inode ${ino} was overtaken by another node`)
   }
 
-  /** A file without a name goes with its last user: other nodes may have some. */
+  /**
+   * Whether there is nothing to commit. An unlinked file is deleted with its last user, so it needs
+   * no commit, unless other nodes may have it open.
+   */
   #isCommitted(open: OpenInode): boolean {
     return !open.ahead || (open.unlinked && !this.#cache.index.isRemote)
   }
 
-  /** As `commit`, by a caller that holds the inode's lock. */
+  /** As `commit`, for a caller that has the lock of the inode. */
   commitLocked(ino: number, open: OpenInode, release = false): void {
     measure(this.#cache, ino, open)
     if (this.#isCommitted(open)) return
@@ -128,8 +139,8 @@ export class FileCommitter {
   }
 
   /**
-   * As `commit`, of a file that nobody waits for: a small one is left to group-commit.ts, where
-   * only this node may write it.
+   * As `commit`, for a file that nobody waits for. On a single-node volume the commit of a small
+   * file is left to group-commit.ts.
    */
   commitSoon(ino: number): void {
     this.#cache.shared.withInode(ino, () => {
@@ -138,7 +149,7 @@ export class FileCommitter {
     })
   }
 
-  /** False: it has to be committed now. */
+  /** Queues the commit. False: it must be made now. */
   #defer(ino: number, open: OpenInode): boolean {
     const { shared, index, settings } = this.#cache
     if (index.isRemote || !shared.isPersistent) return false
@@ -150,8 +161,8 @@ export class FileCommitter {
   }
 
   /**
-   * Journals what is not committed, for a commit that takes a while; undefined: nothing is.
-   * `release`: who writes from here on needs a new lease.
+   * Journals the uncommitted content for a commit that takes time; undefined: there is none.
+   * `release`: later writes need a new write lease.
    */
   prepare(ino: number, release: boolean): PreparedCommit | undefined {
     const { shared } = this.#cache
@@ -166,8 +177,8 @@ export class FileCommitter {
   }
 
   /**
-   * What was written and is not committed goes. What the journal has stays: parts of it may be of
-   * the committed content, and whoever compares the two afterwards drops the rest.
+   * Discards uncommitted writes. The journal is kept: parts of it may belong to the committed
+   * content, and the caller drops the rest after comparing the two.
    */
   discard(ino: number): void {
     const { database, shared } = this.#cache
@@ -206,8 +217,8 @@ export class FileCommitter {
   }
 
   /**
-   * One user more of an inode that exists. ESTALE where its last name is gone and nobody here has
-   * it open: elsewhere it may be about to go (the kernel looks the name up again then).
+   * Adds a user to an existing inode. ESTALE if its last name was removed and nobody on this node
+   * has it open: another node may be about to delete it. The kernel then looks the name up again.
    */
   open(ino: number, { by, orphans = false, writing, isDirect }: Opening): OpenedInode {
     const { shared, index } = this.#cache
@@ -230,7 +241,10 @@ export class FileCommitter {
     })
   }
 
-  /** Other nodes know that it is open for writing here; asked again for who would map it. */
+  /**
+   * Waits until the coordinator lists the inode as open for writing on this node. It is asked again
+   * for an open that would map the file.
+   */
   #requireListed(ino: number, maps: boolean): void {
     const open = this.#cache.shared.findOpen(ino)
     const isAsked = takeResult(writingKey(ino)) !== undefined
@@ -242,7 +256,10 @@ export class FileCommitter {
     throw new Suspended(condition)
   }
 
-  /** Programs had it open for writing, and have not any more: other nodes are to know. */
+  /**
+   * Whether the coordinator lists the inode as open for writing, and no program on this node has it
+   * open for writing any more.
+   */
   isLeft(ino: number): boolean {
     const { shared } = this.#cache
     return shared.withInode(ino, () => {
@@ -251,7 +268,7 @@ export class FileCommitter {
     })
   }
 
-  /** As `isLeft`, and `tell` is called under the lock; nobody is known to write it from then on. */
+  /** If `isLeft`, removes the inode from the list and calls `tell` under its lock. */
   unlist(ino: number, tell: () => void): void {
     const { shared } = this.#cache
     shared.withInode(ino, () => {
@@ -264,7 +281,7 @@ export class FileCommitter {
     })
   }
 
-  /** Counts an open by the kernel, once; returns as what it was counted. */
+  /** Counts an open by the kernel once, and returns the amount that was counted. */
   #enter(ino: number, open: OpenInode, how: KernelUse): number {
     const { journal } = this.#cache
     const before = journal.counted()
@@ -276,9 +293,9 @@ export class FileCommitter {
   }
 
   /**
-   * One user less; the last one commits, and one that wrote, or leaves it to housekeeping where
-   * that takes a while: nobody is there to be told of a failure. True: the inode has no name, purge
-   * it.
+   * Removes a user. The release of the last user, or of one that wrote, commits. The commit is left
+   * to housekeeping where it takes time, because nobody could receive an error. True: the inode has
+   * no name; purge it.
    */
   release(ino: number, leaving: Leaving): boolean {
     const { shared } = this.#cache
@@ -295,7 +312,7 @@ export class FileCommitter {
     })
   }
 
-  /** The kernel has let go of an inode. True: nobody has it any more, and no name; purge it. */
+  /** FORGET by the kernel. True: nobody has the inode open and it has no name; purge it. */
   forget(ino: number): boolean {
     const { shared } = this.#cache
     return shared.withInode(ino, () => {
@@ -306,7 +323,7 @@ export class FileCommitter {
     })
   }
 
-  /** True: it is of no use any more, and its entry is gone. */
+  /** Removes the entry of an inode that nobody uses. True: the inode has no name; purge it. */
   #end(ino: number, open: OpenInode): boolean {
     const { shared, index } = this.#cache
     if (isUsed(open)) return false
@@ -320,14 +337,14 @@ export class FileCommitter {
       open.mapped = false
       open.outlived = false
     }
-    // Its entry is another inode's from here on.
+    // The entry may belong to another inode from here on.
     if (!open.ahead || unlinked) shared.removeOpen(ino)
     return unlinked
   }
 
   /**
-   * The last name of an inode is gone: it stays for those who have it open, and until the kernel
-   * has forgotten it (`forget`). False: too many inodes are kept already. Under its lock.
+   * Keeps an inode whose last name was removed, for those that have it open and until the kernel
+   * sends FORGET (`forget`). False: too many inodes are open. Call under its lock.
    */
   keepOrphan(ino: number): boolean {
     const { shared } = this.#cache
@@ -338,7 +355,7 @@ export class FileCommitter {
     return true
   }
 
-  /** Whatever the commit ends with, the user is gone. */
+  /** Commits; the user is removed even if the commit fails. */
   #commitLast(ino: number, open: OpenInode, leaving: Leaving): void {
     if (this.#cache.index.isRemote) return
     try {
@@ -350,12 +367,12 @@ export class FileCommitter {
     }
   }
 
-  /** False: it left already, in an earlier process. */
+  /** False: an earlier process has counted this release. */
   #leave(ino: number, open: OpenInode, { by, isDirect = false, wrote }: Leaving): boolean {
     if (by === 'kernel') {
       const { journal } = this.#cache
       if (journal.counted() !== undefined) return false
-      // An earlier version has not counted those that write.
+      // Earlier releases did not count writing opens.
       const isWriting = wrote === true && open.writingOpens > 0
       journal.count(ino, open, -this.#usesOf({ isDirect, isWriting }))
     }
@@ -369,7 +386,7 @@ export class FileCommitter {
     return OPEN + (isDirect ? DIRECT : 0) + writing
   }
 
-  /** What was counted for a file that will never be committed. */
+  /** Takes back the bytes counted for a file that will never be committed. */
   #forgetGrowth(open: OpenInode): void {
     this.#cache.shared.add('usedBytes', -open.growth)
     this.#cache.shared.add('unsyncedBytes', -open.growth)
@@ -383,7 +400,7 @@ export class FileCommitter {
     open.committing = false
   }
 
-  /** The inode is gone: so are its bytes here, and its uploads. Under the lock. */
+  /** Deletes the chunks and uploads of an inode that was deleted. Call under the lock. */
   forgetLocked(ino: number): void {
     const open = this.#cache.shared.findOpen(ino)
     if (open) {
@@ -395,8 +412,8 @@ export class FileCommitter {
   }
 
   /**
-   * The end of an inode that has no name and no user, nor an entry: a small one is left to
-   * group-commit.ts. False: it has to go now.
+   * Queues the deletion of a small inode without name, user and entry, for group-commit.ts. False:
+   * it must be purged now.
    */
   purgeSoon(ino: number): boolean {
     const { shared, index, settings } = this.#cache
@@ -404,8 +421,9 @@ export class FileCommitter {
   }
 
   /**
-   * fsync: safe from the loss of power on this node, and committed; where the kernel goes on
-   * writing it, and nobody `waits` for more, later.
+   * fsync: makes the file survive a power loss of this node, and commits it. While the kernel
+   * writes the file, the commit is left for later, unless the policy makes the caller wait
+   * (`waits`).
    */
   sync(ino: number, waits: () => boolean): void {
     const { database, files, index } = this.#cache
@@ -415,7 +433,7 @@ export class FileCommitter {
     index.sync()
   }
 
-  /** False: the kernel does not write it. */
+  /** Records passthrough writes. False: the kernel does not write the file. */
   #noteWrites(ino: number): boolean {
     return this.#cache.shared.withInode(ino, () => {
       const open = this.#cache.shared.findOpen(ino)
@@ -428,7 +446,9 @@ export class FileCommitter {
     })
   }
 
-  /** A time set by utimens outlives the commit of what was written before it. Under the lock. */
+  /**
+   * Sets times by utimens, so that the commit of earlier writes keeps them. Call under the lock.
+   */
   setTimes(ino: number, mtime: { sec: number; nsec: number } | undefined): void {
     const open = this.#cache.shared.findOpen(ino)
     if (open) measure(this.#cache, ino, open)
@@ -438,7 +458,7 @@ export class FileCommitter {
   }
 }
 
-/** Programs have it open, or are about to open it. */
+/** Whether programs have it open, or may be about to open it. */
 function isUsed(open: OpenInode | undefined): boolean {
   return open !== undefined && (open.opens > 0 || open.known)
 }

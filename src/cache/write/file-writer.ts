@@ -1,11 +1,12 @@
 /**
- * Writes into backing files. A chunk is marked dirty in the node's database before its old content
- * is touched, except where the old content is not here at all: then the bytes come first, so that a
- * crash between the two leaves the committed chunk in force. A committed chunk that the cloud does
- * not have yet is set aside before it is overwritten.
+ * Writes into backing files. A chunk is marked dirty in the node database before its old content is
+ * overwritten. If the old content is not on this node, the bytes are written first, so that a crash
+ * in between leaves the committed chunk valid. The pre-image of a pending chunk is saved before it
+ * is overwritten.
  *
- * What cannot go on (a chunk to fetch, no room, too much that is not durable) throws `Suspended`
- * before anything changed.
+ * Invariant: an operation that lacks a chunk, space, or room in the backlog throws `Suspended`
+ * before it changes anything. Waits for page drops and commits follow the change, which is not
+ * repeated when the operation is resumed.
  */
 import { Suspended, takeResult } from '../../base/suspended.ts'
 import { now, type Timestamp } from '../../base/clock.ts'
@@ -26,7 +27,7 @@ import { countReserved, isReserved, unreserved } from '../space/reservations.ts'
 import type { Mark } from '../state/untracked-writes.ts'
 
 interface Plan {
-  /** To be marked dirty before the bytes are written, and after. */
+  /** Chunks to mark dirty before the bytes are written, and after. */
   before: Mark[]
   after: Mark[]
 }
@@ -40,7 +41,7 @@ export class FileWriter {
     this.#committer = committer
   }
 
-  /** Writes all of `source` at `offset`, or at the end; the inode is open. */
+  /** Writes all of `source` at `offset`, or at the end of the file. The inode is open. */
   write(
     ino: number,
     offset: number,
@@ -48,7 +49,7 @@ export class FileWriter {
     { append, writeback, bypassesPages = false }: Omit<WriteMode, 'killSetId'>,
   ): number {
     if (source.length === 0) return 0
-    // Run again after the kernel has forgotten: it is done.
+    // Resumed after the kernel has dropped its pages: the write is done.
     if (takeResult(`pages ${ino}`)) return source.length
     const { journal } = this.#cache
     return this.#cache.shared.withInode(ino, () => {
@@ -69,7 +70,7 @@ export class FileWriter {
       this.#put(ino, source, at, size, makes || plan.before.length > 0)
       this.#mark(ino, plan.after, open)
       const isStale = !writeback && hasStalePages(open, bypassesPages)
-      // In this order: nobody learns of the new size before the pages are gone.
+      // In this order: nobody sees the new size before the pages are dropped.
       if (isStale) this.#cache.shared.pageDrops.expect(ino)
       this.#grow(open, size, at, end)
       this.#touch(open)
@@ -78,22 +79,22 @@ export class FileWriter {
     })
   }
 
-  /** An operation of this class waits for something that will not be brought about. */
+  /** Called when a wait condition of this class will not be resolved. */
   refused(condition: WaitCondition): void {
     if (condition.kind === 'pages') this.#cache.shared.pageDrops.done(condition.ino)
   }
 
   /**
-   * The file is about to get a hole after its end. A backing file that is longer has bytes that no
-   * writer of this file put there; with passthrough writes its length is the size.
+   * Call before a hole is made at the end of the file. A longer backing file has bytes that no
+   * writer of the file wrote; with passthrough writes its length is the size.
    */
   #requireZeros(ino: number, open: OpenInode, size: number): void {
     if (!open.passthroughWrites) this.#cache.files.truncateTo(ino, size)
   }
 
   /**
-   * A disk that fills up faster than it is measured is a matter for the evictor. `makes`: there may
-   * be no backing file yet.
+   * Writes the bytes. If the disk is full before the next measurement, waits for the evictor.
+   * `makes`: there may be no backing file yet.
    */
   #put(ino: number, source: Uint8Array, at: number, size: number, makes: boolean): void {
     try {
@@ -107,7 +108,7 @@ export class FileWriter {
     }
   }
 
-  /** The table of open inodes says all that has to be known of it. */
+  /** Marks a fresh file dirty. The table of open inodes is its only record. */
   #beginFresh(open: OpenInode): void {
     if (open.dirty) return
     open.base = 0
@@ -116,21 +117,24 @@ export class FileWriter {
     open.dirty = true
   }
 
-  /** From here on the database says which chunks are dirty; under the inode's lock. */
+  /**
+   * Moves the record of a fresh file to the database, which has the dirty chunks from then on. Call
+   * under the lock.
+   */
   #settle(ino: number, open: OpenInode): void {
     if (!open.fresh) return
     const { database } = this.#cache
     if (open.dirty) {
       database.transaction(() => {
         this.#journalSize(ino, open, WRITTEN)
-        // As for all chunks that are written, growth is counted beside.
+        // Length 0: as for all written chunks, growth is counted separately.
         database.putChunk(ino, { index: 0, state: DIRTY, id: 0, length: 0, accessed: Date.now() })
       })
     }
     open.fresh = false
   }
 
-  /** Chunks have another content than is committed, by no write that came this way; locked. */
+  /** Marks chunks dirty that were changed by untracked writes. Call under the lock. */
   adopt(ino: number, open: OpenInode, marks: readonly Mark[]): void {
     this.#settle(ino, open)
     this.#begin(ino, open, this.#cache.sizeOf(ino), marks)
@@ -138,13 +142,13 @@ export class FileWriter {
   }
 
   /**
-   * Sets the size; commits at once where nobody has the file open. `onCut` comes before a file gets
+   * Sets the size. Commits at once if nobody has the file open. Calls `onCut` before a file gets
    * shorter, under its lock.
    */
   truncate(ino: number, size: number, onCut: () => void): void {
     if (size > filesystemLimits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
     const { shared } = this.#cache
-    // Run again after the commit that it waited for: it is done.
+    // Resumed after the commit: the truncate is done.
     if (takeResult(`commit ${ino}`)) return
     shared.withInode(ino, () => {
       requireBytes(this.#cache, ino)
@@ -168,7 +172,7 @@ export class FileWriter {
     const { database, files, shared } = this.#cache
     if (size > before) {
       this.#requireZeros(ino, open, before)
-      // A table of open inodes that has survived must not tell of bytes that were never there.
+      // So that a surviving table of open inodes does not claim bytes that never existed.
       files.truncate(ino, size)
     }
     open.size = size
@@ -183,8 +187,8 @@ export class FileWriter {
   }
 
   /**
-   * As fallocate(2); the inode is open. What is reserved has blocks of the backing file, and counts
-   * as used: as clean chunks without an id, which nothing evicts.
+   * As fallocate(2); the inode is open. Reserved space has blocks of the backing file and counts as
+   * used: as clean chunks without an id, which are never evicted.
    */
   allocate(ino: number, offset: number, length: number, mode: number): void {
     const known = FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE
@@ -205,7 +209,7 @@ export class FileWriter {
       this.#requireRoom(plan, reserves ? unreserved(this.#cache, ino, length) : 0)
       this.#begin(ino, open, size, plan.before)
       if (reserves || erased > 0) {
-        // The size is not the backing file's affair, and comes last.
+        // `resize` below sets the size, so the backing file keeps its size here.
         this.#cache.files.allocate(ino, mode | FALLOC_KEEP_SIZE, offset, length)
       }
       this.#mark(ino, plan.after, open)
@@ -260,7 +264,7 @@ export class FileWriter {
     plan.after.push({ index, row: undefined })
   }
 
-  /** Only chunks that hold something: erasing a hole changes nothing. */
+  /** Plans chunks with content only: erasing a hole changes nothing. */
   #planErase(ino: number, at: number, end: number, size: number): Plan {
     const { chunkSize } = this.#cache.settings
     const plan: Plan = { before: [], after: [] }
@@ -298,7 +302,7 @@ export class FileWriter {
     }
   }
 
-  /** From here on the content differs from what is committed, in the chunks given. */
+  /** Marks the file and the given chunks as different from the committed content. */
   #begin(ino: number, open: OpenInode, size: number, marks: readonly Mark[]): void {
     const begins = !open.dirty
     if (begins) {
@@ -353,18 +357,19 @@ export class FileWriter {
     }
   }
 
-  /** Where a chunk ends in a file of `size` bytes. */
+  /** End of a chunk in a file of `size` bytes. */
   #endIn(index: number, size: number): number {
     return Math.min(size, (index + 1) * this.#cache.settings.chunkSize)
   }
 
-  /** Takes away what lies beyond the new size, keeping what its uploads still need. */
+  /** Deletes chunks beyond the new size, and saves pre-images for their uploads. */
   #cut(ino: number, open: OpenInode): void {
     const { database, shared, settings } = this.#cache
     const { size } = open
     const first = Math.ceil(size / settings.chunkSize)
     const waiting = database.uploadsOf(ino, first).filter((upload) => upload.source === null)
-    // The kernel goes on with the file that it knows.
+    // With a backing file open in the kernel or in surviving programs, the file must not be
+    // renamed.
     const mayMove = size === 0 && open.backing === 0 && !open.outlived
     const preImage =
       mayMove && waiting.length > 0 ? this.#savePreImageOfFile(ino, waiting) : undefined
@@ -374,13 +379,13 @@ export class FileWriter {
     if (tail?.state === PENDING) savePreImage(this.#cache, ino, tail)
     const gone = database.sumFrom(ino, first)
     database.transaction(() => {
-      // With the rest: chunks that are elsewhere than in the backing file cannot be read.
-      for (const { seq, index } of preImage === undefined ? [] : waiting)
-        database.setUploadSource(seq, preImage!, index * settings.chunkSize)
+      // In the same transaction: chunks that are not in the backing file cannot be read.
+      for (const { seq, index } of aside === undefined ? [] : waiting)
+        database.setUploadSource(seq, aside!, index * settings.chunkSize)
       if (gone.chunks > 0) database.deleteChunksFrom(ino, first)
       if (shared.counter('lostChunks') > 0) database.deleteLostFrom(ino, first)
       if (tail) this.#trimTail(ino, tail, rest)
-      // Until the backing file is cut as well, its length says nothing to recovery.
+      // Until the backing file is cut, recovery must not take its length for the size.
       this.#journalSize(ino, open, CUTTING)
     })
     shared.add('usedBytes', -gone.used)
@@ -388,7 +393,9 @@ export class FileWriter {
     shared.bumpChunks(ino)
   }
 
-  /** The chunk that the new end falls into; not durable yet: it is committed anew, shorter. */
+  /**
+   * Trims the chunk at the new end. A pending chunk becomes dirty, to be committed again, shorter.
+   */
   #trimTail(ino: number, tail: LocalChunk, length: number): void {
     const { database, shared } = this.#cache
     const trimmed = Math.min(tail.length, length)
@@ -398,7 +405,7 @@ export class FileWriter {
     if (tail.state !== CLEAN) shared.add('unsyncedBytes', trimmed - tail.length)
   }
 
-  /** The whole file moves aside, for its uploads; returns the name that it has there. */
+  /** Renames the whole backing file to a pre-image for its uploads. Returns the name. */
   #savePreImageOfFile(ino: number, uploads: readonly Upload[]): string {
     const { files, shared } = this.#cache
     const name = `whole-${ino}-${uploads[0]?.seq ?? 0}`
@@ -426,7 +433,7 @@ export class FileWriter {
 
 const NOTHING: Plan = { before: [], after: [] }
 
-/** Whether the kernel may show other bytes than those that were just written. */
+/** Whether the kernel may have cached other bytes than those that were just written. */
 function hasStalePages(open: OpenInode, bypassesPages: boolean): boolean {
   if (open.invalidated) return true
   return bypassesPages && open.filled && open.backing === 0

@@ -1,12 +1,12 @@
 /**
- * Commits that nobody waits for, many in one transaction. Who closes a small file on a node of its
- * own is answered at once: the bytes are in the backing file, the table of open inodes says which
- * (cache/state/open-table.ts), and both survive the process. What is left, the journal and the
- * metadata, is done here a moment later for all that were closed meanwhile; and so is what is left
- * of files that were removed. Main thread.
+ * Commits many files in one transaction when nobody waits for them. On a single-node volume the
+ * close of a small file returns at once: its bytes are in the backing file and its state is in the
+ * table of open inodes (cache/state/open-table.ts), and both survive the process. This module makes
+ * the journal and metadata transactions a moment later, for all files closed in the meantime. It
+ * also deletes the data of removed files. Main thread.
  *
- * Locks: those of a group are held together as far as they are free; an inode that is busy is
- * committed by itself, after the group. So nobody is waited for who may wait for one of the group.
+ * Locks: all free locks of a group are held together. An inode whose lock is busy is committed
+ * alone, after the group, so that no thread waits here while it has a lock of the group.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe } from '../../base/fs-error.ts'
@@ -25,7 +25,7 @@ export class GroupCommit {
   readonly #steps: CommitSteps
   readonly #failures: RepeatedLog
   readonly #stop = new AbortController()
-  /** Those that failed. */
+  /** Inodes whose commit failed. */
   readonly #left = new Set<number>()
   #running: Promise<void> | undefined
 
@@ -40,7 +40,7 @@ export class GroupCommit {
     this.#running = this.#run()
   }
 
-  /** What is left then, because it failed, is `dirty` still. */
+  /** Files whose commit fails stay `dirty`. */
   async stop(): Promise<void> {
     this.#stop.abort()
     this.#cache.shared.closed.wake()
@@ -53,11 +53,11 @@ export class GroupCommit {
     const { signal } = this.#stop
     while (!this.#isStopping()) {
       await closed.filled(cacheLimits.housekeepingMs)
-      // A group forms meanwhile.
+      // Collects a group.
       await delay(cacheLimits.groupCommitMs, undefined, { signal }).catch(() => undefined)
       for (let group = this.#next(); group.length > 0;) {
         this.#commit(group)
-        // Others have their turn.
+        // Lets other events of the main thread run.
         await new Promise(setImmediate)
         group = this.#isStopping() ? [] : closed.take(cacheLimits.groupCommitFiles)
       }
@@ -68,7 +68,7 @@ export class GroupCommit {
     return this.#stop.signal.aborted
   }
 
-  /** All that waits, now: somebody needs the room. */
+  /** Commits the whole queue now, because space is needed. */
   expedite(): void {
     const { closed } = this.#cache.shared
     for (let group = this.#next(); group.length > 0;) {
@@ -83,7 +83,7 @@ export class GroupCommit {
     return left.length > 0 ? left : this.#cache.shared.closed.take(cacheLimits.groupCommitFiles)
   }
 
-  /** Never throws. Inodes that are neither dirty nor gone were taken care of meanwhile. */
+  /** Never throws. Inodes that are neither dirty nor deleted were committed in the meantime. */
   #commit(inodes: readonly number[]): void {
     const undone = new Set(inodes)
     try {
@@ -92,7 +92,7 @@ export class GroupCommit {
         for (const ino of locked) undone.delete(ino)
       })
     } catch {
-      // Of one that fails the others must not suffer, and it is to be told by itself.
+      // One failing inode must not affect the others, and its failure is logged separately.
       for (const ino of undone) this.#commitAlone(ino)
     }
   }
@@ -120,7 +120,7 @@ export class GroupCommit {
     }
   }
 
-  /** The metadata first: what a crash leaves of the bytes, recovery looks for. */
+  /** The metadata first: recovery finds bytes that a crash leaves behind. */
   #purge(inodes: readonly number[]): void {
     this.#cache.index.purgeAll(inodes)
     deleteFiles(this.#cache, inodes)

@@ -1,12 +1,15 @@
 /**
- * Files that hold what uploads still need of a content that is overwritten, or may be. They go when
- * no upload reads them any more.
+ * Pre-images: copies of pending chunks that are about to be overwritten, or may be. A pre-image is
+ * removed when no upload reads it any more.
  */
 import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import type { NodeDatabase } from '../state/node-database.ts'
 
-/** Keeps a committed chunk for its upload before it is overwritten; under the inode's lock. */
+/**
+ * Saves a committed chunk for its upload before it is overwritten. Call under the lock of the
+ * inode.
+ */
 export function savePreImage(
   { database, files, settings }: NodeCache,
   ino: number,

@@ -1,11 +1,11 @@
 /**
- * Files that programs have just cut, and of which the kernel may not know it yet. Between the
- * answer to truncate(2) and the moment when the kernel has taken it in, it would show zeros where a
- * page is read that ends before the old size does: such reads wait (FileReader).
+ * Files that were truncated a moment ago, so that the kernel may still have the old size. Between
+ * the reply to truncate(2) and the update in the kernel, the kernel would show zeros for a page
+ * whose read ends before the old size. FileReader makes such reads wait.
  *
- * That the kernel has taken it in shows when the thread that cut the file makes another request;
- * where it makes none, after a bound that is far longer than the kernel takes. Shared by threads;
- * one entry per thread of a program, entries of threads that share a place replace each other.
+ * The kernel has the new size when the thread that truncated the file makes another request, or
+ * after a bound that is far longer than the kernel takes. Shared by threads, with one entry per
+ * thread of a program; an entry replaces another in the same slot.
  */
 import { cacheLimits } from '../limits.ts'
 
@@ -13,7 +13,7 @@ const PLACES = 256
 const [INO, THREAD, UNIQUE, UNTIL, FIELDS] = [0, 1, 2, 3, 4] as const
 
 export class RecentCuts {
-  /** First when the last entry ends, ms of the wall clock; then the entries. */
+  /** The end of the last entry, ms of the wall clock; then the entries. */
   readonly #numbers: Float64Array
 
   constructor(memory: SharedArrayBuffer) {
@@ -24,7 +24,7 @@ export class RecentCuts {
     return new SharedArrayBuffer((1 + PLACES * FIELDS) * 8)
   }
 
-  /** The request `unique` of a program's thread makes a file shorter. */
+  /** Request `unique` of a program's thread is about to shorten the file. */
   begin(ino: number, thread: number, unique: number): void {
     const base = placeOf(thread)
     const untilMs = Date.now() + cacheLimits.cutHoldMs
@@ -32,7 +32,7 @@ export class RecentCuts {
     this.#numbers[0] = untilMs
   }
 
-  /** As `begin`, where this request has begun one already. */
+  /** As `begin`, if this request has already begun one. */
   renew(ino: number, thread: number, unique: number): void {
     const base = placeOf(thread)
     const wanted = [ino, thread, unique]
@@ -40,7 +40,7 @@ export class RecentCuts {
     if (isBegun) this.begin(ino, thread, unique)
   }
 
-  /** The thread makes the request `unique`. */
+  /** The thread made request `unique`. */
   passed(thread: number, unique: number): void {
     if (this.#isOver()) return
     const base = placeOf(thread)
@@ -49,7 +49,7 @@ export class RecentCuts {
     if (isLater) this.#numbers[base + UNTIL] = 0
   }
 
-  /** The kernel may think that the file is longer than it is. */
+  /** Whether the kernel may still have the old, larger size. */
   isPending(ino: number): boolean {
     if (this.#isOver()) return false
     const nowMs = Date.now()

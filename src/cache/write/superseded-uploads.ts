@@ -1,10 +1,10 @@
 /**
- * Uploads that a commit has replaced in the journal before the metadata took that commit. Until
- * then the version before is the acknowledged one: other nodes are told that this node has it, and
- * where the commit is refused (another node was faster) parts of it stay the file's content.
+ * Uploads that a commit has replaced in the journal before the metadata had that commit. Until then
+ * the previous version is the acknowledged one: this node is listed as having it, and if the commit
+ * is refused (another node was faster) parts of it stay the content of the file.
  *
  * Invariant: a chunk that the metadata refers to, and that only this node has, is in the upload
- * journal or here.
+ * journal or in this table.
  */
 import { removePreImages } from './pre-images.ts'
 import type { NodeCache } from '../state/node-cache.ts'
@@ -20,7 +20,10 @@ export function dropSuperseded({ database, files }: NodeCache, ino: number): voi
   removePreImages(database, files, superseded.flatMap(sourceOf))
 }
 
-/** There is no such commit any more: what the metadata refers to is uploaded, the rest goes. */
+/**
+ * The commit does not exist any more: reinstates uploads that the metadata refers to, and drops the
+ * others.
+ */
 export function settleSuperseded(cache: NodeCache, ino: number): void {
   const { database, files } = cache
   const superseded = database.supersededOf(ino)
@@ -32,7 +35,7 @@ export function settleSuperseded(cache: NodeCache, ino: number): void {
   removePreImages(database, files, dropped)
 }
 
-/** Set-aside files that it does not need any more. */
+/** Returns the pre-images that are no longer needed. */
 function settle({ database, index, shared }: NodeCache, upload: Upload): string[] {
   const { ino, seq, id } = upload
   const reference = index.find(ino, upload.index)
@@ -40,7 +43,7 @@ function settle({ database, index, shared }: NodeCache, upload: Upload): string[
     database.deleteSuperseded(seq)
     return sourceOf(upload)
   }
-  // Of a commit that was refused: a later one takes the chunk anew.
+  // The chunk of the refused commit; a later commit takes it again.
   const refused = database.upload(ino, upload.index)
   if (refused) database.deleteUpload(refused.seq)
   database.reinstateUpload(seq)
