@@ -1,144 +1,155 @@
 /**
- * Bounds of the cache of one node: every queue, buffer, retry, cache and wait has
- * one, with its unit and its reason. src/limits.ts is the index of all of them.
+ * Bounds of the cache of one node: every queue, buffer, retry, cache and wait has one, with its
+ * unit and its reason. src/limits.ts is the index of all bounds.
  */
 const KIB = 1024
 const MIB = 1024 * KIB
 
 export const cacheLimits = {
-  /** Attributes of a file whose pages are about to go are looked at again after so long, ms. */
+  /** Interval of polling for a file whose pages are about to be dropped, ms. */
   pageDropLookMs: 1,
   /**
-   * The kernel has taken in that a file was cut after so long, ms: it takes microseconds, where the
-   * program gets to run.
+   * Time after which the kernel has the new size of a truncated file, ms. It takes microseconds
+   * once the program is scheduled.
    */
   cutHoldMs: 200,
-  /** Inodes open at the same time: the size of a table in shared memory (144 bytes each). */
+  /** Inodes open at the same time: size of a table in shared memory (144 bytes each). */
   openInodes: 65_536,
-  /** Inodes whose chunk states a thread remembers, and chunks it remembers of each. */
+  /** Inodes in the presence cache of a thread, and chunks of each. */
   rememberedInodes: 4096,
   rememberedChunks: 8192,
-  /** A use of a chunk is noted at most so often, ms: LRU needs no better, writes cost. */
+  /**
+   * Interval at which a use of a chunk is recorded at most, ms: LRU needs no better, writes cost.
+   */
   accessGranularityMs: 60_000,
-  /** Optimistic reads before one is done under the inode's lock. */
+  /** Optimistic reads before one is done under the lock of the inode. */
   optimisticReads: 100,
   /**
-   * Commits that nobody waits for are collected so long, ms: a burst of small files shares a
-   * transaction, and the first upload comes much later.
+   * Time in which commits that nobody waits for are collected, ms: a burst of small files shares
+   * one transaction, and the first upload comes much later.
    */
   groupCommitMs: 20,
-  /** Files in one such transaction: a few ms, in which requests for one of them wait. */
+  /** Files in one such transaction: a few ms, during which requests for one of them wait. */
   groupCommitFiles: 64,
-  /** Files that wait for one; further ones are committed when they are closed. A power of two. */
+  /** Files that wait for it; further ones are committed when they are closed. A power of two. */
   groupCommitQueue: 8192,
-  /** Waiters look again after so long without news, ms. */
+  /** Interval at which waiters check their condition without a wake-up, ms. */
   conditionPollMs: 1000,
-  /** Share of the capacity that eviction goes down to. */
+  /** Share of the capacity down to which chunks are evicted. */
   evictTo: 0.9,
   /**
-   * Chunks of the cache that should not be waiting for the cloud (half of a smaller cache): twice
-   * what the requests that a kernel has under way by default, 12, touch at their worst.
+   * Chunks of the cache that should not be pending (half of a smaller cache): twice what the 12
+   * requests that a kernel has under way by default touch at worst.
    */
   looseChunks: 48,
-  /** Chunks evicted between two looks at the disk. */
+  /** Chunks evicted between two measurements of the disk. */
   evictBatch: 64,
-  /** Writers wait so long for space that only the cloud can give, ms, then ENOSPC. */
+  /** Time for which writers wait for space that only uploads can free, ms; then ENOSPC. */
   spaceWaitMs: 30_000,
-  /** Databases are looked through for damage at a start, up to so many bytes: some 0.1 s. */
+  /** Size up to which a database is checked for damage at the start, bytes: some 0.1 s. */
   databaseCheckBytes: 32 * MIB,
-  /** Write-ahead log of a database, bytes, beyond which writers wait for a checkpoint. */
+  /** Size of a write-ahead log beyond which writers wait for a checkpoint, bytes. */
   writeAheadLogBytes: 64 * MIB,
-  /** Between two looks at the disk, the backlog and the databases, ms. */
+  /** Interval at which the disk, the backlog and the databases are examined, ms. */
   housekeepingMs: 1000,
-  /** Between two looks for removed files whose descriptors keep their space, ms. */
+  /** Interval of closing descriptors of removed files, which keep their space, ms. */
   removedFilesMs: 250,
-  /** Worker threads that answer one mount: more than the machine's cores never pays. */
+  /** Worker threads of one mount: more than the cores of the machine never pays. */
   fuseWorkers: 64,
-  /** Peers that hold a chunk which are asked for it before its home is. */
+  /** Replica holders that are asked for a chunk before its owner. */
   peerHoldersAsked: 2,
-  /** Share of the capacity that copies held for peers may take: the rest is for this node. */
+  /** Share of the capacity that replicas may take: the rest is for this node. */
   heldShare: 0.5,
-  /** A copy that no reference names is kept so long, ms: its commit may still be on its way. */
+  /** Time for which a replica without a reference is kept, ms: its commit may be under way. */
   replicaGraceMs: 3_600_000,
-  /** Copies looked at in one go. */
+  /** Replicas examined in one batch. */
   replicaPage: 256,
-  /** Then for the cloud instead, while it takes nothing, ms; then close fails. */
+  /** With too few replicas, time for which close waits for failing uploads, ms; then it fails. */
   copiesCloudWaitMs: 10_000,
-  /** Who reads what only nodes have waits so long, ms, for one that does not answer: a restart. */
+  /**
+   * Time for which a reader waits for chunks that only nodes that do not answer have, ms: they may
+   * be restarting.
+   */
   holderWaitMs: 5_000,
-  /** Share of the capacity that such files may have while they are open: none of it is evicted. */
+  /**
+   * Share of the capacity that files open for passthrough reads may take: none of it is evicted.
+   */
   passthroughShare: 0.5,
-  /** Clocks of file systems stand still for so long, ms: what changed in it may not show. */
+  /** Granularity of file system clocks, ms: a change within it may not change the time. */
   fileClockMs: 50,
   /**
-   * The kernel is to write files by itself only where so many bytes are free, of the disk, and free
-   * or to be freed, of the capacity: what it writes is seen once a second, and it cannot be made
-   * to wait.
+   * Passthrough writes begin only if this many bytes are free on the disk, and free or evictable in
+   * the capacity: their growth is measured once a second, and they cannot be made to wait.
    */
   passthroughWriteRoomBytes: 4 * 1024 * 1024 * 1024,
   /**
-   * So many files may begin to be written by the kernel at once, and one more in so many ms: it
-   * takes 70 µs each, which is nothing for large files, and too much for thousands of small ones.
+   * Files that may begin passthrough writes at once, and the interval after which one more may, ms:
+   * it takes 70 µs each, which is nothing for large files, and too much for thousands of small
+   * ones.
    */
   passthroughWriteBurst: 8,
   passthroughWriteEveryMs: 20,
-  /** Files that are open so long that they are committed meanwhile: larger ones are not, bytes. */
+  /** Size up to which a file is committed while the kernel still writes it, bytes. */
   passthroughWriteLookBytes: 1024 * 1024 * 1024,
-  /** Share of the time that looking for what changed in them may take. */
+  /** Share of the time for finding changed chunks in such files. */
   passthroughWriteLookShare: 0.05,
-  /** A chunk that waits for its upload has its CRC-32 taken after so long, ms: most are gone. */
+  /** Age at which the CRC-32 of a pending chunk is computed, ms: most are uploaded by then. */
   checksumAfterMs: 1500,
-  /** Clean chunks that are read again to find damage, bytes per ms: 8 MiB/s, below one per cent. */
+  /**
+   * Rate at which clean chunks are read to find damage, bytes per ms: 8 MiB/s, below one per cent.
+   */
   scrubBytesPerMs: 8 * KIB,
-  /** All of a small cache is read again so often, ms. */
+  /** Interval at which all of a small cache is read again, ms. */
   scrubPassMs: 5_000,
-  /** Chunks between two notes of how far that has come. */
+  /** Chunks between two records of the position of the scrub. */
   scrubPage: 64,
-  /** Damaged chunks that were only here, of which the bytes are kept. */
+  /** Damaged chunks without another copy, whose bytes are kept. */
   damagedKept: 256,
-  /** What the API gives is compared with its checksum again after so long, ms. */
+  /** Time for which a chunk sent by the API is not compared with its checksum again, ms. */
   intactMs: 60_000,
-  /** Chunks of which that is remembered. */
+  /** Chunks in the cache of these results. */
   intactChunks: 4096,
-  /** A chunk that cannot be read from this node's disk is lost after so many tries. */
+  /** Attempts to read a chunk from the disk of this node before it counts as lost. */
   lostLooks: 3,
-  /** Chunks on their way to the cloud at once: hides the latency of small ones. */
+  /** Chunks uploaded at the same time: hides the latency of small ones. */
   uploads: 32,
-  /** Their bytes in memory: 16 chunks of 4 MiB. */
+  /** Bytes of these chunks in memory: 16 chunks of 4 MiB. */
   uploadBufferBytes: 64 * MIB,
-  /** A chunk of up to so many bytes that is to be uploaded is read without another thread. */
+  /** Size up to which a chunk is read for its upload without another thread, bytes. */
   readAtOnceBytes: 64 * KIB,
-  /** Uploads that have ended are noted together, so many: writers wait a millisecond for that. */
+  /** Finished uploads that are recorded in one transaction: writers wait a millisecond for it. */
   uploadGroup: 64,
-  /** One that has ended waits so long for others, ms, unless somebody waits for uploads. */
+  /** Time for which a finished upload waits for others, ms, unless somebody waits for uploads. */
   uploadGroupMs: 20,
-  /** Uploads that have ended and are not noted; beyond, one that ends keeps its place. */
+  /** Uploads that have finished and are not recorded; beyond it, each keeps its permit. */
   uploadsEnded: 512,
-  /** A chunk is uploaded so long after its commit, ms, unless awaited: much is short-lived. */
+  /** Age at which a chunk is uploaded, ms, unless awaited: many are short-lived. */
   uploadSettleMs: 1000,
-  /** Between two looks at chunks that have not settled, ms. */
+  /** Interval of looking for chunks that have reached that age, ms. */
   uploadLookMs: 100,
   /** Journal rows read at once. */
   uploadBatch: 256,
-  /** First wait after a failed upload, ms. */
+  /** First delay after a failed upload, ms. */
   uploadRetryBaseMs: 500,
-  /** Attempts per minute while the cloud fails: enough to notice that it is back. */
+  /** Attempts per minute while uploads fail: enough to notice that the cloud works again. */
   failedUploadsPerMinute: 60,
   /** Bytes of chunks being fetched, in memory. */
   downloadBufferBytes: 64 * MIB,
-  /** Of those, chunks that come from the cloud, for readers here and for peers. */
+  /** Bytes of chunks being fetched from the cloud, for readers on this node and for peers. */
   cloudBufferBytes: 64 * MIB,
-  /** Tries to fetch a chunk that somebody waits for, before the reader is told EIO. */
+  /** Attempts to fetch a chunk that somebody waits for, before the reader gets EIO. */
   downloadAttempts: 4,
-  /** Of the first of these, what nobody waits for yet: who does never waits for all of that. */
+  /** Part of `downloadBufferBytes` for chunks fetched ahead: the rest is for readers that wait. */
   readaheadBufferBytes: 48 * MIB,
-  /** Of the second, what stays free of chunks that a home gets before anybody asks for them. */
+  /**
+   * Part of `cloudBufferBytes` that an owner keeps free when it prepares chunks nobody requested.
+   */
   unpreparedBufferBytes: 16 * MIB,
   readaheadNodes: 8,
-  /** A chunk of which more than one part in so many was asked for in ranges is fetched whole. */
+  /** A chunk of which more than one part in this many was requested in ranges is fetched whole. */
   rangeShare: 8,
-  /** Chunks of which is known how much of them came so. */
+  /** Chunks for which the bytes read in ranges are counted. */
   rangedChunks: 4096,
-  /** Sequential readers that are followed at once. */
+  /** Sequential readers that are followed at the same time. */
   readaheadStreams: 1024,
 } as const
