@@ -1,8 +1,8 @@
 /**
- * Bytes in the cache compared with their CRC-32: of clean chunks the metadata has it, of those that
- * wait for upload the journal (pending-checksums.ts). A clean chunk that is another leaves the
- * cache and comes from the cloud again; another one is lost, and its bytes are kept for people.
- * Main thread.
+ * Compares bytes in the cache with their CRC-32, which is in the metadata for clean chunks and in
+ * the journal for pending ones (pending-checksums.ts). A damaged clean chunk leaves the cache and
+ * is fetched from the cloud again. A damaged pending chunk is lost, and its bytes are kept for
+ * people. Main thread.
  */
 import { closeSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ import { giveUpChunks, settleShort } from './lost-chunks.ts'
 import { CLEAN, PENDING, type LocalChunk } from '../state/node-database.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
-/** `unknown`: there is nothing to compare it with. */
+/** `unknown`: there is no checksum to compare with. */
 export type ChunkState = 'intact' | 'damaged' | 'unknown'
 
 interface Wanted {
@@ -21,12 +21,12 @@ interface Wanted {
   crc: number
 }
 
-/** What the backing file has to have of a chunk; undefined: that is not known. */
+/** Expected length and CRC-32 of a chunk in the backing file; undefined if there is no checksum. */
 export function wantedOf(cache: NodeCache, ino: number, row: LocalChunk): Wanted | undefined {
   const { database, index, shared } = cache
   const open = shared.findOpen(ino)
-  // Others may write it unseen (cache/passthrough/passthrough-writes.ts,
-  // cache/passthrough/mmap-writes.ts): that counts as written.
+  // Untracked writes (cache/passthrough/passthrough-writes.ts, cache/passthrough/mmap-writes.ts)
+  // are valid and change the bytes.
   if (open?.passthroughWrites === true || open?.mapped === true) return undefined
   if (row.state === CLEAN) {
     const found = index.find(ino, row.index)
@@ -39,7 +39,7 @@ export function wantedOf(cache: NodeCache, ino: number, row: LocalChunk): Wanted
   return { length: upload.length, crc: upload.crc }
 }
 
-/** Under the inode's lock. */
+/** Call under the lock of the inode. */
 export function checkChunk(cache: NodeCache, ino: number, row: LocalChunk): ChunkState {
   const wanted = wantedOf(cache, ino, row)
   if (wanted === undefined) return 'unknown'
@@ -48,11 +48,11 @@ export function checkChunk(cache: NodeCache, ino: number, row: LocalChunk): Chun
   return read === data.length && crc32(data) === wanted.crc ? 'intact' : 'damaged'
 }
 
-/** A backing file is not as it was left: what it lacks, and what in it is another. */
+/** Call when a backing file is not as it was left: gives up its absent and damaged chunks. */
 export async function verifyFile(cache: NodeCache, ino: number): Promise<void> {
   const { shared, database } = cache
   shared.withInode(ino, () => {
-    // Whoever has the file open that was there before must not go on with it.
+    // Descriptors of a file that was replaced must not be used any more.
     shared.bumpFile(ino)
     settleShort(cache, ino)
   })
@@ -61,16 +61,16 @@ export async function verifyFile(cache: NodeCache, ino: number): Promise<void> {
     if (row === undefined) return
     verifyChunk(cache, ino, row.index)
     from = row.index + 1
-    // Others have their turn.
+    // Lets other events of the main thread run.
     await new Promise(setImmediate)
   }
 }
 
-/** Drops it where it is damaged. */
+/** Checks a chunk, and drops it if it is damaged. */
 export function verifyChunk(cache: NodeCache, ino: number, index: number): ChunkState {
   const { database, shared } = cache
   return shared.withInode(ino, () => {
-    // It may have been evicted meanwhile.
+    // It may have been evicted in the meantime.
     if (!database.chunk(ino, index)) return 'unknown'
     settleShort(cache, ino)
     const row = database.chunk(ino, index)
@@ -81,14 +81,14 @@ export function verifyChunk(cache: NodeCache, ino: number, index: number): Chunk
   })
 }
 
-/** Its bytes are others than those that were stored; under the inode's lock. */
+/** Gives up a chunk whose bytes do not match its CRC-32. Call under the lock of the inode. */
 export function dropDamaged(cache: NodeCache, ino: number, row: LocalChunk): void {
   const what = `the CRC-32 of its bytes in ${cache.files.path(ino)} is another`
   const kept = row.state === PENDING ? keepDamaged(cache, ino, row) : undefined
   giveUpChunks(cache, ino, [row], kept === undefined ? what : `${what}; they are kept in ${kept}`)
 }
 
-/** The path of a copy; undefined: there are too many. */
+/** Copies the damaged bytes. Returns the path; undefined if there are too many such copies. */
 function keepDamaged(cache: NodeCache, ino: number, row: LocalChunk): string | undefined {
   const { settings, files } = cache
   const folder = join(settings.directory, 'damaged')

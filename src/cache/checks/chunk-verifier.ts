@@ -1,7 +1,6 @@
 /**
- * Checks of chunks before their bytes leave this node by its API. A chunk that was intact is not
- * looked at again for a while: who reads a file in small ranges does not have it read whole for
- * each. Main thread.
+ * Checks chunks before the API sends their bytes. An intact chunk is not checked again for a while,
+ * so that a file that is read in small ranges is not read whole for each of them. Main thread.
  */
 import { LRUCache } from 'lru-cache'
 import { cacheLimits } from '../limits.ts'
@@ -21,7 +20,10 @@ export class ChunkVerifier {
     this.#cache = cache
   }
 
-  /** The chunks of these bytes are intact, or not here, or cannot be told. */
+  /**
+   * Checks the chunks of these bytes, and drops damaged ones. Chunks that are absent, dirty or
+   * without a checksum are not checked.
+   */
   require(ino: number, offset: number, length: number): void {
     const { chunkSize } = this.#cache.settings
     const last = Math.floor((offset + Math.max(1, length) - 1) / chunkSize)

@@ -1,11 +1,11 @@
 /**
- * Bytes that a backing file has to have and has not: somebody or something removed it, or cut it.
- * What is durable leaves the cache and comes from the cloud again. What only this node had is lost:
- * reading it is EIO, for exactly that chunk, it is never uploaded, and the node's database names it
- * until the file has another content there.
+ * Bytes that a backing file must have and lacks, because something removed or truncated it. Durable
+ * chunks leave the cache and are fetched from the cloud again. Chunks that only this node had are
+ * lost: a read of exactly that chunk fails with EIO, it is never uploaded, and the node database
+ * lists it until the file has other content there.
  *
- * Invariant: a backing file reaches to the end of every chunk that the database has of it, so that
- * a hole at the end of a file cannot be confused with loss (`coverChunks`).
+ * Invariant: a backing file extends to the end of every chunk that the database has of it, so that
+ * a hole at the end of a file is different from loss (`coverChunks`).
  */
 import { isMainThread } from 'node:worker_threads'
 import { Suspended } from '../../base/suspended.ts'
@@ -23,7 +23,10 @@ import {
 } from '../state/node-database.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
-/** Where the bytes of a chunk end in the backing file, of a file of so many; 0: it has none. */
+/**
+ * Offset at which the bytes of a chunk end in the backing file of a file of `size` bytes; 0: it has
+ * none.
+ */
 function endOf(cache: NodeCache, size: number, row: LocalChunk): number {
   const { index, state, id } = row
   if (state === CLEAN && id === 0) return 0
@@ -31,7 +34,7 @@ function endOf(cache: NodeCache, size: number, row: LocalChunk): number {
   return length === 0 ? 0 : index * cache.settings.chunkSize + length
 }
 
-/** How long the backing file has to be; under the inode's lock. */
+/** Required length of the backing file, bytes. Call under the lock of the inode. */
 function neededBytes(cache: NodeCache, ino: number, size?: number): number {
   if (cache.isHere(ino)) return cache.sizeOf(ino)
   const last = cache.database.lastChunk(ino)
@@ -39,24 +42,30 @@ function neededBytes(cache: NodeCache, ino: number, size?: number): number {
   return endOf(cache, size ?? (last.state === DIRTY ? cache.sizeOf(ino) : 0), last)
 }
 
-/** Bytes are missing at the end of the backing file; under the inode's lock. */
+/** Whether the backing file is too short. Call under the lock of the inode. */
 function isShort(cache: NodeCache, ino: number): boolean {
   const needed = neededBytes(cache, ino)
   return needed > 0 && (cache.files.stat(ino)?.size ?? 0) < needed
 }
 
-/** Before anything makes the backing file longer, or takes its length for that of the content. */
+/**
+ * Call before the backing file is extended, and before its length is used as the size of the
+ * content.
+ */
 export function requireBytes(cache: NodeCache, ino: number): void {
   if (isShort(cache, ino)) throw mustVerify(ino)
 }
 
-/** The main thread is to find out what is missing. */
+/** The main thread has to find out which bytes are absent. */
 function mustVerify(ino: number): Suspended {
   const condition: WaitCondition = { kind: 'verify', ino }
   return new Suspended(condition)
 }
 
-/** Chunks up to there are about to be dirty: a hole at the end is part of the file then. */
+/**
+ * Extends the backing file before chunks up to `end` become dirty: a hole at the end is then part
+ * of the file.
+ */
 export function coverChunks({ files }: NodeCache, ino: number, end: number): void {
   if ((files.stat(ino)?.size ?? 0) >= end) return
   files.make(ino)
@@ -64,8 +73,9 @@ export function coverChunks({ files }: NodeCache, ino: number, end: number): voi
 }
 
 /**
- * Gives up chunks whose bytes are missing, as far as the length of the backing file tells; under
- * the inode's lock. `known`: its size, where the table of open inodes does not have it yet.
+ * Gives up chunks whose bytes are absent, according to the length of the backing file. Call under
+ * the lock of the inode. `known`: size of the file, if the table of open inodes does not have it
+ * yet.
  */
 export function settleShort(cache: NodeCache, ino: number, known?: number): void {
   const { database, files } = cache
@@ -83,11 +93,11 @@ export function settleShort(cache: NodeCache, ino: number, known?: number): void
       ? `its file ${path} was removed`
       : `its file ${path} was cut to ${there} bytes, of ${needed}`
   giveUpChunks(cache, ino, [...short, ...unknown], reason, size)
-  // Of what is written and not committed, it is noted which chunks are lost; it may be written on.
+  // Lost dirty chunks are listed, and the file may be written further.
   coverChunks(cache, ino, neededBytes(cache, ino, known))
 }
 
-/** Of a file whose chunks only the table of open inodes knows. */
+/** Rows for chunks of which only the table of open inodes has a record. */
 function unknownRows(
   { settings }: NodeCache,
   there: number,
@@ -103,7 +113,10 @@ function unknownRows(
   return lost
 }
 
-/** Their bytes here are no content any more, for a reason; under the inode's lock. */
+/**
+ * Marks the bytes of chunks on this node as invalid, for a reason. Call under the lock of the
+ * inode.
+ */
 export function giveUpChunks(
   cache: NodeCache,
   ino: number,
@@ -134,7 +147,7 @@ export function giveUpChunks(
   loggerOf('CACHE').warn(`${what}: ${reason}`)
 }
 
-/** Inside a transaction. */
+/** Call inside a transaction. */
 function giveUp(
   cache: NodeCache,
   ino: number,
@@ -153,14 +166,14 @@ function giveUp(
   database.deleteChunk(ino, at)
   if (row.state === CLEAN) return
   const upload = database.upload(ino, at)
-  // It goes on from the copy that was set aside.
+  // The upload continues from the pre-image.
   if (upload?.id !== row.id || upload.source !== null) return
   if (index.find(ino, at)?.id === row.id) database.endUpload(upload)
   else database.deleteUpload(upload.seq)
   database.putLost({ ...lost, id: row.id, length: row.length })
 }
 
-/** A file that nothing is left of, unless programs may have it mapped. */
+/** Removes a backing file without chunks, unless programs may have it mapped. */
 function dropFile({ database, shared, files }: NodeCache, ino: number): void {
   const isUsed =
     shared.findOpen(ino)?.ahead === true || shared.findOpen(ino)?.passthroughWrites === true
@@ -168,19 +181,21 @@ function dropFile({ database, shared, files }: NodeCache, ino: number): void {
   if (!files.isPassthrough(ino)) files.remove(ino)
 }
 
-/** What the counter says is what readers look at first. */
+/** Updates the counter, which readers check first. */
 export function countLost({ database, shared }: NodeCache): void {
   shared.setCounter('lostChunks', database.countLost())
 }
 
-/** The chunk was lost before it was committed; asked for each chunk that is looked up. */
+/**
+ * The lost chunk at an index, if it was lost before its commit; called for each chunk looked up.
+ */
 export function lostDirty(cache: NodeCache, ino: number, index: number): LostChunk | undefined {
   if (cache.shared.counter('lostChunks') === 0) return undefined
   const lost = cache.database.lostChunk(ino, index)
   return lost?.id === 0 ? lost : undefined
 }
 
-/** Who reads it, or waits for it, is told why. */
+/** EIO with the reason why a chunk is lost, for its readers and for operations that wait for it. */
 export class LostError extends FsError {
   constructor({ ino, index, reason }: LostChunk) {
     super('EIO', `chunk ${index} of inode ${ino} is lost: ${reason}`)
@@ -188,9 +203,10 @@ export class LostError extends FsError {
 }
 
 /**
- * What an upload is to send cannot be read: true where that is no passing matter. Then it is lost,
- * unless the cache has the bytes as well. `drop`: gives a chunk up that the cache has, and that is
- * not as it was written; under the inode's lock.
+ * Call when the bytes of an upload cannot be read. Returns true if no retry is useful: the chunk is
+ * lost, or a later commit replaced it. False: the disk is unavailable, or the cache has the bytes,
+ * from which the upload continues. `drop`: gives up a cached chunk whose bytes are not as written;
+ * called under the lock of the inode.
  */
 export function loseUpload(
   cache: NodeCache,
@@ -200,7 +216,7 @@ export function loseUpload(
 ): boolean {
   const { database, files, shared, settings } = cache
   const { ino, index, seq, id } = upload
-  // The disk itself is away.
+  // The data directory itself is unavailable.
   if (!files.isThere()) return false
   return shared.withInode(ino, () => {
     const now = database.upload(ino, index)

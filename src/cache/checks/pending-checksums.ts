@@ -1,9 +1,10 @@
 /**
- * CRC-32 of chunks that wait for their upload: taken a moment after the commit, of what is in the
- * page cache then, and compared before the bytes are sent, however long the cloud is away. One that
- * is uploaded sooner is read once, for both. Main thread.
+ * CRC-32 of pending chunks: computed a moment after the commit, from the page cache, and compared
+ * before the bytes are sent, however long the cloud is unavailable. A chunk that is uploaded sooner
+ * is read once, for both. Main thread.
  *
- * Invariant: what the kernel may still write by itself has none: it may change under its id.
+ * Invariant: chunks that the kernel may still write have no such checksum, because they may change
+ * under their id.
  */
 import { crc32 } from 'node:zlib'
 import { BufferPool } from '../../base/buffer-pool.ts'
@@ -16,7 +17,7 @@ export class PendingChecksums {
   readonly #cache: NodeCache
   readonly #loader: ChunkReader
   readonly #buffers: BufferPool
-  /** All up to there were looked at. */
+  /** All journal rows up to this one were examined. */
   #cursor = 0
   #running: Promise<void> | undefined
   readonly #stop = new AbortController()
@@ -27,7 +28,7 @@ export class PendingChecksums {
     this.#buffers = new BufferPool(cache.settings.chunkSize)
   }
 
-  /** Now and then; what it began goes on. */
+  /** Starts a run if none is under way. Called at intervals. */
   look(onFailure: (error: unknown) => void): void {
     this.#running ??= this.#run()
       .catch(onFailure)
@@ -67,7 +68,7 @@ export class PendingChecksums {
     try {
       data = await this.#loader.loadUpload(upload, borrowed.memory)
     } catch (error) {
-      // Whoever uploads it finds out what that means.
+      // The uploader decides whether the chunk is lost.
       if (error instanceof UnreadableUpload) return
       throw error
     }

@@ -1,7 +1,8 @@
 /**
- * Reads clean chunks of the cache again and again, slowly, and compares them with their CRC-32:
- * what has rotted on the disk is found before somebody reads it, leaves the cache, and is fetched
- * from the cloud at once. Where it stopped, the next process goes on. Main thread.
+ * Scrub: reads the clean chunks of the cache slowly, again and again, and compares them with their
+ * CRC-32, so that damage on the disk is found before a reader needs the chunk. A damaged chunk
+ * leaves the cache and is fetched from the cloud at once. The next process continues at the
+ * recorded position. Main thread.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
@@ -89,7 +90,7 @@ export class Scrubber {
     await this.#pause(sinceMs + took - performance.now())
   }
 
-  /** Whether it has to be looked at again under the inode's lock: it may just have gone. */
+  /** Whether the chunk must be checked again under the lock: it may just have been evicted. */
   async #isSuspect({ ino, ...row }: LocalChunk & { ino: number }): Promise<boolean> {
     const { files, settings, shared } = this.#cache
     const wanted = shared.withInode(ino, () => wantedOf(this.#cache, ino, row))
@@ -105,7 +106,7 @@ export class Scrubber {
     }
   }
 
-  /** Who reads it next does so where the cloud is away now. */
+  /** Fetches the chunk. If the cloud is unavailable now, the next reader fetches it. */
   async #heal(ino: number, index: number): Promise<void> {
     try {
       await this.#fetcher.fetchChunk(ino, index, true, this.#stop.signal)
