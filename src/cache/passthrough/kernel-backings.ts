@@ -1,7 +1,7 @@
 /**
- * Files that the kernel of this mount knows by number, to read them by itself ("backing files" in
- * fuse.h). A number holds the file open until it is closed, or the connection is: also when the
- * process dies that asked for it.
+ * Backing files that are registered with the kernel of this mount for passthrough ("backing files"
+ * in fuse.h), each by an id. An id keeps the file open until it is closed or the connection ends,
+ * even after the process that registered it has died.
  */
 import { closeSync, openSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ const BACKING_OPEN = 0x4010e501
 const BACKING_CLOSE = 0x4004e502
 
 export class KernelBackings {
-  /** The connection; undefined: nothing is mounted by this process. */
+  /** Descriptor of the connection; undefined: this process has no mount. */
   readonly #connection: number | undefined
   /** `struct fuse_backing_map`: descriptor, flags, padding. */
   readonly #map = Buffer.alloc(16)
@@ -23,13 +23,13 @@ export class KernelBackings {
     this.#connection = connection
   }
 
-  /** The kernel's number for an open file. */
+  /** Registers an open file; returns its id. */
   open(fd: number): number {
     this.#map.writeInt32LE(fd)
     return ioctl(this.#connection ?? -1, BACKING_OPEN, this.#map)
   }
 
-  /** Opens that use it keep it; one that is not known any more is nothing to complain of. */
+  /** Closes an id; opens that use it keep the file. An unknown id is no error. */
   close(id: number): void {
     this.#number.writeUInt32LE(id)
     try {
@@ -39,7 +39,7 @@ export class KernelBackings {
     }
   }
 
-  /** Tries it with a file in a folder; why it cannot be, or undefined. */
+  /** Tries passthrough with a file in a folder. Returns why it fails, or undefined. */
   obstacle(directory: string): string | undefined {
     const path = join(directory, '.passthrough')
     try {

@@ -1,16 +1,16 @@
 /**
- * Looks after files that programs may write to by way of memory (cache/passthrough/mmap-writes.ts),
- * from time to time and at the end, and commits what it finds. Main thread.
+ * Examines files with mmap writes (cache/passthrough/mmap-writes.ts), at intervals and at the end
+ * of the mount, and commits the changes that it finds. Main thread.
  */
 import type { MmapWrites } from './mmap-writes.ts'
 import { Suspended } from '../../base/suspended.ts'
 
 export interface MmapMonitorParts {
   mapped: MmapWrites
-  /** Brings about what an operation waits for. */
+  /** Resolves a wait condition. */
   resolveWait: (condition: unknown, how: { signal?: AbortSignal }) => Promise<unknown>
   commit: (ino: number) => Promise<void>
-  /** Every thread that serves the mount is given something to do: it lets go of void files. */
+  /** Wakes every thread that serves the mount, so that it closes descriptors of removed files. */
   wakeThreads: () => Promise<void>
 }
 
@@ -22,7 +22,10 @@ export class MmapMonitor {
     this.#parts = parts
   }
 
-  /** Commits what was written, and ends what has ended; one look at a time. */
+  /**
+   * Commits changes, and ends the tracking of files without writers. Concurrent calls share one
+   * run.
+   */
   look(): Promise<void> {
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined
@@ -43,7 +46,7 @@ export class MmapMonitor {
     for (const ino of inodes) mapped.settle(ino)
   }
 
-  /** What was written so far counts as written. */
+  /** Marks chunks with mmap writes dirty. */
   async absorb(ino: number, signal?: AbortSignal): Promise<void> {
     await this.#run(() => this.#parts.mapped.absorb(ino), signal)
   }

@@ -1,15 +1,15 @@
 /**
- * Files that programs may write to by way of memory, unseen: opened for reading and writing while
- * the kernel reads them by itself (passthrough.ts). Such a mapping is of the backing file, and
- * outlives the descriptor that it was made with; nothing tells of its writes, nor of its end.
+ * Finds mmap writes: writes through shared writable mappings of files that were opened for reading
+ * and writing during passthrough reads (passthrough.ts). Such a mapping is of the backing file and
+ * outlives its descriptor. The kernel reports neither its writes nor its end.
  *
- * So the file is looked at whenever it is closed or synced, and every second: where it was changed,
- * what differs from the committed content is committed. Its chunks that wait for upload are kept
- * aside at once, so that a committed content never changes under its id.
+ * A file is therefore examined at every close and sync, and every second. If it was changed, chunks
+ * that differ from the committed content are committed. Pre-images of its pending chunks are saved
+ * at the start, so that a committed content never changes under its id.
  *
- * That a file was changed shows in the time of its last change: a page that was synced is read-only
- * until the first write to it, which sets that time. That its last writer is gone shows when a read
- * lease can be had (fcntl(2)), which needs that nobody has the file open for writing.
+ * Changes are detected by mtime: a synced page is read-only until the first write to it, which sets
+ * the mtime. The last writer is gone when a read lease can be taken (fcntl(2)), which requires that
+ * nobody has the file open for writing.
  */
 import { cacheLimits } from '../limits.ts'
 import { savePreImage } from '../write/pre-images.ts'
@@ -27,7 +27,7 @@ export class MmapWrites {
     this.#writer = writer
   }
 
-  /** From here on the file may change unseen; under the inode's lock. */
+  /** From here on mmap writes are possible. Call under the lock of the inode. */
   begin(ino: number, open: OpenInode): void {
     if (open.mapped) return
     const { database } = this.#cache
@@ -39,7 +39,7 @@ export class MmapWrites {
     open.mapped = true
   }
 
-  /** What was written unseen counts as written from here on. */
+  /** Marks chunks with mmap writes dirty. */
   absorb(ino: number): void {
     const { shared, files } = this.#cache
     if (!shared.mayBeOpen(ino)) return
@@ -49,7 +49,7 @@ export class MmapWrites {
       const nowMs = Date.now()
       const changedMs = files.stat(ino)?.mtimeMs ?? -1
       if (changedMs === open.seenMs && !open.passthroughWrites) return
-      // In this order: what is written from here on sets a later time.
+      // In this order: later writes set a later time.
       files.sync(ino)
       const content = { size: this.#cache.sizeOf(ino), voidFrom: Infinity }
       const marks = changedChunks(this.#cache, ino, content)
@@ -58,19 +58,21 @@ export class MmapWrites {
     })
   }
 
-  /** Inodes that are to be looked at. */
+  /** Inodes to examine. */
   inodes(): number[] {
     return this.#cache.shared.mappedInodes()
   }
 
-  /** Threads of this process that wrote to such files have them open as well: they are to close. */
+  /**
+   * Makes threads of this process close their descriptors of such files, which count as writers.
+   */
   releaseFiles(): void {
     const { shared } = this.#cache
     for (const ino of this.inodes()) shared.withInode(ino, () => shared.bumpFile(ino))
     shared.beginFileEpoch()
   }
 
-  /** Ends what has ended: nobody can write to the file unseen any more, and all is committed. */
+  /** Ends the tracking of a file that nobody can write to by mmap any more, if all is committed. */
   settle(ino: number): void {
     const { shared, files } = this.#cache
     shared.withInode(ino, () => {
@@ -82,8 +84,8 @@ export class MmapWrites {
   }
 
   /**
-   * The mount has ended: what was written so far counts as written. While programs that outlive it
-   * have the file mapped, the database says so, and the next process goes on looking.
+   * Call when the mount has ended: marks what was written so far. While surviving programs have the
+   * file mapped, it stays in the database, and the next process continues to examine it.
    */
   mountEnded(ino: number): void {
     const { shared, files } = this.#cache

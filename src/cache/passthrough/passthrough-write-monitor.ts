@@ -1,8 +1,8 @@
 /**
- * Looks after files that the kernel writes by itself (cache/passthrough/passthrough-writes.ts),
- * from time to time and at the end: what they have grown by is accounted for, and those that stay
- * open and are synced now and then, such as logs, are committed meanwhile. So are those that
- * programs write which have outlived the mount, until their last writer is gone. Main thread.
+ * Examines files with passthrough writes (cache/passthrough/passthrough-writes.ts), at intervals
+ * and at the end: accounts for their growth, and commits files that stay open and are synced now
+ * and then, such as logs. It does the same for files of programs that have outlived the mount,
+ * until their last writer is gone. Main thread.
  */
 import type { FileCommitter } from '../write/file-committer.ts'
 import {
@@ -20,10 +20,10 @@ export class PassthroughWriteMonitor {
   readonly #committer: FileCommitter
   readonly #onChange: (ino: number) => void
   readonly #onFailure: (error: unknown) => void
-  /** When each may be looked through again, ms, monotonic clock. */
+  /** Earliest time of the next examination of each inode, ms on the monotonic clock. */
   #due = new Map<number, number>()
 
-  /** `onChange`: told of files that programs change by other ways than through the mount. */
+  /** `onChange`: called for files that programs change without the mount. */
   constructor(
     cache: NodeCache,
     committer: FileCommitter,
@@ -44,7 +44,9 @@ export class PassthroughWriteMonitor {
     this.#due = due
   }
 
-  /** By programs that have outlived their mount; what they wrote so far counts from here on. */
+  /**
+   * Whether programs that outlived the mount have changed the file; what they wrote is now counted.
+   */
   #hasChanged(ino: number): boolean {
     return this.#cache.shared.withInode(ino, () => {
       const open = this.#cache.shared.findOpen(ino)
@@ -55,7 +57,7 @@ export class PassthroughWriteMonitor {
     })
   }
 
-  /** When it may be looked through next. */
+  /** Returns the earliest time of the next examination. */
   #look(ino: number, dueMs: number): number {
     const { shared } = this.#cache
     return shared.withInode(ino, () => {
@@ -72,7 +74,7 @@ export class PassthroughWriteMonitor {
     })
   }
 
-  /** What waits for its upload would only be replaced. */
+  /** Whether to commit it now. While it has pending chunks, a commit would only replace them. */
   #isWanted(ino: number, open: OpenInode): boolean {
     if (!open.passthroughWrites) return false
     if (open.outlived) return !this.#cache.database.hasUploads(ino)
@@ -82,14 +84,14 @@ export class PassthroughWriteMonitor {
     )
   }
 
-  /** The mount has ended: what programs have written so far is committed; some may go on. */
+  /** Call when the mount has ended: commits what was written so far. Some programs may continue. */
   mountEnded(): void {
     const { shared } = this.#cache
     for (const ino of shared.passthroughWritten()) {
       shared.withInode(ino, () => {
         const open = shared.findOpen(ino)
         if (open?.passthroughWrites !== true) return
-        // Asked first: what the last of them writes before it ends is committed below.
+        // Checked first: the last writes of a program that ends now are committed below.
         const isOutlived = !open.unlinked && this.#hasWriters(ino)
         open.backing = 0
         this.#commit(ino, open)
@@ -98,7 +100,10 @@ export class PassthroughWriteMonitor {
     }
   }
 
-  /** Threads that have read it may have it open as well: they let go of it, for the next look. */
+  /**
+   * Whether programs have the file open for writing. Threads that have read it may have it open as
+   * well; they close it before the next examination.
+   */
   #hasWriters(ino: number): boolean {
     const { shared, files } = this.#cache
     shared.bumpFile(ino)
@@ -106,14 +111,14 @@ export class PassthroughWriteMonitor {
     return files.hasWriters(ino)
   }
 
-  /** The last of them is gone, and what it has written is committed. */
+  /** The last writer is gone, and its writes are committed. */
   #endOutlived(ino: number, open: OpenInode): void {
     if (open.dirty || open.committing) return
     endPassthroughWrites(this.#cache, ino, open)
     if (open.opens === 0) this.#cache.shared.removeOpen(ino)
   }
 
-  /** What fails is tried again, and others do not wait for it. */
+  /** Failed commits are retried, and do not delay other files. */
   #commit(ino: number, open: OpenInode): void {
     try {
       this.#committer.commitLocked(ino, open)

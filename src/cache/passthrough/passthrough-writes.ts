@@ -1,23 +1,22 @@
 /**
- * Files that the kernel writes by itself, at the speed of the disk: opened to be written only, when
- * they were new or empty and nobody else had them open, on a node that nobody shares its metadata
- * with. This process is not asked for their writes: how long such a file is, and when it was
- * written, its backing file tells (`measure`), and which chunks were, whoever commits it looks up
- * (cache/state/untracked-writes.ts). `OpenInode.kernelWrites` says so until a commit that comes
- * after the last descriptor.
+ * Passthrough writes: the kernel writes files itself, at the speed of the disk. Only for files on a
+ * single-node volume that are opened write-only, are new or empty, and are open nowhere else. Size
+ * and mtime are those of the backing file (`measure`); a commit finds the changed chunks by
+ * comparison (cache/state/untracked-writes.ts). `OpenInode.passthroughWrites` is set until a commit
+ * after the last descriptor was closed.
  *
- * What a commit took is read by its upload from the same file, which the program may go on writing:
- * the cloud then has what was there when the upload read it, under the CRC-32 of that, and the next
- * commit finds that the file is another.
+ * An upload reads committed bytes from the same file, which the program may still write. The cloud
+ * then has the bytes that the upload read, under their CRC-32, and the next commit finds the
+ * change.
  *
- * A machine that goes down may lose the table of open inodes. The kernel syncs such a file without
- * a word, for a write with RWF_DSYNC, say: so before the first write, and again after each commit,
- * the name of the file and a note that it is written are on the disk (`noted`). Its bytes and its
- * size are what the backing file has.
+ * A crash of the machine may lose the table of open inodes, and the kernel may sync such a file
+ * without notice (RWF_DSYNC). So the name of the file and a record of its writes are synced to the
+ * disk before the first write and after each commit (`noted`). Its bytes and size are those of the
+ * backing file.
  *
- * Such a descriptor outlives the mount: what is written through it then is acknowledged by the
- * kernel like any other write, and so it counts. The file stays what it is while it has writers
- * (`outlived`), also in the next process, and is committed as it grows.
+ * The descriptor outlives the mount: the kernel acknowledges later writes, so they are valid. A
+ * file keeps this state while it has writers (`outlived`), also in the next process, and is
+ * committed as it grows.
  */
 import { constants } from 'node:fs'
 import { timestampOf, type Timestamp } from '../../base/clock.ts'
@@ -30,28 +29,28 @@ import type { OpenInode } from '../state/open-inode.ts'
 const { O_DIRECT, O_DSYNC } = constants
 const BLOCK_BYTES = 512
 
-/** Whether an open may begin it; the inode is open already. Under its lock. */
+/** Whether an open may begin passthrough writes. The inode is already open. Call under its lock. */
 export function mayPassthroughWrite(cache: NodeCache, ino: number, flags: number): boolean {
   const { shared, index, settings } = cache
-  // What O_SYNC promises takes more than the backing file; O_DIRECT there wants aligned blocks.
+  // O_SYNC promises more than a synced backing file, and O_DIRECT to it requires aligned blocks.
   if ((flags & O_ACCMODE) !== O_WRONLY || (flags & (O_DIRECT | O_DSYNC)) !== 0) return false
   if (!shared.passthrough || !shared.isPersistent || index.isRemote) return false
   const open = shared.findOpen(ino)
   if (open?.kernelOpens !== 1 || open.mapped || open.passthroughWrites || open.committing)
     return false
-  // Nobody can make such a writer wait.
+  // Such a writer cannot be made to wait for a bound of the backlog.
   if (settings.maxUnsyncedBytes !== Infinity || settings.maxUnsyncedSeconds > 0) return false
   return cache.sizeOf(ino) === 0 && hasAmpleRoom(cache)
 }
 
-/** For more than a file grows by until the evictor notices, and can make room for it. */
+/** Whether there is room for the growth until the evictor notices it and can make room. */
 function hasAmpleRoom({ shared, settings }: NodeCache): boolean {
   const free = shared.counter('freeBytes') - settings.freeFloorBytes
   const kept = shared.counter('unsyncedBytes') + shared.counter('passedBytes')
   return Math.min(free, settings.capacityBytes - kept) >= cacheLimits.passthroughWriteRoomBytes
 }
 
-/** From here on the kernel may write it; under the inode's lock. */
+/** From here on the kernel may write the file. Call under the lock of the inode. */
 export function beginPassthroughWrites(cache: NodeCache, ino: number, open: OpenInode): void {
   open.size = 0
   open.seenMs = -1
@@ -62,11 +61,11 @@ export function beginPassthroughWrites(cache: NodeCache, ino: number, open: Open
   cache.index.sync()
 }
 
-/** What the kernel has written so far counts as written; under the inode's lock. */
+/** Takes size and times from the backing file. Call under the lock of the inode. */
 export function measure(cache: NodeCache, ino: number, open: OpenInode): void {
   if (!open.passthroughWrites) return
   const stat = cache.files.stat(ino)
-  // Whoever cuts the file asks this process: one that is shorter has lost bytes.
+  // Programs truncate through this process: a shorter backing file has lost bytes.
   if (stat === undefined || stat.size < open.size || stat.size === 0) return
   if (stat.mtimeMs === open.seenMs && stat.size === open.size) return
   const { index } = cache
@@ -83,17 +82,17 @@ export function measure(cache: NodeCache, ino: number, open: OpenInode): void {
   open.size = stat.size
   open.seenMs = stat.mtimeMs
   open.dirty = true
-  // Once it is closed whoever writes it counts by himself.
+  // After the last close, other writers count the bytes themselves.
   if (open.backing !== 0) count(cache, open, stat.blocks * BLOCK_BYTES)
 }
 
-/** The clock of file systems is a little behind: no time goes back for that. */
+/** File system clocks are slightly behind: times must not go back because of that. */
 function isJustBefore(time: Timestamp, other: Timestamp): boolean {
   const ms = (other.sec - time.sec) * 1000 + (other.nsec - time.nsec) / 1e6
   return ms > 0 && ms < cacheLimits.fileClockMs
 }
 
-/** As far as it was not counted yet. */
+/** Counts the bytes that were not counted yet. */
 function count({ shared }: NodeCache, open: OpenInode, bytes: number): void {
   const grown = bytes - open.passthroughBytes
   if (grown <= 0) return
@@ -104,7 +103,10 @@ function count({ shared }: NodeCache, open: OpenInode, bytes: number): void {
   open.passthroughBytes = bytes
 }
 
-/** The database knows it as well from here on, on the disk; under the inode's lock. */
+/**
+ * Records the passthrough writes in the node database, and syncs it. Call under the lock of the
+ * inode.
+ */
 export function recordPassthroughWrites(cache: NodeCache, ino: number, open: OpenInode): void {
   measure(cache, ino, open)
   if (open.noted) return
@@ -119,14 +121,16 @@ export function recordPassthroughWrites(cache: NodeCache, ino: number, open: Ope
   open.noted = true
 }
 
-/** Its mount has ended, and a program still has it open for writing; under the inode's lock. */
+/** The mount has ended while a program has the file open for writing. Call under the lock. */
 export function outliveMount(cache: NodeCache, ino: number, open: OpenInode): void {
   open.passthroughWrites = true
   open.outlived = true
   recordPassthroughWrites(cache, ino, open)
 }
 
-/** Nobody writes it any more, and all of it is committed, or gone; under the inode's lock. */
+/**
+ * Nobody writes the file, and all of it is committed or deleted. Call under the lock of the inode.
+ */
 export function endPassthroughWrites({ database }: NodeCache, ino: number, open: OpenInode): void {
   open.passthroughWrites = false
   open.outlived = false

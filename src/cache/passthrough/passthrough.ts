@@ -1,17 +1,17 @@
 /**
- * Files that the kernel reads by itself, at the speed of the disk: this process is not asked for
- * their bytes. Decided anew whenever nobody has a file open: then an open for reading of a file
- * that is all here, and committed, is passed through.
+ * Passthrough reads: the kernel reads files itself, at the speed of the disk. This is decided when
+ * nobody has the file open: an open for reading uses passthrough if the whole file is cached and
+ * committed.
  *
- * What the kernel demands (fs/fuse/iomode.c): as long as one open of an inode is passed through,
- * all are, by the same number. So opens for writing that come meanwhile are passed through as well,
- * but for mappings only: their reads and writes come here (`directIo`), and what they write by way
- * of memory is found by mmap-writes.ts. Unless the kernel writes the file by itself already
- * (passthrough-writes.ts): then it does so for all of them.
+ * The kernel requires (fs/fuse/iomode.c) that while one open of an inode uses passthrough, all do,
+ * with the same backing id. Opens for writing in that time use it for mappings only: their reads
+ * and writes are sent to this process (`directIo`), and mmap-writes.ts finds their mmap writes. If
+ * the kernel already writes the file itself (passthrough-writes.ts), it does so for all of them.
  *
- * Invariants, under the inode's lock:
- * - `open.backing` is what all opens of the kernel have in common, also in the next process;
- * - from a file that was ever passed through no bytes go that a reader may miss: see `dropBytes`.
+ * Invariants, under the lock of the inode:
+ * - `open.backing` is the same for all opens by the kernel, also in the next process;
+ * - no bytes that a reader may still need are removed from a file that ever used passthrough: see
+ *   `dropBytes`.
  */
 import { Suspended } from '../../base/suspended.ts'
 import { FsError } from '../../base/fs-error.ts'
@@ -26,10 +26,10 @@ import type { WaitCondition } from '../waiting/wait-condition.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import type { OpenInode } from '../state/open-inode.ts'
 
-/** What the kernel is told of an open. */
+/** Reply of an open that uses passthrough. */
 export interface PassthroughRead {
   backing: number
-  /** Its reads and writes come here nevertheless. */
+  /** Its reads and writes are sent to this process nevertheless. */
   directIo: boolean
 }
 
@@ -46,7 +46,7 @@ export class Passthrough {
     this.#mapped = mapped
   }
 
-  /** How an open is passed through; undefined: it is served here. The inode is open already. */
+  /** How an open uses passthrough; undefined: this process serves it. The inode is already open. */
   join(ino: number, flags: number): PassthroughRead | undefined {
     const { shared } = this.#cache
     if (!shared.passthrough && !shared.mayBeOpen(ino)) return undefined
@@ -65,8 +65,8 @@ export class Passthrough {
   }
 
   /**
-   * As `join`, of a new file, or of one that was emptied, where nobody waits for its commit. The
-   * kernel writes it by itself then.
+   * As `join`, for a file that is new or was emptied, and whose commit nobody waits for: the kernel
+   * then writes it itself.
    */
   joinWriting(ino: number, flags: number): PassthroughRead | undefined {
     const { shared, files } = this.#cache
@@ -74,7 +74,7 @@ export class Passthrough {
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open?.backing !== 0 || !mayPassthroughWrite(this.#cache, ino, flags)) return undefined
-      // For many small files it costs more than it gives.
+      // For many small files it costs more than it gains.
       if (!this.#limiter.take()) return undefined
       const id = this.#number(ino, () => files.make(ino))
       if (id === undefined) return undefined
@@ -85,7 +85,10 @@ export class Passthrough {
     })
   }
 
-  /** The kernel would map the file itself, whatever is done about the open: then there is none. */
+  /**
+   * Prepares for mmap writes. EBUSY if a mapping is not allowed: the kernel would map the backing
+   * file in any case, so the open has to fail.
+   */
   #beginMapped(ino: number, open: OpenInode): void {
     if (this.#cache.index.isRemote && !open.mayMap) {
       const why = `another node has inode ${ino} open for writing, and it is read here`
@@ -94,7 +97,7 @@ export class Passthrough {
     this.#mapped.begin(ino, open)
   }
 
-  /** What was written by way of memory counts as written from here on. */
+  /** Marks chunks with mmap writes dirty. */
   absorb(ino: number): void {
     this.#mapped.absorb(ino)
   }
@@ -111,7 +114,10 @@ export class Passthrough {
     return this.#isWhole(ino, size)
   }
 
-  /** Holes count as missing: there would be no bytes to account for what is mapped there. */
+  /**
+   * Whether all chunks are present. Holes count as absent: mmap writes to them could not be
+   * accounted for.
+   */
   #isWhole(ino: number, size: number): boolean {
     const { database, index, settings, memory, files } = this.#cache
     const known = memory.of(ino)
@@ -123,7 +129,7 @@ export class Passthrough {
     const end = last.index * settings.chunkSize + last.length
     const there = files.stat(ino)?.size ?? 0
     if (there < end) return false
-    // Longer: by somebody else's doing.
+    // Something other than this daemon made it longer.
     if (there !== size) files.truncate(ino, size)
     database.transaction(() => {
       database.touchChunks(ino, Date.now())
@@ -143,19 +149,23 @@ export class Passthrough {
     return { backing: id, directIo: false }
   }
 
-  /** What the kernel knows the file by from here on, once it is as it has to be. */
+  /**
+   * Prepares the file and registers it with the kernel; returns the id, or undefined if that fails.
+   */
   #number(ino: number, prepare: () => void): number | undefined {
     const { files, backings } = this.#cache
     try {
       prepare()
       return files.give(ino, (fd) => backings.open(fd))
     } catch {
-      // Out of descriptors, say: the file can be served here as well.
+      // For example, out of descriptors: this process can serve the file as well.
       return undefined
     }
   }
 
-  /** What another node has changed has to be here before anybody opens the file again. */
+  /**
+   * Waits until chunks that another node has changed are present, before the file is opened again.
+   */
   #requireWhole(ino: number): void {
     const { memory } = this.#cache
     requireBytes(this.#cache, ino)
@@ -173,21 +183,21 @@ export class Passthrough {
   }
 }
 
-/** The last open of the kernel is gone; under the inode's lock. */
+/** Ends passthrough after the last open by the kernel. Call under the lock of the inode. */
 export function endPassthrough(
   { shared, backings }: { shared: NodeCache['shared']; backings: KernelBackings },
   open: OpenInode,
 ): void {
   const { backing, passthroughBytes } = open
   if (backing === 0) return
-  // In this order: a number that was closed may be another file's by the time a successor reads it.
+  // In this order: a closed id may belong to another file by the time a successor reads it.
   open.backing = 0
   open.passthroughBytes = 0
   shared.add('passedBytes', -passthroughBytes)
   backings.close(backing)
 }
 
-/** The first chunk of the content that is not here; under the inode's lock. */
+/** The first chunk of the content that is absent. Call under the lock of the inode. */
 export function firstAbsent(cache: NodeCache, ino: number, from = 0): number | undefined {
   const { database, index, settings } = cache
   const chunks = Math.ceil(cache.sizeOf(ino) / settings.chunkSize)
@@ -197,15 +207,15 @@ export function firstAbsent(cache: NodeCache, ino: number, from = 0): number | u
   return undefined
 }
 
-/** Who reads the file itself sees its end where it is. */
+/** Extends the backing file to the size, because passthrough readers see its end. */
 function extendToSize(cache: NodeCache, ino: number): void {
   const size = cache.sizeOf(ino)
   if ((cache.files.stat(ino)?.size ?? 0) < size) cache.files.truncate(ino, size)
 }
 
 /**
- * Takes the bytes of a chunk away that are of no content any more. From a file that the kernel
- * reads, or programs may have mapped, they go when the next content takes their place.
+ * Removes the bytes of a chunk that belong to no content any more. In a file that the kernel reads,
+ * or that programs may have mapped, they stay until the next content replaces them.
  */
 export function dropBytes(cache: NodeCache, ino: number, at: number): void {
   const { files, index, settings } = cache
@@ -213,7 +223,10 @@ export function dropBytes(cache: NodeCache, ino: number, at: number): void {
   files.punch(ino, at * settings.chunkSize, settings.chunkSize)
 }
 
-/** What `dropBytes` has left, and is of no chunk any more, goes; under the inode's lock. */
+/**
+ * Removes bytes that `dropBytes` left and that belong to no chunk. Call under the lock of the
+ * inode.
+ */
 export function closeGaps(cache: NodeCache, ino: number): void {
   const { database, files, index, settings } = cache
   if (!files.isPassthrough(ino)) return
