@@ -1,6 +1,6 @@
 /**
- * Puts the bytes of a committed chunk into the cache, wherever they come from. A chunk that is here
- * by now, or was written, cut or committed anew meanwhile, is left alone.
+ * Promotion: puts the bytes of a committed chunk into the cache, from any source. A chunk that is
+ * already present, or was written, cut or committed again in the meantime, is not changed.
  */
 import type { CommittedChunk } from '../state/chunk-index.ts'
 import { validReference } from './file-reader.ts'
@@ -8,7 +8,7 @@ import { settleShort } from '../checks/lost-chunks.ts'
 import { CLEAN } from '../state/node-database.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
-/** `accessed`: as in LocalChunk. False: it was not wanted any more. */
+/** `accessed`: as in LocalChunk. False: the chunk was not needed any more. */
 export function promoteChunk(
   cache: NodeCache,
   ino: number,

@@ -1,8 +1,10 @@
 /**
- * Reads the bytes of one content of a chunk that this node has, for the uploader and for peers,
- * while writers, truncates and eviction go on: it reads without a lock and then looks whether what
- * it read from was still the same. A content that is no longer here, or not whole, is undefined;
- * never other bytes. Main thread.
+ * Reads one content of a chunk on this node, for the uploader and for peers, while writes,
+ * truncates and evictions continue: it reads without a lock and then checks that the source is
+ * unchanged. Main thread.
+ *
+ * Invariant: a content that is not on this node, or not complete, is undefined; other bytes are
+ * never returned.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
@@ -19,7 +21,9 @@ export class ChunkReader {
     this.#cache = cache
   }
 
-  /** From the upload journal, else from the cache; undefined: it is in neither, or cut. */
+  /**
+   * Reads from the upload journal, else from the cache. Undefined: neither has it, or it was cut.
+   */
   async load({ ino, index, id }: ChunkAddress): Promise<Buffer | undefined> {
     for (let attempt = 0; attempt < cacheLimits.optimisticReads; attempt++) {
       const upload = this.#cache.database.upload(ino, index)
@@ -33,9 +37,9 @@ export class ChunkReader {
   }
 
   /**
-   * What an upload is to send, in `into` where that is given and it is more than a little;
-   * undefined when a later commit has replaced it. UnreadableUpload: its bytes are not there, or
-   * are being moved.
+   * Reads the bytes of an upload, into `into` if it is given and the chunk is not small. Undefined:
+   * a later commit has replaced it. UnreadableUpload: its bytes are absent, damaged, or being
+   * moved.
    */
   async loadUpload(upload: Upload, into?: Buffer): Promise<Buffer | undefined> {
     const { files, database } = this.#cache
@@ -44,8 +48,7 @@ export class ChunkReader {
     for (let attempt = 0; attempt < cacheLimits.optimisticReads; attempt++) {
       const path = at.source === null ? files.path(ino) : files.preImagePath(at.source)
       const data = await this.#readWritten(path, at.sourceOffset, at.length, into)
-      // Valid only if the source is still the same: a writer moves the chunk aside before it
-      // writes.
+      // Valid only if the source is unchanged: a writer saves the pre-image before it writes.
       const after = database.uploadOfCached(ino, index)
       if (after?.seq !== seq) return undefined
       const isSame = after.source === at.source && (after.source !== null || after.isCached === 1)
@@ -54,14 +57,14 @@ export class ChunkReader {
         return data
       }
       at = after
-      // It is being moved: a moment later the row says where.
+      // The chunk is being moved: a moment later its row has the new source.
       await new Promise(setImmediate)
     }
     const path = at.source === null ? files.path(ino) : files.preImagePath(at.source)
     throw new UnreadableUpload(at, `${path} is gone, or too short`)
   }
 
-  /** Peers have it from elsewhere, or hear from who uploads it what became of it. */
+  /** Peers have other sources, and the uploader decides whether the chunk is lost. */
   async #loadPending(upload: Upload): Promise<Buffer | undefined> {
     try {
       return await this.loadUpload(upload)
@@ -71,7 +74,7 @@ export class ChunkReader {
     }
   }
 
-  /** The bytes are those whose checksum was taken, unless the kernel may change them still. */
+  /** Checks the CRC-32 in the journal, unless the kernel may still change the bytes. */
   #requireIntact(upload: Upload, data: Buffer): void {
     if (upload.crc === null || crc32(data) === upload.crc) return
     const { shared } = this.#cache
@@ -83,7 +86,7 @@ export class ChunkReader {
     )
   }
 
-  /** Its commit's successor may still be refused: then this is what the metadata refers to. */
+  /** The commit that superseded it may still be refused: then the metadata refers to this chunk. */
   async #loadSuperseded({ ino, id }: ChunkAddress): Promise<Buffer | undefined> {
     const { files, database } = this.#cache
     const found = database.supersededOf(ino).find((upload) => upload.id === id)
@@ -92,7 +95,9 @@ export class ChunkReader {
     return await this.#readWritten(path, found.sourceOffset, found.length)
   }
 
-  /** What was written a moment ago: a little of it is here sooner than another thread answers. */
+  /**
+   * Reads bytes that were written a moment ago: a few are read faster than another thread replies.
+   */
   async #readWritten(
     path: string,
     offset: number,
@@ -111,13 +116,13 @@ export class ChunkReader {
     const row = database.chunk(ino, index)
     if (row?.id !== id || row.state !== CLEAN) return undefined
     const reference = this.#cache.index.find(ino, index)
-    // Only the object as a whole has a checksum that others can check.
+    // Peers can only check the checksum of a whole object.
     if (reference?.id !== id || reference.objectLength !== row.length) return undefined
     const offset = index * settings.chunkSize
     const path = files.path(ino)
     const data = await readIfThere(() => files.readDetached(path, offset, row.length))
-    // Eviction changes the generation before it takes bytes away, a writer the row before it
-    // writes.
+    // Eviction changes the generation before it removes bytes, and a writer changes the row before
+    // it writes.
     if (shared.chunkGeneration(ino) !== generation) return 'changed'
     const after = database.chunk(ino, index)
     const isSame = after?.id === id && after.state === CLEAN && after.length === row.length
@@ -125,7 +130,7 @@ export class ChunkReader {
   }
 }
 
-/** An upload whose bytes are not where they have to be: somebody or something removed them. */
+/** The bytes of an upload cannot be read: they were removed, or do not match their CRC-32. */
 export class UnreadableUpload extends FsError {
   constructor({ ino, index, length }: Upload, why: string, cause?: unknown) {
     super('EIO', `chunk ${index} of inode ${ino} (${length} bytes) cannot be read: ${why}`, {
@@ -134,7 +139,7 @@ export class UnreadableUpload extends FsError {
   }
 }
 
-/** A source that vanished belongs to what was superseded or evicted: its row tells. */
+/** An absent source belongs to a chunk that was superseded or evicted; its row shows which. */
 async function readIfThere(
   read: () => Buffer | undefined | Promise<Buffer | undefined>,
 ): Promise<Buffer | undefined> {
@@ -146,7 +151,7 @@ async function readIfThere(
   }
 }
 
-/** undefined where the file ends before. */
+/** Undefined if the file ends before. */
 function readAtOnce(path: string, offset: number, length: number): Buffer | undefined {
   const data = Buffer.allocUnsafe(length)
   const fd = openSync(path, 'r')

@@ -1,13 +1,13 @@
 /**
- * Where a chunk that is not here can be had, the best source first:
+ * The sources of an absent chunk, the best first:
  *
- * 0. the copy that this node holds for a peer;
- * 1. nodes that hold it, the only ones while the cloud does not have it;
- * 2. its home among the live nodes, which gets it from the cloud once for all, or has it already;
- * 3. the cloud: at once where this node is the home, else when the others fail or are late.
+ * 0. the replica on this node;
+ * 1. nodes that have it; until it is durable, they are the only ones;
+ * 2. its owner among the online nodes, which has it or fetches it from the cloud once for all;
+ * 3. the cloud: at once if this node is the owner, else when the others fail or are slow.
  *
- * Without peers: the cloud. The cloud stays last also for what it need not have yet: it may have it
- * all the same, a moment before the metadata says so.
+ * Without peers, the cloud is the only source. It is last even for a chunk that is not durable: it
+ * may have the chunk a moment before the metadata records that.
  */
 import { FsError } from '../../base/fs-error.ts'
 import { cacheLimits } from '../limits.ts'
@@ -17,7 +17,7 @@ import type { Asked, PeersTier, WantedChunk } from '../../tiers/peers/peers-tier
 import type { CommittedChunk } from '../state/chunk-index.ts'
 import type { ChunkReplicas } from '../replicas/chunk-replicas.ts'
 
-/** What a node in a cluster has beside its cache and the cloud. */
+/** The sources that a node in a cluster has besides its cache and the cloud. */
 export interface Cluster {
   peers: PeersTier
   held: ChunkReplicas
@@ -27,11 +27,11 @@ export interface SourcesOptions {
   ino: number
   reference: CommittedChunk
   cluster: Cluster | undefined
-  /** Into the cache, and given as well where it may be of use. */
+  /** Puts the chunk into the cache, and returns its bytes if they may be of use. */
   fromCloud: (signal: AbortSignal) => Promise<Buffer | undefined>
 }
 
-/** Sources give the bytes, or have put them into the cache. */
+/** A source returns the bytes, or undefined if it has put them into the cache. */
 export function sourcesOf(options: SourcesOptions): Source<Buffer | undefined>[] {
   const { ino, reference, cluster, fromCloud } = options
   const cloud = { patienceMs: Infinity, read: fromCloud }
@@ -40,7 +40,7 @@ export function sourcesOf(options: SourcesOptions): Source<Buffer | undefined>[]
   const { index, id, objectLength, crc, durable } = reference
   const chunk = { ino, index, id, length: objectLength, crc }
   const holders = peers.among(reference.holders)
-  // While it is nowhere else every holder is worth a try, also one that was put aside.
+  // Until the chunk is durable every holder is tried, even ejected ones.
   const asked = durable
     ? holders.filter((peer) => !peers.isEjected(peer)).slice(0, cacheLimits.peerHoldersAsked)
     : holders
@@ -54,7 +54,8 @@ export function sourcesOf(options: SourcesOptions): Source<Buffer | undefined>[]
     const patienceMs = !durable && next === 'cloud' ? Infinity : peers.patienceMs(how, next)
     return peerSource(peers, peer, chunk, how, patienceMs)
   })
-  // What nobody vouches for, anybody who has the key may have put here.
+  // Without a checksum in the metadata, the replica may come from anybody who has the key of the
+  // API, unless this node is a listed holder.
   const isVouched = crc !== null || reference.holders.split(',').includes(peers.directory.self)
   return [...(isVouched && held.has(id) ? [heldSource(held, chunk)] : []), ...sources, cloud]
 }

@@ -1,12 +1,13 @@
 /**
- * Brings chunks to this node, from the node that holds them, from their home (the peer that gets
- * them from the cloud for all), or from the cloud: once per chunk however many ask, a bounded
- * number at the same time, checked against length and CRC-32 before a byte of them can be read. A
- * chunk that was written, cut or committed anew meanwhile is left alone. Runs on the main thread.
+ * Fetches chunks to this node from a replica, from a node that has it, from its owner (the node
+ * that fetches it from the cloud for all), or from the cloud. A chunk is fetched once however many
+ * readers wait, a bounded number at the same time, and checked against length and CRC-32 before any
+ * of its bytes can be read. A chunk that was written, cut or committed again in the meantime is not
+ * changed. Runs on the main thread.
  *
- * Invariant: what a peer asks its home for comes from that node's cache or from the cloud, never
- * from a third node: nodes that disagree about who is home cost a second read, not a circle. For
- * the same reason what is read from the cloud has a bound in memory of its own.
+ * Invariant: an owner serves a chunk from its cache or the cloud, never from a third node. Nodes
+ * that disagree about the owner cost a second cloud read, not a circle. For the same reason, cloud
+ * reads have a memory bound of their own.
  */
 import { crc32 } from 'node:zlib'
 import { BufferPool } from '../../base/buffer-pool.ts'
@@ -43,12 +44,12 @@ export class Fetcher {
   readonly #ranges: RangeReader
   readonly #flights = new SingleFlight<string, void>()
   readonly #memory = new Semaphore(cacheLimits.downloadBufferBytes)
-  /** Of that, for what nobody waits for yet. */
+  /** Part of it, for chunks that nobody waits for yet. */
   readonly #aheadMemory = new Semaphore(cacheLimits.readaheadBufferBytes)
   readonly #cloudFlights = new SingleFlight<string, Buffer | undefined>()
   readonly #buffers: BufferPool
   readonly #cloudMemory = new Semaphore(cacheLimits.cloudBufferBytes)
-  /** Since the start, from wherever, for readers here. */
+  /** Fetched since the start for readers on this node, from any source. */
   fetchedChunks = 0
   fetchedBytes = 0
   #cloudChunks = 0
@@ -73,7 +74,7 @@ export class Fetcher {
     this.#buffers = new BufferPool(cache.settings.chunkSize)
   }
 
-  /** Chunks `first` to `last`, in parallel; those that are here, or holes, cost nothing. */
+  /** Fetches chunks `first` to `last` in parallel. Chunks on this node, and holes, cost nothing. */
   async fetch(ino: number, first: number, last: number, signal?: AbortSignal): Promise<void> {
     if (this.#isPassed(ino)) {
       await this.#fetchAll(ino, signal)
@@ -83,7 +84,9 @@ export class Fetcher {
     await Promise.all(indexes.map((index) => this.fetchChunk(ino, index, false, signal)))
   }
 
-  /** Another node has changed a file; where the kernel reads it, its bytes become those. */
+  /**
+   * Call when another node has changed the file: fetches its new content if the kernel reads it.
+   */
   renew(ino: number): void {
     if (!this.#isPassed(ino)) return
     this.#fetchAll(ino).catch((error: unknown) => {
@@ -97,7 +100,9 @@ export class Fetcher {
     return shared.withInode(ino, () => (shared.findOpen(ino)?.backing ?? 0) !== 0)
   }
 
-  /** In order: the file grows with what comes, and who reads it must find no gaps. */
+  /**
+   * In order: the backing file grows with each chunk, and a passthrough reader must find no gaps.
+   */
   #fetchAll(ino: number, signal?: AbortSignal): Promise<void> {
     const next = (from: number): number | undefined => {
       return this.#cache.shared.withInode(ino, () => firstAbsent(this.#cache, ino, from))
@@ -110,7 +115,7 @@ export class Fetcher {
     return this.#flights.run(`${ino}/all`, work, { signal })
   }
 
-  /** `ahead`: nobody asked for it yet. */
+  /** `ahead`: nobody waits for the chunk yet. */
   fetchChunk(ino: number, index: number, ahead: boolean, signal?: AbortSignal): Promise<void> {
     if (this.#absent(ino, index) === undefined) return Promise.resolve()
     const work = (all: AbortSignal): Promise<void> => this.#fetch(ino, index, ahead, all)
@@ -118,8 +123,8 @@ export class Fetcher {
   }
 
   /**
-   * A few bytes of a chunk that is not here, without the rest of it; undefined: nothing is gained
-   * by that, or a peer has it: the chunk is to be fetched. `offset`: in the file.
+   * Reads a few bytes of an absent chunk without fetching it. Undefined: that has no advantage, or
+   * a peer has the chunk, so it is to be fetched. `offset`: in the file.
    */
   async readRange(
     ino: number,
@@ -138,8 +143,8 @@ export class Fetcher {
   }
 
   /**
-   * For a peer whose home of this chunk we are: from the cloud, once for all who ask, and kept.
-   * undefined: the metadata here knows no such content at that place, or the cloud has it not yet.
+   * For peers, as the owner of this chunk: fetches it from the cloud once for all requests, and
+   * caches it. Undefined: the metadata of this node has no such chunk, or it is not durable.
    */
   async fetchAsOwner(chunk: ChunkAddress, signal?: AbortSignal): Promise<Buffer | undefined> {
     const { ino, index, id } = chunk
@@ -148,15 +153,15 @@ export class Fetcher {
     return await this.#fromCloud(ino, reference, Date.now(), signal)
   }
 
-  /** Live nodes that fetch for each other, this one among them. */
+  /** Number of online nodes that fetch for each other, this one included. */
   get nodes(): number {
     const peers = this.#cluster?.peers.usable().length ?? 0
     return Math.min(cacheLimits.readaheadNodes, 1 + peers)
   }
 
   /**
-   * Has the home of a chunk get it from the cloud, for readers to come; not where that home is busy
-   * enough, or fails: then they ask for themselves.
+   * Requests the owner of a chunk to fetch it from the cloud for later readers. If the owner is
+   * busy or fails, the readers fetch it themselves.
    */
   prepare(ino: number, index: number): void {
     const reference = this.#absent(ino, index)
@@ -168,7 +173,9 @@ export class Fetcher {
     else this.#cluster?.peers.prepare(home, chunk)
   }
 
-  /** As fetchHome, for nobody yet: only where there is room enough for those who wait. */
+  /**
+   * As `fetchAsOwner`, before anybody waits: only if enough memory is left for requests that do.
+   */
   prepareAsOwner(chunk: ChunkAddress): void {
     const room = this.#cloudMemory.free - this.#cache.settings.chunkSize
     if (this.#cloudMemory.waiting > 0 || room < cacheLimits.unpreparedBufferBytes) return
@@ -178,7 +185,9 @@ export class Fetcher {
     })
   }
 
-  /** Since the start, by tier; from the cloud: for readers here, and for peers. */
+  /**
+   * Totals since the start, by tier. The cloud reads are for readers on this node, and for peers.
+   */
   tierStats(): Record<string, number> {
     const peers = this.#cluster?.peers
     return {
@@ -193,7 +202,7 @@ export class Fetcher {
     }
   }
 
-  /** The reference of a chunk that is not here. */
+  /** Reference of a chunk that is not on this node. */
   #absent(ino: number, index: number): CommittedChunk | undefined {
     return this.#cache.shared.withInode(ino, () => {
       if (this.#cache.database.chunk(ino, index)) return undefined
@@ -217,7 +226,10 @@ export class Fetcher {
     }
   }
 
-  /** Only other nodes have it, and one of them is expected back: it starts again, perhaps. */
+  /**
+   * Whether only other nodes have the chunk and one of them may return, for example after a
+   * restart.
+   */
   #mayCome(ino: number, index: number): boolean {
     const reference = this.#absent(ino, index)
     if (reference === undefined || reference.durable) return false
@@ -241,7 +253,7 @@ export class Fetcher {
     this.fetchedBytes += reference.objectLength
   }
 
-  /** Of what only this node had, and has lost, there is no other copy to ask for. */
+  /** Throws LostError if only this node had the chunk and has lost it: no other copy exists. */
   #requireCopy(ino: number, { index, id, durable, holders }: CommittedChunk): void {
     if (durable || this.#cache.shared.counter('lostChunks') === 0) return
     if (this.#cluster && this.#cluster.peers.among(holders).length > 0) return
@@ -250,8 +262,9 @@ export class Fetcher {
   }
 
   /**
-   * Read once for all who ask at the same time, and in the cache before the next one asks.
-   * Undefined: only there, since there are no peers to give it to, and its memory is used again.
+   * Reads a chunk from the cloud once for all concurrent requests, and caches it before the next
+   * request. Undefined: it is only in the cache, because there are no peers, and its buffer is
+   * reused.
    */
   #fromCloud(
     ino: number,
@@ -286,14 +299,15 @@ export class Fetcher {
       data = await this.#cloud.read(key, { signal, into, unchecked: reference.crc !== null })
     } catch (error) {
       if (signal.aborted) throw error
-      // What only nodes have is asked for here last, on the chance.
+      // A chunk that only nodes have is requested from the cloud last, in case it was uploaded.
       if (reference.durable) this.#failures.warn('read', describe(error))
       else this.#logger.debug(describe(error))
       throw this.#unreadable(key, reference, error)
     }
     this.#cloudChunks += 1
     this.#cloudBytes += data.length
-    // Not known yet: it was checked against the one that is stored with it, if any.
+    // Without a CRC-32 in the metadata, the tier has checked the one stored with the object, if
+    // any.
     const crc = reference.crc === null ? null : crc32(data)
     if (data.length === reference.objectLength && crc === reference.crc) return data
     const found = `${data.length} bytes with CRC-32 ${crc ?? 'unknown'}`
@@ -305,7 +319,8 @@ export class Fetcher {
   #unreadable(key: string, { durable, holders }: CommittedChunk, cause: unknown): FsError {
     const where = this.#cloud.name
     if (durable || holders === '') {
-      // The tier has said which object, where and why; that it is missing is no missing file.
+      // The error of the tier names the object and the reason. Its code is dropped: an absent
+      // object is not an absent file.
       return new FsError('EIO', describe(cause).replace(/^E[A-Z]+: /, ''))
     }
     const message =

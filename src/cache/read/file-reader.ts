@@ -1,7 +1,9 @@
 /**
- * Reads of bytes that are here. Without a lock: remember the inode's generation, check that the
- * chunks are present, read, and check that the generation still stands; whoever takes bytes away
- * changes the generation first. What is not here is asked for with `Suspended`.
+ * Reads bytes that are on this node, without a lock: take the generation of the inode, check that
+ * the chunks are present, read, and check that the generation is unchanged. Absent chunks are
+ * requested with `Suspended`.
+ *
+ * Invariant: code that removes bytes changes the generation first.
  */
 import { Suspended, takeResult } from '../../base/suspended.ts'
 import { FsError } from '../../base/fs-error.ts'
@@ -17,7 +19,7 @@ import type { ChunkRange } from './range-reader.ts'
 
 export class FileReader {
   readonly #cache: NodeCache
-  /** Told of the first use of a chunk that was fetched ahead. */
+  /** Called at the first use of a chunk that was fetched ahead. */
   readonly #onFirstUse: (ino: number, index: number) => void
 
   constructor(cache: NodeCache, onFirstUse: (ino: number, index: number) => void) {
@@ -26,12 +28,12 @@ export class FileReader {
   }
 
   /**
-   * Fills `target` from `offset` on; fewer bytes only at the end of the file. `fillsPages`: the
-   * kernel keeps them in its page cache.
+   * Fills `target` from `offset` on; returns fewer bytes only at the end of the file. `fillsPages`:
+   * the kernel puts the bytes into its page cache.
    */
   read(ino: number, offset: number, target: Uint8Array, fillsPages = false): number {
     const { shared } = this.#cache
-    // Before the size is looked at: a write that comes after that has the page dropped.
+    // Before the size is read: a later write then drops the page.
     if (fillsPages && shared.mayBeOpen(ino)) this.#noteFill(ino)
     const read = this.#read(ino, offset, target)
     if (fillsPages && read < target.length && shared.cuts.isPending(ino)) {
@@ -70,7 +72,7 @@ export class FileReader {
     const wanted = target.subarray(0, length)
     const here = range ? length : files.read(ino, wanted, offset)
     if (range) wanted.set(range.data.subarray(0, length))
-    // A hole at the end, unless chunks are missing that should be here.
+    // A hole at the end, unless chunks that should be present are absent.
     else if (here < length) {
       if (!locked) return shared.withInode(ino, () => this.#readOnce(ino, offset, target, true))
       requireBytes(this.#cache, ino)
@@ -79,7 +81,7 @@ export class FileReader {
     return length
   }
 
-  /** What came from elsewhere for this read, instead of from the backing file. */
+  /** Bytes from another source for this read, instead of the backing file. */
   #requirePresent(
     ino: number,
     offset: number,
@@ -104,7 +106,7 @@ export class FileReader {
     return undefined
   }
 
-  /** Of the content that is committed now. */
+  /** The bytes that were fetched for this read, if they belong to the current content. */
   #takeRange(ino: number, index: number, offset: number, locked: boolean): ChunkRange | undefined {
     const range = takeResult(rangeKey(ino, index))?.value as ChunkRange | undefined
     const isCurrent = range?.id === this.#validReference(ino, index, locked)?.id
@@ -130,7 +132,9 @@ export class FileReader {
     return true
   }
 
-  /** Another node has replaced the chunk, and its bytes here are about to go. */
+  /**
+   * Whether another node has replaced the chunk, so that its bytes here are about to be removed.
+   */
   #isOutdated(ino: number, row: LocalChunk, locked: boolean): boolean {
     if (!this.#cache.index.isRemote || row.state === DIRTY) return false
     const isOutdated = (): boolean => {
@@ -208,12 +212,12 @@ export class FileReader {
   }
 }
 
-/** Names the bytes that a read of a chunk was given. */
+/** Key of the result of a read of part of a chunk. */
 export function rangeKey(ino: number, index: number): string {
   return `range ${ino}/${index}`
 }
 
-/** The committed chunk at an index as far as it still holds; under the inode's lock. */
+/** The valid part of the committed chunk at an index. Call under the lock of the inode. */
 export function validReference(
   cache: NodeCache,
   ino: number,

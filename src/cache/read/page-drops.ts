@@ -1,10 +1,10 @@
 /**
- * Which inodes the kernel may have pages of that are no longer right, shared by threads: drops of
- * pages that are wanted and not done (volume/kernel/kernel-pages.ts). While there is one, whoever
- * opens the file has the kernel drop its pages, and the kernel is not given the file's attributes:
- * a page that ends where the file ended would show zeros once the file is known to be longer.
+ * Inodes of which the kernel may have stale pages, shared by threads: page drops that are required
+ * and not done (volume/kernel/kernel-pages.ts). While an inode has one, every open makes the kernel
+ * drop the pages of the file, and the kernel does not get its attributes: a page that ends at the
+ * old end of the file would show zeros once the kernel has a larger size.
  *
- * Inodes share places: one that shares the place of another waits, or drops a little too much.
+ * Inodes share slots: an inode in the slot of another may wait or drop pages without need.
  */
 const PLACES = 65_536
 
@@ -14,9 +14,9 @@ export interface PageDropMemory {
 }
 
 export class PageDrops {
-  /** Drops that are not done, also those that could not be. */
+  /** Drops that are not done, including those that failed. */
   readonly #stale: Int32Array
-  /** Of these, those that attributes wait for. */
+  /** Those of them that attributes wait for. */
   readonly #awaited: Int32Array
 
   constructor({ stale, awaited }: PageDropMemory) {
@@ -31,34 +31,36 @@ export class PageDrops {
     }
   }
 
-  /** The kernel may have pages of a content that is no more: whoever opens drops them. */
+  /** Whether the kernel may have pages of old content: an open must drop them. */
   hasStale(ino: number): boolean {
     return Atomics.load(this.#stale, ino % PLACES) !== 0
   }
 
-  /** The kernel is about to drop pages of the inode: its attributes wait for that. */
+  /**
+   * Whether the kernel is about to drop pages, so that the attributes of the inode have to wait.
+   */
   isAwaited(ino: number): boolean {
     return Atomics.load(this.#awaited, ino % PLACES) > 0
   }
 
-  /** One drop more is wanted. */
+  /** Adds a required drop. */
   expect(ino: number): void {
     Atomics.add(this.#stale, ino % PLACES, 1)
     Atomics.add(this.#awaited, ino % PLACES, 1)
   }
 
-  /** It is done, or was not needed. */
+  /** The drop is done, or was not needed. */
   done(ino: number): void {
     Atomics.sub(this.#awaited, ino % PLACES, 1)
     Atomics.sub(this.#stale, ino % PLACES, 1)
   }
 
-  /** It could not be done: who opens the file drops its pages, and attributes wait no longer. */
+  /** The drop failed: opens drop the pages, and attributes no longer wait. */
   failed(ino: number): void {
     Atomics.sub(this.#awaited, ino % PLACES, 1)
   }
 
-  /** Any inode may have stale pages, for good. */
+  /** Marks all inodes as possibly stale, permanently. */
   expectAll(): void {
     for (let place = 0; place < PLACES; place++) Atomics.add(this.#stale, place, 1)
   }

@@ -1,8 +1,8 @@
 /**
- * Bytes of a chunk that is not here, straight from the cloud to a reader who needs a few of them:
- * the first bytes of a large file come without the rest of their chunk, and a reader that jumps
- * does not drag in whole files. They are checked as they come (`TierStorage.readRange`), and kept
- * nowhere; a chunk that is read so again and again is fetched. Main thread.
+ * Reads parts of absent chunks from the cloud, for readers that need only a few bytes: the first
+ * bytes of a large file come without the rest of their chunk, and random reads do not fetch whole
+ * files. The bytes are checked (`TierStorage.readRange`) and not cached. A chunk that is read like
+ * this repeatedly is fetched. Main thread.
  */
 import { codeOf, describe } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/log/logger.ts'
@@ -11,9 +11,9 @@ import type { TierStorage } from '../../tiers/tier-storage.ts'
 import type { CommittedChunk } from '../state/chunk-index.ts'
 import { chunkKey } from '../upload/object-key.ts'
 
-/** What a reader is given: bytes of one content of a chunk. */
+/** The bytes of one content of a chunk that a reader receives. */
 export interface ChunkRange {
-  /** Of the content. */
+  /** Chunk id of the content. */
   id: number
   /** In the file. */
   offset: number
@@ -30,7 +30,7 @@ export interface WantedRange {
 export class RangeReader {
   readonly #cloud: TierStorage
   readonly #logger: Logger
-  /** Bytes given so of a chunk, those given last at the end. */
+  /** Bytes read from each chunk, by chunk id; the most recent last. */
   readonly #given = new Map<number, number>()
   /** Since the start. */
   ranges = 0
@@ -41,7 +41,7 @@ export class RangeReader {
     this.#logger = logger
   }
 
-  /** undefined: it is no gain here, or did not work out; the chunk is to be fetched. */
+  /** Undefined: this has no advantage for the chunk, or failed; the chunk is to be fetched. */
   async read(
     reference: CommittedChunk,
     { ino, offset, length }: WantedRange,

@@ -1,9 +1,9 @@
 /**
- * Fetches chunks before a sequential reader asks: a window that grows fourfold with every step that
- * the reader takes in order, and closes when it jumps. A reader is seen when it misses a chunk, and
- * when it first uses one that was fetched ahead. What the node can take is fetched; further on, as
- * far again for every other node, the homes of the chunks are asked to have them ready: so readers
- * that go in step on many nodes draw on the cloud with all of them. Runs on the main thread.
+ * Fetches chunks ahead of sequential readers. The window grows fourfold with each step in order,
+ * and closes when the reader jumps. A reader is noticed when it misses a chunk, and when it first
+ * uses one that was fetched ahead. Chunks within the bound of this node are fetched. Beyond that,
+ * as many again for every other node are prepared by their owners, so that all nodes share one
+ * prefetch window per file. Runs on the main thread.
  */
 import { describe } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/log/logger.ts'
@@ -12,13 +12,13 @@ import { cacheLimits } from '../limits.ts'
 import type { Fetcher } from './fetcher.ts'
 
 interface Stream {
-  /** Where the reader was last. */
+  /** Last position of the reader. */
   index: number
-  /** Chunks to keep ahead of it, here or at their homes. */
+  /** Number of chunks to have ahead of the reader, on this node or at their owners. */
   window: number
-  /** From here on nothing was fetched yet, */
+  /** First chunk that was not fetched ahead yet. */
   next: number
-  /** and from here on no home was asked to. */
+  /** First chunk that no owner was requested to prepare yet. */
   nextPrepared: number
 }
 
@@ -28,7 +28,7 @@ export class Readahead {
   readonly #fetcher: Fetcher
   readonly #logger: Logger
   readonly #streams = new Map<number, Stream>()
-  /** Most chunks that are fetched ahead of one reader. */
+  /** Chunks that are fetched ahead of one reader, at most. */
   readonly #largest: number
 
   constructor(fetcher: Fetcher, largest: number, logger: Logger) {
@@ -38,7 +38,8 @@ export class Readahead {
   }
 
   /**
-   * The reader of an inode is at `index`, `offset` bytes into that chunk. False: it jumped there.
+   * Records that a reader of the inode is at chunk `index`, `offset` bytes into it. False: it
+   * jumped there.
    */
   seen(ino: number, index: number, offset = 0): boolean {
     const stream = this.#follow(ino, index, offset)
@@ -59,7 +60,7 @@ export class Readahead {
     const known = this.#streams.get(ino)
     this.#streams.delete(ino)
     if (known !== undefined && index === known.index) return this.#keep(ino, known)
-    // Who comes from the chunk before is no further than one request.
+    // A reader that comes from the previous chunk is at most one request into this one.
     const isNear = offset < baseLimits.fuseRequestBytes
     const isNext = isNear && known !== undefined && index > known.index && index <= known.next
     const starts = isNear && index === 0
@@ -82,7 +83,7 @@ export class Readahead {
     return stream
   }
 
-  /** A chunk that nobody waits for. */
+  /** Fetches a chunk that nobody waits for. */
   fetch(ino: number, index: number): void {
     this.#fetcher.fetchChunk(ino, index, true).catch((error: unknown) => {
       this.#logger.debug(`readahead of chunk ${index} of inode ${ino}: ${describe(error)}`)
