@@ -1,9 +1,9 @@
 /**
- * What this node does for its peers: gives them the bytes of chunks that it has, gets them from the
- * cloud as their home, and holds copies of what the cloud does not have yet.
+ * Serves peers: sends chunks of this node, fetches chunks from the cloud as their owner, and stores
+ * replicas of chunks that are not durable.
  *
- * Invariant: bytes that do not fit the CRC-32 in the metadata are not given away; the damaged copy
- * leaves the cache, and is healed by the next fetch.
+ * Invariant: bytes that do not match the CRC-32 in the metadata are not sent; the damaged chunk
+ * leaves the cache, and the next fetch replaces it.
  */
 import { crc32 } from 'node:zlib'
 import type { Logger } from '../../base/log/logger.ts'
@@ -30,7 +30,7 @@ export interface SentChunk {
 
 export class ChunkExchange {
   readonly #parts: ChunkExchangeParts
-  /** Given to peers since the start. */
+  /** Sent to peers since the start. */
   servedChunks = 0
   servedBytes = 0
 
@@ -43,7 +43,9 @@ export class ChunkExchange {
     return this.#parts.cache.settings.chunkSize
   }
 
-  /** `home`: from the cloud where it is not here. undefined: this node cannot give it. */
+  /**
+   * `home`: fetch the chunk from the cloud if it is absent. Undefined: this node cannot send it.
+   */
   async read(
     chunk: ChunkAddress,
     { home, signal }: { home: boolean; signal?: AbortSignal | undefined },
@@ -59,7 +61,7 @@ export class ChunkExchange {
     return found
   }
 
-  /** It will be asked for; a hint that need not be taken. */
+  /** A hint that the chunk will be requested; it may be ignored. */
   prepare(chunk: ChunkAddress): void {
     this.#parts.fetcher.prepareAsOwner(chunk)
   }

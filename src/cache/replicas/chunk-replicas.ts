@@ -1,12 +1,11 @@
 /**
- * Copies of chunks of other nodes, kept here until the cloud has them: what makes `peers=N` hold.
- * One file each, `held/<chunk id>`, and a row in the node's database that is written after it. They
- * count as used space and are never evicted.
+ * Replicas: chunks of other nodes that this node stores until the cloud has them, for durability
+ * `peers=N`. Each is a file `held/<chunk id>`, and a row in the node database that is written after
+ * the file. Replicas count as used space and are never evicted. Main thread.
  *
- * Invariants: a copy is checked when it comes and whenever it is read, against its CRC-32 and
- * what the metadata knows of the chunk; one id has one content; together they take at most their
- * share of the capacity. A file without a row, and a row without its file, are swept at the next
- * start. Main thread.
+ * Invariants: a replica is checked against its CRC-32 and the metadata when it arrives and whenever
+ * it is read; an id has one content; all replicas together take at most their share of the
+ * capacity. A file without row, and a row without file, are removed at the next start.
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { readFile, rename, unlink, writeFile } from 'node:fs/promises'
@@ -30,9 +29,9 @@ export class ChunkReplicas {
   readonly #logger: Logger
   readonly #directory: string
   readonly #turns = new KeyedMutex<number>()
-  /** Copies that a reference named already: when another takes its place they are of no use. */
+  /** Replicas that a reference has named; they are of no use once another chunk replaces it. */
   readonly #named = new Set<number>()
-  /** Bytes that are being stored, beside those that the rows tell. */
+  /** Bytes of replicas that are being stored, and have no row yet. */
   #arrivingBytes = 0
 
   private constructor(cache: NodeCache, evictor: Evictor, logger: Logger) {
@@ -42,7 +41,7 @@ export class ChunkReplicas {
     this.#directory = join(cache.settings.directory, 'held')
   }
 
-  /** Sweeps what an earlier process left half done. */
+  /** Removes what an earlier process left incomplete. */
   static open(cache: NodeCache, evictor: Evictor, logger: Logger): ChunkReplicas {
     const held = new ChunkReplicas(cache, evictor, logger)
     makePrivateFolder(held.#directory)
@@ -59,9 +58,9 @@ export class ChunkReplicas {
   }
 
   /**
-   * Resolves when the copy is here, whole. EINVAL: the bytes are not those of the CRC, or of the
-   * chunk as the metadata knows it, or no node can have given it that id; EEXIST: the id stands for
-   * other bytes; ENOSPC: there is no room for it.
+   * Stores a replica; resolves when it is complete. EINVAL: the bytes do not match the CRC-32 or
+   * the reference in the metadata, or no node can have received that id. EEXIST: the id has other
+   * bytes. ENOSPC: there is no room.
    */
   async hold(chunk: ChunkAddress, data: Buffer, crc: number): Promise<void> {
     const { ino, index, id } = chunk
@@ -93,32 +92,35 @@ export class ChunkReplicas {
     shared.occupy(length)
   }
 
-  /** False: the chunk of that id has other bytes. */
+  /** False: the chunk with that id has other bytes. */
   #mayBe({ ino, index, id, length, crc }: Omit<ChunkReplica, 'storedMs'>): boolean {
     const reference = this.#cache.index.find(ino, index)
     return reference?.id !== id || mayBeContent(reference, { length, crc })
   }
 
-  /** The copy's bytes; undefined where there is none. One that is damaged or forged is dropped. */
+  /** Bytes of the replica; undefined if there is none. A damaged or forged replica is dropped. */
   async read({ ino, index, id }: ChunkAddress): Promise<Buffer | undefined> {
     const held = this.#cache.database.chunkReplica(id)
     if (held?.ino !== ino || held.index !== index) return undefined
     const data = this.#mayBe(held) ? await this.#load(held) : undefined
-    // Released meanwhile, where the row is gone.
+    // Without a row, it was released in the meantime.
     if (data !== undefined || this.#cache.database.chunkReplica(id) === undefined) return data
     this.#logger.error(`the copy of chunk ${id} that is held for a peer has other bytes: dropped`)
     await this.release(id)
     return undefined
   }
 
-  /** It is not needed any more: superseded, or its file is gone. */
+  /** Removes a replica that is not needed: superseded, or its file was deleted. */
   async release(id: number): Promise<void> {
     using _turn = await this.#turns.acquire(id)
     const held = this.#cache.database.chunkReplica(id)
     if (held !== undefined) await this.#drop(held)
   }
 
-  /** The cloud has it: goes into the cache where it is still the file's content. */
+  /**
+   * Call when the cloud has the chunk: moves it into the cache if it is still the content of the
+   * file.
+   */
   async durable(id: number): Promise<void> {
     const held = this.#cache.database.chunkReplica(id)
     if (held === undefined) return
@@ -130,7 +132,7 @@ export class ChunkReplicas {
     await this.release(id)
   }
 
-  /** A file has other content than before, or is gone: so may be the use of its copies. */
+  /** Call when the content of a file changed or it was deleted: its replicas may be unneeded. */
   async changed(ino: number): Promise<void> {
     const { database, index } = this.#cache
     for (const held of database.heldOf(ino)) {
@@ -139,7 +141,7 @@ export class ChunkReplicas {
     }
   }
 
-  /** Looks through all copies for those that the metadata says are not needed any more. */
+  /** Removes all replicas that are not needed according to the metadata. */
   async settle(nowMs = Date.now()): Promise<void> {
     const { database } = this.#cache
     for (let after = -1; ;) {
@@ -148,7 +150,7 @@ export class ChunkReplicas {
       const last = page.at(-1)
       if (last === undefined) return
       after = last.id
-      // Others have their turn.
+      // Lets other events of the main thread run.
       await new Promise(setImmediate)
     }
   }
@@ -196,7 +198,7 @@ export class ChunkReplicas {
     await this.#remove(String(id))
   }
 
-  /** undefined: its file is not there, or damaged. */
+  /** Undefined: the file is absent or damaged. */
   async #load({ id, length, crc }: ChunkReplica): Promise<Buffer | undefined> {
     try {
       const data = await readFile(this.#path(String(id)))
