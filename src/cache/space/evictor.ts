@@ -1,7 +1,9 @@
 /**
- * Frees the local disk: takes away least recently used chunks that the cloud has, down to a little
- * below the capacity, so that not every write has to evict. A chunk's row goes first, then the
- * generation changes, then its bytes: readers notice in time. Runs on the main thread.
+ * Frees the local disk: evicts the least recently used chunks that are durable, down to slightly
+ * below the capacity, so that not every write has to evict. Runs on the main thread.
+ *
+ * Invariant: an eviction deletes the row first, then changes the generation, then removes the
+ * bytes, so that readers notice it in time.
  */
 import { statfsSync } from 'node:fs'
 import { cacheLimits } from '../limits.ts'
@@ -10,7 +12,7 @@ import type { NodeCache } from '../state/node-cache.ts'
 
 export class Evictor {
   readonly #cache: NodeCache
-  /** Files that were found in use, and are the youngest since. */
+  /** Number of files that were in use, and were marked as just used instead of evicted. */
   #kept = 0
   evictedChunks = 0
   evictedBytes = 0
@@ -19,13 +21,13 @@ export class Evictor {
     this.#cache = cache
   }
 
-  /** Looks at the disk itself: others may fill it too. */
+  /** Measures the free space of the disk, which other programs may fill too. */
   measure(): void {
     const { bavail, bsize } = statfsSync(this.#cache.settings.directory)
     this.#cache.shared.setCounter('freeBytes', bavail * bsize)
   }
 
-  /** There is room for so many bytes more. */
+  /** Whether there is room for this many more bytes. */
   hasRoom(bytes: number): boolean {
     const { shared, settings } = this.#cache
     return (
@@ -35,8 +37,8 @@ export class Evictor {
   }
 
   /**
-   * So little of the cache can be evicted that a request would lose one chunk while it waits for
-   * the next, or to another request, over and over.
+   * Whether so little of the cache can be evicted that a request could lose one chunk while it
+   * waits for the next, or to another request, over and over.
    */
   isTight(): boolean {
     const { shared, settings } = this.#cache
@@ -46,14 +48,14 @@ export class Evictor {
     return loose < Math.min(reach / 2, cacheLimits.looseChunks * settings.chunkSize)
   }
 
-  /** Evicts until there is room; false where nothing more can go. */
+  /** Evicts until there is room; false if nothing more can be evicted. */
   async makeRoom(bytes: number): Promise<boolean> {
     this.measure()
     if (this.hasRoom(bytes)) return true
     const { settings, shared } = this.#cache
     const wantsMore = (): boolean => {
       const used = shared.counter('usedBytes')
-      // What the disk allows may be less than the capacity; evicting does not change it.
+      // The disk may have less space than the capacity; eviction does not change that bound.
       const reach = used + shared.counter('freeBytes') - settings.freeFloorBytes
       return used + bytes > Math.min(settings.capacityBytes, reach) * cacheLimits.evictTo
     }
@@ -67,9 +69,9 @@ export class Evictor {
   }
 
   /**
-   * Evicts the oldest chunks while there is reason to: the youngest may have been fetched a moment
-   * ago for an operation that is about to be tried again. False where none of them could go, or
-   * those that were not used since `sinceMs` have all been tried.
+   * Evicts the oldest chunks while more room is needed. The youngest may have been fetched a moment
+   * ago for an operation that is about to be resumed. False if none could be evicted, or all that
+   * were not used since `sinceMs` were tried.
    */
   #evictBatch(wantsMore: () => boolean, sinceMs: number): boolean {
     const oldest = this.#cache.database.leastRecentlyUsed(cacheLimits.evictBatch)
@@ -85,7 +87,7 @@ export class Evictor {
     return evicted > 0 || (isOld && this.#kept > keptBefore)
   }
 
-  /** Evicts what can go of one inode; returns bytes freed. */
+  /** Evicts all evictable chunks of one inode; returns the bytes freed. */
   evictInode(ino: number): number {
     let bytes = 0
     for (let from = 0; ;) {
@@ -97,7 +99,7 @@ export class Evictor {
     }
   }
 
-  /** Bytes freed; 0 where the chunk is not here or not safe elsewhere. */
+  /** Returns the bytes freed; 0 if the chunk is not on this node or not durable. */
   evictChunk(ino: number, index: number): number {
     const { shared, database, files, settings } = this.#cache
     return shared.withInode(ino, () => {
@@ -122,7 +124,7 @@ export class Evictor {
     })
   }
 
-  /** The cloud has the same bytes. */
+  /** Whether the cloud has the same bytes. */
   #isSafe(ino: number, { state, index, id }: LocalChunk): boolean {
     if (state !== CLEAN) return false
     const durable = this.#cache.index.find(ino, index)
@@ -130,8 +132,8 @@ export class Evictor {
   }
 
   /**
-   * A file that programs may have mapped goes as a whole, by its name: who has it mapped keeps it.
-   * While the kernel reads it, it is in use, and stays.
+   * Evicts a file that programs may have mapped as a whole, by unlinking it: existing mappings keep
+   * it. A file that is in use, for example by passthrough, is kept.
    */
   #evictWhole(ino: number): number {
     const { shared, database, files } = this.#cache

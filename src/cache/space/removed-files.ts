@@ -1,10 +1,10 @@
 /**
- * Gives the space of removed and replaced backing files back: a file has its blocks until the last
- * descriptor of it is closed, and each thread keeps descriptors of the files that it used last.
+ * Frees the space of removed and replaced backing files. The file system keeps the blocks of a file
+ * until its last descriptor is closed, and each thread caches descriptors of recently used files.
  *
- * Invariant: a removed file has no descriptor in any thread after two looks, unless the kernel or
- * a program has it open. However many are removed, a thread looks through its descriptors once.
- * Main thread.
+ * Invariant: after two looks no thread has a descriptor of a removed file, unless the kernel or a
+ * program has it open. A thread checks its descriptors once per look, however many files were
+ * removed. Main thread.
  */
 import { cacheLimits } from '../limits.ts'
 import type { NodeCache } from '../state/node-cache.ts'
@@ -16,7 +16,7 @@ export class RemovedFiles {
   readonly #timer: NodeJS.Timeout
   #waking: Promise<void> | undefined
 
-  /** `wakeThreads`: every thread that serves the mount is given something to do. */
+  /** `wakeThreads`: wakes every thread that serves the mount. */
   constructor(cache: NodeCache, wakeThreads: () => Promise<void>) {
     this.#cache = cache
     this.#wakeThreads = wakeThreads
@@ -35,7 +35,7 @@ export class RemovedFiles {
     shared.beginFileEpoch()
     files.closeVoid()
     this.#waking = this.#wakeThreads()
-      // A mount that ends: its threads end with it.
+      // The threads of a mount that ends exit with it.
       .catch(() => undefined)
       .finally(() => {
         this.#waking = undefined

@@ -1,7 +1,7 @@
 /**
- * Space that fallocate(2) has reserved in a file: blocks of the backing file without content. They
- * count as used, as clean chunks without an id; no eviction takes those, and they go with a
- * truncate, or with the file. All of it under the inode's lock.
+ * Space reserved by fallocate(2): blocks of the backing file without content. It counts as used, as
+ * clean chunks without an id. These are never evicted; a truncate or the deletion of the file
+ * removes them. All functions are called under the lock of the inode.
  */
 import { FsError } from '../../base/fs-error.ts'
 import { CLEAN } from '../state/node-database.ts'
@@ -9,7 +9,7 @@ import type { NodeCache } from '../state/node-cache.ts'
 
 const BLOCK_BYTES = 512
 
-/** Bytes that a reservation may take; ENOSPC where no eviction could make so much room. */
+/** Bytes that a reservation may add; ENOSPC if no eviction could make enough room. */
 export function unreserved({ files, settings }: NodeCache, ino: number, length: number): number {
   const bytes = Math.max(0, length - (files.stat(ino)?.blocks ?? 0) * BLOCK_BYTES)
   const { directory, capacityBytes } = settings
@@ -18,10 +18,10 @@ export function unreserved({ files, settings }: NodeCache, ino: number, length: 
   throw new FsError('ENOSPC', `${text}: raise -nvme-capacity`, { path: directory })
 }
 
-/** Counts what was reserved; of chunks that have content, their rows count the bytes. */
+/** Counts reserved space, except in chunks with content, whose rows count the bytes. */
 export function countReserved(cache: NodeCache, ino: number, offset: number, end: number): void {
   const { database, index, settings, shared } = cache
-  // Elsewhere a chunk that the metadata does not know is taken for one that was replaced.
+  // With a remote metadata store, a chunk without a reference counts as replaced by another node.
   if (index.isRemote) return
   const { chunkSize } = settings
   database.transaction(() => {
@@ -36,7 +36,7 @@ export function countReserved(cache: NodeCache, ino: number, offset: number, end
   shared.bumpChunks(ino)
 }
 
-/** The chunk has blocks, and no content. */
+/** Whether the chunk has blocks and no content. */
 export function isReserved({ database }: NodeCache, ino: number, index: number): boolean {
   const row = database.chunk(ino, index)
   return row?.state === CLEAN && row.id === 0
