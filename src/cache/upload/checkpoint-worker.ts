@@ -1,7 +1,6 @@
 /**
- * The thread behind checkpointer.ts: looks at both databases every so often, and moves what their
- * logs have into them. In between it sees to it that there are spare files, a few at a time. Ends,
- * after a last checkpoint, with the first message it gets.
+ * The thread of checkpointer.ts: checkpoints both databases at intervals and, in between, makes
+ * preallocated files, a few at a time. The first message ends it, after a last checkpoint.
  */
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'

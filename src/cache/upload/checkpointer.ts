@@ -1,8 +1,8 @@
 /**
- * Moves what databases have in their write-ahead logs into the databases themselves, in a thread of
- * its own: a checkpoint syncs files, and no request shall wait for that. Passive while logs are
- * small; a log that grew beyond its bound is cut while writers wait for a moment. The same thread
- * makes spare files, which no request shall wait for either.
+ * Starts the thread that moves the write-ahead logs of both databases into the databases: a
+ * checkpoint syncs files, and no request may wait for that. Checkpoints are passive while the logs
+ * are small; a log beyond its bound is truncated while writers wait for a moment. The same thread
+ * makes preallocated files.
  */
 import { Worker } from 'node:worker_threads'
 import { siblingModule } from '../../base/sibling-module.ts'
@@ -25,7 +25,7 @@ export class Checkpointer {
     this.#worker.unref()
   }
 
-  /** After a last checkpoint. */
+  /** Resolves after a last checkpoint. */
   async close(): Promise<void> {
     this.#worker.ref()
     this.#worker.postMessage('close')

@@ -1,29 +1,29 @@
 /**
- * The end of an upload: the metadata is told that the cloud has the chunk, then it leaves the
- * journal. Uploads that end at about the same time are noted together, in one transaction of each
- * database: a chunk of a small file costs more to note than to read. Whoever waits for an upload
- * does not wait for others to end: then what has ended is noted at once.
+ * The end of an upload: mark the chunk durable in the metadata, then remove it from the journal.
+ * Uploads that end at about the same time share one transaction of each database, because recording
+ * the chunk of a small file costs more than reading it. If somebody waits for uploads, they are
+ * recorded at once. Main thread.
  *
- * Invariants: all under the lock of the inode, so that a commit that is half-way is not seen; the
- * locks of many only as far as they are free. The metadata comes first, so that a crash in between
- * leaves an upload that is done once more. Every step may be done again. Main thread.
+ * Invariants: both steps run under the locks of the inodes, so that a half-made commit is not
+ * visible; several locks are held together only as far as they are free. The metadata is changed
+ * first, so that a crash in between only repeats the upload. Every step can be repeated.
  */
 import { cacheLimits } from '../limits.ts'
 import { removePreImages } from '../write/pre-images.ts'
 import type { Upload } from '../state/node-database.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
-/** Where it is noted that the cloud has a chunk: the metadata, here or elsewhere. */
+/** Records in the metadata, on this node or elsewhere, that the cloud has a chunk. */
 export interface DurableMarks {
-  /** False where the content is another by now. */
+  /** False: the content has changed. */
   durable(ino: number, index: number, id: number, crc: number): boolean | Promise<boolean>
-  /** The same for each of many, or (if it throws) for none. */
+  /** As `durable`, for many chunks; for none of them if it throws. */
   allDurable(chunks: readonly SentChunk[]): boolean[] | Promise<boolean[]>
-  /** An object that nothing refers to: to be deleted. */
+  /** Records an object without reference, to be deleted from the cloud. */
   discard(ino: number, index: number, id: number): void | Promise<void>
 }
 
-/** What the cloud has, with the CRC-32 of its bytes. */
+/** A chunk in the cloud, with the CRC-32 of its bytes. */
 interface SentChunk {
   ino: number
   index: number
@@ -47,19 +47,19 @@ export class UploadFinisher {
   #soon: NodeJS.Immediate | undefined
   #count = 0
 
-  /** `isAwaited`: somebody waits for uploads, or no other one is on its way. */
+  /** `isAwaited`: whether somebody waits for uploads, or no other upload is under way. */
   constructor(cache: NodeCache, marks: DurableMarks, isAwaited: () => boolean) {
     this.#cache = cache
     this.#marks = marks
     this.#isAwaited = isAwaited
   }
 
-  /** Uploads that have ended and are not noted yet. */
+  /** Uploads that have ended and are not recorded yet. */
   get count(): number {
     return this.#count
   }
 
-  /** Resolves when it is noted; when it rejects, it may be tried again. */
+  /** Resolves when the upload is recorded. If it rejects, it may be retried. */
   async finish(upload: Upload, crc: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#count += 1
@@ -74,7 +74,10 @@ export class UploadFinisher {
     }
   }
 
-  /** Somebody waits for uploads: notes what has ended when this turn of the event loop is over. */
+  /**
+   * Records finished uploads at the end of this iteration of the event loop, for somebody who
+   * waits.
+   */
   expedite(): void {
     if (this.#waiting.length > 0) this.#soon ??= setImmediate(this.#flush)
   }
@@ -88,7 +91,7 @@ export class UploadFinisher {
     if (group.length > 0) void this.#settle(group)
   }
 
-  /** Together if that can be, else one after the other. Never rejects. */
+  /** Records the group together if possible, else one by one. Never rejects. */
   async #settle(group: readonly Ended[]): Promise<void> {
     try {
       await this.#note(group)
@@ -117,7 +120,10 @@ export class UploadFinisher {
     })
   }
 
-  /** Those that are the content still. What asks the metadata does so before the first await. */
+  /**
+   * Returns the uploads that are still the content. Calls to the metadata start before the first
+   * await, under the locks.
+   */
   async #mark(part: readonly Ended[]): Promise<readonly Ended[]> {
     const chunks = part.map(({ upload: { ino, index, id }, crc }) => ({ ino, index, id, crc }))
     if (chunks.length > 1) {
@@ -128,7 +134,7 @@ export class UploadFinisher {
     return (await this.#marks.durable(ino, index, id, crc)) ? part : []
   }
 
-  /** Out of the journal, as far as they are there. */
+  /** Removes uploads from the journal, if they are still there. */
   #takeOut(part: readonly Ended[], held: ReadonlySet<Ended>): void {
     const { shared, database, files } = this.#cache
     const sources: string[] = []

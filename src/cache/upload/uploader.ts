@@ -1,11 +1,11 @@
 /**
- * Write-back: takes committed chunks from the journal, oldest first, and puts them into the cloud.
- * A chunk is read once into memory, its CRC-32 taken, and that buffer sent; if the chunk was
- * written again meanwhile, the set-aside copy is sent, and if it was committed again, nothing.
- * Failures are tried again for ever, ever more slowly; the journal is on disk, so nothing is lost
- * by a restart.
+ * Uploads committed chunks from the journal to the cloud, oldest first. A chunk is read once into
+ * memory, its CRC-32 is computed, and that buffer is sent. If the chunk was written again in the
+ * meantime, its pre-image is sent; if it was committed again, nothing. Failed uploads are retried
+ * forever, with growing delays. The journal is on the disk, so a restart loses nothing.
  *
- * Runs on the main thread. In memory: a bounded number of chunks, whatever the backlog.
+ * Runs on the main thread. Invariant: the number of chunks in memory is bounded, whatever the size
+ * of the backlog.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
@@ -36,7 +36,10 @@ export interface UploaderParts {
   logger: Logger
 }
 
-/** Into the cloud, and out of the journal: the metadata may be away as well. */
+/**
+ * Send to the cloud, then record it in the metadata and remove it from the journal. Either step may
+ * fail.
+ */
 type Step = 'send' | 'finish'
 
 export class Uploader {
@@ -52,15 +55,15 @@ export class Uploader {
   readonly #memory = new Semaphore(cacheLimits.uploadBufferBytes)
   readonly #rate = new AttemptRate(cacheLimits.failedUploadsPerMinute)
   readonly #stop = new AbortController()
-  /** Ends the waits of what failed before. */
+  /** Aborted when an upload succeeds again, to end the delays of those that failed before. */
   #recovery = new AbortController()
   #cursor = 0
   #hurried = 0
   readonly #underWay = new Set<Promise<void>>()
-  /** How often uploads that cannot be read were tried, by their place in the journal. */
+  /** Attempts to read uploads that cannot be read, by position in the journal. */
   readonly #looks = new Map<number, number>()
   #running: Promise<void> | undefined
-  /** Since when uploads fail, why, and at which step; undefined while they work. */
+  /** Since when uploads fail, why, and at which step; undefined while they succeed. */
   failure: { since: Date; reason: string; step: Step } | undefined
   uploadedChunks = 0
   uploadedBytes = 0
@@ -82,7 +85,7 @@ export class Uploader {
     this.#running = this.#run()
   }
 
-  /** Ends without finishing what is under way: the journal has it. */
+  /** Stops without finishing uploads that are under way: they are in the journal. */
   async stop(): Promise<void> {
     this.#stop.abort()
     this.#finisher.expedite()
@@ -106,7 +109,7 @@ export class Uploader {
         await delay(baseLimits.retryBaseMs)
       }
     }
-    // Those under way see the signal; wait until they have let go of what they use.
+    // Uploads under way receive the signal; wait until they have released their resources.
     await Promise.allSettled(this.#underWay)
   }
 
@@ -115,7 +118,7 @@ export class Uploader {
     const seen = shared.commits
     const waiting = database.uploadsAfter(this.#cursor, cacheLimits.uploadBatch)
     if (waiting.length === 0) await shared.nextCommit(seen, cacheLimits.conditionPollMs)
-    // Up to the first that has not: the journal is taken in order, and none may be passed over.
+    // Up to the first young one: the journal is taken in order, and no upload may be skipped.
     const young = waiting.findIndex((upload) => !this.#isSettled(upload))
     const batch = young < 0 ? waiting : waiting.slice(0, young)
     for (const upload of batch) {
@@ -128,12 +131,14 @@ export class Uploader {
     if (young >= 0) await delay(cacheLimits.uploadLookMs)
   }
 
-  /** Not overwritten or removed right after it was written, as so many files are. */
+  /**
+   * Whether the chunk is old enough: many files are overwritten or removed right after the write.
+   */
   #isSettled(upload: Upload): boolean {
     return this.#hurried > 0 || Date.now() - upload.committedMs >= cacheLimits.uploadSettleMs
   }
 
-  /** While `work` lasts, somebody waits for uploads: none is put off. */
+  /** Expedites all uploads while `work` runs, because somebody waits for them. */
   async hurried(work: () => Promise<void>): Promise<void> {
     this.#hurried += 1
     this.#finisher.expedite()
@@ -150,7 +155,7 @@ export class Uploader {
       const crc = await this.#persistently('send', () => this.#send(upload, signal), signal)
       if (crc === undefined) return
       this.#noteRecovery('send')
-      // What is left takes no bytes in memory, but there is an end to that as well.
+      // The last step needs no buffer, but the number of such uploads is bounded as well.
       if (this.#finisher.count < cacheLimits.uploadsEnded) place.release()
       await this.#persistently('finish', () => this.#finisher.finish(upload, crc), signal)
       this.#noteRecovery('finish')
@@ -168,7 +173,10 @@ export class Uploader {
     }
   }
 
-  /** Until it works, ever more slowly, or at once when another has worked. */
+  /**
+   * Retries until `work` succeeds, with growing delays, or at once when another upload has
+   * succeeded.
+   */
   async #persistently<T>(step: Step, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const attempt = async (): Promise<T> => {
       if (this.failure?.step === step) await this.#rest(this.#rate.reserve(), signal)
@@ -189,7 +197,9 @@ export class Uploader {
     await pause(delayMs, either).catch(() => throwIfAborted(signal))
   }
 
-  /** CRC-32 of what the cloud has now; undefined: the chunk was committed again meanwhile. */
+  /**
+   * Returns the CRC-32 of the uploaded bytes; undefined: the chunk was committed again meanwhile.
+   */
   async #send(upload: Upload, signal: AbortSignal): Promise<number | undefined> {
     const { ino, index, id, length } = upload
     await this.#committed(ino, signal)
@@ -205,14 +215,16 @@ export class Uploader {
     try {
       await this.#cloud.write(chunkKey(ino, index, id), data, { crc32: crc, signal })
     } catch (error) {
-      // What is given up may still be on its way out.
+      // An aborted write may still be sending the buffer.
       borrowed?.forsake()
       throw error
     }
     return crc
   }
 
-  /** undefined also where it is lost, which is then known (cache/checks/lost-chunks.ts). */
+  /**
+   * Undefined if the chunk was superseded, or is lost and now listed (cache/checks/lost-chunks.ts).
+   */
   async #load(upload: Upload, into: Buffer | undefined): Promise<Buffer | undefined> {
     const { seq } = upload
     try {
@@ -234,7 +246,7 @@ export class Uploader {
     })
   }
 
-  /** What the metadata does not have yet, it would take for superseded. */
+  /** Waits for the commit in the metadata, which would otherwise treat the chunk as superseded. */
   async #committed(ino: number, signal: AbortSignal): Promise<void> {
     const { shared } = this.#cache
     const isCommitting = (): boolean => {
@@ -244,7 +256,7 @@ export class Uploader {
   }
 
   #noteFailure(step: Step, error: unknown): void {
-    // It is this node's disk, and not the cloud.
+    // The disk of this node failed, not the cloud.
     if (error instanceof UnreadableUpload) return
     const reason = describe(error)
     this.failure = { since: this.failure?.since ?? new Date(), reason, step }
@@ -252,7 +264,7 @@ export class Uploader {
     this.#progress.announce()
   }
 
-  /** What failed has worked now: all that wait for their next try go on. */
+  /** A failing step has succeeded: all delayed attempts continue. */
   #noteRecovery(step: Step): void {
     if (this.failure?.step !== step) return
     this.#logger.info(`uploads to ${this.#cloud.name} work again`)
