@@ -1,25 +1,26 @@
 /**
- * A condition to wait for: whoever makes progress (an upload done, space freed) tells, and waiters
- * look again. No progress for a while wakes them too, so that a missed word is a delay and no hang.
+ * Condition variable: a change (an upload has ended, space was freed) is announced, and waiters
+ * check their condition again. They also check it at intervals, so that a missed announcement is a
+ * delay and not a hang.
  */
 import { cacheLimits } from '../limits.ts'
 
 export class ConditionVariable {
   #waiting = Promise.withResolvers<void>()
 
-  /** Something changed: all waiters look again. */
+  /** Wakes all waiters. */
   announce(): void {
     const { resolve } = this.#waiting
     this.#waiting = Promise.withResolvers<void>()
     resolve()
   }
 
-  /** Until `done()` holds. Rejects with the signal's reason. */
+  /** Resolves when `done()` returns true. Rejects with the reason of the signal. */
   async until(done: () => boolean, signal?: AbortSignal): Promise<void> {
     while (!done()) await this.next(signal)
   }
 
-  /** Until the next word, or a short while. */
+  /** Resolves at the next announcement, or after a short time. */
   async next(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     const { promise: look, resolve } = Promise.withResolvers<void>()

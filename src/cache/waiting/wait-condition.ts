@@ -1,61 +1,62 @@
 /**
- * What an operation on a file's bytes may have to wait for (base/suspended.ts). Plain data: it
- * crosses from the thread that serves a request to the main thread, which brings it about
+ * Wait conditions of operations on file content (base/suspended.ts). Plain data: a condition is
+ * sent from the thread that serves the request to the main thread, which resolves it
  * (wait-resolver.ts).
  */
 import type { RequestIdentity } from '../../base/current-request.ts'
 
 export type WaitCondition =
-  /** Chunks `first` to `last` of an inode have to be fetched. */
+  /** Chunks `first` to `last` of an inode are fetched. */
   | { kind: 'chunks'; ino: number; first: number; last: number; reading: boolean }
-  /** These bytes of an inode, within one chunk, have to come, with the chunk or without. */
+  /** These bytes of an inode, within one chunk, are available, with or without the rest of it. */
   | { kind: 'bytes'; ino: number; offset: number; length: number }
-  /** The disk has to take so many bytes more. */
+  /** The disk has room for this many more bytes. */
   | { kind: 'space'; bytes: number }
-  /** So many bytes more may be written only when older ones are durable. */
+  /** Enough older writes are durable that this many more bytes may be written. */
   | { kind: 'unsynced'; bytes: number }
   /**
-   * What was written to an inode has to be in the metadata, which is elsewhere; `release`: and
-   * others may write it then.
+   * The writes to an inode are committed in the remote metadata store. `release`: other nodes may
+   * write it afterwards.
    */
   | { kind: 'commit'; ino: number; release: boolean }
   /**
-   * These bytes of an inode are written, and the kernel has to drop what it may have read of their
-   * places meanwhile; counted as stale pages. `isLocked`: the last page may be locked until then.
+   * These bytes of an inode are written, and the kernel has dropped pages of them that it may have
+   * read in the meantime; counted as a page drop. `isLocked`: the last page may be locked until
+   * then.
    */
   | { kind: 'pages'; ino: number; offset: number; length: number; isLocked: boolean }
-  /** The kernel has to take in that the inode was cut. */
+  /** The kernel has the new size of a truncated inode. */
   | { kind: 'cut'; ino: number }
-  /** Pages of an inode that the kernel has to drop before it gets the inode's attributes. */
+  /** The kernel has dropped stale pages of an inode, and may get its attributes. */
   | { kind: 'attributes'; ino: number }
-  /** Programs here are about to open an inode for writing: other nodes have to know. */
+  /** The coordinator lists an inode that programs on this node are about to open for writing. */
   | { kind: 'writing'; ino: number }
-  /** Nobody here has an inode open for writing any more: other nodes have to know. */
+  /** The coordinator no longer lists an inode that nobody on this node has open for writing. */
   | { kind: 'left'; ino: number }
-  /** Only this node may write the inode: the metadata, which is elsewhere, has to say so. */
+  /** This node has the write lease of the inode from the remote metadata store. */
   | { kind: 'lease'; ino: number }
-  /** The metadata, which is elsewhere, has to be changed; only the main thread asks for it. */
+  /** The remote metadata store has executed an operation. Only the main thread requests it. */
   | {
       kind: 'operation'
       name: string
       args: readonly unknown[]
-      /** An earlier process may have had it run. */
+      /** Set if an earlier process may have requested it already. */
       once?: RequestIdentity | undefined
     }
-  /** What is known here of the metadata has to be current. */
+  /** The copy of the metadata on this node is current: its lease is valid. */
   | { kind: 'trust' }
-  /** What an operation has done so far is not to be done again when it is run again. */
+  /** What the operation has done so far is recorded, and not repeated when it is resumed. */
   | { kind: 'done'; key: string }
-  /** The operation changes the metadata, which is elsewhere: the main thread runs it. */
+  /** The operation changes the remote metadata, so it runs on the main thread. */
   | { kind: 'main' }
-  /** What was committed of an inode has to be on so many other nodes, or in the cloud. */
+  /** The committed content of an inode is on this many other nodes, or in the cloud. */
   | { kind: 'copies'; ino: number; copies: number }
-  /** A backing file is shorter than it has to be: what it lacks is to be found out. */
+  /** It is known which bytes a too short backing file lacks. */
   | { kind: 'verify'; ino: number }
-  /** The committed content of an inode has to be in the cloud. */
+  /** The committed content of an inode is in the cloud. */
   | { kind: 'durable'; ino: number }
 
-/** Names the outcomes of the needs of that name. */
+/** Key of the results of `writing` conditions. */
 export function writingKey(ino: number): string {
   return `writing ${ino}`
 }

@@ -1,8 +1,8 @@
 /**
- * What a blocked operation waits for, brought about: chunks fetched, space freed, older writes made
- * durable. Under pressure, files that are still being written are committed early, so that their
- * chunks can be uploaded and evicted: a file may be larger than the cache, or than the bound on
- * what is not durable. Runs on the main thread.
+ * Resolves the wait conditions of suspended operations: fetches chunks, frees space, waits until
+ * older writes are durable. When space or the backlog is short, files that are still being written
+ * are committed early, so that their chunks can be uploaded and evicted: a file may be larger than
+ * the cache, or than the bound of the backlog. Runs on the main thread.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { WaitResult } from '../../base/suspended.ts'
@@ -28,14 +28,14 @@ export interface WaitResolverParts {
   evictor: Evictor
   uploader: Uploader
   progress: ConditionVariable
-  /** Undefined where the metadata is here. */
+  /** Undefined if the metadata store is on this node. */
   remote: RemoteMetadata | undefined
-  /** Undefined where it is elsewhere. */
+  /** Undefined if the metadata store is remote. */
   groups: GroupCommit | undefined
   pages: KernelPageDrops
 }
 
-/** What the kernel has cached of files (volume/kernel/kernel-pages.ts). */
+/** Pages of files that the kernel has cached (volume/kernel/kernel-pages.ts). */
 export interface KernelPageDrops {
   dropWritten(
     ino: number,
@@ -46,18 +46,18 @@ export interface KernelPageDrops {
 }
 
 interface RemoteOptions {
-  /** Somebody waits for what the directory promises. */
+  /** Somebody waits for the durability of the directory. */
   patient?: boolean
   signal?: AbortSignal | undefined
 }
 
-/** What only the keeper of the metadata can bring about. */
+/** Wait conditions that only a remote metadata store can resolve. */
 export interface RemoteMetadata {
   lease(ino: number, signal?: AbortSignal): Promise<void>
   writing(ino: number): Promise<void>
   left(ino: number): Promise<void>
   commit(ino: number, release: boolean, options?: RemoteOptions): Promise<void>
-  /** False: too few nodes took a copy of what was committed. */
+  /** False: too few nodes accepted a replica of the committed content. */
   copy(ino: number, copies: number, options?: RemoteOptions): Promise<boolean>
   perform(
     condition: WaitCondition & { kind: 'operation' },
@@ -68,14 +68,14 @@ export interface RemoteMetadata {
 
 export class WaitResolver {
   readonly #parts: WaitResolverParts
-  /** Inodes that are being committed elsewhere, before they are closed. */
+  /** Inodes whose early commit on the remote metadata store is under way. */
   readonly #early = new Set<number>()
 
   constructor(parts: WaitResolverParts) {
     this.#parts = parts
   }
 
-  /** Resolves when the operation may be tried again. */
+  /** Resolves when the operation may be resumed. */
   async resolveWait(
     condition: WaitCondition,
     signal?: AbortSignal,
@@ -147,7 +147,7 @@ export class WaitResolver {
     await fetcher.fetch(condition.ino, condition.first, condition.last, signal)
   }
 
-  /** The chunk, or at first only what is asked for of it. */
+  /** Fetches the chunk, or at first only the requested bytes of it. */
   async #bytes(
     { ino, offset, length }: WaitCondition & { kind: 'bytes' },
     signal?: AbortSignal,
@@ -156,7 +156,7 @@ export class WaitResolver {
     const { chunkSize } = cache.settings
     const index = Math.floor(offset / chunkSize)
     const follows = readahead.seen(ino, index, offset - index * chunkSize)
-    // Whoever goes on wants the whole chunk, which other nodes get for all.
+    // A sequential reader needs the whole chunk, which other nodes fetch for all.
     if (!follows || fetcher.nodes === 1) {
       const reading = fetcher.readRange(ino, offset, length, signal)
       if (follows) readahead.fetch(ino, index)
@@ -168,7 +168,7 @@ export class WaitResolver {
     return undefined
   }
 
-  /** Until enough of the cache can be evicted, as long as the cloud takes what cannot. */
+  /** Waits until enough of the cache can be evicted, while uploads succeed. */
   async #loosen(signal?: AbortSignal): Promise<void> {
     const { evictor, uploader, progress, cache } = this.#parts
     if (!evictor.isTight()) return
@@ -220,14 +220,14 @@ export class WaitResolver {
     }
   }
 
-  /** Until the cloud has the committed content of an inode. */
+  /** Resolves when the cloud has the committed content of an inode. */
   async durable(ino: number, signal?: AbortSignal): Promise<void> {
     const { cache, progress, uploader } = this.#parts
     const isDurable = (): boolean => !cache.database.hasUploads(ino)
     await uploader.hurried(() => progress.until(isDurable, signal))
   }
 
-  /** One at a time for each file; one that fails is tried again while room is wanted. */
+  /** One commit at a time for each file. A failed one is repeated while room is needed. */
   #commitElsewhere(remote: RemoteMetadata, ino: number): void {
     this.#early.add(ino)
     const done = (): void => {
@@ -237,7 +237,9 @@ export class WaitResolver {
     remote.commit(ino, false).then(done, done)
   }
 
-  /** Until other nodes have what was committed of an inode, or else the cloud. */
+  /**
+   * Resolves when enough other nodes have replicas of the committed content, or the cloud has it.
+   */
   async #copies(
     { ino, copies }: WaitCondition & { kind: 'copies' },
     signal?: AbortSignal,
@@ -257,7 +259,7 @@ export class WaitResolver {
   #commitEarly(): void {
     const { cache, committer, remote, groups } = this.#parts
     groups?.expedite()
-    // What the kernel writes by itself cannot go as long as it does.
+    // Files under passthrough writes cannot be evicted until these end.
     const kept = new Set(cache.shared.passthroughWritten())
     for (const ino of cache.shared.dirtyInodes()) {
       if (kept.has(ino)) continue
@@ -273,7 +275,7 @@ function tooFewCopies(copies: number, reason: string): FsError {
   return new FsError('EIO', `${wanted} took a copy, and the cloud takes none (${reason}): ${kept}`)
 }
 
-/** Names the wait for an inode's attributes. */
+/** Key of the wait for the attributes of an inode. */
 export function attributesKey(ino: number): string {
   return `attributes ${ino}`
 }
