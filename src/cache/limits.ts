@@ -145,6 +145,7 @@ export const cacheLimits = {
    * Part of `cloudBufferBytes` that an owner keeps free when it prepares chunks nobody requested.
    */
   unpreparedBufferBytes: 16 * MIB,
+  /** Nodes whose windows add up to the prefetch window of a file, at most. */
   readaheadNodes: 8,
   /** A chunk of which more than one part in this many was requested in ranges is fetched whole. */
   rangeShare: 8,

@@ -81,7 +81,10 @@ export class FileReader {
     return length
   }
 
-  /** Bytes from another source for this read, instead of the backing file. */
+  /**
+   * Throws Suspended unless the chunks are present. Returns the bytes if they were fetched for this
+   * read and are not in the backing file.
+   */
   #requirePresent(
     ino: number,
     offset: number,

@@ -11,7 +11,7 @@ import type { TierStorage } from '../../tiers/tier-storage.ts'
 import type { CommittedChunk } from '../state/chunk-index.ts'
 import { chunkKey } from '../upload/object-key.ts'
 
-/** The bytes of one content of a chunk that a reader receives. */
+/** Bytes of one content of a chunk, as returned to a reader. */
 export interface ChunkRange {
   /** Chunk id of the content. */
   id: number

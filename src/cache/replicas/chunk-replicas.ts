@@ -29,7 +29,7 @@ export class ChunkReplicas {
   readonly #logger: Logger
   readonly #directory: string
   readonly #turns = new KeyedMutex<number>()
-  /** Replicas that a reference has named; they are of no use once another chunk replaces it. */
+  /** Ids of replicas that a reference has named: without that reference they are superseded. */
   readonly #named = new Set<number>()
   /** Bytes of replicas that are being stored, and have no row yet. */
   #arrivingBytes = 0

@@ -54,7 +54,10 @@ export class Recovery {
     this.#logger = logger
   }
 
-  /** `baseOf`: returns the version of a file on which content based on a version follows. */
+  /**
+   * `baseOf`: version of a file after the commits on version `base` that were executed although
+   * their replies were lost; on a single-node volume the current version.
+   */
   run(
     baseOf: (ino: number, base: number) => number,
     { resumed = false, written = new Map() }: RecoveryOptions = {},
@@ -109,7 +112,7 @@ export class Recovery {
     })
   }
 
-  /** Undoes a truncate that died after renaming the file and before recording the pre-image. */
+  /** Renames a file back if a crash interrupted a truncate before the pre-image was recorded. */
   #restoreRenamed(): void {
     const { database, files, settings } = this.#cache
     for (const name of readdirSync(join(settings.directory, 'aside'))) {
@@ -279,8 +282,8 @@ export class Recovery {
   }
 
   /**
-   * Whether passthrough writes were possible and none happened: the metadata has the committed
-   * version and size.
+   * Whether passthrough writes were possible and none happened: version, size and chunks are as
+   * committed.
    */
   #isAsCommitted({ ino, floor, base }: Uncommitted): boolean {
     const { files, index } = this.#cache
@@ -311,7 +314,7 @@ export class Recovery {
     open.size = Math.max(row.size, stat?.size ?? 0, left?.size ?? 0)
     open.floor = row.floor
     open.base = this.#baseOf(row.ino, row.base)
-    // A file that was never written may have been preallocated long before.
+    // An empty file may have been preallocated long before, so its mtime is not that of a write.
     const writtenMs = stat?.size === 0 ? stat.ctimeMs : stat?.mtimeMs
     const known = isUntracked && left?.seenMs !== stat?.mtimeMs ? undefined : left?.mtime
     open.mtime = known ?? timestampOf(writtenMs ?? Date.now())

@@ -35,7 +35,7 @@ export class RequestJournal {
     this.#request = request
   }
 
-  /** Result of `count` for this request in an earlier process; undefined: it did not count. */
+  /** Amount that an earlier process has counted for this request (`count`); undefined: none. */
   counted(): number | undefined {
     const before = this.#find(REQUEST)
     return before === undefined ? undefined : this.#records[before + DELTA]

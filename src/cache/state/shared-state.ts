@@ -41,7 +41,7 @@ const COUNTERS = [
   'hits',
   'hitBytes',
   'misses',
-  /** Bytes of files that are open for passthrough reads. */
+  /** Bytes of files that the kernel reads or writes itself; they are not evictable. */
   'passedBytes',
   'passedOpens',
   /** 1 while the oldest write that is not durable is older than its bound. */

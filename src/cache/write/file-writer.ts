@@ -368,8 +368,7 @@ export class FileWriter {
     const { size } = open
     const first = Math.ceil(size / settings.chunkSize)
     const waiting = database.uploadsOf(ino, first).filter((upload) => upload.source === null)
-    // With a backing file open in the kernel or in surviving programs, the file must not be
-    // renamed.
+    // The kernel and surviving programs keep using the backing file that they have open.
     const mayMove = size === 0 && open.backing === 0 && !open.outlived
     const preImage =
       mayMove && waiting.length > 0 ? this.#savePreImageOfFile(ino, waiting) : undefined

@@ -6,7 +6,8 @@
  * also deletes the data of removed files. Main thread.
  *
  * Locks: all free locks of a group are held together. An inode whose lock is busy is committed
- * alone, after the group, so that no thread waits here while it has a lock of the group.
+ * alone, after the group, so that this thread never waits for a thread that waits for a lock of the
+ * group.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe } from '../../base/fs-error.ts'
