@@ -1,7 +1,8 @@
 /**
  * Presence cache of one thread: a read or write of a chunk in use needs no database. It has the
  * chunks that are present (or holes, with nothing to fetch), the chunks that are already dirty, and
- * the committed size. An entry is valid while the chunk generation of its inode is unchanged.
+ * the committed size. An entry is valid while the chunk generation of its inode is unchanged, and
+ * for a bounded time.
  */
 import { LRUCache } from 'lru-cache'
 import { cacheLimits } from '../limits.ts'

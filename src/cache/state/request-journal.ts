@@ -1,5 +1,5 @@
 /**
- * What the kernel has open, and the last action of each thread for it, in memory that outlives the
+ * The opens by the kernel and the last action of each thread for it, in memory that outlives the
  * process (a mapped file). The successor of a killed process continues from these records, so that
  * a request that the kernel resends takes effect once. Changes of names are recorded in their own
  * transaction (metadata/duplicate-request-rules.ts); all other requests may be executed twice.

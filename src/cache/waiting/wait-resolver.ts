@@ -1,8 +1,8 @@
 /**
  * Resolves the wait conditions of suspended operations: fetches chunks, frees space, waits until
- * older writes are durable. When space or the backlog is short, files that are still being written
- * are committed early, so that their chunks can be uploaded and evicted: a file may be larger than
- * the cache, or than the bound of the backlog. Runs on the main thread.
+ * older writes are durable. When space is short or the backlog is at its bound, files that are
+ * still being written are committed early, so that their chunks can be uploaded and evicted: a file
+ * may be larger than the cache, or than the bound of the backlog. Runs on the main thread.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { WaitResult } from '../../base/suspended.ts'
