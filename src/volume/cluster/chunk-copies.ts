@@ -1,9 +1,11 @@
 /**
- * Gives other nodes copies of chunks that this node committed, or is about to: what `peers=N` is
- * made of. Chunks go in parallel, bounded in number and bytes; each to peers of its own.
+ * Gives replicas of chunks to other nodes, before or after the commit; this implements durability
+ * `peers=N`. Chunks are sent in parallel, bounded in number and in bytes, and the peers are chosen
+ * for each chunk separately.
  *
- * Where too few take it, somebody who closes a file waits for more of them, for a while; who waited
- * in vain is the last to wait until a node comes or a copy is taken again. Main thread.
+ * If too few peers accept a chunk, a patient caller (a close) waits for more peers, for a bounded
+ * time. After one such wait has failed, later callers do not wait until more nodes are online or a
+ * chunk got all its replicas. Main thread.
  */
 import { crc32 } from 'node:zlib'
 import { pause } from '../../base/async/retry.ts'
@@ -23,22 +25,22 @@ export interface ChunkCopiesParts {
 }
 
 export interface CopyWish {
-  /** How many other nodes are to have each chunk. */
+  /** Number of other nodes that are to have each chunk. */
   copies: number
-  /** Somebody waits for it: worth waiting for nodes that are not there. */
+  /** A caller waits for the replicas, so waiting for absent nodes is worthwhile. */
   patient: boolean
   signal?: AbortSignal | undefined
 }
 
 interface PlacedChunk extends ChunkAddress {
   length: number
-  /** Nodes that have it, as the metadata says. */
+  /** Nodes that have it according to the metadata. */
   holders: readonly string[]
-  /** Those of them that are there, without this one. */
+  /** The `holders` that are online, without this node. */
   others: readonly string[]
 }
 
-/** Which other nodes have a chunk, and its CRC-32 where they were just given it. */
+/** Other nodes that have a chunk; `crc`: its CRC-32, if it was computed in this call. */
 interface Placed {
   others: readonly string[]
   crc?: number
@@ -49,7 +51,7 @@ export class ChunkCopies {
   readonly #loader: ChunkReader
   readonly #places = new Semaphore(volumeLimits.copies)
   readonly #memory = new Semaphore(volumeLimits.copyBufferBytes)
-  /** Live nodes when somebody last waited in vain. */
+  /** Number of online nodes when a wait for replicas last failed. */
   #short: number | undefined
 
   constructor(parts: ChunkCopiesParts) {
@@ -57,7 +59,7 @@ export class ChunkCopies {
     this.#loader = new ChunkReader(parts.cache)
   }
 
-  /** For chunks that are in the journal: which nodes have each of them, this one first. */
+  /** Replicates chunks that are in the journal; returns the holders of each, this node first. */
   async place<C extends { index: number; id: number; length: number }>(
     ino: number,
     chunks: readonly C[],
@@ -74,7 +76,9 @@ export class ChunkCopies {
     )
   }
 
-  /** As `place`, for what is committed and waits for the cloud; whether all of it is placed. */
+  /**
+   * As `place`, for committed chunks that are not durable; returns whether all have enough copies.
+   */
   async ensure(ino: number, wish: CopyWish): Promise<boolean> {
     const run = { newsMs: performance.now() }
     const lacking = this.#lacking(ino, wish.copies)
@@ -95,14 +99,14 @@ export class ChunkCopies {
   ): Promise<void> {
     const { link } = this.#parts
     const self = link.peerId
-    // Who is away may come back with its copy: it is struck off when others make up for it.
+    // An offline holder may return with its replica; remove it only when others replace it.
     const away = before.filter((id) => id !== self && !others.includes(id))
     const listed = [self, ...others, ...(others.length >= copies ? [] : away)].join(',')
     if (listed === before.join(',')) return
     await link.perform('setHolders', [ino, index, id, listed, crc ?? null], { signal })
   }
 
-  /** Committed chunks whose list of holders is too short, counting live ones only. */
+  /** Committed chunks that have too few holders, counting online nodes only. */
   #lacking(ino: number, copies: number): PlacedChunk[] {
     const { cache, link, peers } = this.#parts
     const live = new Set(peers.directory.peers().map(({ id }) => id))
@@ -117,7 +121,7 @@ export class ChunkCopies {
     })
   }
 
-  /** What is so then. */
+  /** Sends one chunk to peers until enough have it; returns the holders then. */
   async #place(chunk: PlacedChunk, wish: CopyWish, run: { newsMs: number }): Promise<Placed> {
     const { copies, signal } = wish
     const taken = [...chunk.others]

@@ -1,14 +1,19 @@
-/** Whether this node has the bytes of a chunk that the cloud does not have yet. */
+/**
+ * Whether this node has the bytes of a chunk that is not durable.
+ */
 import type { NodeCache } from '../../cache/state/node-cache.ts'
 
-/** A content of a chunk of a file. */
+/** One content of a chunk of a file. */
 interface NamedChunk {
   ino: number
   index: number
   id: number
 }
 
-/** In its journal, or as a copy for another node: not what only the cache has, which may go. */
+/**
+ * True if the chunk is in the upload journal or a replica for another node. A chunk that is only in
+ * the cache does not count: it may be evicted.
+ */
 export function hasChunk({ database }: NodeCache, { ino, index, id }: NamedChunk): boolean {
   return (
     database.upload(ino, index)?.id === id ||

@@ -1,59 +1,71 @@
 /**
- * What a node needs of the coordinator that keeps its volume's metadata, and what the coordinator
- * may ask of the node. `coordinator/link/node-link.ts` implements the first over the network.
+ * The contracts between a node and the coordinator of its volume: `CoordinatorLink` is what the
+ * node calls, `LinkedNode` is what the coordinator's messages call on the node.
+ * `coordinator/link/node-link.ts` implements `CoordinatorLink` over the network.
  */
 import type { RequestIdentity } from '../../base/current-request.ts'
 import type { Change, CopyState } from '../../metadata/change.ts'
 
 export interface PerformOptions {
   signal?: AbortSignal | undefined
-  /** Under which it may have been asked for by an earlier process: it is run once. */
+  /**
+   * Identity under which an earlier process may have sent the request; the coordinator runs it
+   * once.
+   */
   once?: RequestIdentity | undefined
 }
 
 export interface CoordinatorLink {
-  /** Id of this node, as peers and chunks name it. */
+  /** Id of this node in the list of peers and in the holders of chunks. */
   readonly peerId: string
-  /** Connects for good; resolves when the node's copy of the metadata is current. */
+  /**
+   * Connects, and reconnects until `close`; resolves when the node's copy of the metadata is
+   * current.
+   */
   open(node: LinkedNode): Promise<void>
-  /** Runs an operation there; resolves when every node has applied what it changed. */
+  /** Runs an operation on the coordinator; resolves when every node has applied its changes. */
   perform(name: string, args: readonly unknown[], how?: PerformOptions): Promise<unknown>
-  /** Everything so far survives the loss of power there. */
+  /** Resolves when everything so far survives a power failure of the coordinator. */
   sync(signal?: AbortSignal): Promise<void>
-  /** Until no other node may write an inode; `LinkedNode.leased` is called first. */
+  /**
+   * Resolves when this node has the write lease of an inode; `LinkedNode.leased` is called first.
+   */
   lease(ino: number, signal?: AbortSignal): Promise<void>
   /**
-   * Programs here are about to open an inode for writing: whether no other node has it open so.
-   * Nobody may take it back with `written` before this is answered.
+   * Announces that programs here are about to open an inode for writing; returns whether no other
+   * node has it open for writing. Do not call `written` for the inode before this is answered.
    */
   writing(ino: number): Promise<boolean>
-  /** Nobody here has these inodes open for writing any more. */
+  /** Reports that no program here has these inodes open for writing any more. */
   written(inos: readonly number[]): void
-  /** Others may write these inodes. */
+  /** Returns the write leases of these inodes. */
   giveBack(inos: readonly number[]): void
-  /** Nobody here has these inodes without a name open any more. */
+  /** Reports that no program here has these orphans open any more. */
   closed(inos: readonly number[]): void
-  /** Resolves while the copy may be believed; ETIMEDOUT where that takes too long. */
+  /** Resolves when the metadata lease is valid; ETIMEDOUT if that takes too long. */
   trusted(signal?: AbortSignal): Promise<void>
-  /** Whether this node is the one that does what one node has to do for all. */
+  /** Whether this node does the work that one node does for all, such as deleting trash. */
   readonly isFirst: boolean
   close(): Promise<void>
 }
 
-/** All of it is called one after the other, in the order in which the coordinator spoke. */
+/** Calls are made one at a time, in the order of the coordinator's messages. */
 export interface LinkedNode {
   state(): CopyState
-  /** Replaces the copy by a whole one, a database file. */
+  /** Replaces the copy of the metadata by the database file at `path`. */
   takeOver(path: string): void
-  /** Applies changes; resolves when nothing here remembers what was before them. */
+  /** Applies changes; resolves when no operation here sees the state before them any more. */
   apply(store: string, changes: readonly Change[]): Promise<void>
-  /** Which of the inodes that lost their last name by these changes are open here. */
+  /** The inodes that lost their last name by these changes and are open here. */
   heldOf(changes: readonly Change[]): number[]
-  /** The copy may be believed until then, ms of the monotonic clock. */
+  /** Extends the metadata lease until `untilMs`, ms of the monotonic clock. */
   trust(untilMs: number): void
-  /** `mayMap`: it was made here, and is known to be open for writing; true: nowhere else. */
+  /**
+   * Grants a write lease. `mayMap` is given if the inode was created here and is listed as open for
+   * writing; true: no other node has it open for writing.
+   */
   leased(ino: number, mayMap?: boolean): void
-  /** Another node wants to write the inode. */
+  /** Another node requests the write lease of the inode. */
   recalled(ino: number): void
   leases(): number[]
   /** Inodes that are known to be open for writing here. */

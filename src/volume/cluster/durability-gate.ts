@@ -1,7 +1,7 @@
 /**
- * What `close` and `fsync` wait for: that the bytes are where their directory wants them
- * (metadata/durability.ts). Only what this node committed and the cloud does not have yet counts;
- * a file without any costs one look.
+ * Makes `close` and `fsync` wait until a file has the durability of its directory
+ * (metadata/durability.ts). Only chunks that this node committed and that are not durable are
+ * checked; a file without pending uploads costs one lookup.
  */
 import { Suspended } from '../../base/suspended.ts'
 import { FsError } from '../../base/fs-error.ts'
@@ -20,13 +20,13 @@ import type { MetadataEngine } from '../../metadata/metadata-engine.ts'
 export interface DurabilityGateParts {
   engine: MetadataEngine
   cache: NodeCache
-  /** Where no directory says anything. */
+  /** Default, where no directory has a policy. */
   durability: Durability
 }
 
 export class DurabilityGate {
   readonly #parts: DurabilityGateParts
-  /** Directories that were asked for, as long as no policy changed. */
+  /** Whether new files in a directory need local durability only; cleared when a policy changes. */
   readonly #local = new Map<number, boolean>()
   #policies = 0
 
@@ -34,12 +34,12 @@ export class DurabilityGate {
     this.#parts = parts
   }
 
-  /** What holds for an inode. */
+  /** Durability of an inode. */
   of(ino: number): Durability {
     return this.#parts.engine.read(durabilityOf(ino))?.durability ?? this.#parts.durability
   }
 
-  /** Whether this node's disk is enough for the files that are made in a directory. */
+  /** Whether the files that are created in a directory need local durability only. */
   isLocalIn(directory: number): boolean {
     const { policies } = this.#parts.cache.shared
     if (policies !== this.#policies || this.#local.size >= cacheLimits.rememberedInodes) {
@@ -51,7 +51,7 @@ export class DurabilityGate {
     return known
   }
 
-  /** Throws `Suspended` until what was committed of an inode is where it has to be. */
+  /** Throws `Suspended` until the commits of an inode have the durability of its directory. */
   require(ino: number): void {
     const { database } = this.#parts.cache
     if (!database.hasUploads(ino)) return
@@ -64,7 +64,7 @@ export class DurabilityGate {
     throw new Suspended(condition)
   }
 
-  /** The value as it is kept; EINVAL where the inode cannot have it. */
+  /** Returns the value as it is stored; EINVAL if the inode cannot have it. */
   check(ino: number, value: Uint8Array): Uint8Array {
     const { engine } = this.#parts
     if ((engine.read(getInode(ino)).mode & S_IFMT) !== S_IFDIR) {
@@ -87,7 +87,7 @@ export class DurabilityGate {
   }
 }
 
-/** Ids of the nodes that have a chunk's bytes; who committed them first. */
+/** Ids of the nodes that have the bytes of a chunk; the node that committed it is first. */
 export function holdersOf({ holders }: { holders: string }): string[] {
   return holders === '' ? [] : holders.split(',')
 }

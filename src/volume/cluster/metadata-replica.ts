@@ -1,9 +1,9 @@
 /**
- * This node's copy of the metadata, kept current: applies the changes that the coordinator tells,
- * and makes everything on this node forget what it remembers of the state before them: the cache's
- * chunks, what threads remember, the kernel. Main thread.
+ * This node's copy of the metadata: applies the changes that the coordinator sends, and invalidates
+ * what the chunk cache, the threads and the kernel have of the state before them. Main thread.
  *
- * Invariant: when `apply` has resolved, whoever asks this node sees the state after the change.
+ * Invariant: when `apply` has resolved, every operation on this node sees the state after the
+ * change.
  */
 import type { Logger } from '../../base/log/logger.ts'
 import { RepeatedLog } from '../../base/log/repeated-log.ts'
@@ -43,11 +43,11 @@ export class MetadataReplica implements LinkedNode {
   readonly #failures: RepeatedLog
   #thread: VolumeThread | undefined
   #onRecall: (ino: number) => void = () => undefined
-  /** Orphans that the coordinator believes are open here. */
+  /** Orphans that this node has reported to the coordinator as open here. */
   readonly #held = new Set<number>()
-  /** Commits of this node that came in before anything else of it ran. */
+  /** Commits of this node that arrived before `attach`. */
   #ownCommits: { ino: number; base: number }[] = []
-  /** Told of chunks that became durable, and of inodes that are gone. */
+  /** Called for each change, with the chunks that became durable and the inodes that are gone. */
   onEffects: ((effects: Change['effects']) => void) | undefined
 
   constructor({ engine, shared, pages, self, logger }: ReplicaParts) {
@@ -59,7 +59,7 @@ export class MetadataReplica implements LinkedNode {
     this.#failures = new RepeatedLog(logger)
   }
 
-  /** From here on changes reach the cache as well; what was missed is made good by recovery. */
+  /** From here on changes are applied to the cache too; recovery reconciles the earlier ones. */
   attach(thread: VolumeThread, onRecall: (ino: number) => void): void {
     this.#thread = thread
     this.#onRecall = onRecall
@@ -74,7 +74,7 @@ export class MetadataReplica implements LinkedNode {
     this.#engine.takeOver(path, [...TABLES, 'replica'])
     const { store, seq } = this.state()
     this.#engine.transact(setCopyState({ store, seq }))
-    // Nothing tells which files changed.
+    // A whole copy does not show which files changed.
     this.#shared.pageDrops.expectAll()
     if (this.#thread) this.reconcileAll()
   }
@@ -85,7 +85,7 @@ export class MetadataReplica implements LinkedNode {
       this.#thread && origin === this.#self ? [] : effects.contents,
     )
     for (const ino of contents) this.#pages.expect(ino)
-    // Who reads meanwhile has the size and the chunks of one version.
+    // A concurrent reader must not combine the size of one version with the chunks of another.
     this.#shared.withAllInodes(contents, () => {
       this.#engine.transact(applyChanges(store, changes))
       for (const ino of contents) this.#shared.bumpChunks(ino)
@@ -111,9 +111,9 @@ export class MetadataReplica implements LinkedNode {
   }
 
   /**
-   * What this node has committed is the base of what it wrote after that; also when the answer to
-   * the commit got lost, or the process ended before it came. So it is noted before the copy has
-   * it.
+   * A commit of this node is the base of what this node writes after it, even if its answer was
+   * lost or the process ended before the answer came. Therefore the new base is recorded before the
+   * commit is applied to the copy.
    */
   #noteOwnCommits(changes: readonly Change[]): void {
     const versions = new Map<number, number>()
@@ -133,7 +133,7 @@ export class MetadataReplica implements LinkedNode {
     }
   }
 
-  /** Where commits of an earlier process, whose answers it did not get, have brought a file. */
+  /** Version of a file after the commits of an earlier process that never got their answers. */
   baseOf(ino: number, base: number): number {
     let version = base
     for (const own of this.#ownCommits) if (own.ino === ino && own.base === version) version += 1
@@ -176,19 +176,19 @@ export class MetadataReplica implements LinkedNode {
     return [...this.#held]
   }
 
-  /** Orphans that were closed since. */
+  /** Returns the orphans that were closed since the last call. */
   takeClosed(): number[] {
     const closed = [...this.#held].filter((ino) => !this.#isOpen(ino))
     for (const ino of closed) this.#held.delete(ino)
     return closed
   }
 
-  /** A nameless file that is being made here: the coordinator knows. */
+  /** Registers an orphan that is being created here; the coordinator has it already. */
   hold(ino: number): void {
     this.#held.add(ino)
   }
 
-  /** Compares all that the cache has with the metadata: nothing told what changed. */
+  /** Compares the whole cache with the metadata, where it is not known which files changed. */
   reconcileAll(): void {
     const { database, index } = this.#thread!.cache
     let after = 0
@@ -204,7 +204,7 @@ export class MetadataReplica implements LinkedNode {
     }
   }
 
-  /** By programs, or by those that are about to open it. */
+  /** Whether programs have it open, or the kernel has a reference and may open it. */
   #isOpen(ino: number): boolean {
     return this.#shared.withInode(ino, () => {
       const open = this.#shared.findOpen(ino)
@@ -212,7 +212,9 @@ export class MetadataReplica implements LinkedNode {
     })
   }
 
-  /** `isOwn`: a program of this node took its last name; others may just have found it. */
+  /**
+   * `isOwn`: this node removed the last name. Otherwise the kernel here may just have looked it up.
+   */
   #orphan(ino: number, isOwn: boolean): void {
     const committer = this.#thread?.committer
     const asks = isOwn && committer !== undefined
@@ -233,14 +235,14 @@ export class MetadataReplica implements LinkedNode {
     })
   }
 
-  /** A file has another content, by this node's own doing and not by its commit. */
+  /** A change of content that this node made without a commit, as `cachefs restore` does. */
   restored(ino: number): void {
     this.changeContent(ino)
   }
 
   /**
-   * What was written here and is not committed has no place any more: it is kept for people, and
-   * who writes the file is told (FileCommitter.requireKept).
+   * Moves uncommitted writes of a file to `conflicts/` after a commit was refused; the writer gets
+   * an error (FileCommitter.requireKept).
    */
   giveUp(ino: number): void {
     this.#pages.expect(ino)
@@ -251,7 +253,7 @@ export class MetadataReplica implements LinkedNode {
   #keepConflict(ino: number): void {
     const { cache, committer } = this.#thread!
     this.#shared.withInode(ino, () => {
-      // A file that was removed takes along what was written to it, as everywhere.
+      // Uncommitted writes to a removed file are dropped with it, as on any file system.
       if (!cache.index.exists(ino)) return
       const name = this.#engine.read(findName(ino))?.name
       const text = name ? Buffer.from(name).toString().slice(0, 60) : 'unnamed'
@@ -262,7 +264,7 @@ export class MetadataReplica implements LinkedNode {
     committer.discard(ino)
   }
 
-  /** Another node has committed on the version that what is written here began from. */
+  /** Whether another node has committed since the version that the writes here are based on. */
   #isOvertaken(ino: number): boolean {
     return this.#shared.withInode(ino, () => {
       const open = this.#shared.findOpen(ino)
@@ -270,7 +272,7 @@ export class MetadataReplica implements LinkedNode {
     })
   }
 
-  /** The committed content is another: what the cache and the kernel have of it may be void. */
+  /** The committed content changed: drops what the cache and the kernel have of other contents. */
   changeContent(ino: number): void {
     this.#pages.expect(ino)
     this.#contentChanged(ino)
@@ -282,7 +284,7 @@ export class MetadataReplica implements LinkedNode {
     this.#dropContent(ino)
   }
 
-  /** Drops what this node and its kernel have of other contents than the committed one. */
+  /** Drops what this node and its kernel have of contents other than the committed one. */
   #dropContent(ino: number): void {
     this.#reconcile(ino)
     this.#pages.caches?.forgetAttributes(ino)
@@ -290,8 +292,9 @@ export class MetadataReplica implements LinkedNode {
   }
 
   /**
-   * Of a directory that is elsewhere now: within a rename(2) between directories the kernel cannot
-   * note that it is there (ESTALE). Not waited for, as with pages. Never rejects.
+   * Invalidates a name. Needed for a directory that was moved: in a rename(2) between directories
+   * the kernel cannot update its own entry of it (ESTALE). Not awaited, as for pages. Never
+   * rejects.
    */
   async #forgetEntry(parent: number, name: Uint8Array): Promise<void> {
     try {
@@ -301,7 +304,7 @@ export class MetadataReplica implements LinkedNode {
     }
   }
 
-  /** Drops what the cache has of other contents than the committed one. */
+  /** Drops chunks in the cache of contents other than the committed one. */
   #reconcile(ino: number): void {
     const { database, files } = this.#thread!.cache
     this.#shared.withInode(ino, () => {
@@ -312,7 +315,7 @@ export class MetadataReplica implements LinkedNode {
       }
       removePreImages(database, files, dropped)
       const isAhead = this.#shared.findOpen(ino)?.committing === true
-      // Else recovery would take it for a commit that the metadata does not have.
+      // Otherwise recovery would take these rows for a commit that the metadata lacks.
       if (!isAhead && !database.hasUploads(ino)) {
         database.transaction(() => database.deleteJournaled(ino))
       }
@@ -323,7 +326,7 @@ export class MetadataReplica implements LinkedNode {
     })
   }
 
-  /** The length of the backing file tells recovery how far the file was written. */
+  /** Recovery derives from the length of the backing file how far the file was written. */
   #cutFile(ino: number): void {
     const { files } = this.#thread!.cache
     if (this.#shared.findOpen(ino)?.ahead === true) return
@@ -335,13 +338,13 @@ export class MetadataReplica implements LinkedNode {
     const { database, files, index, settings } = this.#thread!.cache
     const reference = index.find(ino, row.index)
     const upload = row.state === PENDING ? database.upload(ino, row.index) : undefined
-    // A commit that is under way: the metadata will have it.
+    // A commit is in progress, and the metadata will refer to this chunk.
     const isAhead = this.#shared.findOpen(ino)?.committing === true && upload?.id === row.id
     if (isAhead) return
     const start = row.index * settings.chunkSize
     if (reference?.id === row.id) {
       if (row.length <= reference.length) return
-      // Its object is all that was committed, with a checksum that others know.
+      // Its object has all the bytes that were committed, and other nodes have its checksum.
       if (upload) savePreImage(this.#thread!.cache, ino, upload)
       files.punch(ino, start + reference.length, settings.chunkSize - reference.length)
       this.#account(row, reference.length - row.length)

@@ -1,10 +1,11 @@
 /**
- * What the metadata says that only this node has, and the node's database knows nothing of: the
- * database was lost, or is new. Bytes that are on the disk go into the upload journal again; the
- * rest is lost, and named. Runs before recovery, alone.
+ * Repairs the upload journal when the database of the node was lost or is new. Chunks that
+ * according to the metadata only this node has, and that the database does not list, go into the
+ * upload journal again if their bytes are on the disk; the others are recorded as lost. Runs alone,
+ * before recovery.
  *
- * Invariant: a backing file is taken for the committed content only where the database is new: else
- * that the database has no row of a chunk means that the file has not its bytes.
+ * Invariant: the bytes of a backing file are taken for the committed content only if the database
+ * is new. In an old database, a chunk without a row means that the file does not have its bytes.
  */
 import { readFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,11 +23,11 @@ import { holdersOf } from './durability-gate.ts'
 export interface PendingUploadClaimsParts {
   cache: NodeCache
   engine: MetadataEngine
-  /** This node among others; undefined: there are none. */
+  /** Id of this node in a cluster; undefined on a single-node volume. */
   self: string | undefined
-  /** The node's database was made just now. */
+  /** The database of the node was created by this start. */
   isNew: boolean
-  /** Inodes that were written and not committed. */
+  /** Whether an inode has writes that were not committed. */
   isWritten: (ino: number) => boolean
   logger: Logger
 }
@@ -68,7 +69,7 @@ export class PendingUploadClaims {
     }
   }
 
-  /** Its bytes wait for upload again. */
+  /** Puts a chunk into the upload journal again; false if its bytes are not on the disk. */
   #adopt({ ino, index, id, length }: ChunkReference): boolean {
     const { database, files, settings } = this.#parts.cache
     const start = index * settings.chunkSize
@@ -88,7 +89,7 @@ export class PendingUploadClaims {
     return true
   }
 
-  /** A file that was moved aside when it was emptied (file-writer.ts). */
+  /** A backing file that was saved whole when the file was emptied (file-writer.ts). */
   #preImageOfFile(ino: number, end: number): string | undefined {
     if (!this.#parts.isNew) return undefined
     const { files, settings } = this.#parts.cache
@@ -97,7 +98,7 @@ export class PendingUploadClaims {
     return own.find((name) => sizeOf(files.preImagePath(name)) >= end)
   }
 
-  /** It is a copy that is held for another node. */
+  /** Registers a replica for another node again; false if its bytes are not on the disk. */
   #hold({ ino, index, id, length }: ChunkReference): boolean {
     const { database, settings } = this.#parts.cache
     const path = join(settings.directory, 'held', String(id))
@@ -109,7 +110,9 @@ export class PendingUploadClaims {
     return true
   }
 
-  /** What nothing is known of comes from the cloud when it is wanted. */
+  /**
+   * Removes backing files without a row in the database; reads fetch their chunks from the cloud.
+   */
   #sweep(): void {
     const { cache, isWritten } = this.#parts
     const { database, files, settings } = cache
@@ -122,7 +125,7 @@ export class PendingUploadClaims {
   }
 }
 
-/** -1 where it is not there. */
+/** Size of a file in bytes; -1 if it does not exist. */
 function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? -1
 }

@@ -1,7 +1,8 @@
 /**
- * What operations on this node wait for when a coordinator keeps the metadata: write leases,
- * commits, changes of names. A commit and the return of a lease for one inode happen one after the
- * other, so that a lease that is on its way back is not taken for one that is held. Main thread.
+ * Resolves the wait conditions of operations on a node that has a coordinator: write leases,
+ * commits and changes of the metadata. For one inode, acquiring the lease, committing and returning
+ * the lease run one at a time, so that a lease that is being returned is never taken for one that
+ * this node has. Main thread.
  */
 import { Suspended, resume, type WaitResult } from '../../base/suspended.ts'
 import { codeOf, describe } from '../../base/fs-error.ts'
@@ -24,11 +25,11 @@ export interface RemoteCommitsParts {
   link: CoordinatorLink
   replica: MetadataReplica
   logger: Logger
-  /** Undefined: there are no peers to give any. */
+  /** Undefined on a volume without peers. */
   copies: ChunkCopies | undefined
 }
 
-/** `patient`: somebody waits for the promise of the directory, not only for the commit. */
+/** `patient`: a caller waits for the durability of the directory, not only for the commit. */
 interface CommitOptions {
   patient?: boolean
   signal?: AbortSignal | undefined
@@ -41,7 +42,7 @@ export class RemoteCommits implements RemoteMetadata {
   readonly #copies: ChunkCopies | undefined
   readonly #replica: MetadataReplica
   readonly #turns = new KeyedMutex<number>()
-  /** Of what other nodes know to be open for writing here. */
+  /** Orders, per inode, what is reported to other nodes about files open for writing here. */
   readonly #listings = new KeyedMutex<number>()
   #closing: Promise<void> | undefined
 
@@ -57,14 +58,15 @@ export class RemoteCommits implements RemoteMetadata {
     using _user = this.#use(ino)
     using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
     const { shared } = this.#thread.cache
-    // Another request got it while this one waited for its turn.
+    // A concurrent request acquired it while this one waited for the mutex.
     if (shared.withInode(ino, () => shared.findOpen(ino)?.leased === true)) return
     await this.#link.lease(ino, signal)
   }
 
   /**
-   * One user of an inode, and a moment longer: who opens a file has it open only when what it waits
-   * for is here, and the last name may be taken elsewhere meanwhile.
+   * Keeps an inode in use until after the current turn of the event loop. A program that opens a
+   * file has it open only after its wait condition is resolved, and another node may remove the
+   * last name in between.
    */
   #use(ino: number): Disposable {
     const { names } = this.#thread.volume
@@ -72,7 +74,7 @@ export class RemoteCommits implements RemoteMetadata {
     return { [Symbol.dispose]: () => setImmediate(() => names.release(ino, { by: 'here' })) }
   }
 
-  /** Other nodes know that programs here have the inode open for writing, or are about to. */
+  /** Announces to other nodes that programs here have the inode open for writing, or will. */
   async writing(ino: number): Promise<void> {
     using _user = this.#use(ino)
     using _turn = await this.#listings.acquire(ino)
@@ -83,13 +85,13 @@ export class RemoteCommits implements RemoteMetadata {
         Object.assign(shared.addOpen(ino), { listed: true, mayMap })
       })
     } catch (error) {
-      // It may be known there all the same; where it was before, it stays so.
+      // The coordinator may have registered it all the same. An earlier registration stays.
       if (!shared.withInode(ino, () => shared.findOpen(ino)?.listed)) this.#link.written([ino])
       throw error
     }
   }
 
-  /** And that they have it open for writing no more, if that is so. */
+  /** Withdraws the announcement if no program here has the inode open for writing any more. */
   async left(ino: number): Promise<void> {
     using _turn = await this.#listings.acquire(ino)
     this.#thread.committer.unlist(ino, () => this.#link.written([ino]))
@@ -101,11 +103,11 @@ export class RemoteCommits implements RemoteMetadata {
     while (!(await this.#attempt(ino, release, options)));
     if (!release) return
     this.#link.giveBack([ino])
-    // Made here, and never opened for writing.
+    // A file that was created here and never opened for writing.
     if (this.#thread.committer.isLeft(ino)) void this.left(ino)
   }
 
-  /** False: an earlier attempt, whose answer did not come, was carried out after all. */
+  /** False: an earlier attempt whose answer was lost was carried out after all; try again. */
   async #attempt(ino: number, release: boolean, options: CommitOptions): Promise<boolean> {
     const { committer, cache } = this.#thread
     const prepared = await this.#run(() => committer.prepare(ino, release))
@@ -114,10 +116,10 @@ export class RemoteCommits implements RemoteMetadata {
     const content = { ...prepared.content, chunks }
     try {
       const args = [ino, content, cache.settings.chunkSize]
-      // Not given up by a signal: who waits for it may go, what was written is committed.
+      // No signal: the caller may stop waiting, but the write is committed all the same.
       const done = (await this.#link.perform('commitContent', args)) as Committed
       committer.finish(ino, prepared, done.version)
-      // The answer to an attempt before: others may have committed since.
+      // This may be the answer to an earlier attempt, and others may have committed since.
       if (cache.index.exists(ino) && cache.index.file(ino).version !== done.version) {
         this.#replica.changeContent(ino)
       }
@@ -131,7 +133,7 @@ export class RemoteCommits implements RemoteMetadata {
     return true
   }
 
-  /** Before others can see them, chunks are where their directory wants them, if that can be. */
+  /** Replicates chunks before other nodes see them, as far as the directory's durability asks. */
   async #place(
     ino: number,
     chunks: PreparedCommit['content']['chunks'],
@@ -144,25 +146,25 @@ export class RemoteCommits implements RemoteMetadata {
     return chunks.map((chunk) => ({ ...chunk, holders: this.#link.peerId }))
   }
 
-  /** Copies of what is committed; false where too few nodes took them. */
+  /** Replicates committed chunks; false if too few peers accepted them. */
   async copy(ino: number, copies: number, options: CommitOptions = {}): Promise<boolean> {
     const { patient = false, signal } = options
     using _turn = await this.#turns.acquire(ino, signal ? { signal } : undefined)
     return (await this.#copies?.ensure(ino, { copies, patient, signal })) ?? false
   }
 
-  /** Another node wants to write the inode. */
+  /** Another node requests the write lease of the inode. */
   recalled(ino: number): void {
     this.commit(ino, true).catch(this.#report)
   }
 
-  /** Of commits that nobody waits for; what was given up was told of already. */
+  /** For commits that nobody waits for. ESTALE: the conflict was logged when it was kept. */
   readonly #report = (error: unknown): void => {
     if (codeOf(error) === 'ESTALE') return
     this.#failures.warn('commit', `a commit failed and is tried again: ${describe(error)}`)
   }
 
-  /** Commits what is left of files that nobody has open any more, and returns their leases. */
+  /** Commits closed files that have uncommitted changes, and returns their leases. */
   async commitClosed(): Promise<void> {
     this.#closing ??= this.#commitClosed().finally(() => {
       this.#closing = undefined
@@ -183,7 +185,7 @@ export class RemoteCommits implements RemoteMetadata {
   async perform({ name, args, once }: WaitCondition & { kind: 'operation' }): Promise<WaitResult> {
     const key = resultKey(name, args)
     try {
-      // Not given up half-way: whether the name was made would be in doubt.
+      // No signal: if it were abandoned half-way, the result would be unknown.
       if (name !== 'sync') return { key, value: await this.#link.perform(name, args, { once }) }
       await this.#link.sync()
       return { key }
@@ -192,7 +194,7 @@ export class RemoteCommits implements RemoteMetadata {
     }
   }
 
-  /** Runs what may need numbers that are to be reserved first. */
+  /** Runs an operation, and performs the operations it suspends for (such as reserving numbers). */
   async #run<T>(operation: () => T): Promise<T> {
     const outcomes: WaitResult[] = []
     for (;;) {

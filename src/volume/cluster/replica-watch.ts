@@ -1,12 +1,13 @@
 /**
- * Keeps what `peers=N` promised when nodes die. For each chunk that the cloud does not have yet the
- * first node of its list of holders that is there is answerable: for the writer that is itself, and
- * it uploads anyway; when the writer is gone it is a node with a copy. That one gives copies to
- * others until there are as many again, uploads the chunk, and has it marked durable.
+ * Maintains the replicas of `peers=N` when nodes fail. For each chunk that is not durable, the
+ * first online node in its list of holders is responsible. While the writer is online that is the
+ * writer, which uploads the chunk anyway; otherwise it is a replica holder. That holder replicates
+ * the chunk until there are enough replicas again, uploads it, and has it marked durable.
  *
- * Invariants: nobody is taken for gone before it was away for a while, nor while this node itself
- * may be the one that is cut off; that two nodes hold themselves answerable for a moment costs a
- * second upload of the same bytes under the same key. Main thread.
+ * Invariants: a node counts as gone only after it was offline for `holderGoneMs`, and only while
+ * this node has a valid metadata lease, since this node may be the one that is cut off. If two
+ * nodes consider themselves responsible for a moment, the same bytes are uploaded twice under the
+ * same key. Main thread.
  */
 import { crc32 } from 'node:zlib'
 import { describe } from '../../base/fs-error.ts'
@@ -43,7 +44,7 @@ export interface ReplicaWatchParts {
   marks: DurableMarks
   durability: DurabilityGate
   logger: Logger
-  /** What is known of who is there may be believed. */
+  /** Whether the list of online nodes is current. */
   isTrusted: () => boolean
   nowMs?: () => number
 }
@@ -54,11 +55,11 @@ export class ReplicaWatch {
   readonly #nowMs: () => number
   readonly #places = new Semaphore(volumeLimits.holderRepairs)
   readonly #stop = new AbortController()
-  /** When each node was last there. */
+  /** When each node was last online, ms as from `nowMs`. */
   readonly #seenMs = new Map<string, number>()
   #startMs: number
   #there = ''
-  /** When somebody came or went. */
+  /** When a node last came online or went offline. */
   #changedMs: number
   #passedMs = -Infinity
   #failures = 0
@@ -66,7 +67,7 @@ export class ReplicaWatch {
   #isCloudAway = false
   #running: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
-  /** Chunks of others that were brought to the cloud, since the start. */
+  /** Chunks of other nodes that this node has uploaded since its start. */
   uploadedChunks = 0
 
   constructor(parts: ReplicaWatchParts) {
@@ -87,11 +88,13 @@ export class ReplicaWatch {
     await this.#running
   }
 
-  /** Sees who is there, and repairs where that may be needed; what it began goes on. */
+  /**
+   * Updates which nodes are online and starts a repair pass if one may be needed; does not wait.
+   */
   look(): void {
     const now = this.#nowMs()
     if (!this.#parts.isTrusted()) {
-      // Who went meanwhile is noticed from then on.
+      // Nodes that went offline meanwhile count as offline from then on.
       this.#startMs = now
       this.#seenMs.clear()
       return
@@ -134,8 +137,8 @@ export class ReplicaWatch {
   }
 
   /**
-   * What this node is said to have, and has not: it lost its disk and kept its name. Else all would
-   * leave it to this node to bring that to the cloud.
+   * Removes this node from the holders of chunks that it does not have: it lost its disk and kept
+   * its name. Otherwise the other nodes would leave the upload to this node.
    */
   async #disown(signal: AbortSignal): Promise<void> {
     const { engine, link, cache } = this.#parts
@@ -155,7 +158,7 @@ export class ReplicaWatch {
     }
   }
 
-  /** Copies held here that this node has become answerable for. */
+  /** Repairs the replicas on this node for which it has become responsible. */
   async #repairReplicas(signal: AbortSignal): Promise<boolean> {
     const { database, index } = this.#parts.cache
     let isDone = true
@@ -177,8 +180,8 @@ export class ReplicaWatch {
 
   #isAnswerable(reference: CommittedChunk): boolean {
     const first = holdersOf(reference).find((id) => !this.#isGone(id))
-    // None is left of those that are known to have it: then who has it without being listed, where
-    // it can be told that these are the bytes.
+    // All listed holders are gone. Any node with the bytes is then responsible, provided that the
+    // checksum in the metadata can prove them.
     if (first === undefined) return reference.crc !== null
     return first === this.#parts.link.peerId
   }
@@ -188,7 +191,7 @@ export class ReplicaWatch {
     return this.#nowMs() - (this.#seenMs.get(id) ?? this.#startMs) >= volumeLimits.holderGoneMs
   }
 
-  /** Copies first: that takes milliseconds where the cloud takes seconds, or is away. */
+  /** Replicates first: that takes milliseconds, while an upload takes seconds or fails. */
   async #adopt(
     held: ChunkReplica,
     reference: CommittedChunk,
@@ -222,7 +225,7 @@ export class ReplicaWatch {
     }
   }
 
-  /** False where the cloud does not take it now. */
+  /** False if the cloud does not accept it now. */
   async #upload(
     { ino, index, id }: ChunkReplica,
     data: Buffer,
@@ -244,7 +247,7 @@ export class ReplicaWatch {
     return true
   }
 
-  /** Chunks of this node whose copies went with other nodes. */
+  /** Replicates this node's own chunks again whose replicas went with other nodes. */
   async #repairOwn(signal: AbortSignal): Promise<boolean> {
     const { cache, durability, remote } = this.#parts
     let isDone = true
