@@ -1,6 +1,7 @@
 /**
- * What looks after damage on the disk, put together: checksums are taken, bytes are compared
- * with them, what is damaged is healed from the cloud, and what is lost is named. Main thread.
+ * Everything that detects and repairs damage on the disk of a node: computes missing checksums,
+ * compares chunks with them, restores damaged chunks from the cloud, and logs lost chunks by name.
+ * Main thread.
  */
 import { ChunkReader } from '../../cache/read/chunk-reader.ts'
 import { ChunkVerifier } from '../../cache/checks/chunk-verifier.ts'
@@ -32,7 +33,7 @@ export class DamageWatch {
     this.#checksums = new PendingChecksums(cache, new ChunkReader(cache))
   }
 
-  /** Once a second. */
+  /** Call once a second. */
   look(onFailure: (error: unknown) => void): void {
     this.#lost.look()
     this.#checksums.look(onFailure)

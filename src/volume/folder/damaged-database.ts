@@ -1,12 +1,15 @@
 /**
- * A database of this node that SQLite cannot read, and whose content can be had again: set aside
- * under another name, for people to look at, and made anew.
+ * Replaces a database of this node that SQLite cannot read and that can be rebuilt from elsewhere.
+ * The damaged file is kept under another name for people to examine, and a new one is created.
  */
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import type { Logger } from '../../base/log/logger.ts'
 import { isDatabaseDamage } from '../../base/sqlite-database.ts'
 
-/** Opens it, or a new one; `rebuilt`: what a new one is filled from, as a sentence. */
+/**
+ * Opens the database, or a new one. `rebuilt`: a sentence for the log that names the source from
+ * which a new one is filled.
+ */
 export function openOrQuarantine<T>(
   path: string,
   open: () => T,

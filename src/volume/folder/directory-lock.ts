@@ -1,6 +1,6 @@
 /**
- * One process per data directory: an exclusive transaction on a small database, held while the
- * process lives. The kernel gives the lock back when the process dies, however it dies.
+ * One process per data directory: the lock is an exclusive transaction on a small database, open
+ * while the process lives. The kernel releases it when the process dies, in whatever way.
  */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +10,9 @@ import { makePrivateFile } from '../../base/private-folder.ts'
 import { volumeLimits } from '../limits.ts'
 import { claimFolder, type DirectoryUse } from './own-folder.ts'
 
-/** SQLite's result code for what somebody else has locked (sqlite.org/rescode.html). */
+/**
+ * SQLite's result code for a database that another process has locked (sqlite.org/rescode.html).
+ */
 const SQLITE_BUSY = 5
 
 export const NVME: DirectoryUse = { name: 'NVMe directory', flag: '-nvme' }
@@ -22,13 +24,13 @@ export class DirectoryLock {
     this.#database = database
   }
 
-  /** EBUSY: another process has it. EACCES: it cannot be used. */
+  /** EBUSY: another process has the lock. EACCES: the directory cannot be used. */
   static take(directory: string, use: DirectoryUse = NVME): DirectoryLock {
     claimDirectory(directory, use)
     let database: DatabaseSync | undefined
     try {
       const path = join(directory, 'lock.db')
-      // Whoever could read it could lock it.
+      // A user who can read the file could lock it.
       makePrivateFile(path)
       database = new DatabaseSync(path, { timeout: volumeLimits.directoryLockMs })
       database.exec('BEGIN EXCLUSIVE')
@@ -54,7 +56,7 @@ function failure(path: string, { name, flag }: DirectoryUse, cause: unknown): Fs
   return new FsError('EACCES', message, { path, cause })
 }
 
-/** Processes with a lock on the file, as the kernel lists them (proc_locks(5)). */
+/** Message part that names the processes with a lock on the file, from proc_locks(5). */
 function lockHolders(path: string): string {
   try {
     const { ino } = statSync(path)

@@ -1,7 +1,8 @@
 /**
- * Says in the log, once and by name, which chunks are lost (cache/checks/lost-chunks.ts), and
- * forgets those that are no content any more, or were brought to the cloud by another node. Looks
- * again when their number has changed. Main thread.
+ * Logs lost chunks (cache/checks/lost-chunks.ts), each once, by the path of its file. Deletes the
+ * records of chunks that no file refers to any more or that another node has uploaded. Reads the
+ * table when the number of lost chunks has changed, and otherwise every `lostLookMs` while there
+ * are any. Main thread.
  */
 import type { Logger } from '../../base/log/logger.ts'
 import { countLost } from '../../cache/checks/lost-chunks.ts'
@@ -18,7 +19,7 @@ export class LostChunkWatch {
   readonly #logger: Logger
   #count = 0
   #lookedMs = -Infinity
-  /** Those that were named already came before. */
+  /** Time of the latest lost chunk that was logged, ms since the epoch. */
   #namedMs = 0
 
   constructor(cache: NodeCache, engine: MetadataEngine, logger: Logger) {
@@ -27,7 +28,7 @@ export class LostChunkWatch {
     this.#logger = logger
   }
 
-  /** Now and then. */
+  /** Call regularly. */
   look(): void {
     const count = this.#cache.shared.counter('lostChunks')
     const isDue = performance.now() - this.#lookedMs >= volumeLimits.lostLookMs
@@ -49,7 +50,7 @@ export class LostChunkWatch {
     this.#logger.error(`${what}; \`cachefs restore\` brings back the last durable version`)
   }
 
-  /** Those that are lost still. */
+  /** Deletes obsolete records and returns the chunks that are still lost. */
   #settle(): LostChunk[] {
     const { database } = this.#cache
     const left: LostChunk[] = []

@@ -1,17 +1,18 @@
 /**
- * The folder of a node, a coordinator or a file mount, when the program starts: it is made with
- * mode 0700, or checked. What is in it and has a name of ours loses the rights of other users.
+ * Checks the folder of a node, a coordinator or a file mount at the start of the program. The
+ * folder is created with mode 0700, or its owner and mode are checked. Entries with names of this
+ * program lose the rights of other users.
  *
- * Invariants: a folder that other users can write to is never used (they could plant links); the
- * mode of a folder that holds other things as well is left alone; a key that others could have read
- * is left as it is (node/api-secrets.ts refuses it).
+ * Invariants: a folder that other users can write to is never used, since they could plant links in
+ * it. The mode of a folder that has other entries too is not changed. A key that other users could
+ * have read is not changed either (node/api-secrets.ts refuses it).
  */
 import { chmodSync, lstatSync, mkdirSync, readdirSync, statSync, type Dirent } from 'node:fs'
 import { join } from 'node:path'
 import { checkOwn, makePrivateFile, makePrivateFolder } from '../../base/private-folder.ts'
 import { FsError } from '../../base/fs-error.ts'
 
-/** What the directory is for, and the flag that names it. */
+/** Purpose of the directory, and the flag that sets it; both for messages. */
 export interface DirectoryUse {
   name: string
   flag: string
@@ -21,14 +22,14 @@ const OTHERS = 0o077
 const OTHERS_WRITE = 0o022
 const STICKY = 0o1000
 const FOLDERS = /^(data|aside|spare|held|conflicts|damaged|files|lost\+found)$/
-/** Databases have further files beside them (`-wal`); others are written with a suffix first. */
+/** Matches the further files of a database (`-wal`), and the temporary names of the others. */
 const DATABASES = /^(lock|volume|node|coordinator)\.db/
 const FILES =
   /^(open-inodes|volume\.copy|snapshot|node\.log|(peer|coordinator)-id|remote\.txt)(\.|$)/
 const RECORDS = /^(node|mount|coordinator)\.json(\.|$)/
 const KEPT = [DATABASES, FILES, RECORDS]
 const SECRETS = /^(api-key|metrics-token|join-token|node-key)(\.|$)/
-/** Of `cachefs up`: folders that may be elsewhere, and look after themselves. */
+/** Folders of `cachefs up`: they may be links to elsewhere, and are checked by their own users. */
 const PLACES = /^(mount|nvme|cloud|run|coordinator)$/
 
 export function claimFolder(path: string, use: DirectoryUse): void {

@@ -1,14 +1,13 @@
 /**
- * Which volume this is. The bucket says it in `volume.json`, the NVMe directory in its database;
- * both have to agree, so that no node mixes two volumes. A new volume begins where neither says
- * anything.
+ * Identity of a volume: the bucket has it in `volume.json`, the NVMe directory in its database. The
+ * two must agree, so that no node mixes two volumes. A new volume is created if neither has one.
  */
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { FsError, codeOf, describe } from '../../base/fs-error.ts'
 import type { TierStorage } from '../../tiers/tier-storage.ts'
 
-/** Says which volume a cloud has. */
+/** Object that has the identity of the volume of a cloud. */
 export const VOLUME_KEY = 'volume.json'
 const FORMAT = 1
 
@@ -21,7 +20,7 @@ const identitySchema = z.object({
 
 export type VolumeIdentity = z.infer<typeof identitySchema>
 
-/** What the bucket says; undefined where it says nothing. */
+/** Reads the identity from the bucket; undefined if it has none, EINVAL if it cannot be parsed. */
 export async function readIdentity(cloud: TierStorage): Promise<VolumeIdentity | undefined> {
   let text: string
   try {
@@ -49,8 +48,8 @@ export async function writeIdentity(cloud: TierStorage, identity: VolumeIdentity
 }
 
 /**
- * Throws where the directory's volume and the bucket's are not the same. A volume that was being
- * made when the process ended may be in the directory only (`isNew`).
+ * EINVAL if the directory and the bucket have different volumes. If the process ended while a
+ * volume was being created, only the directory may have it (`isNew`).
  */
 export function checkIdentity(
   directory: string,
