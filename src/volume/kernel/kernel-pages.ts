@@ -1,11 +1,11 @@
 /**
- * The kernel's page cache of the mount, as far as it has to be told: pages of a file whose content
- * changed by other ways than through them are dropped. Until they are gone the file's attributes
- * are not given to the kernel (LiveAttributes): a page that ends where the file ended shows zeros
- * as soon as the kernel knows that the file is longer. Main thread.
+ * Invalidates the kernel's page cache of the mount: drops the pages of a file whose content was
+ * changed by other ways than through these pages. Until they are dropped, the file's attributes are
+ * withheld from the kernel (LiveAttributes), because a page that ended at the old end of the file
+ * shows zeros as soon as the kernel learns of a larger size. Main thread.
  *
- * Invariant: while a drop of an inode's pages is wanted and not done, cache/read/page-drops.ts says
- * so.
+ * Invariant: while a drop of an inode's pages is wanted and not done, cache/read/page-drops.ts has
+ * it as pending.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe } from '../../base/fs-error.ts'
@@ -15,15 +15,15 @@ import type { SharedState } from '../../cache/state/shared-state.ts'
 import { cacheLimits } from '../../cache/limits.ts'
 import { volumeLimits } from '../limits.ts'
 
-/** What the kernel has cached of a mount. */
+/** Notifications to the kernel about what it has cached of a mount. */
 export interface KernelCaches {
-  /** Whether it has an inode in memory; drops its attributes. */
+  /** Whether the kernel has the inode in memory; drops its attributes. */
   knowsInode(ino: number): boolean
-  /** Drops the attributes of an inode, at once. */
+  /** Drops the attributes of an inode, without waiting. */
   forgetAttributes(ino: number): void
-  /** And its pages, when whoever works on them lets go; `length` 0: to the end. */
+  /** Also drops its pages; waits until they are not in use. `length` 0: to the end of the file. */
   invalidateInode(ino: number, offset: number, length: number): Promise<void>
-  /** And a name, when who works in its directory lets go of that. */
+  /** Drops a directory entry; waits until no operation holds the directory's lock. */
   invalidateEntry(parent: number, name: Uint8Array): Promise<void>
 }
 
@@ -40,7 +40,7 @@ export class KernelPages {
   readonly #shared: SharedState
   readonly #failures: RepeatedLog
   #caches: KernelCaches | undefined
-  /** Drops under way, by inode. */
+  /** Drops in progress, by inode. */
   readonly #drops = new Map<number, Set<Promise<void>>>()
   /** Inodes whose pages are to be dropped once there is a mount. */
   readonly #postponed = new Set<number>()
@@ -50,12 +50,12 @@ export class KernelPages {
     this.#failures = new RepeatedLog(logger)
   }
 
-  /** Undefined: nothing is mounted, or nobody can tell its kernel yet. */
+  /** Undefined: nothing is mounted, or the notifier is not connected yet. */
   get caches(): KernelCaches | undefined {
     return this.#caches
   }
 
-  /** From here on the kernel is told, also of what it missed. */
+  /** Connects the kernel, and sends it the drops that were postponed. */
   set caches(caches: KernelCaches | undefined) {
     this.#caches = caches
     if (!caches) return
@@ -64,21 +64,23 @@ export class KernelPages {
   }
 
   /**
-   * The content of a file is about to change: its attributes are withheld from the kernel until the
-   * pages are gone, which `drop` sees to afterwards.
+   * Call before the content of a file changes: withholds its attributes from the kernel until the
+   * pages are dropped. `drop` must follow.
    */
   expect(ino: number): void {
     this.#shared.pageDrops.expect(ino)
   }
 
-  /** The content of a file has changed. */
+  /** Call after the content of a file has changed without `expect`. */
   invalidate(ino: number): void {
     this.expect(ino)
     this.#caches?.forgetAttributes(ino)
     this.drop(ino)
   }
 
-  /** After `expect`: not waited for, since who works on a page may wait for what comes next. */
+  /**
+   * Call after `expect`. Not awaited: a page in use may be waiting for what this thread does next.
+   */
   drop(ino: number): void {
     this.#shared.noteInvalidated(ino)
     if (this.#caches) {
@@ -91,9 +93,10 @@ export class KernelPages {
   }
 
   /**
-   * As `drop`, of pages that a write has bypassed, or filled before its lease was here; resolves
-   * when they are gone, or after a bound. `isLocked`: the last of them may be locked until the
-   * write is answered: then nobody has read that one, and the others have gone by then.
+   * As `drop`, for pages that a write bypassed, or that were filled before the write had its lease.
+   * Resolves when they are dropped, or after a bound. `isLocked`: the kernel may hold the lock of
+   * the last page until the write is answered; nobody can have read that page then, and the others
+   * are dropped within the shorter bound.
    */
   async dropWritten(ino: number, range: PageRange, isLocked: boolean): Promise<void> {
     if (!this.#caches) {
@@ -104,12 +107,12 @@ export class KernelPages {
     await within(gone, isLocked ? volumeLimits.kernelPagesMs : volumeLimits.kernelNotifyMs)
   }
 
-  /** Resolves when no drop is wanted for an inode, or after a bound. */
+  /** Resolves when no drop is pending for an inode, or after `kernelNotifyMs`. */
   async settled(ino: number): Promise<void> {
     const untilMs = performance.now() + volumeLimits.kernelNotifyMs
     while (this.#shared.pageDrops.isAwaited(ino) && performance.now() < untilMs) {
       const drops = this.#drops.get(ino)
-      // One that a worker wants is on its way here.
+      // No drop started yet: a worker has requested one, and the request is on its way here.
       if (drops) await within(Promise.all(drops), untilMs - performance.now())
       else await delay(cacheLimits.pageDropLookMs)
     }

@@ -1,7 +1,7 @@
 /**
- * A mount that outlives the processes that serve it: what the one before has left on this node's
- * disk for the one that goes on. Programs go on with files that are open, locks that are held, and
- * calls that were not answered.
+ * State that a process leaves on the node's disk for its successor on the same mount: answers to
+ * requests, the table of open inodes, and locks. Programs keep their open files, their locks, and
+ * the calls that were not answered.
  */
 import type { HeldLock } from '../../base/file-lock.ts'
 import { KernelBackings } from '../../cache/passthrough/kernel-backings.ts'
@@ -29,11 +29,11 @@ import { BackingFiles } from '../../tiers/nvme/backing-files.ts'
 export const HANDOVER_SCHEMA = [ANSWERED_SCHEMA, LOCK_JOURNAL_SCHEMA] as const
 
 export interface MountIdentity {
-  /** Descriptor of its connection. */
+  /** Descriptor of the FUSE connection. */
   connection: number
-  /** Names it among all mounts of all nodes. */
+  /** Identifies the mount among all mounts of all nodes. */
   id: string
-  /** An earlier process has served it. */
+  /** An earlier process has served this mount. */
   isResumed: boolean
 }
 
@@ -45,7 +45,7 @@ export class MountHandover {
   readonly #isResumed: boolean
   readonly #connection: number | undefined
 
-  /** `mount`: undefined where it ends with this process. */
+  /** `mount`: undefined if the mount ends with this process. */
   constructor(directory: string, mount: MountIdentity | undefined) {
     this.#directory = directory
     this.#isResumed = mount?.isResumed === true
@@ -55,7 +55,7 @@ export class MountHandover {
     this.shared = new SharedState(this.buffers)
   }
 
-  /** Opens what was open; before anybody else is told what this node has. */
+  /** Reopens the open files; call before this node reports anything to other nodes. */
   takeOver(engine: SqliteEngine): { orphans: number[]; locks: HeldLock[] } {
     engine.transact(this.#isResumed ? keepAnswers() : forgetAnswers())
     if (!this.#isResumed) engine.transact(forgetLocks())
@@ -73,17 +73,17 @@ export class MountHandover {
     return { orphans: orphans ?? [], locks: engine.read(notedLocks()) }
   }
 
-  /** What the process before had written, and not committed. */
+  /** What the previous process had written and not committed. */
   written(): Map<number, WrittenInode> {
     return this.#table?.written() ?? new Map<number, WrittenInode>()
   }
 
-  /** All that it left was taken over. */
+  /** Call when everything of the previous process has been taken over. */
   settled(): void {
     this.#table?.settled()
   }
 
-  /** Where the locks of a holder are noted for the next process; undefined: there is none. */
+  /** Records the locks of a lock owner for the next process; undefined if there will be none. */
   lockNotes(
     engine: SqliteEngine,
   ): ((holder: string, locks: readonly HeldLock[]) => void) | undefined {
