@@ -1,8 +1,9 @@
 /**
- * Which inodes may have POSIX locks of this node, in memory that all threads share: every close
- * asks, and most files are never locked, so the answer must not cost a round trip. Inodes share
- * counters: a mark may be another one's, but no mark is missing from when a lock is first asked for
- * to when the last is given back. Only the main thread writes.
+ * Which inodes may have POSIX locks of this node, in memory that all threads share. Every close
+ * checks this, and most files are never locked, so the check must not cost a round trip.
+ *
+ * Invariants: inodes share counters, so a mark may be that of another inode; but none is missing
+ * from the first request for a lock until the last lock is released. Only the main thread writes.
  */
 import { volumeLimits } from '../limits.ts'
 

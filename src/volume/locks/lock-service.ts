@@ -1,11 +1,12 @@
 /**
- * The contract between a node and who keeps the file locks of all nodes. Which node asks is known
- * to the service. Every call settles in bounded time, but for a `set` that waits.
+ * The contract between a node and the service that keeps the file locks of all nodes. An instance
+ * serves one node, so the calls do not name it. Every call settles in bounded time, except a `set`
+ * that waits.
  */
 import type { FileLock, HeldLock, LockKind } from '../../base/file-lock.ts'
 
 export interface LockService {
-  /** A lock that stands in the way of this one; pid 0 where its holder is on another node. */
+  /** A lock that conflicts with this one; its pid is 0 if it belongs to another node. */
   get(
     ino: number,
     owner: string,
@@ -13,10 +14,10 @@ export interface LockService {
     how: { signal?: AbortSignal | undefined },
   ): Promise<FileLock | undefined>
   /**
-   * Resolves once the lock is held (or, as `unlock`, given back). A rejection means that it is not:
-   * EAGAIN where it does not `wait`, EDEADLK, ENOLCK, or the signal's reason soon after it was
-   * aborted. Where a grant and the abort cross, it may resolve: the node gives the lock back then.
-   * Calls take effect in the order in which they are made, and settle in that order.
+   * Resolves when the lock is granted (`unlock`: released). Rejects if it is not: EAGAIN if it does
+   * not `wait`, EDEADLK, ENOLCK, or the signal's reason soon after the abort. If a grant and the
+   * abort cross, it may resolve; the node then releases the lock. Calls take effect in the order in
+   * which they are made, and settle in that order.
    */
   set(
     ino: number,
@@ -24,19 +25,19 @@ export interface LockService {
     lock: FileLock,
     how: { wait: boolean; signal?: AbortSignal | undefined },
   ): Promise<void>
-  /** Who knows what this node holds; told once, before anything is asked for. */
+  /** Sets the source of the locks of this node; called once, before any other call. */
   attach?(holder: LockHolder): void
-  /** All that the owner holds of that kind on the inode is given back. */
+  /** Releases all locks of one kind that the owner has on the inode. */
   release(ino: number, owner: string, kind: LockKind): Promise<void>
 }
 
-/** Locks that processes of this node hold: node-locks.ts. */
+/** The locks of the processes of this node: node-locks.ts. */
 export interface LockHolder {
   held(): HeldLock[]
   lose(locks: readonly HeldLock[]): void
 }
 
-/** What is asked of who keeps the locks: plain data. */
+/** Requests to the lock service: plain data. */
 export type LockRequest =
   | { kind: 'lock'; op: 'get'; ino: number; owner: string; lock: FileLock }
   | {
@@ -46,16 +47,16 @@ export type LockRequest =
       owner: string
       lock: FileLock
       wait: boolean
-      /** Of the open file that it is asked through; the node's own affair. */
+      /** The open file through which the lock is requested; used by the node only. */
       handle?: string
     }
   | { kind: 'lock'; op: 'release'; ino: number; owner: string; of: LockKind }
 
-/** What an operation on locks waits for (see base/suspended.ts): plain data. */
+/** What an operation on locks waits for (base/suspended.ts): plain data. */
 export type LockWaitCondition =
   LockRequest | { kind: 'lock'; op: 'close'; ino: number; handle: string }
 
-/** Names the outcome of each for the operation that is run again: it asks for each but once. */
+/** Keys of the results for the operation that is resumed: it requests each at most once. */
 export const LOCK_RESULT = {
   get: 'lock:get',
   set: 'lock:set',

@@ -1,4 +1,6 @@
-/** What a node does with its locks when grants and signals cross, and when the service is away. */
+/**
+ * Tests of a node's locks: grants that cross with signals, and an unavailable service.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LOCK_END, type FileLock, type HeldLock } from '../../base/file-lock.ts'
@@ -25,7 +27,7 @@ function setCondition(lock: FileLock, owner = 'one', wait = true): LockWaitCondi
   return { kind: 'lock', op: 'set', ino: INO, owner, lock, wait }
 }
 
-/** A node whose answers are held back while `gate` is set: as on a network. */
+/** A service whose answers are delayed while `gate` is set, as on a network. */
 function nodeOf() {
   const table = new FileLocks()
   const failures: unknown[] = []
@@ -39,7 +41,7 @@ function nodeOf() {
   }
   const service: LockService = {
     get: (ino, owner, lock, how) => late(direct.get(ino, owner, lock, how)),
-    // A signal does not travel back in time: what was granted there is granted.
+    // A signal cannot undo a grant that the service has made already.
     set: (ino, owner, lock, how) => late(direct.set(ino, owner, lock, how)),
     release: (ino, owner, kind) => late(direct.release(ino, owner, kind)),
   }
@@ -50,7 +52,7 @@ function nodeOf() {
     locks.resolveWait({ kind: 'lock', op: 'release', ino: INO, owner, of })
   const lines = (held: HeldLock[]) =>
     held.map((it) => `${it.owner} ${it.kind} ${it.type} ${it.start}-${it.end}`).sort()
-  /** What the node believes, which is what the table says. */
+  /** The locks that the node has recorded; equal to those of the table. */
   const held = (): string[] => {
     assert.deepEqual(lines(locks.held()), lines(table.held('a')))
     return lines(locks.held())
@@ -125,7 +127,7 @@ test('what follows for the same owner waits until the lock has been given back',
   link.gate = gate.promise
   table.dropSession('b')
   abort.abort(interrupted())
-  // The process is told of the signal, and asks again: it must hold the lock in the end.
+  // The process gets the signal and repeats the request: it must have the lock in the end.
   const again = set(posix('write', 0, 9))
   const other = set(posix('read', 20, 29), 'two')
   await turn()
@@ -170,7 +172,7 @@ test('closing works while the service is away; the claim says the rest', async (
   await release()
   assert.equal(failures.length, 1)
   link.isCut = false
-  // Meanwhile the table was lost, and another node came first.
+  // Meanwhile the table was lost, and another node got the lock first.
   table.dropSession('a')
   await table.set('b', INO, '1', posix('read', 25, 25))
   const lost = table.restore('a', locks.held())

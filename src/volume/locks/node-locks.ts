@@ -1,11 +1,12 @@
 /**
- * The file locks that processes on this node hold and ask for, on the main thread: asks the service
- * that keeps those of all nodes, and remembers what was granted, so that it can be claimed again
- * when the service was away.
+ * The file locks of the processes on this node, on the main thread: sends requests to the service
+ * that keeps the locks of all nodes, and records what was granted, so that it can be claimed again
+ * after the service was unavailable.
  *
- * Invariants: a process that is interrupted holds what it held before, also if the lock was granted
- * in that instant: it is given back before anything else is asked for the same owner. A release
- * never fails: what the service was not told, it learns when the node claims its locks.
+ * Invariants: an interrupted process keeps exactly the locks that it had before. If a lock was
+ * granted in that instant, it is released before the next request of the same owner. A release
+ * never fails: if it did not reach the service, the claim after the reconnection leaves that lock
+ * out.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { abortError, throwIfAborted } from '../../base/async/abort.ts'
@@ -17,26 +18,28 @@ import { volumeLimits } from '../limits.ts'
 import { LockMarks } from './lock-marks.ts'
 import { LOCK_RESULT, type LockWaitCondition, type LockService } from './lock-service.ts'
 
-/** One owner on one inode. */
+/** The locks of one kind that one owner has on one inode. */
 interface Holder {
   readonly ino: number
   readonly owner: string
   readonly kind: LockKind
   readonly ranges: LockRanges
-  /** The open file that it last asked through; undefined: an earlier process knew. */
+  /**
+   * The open file it last made a request through; undefined: the locks are of an earlier process.
+   */
   handle: string | undefined
-  /** Calls under way. */
+  /** Calls in progress. */
   calls: number
-  /** Calls that were given up and have not ended: those that follow wait for them. */
+  /** Abandoned calls that have not ended; later calls wait for them. */
   ending: Promise<unknown> | undefined
 }
 
 export interface NodeLocksOptions {
-  /** What went wrong after the process was answered. */
+  /** Called with errors that occur after the process was answered. */
   onFailure: (error: unknown) => void
-  /** Held by processes for which an earlier process of this node got them. */
+  /** Locks that processes obtained through an earlier process of this node. */
   held?: readonly HeldLock[]
-  /** Told all that a holder has, before it is answered. */
+  /** Called with all locks of an owner before its request is answered. */
   note?: ((holder: string, locks: readonly HeldLock[]) => void) | undefined
 }
 
@@ -59,7 +62,7 @@ export class NodeLocks {
     }
   }
 
-  /** For the threads' `VolumeLocks`. */
+  /** Memory for the threads' `VolumeLocks`. */
   get marks(): SharedArrayBuffer {
     return this.#marks.memory
   }
@@ -75,7 +78,7 @@ export class NodeLocks {
       return { key, value: await this.#service.get(ino, owner, condition.lock, { signal }) }
     }
     const kind = condition.op === 'set' ? condition.lock.kind : condition.of
-    // Closed by a process that has no locks, while another one has.
+    // A close by a process without locks, while another process has some.
     if (condition.op === 'release' && !this.#holders.has(keyOf(ino, owner, kind))) return { key }
     const holder = this.#enter(ino, owner, kind)
     if (condition.op === 'set') holder.handle = condition.handle
@@ -91,8 +94,8 @@ export class NodeLocks {
   }
 
   /**
-   * What a process holds went when it closed its descriptor. What is left was asked for through the
-   * open file that is gone, by itself.
+   * Releases the POSIX locks that were requested through an open file that is gone. The locks of a
+   * process are released when it closes its descriptor; the rest belong to the open file itself.
    */
   async #close(ino: number, handle: string): Promise<void> {
     for (const { kind, owner, ...holder } of [...this.#holders.values()]) {
@@ -101,12 +104,12 @@ export class NodeLocks {
     }
   }
 
-  /** All that this node holds: what it claims when the service was away. */
+  /** All locks of this node: what it claims after the service was unavailable. */
   held(): HeldLock[] {
     return [...this.#holders.values()].flatMap(heldBy)
   }
 
-  /** What was claimed and belongs to others by now. */
+  /** Drops locks that were claimed and that others have by now. */
   lose(locks: readonly HeldLock[]): void {
     for (const { ino, owner, kind, ...range } of locks) {
       const holder = this.#enter(ino, owner, kind)
@@ -148,7 +151,7 @@ export class NodeLocks {
   ): Promise<void> {
     const { owner, ranges } = holder
     const { lock } = condition
-    // Another type on the same open file: the old one is given up first, whatever comes.
+    // A conversion of a flock releases the old lock first, even if the new one is not granted.
     if (lock.kind === 'flock' && !ranges.covers(owner, lock)) ranges.remove(owner)
     await this.#setSoon(holder, condition, signal)
     if (signal?.aborted) {
@@ -159,8 +162,8 @@ export class NodeLocks {
   }
 
   /**
-   * Who does not wait is refused only if it is not just the end of another open file that has not
-   * come to us yet: the kernel tells of that after close(2) has returned.
+   * Retries a non-blocking request once if another open file of this node has locks of that kind:
+   * it may be closed already, since the kernel reports that after close(2) has returned.
    */
   async #setSoon(
     holder: Holder,
@@ -178,21 +181,23 @@ export class NodeLocks {
     }
   }
 
-  /** Another open file of this node has a lock of that kind that goes with its end. */
+  /**
+   * Whether another owner of this node has a lock of that kind, which may end with its open file.
+   */
   #hasOther({ ino, kind, owner }: Holder): boolean {
     return [...this.#holders.values()].some(
       (other) => other.ino === ino && other.kind === kind && other.owner !== owner,
     )
   }
 
-  /** Nobody waited any longer when the lock was granted: back to what was held before. */
+  /** Restores the locks from before a grant that nobody waited for any more. */
   async #undo({ ino, owner, kind, ranges }: Holder, granted: FileLock): Promise<void> {
     for (const piece of ranges.pieces(owner, granted.start, granted.end)) {
       if (piece.type === granted.type) continue
       try {
         await this.#service.set(ino, owner, { kind, ...piece }, { wait: false })
       } catch (error) {
-        // A reader came between and holds what was held for writing.
+        // Another reader got a lock in between, so the write lock cannot be restored.
         if (piece.type === 'write') ranges.set(owner, { ...piece, type: granted.type })
         this.#options.onFailure(error)
       }

@@ -1,6 +1,6 @@
 /**
- * The lock operations of one thread's volume: nothing is decided here, all that locks ask for is
- * asked of the main thread (node-locks.ts), except where nothing is held.
+ * The lock operations of one thread's volume. Decides nothing: every request is suspended and
+ * resolved by the main thread (node-locks.ts), unless no lock can be affected.
  */
 import { Suspended, takeResult } from '../../base/suspended.ts'
 import type { FileLock, LockKind } from '../../base/file-lock.ts'
@@ -11,12 +11,14 @@ import { LOCK_RESULT, type LockWaitCondition } from './lock-service.ts'
 export class VolumeLocks {
   readonly #marks: LockMarks | undefined
 
-  /** `marks`: the memory of the node's; absent where the kernel keeps file locks. */
+  /** `marks`: memory of the node's lock marks; undefined if the kernel keeps the file locks. */
   constructor(marks: SharedArrayBuffer | undefined) {
     this.#marks = marks && new LockMarks(marks)
   }
 
-  /** With other nodes; the kernel's own go without a word. */
+  /**
+   * Whether locks are shared with other nodes; otherwise the kernel keeps them without requests.
+   */
   get areShared(): boolean {
     return this.#marks !== undefined
   }
@@ -26,7 +28,7 @@ export class VolumeLocks {
     return ask({ kind: 'lock', op: 'get', ino, owner, lock }) as FileLock | undefined
   }
 
-  /** `handle`: of the open file that it is asked through. */
+  /** `handle`: the open file through which the lock is requested. */
   set(
     ino: number,
     owner: string,
@@ -37,13 +39,13 @@ export class VolumeLocks {
     ask({ kind: 'lock', op: 'set', ino, owner, lock, wait, handle })
   }
 
-  /** An open file is gone, and what it owns by itself. */
+  /** Releases the locks that an open file itself owns, after its last close. */
   releaseOpened(ino: number, handle: string): void {
     if (this.#marks?.mayHold(ino)) ask({ kind: 'lock', op: 'close', ino, handle })
   }
 
   release(ino: number, owner: string, of: LockKind): void {
-    // The kernel says itself where a flock was taken.
+    // The kernel flags the release of an open file that may have a flock.
     const mayHold = of === 'flock' ? this.#marks : this.#marks?.mayHold(ino)
     if (!mayHold) return
     ask({ kind: 'lock', op: 'release', ino, owner, of })
