@@ -1,7 +1,7 @@
 /**
- * What the process behind a request may do beyond its user and group, which is all that the kernel
- * sends of it: its supplementary groups and capabilities, as /proc has them. A process that is not
- * visible here (in another pid namespace) or has ended has none, but for root.
+ * Rights of the process behind a request beyond its user and group, which are all that the kernel
+ * sends: its supplementary groups and capabilities, read from /proc. A process that has ended, or
+ * that is not visible here because of its pid namespace, has none, except for root.
  */
 import { readFileSync } from 'node:fs'
 import type { Caller } from '../../filesystem/inode-file-system.ts'
@@ -9,7 +9,7 @@ import type { Caller } from '../../filesystem/inode-file-system.ts'
 const CAP_FOWNER = 3n
 const CAP_FSETID = 4n
 
-/** The kernel's `in_group_or_capable`. */
+/** As the kernel's `in_group_or_capable`. */
 export function isInGroup(caller: Caller, gid: number): boolean {
   if (caller.gid === gid) return true
   const status = statusOf(caller)
@@ -18,12 +18,12 @@ export function isInGroup(caller: Caller, gid: number): boolean {
   return groups.includes(String(gid)) || hasCapability(status, CAP_FSETID)
 }
 
-/** Whether a change of content leaves the set-id bits. */
+/** Whether a change of content keeps the set-id bits. */
 export function mayKeepSetId(caller: Caller): boolean {
   return isCapable(caller, CAP_FSETID)
 }
 
-/** Whether the attributes of what others own may be changed. */
+/** Whether the caller may change the attributes of inodes that other users own. */
 export function mayActAsOwner(caller: Caller): boolean {
   return isCapable(caller, CAP_FOWNER)
 }

@@ -1,8 +1,8 @@
 /**
- * Lists a directory: `.`, `..`, and its entries by pages, newest first, as long as the reply has
- * room. The offset that goes with an entry is its place, which it keeps until it leaves the
- * directory; a listing goes on with the next lower place, also where that entry is gone. In memory:
- * one page, however many entries there are.
+ * Lists a directory: `.`, `..`, and its entries by pages, newest first, until the reply is full.
+ * The offset of an entry is its position, which it keeps until it leaves the directory. A listing
+ * continues with the next lower position, even if the entry at its offset is gone. Memory: one
+ * page, independent of the number of entries.
  */
 import { ROOT_INODE, type DirectorySink } from '../../filesystem/inode-file-system.ts'
 import { filesystemLimits } from '../../filesystem/limits.ts'
@@ -13,9 +13,9 @@ import type { LiveAttributes } from './live-attributes.ts'
 
 const DOT = Buffer.from('.')
 const DOTDOT = Buffer.from('..')
-/** Offsets of these; places of entries are greater. */
+/** Offsets of `.` and `..`; positions of entries are greater. */
 const [AT_DOT, AT_DOTDOT] = [1, 2] as const
-/** Before the newest entry. */
+/** Position before the newest entry. */
 const NEWEST = Number.MAX_SAFE_INTEGER
 
 export class DirectoryListing {
@@ -27,7 +27,7 @@ export class DirectoryListing {
     this.#attributes = attributes
   }
 
-  /** What comes after position `offset`. */
+  /** Adds the entries after position `offset` to `sink`. */
   list(ino: number, offset: number, sink: DirectorySink): void {
     const directory = this.#engine.read(getInode(ino))
     const parent = ino === ROOT_INODE ? ROOT_INODE : directory.parent
@@ -37,7 +37,7 @@ export class DirectoryListing {
     while (before !== undefined) before = this.#page(ino, before, sink)
   }
 
-  /** Adds a page of entries; the place to go on from, or undefined at the end. */
+  /** Adds a page of entries; returns the position to continue from, or undefined at the end. */
   #page(ino: number, before: number, sink: DirectorySink): number | undefined {
     const count = sink.plus ? filesystemLimits.directoryPagePlus : filesystemLimits.directoryPage
     let last: number | undefined

@@ -1,6 +1,6 @@
 /**
- * Extended attributes of the volume's inodes: kept with the names, but for those that mean
- * something to the volume itself, its receipts and where bytes have to be.
+ * Extended attributes of the volume's inodes. They are stored in the metadata, except the receipt,
+ * which is computed. The durability policy of a directory is checked before it is stored.
  */
 import { now } from '../../base/clock.ts'
 import { FsError } from '../../base/fs-error.ts'
@@ -48,7 +48,7 @@ export class ExtendedAttributes {
     return this.#parts.engine.read(getXattr(ino, name))
   }
 
-  /** Of the program that the file is (capabilities(7)). */
+  /** Whether the file has capabilities as a program (capabilities(7)). */
   hasCapabilities(ino: number): boolean {
     return this.#parts.engine.read(hasXattr(ino, CAPABILITIES))
   }
@@ -86,7 +86,7 @@ function isReceipt(name: Uint8Array): boolean {
   return Buffer.compare(name, RECEIPT_XATTR) === 0
 }
 
-/** As on ext4; access control lists (`system.posix_acl_access`) are not kept. */
+/** As on ext4; access control lists (`system.posix_acl_access`) are not supported. */
 const NAMESPACES = ['user.', 'trusted.', 'security.'].map((prefix) => Buffer.from(prefix))
 
 function refuseUnknown(name: Uint8Array): void {

@@ -1,9 +1,11 @@
 /**
- * Writes a file whole, in place of what is at its path: into a file without a name, which then
- * takes the path in one step. It has owner, mode and extended attributes of the file that it
- * replaces. A file that has further names takes the content instead: they are names of it.
+ * Writes a whole file and puts it in place of the file at a path: the content goes into a file
+ * without a name, which is then renamed to the path in one step. It gets owner, mode and extended
+ * attributes of the file that it replaces. If that file has several hard links, the content is
+ * copied into it instead, so that all its names see it.
  *
- * Invariants: a source that fails leaves what was there; a link is followed, as open(2) does.
+ * Invariants: if the source fails, the old file is unchanged; symbolic links are followed, as
+ * open(2) does.
  */
 import type { BufferPool } from '../../base/buffer-pool.ts'
 import { FsError, codeOf } from '../../base/fs-error.ts'
@@ -18,10 +20,10 @@ const HOW = { append: false, killSetId: false, writeback: false }
 
 export interface WriteOptions {
   signal?: AbortSignal | undefined
-  /** Of a new file; in place of the mode of the one that is replaced. */
+  /** Mode of a new file; also replaces the mode of an existing one. */
   mode?: number
   maxBytes?: number
-  /** Directories that are missing are made, when the content is complete. */
+  /** Missing directories are created once the content is complete. */
   parents?: boolean
 }
 
@@ -29,14 +31,14 @@ export interface ReplacementParts {
   volume: Volume
   paths: PathResolver
   caller: Caller
-  /** For copies of content. */
+  /** Buffers for copies of content. */
   blocks: BufferPool
   /** Runs an operation until it completes. */
   run: <T>(operation: () => T, signal?: AbortSignal) => Promise<T>
-  /** One user less of an inode, in its own time. */
+  /** Ends one use of an inode; the caller does not wait for it. */
   release: (ino: number) => void
   makeParents: (path: string) => Promise<void>
-  /** The kernel is told. */
+  /** Notifies the kernel. */
   changed: (place: Target, replaced: number | undefined) => Promise<void>
 }
 
@@ -69,7 +71,7 @@ export class FileReplacement {
     }
   }
 
-  /** The directory that the file is to be in, or the one above that is there already. */
+  /** The directory of the file, or the nearest existing one above it. */
   async #nearest(signal?: AbortSignal): Promise<number> {
     const { paths, run } = this.#parts
     try {
@@ -102,7 +104,7 @@ export class FileReplacement {
     }
   }
 
-  /** Returns the inode that has the content now. */
+  /** Returns the inode that now has the content. */
   async #publish(ino: number): Promise<number> {
     for (let attempt = 1; ; attempt++) {
       const target = await this.#target()
@@ -110,7 +112,7 @@ export class FileReplacement {
         if ((target.attributes?.nlink ?? 0) > 1) return await this.#overwrite(target, ino)
         return await this.#rename(target, ino)
       } catch (error) {
-        // What is to be replaced has gone meanwhile.
+        // The file to replace was removed meanwhile.
         if (codeOf(error) !== 'ESTALE' || attempt === volumeLimits.createAttempts) throw error
       }
     }
@@ -132,7 +134,7 @@ export class FileReplacement {
     return ino
   }
 
-  /** Not to be interrupted while it copies: it would leave a part. */
+  /** The copy is not interruptible: that would leave a partial file. */
   async #overwrite(target: Target, source: number): Promise<number> {
     const { volume, caller, run, release, changed, blocks } = this.#parts
     const { ino = 0 } = target.attributes ?? {}

@@ -1,4 +1,6 @@
-/** What the volume's attributes are to those who ask by path. */
+/**
+ * Converts the volume's inode attributes to the results of the path interface.
+ */
 import type { DirectoryEntry, FileStat } from '../../filesystem/file-store.ts'
 import type { Attributes } from '../../filesystem/inode-file-system.ts'
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../metadata/inode-rules.ts'

@@ -1,9 +1,8 @@
 /**
- * Attributes as they are at this moment: what the metadata has, with what was written and is not
- * committed. The kernel believes them until it is told otherwise, so they must never be older than
- * the question: a row that was read before a commit, and looked at after it, is read again. Nor may
- * they come before pages have gone that they make wrong (volume/kernel/kernel-pages.ts): then they
- * wait.
+ * Current attributes of an inode: the metadata combined with uncommitted writes. The kernel caches
+ * them, so they must never be older than the request: a row that was read before a commit and is
+ * examined after it is read again. While the kernel still has pages that the new attributes would
+ * make wrong (volume/kernel/kernel-pages.ts), requests for attributes wait.
  */
 import { Suspended, takeResult } from '../../base/suspended.ts'
 import { laterOf } from '../../base/clock.ts'
@@ -25,20 +24,20 @@ export class LiveAttributes {
     this.#cache = cache
   }
 
-  /** Attributes of the inode that a rule finds. */
+  /** Attributes of the inode that a rule returns. */
   read(rule: Rule<InodeRow>): Attributes {
     const { commits } = this.#cache.shared
     return this.#overlay(this.#engine.read(rule), commits)
   }
 
-  /** As `read`, for the kernel: not while it has pages of the file that are to go. */
+  /** As `read`, for the kernel: suspends while pages of the file are to be dropped. */
   readSettled(rule: Rule<InodeRow>): Attributes {
     const attributes = this.read(rule)
     this.requireSettled(attributes.ino)
     return attributes
   }
 
-  /** As `readSettled`, of many at once; those that would have to wait have none. */
+  /** As `readSettled`, for many rows; a row that would have to wait gets no attributes. */
   readAll<R extends InodeRow>(rule: Rule<R[]>): { row: R; attributes: Attributes | undefined }[] {
     const { commits } = this.#cache.shared
     const rows = this.#engine.read(rule)
@@ -48,21 +47,21 @@ export class LiveAttributes {
     })
   }
 
-  /** Before anything is changed by an operation that returns attributes to the kernel. */
+  /** Call before an operation that returns attributes to the kernel changes anything. */
   requireSettled(ino: number): void {
     if (!this.#isUnsettled(ino) || takeResult(attributesKey(ino))) return
     const condition: WaitCondition = { kind: 'attributes', ino }
     throw new Suspended(condition)
   }
 
-  /** Pages of a file that nobody has open go when it is opened. */
+  /** False if no program has the file open: its pages are dropped when it is opened. */
   #isUnsettled(ino: number): boolean {
     const { shared } = this.#cache
     if (!shared.pageDrops.isAwaited(ino) || !shared.mayBeOpen(ino)) return false
     return shared.withInode(ino, () => (shared.findOpen(ino)?.kernelOpens ?? 0) > 0)
   }
 
-  /** What is here counts alone where all of the file is. */
+  /** Blocks of a file; the backing file alone counts if it has all chunks. */
   #blocks(ino: number, committed: number): number {
     const { files, database, index } = this.#cache
     const here = files.stat(ino)?.blocks ?? 0
@@ -70,11 +69,11 @@ export class LiveAttributes {
     return committed
   }
 
-  /** `commits`: how many there had been before the row was read. */
+  /** `commits`: the counter of commits from before the row was read. */
   #overlay(row: InodeRow, commits: number): Attributes {
     const { shared } = this.#cache
     if ((row.mode & S_IFMT) !== S_IFREG) return row
-    // In this order: an inode that is not open any more was committed before.
+    // In this order: an inode that is not open any more was committed before it was closed.
     if (!shared.mayBeOpen(row.ino) && shared.commits === commits) return row
     return shared.withInode(row.ino, () => {
       const open = shared.findOpen(row.ino)

@@ -1,6 +1,6 @@
 /**
- * Files with bytes that only nodes have that are away, or that no node has any more, by name: what
- * is not to be had until one of them is back, or never. Any node can tell: it knows who has what.
+ * Lists unavailable files by path: files with bytes whose only copies are on offline nodes or lost.
+ * Every node can list them, since its copy of the metadata has the holders of all chunks.
  */
 import { cacheLimits } from '../../cache/limits.ts'
 import { volumeLimits } from '../limits.ts'
@@ -15,23 +15,23 @@ export interface MissingFile {
   path: string
   size: number
   missingBytes: number
-  /** Who has them, as far as anybody does. */
+  /** Nodes that have these bytes according to the metadata. */
   holders: string[]
-  /** Why no node has some of them any more, where that is known here. */
+  /** Why some of these bytes are lost, if this node has a record of it. */
   reason: string | null
-  /** Size of the last version that the cloud has whole; null: it never had one. */
+  /** Size of the last durable version; null: there is none. */
   durableSize: number | null
 }
 
 export interface MissingFiles {
   files: MissingFile[]
-  /** There are more than are listed. */
+  /** There are more files than are listed. */
   more: boolean
 }
 
-/** Whether a chunk that the cloud does not have is to be had. */
+/** Whether a chunk that is not durable can be read now. */
 export type IsHad = (chunk: ChunkReference) => boolean
-/** Why one is lost for good; undefined: it is not, as far as this node knows. */
+/** Why a chunk is lost; undefined: this node has no record that it is. */
 export type LossOf = (chunk: ChunkReference) => string | undefined
 
 interface Found {
@@ -59,7 +59,7 @@ export async function missingFiles(
     const last = page.at(-1)
     if (last === undefined) break
     ;({ ino, index } = last)
-    // Others have their turn.
+    // Let other work on this thread run.
     await new Promise(setImmediate)
   }
   const files: MissingFile[] = []
@@ -75,7 +75,7 @@ export async function missingFiles(
   return { files, more: found.size > volumeLimits.missingFiles }
 }
 
-/** Some of a file's bytes are not to be had at present. */
+/** Whether some of a file's bytes are unavailable now. */
 export async function isMissing(
   engine: MetadataEngine,
   ino: number,
@@ -84,7 +84,7 @@ export async function isMissing(
   return (await firstMissing(engine, ino, isHad)) !== undefined
 }
 
-/** The first chunk of a file that is not to be had. */
+/** The first chunk of a file that is unavailable now. */
 export async function firstMissing(
   engine: MetadataEngine,
   ino: number,

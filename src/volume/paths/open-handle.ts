@@ -1,8 +1,7 @@
 /**
- * The handle of an open file: what this node has to know of an open with each request that the
- * kernel makes for it, packed into the number that the kernel gives back. No two opens of a mount
- * have the same one, as long as both are there: locks are owned by handles
- * (fuse/handlers/lock-handlers.ts).
+ * The handle of an open file: what this node needs of an open with each of its requests, packed
+ * into the number that the kernel sends back. Two opens of one mount never have the same handle at
+ * the same time: locks are owned by handles (fuse/handlers/lock-handlers.ts).
  */
 import { O_ACCMODE, O_APPEND, O_RDWR, O_WRONLY } from '../../base/open-bits.ts'
 import type { OpenedInode } from '../../cache/write/file-committer.ts'
@@ -11,22 +10,22 @@ import type { OpenInode } from '../../cache/state/open-inode.ts'
 const WRITES = 1
 const DIRECT = 2
 const EPOCH_UNIT = 4
-/** Of which only the last bits are in a handle: it grows where other nodes were faster. */
+/** Modulus of the epoch in a handle. An epoch grows by one when another node's commit wins. */
 const EPOCHS = 1024
 const NUMBER_UNIT = EPOCH_UNIT * EPOCHS
 
-/** `number`: of this open, among those of the mount; less than 2^32. */
+/** `number`: number of this open on the mount, less than 2^32. */
 export function handleOf(flags: number, { epoch, isDirect }: OpenedInode, number: number): number {
   const how = (isDirect ? DIRECT : 0) + ((flags & O_ACCMODE) === 0 ? 0 : WRITES)
   return number * NUMBER_UNIT + (epoch % EPOCHS) * EPOCH_UNIT + how
 }
 
-/** The open may have written. */
+/** Whether the file was opened for writing. */
 export function mayWrite(handle: number): boolean {
   return handle % 2 === WRITES
 }
 
-/** Its reads and writes bypass the kernel's page cache. */
+/** Whether its reads and writes bypass the kernel's page cache. */
 export function isDirect(handle: number): boolean {
   return (handle % EPOCH_UNIT) - (handle % 2) === DIRECT
 }
@@ -37,21 +36,23 @@ export function isOfEpoch(handle: number, epoch: number): boolean {
 }
 
 export interface DirectOpenFacts {
-  /** Other nodes write the file as well. */
+  /** Other nodes may write the file too. */
   isShared: boolean
-  /** A file that is read past the page cache can be mapped nevertheless. */
+  /** The kernel supports mappings of files that are opened with direct I/O. */
   directMaps: boolean
-  /** It has capabilities, which the kernel drops only with a write through the page cache. */
+  /** The file has capabilities, which the kernel drops only on writes through the page cache. */
   mustCache: () => boolean
 }
 
 /**
- * Whether an open is to bypass the kernel's page cache. A program that only writes gains nothing by
- * pages, which cost a copy of each byte. But pages and writes that bypass them do not go together:
- * a page that was read while the file grew shows zeros for what was written meanwhile. So all opens
- * of a file do the same, as long as they can: the first one decides. Where other nodes append as
- * well the kernel does not know the end, and would keep what is appended in the wrong pages. And a
- * file that another node writes cannot be mapped shared here: what bypasses the cache is not.
+ * Whether an open bypasses the kernel's page cache.
+ *
+ * A program that only writes gains nothing from pages, which cost a copy of each byte. But pages
+ * and direct writes must not be mixed: a page that was read while the file grew shows zeros in
+ * place of later writes. So all opens of a file use the same mode where possible, and the first one
+ * decides. If other nodes append too, the kernel's end of the file is out of date, and it would put
+ * appended bytes into the wrong pages. A file that another node has open for writing must not be
+ * mapped shared here, and a file with direct I/O cannot be.
  */
 export function isDirectOpen(
   flags: number,

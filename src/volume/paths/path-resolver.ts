@@ -1,6 +1,6 @@
 /**
- * From paths to inodes: walks names from the root. Symbolic links are followed inside the volume:
- * an absolute target begins at its root, and `..` never leads out of it.
+ * Resolves paths to inodes by walking names from the root. Symbolic links are followed inside the
+ * volume: an absolute target starts at the root of the volume, and `..` never leaves it.
  */
 import { FsError, codeOf } from '../../base/fs-error.ts'
 import {
@@ -13,7 +13,7 @@ import { baseLimits } from '../../base/limits.ts'
 import { filesystemLimits } from '../../filesystem/limits.ts'
 import { S_IFDIR, S_IFLNK, S_IFMT } from '../../metadata/inode-rules.ts'
 
-/** An inode, and under which name it was found. */
+/** An inode, and the name under which it was found. */
 export interface Found {
   attributes: Attributes
   parent: number
@@ -25,7 +25,7 @@ interface Place {
   name: Uint8Array
 }
 
-/** Without `attributes`: nothing is there. */
+/** Without `attributes`: the name does not exist. */
 export interface Target extends Place {
   attributes?: Attributes
 }
@@ -39,7 +39,7 @@ export class PathResolver {
     this.#caller = caller
   }
 
-  /** The directory that has (or would have) a path's last name. */
+  /** The directory that contains (or would contain) the last name of a path. */
   place(path: string): Place {
     const names = split(path)
     const name = names.pop()
@@ -52,7 +52,9 @@ export class PathResolver {
     return this.#walk(path, split(path), follow)
   }
 
-  /** What open(2) with O_CREAT makes of a path: what it leads to through links, there or not. */
+  /**
+   * The target of open(2) with O_CREAT: the end of the chain of links, whether it exists or not.
+   */
   target(path: string): Target {
     let last: Place | undefined
     try {
@@ -65,7 +67,7 @@ export class PathResolver {
     }
   }
 
-  /** The last directory of a path that is there, and the names of those that are missing below. */
+  /** The last existing directory of a path, and the names of the missing ones below it. */
   nearest(path: string): { parent: number; missing: Uint8Array[] } {
     const missing: Uint8Array[] = []
     const all = split(path)
@@ -83,7 +85,7 @@ export class PathResolver {
     }
   }
 
-  /** Walks names from the root; `..` of links goes up inside the volume, never out of it. */
+  /** Walks names from the root; `..` in links goes up inside the volume, never out of it. */
   #walk(
     path: string,
     names: Uint8Array[],
@@ -124,13 +126,13 @@ export class PathResolver {
   }
 }
 
-/** Its inode. */
+/** Returns the number of its inode; ENOTDIR if it is not a directory. */
 export function requireDirectory({ ino, mode }: Attributes, path: string): number {
   if ((mode & S_IFMT) === S_IFDIR) return ino
   throw new FsError('ENOTDIR', `${path}: a part of it is no directory`, { path })
 }
 
-/** Names of a path; `.` and `..` have no meaning in it. */
+/** Names of a path; `.` and `..` are not allowed in it. */
 function split(path: string): Uint8Array[] {
   if (!path.startsWith('/') || path.includes('\0')) {
     throw new FsError('EINVAL', 'a path begins with a slash and has no NUL byte', { path })
@@ -147,7 +149,7 @@ function splitBytes(path: Uint8Array): Uint8Array[] {
   return parts.filter((part) => part !== '').map((part) => Buffer.from(part, 'latin1'))
 }
 
-/** Adds the path to an error that knows only inodes. */
+/** Adds the path to an error that names only inodes. */
 export function at<T>(path: string, operation: () => T): T {
   try {
     return operation()

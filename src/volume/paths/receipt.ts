@@ -1,6 +1,6 @@
 /**
- * Where a file's bytes are: what the cloud has, and what only this node has yet. The same receipt
- * is given by the API and, as JSON, by the extended attribute `user.cachefs.receipt` of any path.
+ * Receipts: where a file's bytes are, which chunks are durable, and which only nodes have. The API
+ * returns a receipt, and so does, as JSON, the extended attribute `user.cachefs.receipt` of a file.
  */
 import { FsError } from '../../base/fs-error.ts'
 import type { NodeCache } from '../../cache/state/node-cache.ts'
@@ -16,21 +16,21 @@ export const RECEIPT_XATTR = Buffer.from('user.cachefs.receipt')
 export interface Receipt {
   ino: number
   size: number
-  /** All of the content is in the cloud. */
+  /** Whether all of the content is in the cloud. */
   durable: boolean
   chunks: number
   durableChunks: number
-  /** Chunks that are on this node's disk. */
+  /** Chunks on this node's disk. */
   localChunks: number
-  /** Written, and neither closed nor synced yet, or waiting for the coordinator. */
+  /** Written but not committed: not closed or synced yet, or waiting for the coordinator. */
   uncommitted: boolean
-  /** Where the bytes have to be when close returns, as the directory asks. */
+  /** Durability that the directory asks for when close returns. */
   durability: Durability
-  /** They are there. */
+  /** Whether the bytes have that durability. */
   kept: boolean
-  /** Nodes that have what the cloud does not have yet; none: this one, or nothing is left. */
+  /** Nodes that have the chunks that are not durable; empty: only this node, or there are none. */
   holders: string[]
-  /** Where durable chunks are. */
+  /** Location of durable chunks. */
   cloud: string
 }
 
@@ -41,7 +41,7 @@ export interface ReceiptParts {
   durability: Durability
 }
 
-/** The receipt of any inode: what is no regular file is durable with the metadata. */
+/** The receipt of any inode: one that is not a regular file is as durable as the metadata. */
 export function receiptOf(parts: ReceiptParts, ino: number): Receipt {
   const { engine, cache, cloudName } = parts
   const row = engine.read(getInode(ino))

@@ -1,12 +1,12 @@
 /**
- * When set-user-id and set-group-id bits go, as on ext4: with every change of content by a process
- * without CAP_FSETID, and with every change of owner or group. Set-group-id without group execute
- * stays for members of the group. The kernel says with most requests that its caller has not that
- * capability; with FALLOCATE it does not.
+ * Clears the set-user-id and set-group-id bits, as ext4 does: on every change of content by a
+ * process without CAP_FSETID, and on every change of owner or group. Set-group-id without group
+ * execute is kept for members of the group. With most requests the kernel reports that the caller
+ * lacks the capability; with FALLOCATE it does not.
  *
- * A SETATTR that changes nothing (`touch`) is sent before the kernel itself writes to a file with
- * such bits, and for chown(2) of neither owner nor group. The kernel has not checked then that the
- * caller may change the file.
+ * The kernel sends a SETATTR that changes nothing (`touch`) before it writes by itself to a file
+ * with such bits, and for a chown(2) of neither owner nor group. In both cases the kernel has not
+ * checked that the caller may change the file.
  */
 import { now } from '../../base/clock.ts'
 import { FsError } from '../../base/fs-error.ts'
@@ -30,19 +30,22 @@ export class SetIdBits {
     this.#cache = cache
   }
 
-  /** Before a change of content by a caller without CAP_FSETID: what waits is run again. */
+  /**
+   * Call before a change of content by a caller without CAP_FSETID. A suspended operation runs it
+   * again, which is harmless.
+   */
   drop(caller: Caller, ino: number): void {
     const row = this.#find(ino)
     if (row) this.#drop(caller, row)
   }
 
-  /** As `drop`, where the kernel does not say whether the caller has the capability. */
+  /** As `drop`, for requests without the kernel's report on the capability. */
   dropUnlessCapable(caller: Caller, ino: number): void {
     const row = this.#find(ino)
     if (row && !mayKeepSetId(caller)) this.#drop(caller, row)
   }
 
-  /** For a SETATTR that changes nothing; false: not even when the inode was changed. */
+  /** Handles a SETATTR that changes nothing; returns whether it updates the time of change. */
   touch(caller: Caller, ino: number): boolean {
     const row = this.#engine.read(getInode(ino))
     const isOwner = row.uid === caller.uid || mayActAsOwner(caller)
@@ -51,17 +54,17 @@ export class SetIdBits {
     else if (use === 'none' && this.#dropped(caller, row) !== row.mode) {
       throw new FsError('EPERM', 'only its owner may clear the set-id bits of a file')
     }
-    // Else the request that follows drops them.
+    // Otherwise the request that follows drops the bits.
     return isOwner
   }
 
-  /** Whether the caller of a change of owner counts as one of the file's group. */
+  /** Whether the caller of a change of owner counts as a member of the file's group. */
   inGroup(caller: Caller, ino: number): boolean {
     const row = this.#find(ino)
     return row === undefined || isInGroup(caller, row.gid)
   }
 
-  /** The inode, where it has such bits. */
+  /** The inode, if it has such bits. */
   #find(ino: number): InodeRow | undefined {
     const row = this.#engine.read(getInode(ino))
     return hasSetId(row.mode) ? row : undefined
@@ -76,7 +79,7 @@ export class SetIdBits {
     return hasSetId(mode) ? withoutSetId(mode, isInGroup(caller, gid)) : mode
   }
 
-  /** Whether programs have the inode open, and the kernel may write to it by itself. */
+  /** Whether programs have the inode open, and whether the kernel may write to it by itself. */
   #useByKernel(ino: number): 'none' | 'open' | 'written' {
     const { shared } = this.#cache
     if (!shared.mayBeOpen(ino)) return 'none'

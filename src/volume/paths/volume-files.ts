@@ -1,8 +1,8 @@
 /**
- * The volume by path, for what does not come through the kernel: the HTTP API and the tools. Acts
- * on the same inodes as the mount; every change is announced, so that the kernel forgets what it
- * cached. Symbolic links are followed inside the volume only. Runs on the main thread, where it may
- * wait.
+ * The volume by path, for callers other than the kernel: the HTTP API and the tools. It works on
+ * the same inodes as the mount and reports every change, so that the kernel's caches are
+ * invalidated. Symbolic links are followed inside the volume only. Runs on the main thread and
+ * waits without blocking it.
  */
 import { Suspended, resume, type WaitResult } from '../../base/suspended.ts'
 import { throwIfAborted } from '../../base/async/abort.ts'
@@ -31,9 +31,9 @@ import { kindOf, statOf } from './file-stat.ts'
 import { PathResolver, at, requireDirectory, type Found } from './path-resolver.ts'
 import type { Volume } from '../volume.ts'
 
-/** What the kernel may have cached and has to forget. */
+/** Invalidates what the kernel may have cached. */
 export interface Changes {
-  /** The name now means something else, or nothing. */
+  /** The name now refers to another inode, or to none. */
   entry(parent: number, name: Uint8Array): Promise<void>
   /** The attributes or the content of an inode changed. */
   inode(ino: number): Promise<void>
@@ -46,13 +46,13 @@ export interface VolumeFilesOptions {
     how: { signal?: AbortSignal },
   ) => Promise<WaitResult | undefined>
   changes: Changes
-  /** Before bytes are given away that may be damaged. */
+  /** Called before possibly damaged bytes are returned; removes damaged chunks from the cache. */
   verify?: (ino: number, offset: number, length: number) => void
-  /** What failed after the caller was answered. */
+  /** Called with errors that occur after the caller was answered. */
   onLateFailure: (error: unknown) => void
 }
 
-/** A regular file met on a walk. */
+/** A regular file found by a walk. */
 export interface WalkedFile {
   ino: number
   /** Bytes. */
@@ -74,9 +74,9 @@ export class VolumeFiles implements FileStore {
   readonly #changes: Changes
   readonly #paths: PathResolver
   readonly #replacing: ReplacementParts
-  /** However many list: one page at a time, and between two pages everything else. */
+  /** One page at a time for all listings together; other work runs between two pages. */
   readonly #pageTurn = new Semaphore(1)
-  /** One for each file that is being read or copied. */
+  /** One buffer for each file that is being read or copied. */
   readonly #blocks = new BufferPool(volumeLimits.apiBlockBytes, pages)
   readonly #caller: Caller = {
     uid: process.getuid?.() ?? 0,
@@ -111,12 +111,12 @@ export class VolumeFiles implements FileStore {
     return statOf((await this.#resolve(path, false, signal)).attributes)
   }
 
-  /** The inode at a path, links not followed. */
+  /** The inode at a path; a final symbolic link is not followed. */
   async inode(path: string): Promise<Attributes> {
     return (await this.#resolve(path, false)).attributes
   }
 
-  /** undefined: it has the attribute no more. */
+  /** `value` undefined: removes the attribute. */
   async setXattr(path: string, name: Uint8Array, value: Uint8Array | undefined): Promise<void> {
     const { ino } = await this.inode(path)
     await this.#run(() => {
@@ -134,7 +134,9 @@ export class VolumeFiles implements FileStore {
     }
   }
 
-  /** Regular files at and below a path, by inode: names may be any bytes. A page at a time. */
+  /**
+   * Regular files at and below a path, by inode, since names may be any bytes. One page at a time.
+   */
   async *walk(path: string, options?: CallOptions): AsyncGenerator<WalkedFile[]> {
     const start = await this.inode(path)
     if ((start.mode & S_IFMT) === S_IFREG) yield [{ ino: start.ino, size: start.size }]
@@ -152,7 +154,7 @@ export class VolumeFiles implements FileStore {
     }
   }
 
-  /** Entries of a directory, a page in memory at a time. */
+  /** Entries of a directory, with one page in memory at a time. */
   async *#pages(ino: number, plus: boolean): AsyncGenerator<Entry[]> {
     const page: Entry[] = []
     const sink: DirectorySink = {
@@ -172,7 +174,7 @@ export class VolumeFiles implements FileStore {
             page.length = 0
             this.#volume.readdir(this.#caller, ino, 0, from, sink)
           })
-          // Thousands of pages in a row would hold up everything else on this thread.
+          // Thousands of pages in a row would delay all other work on this thread.
           await new Promise(setImmediate)
         })
         const last = page.at(-1)
@@ -269,7 +271,7 @@ export class VolumeFiles implements FileStore {
     return this.#run(() => this.#paths.resolve(path, follow), signal)
   }
 
-  /** Whoever used the file has been answered: what is left is done in its own time. */
+  /** Ends a use after the caller has been answered; not awaited. */
   #release(ino: number): void {
     const release = this.#run(() => {
       this.#volume.names.release(ino, { by: 'here' })
@@ -277,7 +279,7 @@ export class VolumeFiles implements FileStore {
     release.catch(this.#options.onLateFailure)
   }
 
-  /** Runs an operation, bringing about what it waits for, until it completes. */
+  /** Runs an operation and resolves what it waits for, until it completes. */
   async #run<T>(operation: () => T, signal?: AbortSignal): Promise<T> {
     const outcomes: WaitResult[] = []
     for (;;) {
@@ -292,14 +294,14 @@ export class VolumeFiles implements FileStore {
     }
   }
 
-  /** Existing ones may be links to directories. */
+  /** Existing parts may be symbolic links to directories. */
   async #makeParents(path: string, mode: number): Promise<void> {
     const { parent, missing } = await this.#run(() => this.#paths.nearest(path))
     let ino = parent
     for (const name of missing) ino = await this.#enter(path, ino, name, mode)
   }
 
-  /** A directory that was not there; somebody else may have made it meanwhile. */
+  /** Creates a directory, or finds the one that was created concurrently. */
   async #enter(path: string, parent: number, name: Uint8Array, mode: number): Promise<number> {
     try {
       const make = (): Attributes => this.#volume.mkdir(this.#caller, parent, name, mode)
@@ -313,7 +315,10 @@ export class VolumeFiles implements FileStore {
     }
   }
 
-  /** Resolves when the kernel knows: whoever is answered then finds the change in the mount. */
+  /**
+   * Resolves when the kernel is notified: a caller answered after that sees the change in the
+   * mount.
+   */
   async #changed(parent: number, name: Uint8Array): Promise<void> {
     await Promise.all([this.#changes.entry(parent, name), this.#changes.inode(parent)])
   }
