@@ -1,63 +1,63 @@
 /**
- * Bounds of the volume on one node: every queue, buffer, retry, cache and wait has
- * one, with its unit and its reason. src/limits.ts is the index of all of them.
+ * Bounds of the volume on one node: every queue, buffer, retry, cache and wait has one, with its
+ * unit and its reason. `src/limits.ts` is the index of the bounds of all folders.
  */
 const KIB = 1024
 const MIB = 1024 * KIB
 
 export const volumeLimits = {
-  /** Turns of open(2) with O_CREAT, while others make and remove the name again and again. */
+  /** Attempts of an open(2) with O_CREAT while others create and remove the name repeatedly. */
   createAttempts: 16,
-  /** Copies held for peers are compared with the metadata so often, ms. */
+  /** Interval between comparisons of the replicas for peers with the metadata, ms. */
   replicaSettleMs: 60_000,
-  /** Files that are named where many are meant. */
+  /** Names of files in one log message or report; the others are counted. */
   namedFiles: 10,
-  /** A change through the API is answered after so long, ms, though the kernel did not note it. */
+  /** Wait for the kernel to drop pages before a change through the API is answered anyway, ms. */
   kernelNotifyMs: 5_000,
-  /** A write is answered after so long, ms, though the kernel has not forgotten what it should. */
+  /** Wait for the kernel to drop pages before a write is answered anyway, ms. */
   kernelPagesMs: 20,
-  /** The end of an open file reaches this node so long after close(2) at most, as a rule, ms. */
+  /** Usual upper bound from close(2) to the RELEASE of the open file at this node, ms. */
   lockCloseMs: 20,
   /**
-   * Bytes of an answer in memory until its client takes them: 72 MiB for as many connections as
-   * there may be. With four times as much a fast client is no faster.
+   * Buffer of an API response until its client reads it, bytes: 72 MiB for the largest number of
+   * connections. Four times as much makes a fast client no faster.
    */
   apiBlockBytes: 64 * KIB,
-  /** Numbers (inodes, chunk ids) that a thread reserves at once: one transaction in so many. */
+  /** Numbers (inodes, chunk ids) that a thread reserves at once: one transaction for so many. */
   numberBlock: 1000,
-  /** Objects deleted from the cloud in one go, and at once. */
+  /** Objects deleted from the cloud in one batch, and of these in parallel. */
   trashBatch: 256,
   trashDeletes: 8,
-  /** A process that was killed may take so long, ms, to let go of its directory. */
+  /** Wait for the lock of the directory, ms: a killed process may take so long to release it. */
   directoryLockMs: 1_000,
-  /** Requests of one node that wait for a file lock: half of all that may wait for something. */
+  /** Requests of one node that wait for a file lock: half of all requests that may wait. */
   lockWaitersPerNode: 512,
-  /** Counters by which threads know that no lock is held on an inode: 4 bytes each. */
+  /** Counters that show that no lock is held on an inode: 4 bytes each. */
   lockMarks: 4096,
-  /** Chunks that one node gives to peers at once before a commit, and their bytes in memory. */
+  /** Chunks that one node replicates at once, and their bytes in memory. */
   copies: 16,
   copyBufferBytes: 64 * MIB,
   /**
-   * A close waits so long for nodes that take its copies, ms, counted from the last one taken: a
-   * node that restarts is back by then, and a node that waits for this file does not give up.
+   * Wait of a close for peers that accept its replicas, ms, counted from the last one accepted: a
+   * restarting node is back by then, and a node that waits for this file does not time out.
    */
   copiesWaitMs: 10_000,
-  /** Between two looks whether more nodes are there, ms. */
+  /** Interval between checks whether more nodes are online, ms. */
   copiesLookMs: 500,
-  /** A holder that is away for so long is replaced, and what it wrote is uploaded by others, ms. */
+  /** Time after which an offline holder is replaced, and its chunks are uploaded by others, ms. */
   holderGoneMs: 10_000,
-  /** Between two looks who is there, ms. */
+  /** Interval between checks which nodes are online, ms. */
   holderLookMs: 2_500,
-  /** Who holds what is looked through so often, ms, also where nobody came or went. */
+  /** Interval between checks of all holders, ms, also if no node came or went. */
   holderPassMs: 10_000,
-  /** Chunks of which all is done again when a holder went, at once. */
+  /** Chunks of holders that are gone which are repaired at once. */
   holderRepairs: 8,
-  /** Files that are listed as missing: the first tell which node to bring back. */
+  /** Files that are listed as unavailable: the first are enough to name the nodes to bring back. */
   missingFiles: 1000,
   /** Different lists of holders that a receipt of one file reads. */
   receiptHolders: 256,
-  /** Chunks that are lost are compared with the metadata so often, ms: some are replaced. */
+  /** Interval between comparisons of the lost chunks with the metadata, ms: some are replaced. */
   lostLookMs: 60_000,
-  /** Chunks fetched ahead of one sequential reader; for each node of the cluster, up to so many. */
+  /** Chunks fetched ahead for one sequential reader; in a cluster, so many for each node. */
   readaheadChunks: 12,
 } as const

@@ -1,6 +1,6 @@
 /**
- * The cache's view of the metadata (cache/state/chunk-index.ts), over the metadata engine: sizes
- * and chunk references by inode, nothing of names.
+ * Implements the cache's view of the metadata (cache/state/chunk-index.ts) on the metadata engine:
+ * sizes and chunk references by inode. Names are not part of it.
  */
 import { FsError } from '../base/fs-error.ts'
 import type { ChunkIndex, CommittedChunk, Content } from '../cache/state/chunk-index.ts'

@@ -1,6 +1,6 @@
 /**
- * Names that come and go, and the inodes that come and go with them: what the rules of the metadata
- * and the bytes of this node have to do together, under the inode's lock.
+ * Operations that create, rename and remove names, and the lifetime of inodes that follows from
+ * them. They combine the metadata rules with the bytes on this node, under the lock of the inode.
  */
 import { Suspended } from '../base/suspended.ts'
 import { now } from '../base/clock.ts'
@@ -28,7 +28,7 @@ const RENAME_EXCHANGE = 2
 
 export interface NamesParts {
   request: CurrentRequest
-  /** Whether the kernel of the mount knows an inode; asked on the main thread only. */
+  /** Whether the kernel has the inode in memory; called on the main thread only. */
   kernelKnows: (ino: number) => boolean
   engine: MetadataEngine
   cache: NodeCache
@@ -60,9 +60,10 @@ export class Names {
   }
 
   /**
-   * For open(2) with O_CREAT: a new file, or where somebody else was faster what `open` makes of
-   * that one. Where only the kernel can say whether the caller may open it: ESTALE, at which the
-   * kernel looks the name up again; but that it does once, and may have done for one that went.
+   * For open(2) with O_CREAT: creates a file, or calls `open` for one that was created
+   * concurrently. If only the kernel can check the permission to open that one: ESTALE. The kernel
+   * then looks the name up again, but only once, and it may have done so already for a file that is
+   * gone.
    */
   createFile<T>(
     caller: Caller,
@@ -83,20 +84,20 @@ export class Names {
       try {
         return { found: open(row.ino) }
       } catch (error) {
-        // Gone again.
+        // Removed again.
         if (codeOf(error) !== 'ESTALE') throw error
       }
     }
     throw new FsError('ESTALE', 'the file was made elsewhere meanwhile')
   }
 
-  /** One user more of an inode, in this process; it ends with `release`. */
+  /** Adds one use of an inode by this process; `release` ends it. */
   use(ino: number): void {
     this.#parts.committer.open(ino, { by: 'here' })
   }
 
-  /** A regular file without a name, opened: fill it, then give it one with `publish`. */
-  createOrphan(caller: Caller, parent: number, mode: number): number {
+  /** Creates and opens a regular file without a name, to be filled and then named by `publish`. */
+  createNameless(caller: Caller, parent: number, mode: number): number {
     const { numbers, committer } = this.#parts
     const { uid, gid } = caller
     const wanted = {
@@ -158,8 +159,8 @@ export class Names {
   }
 
   /**
-   * Puts a nameless inode in the place of whatever file is at a name; it stays open. Of the file
-   * `replaced` it has all attributes, but for a mode that was asked for.
+   * Gives an inode without a name a name, replacing any file there; it stays open. It gets all
+   * attributes of the file `replaced`; `mode` overrides the mode.
    */
   publish(
     ino: number,
@@ -185,7 +186,7 @@ export class Names {
     }
   }
 
-  /** A nameless inode that was not published: it goes with its last user. */
+  /** Drops an inode without a name that was not published: its last user removes it. */
   abandon(ino: number): void {
     const { shared } = this.#parts.cache
     shared.withInode(ino, () => {
@@ -204,9 +205,9 @@ export class Names {
   }
 
   /**
-   * Runs a change that takes a name from inode `ino` (0: from none) under its lock, and does what
-   * follows when that was its last: it stays for those who have it open, and while the kernel knows
-   * it, as it does what it removes itself.
+   * Runs a change that removes a name of inode `ino` (0: of none), under its lock. If that was the
+   * last name, the inode becomes an orphan, which exists while programs have it open or the kernel
+   * has it in memory. A change that the kernel itself requested is followed by its FORGET.
    */
   #losing<T>(ino: number, change: () => [Removed | undefined, T] | undefined): T | undefined {
     if (ino === 0) return change()?.[1]
@@ -216,7 +217,7 @@ export class Names {
       if (done === undefined) return undefined
       const [removed, result] = done
       if (removed?.nlink !== 0) return { result, isOver: false }
-      // First, so that what the kernel forgets meanwhile is not missed.
+      // Keep it before asking the kernel, so that a concurrent FORGET is not missed.
       const isKept = committer.keepOrphan(ino)
       return { result, isOver: !isKept, asks: request.unique === 0 }
     })
@@ -225,13 +226,13 @@ export class Names {
     return outcome?.result
   }
 
-  /** The kernel has let go of an inode: one without a name goes, unless somebody has it open. */
+  /** The kernel has dropped an inode: purges it if it has no name and is not open. */
   forget(ino: number): void {
     const { cache, committer } = this.#parts
     if (cache.shared.mayBeOpen(ino) && committer.forget(ino)) this.#purge(ino)
   }
 
-  /** The end of an inode without a name that nobody uses. */
+  /** Purges an inode without a name that nobody uses. */
   #purge(ino: number): void {
     const { cache, committer, engine } = this.#parts
     cache.shared.withInode(ino, () => {
@@ -241,9 +242,9 @@ export class Names {
     })
   }
 
-  /** One user less of an inode; the last of one without a name takes it along. */
+  /** Ends one use of an inode; the last use of an inode without a name purges it. */
   release(ino: number, leaving: Leaving): void {
-    // With several nodes it goes when none has it open: the coordinator asks.
+    // In a cluster it is purged when no node has it open; the coordinator decides that.
     if (this.#parts.committer.release(ino, leaving)) this.#purge(ino)
   }
 
@@ -252,7 +253,7 @@ export class Names {
   }
 }
 
-/** Whether the owner's bits of a regular file alone let this user open it so. */
+/** Whether the owner bits of a regular file alone let this user open it with these flags. */
 function mayOwnerOpen(row: InodeRow, uid: number, flags: number): boolean {
   if ((row.mode & S_IFMT) !== S_IFREG || row.uid !== uid) return false
   const [reads, writes] = [(flags & O_ACCMODE) !== O_WRONLY, (flags & (O_ACCMODE | O_TRUNC)) !== 0]

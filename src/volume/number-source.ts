@@ -1,6 +1,6 @@
 /**
- * Numbers that are never handed out twice: inodes, chunk ids, places in readdir order. Each thread
- * reserves a block at a time; what is left of a block when the thread ends is never used.
+ * Numbers that are never handed out twice: inodes, chunk ids, positions of directory entries. Each
+ * thread reserves a block at a time; the rest of a block is never used after the thread ends.
  */
 import { volumeLimits } from './limits.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'

@@ -1,8 +1,9 @@
 /**
- * Opening a volume on this node: who it is agreed with the bucket (and the coordinator, where one
- * keeps the metadata), databases made, what an earlier process left recovered. Nothing runs yet.
+ * Opens a volume on this node: checks its identity against the bucket (and the coordinator, if
+ * there is one), creates the databases, and recovers what an earlier process left. Starts no
+ * background work.
  *
- * Invariant: a start that fails changed nothing that would have to be undone.
+ * Invariant: a start that fails has changed nothing that would have to be undone.
  */
 import { codeOf, describe } from '../base/fs-error.ts'
 import { now } from '../base/clock.ts'
@@ -50,18 +51,20 @@ import {
 
 export interface VolumeNodeOptions extends CacheSettings {
   cloud: TierStorage
-  /** Directory whose file system bounds what can be stored: the bucket's, where it is one. */
+  /**
+   * Directory whose file system bounds what can be stored: that of the bucket if it is a folder.
+   */
   spaceDirectory: string
-  /** Where bytes have to be when close returns, where no directory says it. */
+  /** Default durability, where no directory has a policy. */
   durability: Durability
   logger: Logger
-  /** Where the metadata is kept; undefined: here. */
+  /** Coordinator that keeps the metadata; undefined: a single-node volume. */
   link?: CoordinatorLink | undefined
-  /** Keeps the file locks of all nodes; undefined: the kernel keeps them, for this node. */
+  /** Keeps the file locks of all nodes; undefined: the kernel keeps them, for this node only. */
   locks?: LockService | undefined
-  /** The mount outlives this process, or has outlived its predecessor; undefined: neither. */
+  /** Set if the mount outlives this process or has outlived its predecessor. */
   mount?: MountIdentity | undefined
-  /** Other nodes to get chunks from. */
+  /** Other nodes, as sources of chunks. */
   peers?: PeersTier | undefined
 }
 
@@ -148,7 +151,7 @@ export async function openVolume(
   return { lock, identity, settings, thread, recovery, link, replica, pages, locks }
 }
 
-/** True: nobody has used it yet. */
+/** Returns whether the database was created just now. */
 function prepareNodeDatabase(
   { directory, logger }: VolumeNodeOptions,
   shared: SharedState,
@@ -160,7 +163,7 @@ function prepareNodeDatabase(
 }
 
 /**
- * In a cluster, a node that has its database says later what it lacks
+ * In a cluster, a node that still has its database reports later which chunks it lacks
  * (volume/cluster/replica-watch.ts).
  */
 function claimPendingUploads(
@@ -178,7 +181,7 @@ function claimPendingUploads(
   new PendingUploadClaims({ cache, engine, self, isNew, isWritten, logger }).run()
 }
 
-/** Where a coordinator keeps the metadata, what is here is a copy, and can be had again. */
+/** With a coordinator the local metadata is a copy, so a damaged one can be replaced. */
 function openMetadata(
   { directory, link, logger }: VolumeNodeOptions,
   shared: SharedState,
@@ -189,7 +192,7 @@ function openMetadata(
   return openOrQuarantine(path, () => prepareMetadata(path, shared), { logger, rebuilt })
 }
 
-/** `logger`: damage that is no obstacle is only told of. */
+/** `logger`: given if damage that SQLite can work around is only logged. */
 function prepareMetadata(path: string, shared: SharedState, logger?: Logger): SqliteEngine {
   const engine = new SqliteEngine(path, shared.metadataDatabase)
   try {
@@ -214,7 +217,7 @@ function checkMetadata(engine: SqliteEngine, shared: SharedState, logger?: Logge
   }
 }
 
-/** The volume of both the directory and the bucket; a new one where neither has one. */
+/** The volume of the directory and the bucket; a new one if neither has one. */
 async function agreeOnIdentity(
   { cloud, directory, chunkSize, logger }: VolumeNodeOptions,
   engine: SqliteEngine,
@@ -236,7 +239,9 @@ async function agreeOnIdentity(
   return identity
 }
 
-/** The volume of the coordinator, which has to be the bucket's; a new one where neither has one. */
+/**
+ * The volume of the coordinator, which must be that of the bucket; a new one if neither has one.
+ */
 async function joinVolume(
   { cloud, directory, chunkSize, logger }: VolumeNodeOptions,
   engine: SqliteEngine,
@@ -248,7 +253,7 @@ async function joinVolume(
   const identity = JSON.parse(agreed) as VolumeIdentity
   try {
     const remote = await inspectCloud(cloud)
-    // Until something was stored, the bucket may be one that nobody wrote to yet.
+    // Until a file has been stored, the bucket may be new and without an identity.
     const isNew = engine.read(keptTotals()).files <= 1
     checkIdentity(directory, identity.volume, cloud, remote, isNew)
     if (remote === undefined) await writeIdentity(cloud, identity)
@@ -264,7 +269,7 @@ export async function inspectCloud(cloud: TierStorage): Promise<VolumeIdentity |
   return await readIdentity(cloud)
 }
 
-/** Files without a name that were open when the process ended, and are not any more. */
+/** Purges inodes without a name that were open when the process ended and are not open any more. */
 function purgeOrphans({ engine, cache, committer }: VolumeThread): void {
   for (let after = 0; ;) {
     const orphans = engine.read(listOrphans(after, volumeLimits.trashBatch))

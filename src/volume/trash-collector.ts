@@ -1,6 +1,7 @@
 /**
- * Deletes objects from the cloud that no file refers to any more: superseded, cut off, or of files
- * that were removed. The list is part of the metadata, so that a crash forgets none. Main thread.
+ * Deletes objects from the cloud that no file refers to any more: chunks that were superseded or
+ * truncated, or whose files were removed. The list is part of the metadata, so a crash loses none
+ * of it. Main thread.
  */
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/log/logger.ts'
@@ -11,11 +12,11 @@ import { listTrash } from '../metadata/chunk-rules.ts'
 import type { MetadataEngine } from '../metadata/metadata-engine.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 
-/** Who has the list. */
+/** The owner of the list of trash. */
 export interface TrashStore {
-  /** Forgets ids that are deleted. */
+  /** Removes the ids of deleted objects from the list. */
   empty(ids: number[]): void | Promise<void>
-  /** No other node does it at present. */
+  /** Whether this node is the one that deletes trash now. */
   isOurs(): boolean
 }
 
@@ -35,7 +36,7 @@ export class TrashCollector {
     this.#store = store
   }
 
-  /** Starts a round unless one is under way; never rejects. */
+  /** Starts a round unless one is in progress; never rejects. */
   collect(signal: AbortSignal): void {
     this.#running ??= this.#round(signal).finally(() => {
       this.#running = undefined

@@ -1,9 +1,9 @@
 /**
- * One node's volume, opened: identity checked, databases recovered, background work running
- * (upload, eviction, checkpoints, deletion). What the mount, the API and the tools act on. Main
- * thread.
+ * The open volume of a node: its identity is checked, its databases are recovered, and its
+ * background work runs (upload, eviction, checkpoints, deletion). The mount, the API and the tools
+ * use it. Main thread.
  *
- * Invariant: until `open` has resolved nothing was changed that a failed start would have to undo.
+ * Invariant: until `open` has resolved, nothing was changed that a failed start would have to undo.
  */
 import { existsSync } from 'node:fs'
 import type { WaitResult } from '../base/suspended.ts'
@@ -73,15 +73,15 @@ export class VolumeNode {
   readonly fetcher: Fetcher
   readonly waitResolver: WaitResolver
   readonly progress = new ConditionVariable()
-  /** What the kernel has cached of files. */
+  /** The kernel's page cache of files. */
   readonly pages: KernelPages
   readonly trash: TrashCollector
-  /** The copy of the metadata, where a coordinator keeps it. */
+  /** The copy of the metadata; undefined on a single-node volume. */
   readonly replica: MetadataReplica | undefined
   readonly peers: PeersTier | undefined
-  /** What this node does for its peers, where there are any. */
+  /** Serves chunks to peers; undefined without peers. */
   readonly exchange: ChunkExchange | undefined
-  /** Absent where the kernel keeps file locks. */
+  /** Undefined if the kernel keeps the file locks. */
   readonly locks: NodeLocks | undefined
   readonly #held: ChunkReplicas | undefined
   #replicasSettledMs = Date.now()
@@ -188,7 +188,7 @@ export class VolumeNode {
     }
   }
 
-  /** Brings about what an operation is blocked by. */
+  /** Resolves the wait condition of a suspended operation. */
   resolveWait(
     condition: unknown,
     how: { signal?: AbortSignal } = {},
@@ -198,7 +198,7 @@ export class VolumeNode {
     return this.waitResolver.resolveWait(wanted, how.signal)
   }
 
-  /** From here on the kernel may read files by itself; why it cannot, or undefined. */
+  /** Enables passthrough reads; returns why they are not possible, or undefined. */
   passThrough(): string | undefined {
     const { backings, settings, shared } = this.thread.cache
     const obstacle = backings.obstacle(settings.directory)
@@ -207,8 +207,8 @@ export class VolumeNode {
   }
 
   /**
-   * From here on the kernel is told what changed by other ways than through the mount.
-   * `wakeThreads`: every thread of the mount serves a request.
+   * Connects the kernel of the mount, which from here on is notified of changes made by other ways.
+   * `wakeThreads`: resolves when every thread of the mount has served a request.
    */
   attachKernel(
     caches: KernelCaches,
@@ -218,19 +218,19 @@ export class VolumeNode {
     const { cache, volume } = this.thread
     this.pages.caches = caches
     cache.shared.directMaps = directMaps
-    // What it has forgotten while nobody listened.
+    // FORGETs of orphans may have been lost while no process served the mount.
     for (const ino of cache.shared.orphanInodes()) {
       if (!caches.knowsInode(ino)) volume.forget([[ino, 1]])
     }
   }
 
-  /** A word from a worker of the mount. */
+  /** Handles a message from a worker of the mount. */
   hint(message: unknown): void {
     const { ino, index } = message as FirstUse
     this.#readahead.seen(ino, index)
   }
 
-  /** Uploads what is left, up to a bound; the rest stays in the journal. */
+  /** Uploads the backlog until `signal` aborts; the rest stays in the journal. */
   async drain(signal: AbortSignal): Promise<void> {
     const { database, shared } = this.thread.cache
     await this.#groups?.stop()
@@ -245,14 +245,14 @@ export class VolumeNode {
         database.oldestUploadMs() === null || this.uploader.failure !== undefined
       await this.uploader.hurried(() => this.progress.until(isDone, signal))
     } catch {
-      // Bounded: what is left goes on at the next start.
+      // Aborted: the next start continues with the rest.
     }
     const { count, bytes } = database.backlog()
     if (count > 0)
       this.#logger.warn(`${count} chunks (${bytes} bytes) go to the cloud at the next start`)
   }
 
-  /** Until the cloud has all that was written to a file, here and on other nodes. */
+  /** Resolves when everything written to a file, here and on other nodes, is in the cloud. */
   async durable(ino: number, signal?: AbortSignal): Promise<void> {
     const { engine } = this.thread
     await this.#mapped.absorb(ino, signal)
@@ -266,7 +266,7 @@ export class VolumeNode {
     else this.thread.committer.commit(ino)
   }
 
-  /** The last version that the cloud has whole is the file's content again. ENODATA: none is. */
+  /** Makes the last durable version the content of a file again. ENODATA: there is none. */
   async restore(ino: number): Promise<void> {
     const { chunkSize } = this.thread.cache.settings
     if (!this.#link) {
@@ -283,7 +283,7 @@ export class VolumeNode {
     return node?.revoked === '' ? node.key : undefined
   }
 
-  /** All of it is in the cloud: nothing of the file is kept here. EBUSY: it is being written. */
+  /** As `restore`, on a single-node volume; drops all chunks of the file. EBUSY: it is in use. */
   #restoreHere(ino: number): void {
     const { cache, committer, engine } = this.thread
     const { shared, settings } = cache
@@ -303,12 +303,12 @@ export class VolumeNode {
     }
   }
 
-  /** Bytes are about to leave this node by its API: chunks that are damaged leave the cache. */
+  /** Removes damaged chunks from the cache; call before bytes leave this node through its API. */
   verify(ino: number, offset: number, length: number): void {
     this.damage.verifier.require(ino, offset, length)
   }
 
-  /** The path of one that SQLite has come upon damage in, since the start. */
+  /** Path of a database in which SQLite has found damage since the start. */
   damagedDatabase(): string | undefined {
     const { shared, settings } = this.thread.cache
     if (shared.counter('metadataDamage') > 0) return metadataPath(settings.directory)
@@ -316,12 +316,12 @@ export class VolumeNode {
     return undefined
   }
 
-  /** This node has the bytes of a chunk that the cloud does not have yet. */
+  /** Whether this node has the bytes of a chunk that is not durable. */
   hasChunk(chunk: { ino: number; index: number; id: number }): boolean {
     return hasChunk(this.thread.cache, chunk)
   }
 
-  /** Copies kept for other nodes until the cloud has them. */
+  /** Replicas for other nodes that this node has. */
   held(): { chunks: number; bytes: number } {
     return this.#held?.totals() ?? { chunks: 0, bytes: 0 }
   }
@@ -344,7 +344,7 @@ export class VolumeNode {
     this.#lock.release()
   }
 
-  /** Of what it takes there is all, or (without a coordinator) nothing. */
+  /** With a coordinator and peers all the parts exist; on a single-node volume none does. */
   #watchHolders(marks: DurableMarks): ReplicaWatch | undefined {
     const { cloud, peers } = this
     const [link, remote, held] = [this.#link, this.#remote, this.#held]
@@ -358,7 +358,7 @@ export class VolumeNode {
     })
   }
 
-  /** Changes of other nodes reach the cache from here on. */
+  /** From here on changes of other nodes are applied to the cache. */
   #joinCoordinator(replica: MetadataReplica): void {
     replica.attach(this.thread, (ino) => this.#remote?.recalled(ino))
     replica.reconcileAll()
@@ -371,7 +371,7 @@ export class VolumeNode {
     }
   }
 
-  /** What the coordinator has to be told from time to time, and what it has not been yet. */
+  /** Reports to the coordinator what changed here and commits closed files; called regularly. */
   #keepUp(): void {
     if (!this.replica || !this.#link || !this.#remote) return
     this.#link.closed(this.replica.takeClosed())
@@ -419,12 +419,12 @@ export class VolumeNode {
   }
 }
 
-/** Fetched ahead of one reader: a part of a small cache. */
+/** Readahead window of one reader in chunks: at most a quarter of the cache. */
 function chunksAhead({ chunkSize, capacityBytes }: CacheSettings): number {
   return Math.min(volumeLimits.readaheadChunks, Math.floor(capacityBytes / chunkSize / 4))
 }
 
-/** Who notes that a chunk is in the cloud: the engine here, or the coordinator. */
+/** Marks chunks as durable: in the local engine, or on the coordinator. */
 function marksOf(engine: MetadataEngine, link: CoordinatorLink | undefined): DurableMarks {
   if (!link) {
     return {

@@ -1,4 +1,6 @@
-/** What statvfs(3) tells of a volume: what it holds, and the room where its bytes go in the end. */
+/**
+ * Results of statvfs(3) for a volume: its content, and the free space where its bytes are stored.
+ */
 import { statfsSync } from 'node:fs'
 import type { FileSystemStatistics } from '../filesystem/inode-file-system.ts'
 import { baseLimits } from '../base/limits.ts'
@@ -6,7 +8,7 @@ import type { Totals } from '../metadata/volume-rules.ts'
 
 const BLOCK_BYTES = 4096
 
-/** `directory`: on the file system that bounds what can be stored. */
+/** `directory`: a path on the file system that bounds what can be stored. */
 export function statisticsOf(totals: Totals, directory: string): FileSystemStatistics {
   const { bavail, bsize } = statfsSync(directory)
   const free = Math.floor((bavail * bsize) / BLOCK_BYTES)

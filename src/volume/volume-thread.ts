@@ -1,6 +1,6 @@
 /**
- * One thread's instance of the volume: its own database connections, descriptors and memory, over
- * what all threads of the node share. This module is also what the mount's workers import.
+ * One thread's instance of the volume: its own database connections, descriptors and caches, over
+ * the state that all threads of the node share. The mount's workers import this module too.
  */
 import { join } from 'node:path'
 import { CurrentRequest } from '../base/current-request.ts'
@@ -20,25 +20,25 @@ import { NumberSource } from './number-source.ts'
 import { Volume } from './volume.ts'
 import { VolumeLocks } from './locks/volume-locks.ts'
 
-/** Plain data: crosses to worker threads. */
+/** Plain data: it is sent to worker threads. */
 export interface ThreadSettings {
   cache: CacheSettings
   buffers: SharedBuffers
   spaceDirectory: string
   cloudName: string
-  /** Memory of the node's lock marks; absent where the kernel keeps file locks. */
+  /** Memory of the node's lock marks; undefined if the kernel keeps the file locks. */
   lockMarks: SharedArrayBuffer | undefined
-  /** Where no directory says anything. */
+  /** Default durability, where no directory has a policy. */
   durability: Durability
-  /** A coordinator keeps the metadata; what is here is a copy. */
+  /** A coordinator keeps the metadata; this node has a copy. */
   isReplica: boolean
-  /** Of a mount that outlives this process. */
+  /** Id of a mount that outlives this process. */
   mountId: string | undefined
-  /** Its connection. */
+  /** Descriptor of its FUSE connection. */
   connection: number | undefined
 }
 
-/** A reader came to a chunk that was fetched ahead of it. */
+/** First read of a chunk that was fetched ahead. */
 export interface FirstUse {
   ino: number
   index: number
@@ -68,7 +68,7 @@ export function openVolumeThread(
   const path = metadataPath(cacheSettings.directory)
   const request = new CurrentRequest()
   const { mountId, connection } = settings
-  // Where the mount ends with the process, nothing is asked again.
+  // If the mount ends with the process, the kernel never resends requests to a successor.
   const onDamage = (): void => shared.add('metadataDamage', 1)
   const options = mountId === undefined ? { onDamage } : { request, onDamage }
   const local = new SqliteEngine(path, shared.metadataDatabase, options)
@@ -103,7 +103,7 @@ export function openVolumeThread(
   return { volume: new Volume(parts), engine, cache, committer, mapped }
 }
 
-/** What the mount's workers call. */
+/** Entry point of the mount's workers. */
 export function openFileSystem(
   data: unknown,
   { hint }: { hint: (message: unknown) => boolean },

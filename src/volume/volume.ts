@@ -1,9 +1,10 @@
 /**
- * The volume as inodes: names from the metadata engine, bytes from this node's cache. One instance
- * per thread; what they share is in the databases and in shared memory. Implements the contract of
- * filesystem/inode-file-system.ts: each operation completes, fails, or says what it waits for.
+ * The volume as inodes: names from the metadata engine, bytes from this node's cache. There is one
+ * instance per thread; the shared state is in the databases and in shared memory. It implements
+ * filesystem/inode-file-system.ts: each operation completes, fails, or is suspended with a wait
+ * condition.
  *
- * Lock order: an inode's lock, then a database's; never two inodes at once.
+ * Lock order: an inode's lock, then a database's; never the locks of two inodes at once.
  */
 import { Suspended, takeResult } from '../base/suspended.ts'
 import { lend, type BorrowedBytes } from '../base/borrowed-bytes.ts'
@@ -50,12 +51,12 @@ export interface VolumeParts extends NamesParts {
   reader: FileReader
   writer: FileWriter
   passthrough: Passthrough
-  /** Directory whose file system tells how much room there is. */
+  /** Directory whose file system bounds what can be stored. */
   spaceDirectory: string
-  /** Where durable bytes are, for receipts. */
+  /** Name of the cloud, for receipts. */
   cloudName: string
   locks: VolumeLocks
-  /** Where bytes have to be, where no directory says it. */
+  /** Default durability, where no directory has a policy. */
   durability: Durability
 }
 
@@ -78,7 +79,7 @@ export class Volume implements InodeFileSystem {
     this.#setId = new SetIdBits(parts)
   }
 
-  /** Names of a volume: for files that are filled first and named then. */
+  /** For files that are filled first and named later. */
   get names(): Names {
     return this.#names
   }
@@ -103,7 +104,7 @@ export class Volume implements InodeFileSystem {
     )
   }
 
-  /** Of a file handle: the inode that is looked up as `.`, or its directory as `..`. */
+  /** For file handles: the inode itself is looked up as `.`, its directory as `..`. */
   #byNumber(ino: number, name: Uint8Array): number | undefined {
     const isDot = name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT))
     if (!isDot) return undefined
@@ -120,7 +121,7 @@ export class Volume implements InodeFileSystem {
   #resize(caller: Caller, ino: number, size: number): void {
     const { writer, request, cache } = this.#parts
     const { cuts } = cache.shared
-    // Of an operation that is resumed after a wait, the cut counts from now on.
+    // For an operation that is resumed after a wait, the truncation counts from now.
     cuts.renew(ino, caller.pid, request.unique)
     writer.truncate(ino, size, () => cuts.begin(ino, caller.pid, request.unique))
   }
@@ -143,7 +144,7 @@ export class Volume implements InodeFileSystem {
     const isNothing = Object.keys(change).length === 0 && !this.#setId.touch(caller, ino)
     const isOther = Object.values(others).some((value) => value !== undefined)
     if (isOther || (change.size === undefined && !isNothing)) {
-      // Under the lock: a commit has the times of before, or comes after it and has these.
+      // Under the lock: a commit either keeps the old times, or comes after this change.
       this.#parts.cache.shared.withInode(ino, () => {
         this.#parts.engine.write('changeInode', ino, others, change.ctime ?? time)
         committer.setTimes(ino, mtime)
@@ -201,19 +202,19 @@ export class Volume implements InodeFileSystem {
     flags: number,
   ): void {
     this.#names.move({ parent, name }, { parent: newParent, name: newName }, flags)
-    // A directory inherits from another one now.
+    // A directory that moved inherits its durability from another one now.
     if (parent !== newParent) this.#parts.cache.shared.countPolicy()
   }
 
   open(caller: Caller, ino: number, flags: number, killSetId: boolean): Opened {
     const { cache, committer, passthrough } = this.#parts
     this.#parts.engine.requireCurrent()
-    // Also of a descriptor that reads only: the kernel has asked for leave to write.
+    // Also with a read-only descriptor: the kernel has checked the permission to write.
     const truncates = (flags & O_TRUNC) !== 0
     if (truncates && killSetId) this.#setId.drop(caller, ino)
     const opened = committer.open(ino, this.#opening(flags, ino))
     const handle = handleOf(truncates ? O_WRONLY : flags, opened, cache.shared.nextOpen())
-    // Who only reads has nothing to say at the end but which locks it gives back.
+    // A read-only open has nothing to flush on close, except its locks.
     const isLeft = this.#isLeft(flags, () => this.#durability.of(ino))
     const noFlush = (!mayWrite(handle) || isLeft) && !this.#parts.locks.areShared
     try {
@@ -254,8 +255,8 @@ export class Volume implements InodeFileSystem {
   }
 
   /**
-   * Whether a descriptor may be closed without a word: it cannot be mapped, and nobody waits for
-   * its commit, which its release brings about. That is asked for when it is opened.
+   * Whether a close needs no FLUSH: the descriptor cannot be mapped, and nobody waits for its
+   * commit, which RELEASE starts. The durability is that at the time of the open.
    */
   #isLeft(flags: number, durability: () => Durability | false): boolean {
     if ((flags & O_ACCMODE) !== O_WRONLY || this.#parts.engine.isReplica) return false
@@ -305,7 +306,7 @@ export class Volume implements InodeFileSystem {
     return source.length
   }
 
-  /** The bytes are written once, however often the sync that follows has to wait. */
+  /** Writes the bytes once, however often the sync that follows is suspended. */
   #writeThrough(ino: number, write: () => number): void {
     const key = `written ${ino}`
     if (takeResult(key)) return
@@ -314,12 +315,12 @@ export class Volume implements InodeFileSystem {
     if (mayWait) throw new Suspended({ kind: 'done', key } satisfies WaitCondition)
   }
 
-  /** What was to be brought about for an operation will not be. */
+  /** The wait condition of an operation could not be resolved. */
   refused(condition: unknown): void {
     this.#parts.writer.refused(condition as WaitCondition)
   }
 
-  /** Who writes is told when what was written was overtaken by another node. */
+  /** Fails if a commit of another node has superseded the writes of this handle. */
   #requireKept(ino: number, handle: number): void {
     if (mayWrite(handle) && this.#parts.engine.isReplica) {
       this.#parts.committer.requireKept(ino, (epoch) => isOfEpoch(handle, epoch))
@@ -341,7 +342,7 @@ export class Volume implements InodeFileSystem {
   release(_caller: Caller, ino: number, handle: number): void {
     if (takeResult(leftKey(ino))) return
     this.#names.release(ino, leaving(handle))
-    // At once: whoever opens it on another node now may want to map it.
+    // Immediately: the next open, on another node, may need to map the file.
     if (mayWrite(handle) && this.#parts.committer.isLeft(ino)) {
       throw new Suspended({ kind: 'left', ino } satisfies WaitCondition)
     }
