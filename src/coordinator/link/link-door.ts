@@ -1,9 +1,9 @@
 /**
- * Who may come in over one connection: a node says who it is and proves it, by a signature over a
- * number that the coordinator has just made up. What was recorded on another connection proves
- * nothing.
+ * Authenticates the node on one connection. A node proves its identity with a signature over a
+ * nonce that the coordinator has just generated, so a proof recorded on another connection is
+ * useless.
  *
- * Invariant: what is refused leaves nothing behind.
+ * Invariant: a refused connection changes no state.
  */
 import { randomBytes } from 'node:crypto'
 import { encode } from '@msgpack/msgpack'
@@ -14,7 +14,7 @@ import type { NodeRegister } from '../peers/node-register.ts'
 
 const NONCE_BYTES = 32
 
-/** What a node signs. */
+/** The message that a node signs. */
 export function proofOf(
   nonce: Uint8Array,
   { peer, session, key }: Pick<Hello, 'session' | 'key'> & { peer: { id: string } },
@@ -27,7 +27,7 @@ export class LinkDoor {
   readonly #register: NodeRegister
   readonly #mayJoin: boolean
 
-  /** `mayJoin`: who opened the connection showed what a new node needs. */
+  /** `mayJoin`: the connection was opened with a valid join credential. */
   constructor(register: NodeRegister, mayJoin: boolean) {
     this.#register = register
     this.#mayJoin = mayJoin
@@ -37,7 +37,7 @@ export class LinkDoor {
     return { kind: 'challenge', nonce: this.#nonce, nowMs: Date.now() }
   }
 
-  /** EACCES: it is not the node that it says it is, or may not join. */
+  /** EACCES: the node did not prove its identity, was revoked, or may not join. */
   async admit(hello: Hello): Promise<{ hasJoined: boolean }> {
     const { key, proof, peer } = hello
     if (!isSignedBy(key, proofOf(this.#nonce, hello), proof)) {

@@ -1,6 +1,6 @@
 /**
- * What comes over one connection of a node, message by message and strictly in order: while one is
- * waited for (a hello may have a node registered), no more is read.
+ * Reads the messages of one node's connection strictly in order. While a message is being handled
+ * asynchronously (a hello may register a node), the socket is paused.
  */
 import type { RawData, WebSocket } from 'ws'
 import type { NodeMessage } from './link-protocol.ts'
@@ -8,7 +8,7 @@ import { fromNode } from './message-schema.ts'
 
 export interface MessageHandler {
   take: (message: NodeMessage) => Promise<void> | undefined
-  /** What `take` threw, or why a message is none. */
+  /** Called with an error of `take`, or of decoding a message. */
   fail: (error: unknown) => void
 }
 

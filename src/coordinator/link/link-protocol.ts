@@ -1,7 +1,7 @@
 /**
- * What a node and the coordinator say to each other: messages in MessagePack over one WebSocket,
- * many requests under way at once, answered by number. Plain data in both directions; what arrives
- * is decoded within bounds and never trusted further than what the node has proved.
+ * The protocol between nodes and the coordinator: messages in MessagePack over one WebSocket, with
+ * many requests in progress at once and answers by number. Messages are plain data. Received
+ * messages are decoded within bounds, and a node is trusted only with what it has proved.
  */
 import { decode, encode } from '@msgpack/msgpack'
 import type { RequestIdentity } from '../../base/current-request.ts'
@@ -20,35 +20,35 @@ import { FsError, codeOf } from '../../base/fs-error.ts'
 
 /** Path of the WebSocket on the coordinator's API. */
 export const LINK_PATH = '/api/link'
-/** Path of a whole copy of the metadata there. */
+/** Path of a whole copy of the metadata on the coordinator's API. */
 export const SNAPSHOT_PATH = '/api/metadata/snapshot'
-/** Both sides have to speak the same. */
+/** Version of the protocol; it must be the same on both sides. */
 export const LINK_VERSION = 6
 
 export interface Hello {
   kind: 'hello'
   protocol: number
-  /** Its URL is empty while it cannot serve yet. */
+  /** Its URL is empty while the node cannot serve yet. */
   peer: PeerRegistration
   /** The node's public key, and its signature (link-door.ts). */
   key: string
   proof: Uint8Array
-  /** Names this process of the node. */
+  /** Identifies this process of the node. */
   session: string
   store: string
-  /** Last change that the node's copy has. */
+  /** Number of the last change in the node's copy. */
   seq: number
-  /** Inodes that only this node may write. */
+  /** Inodes of which the node has the write lease. */
   leases: number[]
-  /** Inodes that it has open for writing. */
+  /** Inodes that programs on the node have open for writing. */
   writing: number[]
-  /** Inodes without a name that it has open. */
+  /** Orphans that programs on the node have open. */
   held: number[]
-  /** File locks that its processes hold. */
+  /** File locks of processes on the node. */
   locks: HeldLock[]
 }
 
-/** From a node; `id` is answered by a `result`. */
+/** Messages of a node; one with an `id` is answered by a `result`. */
 export type NodeMessage =
   | Hello
   | {
@@ -56,42 +56,42 @@ export type NodeMessage =
       id: number
       name: string
       args: unknown[]
-      /** Instead of its number on this connection. */
+      /** Identifies the request in place of its number on this connection. */
       once?: RequestIdentity | undefined
     }
   | { kind: 'sync'; id: number }
   | { kind: 'lease'; id: number; ino: number }
-  /** It has the inode open for writing; answered with whether no other node has. */
+  /** The node has the inode open for writing; the answer is whether no other node has. */
   | { kind: 'writing'; id: number; ino: number }
-  /** It has these open for writing no more. */
+  /** The node does not have these inodes open for writing any more. */
   | { kind: 'written'; inos: number[] }
   | { kind: 'lock'; id: number; condition: LockRequest }
-  /** The request of that number need not wait any longer; it is answered all the same. */
+  /** Cancels the wait of the request with that number, which is answered all the same. */
   | { kind: 'cancel'; id: number }
-  /** Everything up to `seq` is applied; `held`: inodes orphaned by it that are open here. */
+  /** Everything up to `seq` is applied; `held`: inodes orphaned by it that are open on the node. */
   | { kind: 'applied'; seq: number; held: number[] }
-  /** `at`: the node's clock, given back. */
+  /** `at`: the node's clock, returned in the answer. */
   | { kind: 'renew'; at: number }
-  /** Others may write these. */
+  /** Returns the write leases of these inodes. */
   | { kind: 'returned'; inos: number[] }
-  /** Nobody here has these orphans open any more. */
+  /** The node does not have these orphans open any more. */
   | { kind: 'closed'; inos: number[] }
-  /** Others can reach it there from now on. */
+  /** URL at which other nodes can reach this node from now on. */
   | { kind: 'reachable'; url: string }
-  /** The node has stopped: nobody need wait for it. */
+  /** The node has stopped, so nothing need wait for it. */
   | { kind: 'bye' }
   | { kind: 'status'; report: Partial<PeerReport> }
 
 export type CoordinatorMessage =
-  /** The first: a hello answers it. `nowMs`: the coordinator's clock. */
+  /** The first message, answered by a hello. `nowMs`: the coordinator's clock. */
   | { kind: 'challenge'; nonce: Uint8Array; nowMs: number }
-  /** `snapshot`: the node's copy is of no use; it takes a whole one and says hello again. */
+  /** `snapshot`: the node's copy is useless; it fetches a whole one and sends hello again. */
   | { kind: 'welcome'; store: string; seq: number; snapshot: boolean; ttlMs: number }
   | { kind: 'refused'; error: WireError }
   | { kind: 'changes'; changes: Change[] }
   /**
-   * `leased`: an inode that the node may write from here on; `mayMap`: and has open for writing as
-   * far as is known here, since it has made it; true: as the only node.
+   * `leased`: an inode whose write lease the node has from here on. `mayMap`: given if the node
+   * created the inode, which is then registered as open for writing; true: by no other node.
    */
   | {
       kind: 'result'
@@ -103,9 +103,9 @@ export type CoordinatorMessage =
     }
   | { kind: 'renewed'; at: number }
   | { kind: 'recall'; ino: number }
-  /** Locks that the node claimed, and that others have by now. */
+  /** Locks that the node claimed, and that other nodes have by now. */
   | { kind: 'lost'; locks: HeldLock[] }
-  /** Nodes that came or changed, and that went; `whole`: what was said before is void. */
+  /** Nodes that came or changed, and those that left; `whole`: replaces all earlier lists. */
   | { kind: 'peers'; whole: boolean; peers: PeerStatus[]; away: AwayPeer[] }
 
 export interface WireError {
@@ -113,14 +113,14 @@ export interface WireError {
   message: string
 }
 
-/** Files whose content an operation replaces: who asks for it has to have their leases. */
+/** Files whose content an operation replaces; the node needs their write leases. */
 export function filesCommitted(name: string, args: readonly unknown[]): number[] {
   if (name === 'commitContent') return [args[0] as number]
   if (name !== 'commitContents') return []
   return (args as OperationArgs<'commitContents'>)[0].map(({ ino }) => ino)
 }
 
-/** The file that a request asked to write, or has made: who asked may be given its lease. */
+/** The file that a request is to write, or has created: the node may be granted its lease. */
 export function fileToLease(request: NodeMessage, value: unknown): number | undefined {
   if (request.kind === 'lease') return request.ino
   const name = request.kind === 'operation' ? request.name : undefined

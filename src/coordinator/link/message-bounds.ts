@@ -1,14 +1,15 @@
 /**
- * Looks over a message in MessagePack before it is decoded: a few bytes can claim arrays of
- * millions of elements, or arrays within arrays without end, and the decoder makes room for them.
- * Each kind of message has a size of its own that it cannot exceed: what names itself late, or is
- * of no kind, has the smallest.
+ * Checks a MessagePack message before it is decoded: a few bytes can claim arrays of millions of
+ * elements, or deeply nested arrays, and the decoder would allocate memory for them. Each kind of
+ * message has its own maximum size. A message whose kind is unknown, or not at its start, gets the
+ * smallest one.
+ *
  * Format: github.com/msgpack/msgpack/blob/master/spec.md
  */
 import { FsError } from '../../base/fs-error.ts'
 import { coordinatorLimits } from '../limits.ts'
 
-/** Bytes of content behind a type, by the type's first byte; 0xc0 is the first. */
+/** Bytes of content after a type, by the first byte of the type; 0xc0 to 0xc3 have none. */
 const FIXED = new Map([
   [0xca, 4],
   [0xcb, 8],
@@ -26,7 +27,7 @@ const FIXED = new Map([
   [0xd7, 9],
   [0xd8, 17],
 ])
-/** Bytes of the length that stands behind a type, and of what the content has beside it. */
+/** Bytes of the length after a type, and further bytes that the length does not count. */
 const COUNTED = new Map([
   [0xc4, [1, 0]],
   [0xc5, [2, 0]],
@@ -38,7 +39,7 @@ const COUNTED = new Map([
   [0xda, [2, 0]],
   [0xdb, [4, 0]],
 ])
-/** Bytes of the length, and values for each of it. */
+/** Bytes of the length after a type, and values per unit of the length. */
 const CONTAINERS = new Map([
   [0xdc, [2, 1]],
   [0xdd, [4, 1]],
@@ -46,7 +47,7 @@ const CONTAINERS = new Map([
   [0xdf, [4, 2]],
 ])
 
-/** Bytes of kinds that may have more than the smallest bound. */
+/** Maximum bytes of the kinds that may exceed the smallest bound. */
 const KIND_BYTES = new Map([
   ['hello', coordinatorLimits.linkHelloBytes],
   ['written', coordinatorLimits.linkListBytes],
@@ -55,7 +56,7 @@ const KIND_BYTES = new Map([
   ['applied', coordinatorLimits.linkListBytes],
 ])
 const VALUE_BYTES = coordinatorLimits.linkValueBytes + coordinatorLimits.linkSmallBytes
-/** The same of operations, by their names. */
+/** Maximum bytes of operations, by name. */
 const OPERATION_BYTES = new Map([
   ['commitContent', coordinatorLimits.linkMessageBytes],
   ['commitContents', coordinatorLimits.linkMessageBytes],
@@ -67,7 +68,7 @@ const OPERATION_BYTES = new Map([
   ['setXattr', VALUE_BYTES],
 ])
 
-/** EINVAL where it is larger than a message of its kind can be. */
+/** EINVAL if the message is larger than its kind can be. */
 export function checkSize(data: Uint8Array): void {
   if (data.length <= coordinatorLimits.linkSmallBytes) return
   const [kind, name] = headOf(Buffer.from(data.buffer, data.byteOffset, data.byteLength))
@@ -78,7 +79,7 @@ export function checkSize(data: Uint8Array): void {
   throw invalid(`(${what || 'of no kind'}) has ${data.length} bytes, and at most ${most} fit`)
 }
 
-/** `kind` and `name` of a map that begins with them, as nodes send it; else empty. */
+/** `kind` and `name` of a map that starts with them, as nodes send it; otherwise empty. */
 function headOf(bytes: Buffer): [kind: string, name: string] {
   const first = bytes[0]!
   if (first < 0x80 || first >= 0x90) return ['', '']
@@ -87,7 +88,7 @@ function headOf(bytes: Buffer): [kind: string, name: string] {
   return [kind.text, name.text]
 }
 
-/** The short text that follows on a key. */
+/** The short text that follows a key. */
 function textBehind(bytes: Buffer, at: number, key: string): { text: string; next: number } {
   const begin = at + 1 + key.length
   const length = bytes[begin]! - 0xa0
@@ -97,10 +98,10 @@ function textBehind(bytes: Buffer, at: number, key: string): { text: string; nex
   return { text: bytes.toString('latin1', begin + 1, next), next }
 }
 
-/** EINVAL where it nests too deeply, or says that it has more than it can have. */
+/** EINVAL if the message nests too deeply, or claims more values than it has bytes. */
 export function checkBounds(data: Uint8Array): void {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-  /** Values that are still to come, of each container that is open. */
+  /** Values still to come, for each open container. */
   const open: number[] = []
   for (let at = 0; at < bytes.length;) {
     const { next, values } = tokenAt(bytes, at)
@@ -115,7 +116,7 @@ export function checkBounds(data: Uint8Array): void {
   }
 }
 
-/** Where the next one begins, and how many values are in this one. */
+/** Start of the next token, and the number of values in this one. */
 function tokenAt(bytes: Buffer, at: number): { next: number; values: number } {
   const type = bytes[at]!
   if (type < 0x80 || type >= 0xe0) return { next: at + 1, values: 0 }

@@ -1,6 +1,6 @@
 /**
- * Messages of nodes, checked before anything is done about them: a malformed one ends its
- * connection, and leaves nothing behind.
+ * Checks the messages of nodes before they are handled. A malformed message ends its connection and
+ * changes no state.
  */
 import { decode } from '@msgpack/msgpack'
 import { z } from 'zod'
@@ -75,11 +75,11 @@ const message = z.discriminatedUnion('kind', [
   z.object({ kind: kind('closed'), inos }),
   z.object({ kind: kind('reachable'), url: z.string().max(tiersLimits.peerUrlBytes) }),
   z.object({ kind: kind('bye') }),
-  // The registry looks at what is in it.
+  // The registry checks its content.
   z.object({ kind: kind('status'), report: z.record(z.string(), z.unknown()) }),
 ])
 
-/** EINVAL where it is none that a node of this version sends. */
+/** EINVAL if it is not a message of this version's nodes. */
 export function fromNode(data: Uint8Array): NodeMessage {
   checkSize(data)
   checkBounds(data)

@@ -1,10 +1,10 @@
 /**
- * A node's connection to its coordinator: one WebSocket, made again for ever, with pauses that grow
- * and differ between nodes. Requests are numbered; those that were not answered when the connection
- * broke are sent again on the next, and run once (coordinator/metadata-store.ts).
+ * A node's connection to its coordinator: one WebSocket, reconnected forever, with random and
+ * increasing pauses. Requests are numbered. Those without an answer when a connection breaks are
+ * sent again on the next one, and are run once (coordinator/metadata-store.ts).
  *
- * What the coordinator says is acted on strictly in order: so a change is applied before the answer
- * that depends on it is given, and before the node's trust in its copy is renewed.
+ * Invariant: messages of the coordinator are handled strictly in order, so a change is applied
+ * before the answer that depends on it is returned, and before the metadata lease is renewed.
  */
 import { createWriteStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -54,28 +54,28 @@ import { PeerList } from '../peers/peer-list.ts'
 import { PendingRequests, type LinkRequest } from './pending-requests.ts'
 
 export interface NodeLinkOptions {
-  /** `host:port` of the coordinators, of which one leads: tried in turn. */
+  /** `host:port` of the coordinators, of which one leads; tried in turn. */
   addresses: readonly string[]
-  /** Of the cluster, and what lets new nodes join: whatever this node was given. */
+  /** Key of the cluster's API, and join token for new nodes, as far as this node has them. */
   apiKey?: string | undefined
   joinToken?: string | undefined
-  /** Proves to the coordinator, and to others, which node this is. */
+  /** Proves the identity of this node to the coordinator and to other nodes. */
   key: SigningKey
   tokens: NodeTokens
-  /** Set by what the coordinator says. */
+  /** Set from the coordinator's clock. */
   clock: ClusterClock
   peer: PeerRegistration
-  /** Of a mount that outlives its processes: what one of them was granted, the next one has. */
+  /** Session of a mount that outlives its processes; the next process has what it was granted. */
   session?: { token: string; generation: number } | undefined
-  /** File that a whole copy is received in. */
+  /** File that receives a whole copy of the metadata. */
   snapshotFile: string
   logger: Logger
 }
 
-/** More than one process can make. */
+/** Larger than the number of requests that one process can make. */
 const REQUESTS_PER_PROCESS = 2 ** 40
 
-/** Said over the link: EACCES where it is for good, until somebody lets the node in again. */
+/** Refusal sent over the link. EACCES: permanent, until the node is admitted again. */
 class Refusal extends FsError {
   constructor(url: string, error: WireError) {
     const { code, message } = errorFromWire(error)
@@ -83,7 +83,7 @@ class Refusal extends FsError {
   }
 }
 
-/** To programs: what they do fails, and nothing of theirs is given up. */
+/** The error for programs: their operations fail, and their data is kept. */
 function refused({ message }: FsError): FsError {
   return new FsError('EIO', message.replace(/^[A-Z0-9]+: /, ''))
 }
@@ -95,7 +95,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   readonly #pending: PendingRequests
   readonly #stop = new AbortController()
   readonly #first = Promise.withResolvers<void>()
-  /** Which address is tried, or connected. */
+  /** Index of the address that is tried or connected. */
   #at = 0
   #node: LinkedNode | undefined
   #socket: WebSocket | undefined
@@ -110,10 +110,10 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   #trustWaiters: (() => void)[] = []
   #running: Promise<void> | undefined
   #renewals: NodeJS.Timeout | undefined
-  /** Who knows what processes here hold; set before any can. */
+  /** Source of the locks of this node's processes; set before there can be any. */
   lockHolder: LockHolder | undefined
   readonly #list = new PeerList()
-  /** Since when the coordinator is connected, or away. */
+  /** Time at which the coordinator was connected or lost. */
   since = new Date()
 
   constructor(options: NodeLinkOptions) {
@@ -125,12 +125,12 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     this.#first.promise.catch(() => undefined)
   }
 
-  /** Live nodes, this one included. */
+  /** Nodes that are online, including this one. */
   get peers(): readonly PeerStatus[] {
     return this.#list.peers
   }
 
-  /** Nodes that were there, and are not any more. */
+  /** Nodes that have left. */
   get away(): readonly AwayPeer[] {
     return this.#list.away
   }
@@ -143,7 +143,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     return this.#isWelcome
   }
 
-  /** Why the coordinator lets this node in no more; undefined: it does. */
+  /** Why the coordinator refuses this node; undefined: it does not. */
   get refusal(): string | undefined {
     return this.#refusal?.message.replace(/^EACCES: /, '')
   }
@@ -214,7 +214,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     if (inos.length > 0) this.#send({ kind: 'closed', inos: [...inos] })
   }
 
-  /** Others can reach this node there from now on. */
+  /** Announces the URL at which other nodes can reach this node from now on. */
   announce(url: string): void {
     this.#url = url
     this.#send({ kind: 'reachable', url })
@@ -273,7 +273,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     return this.#stop.signal.aborted
   }
 
-  /** Connects, serves, and connects again. */
+  /** Connects, serves, and reconnects. */
   async #run(): Promise<void> {
     const { signal } = this.#stop
     while (!this.#isStopping()) {
@@ -302,7 +302,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     }
   }
 
-  /** It is no node of the cluster: nothing here is believed any more, and nothing waits. */
+  /** The node is not admitted any more: its lease ends, and all requests fail. */
   #beRefused(refusal: FsError): void {
     this.#refusal = refusal
     this.#validUntil = 0
@@ -310,7 +310,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     this.#pending.failAll(refused(refusal))
   }
 
-  /** What opens the coordinator's door; the link itself asks for more. */
+  /** Credentials for the HTTP request; the link itself demands a proof in addition. */
   #headers(): Record<string, string> {
     const { apiKey, joinToken, tokens } = this.#options
     return {
@@ -320,7 +320,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     }
   }
 
-  /** One connection from its beginning to its end; rejects where it never came about. */
+  /** One connection from start to end; rejects if it was never established. */
   async #connect(): Promise<void> {
     const address = this.#address
     const socket = new WebSocket(`ws://${address}${LINK_PATH}`, {
@@ -413,7 +413,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
         await this.#apply(message.changes)
         break
       case 'result':
-        // Before anything that came after it: it may be recalled at once.
+        // Before later messages are handled: the lease may be recalled immediately.
         if (message.leased !== undefined) node.leased(message.leased, message.mayMap)
         this.#pending.settle(message)
         break
@@ -462,7 +462,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     this.#send({ kind: 'applied', seq: last.seq, held: node.heldOf(fresh) })
   }
 
-  /** A whole copy of the metadata instead of the changes since. */
+  /** Fetches a whole copy of the metadata instead of the changes since. */
   async #takeSnapshot(): Promise<void> {
     const { snapshotFile, logger } = this.#options
     logger.info('taking a whole copy of the metadata')
@@ -484,7 +484,9 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     }
   }
 
-  /** A network that takes everything and brings nothing: another connection may fare better. */
+  /**
+   * Closes a silent connection: a network may accept data and deliver none, while another works.
+   */
   #checkSilence(): void {
     const isOnly = this.#options.addresses.length === 1
     const patienceMs = isOnly ? coordinatorLimits.linkTtlMs : coordinatorLimits.linkSilentMs
@@ -497,7 +499,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     if (this.#isWelcome) this.#send({ kind: 'renew', at: monotonicMs() })
   }
 
-  /** From when it was asked: the coordinator counts from when it heard, which is later. */
+  /** Counts the lease from the request; the coordinator counts from its arrival, which is later. */
   #trust(at: number): void {
     const ms = this.#ttlMs * (1 - metadataLimits.linkClockDrift) - coordinatorLimits.linkKernelMs
     this.#validUntil = at + ms

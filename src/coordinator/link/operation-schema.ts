@@ -1,9 +1,9 @@
 /**
- * What nodes may ask the coordinator to do with names, and the arguments of each: the shape of
- * plain data. Whether the state allows it is the rules' to say (metadata/).
+ * The operations that nodes may request from the coordinator, and the shapes of their arguments as
+ * plain data. Whether the state permits an operation is decided by the rules (metadata/).
  *
- * Invariant: an operation that no node has reason to ask for is none of these (a purge, above all:
- * the coordinator decides alone when an inode goes).
+ * Invariant: operations that no node has reason to request are not in this list, in particular no
+ * purge: the coordinator alone decides when an inode is removed.
  */
 import { z } from 'zod'
 import { FsError } from '../../base/fs-error.ts'
@@ -41,7 +41,7 @@ const setting = z.literal('identity')
 const counter = z.enum(['inode', 'entry', 'chunk'])
 
 const created = z.object({
-  // 1 is the root's.
+  // 1 is the root.
   ino: ino.min(2),
   seq: whole,
   mode: mode.refine((it) => FILE_TYPES.has(it & S_IFMT), 'is of no type of file'),
@@ -67,7 +67,7 @@ const part = z.object({
 })
 const commit = z.object({
   size,
-  // Infinite where nothing was cut.
+  // Infinite if nothing was truncated.
   floor: z.custom<number>((it) => typeof it === 'number' && it >= 0),
   blocks: whole,
   mtime: time,
@@ -100,14 +100,14 @@ const SCHEMAS = {
   rmdir: z.tuple([ino, bytes, expected, time]),
   setHolders: z.tuple([ino, index, id, holders, crc.nullish()]),
   setXattr: z.tuple([ino, bytes, value, whole.max(3), time]),
-  // What is undefined arrives as null.
+  // An undefined argument arrives as null.
   takeAttributes: z.tuple([ino, ino, mode.nullish(), time]),
   unlink: z.tuple([ino, bytes, expected, time]),
 } satisfies Partial<Record<OperationName, z.ZodType>>
 
 export type LinkOperation = keyof typeof SCHEMAS
 
-/** EINVAL where a node may not ask for it, or not so. */
+/** EINVAL if nodes may not request the operation, or not with these arguments. */
 export function checkOperation(name: string, args: readonly unknown[]): LinkOperation {
   if (!Object.hasOwn(SCHEMAS, name)) {
     throw new FsError('EINVAL', `nodes cannot ask for an operation ${name.slice(0, 40)}`)

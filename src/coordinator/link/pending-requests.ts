@@ -1,6 +1,6 @@
 /**
  * Requests of a node to its coordinator that wait for an answer, by number. They outlive a
- * connection; each waits for a bounded time, and only so many at once.
+ * connection. Their number is bounded, and so is the wait of each, except for endless ones.
  */
 import { FsError } from '../../base/fs-error.ts'
 import { coordinatorLimits } from '../limits.ts'
@@ -18,7 +18,7 @@ interface Pending {
   message: Request
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
-  /** Why it was called off. */
+  /** Reason of the abort, if it was cancelled. */
   reason: unknown
 }
 
@@ -26,7 +26,7 @@ export class PendingRequests {
   readonly #pending = new Map<number, Pending>()
   #last: number
 
-  /** Numbers above `last` were not given to any request of the session. */
+  /** `last`: numbers above it were never given to a request of this session. */
   constructor(last = 0) {
     this.#last = last
   }
@@ -53,8 +53,8 @@ export class PendingRequests {
   }
 
   /**
-   * A request that may wait for ever. `cancel` is called when the signal aborts; where it answers
-   * false, nobody can be told, and the request ends here.
+   * Adds a request that may wait for ever. `cancel` is called when the signal aborts; if it returns
+   * false, the coordinator cannot be reached, and the request ends here.
    */
   addEndless(
     request: LinkRequest,
@@ -76,7 +76,7 @@ export class PendingRequests {
     return { message, answer }
   }
 
-  /** In the order in which they were made; those that were called off are not made again. */
+  /** In the order in which they were added; ends the cancelled ones. */
   all(): Request[] {
     for (const [id, { reason }] of this.#pending) if (reason !== undefined) this.#fail(id, reason)
     return [...this.#pending.values()].map(({ message }) => message)
