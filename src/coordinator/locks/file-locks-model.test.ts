@@ -1,6 +1,6 @@
 /**
- * The lock table against a model that any reader can check: one entry per byte and owner. Random
- * operations, from a seed that is printed; CACHEFS_SEED repeats a run.
+ * Compares the lock table with a simple model: one entry per byte and owner. Operations are random,
+ * from a seed that is printed; CACHEFS_SEED repeats a run.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -78,7 +78,7 @@ class Model {
     return reached.has(who)
   }
 
-  /** What the table should answer at once: `granted`, an error, or `` for a wait. */
+  /** Expected immediate answer of the table: `granted`, an error, or `` for a wait. */
   set(file: string, who: string, lock: FileLock, wait: boolean): string {
     const isFlock = lock.kind === 'flock'
     if (isFlock && lock.type !== 'unlock' && this.bytes(file)[0]!.get(who) !== lock.type) {
@@ -122,7 +122,7 @@ class Model {
   }
 }
 
-/** In the model a flock covers the bytes that there are. */
+/** In the model a flock covers all bytes. */
 function modelled(lock: FileLock): FileLock {
   return lock.kind === 'flock' ? { ...lock, end: BYTES - 1 } : lock
 }
@@ -131,7 +131,7 @@ class Comparison {
   readonly table = new FileLocks()
   readonly model = new Model()
   readonly #random: Random
-  /** What the table answered, by model waiter. */
+  /** Answers of the table, by waiter of the model. */
   readonly #answers = new Map<ModelWaiter, string>()
 
   constructor(random: Random) {
@@ -206,7 +206,7 @@ class Comparison {
     this.model.drop(session)
   }
 
-  /** All that it holds: only its waiting ends. */
+  /** The session claims all its locks: only its waits end. */
   #restore(): void {
     const session = this.#pick(SESSIONS)
     assert.deepEqual(this.table.restore(session, this.table.held(session)), [])

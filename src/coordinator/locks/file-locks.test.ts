@@ -1,4 +1,6 @@
-/** The lock table, case by case; file-locks-model.test.ts goes through the rest at random. */
+/**
+ * The lock table, case by case; file-locks-model.test.ts covers the rest at random.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LOCK_END, type FileLock } from '../../base/file-lock.ts'
@@ -19,7 +21,7 @@ const posix = (type: Type, start: number, end: number, pid = 1): FileLock => ({
 })
 const flock = (type: Type): FileLock => ({ kind: 'flock', type, start: 0, end: LOCK_END, pid: 1 })
 
-/** A table, and what is done with it: owners are written `session/owner`. */
+/** A table and operations on it; owners are written `session/owner`. */
 function tableOf() {
   const table = new FileLocks()
   const set = (who: string, lock: FileLock, how?: { wait: boolean; signal?: AbortSignal }) => {
@@ -33,7 +35,7 @@ function tableOf() {
   return { table, set, wait, held }
 }
 
-/** Whether a promise is settled by now. */
+/** Whether a promise is still pending. */
 async function isPending(promise: Promise<unknown>): Promise<boolean> {
   const pending = Symbol()
   await new Promise(setImmediate)
@@ -74,7 +76,7 @@ test('readers share, a writer does not, and who is told of the conflict', async 
   await assert.rejects(set('a/2', posix('write', 8, 8)), { code: 'EAGAIN' })
   const asked = posix('write', 10, 20)
   assert.deepEqual(table.get('b', INO, '2', asked), posix('read', 5, 14, 22))
-  // A pid says nothing on another node, or names somebody else.
+  // A pid is meaningless on another node, or names another process there.
   assert.deepEqual(table.get('a', INO, '2', asked), posix('read', 5, 14, 0))
   assert.equal(table.get('b', INO, '1', asked), undefined)
   assert.equal(table.get('a', INO, '2', posix('read', 0, 99)), undefined)
@@ -153,7 +155,7 @@ test('a circle of waiting processes is refused, also across files and nodes', as
   const second = table.set('b', 8, '1', posix('write', 5, 5), { wait: true })
   await assert.rejects(wait('c/1', posix('write', 0, 5)), { code: 'EDEADLK' })
   await assert.rejects(wait('b/1', posix('write', 0, 0)), { code: 'EDEADLK' })
-  // Who does not wait cannot deadlock, and who is not in the circle may wait.
+  // A request that does not wait cannot deadlock, and one outside the cycle may wait.
   await assert.rejects(set('c/1', posix('write', 0, 5)), { code: 'EAGAIN' })
   const outside = wait('d/1', posix('write', 0, 0))
   table.dropSession('c')
@@ -224,7 +226,7 @@ test('a node claims again what it held, and learns what it lost', async () => {
   assert.deepEqual(after.held('a'), locks)
   assert.deepEqual(after.restore('b', [{ ...locks[0], type: 'write' }]).length, 1)
   assert.deepEqual(after.held('b'), [])
-  // What it does not claim, it does not hold: an answer may have been lost.
+  // Locks that it does not claim are dropped: an answer may have been lost.
   const waiting = wait('b/1', posix('write', 20, 29))
   const stale = wait('a/3', flock('read'))
   assert.deepEqual(table.restore('a', locks.slice(0, 1)), [])

@@ -1,15 +1,15 @@
 /**
- * The locks of all nodes, in memory: who holds which bytes of which inode, and who waits. An owner
- * is a session (one node) and the owner that its kernel names. Every change is made synchronously
- * within the call; promises are only what waiters wait on.
+ * The file locks of all nodes, in memory: the owners of byte ranges of inodes, and the requests
+ * that wait. An owner is a session (one node) with the lock owner that its kernel sends. Every
+ * change is made synchronously within the call; only waiters use promises.
  *
- * What is granted follows Linux: a request that no held lock opposes is granted at once, even if
- * others wait (holding a reader back for a waiting writer would deadlock nested shared locks);
- * those that wait are granted in the order in which they came. Changing the type of a flock gives
- * the old one up first. A POSIX request that would wait for itself is EDEADLK.
+ * Grants follow Linux. A request without a conflicting lock is granted at once, even if others wait
+ * (a reader that waits for a waiting writer would deadlock nested shared locks). Waiting requests
+ * are granted in the order of their arrival. Changing the type of a flock releases the old lock
+ * first. A POSIX request that would wait for itself fails with EDEADLK.
  *
- * Invariants: a waiter is granted or refused exactly once, and after that nothing of it is left
- * here; what a session holds and waits for is counted, and goes with the session.
+ * Invariants: a waiter is granted or refused exactly once and is removed then. The locks and
+ * waiters of a session are counted, and are removed with the session.
  */
 import { abortError, throwIfAborted } from '../../base/async/abort.ts'
 import { LOCK_END, type FileLock, type HeldLock, type LockKind } from '../../base/file-lock.ts'
@@ -18,16 +18,16 @@ import { LockRanges } from '../../base/lock-ranges.ts'
 import { coordinatorLimits } from '../limits.ts'
 
 export interface LockWait {
-  /** Wait until the lock can be granted; else a conflict is EAGAIN. */
+  /** Wait until the lock can be granted; otherwise a conflict is EAGAIN. */
   wait: boolean
-  /** Ends the wait: nothing is held then. Once granted it changes nothing. */
+  /** Ends the wait without a lock. No effect after the grant. */
   signal?: AbortSignal | undefined
 }
 
 interface LockedFile {
   ino: number
   ranges: Record<LockKind, LockRanges>
-  /** In the order in which they came. */
+  /** In the order of their arrival. */
   waiters: Set<Waiter>
 }
 
@@ -44,7 +44,7 @@ interface Waiter extends Request {
 }
 
 interface Session {
-  /** Ranges held, in all and by inode. */
+  /** Number of ranges, in total and by inode. */
   held: number
   inodes: Map<number, number>
   waiters: Set<Waiter>
@@ -53,16 +53,16 @@ interface Session {
 export class FileLocks {
   readonly #files = new Map<number, LockedFile>()
   readonly #sessions = new Map<string, Session>()
-  /** POSIX requests that wait, by owner: the edges that a deadlock is made of. */
+  /** Waiting POSIX requests, by owner: the edges of the graph in which deadlocks are searched. */
   readonly #waitsOf = new Map<string, Set<Waiter>>()
   #waiting = 0
 
-  /** Requests that wait. */
+  /** Number of waiting requests. */
   get waiting(): number {
     return this.#waiting
   }
 
-  /** A lock that stands in the way of this one; its pid only where it is of the same session. */
+  /** A conflicting lock; its pid is given only if it belongs to the same session. */
   get(session: string, ino: number, owner: string, lock: FileLock): FileLock | undefined {
     checkLock(lock)
     const ranges = this.#files.get(ino)?.ranges[lock.kind]
@@ -73,7 +73,7 @@ export class FileLocks {
     return undefined
   }
 
-  /** Resolves once the lock is held, or taken away; what can be done at once is done at once. */
+  /** Resolves when the lock is granted or released; synchronously if possible. */
   async set(
     session: string,
     ino: number,
@@ -101,7 +101,7 @@ export class FileLocks {
     await this.#wait(request, signal)
   }
 
-  /** Takes away all that an owner holds on an inode: its last close. */
+  /** Releases all locks of an owner on an inode, at its last close. */
   release(session: string, ino: number, owner: string, kind: LockKind): void {
     const file = this.#files.get(ino)
     if (file === undefined) return
@@ -112,13 +112,13 @@ export class FileLocks {
     this.#tidy(file)
   }
 
-  /** The node is gone: so are its locks and what it waits for. */
+  /** Removes the locks and waiters of a node that has left. */
   dropSession(session: string): void {
     const inodes = this.#clear(session, 'the session has ended')
     for (const ino of inodes) this.#settled(ino)
   }
 
-  /** All that a session holds. */
+  /** All locks of a session. */
   held(session: string): HeldLock[] {
     const prefix = keyOf(session, '')
     const inodes = [...(this.#sessions.get(session)?.inodes.keys() ?? [])]
@@ -133,8 +133,9 @@ export class FileLocks {
   }
 
   /**
-   * A node says what it holds, after the coordinator or the connection was away: from now on the
-   * session holds exactly that and waits for nothing. Returns what it lost to others meanwhile.
+   * Replaces the locks of a session by those that the node claims after the coordinator or the
+   * connection was unavailable, and ends all its waits. Returns the claimed locks that conflict
+   * with those of others by now, or exceed the limit.
    */
   restore(session: string, locks: readonly HeldLock[]): HeldLock[] {
     for (const lock of locks) checkLock(lock)
@@ -152,7 +153,7 @@ export class FileLocks {
     return lost
   }
 
-  /** Another type on the same open file: the old one goes first, and others may come between. */
+  /** Releases a flock of another type first; other requests may be granted in between. */
   #giveUpOther({ session, key, file, lock }: Request): void {
     const { flock } = file.ranges
     if (lock.type === 'unlock' || flock.covers(key, lock)) return
@@ -172,7 +173,7 @@ export class FileLocks {
     ranges.set(key, lock)
   }
 
-  /** An unlock in the middle makes two ranges of one: it may need room as well. */
+  /** An unlock in the middle splits a range in two, so it may need room too. */
   #hasRoom({ session, key, file, lock }: Request): boolean {
     const growth = file.ranges[lock.kind].growth(key, lock)
     return growth <= 0 || this.#session(session).held + growth <= coordinatorLimits.locksPerSession
@@ -190,7 +191,7 @@ export class FileLocks {
     }
   }
 
-  /** Follows who waits for whom; a search that goes too far finds nothing, as the kernel's own. */
+  /** Follows the waits-for graph. A search beyond the limit finds nothing, as in the kernel. */
   #wouldDeadlock(request: Request): boolean {
     const seen = new Set<string>()
     const next = blockersOf(request)
@@ -244,7 +245,7 @@ export class FileLocks {
     this.#tidySession(session)
   }
 
-  /** Grants what nothing opposes any more; a grant may be a downgrade, and free others. */
+  /** Grants waiters without a conflict; a grant may be a downgrade, which can free others. */
   #wake(file: LockedFile): void {
     for (let again = file.waiters.size > 0; again;) {
       again = false
@@ -266,7 +267,7 @@ export class FileLocks {
     }
   }
 
-  /** Forgets all of a session: the inodes that it had to do with. */
+  /** Removes everything of a session; returns the inodes that were affected. */
   #clear(session: string, why: string): Set<number> {
     const { waiters, inodes } = this.#session(session)
     const touched = new Set(inodes.keys())
@@ -341,7 +342,7 @@ function blockersOf({ key, file, lock }: Request): string[] {
   return [...file.ranges[lock.kind].conflicts(key, lock)].map(({ owner }) => owner)
 }
 
-/** Locks come from other machines. */
+/** Locks come from other machines, so they are checked. */
 function checkLock({ kind, type, start, end, pid }: FileLock): void {
   const isKnown = ['posix', 'flock'].includes(kind) && ['read', 'write', 'unlock'].includes(type)
   const isRange = [start, end, pid].every(Number.isSafeInteger) && start >= 0 && end >= start

@@ -1,13 +1,13 @@
 /**
- * The locks of all nodes as one node asks for them, over its link to the coordinator. A wait for a
- * lock has no bound; who is interrupted calls it off, and is answered when that is done.
+ * The lock service for one node, over its link to the coordinator. A wait for a lock has no bound;
+ * an interrupted one is cancelled, and settles when the coordinator has confirmed that.
  */
 import type { FileLock, LockKind } from '../../base/file-lock.ts'
 import type { LockHolder, LockRequest, LockService } from '../../volume/locks/lock-service.ts'
 
 export interface LockChannel {
   lockHolder: LockHolder | undefined
-  /** `isEndless`: the answer may take any time; an abort calls the request off. */
+  /** `isEndless`: the answer may take any time; an abort cancels the request. */
   askLock(
     condition: LockRequest,
     signal: AbortSignal | undefined,

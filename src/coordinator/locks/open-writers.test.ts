@@ -40,7 +40,7 @@ test('at most one node may map a file, whatever they do', (t) => {
     switch (random.below(4)) {
       case 0:
       case 1:
-        // As long as it has the file open it keeps what it was told.
+        // The answer holds as long as the node has the file open.
         if (writers.add(INO, node)) node.maps = true
         break
       case 2:
@@ -48,7 +48,7 @@ test('at most one node may map a file, whatever they do', (t) => {
         node.maps = false
         break
       default:
-        // A new connection, or none any more.
+        // The node reconnects, or has left.
         if (random.below(2) === 0) writers.resume(node, [INO])
         else {
           writers.drop(node)

@@ -1,9 +1,11 @@
 /**
- * Which nodes have which files open for writing. Memory that programs on several nodes write to is
- * not one memory: so a file can be mapped shared and writable only on a node that was alone with it
- * when it was opened there. That answer holds until the node has it open for writing no more; who
- * comes later may write it, and cannot map it. In memory: nodes say what they have open when they
- * connect.
+ * Which nodes have which files open for writing, in memory; nodes report it again when they
+ * connect. Shared writable mappings on several nodes would not be coherent. Therefore a file can be
+ * mapped shared and writable only on a node that was the only one with the file open for writing
+ * when it was opened there.
+ *
+ * Invariant: that answer holds until the node has closed the file. A node that opens the file later
+ * may write it, but cannot map it.
  */
 import { FsError } from '../../base/fs-error.ts'
 import { pause } from '../../base/async/retry.ts'
@@ -13,10 +15,10 @@ import { coordinatorLimits } from '../limits.ts'
 export class OpenWriters<Node extends object> {
   readonly #nodes = new Map<number, Set<Node>>()
   readonly #files = new Map<Node, Set<number>>()
-  /** Those who wait until they are alone. */
+  /** Callbacks of `alone` calls that wait, by inode. */
   readonly #waiting = new Map<number, Set<() => void>>()
 
-  /** True: no other node has it open for writing. */
+  /** Returns whether no other node has the file open for writing. */
   add(ino: number, node: Node): boolean {
     const files = this.#files.get(node) ?? new Set()
     if (files.size >= cacheLimits.openInodes && !files.has(ino)) {
@@ -27,7 +29,9 @@ export class OpenWriters<Node extends object> {
     return this.#isAlone(ino)
   }
 
-  /** Of a node that was added; resolves soon: others may have closed it a moment ago. */
+  /**
+   * For a node that was added. Resolves within `writerCloseMs`: the others may have just closed it.
+   */
   async alone(ino: number): Promise<boolean> {
     if (this.#isAlone(ino)) return true
     const left = Promise.withResolvers<void>()
@@ -48,13 +52,13 @@ export class OpenWriters<Node extends object> {
     for (const resolve of this.#waiting.get(ino) ?? []) resolve()
   }
 
-  /** What a node has open, on a new connection: what was said on the last may be lost. */
+  /** Replaces the files of a node on a new connection; messages on the last one may be lost. */
   resume(node: Node, inos: readonly number[]): void {
     this.drop(node)
     for (const ino of inos) this.add(ino, node)
   }
 
-  /** The node has gone. */
+  /** Removes a node that has left. */
   drop(node: Node): void {
     for (const ino of this.#files.get(node) ?? []) this.remove(ino, node)
     this.#files.delete(node)

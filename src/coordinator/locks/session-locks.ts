@@ -1,6 +1,6 @@
 /**
- * File locks as nodes ask for them over their links: each request of a session is run on the table
- * of locks, a wait can be called off, and a session that comes back says what it holds.
+ * File locks on behalf of nodes: runs each lock request of a session on the lock table, cancels
+ * waits, and restores the locks of a session that reconnects.
  */
 import type { HeldLock } from '../../base/file-lock.ts'
 import { FsError } from '../../base/fs-error.ts'
@@ -12,7 +12,7 @@ type LockMessage = NodeMessage & { kind: 'lock' }
 
 export class SessionLocks {
   readonly #table = new FileLocks()
-  /** Waits that can be called off, by session and number of the request. */
+  /** Waits that can be cancelled, by session and number of the request. */
   readonly #waits = new Map<string, AbortController>()
 
   async run({ token }: Session, { id, condition }: LockMessage): Promise<unknown> {
@@ -39,7 +39,7 @@ export class SessionLocks {
     this.#waits.get(`${token} ${id}`)?.abort(why)
   }
 
-  /** What the session holds, as it says; what others have by now is returned. */
+  /** Restores the locks that the session claims; returns those that others have by now. */
   restore({ token }: Session, locks: readonly HeldLock[]): HeldLock[] {
     return this.#table.restore(token, locks)
   }

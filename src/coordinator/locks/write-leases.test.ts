@@ -4,7 +4,7 @@ import { WriteLeases, type LeaseHolder } from './write-leases.ts'
 
 const INO = 7
 
-/** A node that gives back what it is asked for, at once or when told to. */
+/** A node that returns recalled leases, at once or when the test asks for it. */
 class Node implements LeaseHolder {
   readonly recalled: number[] = []
   readonly #leases: WriteLeases

@@ -1,8 +1,8 @@
 /**
- * Who may write which file: one node at a time. A node that is given a lease keeps it until another
- * asks; then it is recalled, and comes back with what was written committed. So contents that two
- * nodes write at the same time are never mixed, and appends of both are all there. In memory: nodes
- * claim their leases again when the coordinator was restarted.
+ * Write leases: one node at a time may write a file. A node keeps its lease until another node
+ * requests it; then the lease is recalled, and the node commits its writes before it returns the
+ * lease. Therefore contents that two nodes write at the same time are never mixed, and no append is
+ * lost. In memory; after a restart of the coordinator the nodes claim their leases again.
  */
 import { monotonicMs } from '../../base/clock.ts'
 import { FsError } from '../../base/fs-error.ts'
@@ -11,7 +11,7 @@ import { pause } from '../../base/async/retry.ts'
 import { coordinatorLimits } from '../limits.ts'
 
 export interface LeaseHolder {
-  /** The lease is wanted elsewhere. */
+  /** The lease is requested by another node. */
   recall(ino: number): void
 }
 
@@ -19,7 +19,7 @@ interface Lease {
   holder: LeaseHolder
   isRecalled: boolean
   grantedMs: number
-  /** Resolves when it was given back, or the holder has gone. */
+  /** Resolves when the lease was returned, or the holder has left. */
   returned: PromiseWithResolvers<void>
 }
 
@@ -29,9 +29,10 @@ export class WriteLeases {
   readonly #order = new KeyedMutex<number>()
 
   /**
-   * Those who ask get it in the order of asking. Who asks does not have it, whatever was believed:
-   * the answer that gave it was lost, or it was let go of. `settled`: what the holder before has
-   * committed is done. Not after the grant: it would be recalled before it was told of.
+   * Grants the lease in the order of requests. A holder that requests a lease does not have it,
+   * whatever is recorded here: the answer with the grant was lost, or it dropped the lease.
+   * `settled` resolves when the commits of the previous holder are done. It must not be awaited
+   * after the grant: the lease could then be recalled before the holder was informed.
    */
   async acquire(ino: number, holder: LeaseHolder, settled: () => Promise<void>): Promise<void> {
     this.giveBack(ino, holder)
@@ -40,13 +41,13 @@ export class WriteLeases {
       const lease = this.#leases.get(ino)
       if (lease) await this.#callBack(ino, lease)
       await settled()
-      // It may have been offered to another meanwhile, who made the file.
+      // It may have been offered meanwhile to another node, which created the file.
     } while ((this.#leases.get(ino)?.holder ?? holder) !== holder)
     this.grant(ino, holder)
   }
 
   async #callBack(ino: number, lease: Lease): Promise<void> {
-    // Otherwise nodes that take it from each other at once would never come to write.
+    // Otherwise nodes that recall it from each other immediately would never get to write.
     const leftMs = lease.grantedMs + coordinatorLimits.leaseHoldMs - monotonicMs()
     if (leftMs > 0) await Promise.race([lease.returned.promise, pause(leftMs)])
     if (this.#leases.get(ino) !== lease) return
@@ -56,8 +57,8 @@ export class WriteLeases {
   }
 
   /**
-   * For who made the file, or was granted it: true where it has it now. Whoever is told so has to
-   * be told before anything else: it could be recalled before that.
+   * Grants a lease to the node that created the file, or confirms it; true if the holder has it
+   * now. The holder must be informed before it is sent anything else, such as a recall.
    */
   offer(ino: number, holder: LeaseHolder): boolean {
     const lease = this.#leases.get(ino)
@@ -65,29 +66,31 @@ export class WriteLeases {
     return lease === undefined || (lease.holder === holder && !lease.isRecalled)
   }
 
-  /** What a holder says that it has, on a new connection: what was said on the last may be lost. */
+  /** Replaces the leases of a holder on a new connection; messages on the last one may be lost. */
   resume(holder: LeaseHolder, claimed: readonly number[]): void {
     const held = new Set(claimed)
     for (const ino of this.#held.get(holder) ?? []) if (!held.has(ino)) this.giveBack(ino, holder)
     for (const ino of claimed) this.claim(ino, holder)
   }
 
-  /** A holder believes that it has it. */
+  /** A holder claims a lease; it is recalled if it cannot be granted. */
   claim(ino: number, holder: LeaseHolder): void {
     const lease = this.#leases.get(ino)
     if (lease === undefined) this.grant(ino, holder)
-    // Another has it by now, or waits for it.
+    // Another node has it by now, or waits for it.
     else if (lease.holder !== holder || lease.isRecalled) holder.recall(ino)
   }
 
-  /** ESTALE where another has it: who came back late must not commit over what that one writes. */
+  /**
+   * ESTALE if another node has the lease: a node that returns late must not overwrite its writes.
+   */
   requireNoOther(ino: number, holder: LeaseHolder): void {
     const lease = this.#leases.get(ino)
     if (lease && lease.holder !== holder)
       throw new FsError('ESTALE', 'another node writes the file')
   }
 
-  /** Nobody else has it. */
+  /** Call only if no other holder has the lease. */
   grant(ino: number, holder: LeaseHolder): void {
     const held = this.#held.get(holder) ?? new Set()
     this.#held.set(holder, held)
@@ -114,7 +117,7 @@ export class WriteLeases {
     lease.returned.resolve()
   }
 
-  /** The holder has gone. */
+  /** Removes a holder that has left. */
   drop(holder: LeaseHolder): void {
     for (const ino of this.#held.get(holder) ?? []) this.giveBack(ino, holder)
     this.#held.delete(holder)
