@@ -1,6 +1,6 @@
 /**
- * Where files are, by what nodes announced: in memory, bounded, and therefore hints. The file that
- * was neither announced nor asked for the longest is forgotten first.
+ * Locations of files as announced by nodes: in memory and bounded, and therefore only hints. The
+ * file that was not announced or requested for the longest time is dropped first.
  */
 import { LRUCache } from 'lru-cache'
 import { FsError } from '../../base/fs-error.ts'
@@ -12,7 +12,7 @@ import type {
 } from '../../tiers/peers/file-locations.ts'
 
 export interface AnnouncedLocationsOptions {
-  /** What a path names, so that path and inode are one file; ENOENT where there is none. */
+  /** Resolves a path to its inode, so that both name the same file; ENOENT if there is none. */
   resolve?: ((path: string) => Promise<number>) | undefined
 }
 
@@ -48,7 +48,7 @@ export class AnnouncedLocations implements FileLocations {
     this.#files.set(key, peers)
   }
 
-  /** A node has left: what it had is not there any more. */
+  /** Removes a node that has left from all files. */
   forgetPeer(peerId: string): void {
     for (const [key, peers] of this.#files) {
       if (peers.delete(peerId) && peers.size === 0) this.#files.delete(key)

@@ -1,6 +1,6 @@
 /**
- * Where files are: the nodes that committed their chunks, as the metadata has it, and those that
- * announced that they have some. A path is walked name by name; symbolic links are not followed.
+ * Locations of files: the nodes that have their chunks according to the metadata, and those that
+ * announced that they have some. A path is resolved name by name, without following symbolic links.
  */
 import { FsError } from '../../base/fs-error.ts'
 import { ROOT_INODE } from '../../filesystem/inode-file-system.ts'
@@ -17,7 +17,7 @@ import type {
 import { AnnouncedLocations } from './announced-locations.ts'
 import type { MetadataStore } from '../metadata-store.ts'
 
-/** A large file has many chunks; most are held by the same few. */
+/** A large file has many chunks; most have the same few holders. */
 const selectHolders = many<{ holders: string }>(
   `SELECT DISTINCT holders FROM (SELECT holders FROM chunk WHERE ino = ? ORDER BY idx LIMIT ?)`,
 )
@@ -26,7 +26,7 @@ export class FileHolders implements FileLocations {
   readonly #store: () => MetadataStore
   readonly #announced: AnnouncedLocations
 
-  /** `store` throws where this coordinator keeps no names at present. */
+  /** `store` throws if this coordinator does not lead. */
   constructor(store: () => MetadataStore) {
     this.#store = store
     this.#announced = new AnnouncedLocations({ resolve: (path) => this.#inodeOf(path) })

@@ -1,10 +1,10 @@
 /**
- * The nodes that are connected, as the registry and the other nodes are told of them: whoever can
- * be reached is registered. Who connects is told of all; from then on of what changes, a few times
- * a second at most, and of how all are doing, every few seconds at most.
+ * Connects the sessions of nodes with the registry, and informs all nodes about each other. A node
+ * that others can reach is registered. A node that connects gets the full list, and from then on
+ * changes (a few times a second at most) and the reports of all (every few seconds at most).
  *
- * Invariant: the work for nodes that come, or go, grows with their number and with the number of
- * those that are told, not with both and the length of the list.
+ * Invariant: the work for nodes that come or leave grows with their number and with the number of
+ * the nodes that are informed, not with both times the length of the list.
  */
 import { monotonicMs } from '../../base/clock.ts'
 import { describe } from '../../base/fs-error.ts'
@@ -23,7 +23,7 @@ export class LivePeers {
   /** By id. */
   readonly #sessions: ReadonlyMap<string, Session>
   readonly #unlisten: () => void
-  /** Ids of nodes that not all others were told of. */
+  /** Ids of nodes whose change was not sent to all others yet. */
   #changed = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #toldMs = -Infinity
@@ -36,7 +36,7 @@ export class LivePeers {
     this.#unlisten = registry.onChange(({ peer }) => this.changed(peer.id))
   }
 
-  /** Once others can reach it. */
+  /** Registers a node once others can reach it. */
   register({ peer, isCurrent }: Session): void {
     if (!isCurrent || peer.url === '') return
     try {
@@ -61,18 +61,18 @@ export class LivePeers {
     this.changed(peer.id)
   }
 
-  /** Others are told soon; what changes until then is told with it. */
+  /** Schedules a message to the others; changes until then are sent with it. */
   changed(id: string): void {
     this.#changed.add(id)
     this.#soon()
   }
 
-  /** A node that was connected anew is told of all. */
+  /** Schedules the full list for a node that has just connected. */
   greet(): void {
     this.#soon()
   }
 
-  /** How all are doing: the more there are, the more rarely. */
+  /** Schedules the reports of all nodes; the more nodes there are, the less often. */
   tellIfDue(): void {
     const shares = Math.max(1, this.#sessions.size / coordinatorLimits.peersToldOften)
     if (monotonicMs() - this.#wholeMs <= tiersLimits.peerReportMs * shares) return
@@ -92,7 +92,7 @@ export class LivePeers {
     this.#timer ??= setTimeout(() => this.#tell(), waitMs)
   }
 
-  /** Each of the two messages is encoded once at most, however many nodes it goes to. */
+  /** Encodes each of the two messages at most once, whatever the number of receivers. */
   #tell(): void {
     this.#timer = undefined
     const all = { peers: this.#list(), away: this.#away() }
@@ -117,7 +117,7 @@ export class LivePeers {
     if (greeted > coordinatorLimits.peersGreetedAtOnce) this.#soon()
   }
 
-  /** Those that the registry still lists, and those that it has dropped. */
+  /** Nodes that the registry still lists without a session, and those that it has dropped. */
   #away(): AwayPeer[] {
     const silent = this.#registry.list().filter(({ id }) => !this.#sessions.has(id))
     const sinceOf = (ms: number): string => new Date(Date.now() - ms).toISOString()

@@ -1,9 +1,9 @@
 /**
- * Who the nodes are, as the coordinator that leads knows it: all in memory, each change in the
- * metadata (metadata/node-rules.ts) and told to every node before it counts as made.
+ * The identities of nodes on the leading coordinator: all in memory. Each change is made in the
+ * metadata (metadata/node-rules.ts) and sent to every node before it counts as made.
  *
- * Invariants: an id that is registered is never given to another key, whoever asks. Nodes that come
- * while others are being registered are registered together: the work grows with the number of
+ * Invariants: a registered id is never given to another key, whoever asks. Nodes that arrive during
+ * a registration are registered together by the next one, so the work grows with the number of
  * nodes, not with its square.
  */
 import { FsError } from '../../base/fs-error.ts'
@@ -16,11 +16,11 @@ import type { MetadataStore } from '../metadata-store.ts'
 export class NodeRegister {
   readonly #store: MetadataStore
   readonly #nodes = new Map<string, NodeIdentity>()
-  /** Keys of nodes that are to be registered next, by id. */
+  /** Keys of the nodes in the next registration, by id. */
   #coming = new Map<string, string>()
   #next: Promise<void> | undefined
   #last: Promise<void> = Promise.resolve()
-  /** Tells all nodes; resolves when they know. */
+  /** Sends a change to all nodes; resolves when they have applied it. */
   spread: (change: Change) => Promise<void> = () => Promise.resolve()
 
   private constructor(store: MetadataStore) {
@@ -42,23 +42,23 @@ export class NodeRegister {
     return this.#nodes.get(id)
   }
 
-  /** By id. */
+  /** Ordered by id. */
   list(): NodeIdentity[] {
     return [...this.#nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
-  /** Public key of a node that was not revoked. */
+  /** Public key of a node; undefined if there is none or it was revoked. */
   keyOf(id: string): string | undefined {
     const node = this.#nodes.get(id)
     return node?.revoked === '' ? node.key : undefined
   }
 
-  /** One node that changed its id: both have one key. */
+  /** Whether both ids belong to one node that changed its id: they have the same key. */
   isSame(one: string, other: string): boolean {
     return one === other || this.#nodes.get(one)?.key === (this.#nodes.get(other)?.key ?? '')
   }
 
-  /** Resolves when the id is registered: with this key, unless another was there first. */
+  /** Resolves when the id is registered: with this key, unless another key was registered first. */
   join(id: string, key: string): Promise<void> {
     if (this.#nodes.size + this.#coming.size >= coordinatorLimits.nodeIdentities) {
       throw new FsError(
@@ -85,7 +85,10 @@ export class NodeRegister {
     await work
   }
 
-  /** ENOENT: there is no such node. `then` is called when it counts, before all know. */
+  /**
+   * ENOENT: there is no such node. `then` is called when the change is made, before all nodes have
+   * it.
+   */
   async revoke(id: string, then: () => void): Promise<void> {
     const node = this.#require(id)
     if (node.revoked !== '') return
@@ -96,7 +99,7 @@ export class NodeRegister {
     })
   }
 
-  /** From here on the id is anybody's who may join. ENOENT: there is no such node. */
+  /** From here on any node that may join can have the id. ENOENT: there is no such node. */
   async remove(id: string): Promise<void> {
     this.#require(id)
     await this.#change('removeNode', [id], () => this.#nodes.delete(id))

@@ -1,10 +1,12 @@
 /**
- * Who reserved which numbers (inodes, chunk ids, places in directories): a node can give names and
- * content no number but its own. In memory; the ranges themselves are in the metadata, written by
- * the transaction that reserved them (metadata/volume-rules.ts), so whoever leads next knows them.
+ * Owners of reserved numbers (inodes, chunk ids, positions of directory entries): a node can use
+ * only its own numbers for new inodes, entries and contents. In memory; the ranges are also in the
+ * metadata, written by the transaction that reserves them (metadata/volume-rules.ts), so the next
+ * leader has them.
  *
- * Invariants: ranges of a counter are in order, and numbers are handed out in order. A number that
- * nobody reserved is refused; one that was handed out before there were ranges is anybody's.
+ * Invariants: the ranges of a counter are in order, and numbers are handed out in order. A number
+ * that was not reserved is refused; one that was handed out before ranges were recorded is accepted
+ * from any node.
  */
 import { FsError } from '../../base/fs-error.ts'
 import { metadataLimits } from '../../metadata/limits.ts'
@@ -20,7 +22,7 @@ const NAMES = { inode: 'inode', chunk: 'chunk', entry: 'place in a directory' } 
 
 export class NumberOwners {
   readonly #ranges: Record<CounterName, Range[]> = { inode: [], chunk: [], entry: [] }
-  /** The last that was handed out. */
+  /** The last number that was handed out. */
   readonly #last: Record<CounterName, number> = { inode: 0, chunk: 0, entry: 0 }
 
   readonly #isSame: (one: string, other: string) => boolean
@@ -51,7 +53,7 @@ export class NumberOwners {
     }
   }
 
-  /** A node has them from here on; noted once, however often it is told. */
+  /** Records a range of a node; a repeated call has no effect. */
   note(counter: CounterName, first: number, count: number, node: string): void {
     if (first <= this.#last[counter]) return
     const last = first + count - 1
@@ -61,7 +63,7 @@ export class NumberOwners {
     this.#last[counter] = last
   }
 
-  /** EACCES where an operation of a node takes numbers that are not its own. */
+  /** EACCES if an operation of a node uses numbers that are not its own. */
   check<K extends OperationName>(node: string, name: K, args: OperationArgs<K>): void {
     for (const [counter, number] of numbersOf(name, args)) this.#checkOne(node, counter, number)
   }

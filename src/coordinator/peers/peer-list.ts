@@ -1,8 +1,8 @@
 /**
- * The nodes of a cluster as one of them was told of them: a whole list after each connection, and
- * changes from then on.
+ * A node's list of the nodes in its cluster, from the coordinator's messages: a full list after
+ * each connection, and changes from then on.
  *
- * Invariant: a node is in one of the two lists at most.
+ * Invariant: a node is in at most one of the two lists.
  */
 import type { AwayPeer, PeerStatus } from '../../tiers/peers/peer-status.ts'
 import type { CoordinatorMessage } from '../link/link-protocol.ts'
@@ -10,7 +10,7 @@ import type { CoordinatorMessage } from '../link/link-protocol.ts'
 export class PeerList {
   readonly #peers = new Map<string, PeerStatus>()
   readonly #away = new Map<string, AwayPeer>()
-  /** Made once for all who ask. */
+  /** Made once for all readers. */
   peers: readonly PeerStatus[] = []
   away: readonly AwayPeer[] = []
 

@@ -1,7 +1,6 @@
 /**
- * The registry of nodes with its life around it: every few seconds silent nodes are dropped and
- * what changed is saved. A disk that takes nothing stops neither; it is told as a problem, and
- * what was not saved is saved later.
+ * Runs the registry of nodes: drops silent nodes and saves changes every few seconds. If the disk
+ * cannot be written, both continue; the failure is reported, and unsaved changes are saved later.
  */
 import { describe } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/log/logger.ts'
@@ -27,7 +26,7 @@ export class PeerMaintenance {
     this.#timer.unref()
   }
 
-  /** Since when the disk takes nothing, and what was said last; undefined: it takes all. */
+  /** Start and latest reason of the current failure to save; undefined: there is none. */
   get failure(): { since: Date; reason: string } | undefined {
     return this.#failure
   }

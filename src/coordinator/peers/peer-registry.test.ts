@@ -1,4 +1,6 @@
-/** The registry of nodes over a real database, with a clock that the test moves. */
+/**
+ * The registry of nodes over a real database, with a clock that the test advances.
+ */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -31,7 +33,7 @@ class Fixture {
     return registry
   }
 
-  /** As a coordinator that was killed: nothing is saved on the way. */
+  /** Restarts as after a kill of the coordinator: nothing is saved first. */
   restart(): void {
     this.database.close()
     this.database = CoordinatorDatabase.open(this.directory)
@@ -234,7 +236,7 @@ test('any: some that are heard of, never oneself, each as likely as another', (t
     first[one] = (first[one] ?? 0) + 1
   }
   assert.deepEqual(Object.keys(first).sort(), ['b', 'c', 'd'])
-  // 1000 each, give or take six standard deviations.
+  // 1000 each, within six standard deviations.
   for (const [id, times] of Object.entries(first)) assert.ok(Math.abs(times - 1000) < 160, id)
   assert.equal(it.registry.any(10).length, 4)
 })

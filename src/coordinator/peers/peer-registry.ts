@@ -1,11 +1,11 @@
 /**
- * The nodes that are there. A node registers, then reports every few seconds; one that has been
- * silent for a minute is dropped. REST API and links of nodes share one registry.
+ * The registry of nodes that are online. A node registers, then reports every few seconds; one that
+ * was silent for a minute is dropped. The REST API and the links of nodes share one registry.
  *
- * Invariants: time is monotonic, so that a clock that is set drops nobody. A registration is in the
- * store before `register` returns; what comes later reaches it with `save`. After a restart every
- * node of the store is listed again, and has a minute to be heard of: that nobody listened is not
- * its silence. A listener hears of every change of who is where and how, not of every report.
+ * Invariants: times are monotonic, so that setting the clock drops no node. A registration is in
+ * the store before `register` returns; later reports reach the store with `save`. After a restart
+ * every node in the store is listed again and has a minute to report. Listeners are called for
+ * every change of URL or state, not for every report.
  */
 import { FsError } from '../../base/fs-error.ts'
 import { coordinatorLimits } from '../limits.ts'
@@ -20,7 +20,7 @@ import { shuffled } from '../../tiers/peers/shuffle.ts'
 import type { PeerStore, StoredPeer } from './peer-store.ts'
 
 export interface PeerChange {
-  /** Moved: the same node under another URL. Left: dropped for its silence, or removed. */
+  /** Moved: the same node with another URL. Left: dropped because it was silent, or removed. */
   kind: 'joined' | 'moved' | 'state' | 'left'
   peer: PeerStatus
 }
@@ -35,7 +35,7 @@ export interface PeerRegistryOptions {
 
 interface Peer extends StoredPeer {
   heardMs: number
-  /** As listeners know it. */
+  /** The state that listeners were last called with. */
   state: PeerStatus['state']
 }
 
@@ -60,15 +60,15 @@ export class PeerRegistry {
   readonly #store: PeerStore
   readonly #nowMs: () => number
   readonly #peers = new Map<string, Peer>()
-  /** Ids whose rows in the store are of before. */
+  /** Ids whose rows in the store are out of date. */
   readonly #unsaved = new Set<string>()
   readonly #listeners = new Set<PeerListener>()
-  /** Nodes that are connected: what they say over their own links counts, and nothing else. */
+  /** Connected nodes: only what they send over their own links counts. */
   readonly #linked = new Set<string>()
-  /** Dropped, and not back since; oldest first. */
+  /** Nodes that were dropped and have not returned; oldest first. */
   readonly #away = new Map<string, AwayPeer>()
   #isAwaySaved = true
-  /** Whether a node has joined with a key: then its link alone says where and how it is. */
+  /** Whether a node has joined with a key; then only its link can report its URL and state. */
   hasJoined: (id: string) => boolean = () => false
 
   constructor({ store, nowMs = () => performance.now() }: PeerRegistryOptions) {
@@ -82,8 +82,8 @@ export class PeerRegistry {
   }
 
   /**
-   * A node that comes, or comes again. EINVAL: what it says of itself cannot be. EACCES: it is
-   * connected, and this is not said over its link (`isLink`).
+   * Registers a node, or updates it. EINVAL: the registration is malformed. EACCES: the node is
+   * connected or has joined, and this did not arrive over its link (`isLink`).
    */
   register(registration: PeerRegistration, isLink = false): PeerStatus {
     const { id, capacityBytes, version } = registration
@@ -109,7 +109,9 @@ export class PeerRegistry {
     return this.#statusOf(peer)
   }
 
-  /** How a node is doing; what it leaves out is as before. ENOENT: it has to register (again). */
+  /**
+   * Updates a node's report; omitted fields keep their values. ENOENT: it must register (again).
+   */
   status(id: string, report: Partial<PeerReport>, isLink = false): PeerStatus {
     if (!isLink) this.checkUnlinked(id)
     const peer = this.#present(id)
@@ -122,13 +124,13 @@ export class PeerRegistry {
     return this.#statusOf(peer)
   }
 
-  /** A sign of life that carries no numbers. */
+  /** Records contact with a node without a report. */
   heard(id: string): void {
     const peer = this.#present(id)
     if (peer !== undefined) this.#hear(peer)
   }
 
-  /** A node is none any more. */
+  /** Removes a node that is not part of the cluster any more. */
   forget(id: string): void {
     this.#linked.delete(id)
     if (this.#present(id) !== undefined) this.#remove(id)
@@ -165,25 +167,25 @@ export class PeerRegistry {
     return statuses.sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
-  /** Who was there and has gone, longest first; not for ever. */
+  /** Nodes that have left, longest first; for at most `awayPeerMs`. */
   away(): AwayPeer[] {
     const fromMs = Date.now() - coordinatorLimits.awayPeerMs
     return [...this.#away.values()].filter(({ since }) => Date.parse(since) >= fromMs)
   }
 
-  /** Some that are not silent, in an order that nobody can foresee. */
+  /** Some nodes that are not silent, in random order. */
   any(count: number, except?: string): PeerStatus[] {
     const able = this.list().filter(({ id, state }) => state !== 'silent' && id !== except)
     return shuffled(able).slice(0, count)
   }
 
-  /** Until the function that is returned is called. A listener must not throw. */
+  /** Calls the listener until the returned function is called. A listener must not throw. */
   onChange(listener: PeerListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
 
-  /** Drops who has been silent for too long. */
+  /** Drops nodes that have been silent for too long. */
   sweep(): void {
     for (const peer of this.#peers.values()) {
       if (this.#isStale(peer)) this.#drop(peer)
@@ -191,7 +193,7 @@ export class PeerRegistry {
     }
   }
 
-  /** Reports and losses since the last call, into the store. */
+  /** Saves reports and dropped nodes since the last call to the store. */
   save(): void {
     if (!this.#isAwaySaved) this.#store.saveAway(this.away())
     this.#isAwaySaved = true
@@ -202,7 +204,7 @@ export class PeerRegistry {
     this.#unsaved.clear()
   }
 
-  /** EACCES where nobody but the node itself can say that, over its link. */
+  /** EACCES if only the node itself may report this, over its link. */
   checkUnlinked(id: string): void {
     if (!this.#linked.has(id) && !this.hasJoined(id)) return
     throw new FsError('EACCES', `${id} is a node of the cluster: it alone says where and how it is`)
@@ -263,7 +265,7 @@ export class PeerRegistry {
   }
 }
 
-/** The URL as it is kept: without a slash at its end. */
+/** Returns the URL as it is stored: without a slash at its end. */
 function checkRegistration({ id, url, capacityBytes, version }: PeerRegistration): string {
   if (!ID.test(id)) {
     throw invalid('an id is up to 63 letters, digits, dots, dashes and underscores')
@@ -278,7 +280,7 @@ function checkRegistration({ id, url, capacityBytes, version }: PeerRegistration
   return parsed.href.replace(/\/+$/, '')
 }
 
-/** Only what a report has: what a newer node says beyond it is not kept. */
+/** Takes only the fields of a report; further fields of a newer version are dropped. */
 function merge(old: PeerReport, news: Partial<PeerReport>): PeerReport {
   const { health: before, ...numbers } = old
   const health = news.health ?? before

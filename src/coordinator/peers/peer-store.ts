@@ -1,7 +1,7 @@
 /**
- * Where the registry of nodes survives a restart of the coordinator: the table `peer` of its own
- * database. A row that cannot be read (of another version, say) is left out: its node registers
- * again within seconds.
+ * Persists the registry of nodes across restarts of the coordinator: the tables `peer` and
+ * `away_peer` of its own database. A row that cannot be parsed (of another version, for example) is
+ * skipped; its node registers again within seconds.
  */
 import type { SqliteDatabase } from '../../base/sqlite-database.ts'
 import type { AwayPeer, PeerRegistration, PeerReport } from '../../tiers/peers/peer-status.ts'
@@ -14,12 +14,12 @@ export interface StoredPeer extends Omit<PeerRegistration, 'capacityBytes'> {
 
 export interface PeerStore {
   load(): StoredPeer[]
-  /** All or none; in place of what has the same id. */
+  /** All or none; replaces entries with the same ids. */
   save(peers: readonly StoredPeer[]): void
   remove(ids: readonly string[]): void
   /** Oldest first. */
   loadAway(): AwayPeer[]
-  /** In place of all that are there. */
+  /** Replaces all entries. */
   saveAway(peers: readonly AwayPeer[]): void
 }
 
