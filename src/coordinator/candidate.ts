@@ -1,7 +1,8 @@
 /**
- * A coordinator that may lead. Whenever the names are its to keep it opens them and serves nodes;
- * when another has taken over it cuts its links, so that nodes go to that one, and stands by again.
- * Where nobody else can have the names it leads from its start to its end.
+ * A coordinator that may lead. For each of its terms it opens the metadata store and serves nodes.
+ * When another coordinator takes over, it closes its links, so that the nodes connect to the new
+ * leader, and stands by again. If the metadata store is not shared with other coordinators, it
+ * leads from its start to its end.
  */
 import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/log/logger.ts'
@@ -15,7 +16,7 @@ import { NumberOwners } from './peers/number-owners.ts'
 import type { PeerRegistry } from './peers/peer-registry.ts'
 
 export interface CandidateOptions {
-  /** The candidate's from here on, and closed with it. */
+  /** Owned by the candidate, which closes it. */
   source: MetadataSource
   registry: PeerRegistry
   logger: Logger
@@ -32,7 +33,7 @@ export class Candidate {
   readonly #options: CandidateOptions
   readonly #stop = new AbortController()
   #active: ActiveTerm | undefined
-  /** Since when it leads, or stands by. */
+  /** Start of the current leadership, or of the current standby. */
   since = new Date()
   #running: Promise<void> = Promise.resolve()
 
@@ -40,14 +41,14 @@ export class Candidate {
     this.#options = options
   }
 
-  /** Resolves when it leads, or stands by where others may lead. */
+  /** Resolves when this coordinator leads, or at once if others may lead. */
   async start(): Promise<void> {
     const { source } = this.#options
     if (!source.isShared) this.#active = await this.#ascend()
     this.#running = this.#run()
   }
 
-  /** Others may lead in its place. */
+  /** Whether other coordinators may lead in its place. */
   get isOneOfSeveral(): boolean {
     return this.#options.source.isShared
   }
@@ -56,27 +57,27 @@ export class Candidate {
     return this.#active === undefined
   }
 
-  /** Who serves nodes instead; empty: nobody that is known of. */
+  /** URL of the current leader; empty if none is known. */
   get leaderUrl(): string {
     return this.#options.source.leaderUrl
   }
 
-  /** It leads, and knows that nobody else does. */
+  /** Whether it leads, and it is certain that no other coordinator does. */
   get isReady(): boolean {
     return this.#active?.store.leads() ?? false
   }
 
-  /** EAGAIN where another has the names. */
+  /** EAGAIN if this coordinator does not lead. */
   get store(): MetadataStore {
     return this.#require().store
   }
 
-  /** Who has joined; undefined where another has the names. */
+  /** The nodes that have joined; undefined if this coordinator does not lead. */
   get nodes(): NodeRegister | undefined {
     return this.#active?.nodes
   }
 
-  /** As `store`. */
+  /** EAGAIN if this coordinator does not lead. */
   get coordinator(): Coordinator {
     return this.#require().coordinator
   }
@@ -85,7 +86,7 @@ export class Candidate {
     this.#active?.store.checkpoint()
   }
 
-  /** Links end; the rest with `close`. */
+  /** Closes the links of all nodes; `close` does the rest. */
   cutLinks(): void {
     this.#active?.coordinator.close()
   }

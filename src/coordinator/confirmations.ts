@@ -1,6 +1,7 @@
 /**
- * Who waits until the nodes have applied a change: an operation is answered when each node that may
- * believe its copy has it, and the node that asked, whatever becomes of its trust.
+ * Waits until the nodes have applied a change. An operation is answered when every node with a
+ * valid metadata lease has applied the change, and so has the node that asked, whether or not its
+ * lease is valid.
  */
 import type { Session } from './session.ts'
 
@@ -13,13 +14,13 @@ interface Waiter {
 export class Confirmations {
   #waiters: Waiter[] = []
 
-  /** `confirmed`: the last change that all of them have. */
+  /** `confirmed`: the last change that all nodes with a valid lease have applied. */
   reached(seq: number, asker: Session | undefined, confirmed: number): Promise<void> {
     if (isServed({ seq, asker }, confirmed)) return Promise.resolve()
     return new Promise((resolve) => this.#waiters.push({ seq, asker, resolve }))
   }
 
-  /** 0 where nobody waits. */
+  /** The change that the first waiter waits for; 0 if nobody waits. */
   get oldest(): number {
     return this.#waiters[0]?.seq ?? 0
   }

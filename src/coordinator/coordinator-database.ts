@@ -1,6 +1,7 @@
 /**
- * What the coordinator keeps besides the names: `coordinator.db` in its data directory. Small and
- * rarely written, so its log is taken in by the thread that writes it, every so often.
+ * State of the coordinator besides the metadata: `coordinator.db` in its data directory. It is
+ * small and rarely written, so the thread that writes it also checkpoints its write-ahead log,
+ * regularly.
  */
 import { join } from 'node:path'
 import { SharedMutex } from '../base/async/shared-mutex.ts'
@@ -19,7 +20,7 @@ export class CoordinatorDatabase {
     this.peers = new SqlitePeerStore(database)
   }
 
-  /** EIO: the file is damaged, or not one of SQLite's. */
+  /** EIO: the file is damaged, or is not an SQLite database. */
   static open(directory: string): CoordinatorDatabase {
     const mutex = new SharedMutex(new Int32Array(new SharedArrayBuffer(4)))
     const database = new SqliteDatabase(join(directory, 'coordinator.db'), mutex, {
@@ -33,7 +34,7 @@ export class CoordinatorDatabase {
     }
   }
 
-  /** What the log has goes into the database, and the log is empty again. */
+  /** Moves the write-ahead log into the database and empties it. */
   checkpoint(): void {
     this.#database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
   }

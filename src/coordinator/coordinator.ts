@@ -1,15 +1,15 @@
 /**
- * The keeper of a volume's metadata among several nodes. Each node has a copy and one connection;
- * it sends operations, which are run here one after the other, and is sent every change of every
- * node.
+ * Orders all changes of a volume's metadata among several nodes. Each node has a copy of the
+ * metadata and one link. Nodes send operations, which run here one after the other, and receive
+ * every change.
  *
- * The promise behind "what was closed on one node is seen by an open on any": an operation is
- * answered only when each node that may believe its copy has applied the change. A node may believe
- * its copy for `coordinatorLimits.linkTtlMs` after it was last heard of; so a node that is cut off
- * holds up the others for no longer than that, and by then does not believe its copy itself.
+ * Invariants: an operation is answered only after every node with a valid metadata lease has
+ * applied its changes; therefore an open on any node sees what was closed before on another. A
+ * lease is valid for `coordinatorLimits.linkTtlMs` after the node was last heard from, so an
+ * unreachable node delays the others for no longer than that.
  *
- * After a restart nothing is changed until all nodes that may believe their copies came back, or
- * that time has passed: they claim again what only memory knew (leases, orphans that are open).
+ * After a restart nothing is changed until all nodes that may have valid leases are back, or that
+ * time has passed. They claim again what was only in memory: write leases, locks, open files.
  */
 import type { WebSocket } from 'ws'
 import { monotonicMs } from '../base/clock.ts'
@@ -48,7 +48,7 @@ import { WriteLeases } from './locks/write-leases.ts'
 export interface CoordinatorOptions {
   store: MetadataStore
   logger: Logger
-  /** Who is there, for nodes and people. */
+  /** The nodes that are online, for other nodes and for people. */
   registry: PeerRegistry
   numbers: NumberOwners
   nodes: NodeRegister
@@ -67,13 +67,16 @@ export class Coordinator {
   readonly #confirmations = new Confirmations()
   readonly #refusals: RepeatedLog
   readonly #sweep: NodeJS.Timeout
-  /** Processes of nodes from before a restart that may believe their copies. */
+  /** Node processes from before a restart whose metadata leases may still be valid. */
   readonly #absent: Set<string>
   readonly #ready = Promise.withResolvers<void>()
   #grace: NodeJS.Timeout | undefined
   #isClosed = false
   #sweptMs = monotonicMs()
-  /** After a time in which none could renew, nodes are heard first: none has left before. */
+  /**
+   * No session is ended before this time, ms. Set after a pause in which no node could renew its
+   * lease: the nodes must be heard from first.
+   */
   #hearsUntilMs = 0
 
   constructor(options: CoordinatorOptions) {
@@ -90,14 +93,14 @@ export class Coordinator {
     else this.#grace = setTimeout(() => void this.#start(), coordinatorLimits.linkTtlMs)
   }
 
-  /** All that may hold something have said so. */
+  /** Runs when all nodes that may have leases, locks or open files have claimed them. */
   async #start(): Promise<void> {
     clearTimeout(this.#grace)
     const gone = [...this.#absent]
     this.#absent.clear()
     await Promise.all(gone.map((token) => this.#forget(token)))
     try {
-      // Before anything changes: an orphan that is there now and held by nobody is one for good.
+      // Before any change: an orphan that no node has open now can never be opened again.
       await this.#orphans.sweep(() => this.#sessions.values())
     } catch (error) {
       this.#options.logger.warn(`files that nobody has open stay for now: ${describe(error)}`)
@@ -105,7 +108,7 @@ export class Coordinator {
     this.#ready.resolve()
   }
 
-  /** A node's process need not be waited for after a restart. */
+  /** After a restart, the coordinator need not wait for this process of a node. */
   async #forget(token: string): Promise<void> {
     try {
       await this.#options.store.removeSession(token)
@@ -122,7 +125,7 @@ export class Coordinator {
     for (const { socket } of this.#sessions.values()) socket?.terminate()
   }
 
-  /** Somebody has connected, who is to prove to be a node, or `mayJoin`. */
+  /** Serves a new connection, which must prove to be a node. `mayJoin`: it may be a new node. */
   attach(socket: WebSocket, mayJoin: boolean): void {
     const door = new LinkDoor(this.#options.nodes, mayJoin)
     let session: Session | undefined
@@ -137,7 +140,8 @@ export class Coordinator {
       take: (message) => {
         clearTimeout(silent)
         if (message.kind === 'hello') return admit(message)
-        // What comes late on a connection that was replaced is said again on the new one.
+        // Ignore late messages of a connection that was replaced; the node repeats them on the new
+        // one.
         if (session?.socket === socket) this.#take(session, message)
         return undefined
       },
@@ -154,12 +158,12 @@ export class Coordinator {
     socket.send(toWire(door.challenge()))
   }
 
-  /** Who has joined, by id. */
+  /** The nodes that have joined, by id. */
   get members(): NodeIdentity[] {
     return this.#options.nodes.list()
   }
 
-  /** Its link ends now, and its token opens no door when the others have been told. */
+  /** Ends the node's link. Resolves when all other nodes have the change and reject its tokens. */
   async revoke(id: string): Promise<void> {
     await this.#options.nodes.revoke(id, () => {
       this.#options.logger.warn(`${id} was revoked: nobody can come in as that node`)
@@ -169,7 +173,7 @@ export class Coordinator {
     })
   }
 
-  /** EBUSY: it is connected. */
+  /** EBUSY: the node is connected. */
   async remove(id: string): Promise<void> {
     if (this.#sessions.has(id)) {
       throw new FsError(
@@ -182,7 +186,7 @@ export class Coordinator {
     this.#options.logger.warn(`${id} was removed: the id is free for a node that may join`)
   }
 
-  /** `before`: the session of the same connection, if it has one. */
+  /** `before`: the session of the same connection, if it has one already. */
   #greet(hello: Hello, socket: WebSocket, before?: Session): Session | undefined {
     const { store } = this.#options
     const { peer, seq } = hello
@@ -216,7 +220,10 @@ export class Coordinator {
     return session
   }
 
-  /** Another process of the same node: the one before is dead, or is meant to be another node. */
+  /**
+   * Ends the session of an earlier process with the same id. EBUSY if that process is connected and
+   * has a valid lease: then two nodes have the same key.
+   */
   #replace(known: Session): void {
     if (known.socket && known.isTrusted) {
       throw new FsError(
@@ -232,7 +239,7 @@ export class Coordinator {
   #take(session: Session, message: Exclude<NodeMessage, Hello>): void {
     switch (message.kind) {
       case 'writing':
-        // At once: it may take it back in the next message.
+        // Immediately, since the next message may withdraw it.
         this.#writers.add(message.ino, session)
         void this.#answer(session, message)
         break
@@ -277,9 +284,9 @@ export class Coordinator {
   }
 
   #renew(session: Session, at: number): void {
-    // Whoever leads then does not know of what is promised here.
+    // The next leader would not have a lease that is granted here.
     if (!this.#options.store.leads()) return
-    // Nobody waited for it any more: it has to have everything first.
+    // No operation waits for it any more, so it must have all changes before it is renewed.
     if (!session.isTrusted) session.isCurrent = false
     this.#advance(session)
     session.renewalAt = at
@@ -293,7 +300,7 @@ export class Coordinator {
       const value = await this.#run(session, message)
       await this.#told(session)
       const file = fileToLease(message, value)
-      // Others may have it by now: who needs it asks for it (again).
+      // Another node may have the lease by now; a node that needs it requests it (again).
       const isOurs = file !== undefined && !session.hasEnded() && this.#leases.offer(file, session)
       const leased = isOurs ? file : undefined
       const isMade = isOurs && message.kind === 'operation' && message.name === 'create'
@@ -305,7 +312,7 @@ export class Coordinator {
     }
   }
 
-  /** Who does not lead answers nothing: the node asks again, and then whoever does. */
+  /** Answers only while leading; otherwise closes the link, and the node asks the new leader. */
   #reply(session: Session, message: CoordinatorMessage): void {
     if (this.#options.store.leads()) session.send(message)
     else session.socket?.terminate()
@@ -315,7 +322,7 @@ export class Coordinator {
     if (session.hasEnded()) throw new FsError('ESTALE', 'the session of this node has ended')
     if (message.kind === 'lease') {
       await this.#leases.acquire(message.ino, session, () => this.#options.store.settled())
-      // A node that went meanwhile must not keep it.
+      // A node that left meanwhile must not keep the lease.
       if (session.hasEnded()) this.#leases.giveBack(message.ino, session)
       return undefined
     }
@@ -335,7 +342,7 @@ export class Coordinator {
     const { store, numbers } = this.#options
     const wanted = checkOperation(name, args)
     const node = session.peer.id
-    // Two rows of numbers, which must not meet: a mount's requests, a session's operations.
+    // Two separate sequences of numbers: requests of a mount, operations of a session.
     const [by, operation] = once ? [`mount ${once.mount}`, once.request] : [session.token, id]
     const asker = { peer: node, session: by, operation }
     const given = args as OperationArgs<typeof wanted>
@@ -359,7 +366,7 @@ export class Coordinator {
     await this.#applied(change.seq, asker)
   }
 
-  /** Numbers for a node: nobody else can use them, whoever coordinates then. */
+  /** Reserves numbers for a node. No other node can use them, also under later leaders. */
   async #reserve(session: Session, asker: Asker, args: readonly unknown[]): Promise<unknown> {
     const [counter, count] = args as OperationArgs<'reserveNumbers'>
     const { store, numbers } = this.#options
@@ -369,7 +376,7 @@ export class Coordinator {
     return reserved.value
   }
 
-  /** Sends a change to every node that is up to date; the others get it when they are. */
+  /** Sends a change to every node that is up to date; the others get it from the log later. */
   #tell(change: Change): void {
     for (const session of this.#sessions.values()) {
       const follows = session.socket !== undefined && session.sent === change.seq - 1
@@ -378,7 +385,7 @@ export class Coordinator {
     }
   }
 
-  /** A node has confirmed changes: it gets more, and others may go on. */
+  /** Continues after a node has confirmed changes: sends it more, and wakes what waits for it. */
   #advance(session: Session): void {
     const { seq } = this.#options.store
     if (session.sent < seq && session.sent - session.applied < coordinatorLimits.linkWindow / 2) {
@@ -391,7 +398,7 @@ export class Coordinator {
     this.#wake()
   }
 
-  /** What it does not have yet, from the log. */
+  /** Sends changes from the log that the node lacks. */
   async #sendMore(session: Session): Promise<void> {
     const { sent } = session
     await this.#busy(session, async () => {
@@ -409,7 +416,10 @@ export class Coordinator {
     else if (session.isKept) this.#advance(session)
   }
 
-  /** One such work of a session at a time; one that fails has its node begin anew. */
+  /**
+   * Runs one such work per session at a time. If it fails, the link is closed and the node
+   * reconnects.
+   */
   async #busy(session: Session, work: () => Promise<void>): Promise<void> {
     if (session.isBusy) return
     session.isBusy = true
@@ -423,7 +433,7 @@ export class Coordinator {
     }
   }
 
-  /** It has everything, and is waited for from here on. */
+  /** Grants the metadata lease: the node has all changes, and every further change waits for it. */
   #admit(session: Session): void {
     if (!this.#options.store.leads()) return
     session.isCurrent = true
@@ -433,18 +443,18 @@ export class Coordinator {
     this.#peers.register(session)
   }
 
-  /** Resolves when every node that may believe its copy has applied a change, and who asked. */
+  /** Resolves when all nodes with a valid lease, and the node that asked, have applied a change. */
   #applied(seq: number, asker?: Session): Promise<void> {
     return this.#confirmations.reached(seq, asker, this.#confirmed())
   }
 
-  /** Resolves when a node was sent, or has, whatever an answer may depend on. */
+  /** Resolves when the node was sent, or has applied, all changes that an answer may depend on. */
   async #told(asker: Session): Promise<void> {
     const { seq } = this.#options.store
     if (asker.sent < seq) await this.#applied(seq, asker)
   }
 
-  /** The last change that all of them have. */
+  /** The last change that all nodes with a valid lease have applied. */
   #confirmed(): number {
     let least = this.#options.store.seq
     for (const session of this.#sessions.values()) {
@@ -457,7 +467,7 @@ export class Coordinator {
     this.#confirmations.wake(this.#confirmed())
   }
 
-  /** Nodes that do not believe their copies any more have left. */
+  /** Ends the sessions of nodes whose metadata lease has expired. */
   #sweepSessions(): void {
     if (this.#isClosed) return
     const nowMs = monotonicMs()
@@ -488,7 +498,7 @@ export class Coordinator {
   }
 }
 
-/** The node hears why, and connects again some time. */
+/** Sends the reason to the node, which connects again later. */
 function refuse(socket: WebSocket, error: unknown): void {
   socket.send(toWire({ kind: 'refused', error: errorToWire(error) }))
   socket.close()

@@ -1,90 +1,90 @@
 /**
- * Bounds of the coordinator and its links: every queue, buffer, retry, cache and wait has
- * one, with its unit and its reason. src/limits.ts is the index of all of them.
+ * Bounds of the coordinator and its links: every queue, buffer, retry, cache and wait has one, with
+ * its unit and its reason. `src/limits.ts` is the index of the bounds of all folders.
  */
 const KIB = 1024
 const MIB = 1024 * KIB
 
 export const coordinatorLimits = {
   /**
-   * A node believes its copy of the metadata so long after the coordinator last heard of it, ms:
-   * how long a change waits at most for a node that does not answer.
+   * Validity of a node's metadata lease after the coordinator last heard from it, ms: the longest
+   * that a change waits for a node that does not answer.
    */
   linkTtlMs: 10_000,
-  /** A node asks for that to be renewed so often, ms: three may be lost. */
+  /** Interval between renewals of the metadata lease, ms: three may be lost. */
   linkRenewMs: 2_500,
-  /** Where there are several coordinators, one that is silent for so long is left, ms. */
+  /** Silence after which a node leaves a coordinator, if there are several, ms. */
   linkSilentMs: 4_000,
-  /** The kernel of a node with a coordinator keeps attributes so long, ms. */
+  /** Time that the kernel of a node with a coordinator caches attributes, ms. */
   linkKernelMs: 500,
-  /** Changes that a node is sent before it confirmed earlier ones. */
+  /** Changes that are sent to a node ahead of its confirmations. */
   linkWindow: 1000,
   /** One message of the link, bytes: a commit of the largest file that is open for weeks. */
   linkMessageBytes: 64 * MIB,
   /** Hello of a node: three lists of open inodes, and `locksPerSession` locks of 200 bytes. */
   linkHelloBytes: 16 * MIB,
-  /** A list of inodes in a message: `openInodes` numbers of up to nine bytes; also of chunks. */
+  /** A list in a message, bytes: `openInodes` inodes of up to nine bytes; also of chunks. */
   linkListBytes: MIB,
-  /** Any other message: numbers, and a few texts of `linkNameBytes`. */
+  /** Any other message, bytes: numbers, and a few texts of `linkNameBytes`. */
   linkSmallBytes: 32 * KIB,
-  /** Arrays and maps of a message from a node, within each other. */
+  /** Nesting of arrays and maps in a message from a node. */
   linkNesting: 16,
-  /** Text in it, bytes; rules have narrower bounds, and errors of their own for them. */
+  /** Text in a message, bytes; the metadata rules have narrower bounds and their own errors. */
   linkNameBytes: 4096,
-  /** Values of extended attributes in it, bytes; as above. */
+  /** Value of an extended attribute in a message, bytes; the rules have a narrower bound too. */
   linkValueBytes: 128 * KIB,
-  /** Largest chunk that a volume can have, bytes. */
+  /** Largest chunk size of a volume, bytes. */
   chunkBytesMost: 64 * MIB,
-  /** What waits to be sent to one node, bytes; one that takes less is cut off and comes again. */
+  /** Data queued for one node, bytes; the link of a slower node is closed, and it reconnects. */
   linkBufferBytes: 128 * MIB,
-  /** Nodes that ever joined a cluster and were not removed, in memory: some 200 bytes each. */
+  /** Nodes that joined a cluster and were not removed, in memory: some 200 bytes each. */
   nodeIdentities: 65_536,
-  /** A node that the coordinator refuses asks again so often, ms. */
+  /** Interval between connection attempts of a node that the coordinator refuses, ms. */
   linkRefusedMs: 30_000,
-  /** A connection to the coordinator has to be made in this time, ms. */
+  /** Timeout of connecting to the coordinator, ms. */
   linkConnectMs: 5_000,
-  /** Waits between attempts to reach the coordinator begin and end with, ms. */
+  /** First and longest wait between attempts to connect to the coordinator, ms. */
   linkRetryBaseMs: 100,
   linkRetryMaxMs: 2_000,
-  /** An operation waits so long for a coordinator that is away, ms. */
+  /** Timeout of an operation while no coordinator answers, ms. */
   linkOperationMs: 30_000,
-  /** Operations of one node under way at once: further ones wait on the node. */
+  /** Operations of one node in progress at once; further ones fail with EAGAIN. */
   linkOperations: 4096,
-  /** A node that was given a file to write keeps it so long at least, ms: time for one write. */
+  /** Time that a node keeps a write lease at least, ms: enough for one write. */
   leaseHoldMs: 20,
-  /** Files that one node alone may write at a time; the longest held goes back first. */
+  /** Write leases of one node; beyond that the one it has had longest is recalled. */
   writeLeases: 100_000,
-  /** The log is cut to that after so many changes. */
+  /** The change log is trimmed to `changeLogEntries` each time so many changes were added. */
   changeLogTrim: 1000,
-  /** A whole copy of the metadata has to arrive in this time, ms. */
+  /** Timeout of receiving a whole copy of the metadata, ms. */
   snapshotMs: 600_000,
-  /** Between two messages on nodes that came, changed or went, to all others, ms. */
+  /** Interval between messages to all nodes about nodes that came, changed or left, ms. */
   peersTellMs: 200,
-  /** Whole lists that are sent in one go: more would hold up everything else. */
+  /** Full lists of nodes sent in one go: more would delay all other work. */
   peersGreetedAtOnce: 64,
-  /** Up to so many nodes, all are told how all are doing as often as these report. */
+  /** Number of nodes up to which all receive the reports of all as often as these are made. */
   peersToldOften: 50,
-  /** A node that was not heard of for so long is called silent, ms: it missed several reports. */
+  /** Time without a message after which a node is listed as silent, ms: several reports. */
   peerSilentMs: 15_000,
-  /** Nodes that have gone are remembered, the last so many, and so long, ms: a month. */
+  /** Nodes that have left are listed: so many of the last ones, and for so long, ms: a month. */
   awayPeers: 256,
   awayPeerMs: 30 * 24 * 3_600_000,
-  /** Between two looks for silent nodes, each of which also saves reports, ms. */
+  /** Interval between checks for silent nodes, ms; each check also saves reports. */
   peerSweepMs: 5_000,
-  /** Chunks of a file that are looked at for the nodes that hold it. */
+  /** Chunks of a file that are examined for the nodes that have it. */
   locatedChunks: 10_000,
-  /** Files whose announcements a coordinator remembers, and nodes of each: some tens of MiB. */
+  /** Files whose announcements a coordinator caches, and nodes of each: some tens of MiB. */
   announcedFiles: 100_000,
   announcedPeers: 64,
   /**
-   * A node that opens a file for writing waits so long, ms, for the end of opens of other nodes of
-   * which close(2) has returned: until then it cannot be mapped shared and writable.
+   * Wait of a node that opens a file for writing, ms, until opens of other nodes have ended whose
+   * close(2) has returned: until then the file cannot be mapped shared and writable.
    */
   writerCloseMs: 100,
   /** File locks (ranges) of one node at once, in memory on the coordinator: some 200 bytes each. */
   locksPerSession: 65_536,
   /** Requests of all nodes that wait for a file lock. */
   lockWaiters: 65_536,
-  /** Lock owners looked at for one deadlock; the kernel itself looks at 10. */
+  /** Lock owners examined in one search for a deadlock; the kernel itself examines 10. */
   lockDeadlockOwners: 1024,
 } as const

@@ -1,11 +1,11 @@
 /**
- * The metadata of a volume where it is kept: runs operations as transactions, and writes each
- * change, with who asked for it and what came of it, into a log in the same transaction. The log is
- * what nodes get that were away; and an operation that is sent again, because its answer was lost,
- * is answered from it instead of being run twice.
+ * The metadata store of a volume: runs operations as transactions. Each transaction also writes the
+ * change, with its asker and its result, into a log. Nodes that were offline get the changes they
+ * missed from the log. An operation that is sent again because its answer was lost is answered from
+ * the log and not run twice.
  *
- * Invariant: a change's number is taken in the transaction that makes it, and transactions commit
- * one after the other: the order of the log is the order of commits.
+ * Invariant: a change gets its number in the transaction that makes it, and transactions commit one
+ * after the other, so the order of the log is the order of commits.
  */
 import { randomUUID } from 'node:crypto'
 import { decode, encode } from '@msgpack/msgpack'
@@ -29,7 +29,7 @@ import {
 } from '../metadata/statement.ts'
 import { createRoot, type Totals } from '../metadata/volume-rules.ts'
 
-/** Who asked: a process of a node, and its number of the operation. */
+/** Identity of a request: a process of a node, and its number of the operation. */
 export interface Asker {
   peer: string
   session: string
@@ -38,7 +38,7 @@ export interface Asker {
 
 export interface Performed {
   value: unknown
-  /** Undefined where nothing changed. */
+  /** Undefined if nothing changed. */
   change: Change | undefined
 }
 
@@ -77,11 +77,11 @@ export class MetadataStore {
   readonly #engine: StoreEngine
   readonly #store: string
   #seq: number
-  /** The first change that the log has. */
+  /** Number of the first change in the log. */
   #first: number
-  /** Processes of nodes that might believe their copies when this was opened. */
+  /** Node processes whose metadata leases may have been valid when the store was opened. */
   readonly earlierSessions: readonly string[]
-  /** The last operation that each process has asked for: later ones were never run. */
+  /** The last operation that each process has requested; later numbers were never run. */
   readonly #lastAsked = new Map<string, number>()
   readonly #self = randomUUID()
   #ownOperations = 0
@@ -94,7 +94,7 @@ export class MetadataStore {
     this.earlierSessions = found.sessions
   }
 
-  /** The engine is the store's from here on, and closed with it. */
+  /** The store owns the engine and closes it. */
   static async open(engine: StoreEngine): Promise<MetadataStore> {
     try {
       return new MetadataStore(engine, await engine.transact(begin))
@@ -104,22 +104,22 @@ export class MetadataStore {
     }
   }
 
-  /** Names this store: a copy of another one is of no use. */
+  /** Id of this store; a copy of the metadata of another store is useless. */
   get store(): string {
     return this.#store
   }
 
-  /** The last change. */
+  /** Number of the last change. */
   get seq(): number {
     return this.#seq
   }
 
-  /** False: nothing may be answered from what only memory knows. */
+  /** False: nothing may be answered from memory, since another coordinator may lead. */
   leads(): boolean {
     return this.#engine.leads()
   }
 
-  /** `check` throws where it must not be done any more; what was done before is not checked. */
+  /** `check` throws if the operation is not permitted any more; repeated operations skip it. */
   async perform<K extends OperationName>(
     asker: Asker,
     name: K,
@@ -131,7 +131,7 @@ export class MetadataStore {
     return done
   }
 
-  /** An operation of the coordinator itself. */
+  /** Runs an operation of the coordinator itself. */
   async performOwn<K extends OperationName>(name: K, args: OperationArgs<K>): Promise<Performed> {
     this.#ownOperations += 1
     const asker = { peer: '', session: this.#self, operation: this.#ownOperations }
@@ -164,7 +164,7 @@ export class MetadataStore {
     return { value, change: made }
   }
 
-  /** What came of the operation if it was run before: by this process, or by one before it. */
+  /** Result of the operation if it was run before, by this process or a predecessor. */
   *#find({ session, operation }: Asker): Rule<LogEntry | undefined> {
     const last = this.#lastAsked.get(session) ?? (yield* selectLast(session))?.operation ?? 0
     this.#lastAsked.set(session, Math.max(last, operation))
@@ -174,7 +174,7 @@ export class MetadataStore {
     return row && (decode(row.change) as LogEntry)
   }
 
-  /** It is found in the log again. */
+  /** Drops one cached entry; it can be read from the log again. */
   #forgetOne(): void {
     for (const session of this.#lastAsked.keys()) {
       this.#lastAsked.delete(session)
@@ -190,23 +190,25 @@ export class MetadataStore {
     }
   }
 
-  /** Whether the log has everything after a change. */
+  /** Whether the log has every change after `seq`. */
   reaches(seq: number): boolean {
     return seq === this.#seq || (seq < this.#seq && seq >= this.#first - 1)
   }
 
-  /** Changes after one, in order, a page. */
+  /** Changes after `seq`, in order, one page. */
   async changesAfter(seq: number): Promise<Change[]> {
     const rows = await this.#engine.read(() => selectLog(seq, coordinatorLimits.linkWindow))
     return rows.map((row) => (decode(row.change) as LogEntry).change)
   }
 
-  /** Inodes without a name, a page. */
+  /** Inodes without a name, one page. */
   async orphansAfter(ino: number): Promise<number[]> {
     return await this.#engine.read(() => listOrphans(ino, volumeLimits.trashBatch))
   }
 
-  /** A process of a node may believe its copy: known after a restart too, once this resolves. */
+  /**
+   * Records that a process of a node may have a valid lease; survives a restart once it resolves.
+   */
   async addSession(token: string): Promise<void> {
     await this.#engine.transact(() => insertSession(token))
   }
@@ -216,7 +218,7 @@ export class MetadataStore {
     await this.#engine.transact(() => deleteSession(token))
   }
 
-  /** Resolves when all that was asked for before is done. */
+  /** Resolves when all transactions requested before have ended. */
   async settled(): Promise<void> {
     await this.#engine.transact(nothing)
   }
@@ -234,12 +236,12 @@ export class MetadataStore {
     await this.#engine.copyTo(path)
   }
 
-  /** Everything so far survives the loss of power. */
+  /** Resolves when everything so far survives a power failure. */
   async sync(): Promise<void> {
     await this.#engine.sync()
   }
 
-  /** What waits in a log goes into the database. */
+  /** Moves a write-ahead log into the database. */
   checkpoint(): void {
     this.#engine.checkpoint()
   }
@@ -255,7 +257,7 @@ interface Found {
   sessions: string[]
 }
 
-/** What there is; the beginnings of a volume where there is nothing. */
+/** Reads the state of the store; initializes an empty one as a new volume. */
 function* begin(): Rule<Found> {
   let state = yield* copyState()
   if (state.store === '') {
@@ -269,14 +271,14 @@ function* begin(): Rule<Found> {
 }
 
 function noCheck(): void {
-  // Whatever is asked for may be done.
+  // No check is needed.
 }
 
 function* nothing(): Rule<void> {
-  // Its turn is all that is wanted.
+  // An empty transaction: it runs after all those before it.
 }
 
-/** Runs a rule, and notes the calls that changed something. */
+/** Runs a rule, and records the calls that changed something. */
 function* recorded<T>(rule: Rule<T>, calls: Call[]): Rule<T> {
   let step = rule.next()
   while (step.done !== true) {

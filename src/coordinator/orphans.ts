@@ -1,6 +1,7 @@
 /**
- * Inodes that lost their last name: they stay as long as a node has them open. Every node says so
- * when it confirms the change that took the name; who holds none is not asked again.
+ * Inodes that lost their last name (orphans): they exist as long as any node has them open. A node
+ * reports the orphans it has open when it confirms the change that removed the name, and later that
+ * it has closed them. An orphan that no node has open is purged.
  */
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/log/logger.ts'
@@ -13,7 +14,7 @@ export class Orphans {
   readonly #store: MetadataStore
   readonly #failures: RepeatedLog
   readonly #onPurge: (change: Change) => void
-  /** Inode -> the change that took its last name. */
+  /** Inode -> the change that removed its last name. */
   readonly #waiting = new Map<number, number>()
 
   constructor(store: MetadataStore, logger: Logger, onPurge: (change: Change) => void) {
@@ -26,18 +27,21 @@ export class Orphans {
     for (const ino of effects.orphaned) this.#waiting.set(ino, seq)
   }
 
-  /** An inode that was made without a name, by a node that has it open. */
+  /** An inode that was created without a name by a node that has it open. */
   made(ino: number, session: Session): void {
     session.held.add(ino)
     this.#waiting.set(ino, 0)
   }
 
-  /** A node says that it has orphans open. */
+  /** Records that a node has orphans open. */
   hold(session: Session, inos: readonly number[]): void {
     for (const ino of inos) session.held.add(ino)
   }
 
-  /** Takes away what nobody holds; `confirmed`: every node has said so up to this change. */
+  /**
+   * Purges the orphans that no node has open. `confirmed`: every node has reported up to this
+   * change.
+   */
   settle(sessions: Iterable<Session>, confirmed: number): void {
     if (this.#waiting.size === 0) return
     const all = [...sessions]
@@ -48,7 +52,7 @@ export class Orphans {
     }
   }
 
-  /** What was left by an earlier run of the coordinator. */
+  /** Purges the orphans that an earlier run of the coordinator left and no node has open. */
   async sweep(sessions: () => Iterable<Session>): Promise<void> {
     let page = await this.#store.orphansAfter(0)
     while (page.length > 0) {
@@ -66,7 +70,7 @@ export class Orphans {
       const { change } = await this.#store.performOwn('purgeOrphan', [ino])
       if (change) this.#onPurge(change)
     } catch (error) {
-      // It is tried again with the next that nobody holds any more, or by the next start.
+      // It is retried at the next settle, or at the next start.
       this.#waiting.set(ino, 0)
       const what = `inode ${ino}, which nobody has open, stays for now`
       this.#failures.warn('purge', `${what}: ${describe(error)}`)

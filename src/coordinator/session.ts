@@ -1,9 +1,9 @@
 /**
- * One node as the coordinator sees it: which changes it was sent and has applied, and until when it
- * may believe its copy of the metadata. Outlives its connection for that long: a node that comes
- * back in time has lost nothing.
+ * One process of a node as the coordinator sees it: the changes it was sent and has applied, and
+ * the end of its metadata lease. A session outlives its connection until the lease ends, so a node
+ * that reconnects in time loses nothing.
  *
- * Invariant: a node that may believe its copy is waited for with every change (coordinator.ts).
+ * Invariant: every change waits for each node with a valid lease (coordinator.ts).
  */
 import type { WebSocket } from 'ws'
 import { monotonicMs } from '../base/clock.ts'
@@ -15,25 +15,29 @@ import type { LeaseHolder } from './locks/write-leases.ts'
 
 export class Session implements LeaseHolder {
   readonly peer: PeerRegistration
-  /** Names the process of the node. */
+  /** Identifies the process of the node. */
   readonly token: string
-  /** Undefined while it is not connected. */
+  /** Undefined while the node is not connected. */
   socket: WebSocket | undefined
-  /** The connection on which it was told of all nodes. */
+  /** The connection on which the full list of nodes was sent. */
   listedOn: WebSocket | undefined
-  /** Last change that it has applied, and last that it was sent. */
+  /** Number of the last change that the node has applied, and of the last that it was sent. */
   applied: number
   sent: number
-  /** It has every change, and is waited for from then on. */
+  /** The node has had every change, so further changes wait for it. */
   isCurrent = false
-  /** The store knows that it may believe its copy; without that it must not. */
+  /**
+   * The store has recorded that the node may have a valid lease; required before one is granted.
+   */
   isKept = false
-  /** It is being kept, or read for: once at a time. */
+  /** Work on the store is in progress for this session: one at a time. */
   isBusy = false
   #isEnded = false
-  /** When it asked to be trusted, on its own clock; it is told so when it has every change. */
+  /**
+   * Time of its pending request for renewal, on the node's clock; granted when it has all changes.
+   */
   renewalAt: number | undefined
-  /** Orphans that it has open. */
+  /** Orphans that the node has open. */
   readonly held = new Set<number>()
   #validUntil = 0
   #lateSince: number | undefined
@@ -45,7 +49,7 @@ export class Session implements LeaseHolder {
     this.sent = applied
   }
 
-  /** It may believe its copy for a while more: from when it asked, on its own clock. */
+  /** Renews the metadata lease, from the time of the request on the node's own clock. */
   renew(): void {
     this.#validUntil = monotonicMs() + coordinatorLimits.linkTtlMs
     const at = this.renewalAt
@@ -67,7 +71,7 @@ export class Session implements LeaseHolder {
     return monotonicMs() < this.#validUntil
   }
 
-  /** Changes that it was sent long ago are not applied: it is not trusted any longer. */
+  /** Whether the node has not applied change `seq` for `linkTtlMs`: its lease is not renewed. */
   isLate(seq: number): boolean {
     if (this.applied >= seq) this.#lateSince = undefined
     else this.#lateSince ??= monotonicMs()
@@ -76,7 +80,7 @@ export class Session implements LeaseHolder {
     )
   }
 
-  /** Another node wants to write the file. */
+  /** Requests the node's write lease of the file for another node. */
   recall(ino: number): void {
     this.send({ kind: 'recall', ino })
   }
