@@ -1,9 +1,9 @@
 /**
- * A secret in a file of its own, of mode 0600: made once, and read at each start.
+ * A secret in its own file of mode 0600: created once, and read at each start.
  *
- * Invariants: it is written whole or not at all, and is never readable by other users, not for a
- * moment; one that others could have read or written is refused, not used; no symbolic link is
- * followed.
+ * Invariants: the file is written whole or not at all, and other users can never read it, not even
+ * for a moment. A secret that other users could have read or written is refused, not used. No
+ * symbolic link is followed.
  */
 import { randomBytes } from 'node:crypto'
 import {
@@ -22,7 +22,9 @@ import { FsError } from './fs-error.ts'
 const OTHERS = 0o077
 const BYTES_MAX = 4096
 
-/** The text of the file; undefined: there is none. EACCES: it is not the owner's alone. */
+/**
+ * The text of the file; undefined: it does not exist. EACCES: other users may have access to it.
+ */
 export function readSecret(path: string): string | undefined {
   let fd: number
   try {
@@ -51,7 +53,7 @@ function unsafe(path: string): FsError {
   return new FsError('EACCES', message, { path })
 }
 
-/** Appears with its content; one that is there already stays, unless it is to be replaced. */
+/** Creates the file together with its content. An existing one is kept, unless `replace` is set. */
 export function keepSecret(path: string, secret: string, how: { replace?: boolean } = {}): void {
   const temporary = `${path}.${randomBytes(6).toString('hex')}`
   try {

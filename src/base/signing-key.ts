@@ -1,6 +1,6 @@
 /**
- * A pair of Ed25519 keys: what proves that a message is from who has the private one. The public
- * one travels as text, the 32 bytes in base64url.
+ * An Ed25519 key pair. A signature proves that a message is from the owner of the private key. The
+ * public key is sent as text: its 32 bytes in base64url.
  */
 import {
   createPrivateKey,
@@ -29,19 +29,19 @@ export class SigningKey {
     return new SigningKey(generateKeyPairSync('ed25519').privateKey)
   }
 
-  /** EINVAL: the text is none that `export` has made. */
+  /** EINVAL: the text was not made by `export`. */
   static parse(text: string): SigningKey {
     try {
       const der = { key: Buffer.from(text, 'base64url'), format: 'der', type: 'pkcs8' } as const
       const key = createPrivateKey(der)
       if (key.asymmetricKeyType === 'ed25519') return new SigningKey(key)
     } catch {
-      // What is wrong with it may repeat it.
+      // The cause is not passed on, since it may contain the key.
     }
     throw new FsError('EINVAL', 'this is no Ed25519 key')
   }
 
-  /** The private key: for its own file, and nobody else. */
+  /** The private key; write it only to its own file. */
   export(): string {
     return this.#key.export({ format: 'der', type: 'pkcs8' }).toString('base64url')
   }
@@ -51,7 +51,7 @@ export class SigningKey {
   }
 }
 
-/** Whether who has the private key of `publicKey` signed the message. */
+/** Whether the message was signed with the private key that belongs to `publicKey`. */
 export function isSignedBy(publicKey: string, message: Uint8Array, signature: Uint8Array): boolean {
   if (!PUBLIC_KEY.test(publicKey) || signature.length !== SIGNATURE_BYTES) return false
   try {
