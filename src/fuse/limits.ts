@@ -1,50 +1,50 @@
 /**
- * Bounds of the FUSE connection: every queue, buffer, retry, cache and wait has
- * one, with its unit and its reason. src/limits.ts is the index of all of them.
+ * Bounds of the FUSE connection: every queue, buffer, retry, cache and wait has one, with its unit
+ * and its reason. `src/limits.ts` is the index of the bounds of all folders.
  */
 const KIB = 1024
 const MIB = 1024 * KIB
 
 export const fuseLimits = {
-  /** Between looks at whether a process that got some signal is to stop, ms. */
+  /** Interval between checks whether a process with a pending signal is to stop, ms. */
   stopSignalLookMs: 100,
-  /** What an interrupted request waits for may still come in this time, ms. */
+  /** Grace period of an interrupted request, ms: what it waits for may still arrive. */
   interruptGraceMs: 1_000,
-  /** What the kernel may read ahead of a sequential reader, bytes: one request. */
+  /** Readahead of the kernel for a sequential reader, bytes: one request. */
   fuseReadaheadBytes: MIB,
-  /** Requests nobody waits for (readahead, direct I/O) that the kernel keeps in flight. */
+  /** Background requests (readahead, direct I/O) that the kernel keeps in flight. */
   fuseMaxBackground: 64,
-  /** From so many of them on the kernel calls the mount congested: three quarters, as it does. */
+  /** Background requests from which the kernel counts the mount as congested: 3/4, its default. */
   fuseCongestionThreshold: 48,
-  /** Requests that wait for something slow at one time; further ones hold their worker back. */
+  /** Suspended requests at once; for further ones the worker waits. */
   fuseWaitingRequests: 1024,
-  /** Their bytes, KiB: writes that wait for room carry their data. */
+  /** Bytes of suspended requests, KiB: writes that wait for space carry their data. */
   fuseWaitingKib: 256 * KIB,
-  /** How long a worker is held back by the two bounds above before it answers EAGAIN, ms. */
+  /** Wait of a worker because of the two bounds above, ms; then it answers EAGAIN. */
   fuseHoldBackMs: 10_000,
   /**
-   * Times one request may be satisfied and still find something missing: then it is a livelock.
-   * More than may wait at once, for each of which another may take the room it waited for.
+   * Resolved wait conditions of one request; more are taken for a livelock. It is more than the
+   * requests that may wait at once, each of which may take the space that another waited for.
    */
   fuseResolveRounds: 10_000,
-  /** Interrupts remembered for requests that did not arrive yet; most never will. */
+  /** Interrupts stored for requests that have not arrived yet; most of these never will. */
   fuseEarlyInterrupts: 1024,
-  /** Hints of workers that the main thread did not take yet; further ones are dropped. */
+  /** Hints of workers that the main thread has not handled yet; further ones are dropped. */
   fuseHintsInFlight: 65_536,
-  /** Invalidations on their way to the kernel; further ones are refused. */
+  /** Invalidations in flight to the kernel; further ones are refused. */
   fuseNotificationsInFlight: 65_536,
   /** Unexpected errors that one thread logs per second; the rest are counted. */
   fuseLoggedErrorsPerSecond: 20,
-  /** Reading the kernel's INIT after the mount command has ended, ms. */
+  /** Timeout of reading the kernel's INIT after the mount command has ended, ms. */
   fuseHandshakeMs: 10_000,
-  /** mount, umount and sync commands, ms, before they are killed. */
+  /** Timeout of mount, umount and sync commands, ms; they are killed then. */
   fuseCommandMs: 10_000,
-  /** Looking whether an existing mount is alive, ms: a slow one counts as alive. */
+  /** Timeout of probing an existing mount, ms: a slow one counts as alive. */
   fuseProbeMs: 5_000,
-  /** Unmounting waits so long for programs that use the mount, ms, then takes it from them. */
+  /** Wait of an unmount for programs that use the mount, ms; then it is detached from them. */
   fuseUnmountGraceMs: 3_000,
-  /** Threads end so soon after their mount has gone, ms, or are terminated. */
+  /** Wait for worker threads to end after the mount is gone, ms; then they are terminated. */
   fuseThreadEndMs: 5_000,
-  /** Dead mounts stacked on one mount point that are taken away at start. */
+  /** Dead mounts stacked on one mount point that are removed at start. */
   fuseStaleMounts: 16,
 } as const

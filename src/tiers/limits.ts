@@ -1,94 +1,99 @@
 /**
- * Bounds of tiers: NVMe, peers, cloud: every queue, buffer, retry, cache and wait has
- * one, with its unit and its reason. src/limits.ts is the index of all of them.
+ * Bounds of the tiers (NVMe, peers, cloud): every queue, buffer, retry, cache and wait has one,
+ * with its unit and its reason. `src/limits.ts` is the index of the bounds of all folders.
  */
 const KIB = 1024
 const MIB = 1024 * KIB
 
 export const tiersLimits = {
-  /** Backing files that one thread keeps open: three threads stay far below 20,000 a process. */
+  /**
+   * Backing files that one thread keeps open: three threads stay far below the 20,000 of a process.
+   */
   backingDescriptors: 1024,
-  /** Empty files made in advance: what a burst of new files takes while one checkpoint syncs. */
+  /** Preallocated files: enough for a burst of new files while one checkpoint syncs. */
   preallocatedMost: 1024,
-  /** More are made when so few are left. */
+  /** Number of preallocated files at or below which more are made. */
   preallocatedLow: 512,
-  /** Made between two turns of their thread: a checkpoint may be due. */
+  /** Files preallocated in one step, after which the thread checks whether a checkpoint is due. */
   preallocationBatch: 16,
-  /** Share of the free inodes that they may take: where few are free, there are none. */
+  /** Share of the free inodes that preallocated files may take, so that few free ones stay free. */
   preallocationShare: 0.01,
-  /** A token between nodes counts so long, ms; another is made after half of that. */
+  /** Validity of a token between nodes, ms; it is renewed after half of that. */
   nodeTokenMs: 120_000,
-  /** Clocks may differ by so much, ms: all are set by the coordinator's, over a network. */
+  /** Largest difference of clocks, ms: nodes set theirs by the coordinator's, over a network. */
   nodeClockSkewMs: 30_000,
-  /** Tokens that were made, or checked, and are remembered: one of each node. */
+  /** Cached tokens, made or checked: one for each node. */
   nodeTokens: 8192,
-  /** Changes that are kept for nodes that were away; one that missed more takes a whole copy. */
+  /** Changes kept for offline nodes; a node that missed more fetches a whole copy. */
   changeLogEntries: 100_000,
-  /** Nodes of one coordinator: what a list that is sent to each of them may hold. */
+  /** Nodes of one coordinator: each of them is sent the list of all. */
   peers: 4096,
-  /** A node says how it is doing so often, ms. */
+  /** Interval between reports of a node, ms. */
   peerReportMs: 5_000,
-  /** And after so long it is not listed any more, ms. */
+  /** Time without a report after which a node is dropped from the list, ms. */
   peerStaleMs: 60_000,
   /** Longest URL of a node, bytes. */
   peerUrlBytes: 512,
-  /** Bytes copied in one step from file to file: flat memory, few steps. */
+  /** Bytes copied in one step from file to file: little memory, few steps. */
   copyBlockBytes: 256 * KIB,
-  /** Longest key of an object, bytes: S3 and Azure take 1024, the rest is for the prefix. */
+  /** Longest object key, bytes: S3 and Azure accept 1024, of which the prefix has the rest. */
   objectKeyBytes: 768,
-  /** Longest prefix that a tier's keys live under, bytes: with a key it makes 1024. */
+  /** Longest prefix of a tier's keys, bytes: 1024 together with a key and a slash. */
   objectPrefixBytes: 255,
-  /** Largest object that is read or written in one piece, bytes: it is held in memory. */
+  /** Largest object that is read or written whole, bytes: it is in memory. */
   objectBytes: 1024 * MIB,
   /** Connections to one peer at once: enough to hide the latency of small chunks. */
   peerConnections: 32,
-  /** Until a connection to a peer stands, ms: it is in the same network. */
+  /** Timeout of connecting to a peer, ms: it is in the same network. */
   peerConnectMs: 2_000,
-  /** One call to a peer, ms, besides the time that its bytes may take (two lines below). */
+  /** Timeout of a call to a peer, ms, plus the time for its bytes (`peerBytesPerMsMin`). */
   peerCallMs: 10_000,
-  /** The same where the peer may have to ask the cloud first: longer than one call to the cloud. */
+  /** The same if the peer may have to read from the cloud: longer than one call to the cloud. */
   peerOwnerCallMs: 90_000,
-  /** Slowest transfer between peers that is waited for, bytes per ms (1 MB/s). */
+  /** Slowest transfer between peers before a timeout, bytes per ms (1 MB/s). */
   peerBytesPerMsMin: 1024,
-  /** Answers of peers that tell what is usual, and how few of them tell nothing yet. */
+  /** Latencies of peers from which the usual one is computed, and the fewest that suffice. */
   peerLatencySamples: 256,
   peerLatencySamplesMin: 16,
-  /** A second peer is asked no sooner than this, ms: an answer from memory takes a few. */
+  /** Earliest time for a hedged read from a second peer, ms: a read from memory takes a few. */
   peerHedgeMinMs: 50,
-  /** The cloud is asked beside a peer no sooner than this, ms: reading twice is paid twice. */
+  /** Earliest time for a hedged read from the cloud, ms: reading twice costs twice. */
   peerHedgeCloudMinMs: 1_000,
-  /** While nothing is known of what is usual, a second source is asked after this, ms. */
+  /** Time of a hedged read while no usual latency is known, ms. */
   peerHedgeUnknownMs: 3_000,
-  /** ... and after this, ms, however slow is usual: well before the call itself is given up. */
+  /** Latest time of a hedged read, whatever is usual, ms: well before the call itself times out. */
   peerHedgeMaxMs: 30_000,
-  /** A failing peer is ejected for this long, ms: at first, and at most if it keeps failing. */
+  /** Time that a failing peer stays ejected, ms: at first, and at most if it goes on failing. */
   peerEjectionBaseMs: 1_000,
   peerEjectionMaxMs: 60_000,
-  /** Times in a row that a peer may lose against a second source before it counts as failing. */
+  /** Hedged reads in a row that a peer may lose before that counts as a failure. */
   peerLossesInRow: 3,
-  /** Peers whose failures are remembered: as many as a large cluster has nodes. */
+  /** Peers whose failures are recorded: as many as a large cluster has nodes. */
   peersRemembered: 4096,
-  /** Keys in one page of a listing: the most that S3 gives. */
+  /** Keys in one page of a listing: the maximum of S3. */
   cloudListPage: 1000,
-  /** Writes that a crash left half done in a directory that serves as cloud are swept after, ms. */
+  /**
+   * Age at which temporary files of a folder that serves as cloud are removed after a crash, ms.
+   */
   fileTierLeftoverMs: 3_600_000,
-  /** Tries to put an object into a folder that deletions keep taking away. */
+  /** Attempts to write an object into a folder that concurrent deletions remove again. */
   fileTierPlaceAttempts: 20,
-  /** Calls of one cloud tier under way at once, and its sockets: 128 MiB of chunks in memory. */
+  /** Calls of one cloud tier at once, and its sockets: 128 MiB of chunks in memory. */
   cloudCallsAtOnce: 32,
-  /** Until a connection to the cloud stands, ms: several round trips around the world. */
+  /** Timeout of connecting to the cloud, ms: several round trips around the world. */
   cloudConnectMs: 10_000,
-  /** Silence on a connection to the cloud, ms, before the call counts as lost. */
+  /** Silence on a connection to the cloud after which a call fails, ms. */
   cloudIdleMs: 30_000,
-  /** One call to the cloud, ms, besides the time that its bytes may take (next line). */
+  /** Timeout of a call to the cloud, ms, plus the time for its bytes (`cloudBytesPerMsMin`). */
   cloudCallMs: 60_000,
   /**
-   * Until the answer to a read begins, ms: then it is asked for again on another connection. The
-   * one that was under way when the network went stays silent long after the network is back.
+   * Timeout of the start of a response to a read, ms, after which it is retried on another
+   * connection. A connection from before a network failure stays silent long after the network is
+   * back.
    */
   cloudReadMs: 10_000,
-  /** Slowest transfer that is waited for, bytes per ms (64 KB/s): below it, retrying is better. */
+  /** Slowest transfer before a timeout, bytes per ms (64 KB/s): below it, a retry is better. */
   cloudBytesPerMsMin: 64,
-  /** Looking whether a cloud tier can be used, ms: somebody is watching the start. */
+  /** Timeout of the check that a cloud tier is usable, ms: a person waits for the start. */
   cloudCheckMs: 15_000,
 } as const
