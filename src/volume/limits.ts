@@ -12,9 +12,9 @@ export const volumeLimits = {
   replicaSettleMs: 60_000,
   /** Names of files in one log message or report; the others are counted. */
   namedFiles: 10,
-  /** Wait for the kernel to drop pages before a change through the API is answered anyway, ms. */
+  /** Wait for the kernel to drop pages and names before a change is answered anyway, ms. */
   kernelNotifyMs: 5_000,
-  /** Wait for the kernel to drop pages before a write is answered anyway, ms. */
+  /** The same for a write whose last page the kernel may have locked, ms. */
   kernelPagesMs: 20,
   /** Usual upper bound from close(2) to the RELEASE of the open file at this node, ms. */
   lockCloseMs: 20,
@@ -23,7 +23,7 @@ export const volumeLimits = {
    * connections. Four times as much makes a fast client no faster.
    */
   apiBlockBytes: 64 * KIB,
-  /** Numbers (inodes, chunk ids) that a thread reserves at once: one transaction for so many. */
+  /** Numbers (inodes, chunk ids) that a thread reserves in one transaction. */
   numberBlock: 1000,
   /** Objects deleted from the cloud in one batch, and of these in parallel. */
   trashBatch: 256,
@@ -48,9 +48,9 @@ export const volumeLimits = {
   holderGoneMs: 10_000,
   /** Interval between checks which nodes are online, ms. */
   holderLookMs: 2_500,
-  /** Interval between checks of all holders, ms, also if no node came or went. */
+  /** Interval between checks of all holders while no node comes or leaves, ms. */
   holderPassMs: 10_000,
-  /** Chunks of holders that are gone which are repaired at once. */
+  /** Chunks repaired at once after their holders are gone. */
   holderRepairs: 8,
   /** Files that are listed as unavailable: the first are enough to name the nodes to bring back. */
   missingFiles: 1000,

@@ -159,8 +159,8 @@ export class Names {
   }
 
   /**
-   * Gives an inode without a name a name, replacing any file there; it stays open. It gets all
-   * attributes of the file `replaced`; `mode` overrides the mode.
+   * Names an inode that has no name, replacing any file at that name; the inode stays open. It gets
+   * all attributes of the file `replaced`; `mode` overrides the mode.
    */
   publish(
     ino: number,

@@ -230,7 +230,10 @@ export class VolumeNode {
     this.#readahead.seen(ino, index)
   }
 
-  /** Uploads the backlog until `signal` aborts; the rest stays in the journal. */
+  /**
+   * Commits all changes and uploads the backlog, until `signal` aborts or an upload fails; the rest
+   * stays in the journal.
+   */
   async drain(signal: AbortSignal): Promise<void> {
     const { database, shared } = this.thread.cache
     await this.#groups?.stop()

@@ -4,8 +4,8 @@
  * for each chunk separately.
  *
  * If too few peers accept a chunk, a patient caller (a close) waits for more peers, for a bounded
- * time. After one such wait has failed, later callers do not wait until more nodes are online or a
- * chunk got all its replicas. Main thread.
+ * time. After such a wait has failed, no caller waits again before more nodes are online or a chunk
+ * has got all its replicas. Main thread.
  */
 import { crc32 } from 'node:zlib'
 import { pause } from '../../base/async/retry.ts'

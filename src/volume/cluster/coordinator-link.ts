@@ -68,7 +68,7 @@ export interface LinkedNode {
   /** Another node requests the write lease of the inode. */
   recalled(ino: number): void
   leases(): number[]
-  /** Inodes that are known to be open for writing here. */
+  /** Inodes that this node has announced as open for writing. */
   writing(): number[]
   held(): number[]
 }

@@ -64,9 +64,9 @@ export class RemoteCommits implements RemoteMetadata {
   }
 
   /**
-   * Keeps an inode in use until after the current turn of the event loop. A program that opens a
-   * file has it open only after its wait condition is resolved, and another node may remove the
-   * last name in between.
+   * Keeps an inode in use until it is disposed of, and for the rest of that turn of the event loop.
+   * A program that opens a file has it open only after its wait condition is resolved, and another
+   * node may remove the last name in between.
    */
   #use(ino: number): Disposable {
     const { names } = this.#thread.volume

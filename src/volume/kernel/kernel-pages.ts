@@ -2,7 +2,7 @@
  * Invalidates the kernel's page cache of the mount: drops the pages of a file whose content was
  * changed by other ways than through these pages. Until they are dropped, the file's attributes are
  * withheld from the kernel (LiveAttributes), because a page that ended at the old end of the file
- * shows zeros as soon as the kernel learns of a larger size. Main thread.
+ * shows zeros as soon as the kernel gets a larger size. Main thread.
  *
  * Invariant: while a drop of an inode's pages is wanted and not done, cache/read/page-drops.ts has
  * it as pending.

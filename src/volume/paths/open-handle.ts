@@ -10,7 +10,10 @@ import type { OpenInode } from '../../cache/state/open-inode.ts'
 const WRITES = 1
 const DIRECT = 2
 const EPOCH_UNIT = 4
-/** Modulus of the epoch in a handle. An epoch grows by one when another node's commit wins. */
+/**
+ * Modulus of the epoch in a handle. The epoch of an inode grows by one when uncommitted writes are
+ * discarded because another node committed first.
+ */
 const EPOCHS = 1024
 const NUMBER_UNIT = EPOCH_UNIT * EPOCHS
 
@@ -52,7 +55,7 @@ export interface DirectOpenFacts {
  * place of later writes. So all opens of a file use the same mode where possible, and the first one
  * decides. If other nodes append too, the kernel's end of the file is out of date, and it would put
  * appended bytes into the wrong pages. A file that another node has open for writing must not be
- * mapped shared here, and a file with direct I/O cannot be.
+ * mapped shared here; in a cluster, the kernel refuses such mappings of files with direct I/O.
  */
 export function isDirectOpen(
   flags: number,
