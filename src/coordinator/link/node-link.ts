@@ -485,7 +485,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   }
 
   /**
-   * Closes a silent connection: a network may accept data and deliver none, while another works.
+   * Closes a silent connection: the network may deliver nothing on it, and work on another.
    */
   #checkSilence(): void {
     const isOnly = this.#options.addresses.length === 1

@@ -1,6 +1,7 @@
 /**
  * The identities of nodes on the leading coordinator: all in memory. Each change is made in the
- * metadata (metadata/node-rules.ts) and sent to every node before it counts as made.
+ * metadata (metadata/node-rules.ts), then in memory, and is sent to every node before the call
+ * resolves.
  *
  * Invariants: a registered id is never given to another key, whoever asks. Nodes that arrive during
  * a registration are registered together by the next one, so the work grows with the number of
