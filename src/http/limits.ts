@@ -1,46 +1,52 @@
 /**
- * Bounds of the HTTP APIs: every queue, buffer, retry, cache and wait has
- * one, with its unit and its reason. src/limits.ts is the index of all of them.
+ * Bounds of the HTTP APIs. Every queue, buffer, retry, cache and wait has one, with its unit and
+ * its reason. src/limits.ts is the index of all bounds.
  */
 const KIB = 1024
 const MIB = 1024 * KIB
 
 export const httpLimits = {
-  /** Ranges in one request; more are answered with the whole file. */
+  /** Ranges in one request; a request with more is answered with the whole file. */
   rangesPerRequest: 64,
   /** Paths in one request of wait, warm or evict. */
   pathsPerRequest: 1000,
-  /** Bodies of the API other than files, bytes: a thousand long paths. */
+  /** Request bodies other than files, bytes: a thousand long paths. */
   apiJsonBytes: 8 * MIB,
-  /** Headers with the request line, bytes: a path of 4095 bytes, all escaped, fits. */
+  /** Headers with the request line, bytes: a fully escaped path of 4095 bytes fits. */
   apiHeaderBytes: 16 * KIB,
-  /** Idle connections are kept so long, ms. */
+  /** Lifetime of an idle connection, ms. */
   apiKeepAliveMs: 65_000,
-  /** Silence on a connection with a request under way, ms: longer than any call to the cloud. */
+  /** Silence on a connection with a request in progress, ms: longer than any call to the cloud. */
   apiIdleMs: 180_000,
-  /** A whole request, ms, besides the time that the largest upload may take at the slowest. */
+  /** A whole request, ms, in addition to the time of the largest upload at the lowest rate. */
   apiRequestMs: 300_000,
-  /** What a refused client still sends is taken in so long, ms: it reads the answer after that. */
+  /**
+   * Reading and discarding the rest of a refused request, ms: the client reads the response
+   * afterwards.
+   */
   apiLingerMs: 2_000,
-  /** Connections at once; for further ones those make room that have no request under way. */
+  /** Concurrent connections; at the limit, the longest idle one is closed for a new one. */
   apiConnections: 1024,
-  /** Beyond them, while all have requests under way: for health and for other nodes. */
+  /** Connections beyond that while all are busy: for health checks and other nodes. */
   apiReservedConnections: 128,
-  /** Requests on one connection that wait for their turn; who sends more is cut off. */
+  /** Unanswered requests on one connection; a client that pipelines more is disconnected. */
   apiPipelined: 8,
-  /** Long-running calls (wait, warm, evict) at once; further ones are told to come back. */
+  /** Concurrent long-running calls (wait, warm, evict); further ones get EAGAIN. */
   apiLongCalls: 64,
-  /** A long-running call repeats its last line so often, ms: proxies give up after a minute. */
+  /**
+   * Interval at which a long-running call repeats its last line, ms: proxies time out after a
+   * minute.
+   */
   apiHeartbeatMs: 15_000,
-  /** Versions of a file that is being replaced that are tried for one that stays. */
+  /** Attempts to read one version of a file that is being replaced. */
   apiVersionAttempts: 8,
-  /** Requests under way may end in this time when the node stops, ms. */
+  /** Time for requests in progress to end when the node stops, ms. */
   apiCloseMs: 5_000,
-  /** Looking for connections that have become idle while the node stops, ms. */
+  /** Interval of closing idle connections while the node stops, ms. */
   apiClosePollMs: 50,
-  /** Characters of a listing that are sent in one piece. */
+  /** Characters of a directory listing sent in one piece. */
   listingPieceChars: 16 * KIB,
-  /** Chunks that are being given to peers, or taken from them, bytes in memory. */
+  /** Chunks in memory that are being sent to peers, or received from them, bytes. */
   peerServeBytes: 64 * MIB,
   peerHoldBytes: 64 * MIB,
 } as const

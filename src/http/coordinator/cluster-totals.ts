@@ -1,9 +1,10 @@
 /**
- * What all nodes are together: for statistics and metrics. Silent ones count as they last were.
+ * Sums over all registered nodes, for statistics and metrics. Silent nodes count with their last
+ * report.
  */
 import type { PeerReport, PeerStatus } from '../../tiers/peers/peer-status.ts'
 
-/** The oldest backlog is that of any node, all else the sum. */
+/** `backlogAgeMs` is the maximum over all nodes; every other field is a sum. */
 export interface ClusterTotals extends Omit<PeerReport, 'health'> {
   peers: number
   silentPeers: number
@@ -29,7 +30,7 @@ export function clusterTotals(peers: readonly PeerStatus[]): ClusterTotals {
 
 type Summed = Exclude<keyof ClusterTotals, 'peers' | 'silentPeers' | 'backlogAgeMs'>
 
-/** Of reads, those that were answered at once; null where there were none. */
+/** Fraction of reads that were cache hits; null if there were no reads. */
 export function hitRatio({ hits, misses }: { hits: number; misses: number }): number | null {
   return hits + misses === 0 ? null : hits / (hits + misses)
 }

@@ -1,15 +1,15 @@
 /**
- * What a node knows of the cluster that it is part of: its link to the coordinator, and the nodes
- * that the coordinator told it of. A node with an embedded coordinator has no such view.
+ * A node's view of its cluster: the state of its link to the coordinator, and the nodes that the
+ * coordinator has reported. A node with an embedded coordinator has no such view.
  */
 import type { AwayPeer, PeerStatus } from '../../tiers/peers/peer-status.ts'
 
 export interface ClusterView {
   /** Id of this node. */
   readonly self: string
-  /** As far as is known at present: without a coordinator, as they were when it was last there. */
+  /** The current list; while the coordinator is unreachable, the list from the last contact. */
   peers(): PeerStatus[]
-  /** Nodes that were there, and are not any more. */
+  /** Nodes that were online and no longer are. */
   away(): AwayPeer[]
   readonly coordinator: CoordinatorState
 }
@@ -17,8 +17,8 @@ export interface ClusterView {
 export interface CoordinatorState {
   url: string
   connected: boolean
-  /** Why it lets this node in no more; undefined: it does. */
+  /** Why the coordinator refuses this node; undefined: it does not. */
   refusal: string | undefined
-  /** When that began. */
+  /** Start of the current state. */
   since: Date
 }

@@ -1,6 +1,6 @@
 /**
- * The HTTP API of the coordinator: its routes on an API server, whose connections the links of
- * nodes take over (`onUpgrade`).
+ * The HTTP API of the coordinator: its routes on an API server. The links of nodes are WebSockets
+ * that take over connections of this server (`onUpgrade`).
  */
 import type { Registry } from 'prom-client'
 import type { Logger } from '../../base/log/logger.ts'
@@ -18,9 +18,9 @@ export interface CoordinatorApiOptions {
   metricsToken?: string | undefined
   version: string
   logger: Logger
-  /** What `/metrics` serves; what others registered in it comes along. */
+  /** Registry that `/metrics` serves, with all metrics that others registered in it. */
   registry?: Registry | undefined
-  /** Beside those of this file. */
+  /** Additional routes. */
   routes?: readonly Routes[]
 }
 

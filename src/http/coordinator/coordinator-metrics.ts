@@ -1,4 +1,6 @@
-/** `/metrics` of the coordinator: all nodes together, and the Node process. */
+/**
+ * `/metrics` of the coordinator: sums over all nodes, and the default metrics of the Node process.
+ */
 import { Gauge, collectDefaultMetrics } from 'prom-client'
 import type { Registry } from 'prom-client'
 import { clusterTotals } from './cluster-totals.ts'
@@ -9,7 +11,7 @@ export function coordinatorMetrics({ peers }: CoordinatorStatus, registry: Regis
   collectDefaultMetrics({ register: registry })
   for (const name of Object.keys(clusterTotals([])) as (keyof ReturnType<typeof clusterTotals>)[]) {
     const gauge: Gauge = new Gauge({
-      // Gauges, though most are sums of counters: they go down when a node leaves.
+      // Most are sums of counters, but all are gauges: a sum decreases when a node leaves.
       name: `cachefs_cluster_${snakeCase(name)}`,
       help: `${name} of all nodes that are registered`,
       registers: [registry],

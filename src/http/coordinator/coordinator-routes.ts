@@ -1,4 +1,4 @@
-/** How the coordinator is doing, and the cluster with it. */
+/** Routes for the health and the statistics of a coordinator and its cluster. */
 import type { FastifyInstance } from 'fastify'
 import { clusterTotals, hitRatio } from './cluster-totals.ts'
 import type { CoordinatorStatus } from './coordinator-status.ts'

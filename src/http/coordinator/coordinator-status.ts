@@ -1,6 +1,6 @@
 /**
- * What the coordinator's API serves, as it needs it: the registry of nodes
- * (coordinator/peers/peer-registry.ts), where files are, and how the coordinator itself is doing.
+ * Contract between the coordinator's API and the coordinator: the registry of nodes
+ * (coordinator/peers/peer-registry.ts), file locations, and the state of the coordinator itself.
  * `http/` only translates.
  */
 import type { FileLocations } from '../../tiers/peers/file-locations.ts'
@@ -8,32 +8,32 @@ import type { PeerRegistration, PeerReport, PeerStatus } from '../../tiers/peers
 import type { Problem } from '../server/problem.ts'
 
 export interface PeerList {
-  /** EINVAL: it cannot be so. */
+  /** EINVAL: the registration is invalid. */
   register(registration: PeerRegistration): PeerStatus
-  /** ENOENT: the node has to register first. */
+  /** ENOENT: the node is not registered. */
   status(id: string, report: Partial<PeerReport>): PeerStatus
   get(id: string): PeerStatus | undefined
   /** Ordered by id. */
   list(): PeerStatus[]
-  /** Some that are not silent, in random order. */
+  /** Up to `count` nodes that are not silent, in random order. */
   any(count: number, except?: string): PeerStatus[]
 }
 
-/** As people see a node that has joined. */
+/** A node that has joined, in the form shown to users. */
 export interface Member {
   id: string
-  /** Ed25519, base64url: public. */
+  /** Public key: Ed25519, base64url. */
   key: string
   joined: string
-  /** When it was; null: it is not. */
+  /** Time of revocation; null: not revoked. */
   revoked: string | null
 }
 
 export interface Members {
   list(): Member[]
-  /** ENOENT: there is no such node. */
+  /** ENOENT: no such node. */
   revoke(id: string): Promise<void>
-  /** As `revoke`; EBUSY: it is connected. */
+  /** ENOENT: no such node; EBUSY: the node is connected. */
   remove(id: string): Promise<void>
 }
 
@@ -41,8 +41,8 @@ export interface CoordinatorStatus {
   readonly peers: PeerList
   readonly members: Members
   readonly locations: FileLocations
-  /** What it lacks at present. */
+  /** Current problems of the coordinator. */
   problems(): Promise<Problem[]>
-  /** Beside the totals of all nodes. */
+  /** Statistics in addition to the totals of all nodes. */
   stats(): Promise<Record<string, unknown>>
 }

@@ -1,7 +1,7 @@
 /**
- * Who may open a link to the coordinator: a node with its token, or whoever has what a new node
- * needs. What opens the connection lets nobody be a node yet: that is proved over the link
- * (coordinator/link/link-door.ts).
+ * Checks who may open a link to the coordinator: a node with its token, the holder of the API key,
+ * or a new node with the join token. Opening the connection does not yet establish the identity of
+ * a node; the node proves it over the link (coordinator/link/link-door.ts).
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { FsError, describe } from '../../base/fs-error.ts'
@@ -10,17 +10,17 @@ import { JOIN_HEADER, TOKEN_HEADER, type TokenCheck } from '../../tiers/peers/no
 import type { ApiKey } from '../server/api-key.ts'
 import { HttpError } from '../server/http-error.ts'
 
-/** A request goes on, or the door throws. */
+/** Returns if the request is admitted; throws otherwise. */
 export type Door = (headers: IncomingHttpHeaders) => void
 
 export interface LinkGateOptions {
   apiKey: ApiKey
-  /** As it is now; undefined: it cannot be read. */
+  /** Reads the current join token; undefined: it cannot be read. */
   joinToken: () => string | undefined
-  /** The API key lets a new node join as well. */
+  /** The API key also admits new nodes. */
   keyJoins: boolean
   tokens: TokenCheck
-  /** It knows the nodes. */
+  /** This coordinator leads, so it has the list of nodes. */
   leads: () => boolean
 }
 
@@ -31,12 +31,12 @@ export class LinkGate {
     this.#options = options
   }
 
-  /** Throws 401, or 503 where another coordinator may know the node. */
+  /** Throws 401, or 503 if this coordinator does not lead. */
   readonly checkLink: Door = (headers) => {
     if (!this.#hasJoinToken(headers)) this.checkNode(headers)
   }
 
-  /** As `checkLink`, of what new nodes need not get. */
+  /** As `checkLink`, without the join token: for routes that new nodes do not need. */
   readonly checkNode: Door = (headers) => {
     const { apiKey, tokens, leads } = this.#options
     if (apiKey.matches(headers)) return
@@ -57,7 +57,7 @@ export class LinkGate {
   }
 }
 
-/** Requests of nodes to each other. */
+/** Door for requests between nodes. */
 export function nodeDoor(tokens: TokenCheck): Door {
   return (headers) => checkToken(tokens, headers)
 }

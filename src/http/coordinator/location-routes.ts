@@ -1,6 +1,6 @@
 /**
- * `/api/files/location`: who has a file's chunks, and a node saying that it has some. The file is
- * named by `path` or `ino`, in the query or (of a PUT) in the body.
+ * `/api/files/location`: reports which nodes have chunks of a file, and accepts announcements of
+ * nodes that have some. `path` or `ino` names the file, in the query or (PUT) in the body.
  */
 import type { FastifyInstance } from 'fastify'
 import { FsError } from '../../base/fs-error.ts'
@@ -45,7 +45,7 @@ interface Announcement extends Named {
 
 export function locationRoutes(app: FastifyInstance, coordinator: CoordinatorStatus): void {
   const { peers, locations } = coordinator
-  // JSON only: a form on some web page cannot send that without asking first.
+  // JSON only: a browser sends that across origins only after a preflight request.
   app.removeContentTypeParser('text/plain')
   const tags = ['files']
   const finding = { summary: 'The nodes that have chunks of a file', tags, querystring: QUERY }
@@ -53,7 +53,7 @@ export function locationRoutes(app: FastifyInstance, coordinator: CoordinatorSta
     const file = fileOf(query as Named)
     const { peers: ids, ...known } = await locations.find(file)
     const wanted = new Set(ids)
-    // In random order: not everybody shall ask the first one.
+    // In random order, which spreads the load over the nodes.
     const there = peers.any(tiersLimits.peers).filter(({ id }) => wanted.has(id))
     const places = there.map(({ id, url, state }) => ({ id, url, state }))
     return { ...file, ...known, peers: places }

@@ -1,9 +1,9 @@
 /**
- * A whole copy of the metadata, for a node that has none or missed too much. Nodes that ask at
- * about the same time share one copy, which is on the disk for as long as somebody reads it.
+ * Serves a full copy of the metadata, for a node that has none or missed more changes than the log
+ * has. Nodes that ask at about the same time share one copy, which stays on disk while it is read.
  *
- * Invariants: at most one copy is being made; its file has no name once it is complete, so that a
- * process that dies leaves at most the one in the making, which the next start removes.
+ * Invariants: at most one copy is being made. A complete copy has no directory entry, so a process
+ * that dies leaves at most the file of an incomplete copy, which the next start removes.
  */
 import { readdirSync, rmSync } from 'node:fs'
 import { open, rm, type FileHandle } from 'node:fs/promises'
@@ -17,11 +17,11 @@ import type { Door } from './link-gate.ts'
 import { streamed } from '../server/streamed-answer.ts'
 
 export interface SnapshotSource {
-  /** Where copies are made; of nobody else are names that begin so. */
+  /** Path prefix of the copies; no other file in the folder may begin with it. */
   readonly path: string
-  /** Makes a copy at a path where nothing is. */
+  /** Makes a copy at a path that does not exist. */
   make(path: string): Promise<void>
-  /** Of the last change: a copy has that one or a later one. */
+  /** Sequence number of the last change. A copy made now has that change, and maybe later ones. */
   seq(): number
 }
 
@@ -41,7 +41,7 @@ export function metadataRoutes(
 }
 
 interface Copy {
-  /** Of a change that it has. */
+  /** Sequence number of a change that the copy contains. */
   seq: number
   readers: number
   file: Promise<FileHandle>
@@ -51,7 +51,7 @@ class Snapshots {
   readonly #source: SnapshotSource
   readonly #blocks = new BufferPool(volumeLimits.apiBlockBytes, pages)
   #made = 0
-  /** The last one, while it is read. */
+  /** The latest copy, while it has readers. */
   #copy: Copy | undefined
 
   constructor(source: SnapshotSource) {
@@ -62,7 +62,7 @@ class Snapshots {
     }
   }
 
-  /** The pieces have to be asked for: that ends the use of the copy. */
+  /** The caller must iterate `pieces`: the end of the iteration releases the copy. */
   async take(): Promise<{ sizeBytes: number; pieces: AsyncGenerator<Uint8Array> }> {
     const copy = this.#isOfUse(this.#copy) ? this.#copy : this.#begin()
     copy.readers += 1
@@ -75,7 +75,7 @@ class Snapshots {
     }
   }
 
-  /** By the time that it has arrived, the log has to have all changes since. */
+  /** When the copy has been transferred, the log must still have all changes made since. */
   #isOfUse(copy: Copy | undefined): copy is Copy {
     return copy !== undefined && this.#source.seq() - copy.seq <= tiersLimits.changeLogEntries / 2
   }
@@ -93,7 +93,7 @@ class Snapshots {
       await this.#source.make(path)
       return await open(path, 'r')
     } finally {
-      // Gone by name, and there for who reads it.
+      // Readers use the open descriptor.
       await rm(path, { force: true })
     }
   }

@@ -1,6 +1,6 @@
 /**
- * `/api/peers`: nodes register, report, and ask for each other. Reports may say more than this
- * version knows: nodes and coordinator are not upgraded at the same moment.
+ * `/api/peers`: nodes register, report their state, and list each other. Reports may have fields
+ * that this version does not define, because nodes and coordinator are upgraded at different times.
  */
 import type { FastifyInstance } from 'fastify'
 import { tiersLimits } from '../../tiers/limits.ts'
@@ -46,7 +46,7 @@ const LIST_QUERY = {
 
 const ID_PARAMS = { type: 'object', properties: { id: TEXT } } as const
 
-/** Nodes that have joined with a key: who they are, and that one of them is none any more. */
+/** Lists the nodes that have joined with a key, and revokes or removes one. */
 export function memberRoutes(app: FastifyInstance, members: Members): void {
   const about = (summary: string, parts: object = {}): { schema: object } => ({
     schema: { summary, tags: ['peers'], ...parts },
@@ -66,7 +66,7 @@ export function memberRoutes(app: FastifyInstance, members: Members): void {
 }
 
 export function peerRoutes(app: FastifyInstance, peers: PeerList): void {
-  // JSON only: a form on some web page cannot send that without asking first.
+  // JSON only: a browser sends that across origins only after a preflight request.
   app.removeContentTypeParser('text/plain')
   const about = (summary: string, parts: object): { schema: object } => ({
     schema: { summary, tags: ['peers'], ...parts },

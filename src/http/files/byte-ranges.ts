@@ -1,16 +1,17 @@
 /**
- * Range requests (RFC 9110, section 14): which bytes of a file are asked for. A header that is not
- * understood is ignored, as the RFC has it; one that names nothing in the file is unsatisfiable.
+ * Range requests (RFC 9110, section 14): the byte ranges of a file that a header asks for. A header
+ * that cannot be parsed is ignored, as the RFC requires. A header with no range inside the file is
+ * unsatisfiable.
  */
 import { httpLimits } from '../limits.ts'
 
 export interface ByteRange {
   start: number
-  /** Last byte, included. */
+  /** Last byte, inclusive. */
   end: number
 }
 
-/** Ranges within `size`; undefined: send all of it; empty: none of them lies in the file. */
+/** Ranges within `size`. Undefined: send the whole file. Empty: no range lies in the file. */
 export function parseRanges(header: string | undefined, size: number): ByteRange[] | undefined {
   const list = /^bytes=(.+)$/i.exec(header?.trim() ?? '')?.[1]
   if (list === undefined) return undefined
@@ -28,8 +29,8 @@ export function parseRanges(header: string | undefined, size: number): ByteRange
 }
 
 /**
- * In the order asked for; ranges that overlap or touch become one (section 15.3.7.2), so that no
- * request is answered with more bytes than the file has.
+ * Merges ranges that overlap or touch (section 15.3.7.2), in the order of the request, so that no
+ * response has more bytes than the file.
  */
 function merged(ranges: readonly ByteRange[]): ByteRange[] {
   const result: ByteRange[] = []

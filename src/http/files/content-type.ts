@@ -1,12 +1,12 @@
 /**
  * The media type of a file, from its name alone: the content belongs to the user. Unknown names are
- * bytes. With `nosniff`, a browser displays harmless types and saves the rest.
+ * `application/octet-stream`. With `nosniff`, a browser displays harmless types and saves the rest.
  */
 import { Mime } from 'mime/lite'
 import otherTypes from 'mime/types/other.js'
 import standardTypes from 'mime/types/standard.js'
 
-/** Types of data files that the registry of the library lacks, or has under other names. */
+/** Data file types that the library's registry lacks or lists under other names. */
 const DATA_TYPES = {
   'application/vnd.apache.parquet': ['parquet'],
   'application/x-ndjson': ['jsonl', 'ndjson'],

@@ -1,6 +1,6 @@
 /**
- * The entries of a directory as an answer: a JSON array, or a line of JSON each (NDJSON) for who
- * accepts that. Written some entries at a time, however many there are.
+ * The entries of a directory as a response: a JSON array, or one line of JSON per entry (NDJSON)
+ * for clients that accept it. Written in bounded pieces, however many entries there are.
  */
 import type { DirectoryEntry } from '../../filesystem/file-store.ts'
 import { httpLimits } from '../limits.ts'
@@ -16,7 +16,7 @@ export function listing(
   }
 }
 
-/** Not a call to the kernel for each entry. */
+/** Joins small texts, so that each entry does not cost a system call. */
 async function* gathered(texts: AsyncIterable<string>): AsyncGenerator<string> {
   let piece = ''
   for await (const text of texts) {

@@ -1,10 +1,10 @@
 /**
- * Bodies of answers that carry files: whole, one range, or several as multipart/byteranges (RFC
- * 9110, section 14.6). A block of the file is in memory, never the file.
+ * Response bodies with file contents: the whole file, one range, or several ranges as
+ * multipart/byteranges (RFC 9110, section 14.6). One block of the file is in memory at a time.
  *
- * Invariants: every byte is of the version whose entity tag was announced (it is the same after
- * the file was opened as before), and a body that turns out shorter than announced fails, so that
- * the connection is cut and nobody takes it for whole.
+ * Invariants: every byte belongs to the version of the announced entity tag (the tag is the same
+ * before and after the file is opened). A body shorter than announced fails, so the connection is
+ * cut and no client takes it for complete.
  */
 import { randomBytes } from 'node:crypto'
 import { FsError } from '../../base/fs-error.ts'
@@ -25,7 +25,7 @@ export interface Body {
   length: number
 }
 
-/** Thrown when the file was replaced meanwhile: look again, and start anew. */
+/** The file was replaced while it was opened: the caller stats it again and retries. */
 export class VersionGone extends FsError {
   constructor(path: string) {
     super('ESTALE', 'the file was replaced while it was read: try again', { path })
@@ -52,7 +52,7 @@ async function* rangeOf(
   }
   let passed = 0
   for await (const block of files.content(path, { ...range, signal })) {
-    // What was opened lies between two looks at the same version, so it is that version.
+    // The open lies between two stats of the same version, so it opened that version.
     const isFirst = passed === 0
     if (isFirst && (await files.stat(path, { signal })).etag !== stat.etag) {
       throw new VersionGone(path)
@@ -64,7 +64,7 @@ async function* rangeOf(
   if (passed < length) throw wrong()
 }
 
-/** Parts one after the other. */
+/** All ranges, one part after the other. */
 export function multipartBody(
   version: FileVersion,
   ranges: readonly ByteRange[],

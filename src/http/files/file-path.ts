@@ -1,27 +1,27 @@
 /**
- * The path of a file in a URL, as text. Percent escapes are decoded once, per segment, as strict
- * UTF-8: what decodes to a slash, a NUL byte, `.` or `..` is refused, so that no spelling leads out
- * of the volume or to another file than its plain spelling does. It is read from the request as it
- * came, not from what the router made of it.
+ * The path of a file in a URL. Percent escapes are decoded once, per segment, as strict UTF-8. A
+ * segment that decodes to a slash, a NUL byte, `.` or `..` is refused, so no spelling leads out of
+ * the volume, or to another file than the plain spelling does. The path is read from the raw
+ * request target, not from the router's result.
  */
 import { FsError } from '../../base/fs-error.ts'
 import { baseLimits } from '../../base/limits.ts'
 import { filesystemLimits } from '../../filesystem/limits.ts'
 
-/** Absolute path of what stands after `prefix` in a request target. */
+/** Absolute path from the part of a request target after `prefix`. */
 export function filePath(target: string, prefix: string): string {
   const segments = segmentsAfter(target, prefix)
-  // One slash at the end names the same directory; `//` in the middle is a mistake.
+  // One trailing slash names the same directory; `//` in the middle is an error.
   if (segments.at(-1) === '') segments.pop()
   return joined(segments.map(decodeSegment))
 }
 
-/** Whether it ends in a slash: then it can only be a directory. */
+/** Whether the path ends in a slash and so can only be a directory. */
 export function namesDirectory(target: string): boolean {
   return pathOf(target).endsWith('/')
 }
 
-/** A path in the body of a request, which has nothing to decode; the same rules hold. */
+/** Checks a path from a request body: the same rules, without decoding. */
 export function checkPath(path: string): string {
   const names = path.replace(/^\//, '').split('/')
   if (names.at(-1) === '') names.pop()
@@ -30,12 +30,12 @@ export function checkPath(path: string): string {
 
 function segmentsAfter(target: string, prefix: string): string[] {
   const path = pathOf(target)
-  // The router also takes escapes in the part before: then the rest starts elsewhere.
+  // The router also accepts escapes in the prefix; the offset would then be wrong.
   if (!path.startsWith(prefix)) throw new FsError('EINVAL', `write ${prefix} without escapes`)
   return path.slice(prefix.length).split('/')
 }
 
-/** Without the query, and without scheme and host (which proxies send, RFC 9112 section 3.2.2). */
+/** Without query, scheme and host (proxies send the latter two, RFC 9112 section 3.2.2). */
 function pathOf(target: string): string {
   return (target.split(/[?#]/, 1)[0] ?? '').replace(/^https?:\/\/[^/]*/i, '')
 }

@@ -1,10 +1,10 @@
 /**
- * GET and HEAD of `/api/files/{path}`: the file (whole, in ranges, under conditions), the entries
+ * GET and HEAD of `/api/files/{path}`: a file (whole, in ranges, with preconditions), the entries
  * of a directory, or a size.
  *
- * `{path}/size` is the size of the file at {path}, unless something of that very path exists: then
- * it is that. The two cannot collide: a file has nothing below it, so `{path}/size` exists only
- * where {path} is a directory, which has no size to ask for.
+ * `{path}/size` is the size of the file at {path}, unless that very path exists. The two cannot
+ * collide: a file has nothing below it, so `{path}/size` exists only if {path} is a directory,
+ * which has no such size.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { FsError, codeOf } from '../../base/fs-error.ts'
@@ -48,7 +48,7 @@ export class FileReader {
     throw new FsError('EOPNOTSUPP', 'it is neither a file nor a directory', { path })
   }
 
-  /** Anew where the file is replaced between looking at it and opening it. */
+  /** Retries if the file is replaced between stat and open. */
   async #file(
     version: FileVersion,
     request: FastifyRequest,
@@ -81,7 +81,7 @@ export class FileReader {
       'last-modified': new Date(stat.mtimeMs).toUTCString(),
       'accept-ranges': 'bytes',
       'x-content-type-options': 'nosniff',
-      // Somebody's HTML must not act as this API's own page.
+      // An HTML file of a user must not run with the origin of this API.
       'content-security-policy': 'sandbox',
     })
     switch (judge(request.method, request.headers, stat)) {
@@ -140,13 +140,13 @@ export class FileReader {
     const { pieces, contentType } = listing(entries, request.headers.accept)
     reply.type(contentType).header('x-content-type-options', 'nosniff')
     if (request.method !== 'HEAD') return await streamed(reply, pieces)
-    // It can be read, as far as its beginning tells.
+    // Reading the first piece reports most errors.
     await pieces.next()
     await pieces.return(undefined)
     return await reply.send()
   }
 
-  /** Undefined where there is nothing; a file has nothing below it. */
+  /** Undefined if nothing exists at the path; ENOTDIR counts, since a file has nothing below it. */
   async #find(path: string, signal: AbortSignal): Promise<FileStat | undefined> {
     try {
       return await this.#files.stat(path, { signal })

@@ -1,6 +1,6 @@
 /**
- * `/api/files/{path}`: read, replace, remove. Bodies are streams both ways, and no route but these
- * knows of it.
+ * `/api/files/{path}`: read, replace and remove files. Request and response bodies are streams;
+ * only these routes depend on that.
  */
 import type { FastifyInstance } from 'fastify'
 import type { FileStore } from '../../filesystem/file-store.ts'
@@ -16,7 +16,7 @@ export interface FileRoutesOptions {
   maxUploadBytes: number
 }
 
-/** In a scope of its own: here bodies are passed on as they come, whatever their type. */
+/** Registered in its own Fastify scope: here bodies are passed on unparsed, whatever their type. */
 export function fileRoutes(app: FastifyInstance, options: FileRoutesOptions): void {
   const reader = new FileReader(options.files, PREFIX)
   const writer = new FileWriter({ ...options, prefix: PREFIX })
@@ -25,7 +25,7 @@ export function fileRoutes(app: FastifyInstance, options: FileRoutesOptions): vo
     done(null)
   })
   app.addHook('onRequest', async ({ raw }) => {
-    // Whatever a client calls it, it is bytes; Fastify refuses types that it cannot read.
+    // Every body is bytes; Fastify would refuse types that it cannot parse.
     if (raw.method === 'PUT') raw.headers['content-type'] = 'application/octet-stream'
   })
   const about = (summary: string): { schema: object } => ({ schema: { summary, tags: ['files'] } })

@@ -1,11 +1,11 @@
 /**
  * PUT and DELETE of `/api/files/{path}`.
  *
- * Invariants: what cannot be taken is refused before its body is read (and before `100 Continue`);
- * a body that ends early, is too long or comes from a client that went away leaves what was there.
- * Conditions hold at the moment of the change: they are looked at before the body, and again when
- * it is complete, one request at a time for each path. That keeps requests to this node from losing
- * each other's updates; the mount and other nodes do not ask here.
+ * Invariants: a request that cannot succeed is refused before its body is read, and before `100
+ * Continue`. A body that ends early, is too long, or whose client disconnects leaves the old file
+ * unchanged. Preconditions hold at the moment of the change: they are checked before the body and
+ * again when it is complete, one request per path at a time. This prevents lost updates between
+ * requests to this node; the mount and other nodes do not take this lock.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { FsError, codeOf } from '../../base/fs-error.ts'
@@ -87,7 +87,7 @@ export class FileWriter {
     if (Number(headers['content-length'] ?? 0) > this.#maxUploadBytes) throw this.#tooLarge(path)
   }
 
-  /** What is there now; throws where it must not be replaced. */
+  /** The current file, if any; throws if it must not be replaced. */
   async #checkTarget(
     request: FastifyRequest,
     path: string,
@@ -110,7 +110,7 @@ export class FileWriter {
     throw new HttpError(412, code, 'the file is not as the request expects', { path })
   }
 
-  /** The body, then the last look: what it throws makes the write fail as a broken body does. */
+  /** The body, then `atTheEnd`: if that throws, the write fails as for a broken body. */
   async *#body(
     { raw }: FastifyRequest,
     path: string,
@@ -120,7 +120,7 @@ export class FileWriter {
     const cutOff = (cause?: unknown): FsError => {
       return new FsError('ECANCELED', 'the body was cut off', { path, cause })
     }
-    // Else leaving the loop would close the connection, and take the answer with it.
+    // By default, leaving the loop would destroy the connection, and the response with it.
     const chunks = raw.iterator({ destroyOnReturn: false })
     for (;;) {
       const next = await chunks.next().catch((cause: unknown) => Promise.reject(cutOff(cause)))

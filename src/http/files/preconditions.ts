@@ -1,14 +1,14 @@
 /**
- * Conditional requests (RFC 9110, section 13), in the order that it prescribes. Dates are compared
- * in whole seconds, which is all that HTTP dates have.
+ * Conditional requests (RFC 9110, section 13), evaluated in the order that the RFC prescribes.
+ * Dates are compared in whole seconds, the resolution of HTTP dates.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FileStat } from '../../filesystem/file-store.ts'
 
-/** What to answer instead of going on. */
+/** Result of the evaluation: continue, or the response to send instead. */
 export type Verdict = 'go on' | 'not modified' | 'precondition failed'
 
-/** `stat` is undefined where there is no file. */
+/** `stat`: undefined if there is no file. */
 export function judge(
   method: string,
   headers: IncomingHttpHeaders,
@@ -29,7 +29,7 @@ export function judge(
   return 'go on'
 }
 
-/** If-Range: the ranges hold only for the version that the client knows. */
+/** If-Range: the ranges apply only to the version that the client has. */
 export function rangesApply(header: string | undefined, stat: FileStat): boolean {
   if (header === undefined) return true
   if (header.startsWith('"')) return header === quoted(stat)
@@ -37,7 +37,7 @@ export function rangesApply(header: string | undefined, stat: FileStat): boolean
   return !Number.isNaN(date) && Math.floor(stat.mtimeMs / 1000) === Math.floor(date / 1000)
 }
 
-/** As an entity tag is written: what a tag cannot have is escaped. */
+/** The entity tag in quotes; characters that a tag cannot have are escaped. */
 export function quoted({ etag }: FileStat): string {
   return `"${etag.replaceAll(/[^\x21\x23-\x7e]/g, encodeURIComponent)}"`
 }
@@ -45,12 +45,12 @@ export function quoted({ etag }: FileStat): string {
 function lists(header: string, stat: FileStat | undefined, how: 'strong' | 'weak'): boolean {
   if (stat === undefined) return false
   if (header.trim() === '*') return true
-  // Tags may have commas in them: not split, but searched for.
+  // Tags may contain commas, so the list is searched, not split.
   const tags = header.match(/(?:W\/)?"[^"]*"/g) ?? []
   return tags.some((tag) => (how === 'weak' ? tag.replace(/^W\//, '') : tag) === quoted(stat))
 }
 
-/** Undefined where there is nothing to compare. */
+/** Undefined if there is no valid date or no file. */
 function isModifiedSince(
   header: string | undefined,
   stat: FileStat | undefined,

@@ -1,11 +1,11 @@
 /**
- * `/api/chunks/{ino}/{index}/{id}`: what nodes give each other. GET answers the bytes of one
- * immutable chunk content, PUT leaves a copy here to be held; both carry the CRC-32 of the body in
- * `X-Chunk-CRC32`. POST says that it will be asked for.
+ * `/api/chunks/{ino}/{index}/{id}`: exchange of chunks between nodes. GET returns one immutable
+ * chunk. PUT stores a replica on this node. Both carry the CRC-32 of the body in `X-Chunk-CRC32`.
+ * POST announces that the chunk will be requested, so that this node can fetch it in advance.
  *
- * Invariants: only another node gets here, with its token (tiers/peers/node-token.ts), and not the
- * API key; numbers are numbers before anything is looked up by them; no more of the bodies is in
- * memory than the limits say; what is refused changes nothing.
+ * Invariants: only nodes with a valid token (tiers/peers/node-token.ts) are admitted, and the API
+ * key does not replace the token; all parameters are checked to be numbers before any lookup;
+ * bodies in memory are bounded by the limits; a refused request changes nothing.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { FsError } from '../../base/fs-error.ts'
@@ -63,7 +63,7 @@ const POST_SCHEMA = {
   params: PARAMS,
 } as const
 
-/** In a scope of its own: here bodies are bytes, whatever they are called. */
+/** Registered in its own Fastify scope: here a body is raw bytes, whatever its content type. */
 export function chunkRoutes(app: FastifyInstance, exchange: ChunkExchange, door: Door): void {
   const config = { door }
   const outgoing = new Semaphore(httpLimits.peerServeBytes, {
@@ -101,7 +101,7 @@ async function give(
   const signal = clientSignal(reply)
   const home = (request.query as { home?: string }).home === '1'
   const permit = await memory.acquire(exchange.chunkSize, { signal })
-  // The bytes are in memory until the client has them, or is gone.
+  // The bytes stay in memory until the response is sent or the client has disconnected.
   if (reply.raw.destroyed) permit.release()
   reply.raw.once('close', () => permit.release())
   const found = await exchange.read(chunk, { home, signal })
@@ -155,12 +155,12 @@ async function bodyOf({ raw }: FastifyRequest, length: number): Promise<Buffer> 
   const cutOff = (cause?: unknown): FsError => {
     return new FsError('ECANCELED', `the body was cut off after ${at} bytes`, { cause })
   }
-  // Else leaving the loop would close the connection, and take the answer with it.
+  // By default, leaving the loop would destroy the connection, and the response with it.
   const parts = raw.iterator({ destroyOnReturn: false })
   for (;;) {
     const next = await parts.next().catch((cause: unknown) => Promise.reject(cutOff(cause)))
     if (next.done === true) break
-    // HTTP ends the body at its Content-Length.
+    // `at` cannot exceed `length`: HTTP ends the body at its Content-Length.
     at += (next.value as Buffer).copy(data, at)
   }
   if (at < length) throw cutOff()

@@ -1,6 +1,6 @@
 /**
- * The HTTP API of one node: its routes on an API server. It only translates: the work is the file
- * system's and the node's.
+ * The HTTP API of one node: its routes on an API server. This module contains no logic: the file
+ * system and the node do the work.
  */
 import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
@@ -23,13 +23,13 @@ export interface NodeApiOptions {
   apiKey: string
   metricsToken?: string | undefined
   maxUploadBytes: number
-  /** What this node does for its peers; undefined: it has none. */
+  /** Chunk exchange with peers; undefined: the node has no peers. */
   chunks?: ChunkExchange | undefined
-  /** Knows the tokens of peers; without it they are served nothing. */
+  /** Checks the tokens of peers; undefined: peers are served nothing. */
   peerTokens?: TokenCheck | undefined
   version: string
   logger: Logger
-  /** What `/metrics` serves; what others registered in it comes along. */
+  /** Registry that `/metrics` serves, with all metrics that others registered in it. */
   registry?: Registry | undefined
 }
 

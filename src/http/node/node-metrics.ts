@@ -1,4 +1,7 @@
-/** `/metrics` in Prometheus' format: the node's counters, and those of the Node process. */
+/**
+ * `/metrics` of a node in the Prometheus format: the counters and gauges of its cache, and the
+ * default metrics of the Node process.
+ */
 import { Counter, Gauge, collectDefaultMetrics } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { NodeStatus } from './node-status.ts'

@@ -1,6 +1,7 @@
 /**
- * What a node tells of itself and does on request. Long answers are lines of JSON
- * (http/server/progress-lines.ts); they end with the client that asked, and with the node.
+ * Routes for the status and the actions of a node. Responses of long-running actions are lines of
+ * JSON (http/server/progress-lines.ts). They end when the client disconnects and when the node
+ * stops.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { FsError } from '../../base/fs-error.ts'
@@ -45,7 +46,7 @@ const DURABILITY_BODY = {
 } as const
 
 export function nodeRoutes(app: FastifyInstance, node: NodeStatus, stopping: AbortSignal): void {
-  // JSON only: a form on some web page cannot send that without asking first.
+  // JSON only: a browser sends that across origins only after a preflight request.
   app.removeContentTypeParser('text/plain')
   const about = (summary: string): { schema: object } => ({ schema: { summary, tags: ['node'] } })
   healthRoutes(app, 'node', () => node.problems())

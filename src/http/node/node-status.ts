@@ -1,19 +1,19 @@
 /**
- * What a node tells of itself and does on request: what the API serves beside files. The node
- * implements it (node/node-operations.ts); `http/` only translates. Answers are plain JSON objects.
- * Paths are absolute within the volume; a path that is not there rejects with ENOENT.
+ * Contract between the HTTP API and the node, for everything except file contents. The node
+ * implements it (node/node-operations.ts); `http/` only translates. Results are plain JSON objects.
+ * Paths are absolute within the volume; a path that does not exist rejects with ENOENT.
  */
 import type { PeerStatus } from '../../tiers/peers/peer-status.ts'
 import type { Problem } from '../server/problem.ts'
 
-/** One line of a long-running answer; the last one has `done` set. */
+/** One line of a long-running response; the last one has `done` set. */
 export interface ProgressLine {
   doneBytes: number
   totalBytes: number
-  /** Files finished so far, and known of so far. */
+  /** Files finished and files counted so far. */
   doneFiles: number
   totalFiles: number
-  /** The totals are those of everything: all has been counted. */
+  /** Counting is complete: the totals are final. */
   counted?: true
   done?: true
 }
@@ -23,42 +23,48 @@ export interface CallOptions {
 }
 
 export interface EvictOptions extends CallOptions {
-  /** Also what cannot be read again, as long as the cloud cannot be reached. */
+  /** Also evict while the cloud is unreachable; the data is then unreadable until it returns. */
   force?: boolean
 }
 
 export interface NodeStatus {
-  /** What it lacks at present. */
+  /** Current problems of the node. */
   problems(): Problem[]
   /** Volume, mount point, uptime, capacity, backlog (bytes, chunks, age), tiers. */
   status(): Record<string, unknown>
-  /** The nodes of the cluster, this one among them; none with the embedded coordinator. */
+  /** All nodes of the cluster, including this one; empty with an embedded coordinator. */
   peers(): PeerStatus[]
   /** Capacity and use of the NVMe. */
   cache(): Record<string, unknown>
   /** Counters since the start: hits, misses, fetched, uploaded, evicted. */
   cacheStats(): Record<string, number>
-  /** Where a file's bytes are; of a directory, what of all files in it is where. */
+  /** Where the bytes of a file are; of a directory, the sum over all files in it. */
   receipt(path: string): Promise<Record<string, unknown>>
-  /** Chunk by chunk: on which tiers, under which key. Streamed: files may be large. */
+  /** The tier and object key of each chunk, for a bounded number of chunks. */
   explain(path: string): Promise<Record<string, unknown>>
-  /** Where the bytes of a path are when close returns, and which directory says so. */
+  /** Durability of a path, and the directory that sets it. */
   durability(path: string): Promise<Record<string, unknown>>
-  /** null: the directory says nothing of its own. EINVAL: no directory, or no such durability. */
+  /**
+   * null removes the setting of the directory. EINVAL: not a directory, or an invalid durability.
+   */
   setDurability(path: string, durability: string | null): Promise<Record<string, unknown>>
-  /** Files with bytes that only nodes have that are away. */
+  /** Unavailable files. */
   missing(): Promise<object>
-  /** Such a file as the cloud last had it whole. EBUSY: it is all there; ENODATA: it never was. */
+  /**
+   * Restores the last durable version of an unavailable file. EBUSY: the file is available;
+   * ENODATA: there is no durable version.
+   */
   restore(path: string): Promise<Record<string, unknown>>
-  /** Until everything at and below the paths is durable. */
+  /** Waits until everything at and below the paths is durable. */
   wait(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine>
-  /** Brings everything at and below the paths to this node. */
+  /** Fetches everything at and below the paths into the cache of this node. */
   warm(paths: readonly string[], options?: CallOptions): AsyncIterable<ProgressLine>
   /**
-   * Another process of the program as it is installed now takes over, as soon as this call was
-   * answered; rejects where that cannot be, and then nothing changes. Returns what starts it.
+   * Prepares to replace the daemon with a process of the installed program. Returns a function that
+   * starts the replacement; call it once the request has been answered. Rejects without any change
+   * if the installed program cannot start.
    */
   upgrade(): Promise<() => void>
-  /** Takes away what is durable at and below the paths. EAGAIN while the cloud is out of reach. */
+  /** Evicts clean chunks at and below the paths. EAGAIN while the cloud is unreachable. */
   evict(paths: readonly string[], options?: EvictOptions): AsyncIterable<ProgressLine>
 }

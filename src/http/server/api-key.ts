@@ -1,8 +1,8 @@
 /**
- * The API key of a program, as requests carry it, and the token that opens `/metrics` alone. Both
- * are compared in constant time.
+ * Checks the API key of a program, and the token that opens only `/metrics`. Both are compared in
+ * constant time.
  *
- * Invariant: there is no API without a key.
+ * Invariant: every API has a key; an empty key is refused.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { FsError } from '../../base/fs-error.ts'
@@ -25,7 +25,7 @@ export class ApiKey {
     return this.#key.matches(givenKey(headers))
   }
 
-  /** Throws 401 where the headers do not carry it. */
+  /** Throws 401 unless the headers carry the key, or on `/metrics` the metrics token. */
   check(headers: IncomingHttpHeaders, path?: string): void {
     const given = givenKey(headers)
     if (this.#key.matches(given)) return
@@ -34,7 +34,7 @@ export class ApiKey {
   }
 }
 
-/** Prometheus, for one, can send a bearer token and no header of its own. */
+/** Bearer tokens are accepted because Prometheus, for example, cannot send custom headers. */
 function givenKey(headers: IncomingHttpHeaders): unknown {
   return headers['x-api-key'] ?? /^Bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1]
 }

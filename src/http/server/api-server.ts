@@ -1,7 +1,8 @@
 /**
- * An API, listening: what every program's has in common around its own routes. Errors and their
- * bounds (http-server.ts), counters of requests, `/metrics`, `/api/openapi.json`, connections that
- * are taken over by another protocol (upgrades.ts), and an end that nobody can hold up.
+ * A listening API server: the parts that all programs share around their own routes. These are
+ * errors and their bounds (http-server.ts), counters of requests, `/metrics`, `/api/openapi.json`,
+ * connections that another protocol takes over (upgrades.ts), and a shutdown that no client can
+ * delay beyond a bound.
  */
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
@@ -19,22 +20,22 @@ import { Upgrades } from './upgrades.ts'
 import type { UpgradeHandler } from './upgrades.ts'
 
 export interface ApiServerOptions extends Omit<HttpServerOptions, 'openPaths' | 'upgrades'> {
-  /** Of the description, and with it the tag that `/metrics` goes under. */
+  /** Title of the API description, and the tag of `/metrics` in it. */
   program: 'node' | 'coordinator'
   version: string
-  /** What `/metrics` serves; what others registered in it comes along. */
+  /** Registry that `/metrics` serves, with all metrics that others registered in it. */
   registry?: Registry | undefined
   metrics: (registry: Registry) => void
-  /** Each is registered in a scope of its own, since routes differ in the bodies they take. */
+  /** Each element is registered in its own scope, since routes differ in the bodies they accept. */
   routes: readonly Routes[]
 }
 
-/** `stopping` is aborted when the server closes: long answers end then. */
+/** `stopping` is aborted when the server closes; long responses end then. */
 export type Routes = (scope: FastifyInstance, stopping: AbortSignal) => void
 
 export interface Address {
   host: string
-  /** 0: any that is free. */
+  /** 0: any free port. */
   port: number
 }
 
@@ -68,16 +69,16 @@ export class ApiServer {
   }
 
   /**
-   * Connections that ask for another protocol on this path go to the handler; see upgrades.ts for
-   * what was checked before. One handler a path.
+   * Passes connections that request another protocol on this path to the handler. upgrades.ts lists
+   * the checks that precede it. One handler per path.
    */
   onUpgrade(path: string, handler: UpgradeHandler, door?: Door): void {
     this.#upgrades.add(path, handler, door)
   }
 
   /**
-   * Takes no new requests; long-running calls are told to end, files under way have a while to
-   * arrive, and connections that were taken over as long to be ended by who has them.
+   * Stops accepting requests and aborts long-running calls. Transfers in progress, and connections
+   * that another protocol took over, have `apiCloseMs` to end; then they are destroyed.
    */
   async close(): Promise<void> {
     this.#stopping.abort()
@@ -87,7 +88,7 @@ export class ApiServer {
       server.closeAllConnections()
       this.#upgrades.destroyAll()
     }, httpLimits.apiCloseMs)
-    // Connections that are kept alive are idle once their last answer has arrived, not before.
+    // A keep-alive connection becomes idle only when its last response has been sent.
     const idle = setInterval(() => server.closeIdleConnections(), httpLimits.apiClosePollMs)
     await this.#app.close()
     clearTimeout(grace)

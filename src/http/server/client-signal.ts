@@ -1,4 +1,7 @@
-/** Aborted when the client goes away before it has its answer, or when the server stops. */
+/**
+ * Signal that is aborted when the client disconnects before its response is complete, or when the
+ * server stops.
+ */
 import type { FastifyReply } from 'fastify'
 import { FsError } from '../../base/fs-error.ts'
 

@@ -1,13 +1,12 @@
 /**
- * The connections of an API's server, so that a crowd shuts nobody out: where there are too many,
- * the one that has been without a request for the longest makes room. When requests are under way
- * on all of them, some further connections are let in for what has to work then: health, and what
- * other nodes ask for. Requests that came on one connection without waiting for answers are
- * answered one after the other.
+ * Bounds the connections of an API server without shutting clients out. At the limit, the
+ * connection that has been idle longest is closed. If requests are in progress on all of them, a
+ * few more connections are admitted for requests that must always work: health checks and requests
+ * of other nodes. Pipelined requests of one connection are answered one after the other.
  *
- * Invariants: connections are bounded, and so are their requests, of which one is at work at a
- * time; none with a request under way is cut for another. Those that were handed to another
- * protocol are not counted here.
+ * Invariants: the number of connections is bounded, and so is the number of requests on each, of
+ * which one is processed at a time. A connection with a request in progress is never closed for
+ * another. Connections that another protocol took over are not counted.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -16,15 +15,15 @@ import { httpLimits } from '../limits.ts'
 
 export class ConnectionRoom {
   readonly #requests = new Map<Socket, number>()
-  /** Of a connection, the end of the answer that was asked for last. */
+  /** For each connection, resolves at the end of its latest response. */
   readonly #answers = new WeakMap<Socket, Promise<void>>()
   readonly #turns = new WeakMap<IncomingMessage, Promise<void>>()
-  /** Without a request under way, longest first. */
+  /** Idle connections, longest idle first. */
   readonly #idle = new Set<Socket>()
 
   attach(server: Server): void {
     server.on('connection', (socket) => this.#admit(socket))
-    // Before the request is looked at.
+    // Prepended: must run before Fastify handles the request.
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
       const { socket } = request
       this.#count(socket, 1)
@@ -32,7 +31,7 @@ export class ConnectionRoom {
       const before = this.#answers.get(socket)
       if (before) this.#turns.set(request, before)
       this.#answers.set(socket, closed.promise)
-      // An answer whose turn did not come is not told that its connection has gone.
+      // A queued response gets no 'close' event when its connection closes.
       const end = (): void => {
         socket.off('close', end)
         response.off('close', end)
@@ -45,13 +44,16 @@ export class ConnectionRoom {
     server.on('upgrade', ({ socket }: IncomingMessage) => this.#forget(socket))
   }
 
-  /** Resolves when the requests before it on its connection have been answered. */
+  /**
+   * Resolves when all earlier requests of the connection have been answered. ECANCELED: the client
+   * disconnected.
+   */
   async turn(request: IncomingMessage): Promise<void> {
     await this.#turns.get(request)
     if (request.socket.destroyed) throw new FsError('ECANCELED', 'the client went away')
   }
 
-  /** Only what has to work is answered now. */
+  /** Only health checks and requests of other nodes are to be answered now. */
   isCrowded(): boolean {
     return this.#requests.size - this.#idle.size > httpLimits.apiConnections
   }

@@ -1,7 +1,8 @@
 /**
- * How a program is doing, for whoever asks, without a key: in words (`/api/health`), and as the two
- * questions that service managers ask. Live: it answers at all; else it has to be restarted. Ready:
- * it can do its work; a cloud that is away does not count, since reads and writes go on.
+ * Health of a program, served without a key. `/api/health` describes it in words. The other two
+ * routes are probes for service managers. Live: the program answers at all; otherwise it must be
+ * restarted. Ready: it can do its work. An unreachable cloud does not make it unready, since reads
+ * and writes go on.
  */
 import type { FastifyInstance } from 'fastify'
 import { healthOf } from './problem.ts'
@@ -11,7 +12,7 @@ const HEALTH = '/api/health'
 const LIVE = '/api/health/live'
 const READY = '/api/health/ready'
 
-/** Answered without a key: probes have none. */
+/** Answered without a key: probes do not have one. */
 export const HEALTH_PATHS = [HEALTH, LIVE, READY]
 
 export function healthRoutes(

@@ -1,14 +1,14 @@
 /**
- * An answer that is no success, as it goes over the wire: `{ error: { code, message, path } }`.
- * Codes are those of the file system, so that a script needs to know one list; where HTTP tells
- * apart what they do not (412, 415), the status says it.
+ * Error responses and their form: `{ error: { code, message, path } }`. Codes are those of the file
+ * system, so scripts need only one list. Where HTTP is more precise (412, 415), the status makes
+ * the difference.
  */
 import type { FastifyError } from 'fastify'
 import { FsError, codeOf, describe } from '../../base/fs-error.ts'
 import type { FsErrorCode, FsErrorDetails } from '../../base/fs-error.ts'
 import { HTTP_STATUS } from './http-status.ts'
 
-/** With a status of its own, and headers where it needs them. */
+/** An error with an explicit status, and headers if it needs them. */
 export class HttpError extends FsError {
   readonly status: number
   readonly headers: Record<string, string>
@@ -41,7 +41,7 @@ export function answerTo(error: unknown): ErrorAnswer {
     const headers: Record<string, string> = HTTP_STATUS[code] === 503 ? { 'retry-after': '1' } : {}
     return { status: HTTP_STATUS[code], headers, body: errorBody(code, message, path) }
   }
-  // Fastify's own, of requests that it refuses: wrong media type, malformed JSON, too large.
+  // Fastify's own errors: wrong media type, malformed JSON, body too large.
   const { statusCode = 500, message } = error as FastifyError
   if (statusCode < 500) {
     const code = statusCode === 413 ? 'EFBIG' : 'EINVAL'

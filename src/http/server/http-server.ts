@@ -1,10 +1,10 @@
 /**
- * The HTTP server beneath an API: bounds on everything that a client can send or hold on to, errors
- * as JSON whatever the layer they come from, and the key.
+ * The HTTP server beneath an API: bounds on everything that a client can send or occupy, errors as
+ * JSON from every layer, and the check of the API key.
  *
- * Invariants: a request without the right key reaches no route but the open ones, and those
- * with a door of their own; a refused client
- * gets to read why, though it may still be sending; nobody holds a connection for ever.
+ * Invariants: a request without the right key reaches only the open routes and the routes with
+ * their own door; a refused client can read the reason even if it is still sending; no client can
+ * hold a connection forever.
  */
 import fastify from 'fastify'
 import type { FastifyContextConfig, FastifyError, FastifyInstance, FastifyReply } from 'fastify'
@@ -23,12 +23,12 @@ import { HttpError, answerTo, errorBody } from './http-error.ts'
 import type { Door } from '../coordinator/link-gate.ts'
 import type { Upgrades } from './upgrades.ts'
 
-/** Beginnings of paths that other nodes ask for. */
+/** Prefixes of paths that other nodes request. */
 const PEER_PATHS = ['/api/chunks/', '/api/metadata/', '/api/peers']
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Of a route: instead of the API key, whatever the URL looks like that led to it. */
+    /** Check of a route in place of the API key; independent of how the URL is spelled. */
     door?: Door
   }
 }
@@ -37,9 +37,9 @@ export interface HttpServerOptions {
   apiKey: string
   /** Opens `/metrics` and nothing else. */
   metricsToken?: string | undefined
-  /** Paths that are answered without the key, exactly as they stand in the request. */
+  /** Paths that need no key; compared with the request literally. */
   openPaths: readonly string[]
-  /** Largest body of a PUT that a route takes as a stream; 0: there is no such route. */
+  /** Largest body in bytes of a PUT that a route reads as a stream; 0: no such route. */
   maxUploadBytes: number
   upgrades: Upgrades
   logger: Logger
@@ -63,7 +63,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     },
     routerOptions: { maxParamLength: httpLimits.apiHeaderBytes },
     exposeHeadRoutes: false,
-    // What is wrong is refused, not put right: "/a" is no list of paths.
+    // Invalid values are refused, not coerced: "/a" is not a list of paths.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     forceCloseConnections: 'idle',
     frameworkErrors: (_error, _request, reply) => {
@@ -74,11 +74,11 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const room = new ConnectionRoom()
   room.attach(app.server)
   app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    // Uploads are told to go on when they have been looked at (http/files/file-writer.ts).
+    // For uploads, the route sends `100 Continue` after its checks (http/files/file-writer.ts).
     if (request.method !== 'PUT' || maxUploadBytes === 0) response.writeContinue()
     app.server.emit('request', request, response)
   })
-  // What was meant as plain JSON goes out as it is: schemas are there to document it.
+  // Results are serialized unfiltered: response schemas are documentation only.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const { status } = answerTo(error)
@@ -126,8 +126,8 @@ function sendError(reply: FastifyReply, error: unknown): FastifyReply {
 }
 
 /**
- * Closing at once would reset the connection, and the client would lose the answer that it has
- * not read while it was sending. So what comes is taken in and thrown away, for a while.
+ * An immediate close would reset the connection, and a client that is still sending would lose the
+ * response. So input is read and discarded for a bounded time.
  */
 function linger(request: IncomingMessage): void {
   const { socket } = request
@@ -154,9 +154,9 @@ function requireKey(
   upgrades.attach(app.server, key)
 }
 
-/** What is no HTTP request at all, or too much or too slow to be one. */
+/** Refuses connections on which the HTTP parser failed: malformed, too large or too slow. */
 function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
-  // As Node itself looks whether an answer is under way: this one would end up in the middle of it.
+  // Node makes the same check: if a response has begun, this one would end up in the middle of it.
   const { _httpMessage: answer } = socket as { _httpMessage?: ServerResponse }
   if (error.code === 'ECONNRESET' || !socket.writable || answer?.headersSent) {
     socket.destroy()
@@ -170,7 +170,7 @@ function refuseConnection(error: Error & { code?: string }, socket: Socket): voi
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
   ]
-  // Who has ended its side sends no more, and its request need not wait to be given up.
+  // A client that has ended its side sends no more: there is nothing to discard.
   const lingerMs = error.code === 'HPE_INVALID_EOF_STATE' ? 0 : httpLimits.apiLingerMs
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => {
     setTimeout(() => socket.destroy(), lingerMs).unref()

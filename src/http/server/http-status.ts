@@ -1,6 +1,6 @@
 /**
- * The status of every error code: one table, exhaustive by its type. A code that a client can do
- * nothing about but come back is 503.
+ * HTTP status of every error code; the type makes the table exhaustive. Errors that a client can
+ * only retry are 503.
  */
 import type { FsErrorCode } from '../../base/fs-error.ts'
 

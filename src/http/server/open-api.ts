@@ -1,6 +1,6 @@
 /**
- * How an API describes itself (OpenAPI 3): the routes as they are registered, with what Fastify's
- * patterns do not say: that the rest of a URL is a path, and that a key is wanted.
+ * OpenAPI 3 description of an API, generated from the registered routes. Adds what Fastify's route
+ * patterns do not express: that the rest of a URL is a path, and that a key is required.
  */
 import type { SwaggerOptions } from '@fastify/swagger'
 
@@ -40,7 +40,7 @@ export function describeApi(title: string, version: string): SwaggerOptions {
   }
 }
 
-/** No route of its own: it yields to a file of that name. */
+/** Not a separate route: a file of that name takes precedence (http/files/file-reader.ts). */
 const SIZE_PATH = {
   get: {
     summary: 'The size of the file at {path}, unless a file named size is there',

@@ -1,24 +1,24 @@
 /**
- * Something that a program needs and does not have at present: told with what still works, so that
- * nobody has to guess what an outage means. Health, status and the probes are made of these.
+ * A resource that a program currently lacks, with what still works and what fails, so that users
+ * need not guess the effect of an outage. Health, status and probes are made from these.
  */
 
 export interface Problem {
-  /** What is away, to which 'since ...' is added: 'the coordinator has not been reachable'. */
+  /** The failure, completed with 'since ...': 'the coordinator has not been reachable'. */
   what: string
   since: Date
-  /** What was said last by whom it was asked of. */
+  /** The last error of the resource. */
   reason?: string | undefined
   works: string
-  /** What does not, and how it fails. */
+  /** What does not work, and how it fails. */
   fails: string
-  /** Too little works to send anybody here. */
+  /** Too little works for requests to be sent to this program: it is not ready. */
   blocking: boolean
 }
 
 export interface Health {
   status: 'ok' | 'degraded'
-  /** What does not work at present, since when, one sentence each. */
+  /** One sentence per problem: what does not work, and since when. */
   problems: string[]
 }
 

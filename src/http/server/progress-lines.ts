@@ -1,10 +1,10 @@
 /**
- * A long-running answer, in lines of JSON (NDJSON) as the work gets on. Nothing is sent before the
- * first line, so that a path that is not there is a plain status; a failure after it is a last line
- * with `error`, and an answer without `done` or `error` was cut off.
+ * Response of a long-running call: lines of JSON (NDJSON) that report progress. Nothing is sent
+ * before the first line, so a path that does not exist yields an ordinary error status. A later
+ * failure yields a last line with `error`. A response without `done` or `error` was cut off.
  *
- * While the work has nothing new to say, its last line is repeated: who watches knows that the node
- * is alive, and no proxy takes the silence for the end.
+ * While there is no news, the last line is repeated. This shows the client that the node is alive,
+ * and keeps proxies from closing the connection as idle.
  */
 import { httpLimits } from '../limits.ts'
 import { answerTo } from './http-error.ts'
@@ -23,12 +23,12 @@ export async function* progressLines(lines: AsyncIterable<object>): AsyncGenerat
   } catch (error) {
     yield `${JSON.stringify(answerTo(error).body)}\n`
   } finally {
-    // Where the client has left, the signal ends the work; a generator then runs to its end.
+    // If the client disconnected, the signal ends the work; a generator then runs to its end.
     void iterator.return?.().catch(() => undefined)
   }
 }
 
-/** Whether it settles in this time; a failure is left for whoever awaits it. */
+/** Whether `work` settles within `ms`. A rejection is not reported here: the caller awaits it. */
 export async function settlesWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
   const late = Promise.withResolvers<boolean>()
   const timer = setTimeout(() => late.resolve(false), ms)

@@ -1,9 +1,9 @@
-/** Requests as Prometheus counts them: by method, route and status, and how long they took. */
+/** Prometheus metrics of requests: counts by method, route and status, and durations. */
 import type { FastifyInstance } from 'fastify'
 import { Counter, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 
-/** Seconds: from a cached answer to a file that comes from far away. */
+/** Seconds: from a cached response to a large file from the cloud. */
 const BUCKETS = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60]
 
 export function countRequests(app: FastifyInstance, registry: Registry): void {
@@ -22,7 +22,7 @@ export function countRequests(app: FastifyInstance, registry: Registry): void {
   })
   app.addHook('onResponse', async (request, reply) => {
     const { method } = request
-    // Routes, not paths: their number is bounded.
+    // Routes, not paths: the number of label values is bounded.
     const route = request.routeOptions.url ?? 'none'
     requests.inc({ method, route, status: String(reply.statusCode) })
     seconds.observe({ method, route }, reply.elapsedTime / 1000)

@@ -1,11 +1,14 @@
 /**
- * Answers that are sent as they come about. What goes wrong before the first piece is a status, as
- * with any answer; what goes wrong later cuts the answer off.
+ * Streams a response while its content is produced. A failure before the first piece becomes an
+ * error status; a later failure cuts the response off.
  */
 import type { FastifyReply } from 'fastify'
 import { sendPieces, type Piece } from '../../filesystem/http/paced-answer.ts'
 
-/** With the status and the headers that the reply has by then; to be returned by the handler. */
+/**
+ * Sends the status and headers that the reply has at the first piece. The handler must return the
+ * result.
+ */
 export async function streamed(
   reply: FastifyReply,
   pieces: AsyncGenerator<Piece>,
@@ -21,7 +24,7 @@ export async function streamed(
   }
   reply.hijack()
   reply.raw.writeHead(reply.statusCode, reply.getHeaders() as Record<string, string>)
-  // Whoever asked sees that it is cut.
+  // The client sees that the response was cut off.
   await sendPieces(reply.raw, all()).catch(() => undefined)
   return reply
 }

@@ -1,11 +1,11 @@
 /**
- * Connections of an API's server that another protocol takes over (a WebSocket): which path goes to
- * whom, and the checks that come first, as for any request.
+ * Connections of an API server that another protocol (WebSocket) takes over: the handler of each
+ * path, and the checks that precede it, as for any request.
  *
- * Invariants: a handler sees no connection that its door, or else the key, did not let in, and none
- * that a browser opened (those name their origin; any web page may open a WebSocket to any
- * machine). A request to upgrade
- * anything else is an ordinary request: `curl --http2` sends such. None comes after `stop()`.
+ * Invariants: a handler gets only connections that its door, or else the API key, admitted. It gets
+ * none that a browser opened: those have an Origin header, and any web page may open a WebSocket to
+ * any machine. A request to upgrade to anything else is handled as an ordinary request; `curl
+ * --http2` sends such requests. After `stop()` no connection reaches a handler.
  */
 import { STATUS_CODES } from 'node:http'
 import type { IncomingMessage, Server } from 'node:http'
@@ -15,7 +15,7 @@ import { httpLimits } from '../limits.ts'
 import { HttpError, answerTo } from './http-error.ts'
 import type { Door } from '../coordinator/link-gate.ts'
 
-/** As of the 'upgrade' event of node:http; the socket is the handler's, errors included. */
+/** As the 'upgrade' event of node:http. The handler owns the socket, including its errors. */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 export class Upgrades {
@@ -24,25 +24,25 @@ export class Upgrades {
   #listen: () => void = () => undefined
   #isStopping = false
 
-  /** `door`: instead of the API key. */
+  /** `door`: check in place of the API key. */
   add(path: string, handler: UpgradeHandler, door?: Door): void {
     if (this.#handlers.has(path)) throw new Error(`${path} has a handler already`)
     if (this.#handlers.size === 0) this.#listen()
     this.#handlers.set(path, { handler, door })
   }
 
-  /** Whether the request is one for a handler; asked before the connection is given up by HTTP. */
+  /** Whether the request is for a handler. Called before HTTP releases the connection. */
   wants({ url, headers }: IncomingMessage): boolean {
     return this.#handlers.has(pathOf(url)) && /\bwebsocket\b/i.test(headers.upgrade ?? '')
   }
 
-  /** The server that connections come to; it is not listened to before there is a handler. */
+  /** Attaches to a server. The 'upgrade' event gets its listener with the first handler only. */
   attach(server: Server, key: ApiKey): void {
     this.#listen = () => {
       server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
         this.#sockets.add(socket)
         socket.once('close', () => this.#sockets.delete(socket))
-        // The handler may not listen yet: a client that goes away is no reason to die.
+        // The handler may not have an error listener yet; an unhandled error would end the process.
         socket.on('error', () => socket.destroy())
         try {
           this.#check(request, key)
