@@ -1,6 +1,6 @@
 /**
- * The API key and the metrics token of a program: given, or made at its first start and kept in its
- * state folder, in a file of mode 0600 each (base/kept-secret.ts).
+ * The API key and the metrics token of a program. Each is given by the user, or generated at the
+ * first start and kept in the state folder in a file of mode 0600 (base/kept-secret.ts).
  */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
@@ -17,13 +17,16 @@ export interface ApiSecrets {
   metricsToken: string
 }
 
-/** What the user gave, where anything was. */
+/** Secrets that the user gave; undefined fields were not given. */
 export interface GivenSecrets {
   apiKey?: string | undefined
   metricsToken?: string | undefined
 }
 
-/** Those given, else those kept in the folder, else new ones that `keepSecrets` is to keep. */
+/**
+ * The given secrets, else those kept in the folder, else new ones, which `keepSecrets` must then
+ * write.
+ */
 export function findSecrets(folder: string, given: GivenSecrets): ApiSecrets {
   return {
     apiKey: given.apiKey ?? readKept(keyFile(folder)) ?? newSecret(),
@@ -31,7 +34,7 @@ export function findSecrets(folder: string, given: GivenSecrets): ApiSecrets {
   }
 }
 
-/** Writes those that were not given and are not kept yet. */
+/** Writes the secrets that were not given, unless they are kept already. */
 export function keepSecrets(folder: string, secrets: ApiSecrets, given: GivenSecrets): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   if (given.apiKey === undefined) keepSecret(keyFile(folder), secrets.apiKey)

@@ -1,6 +1,7 @@
 /**
- * The API key of a cluster, for a node that was given none: that of the coordinator, which is found
- * where it runs beside the node, under the same user. It may start after the node.
+ * Finds the API key of a cluster for a node that was given none. The key is read from the running
+ * record of a coordinator on the same machine, started by the same user. The coordinator may start
+ * after the node: the node waits for it.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { FsError } from '../base/fs-error.ts'
@@ -10,10 +11,10 @@ import { keyAt } from '../machine/running-record.ts'
 
 const POLL_MS = 200
 const PROBE_MS = 2000
-/** By a coordinator whose key is not found. */
+/** Number of answers of a coordinator without a record after which the search fails. */
 const ANSWERS_MAX = 10
 
-/** `addresses`: host:port of the coordinators, comma separated. */
+/** `addresses`: host:port of the coordinators, comma separated. EACCES: the key cannot be found. */
 export async function clusterKey(
   addresses: string,
   { logger, stopping }: { logger: Logger; stopping: AbortSignal },
@@ -25,7 +26,7 @@ export async function clusterKey(
     for (const url of urls) {
       const key = await keyAt(url)
       if (key !== undefined) return key
-      // One that has just begun to listen has yet to leave its record.
+      // A coordinator that has just begun to listen has not written its record yet.
       if ((await answers(url)) && ++answered > ANSWERS_MAX) throw unknownKey(addresses)
     }
     if (!isSaid && answered === 0) {

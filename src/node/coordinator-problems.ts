@@ -1,6 +1,6 @@
 /**
- * What a coordinator lacks at present, and what that means for its nodes. Of several on one
- * database, those that stand by lack nothing, and yet nodes have to go to another.
+ * Current problems of a coordinator, and their effect on its nodes. A coordinator that stands by,
+ * while another one leads, has no fault, but is reported as not ready: nodes must use the leader.
  */
 import { describe } from '../base/fs-error.ts'
 import type { Candidate } from '../coordinator/candidate.ts'
@@ -52,7 +52,7 @@ function databaseAway({ isReady }: Candidate): Problem | undefined {
   }
 }
 
-/** Reads one row. Not remembered: whoever asks has it tried again. */
+/** Reads one row. The result is not cached: every call tries again. */
 async function unreadableNames(candidate: Candidate): Promise<Problem | undefined> {
   try {
     await candidate.store.read(copyState)

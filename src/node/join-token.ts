@@ -1,7 +1,7 @@
 /**
- * What lets a new node join a cluster, and nothing else: given to the coordinator, or made at its
- * first start and kept beside its API key. A kept one is read whenever a node shows one, so that
- * `coordinator join-token --rotate` counts at once.
+ * The join token of a cluster, which only admits new nodes. It is given to the coordinator, or
+ * generated at its first start and kept beside its API key. A kept token is read from disk whenever
+ * a node presents one, so `coordinator join-token --rotate` takes effect at once.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import { parseSecret } from '../options/secret-text.ts'
 
 const FILE = 'join-token'
 
-/** The one in the folder; a new one where there is none, or in its place. */
+/** The kept token; a new one if there is none, or if `replace` is set. */
 export function keptJoinToken(folder: string, how: { replace?: boolean } = {}): string {
   const path = join(folder, FILE)
   const kept = how.replace === true ? undefined : readSecret(path)
@@ -24,7 +24,10 @@ export function keptJoinToken(folder: string, how: { replace?: boolean } = {}): 
   return parseSecret(readSecret(path) ?? '')
 }
 
-/** As it is when it is asked for; undefined where it cannot be read: then nobody joins with it. */
+/**
+ * Returns a function that reads the current token. Undefined if it cannot be read; then no node can
+ * join with a token.
+ */
 export function joinTokenSource(
   folder: string,
   given: string | undefined,

@@ -1,26 +1,29 @@
 /**
- * Bounds of a running node and its operations: every queue, buffer, retry, cache and wait has
- * one, with its unit and its reason. src/limits.ts is the index of all of them.
+ * Bounds of a running node and its operations. Every queue, buffer, retry, cache and wait has one,
+ * with its unit and its reason. src/limits.ts is the index of all bounds.
  */
 export const nodeLimits = {
-  /** Chunks that explain lists of one file. */
+  /** Chunks of one file that `explain` lists. */
   explainedChunks: 1000,
-  /** The kernel keeps names and attributes so long, ms, unless it is told of a change. */
+  /** Time for which the kernel caches names and attributes unless notified of a change, ms. */
   kernelCacheMs: 3_600_000,
-  /** The coordinator's log of names goes into its database so often, ms. */
+  /** Interval of checkpoints of the coordinator's database, ms. */
   coordinatorCheckpointMs: 5_000,
-  /** The cloud has so long to answer before something is evicted, ms. */
+  /** Time for the cloud to answer before an eviction, ms. */
   evictCloudMs: 10_000,
-  /** While an eviction lasts, the cloud is looked for so often, ms. */
+  /** Interval of checks during an eviction that the cloud is reachable, ms. */
   evictCloudLookMs: 1000,
-  /** Draining at a clean stop, ms, before the rest is left to the next start. */
+  /** Draining at a clean stop, ms; the remaining backlog is uploaded after the next start. */
   drainMs: 30_000,
-  /** A program that is to take over is tried so long at most, ms. */
+  /** Trial start of the program that is to take over, ms. */
   programCheckMs: 20_000,
-  /** The kernel of such a mount keeps names and attributes so long, ms, or the ttl if shorter. */
+  /**
+   * Time for which the kernel caches names and attributes of `cachefs mount`, ms, or the ttl if
+   * shorter.
+   */
   mountedKernelMs: 1_000,
-  /** Smaller files are read through the daemon: to tell the kernel of them costs more, bytes. */
+  /** Smaller files are read through the daemon, bytes: setting up passthrough would cost more. */
   passthroughLeastBytes: 256 * 1024,
-  /** Who waits for an upload is told so soon that it cannot come about, ms. */
+  /** Interval of checks whether a file that is waited for can still become durable, ms. */
   lostWaitLookMs: 1000,
 } as const

@@ -1,10 +1,11 @@
 /**
  * The long-running actions of a node on files and trees: `wait`, `warm` and `evict`. A tree is
- * walked a page at a time, once to count it and once to act, side by side: memory does not grow
- * with it. Progress is counted in bytes as they move, and reported every second.
+ * walked in pages, once to count it and once to act. Both walks run concurrently unless the action
+ * has to check something first. Memory use is independent of the size of the tree. Progress is
+ * counted in bytes as they move, and reported every second.
  *
- * Invariants: what is reported as done never shrinks; nothing is evicted while the cloud cannot be
- * reached, unless that is forced.
+ * Invariants: the reported progress never decreases; while the cloud is unreachable nothing is
+ * evicted, unless forced.
  */
 import { FsError, describe } from '../base/fs-error.ts'
 import type { EvictOptions, CallOptions, ProgressLine } from '../http/node/node-status.ts'
@@ -21,20 +22,22 @@ import { VOLUME_KEY } from '../volume/folder/volume-identity.ts'
 import type { VolumeNode } from '../volume/volume-node.ts'
 import { formatSize } from '../options/size.ts'
 
-/** Files that an action has begun, by inode. */
+/** Files in progress, by inode. */
 type UnderWay = Map<number, { size: number; done: number }>
 
 interface Work {
-  /** Bytes of a file that the action is about. */
+  /** Bytes of a file that the action has to process. */
   sizeOf: (file: WalkedFile) => number
-  /** Before each page of the tree; then all is counted before anything is done. */
+  /**
+   * Called before each page of the tree. If present, counting completes before the action begins.
+   */
   check?: (signal: AbortSignal) => Promise<void>
   act: (file: WalkedFile, underWay: UnderWay, signal: AbortSignal) => Promise<number>
-  /** Brings what is under way up to date, before it is reported. */
+  /** Updates the progress of the files in progress before it is reported. */
   look?: (underWay: UnderWay) => void
 }
 
-/** Of chunks that the cloud does not have. */
+/** Availability of chunks that the cloud does not have. */
 export interface Presence {
   isHad: () => IsHad
   lossOf: LossOf
@@ -64,7 +67,7 @@ export class NodeActions {
       look: (underWay) => {
         for (const [ino, file] of underWay) {
           const { bytes } = engine.read(pendingChunks(ino))
-          // None are pending before its commit either: that counts when the wait is over.
+          // Nothing is pending before the commit either; such a file counts when the wait ends.
           if (bytes > 0) file.done = Math.max(file.done, file.size - bytes)
         }
       },
@@ -101,7 +104,9 @@ export class NodeActions {
     })
   }
 
-  /** A line at once, which says that the paths are there; one every second; and one at the end. */
+  /**
+   * Yields a line at once, after all paths were found, then one every second, and one at the end.
+   */
   async *#run(
     paths: readonly string[],
     { signal }: CallOptions = {},
@@ -181,7 +186,9 @@ export class NodeActions {
     }
   }
 
-  /** Until the cloud has a file; EIO where some of it is lost, or on nodes that stay away. */
+  /**
+   * Waits until a file is durable. EIO if a part of it is lost, or its only copies stay offline.
+   */
   async #durable(ino: number, signal: AbortSignal): Promise<void> {
     const { engine } = this.#node.thread
     const lost = new AbortController()
@@ -206,7 +213,7 @@ export class NodeActions {
     }
   }
 
-  /** EAGAIN where the cloud does not answer, and something would be out of reach without it. */
+  /** EAGAIN if the cloud is unreachable and eviction would make files unreadable. */
   async #requireCloud(paths: readonly string[], signal: AbortSignal): Promise<void> {
     const reason = await this.#cloudFailure(signal)
     if (reason === undefined) return
@@ -225,12 +232,12 @@ export class NodeActions {
     )
   }
 
-  /** Why it cannot be read from now; undefined where it can. */
+  /** The reason why the cloud cannot be read now; undefined if it can. */
   async #cloudFailure(signal: AbortSignal): Promise<string | undefined> {
     const late = AbortSignal.timeout(nodeLimits.evictCloudMs)
     const { cloud } = this.#node
     const answer = cloud.exists(VOLUME_KEY, { signal: AbortSignal.any([late, signal]) })
-    // A folder on a network may hold up whoever looks, whatever the signal says.
+    // Calls on a network folder may block regardless of the signal.
     const isSettled = await settlesWithin(answer, nodeLimits.evictCloudMs)
     signal.throwIfAborted()
     if (!isSettled) {
@@ -244,7 +251,7 @@ export class NodeActions {
     }
   }
 
-  /** Files that eviction would take bytes from; only the first are named. */
+  /** Counts the files that eviction would take bytes from; only the first ones are listed. */
   async #stranded(
     paths: readonly string[],
     signal: AbortSignal,
@@ -266,7 +273,7 @@ export class NodeActions {
   }
 }
 
-/** Finished files, and as much of the others as is done. */
+/** Bytes of finished files, plus the finished bytes of the files in progress. */
 function lineOf(line: ProgressLine, underWay: UnderWay): ProgressLine {
   const more = underWay.values().reduce((sum, { done }) => sum + done, 0)
   return { ...line, doneBytes: line.doneBytes + more }

@@ -1,6 +1,6 @@
 /**
- * What a node has beside itself in a cluster: its link to the coordinator, the other nodes as
- * sources of chunks, and the view of both that it shows.
+ * The parts of a node that exist only in a cluster: its link to the coordinator, the other nodes as
+ * sources of chunks, and the view of both that the API shows.
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -69,14 +69,16 @@ export class NodeCluster {
     }
   }
 
-  /** Others can reach this node from now on; it tells how it is every few seconds. */
+  /** Announces the URL at which peers reach this node, and starts its periodic status reports. */
   announce(url: string, report: () => PeerReport): void {
     this.link.announce(url)
     this.#reports = setInterval(() => this.link.status(report()), tiersLimits.peerReportMs)
     this.#reports.unref()
   }
 
-  /** Knows the tokens that other nodes send; `keyOf`: as the copy of the metadata has them. */
+  /**
+   * Checks the tokens of other nodes. `keyOf`: public key of a node from the copy of the metadata.
+   */
   checkOf(keyOf: (id: string) => string | undefined): TokenCheck {
     return new TokenCheck({ self: this.view.self, clock: this.#clock, keyOf })
   }
@@ -86,7 +88,7 @@ export class NodeCluster {
   }
 }
 
-/** The node's own id: made once, and kept beside what it has cached. */
+/** The id of this node: generated once and kept beside its cache. */
 function keptPeerId(nvmeDir: string): string {
   const path = join(nvmeDir, 'peer-id')
   try {

@@ -1,7 +1,7 @@
 /**
- * The daemon of a supervisor (daemon/supervisor.ts): one node, in a process that may die at any
- * moment. It is told everything by its parent, so that no secret is among its arguments, and ends
- * with it.
+ * Main module of the daemon process of a supervisor (daemon/supervisor.ts): runs one node, and may
+ * die at any moment. It receives its options in a message from its parent, so that no secret is
+ * among its arguments. It is killed when its parent ends.
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
@@ -16,11 +16,11 @@ import { startNode } from './node.ts'
 import { SupervisedNotifications } from '../daemon/supervised-notifications.ts'
 
 const SIGKILL = 9
-/** Argument of a process that ends where others begin: all that it needs could be loaded. */
+/** Argument of a trial run: the process loads all modules and exits without serving. */
 const CHECK = '--check'
 /**
- * Buffers count in proportion to all of the memory in use. Else the engine looks through its whole
- * heap whenever some tens of MiB came from the network, which costs as much as reading them.
+ * Makes V8 count external buffers in proportion to all memory in use. Otherwise it would collect
+ * its whole heap after every few tens of MiB from the network, which costs as much as reading them.
  */
 const COUNT_BUFFERS = '--external-memory-accounted-in-global-limit'
 
@@ -62,7 +62,10 @@ function tell(message: DaemonMessage): void {
   process.send?.(message)
 }
 
-/** At once: a thread that reads /dev/fuse holds up every other end. The supervisor goes on. */
+/**
+ * SIGKILL: a thread that blocks in read(/dev/fuse) would delay any other exit. The supervisor
+ * starts a successor.
+ */
 function die(): void {
   process.kill(process.pid, 'SIGKILL')
 }

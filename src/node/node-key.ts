@@ -1,13 +1,13 @@
 /**
- * The key pair of a node: made at its first start and kept in its NVMe directory, so that nobody
- * else can be this node. The private key leaves that file for nowhere.
+ * The key pair of a node: generated at its first start and kept in its NVMe directory. It proves
+ * the identity of the node. The private key never leaves that file.
  */
 import { join } from 'node:path'
 import { FsError } from '../base/fs-error.ts'
 import { keepSecret, readSecret } from '../base/kept-secret.ts'
 import { SigningKey } from '../base/signing-key.ts'
 
-/** EACCES, EINVAL: what is there cannot be used. */
+/** EACCES, EINVAL: the kept key cannot be used. */
 export function keptNodeKey(folder: string): SigningKey {
   const path = join(folder, 'node-key')
   if (readSecret(path) === undefined) keepSecret(path, SigningKey.generate().export())

@@ -1,6 +1,4 @@
-/**
- * What a node tells of itself and does on request (http/node/node-status.ts), over its volume.
- */
+/** Implements the status and actions of a node (http/node/node-status.ts) on its volume. */
 import { FsError, codeOf } from '../base/fs-error.ts'
 import { CLEAN, DIRTY } from '../cache/state/node-database.ts'
 import { chunkKey } from '../cache/upload/object-key.ts'
@@ -123,7 +121,7 @@ export class NodeOperations implements NodeStatus {
     return this.#facts.cluster?.peers() ?? []
   }
 
-  /** What the coordinator is told every so often. */
+  /** The periodic report to the coordinator. */
   report(): PeerReport {
     const { thread } = this.#node
     const { shared, settings, database } = thread.cache
@@ -205,7 +203,7 @@ export class NodeOperations implements NodeStatus {
       const value = durability === null ? undefined : Buffer.from(durability)
       await this.#files.setXattr(path, DURABILITY_XATTR, value)
     } catch (error) {
-      // It said nothing of its own before either.
+      // The directory had no setting of its own to remove.
       if (durability !== null || codeOf(error) !== 'ENODATA') throw error
     }
     return await this.durability(path)
@@ -226,7 +224,7 @@ export class NodeOperations implements NodeStatus {
     return await this.receipt(path)
   }
 
-  /** Whether the node of an id is there; one without peers has everything itself. */
+  /** Whether the node with an id is online. Without peers always true: this node has everything. */
   #presence(): (id: string) => boolean {
     const { peers } = this.#node
     if (peers === undefined) return () => true
@@ -235,7 +233,9 @@ export class NodeOperations implements NodeStatus {
     return (id) => there.has(id)
   }
 
-  /** By another node that is there, or here, though nobody was told. */
+  /**
+   * Whether a chunk is available on an online node, or here without being recorded as a replica.
+   */
   #isHad(): IsHad {
     const { peers } = this.#node
     const isThere = this.#presence()
@@ -246,7 +246,7 @@ export class NodeOperations implements NodeStatus {
     }
   }
 
-  /** Of a chunk that is not to be had: nobody else ever had it. */
+  /** The reason why an unavailable chunk is lost; undefined if another node ever had it. */
   readonly #lossOf: LossOf = (chunk) => {
     const self = this.#node.peers?.directory.self
     if (holdersOf(chunk).some((id) => id !== self)) return undefined

@@ -1,4 +1,4 @@
-/** What a node says that it lacks, and which of it makes it not ready. */
+/** Tests which problems a node reports, and which of them make it not ready. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { healthOf } from '../http/server/problem.ts'

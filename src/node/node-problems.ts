@@ -1,6 +1,6 @@
 /**
- * What a node lacks at present, and what that means for who uses it. The sentences repeat
- * docs/SEMANTICS.md; bounds in them come from where they are kept.
+ * Current problems of a node, and their effect on its users. The sentences repeat
+ * docs/SEMANTICS.md; the bounds in them come from the limits that the code uses.
  */
 import type { MountEntry } from '../fuse/mount/mount-table.ts'
 import type { ClusterView } from '../http/coordinator/cluster-view.ts'
@@ -11,14 +11,14 @@ import type { Unavailable } from './unavailable-files.ts'
 
 export interface NodeParts {
   mountPoint: string
-  /** Of the mount table. */
+  /** Finds the entry of a mount point in the mount table. */
   findMount: (mountPoint: string) => MountEntry | undefined
   /** Undefined: the coordinator is embedded. */
   cluster: ClusterView | undefined
   cloud: { readonly name: string }
   uploads: { readonly failure: { since: Date; reason: string } | undefined }
   unavailable: { readonly found: Unavailable | undefined }
-  /** Databases that SQLite has come upon damage in; undefined: none. */
+  /** Path of a database in which SQLite found damage; undefined: none. */
   damaged: () => string | undefined
 }
 
@@ -38,7 +38,7 @@ function refused(url: string, since: Date, reason: string): Problem {
 
 export class NodeProblems {
   readonly #parts: NodeParts
-  /** When nothing was mounted for the first time in a row; a node begins so. */
+  /** Start of the current time without a mount; a node begins without one. */
   #unmountedSince: Date | undefined = new Date()
   #damagedSince: Date | undefined
 

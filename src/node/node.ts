@@ -1,6 +1,8 @@
 /**
- * One node in this process: puts cloud, volume, API and mount together, in this order, and takes
- * them down in the reverse. A start that fails half-way leaves nothing running.
+ * One node in this process: starts cluster link, volume, API and mount, in this order; stops API,
+ * mount and volume, in this order.
+ *
+ * Invariant: a start that fails leaves nothing running.
  */
 import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
@@ -33,7 +35,7 @@ export async function startNode(
   { logger, daemon }: { logger: Logger; daemon: Daemon },
 ): Promise<RunningNode> {
   const failed = Promise.withResolvers<never>()
-  // The caller races it; before that a failure must not count as a lost promise.
+  // The caller awaits it in a race; an earlier failure must not count as an unhandled rejection.
   failed.promise.catch(() => undefined)
   const cluster =
     options.coordinator === 'embedded'
@@ -127,7 +129,7 @@ async function serveApi(
   return { api, operations }
 }
 
-/** Where other nodes reach this one. */
+/** URL at which other nodes reach this one. */
 function advertisedUrl({ advertisedHost }: NodeOptions, url: string): string {
   if (advertisedHost === undefined) return url
   const host = advertisedHost.includes(':') ? `[${advertisedHost}]` : advertisedHost
@@ -173,7 +175,10 @@ function tierOptions(cloud: CloudOptions): CloudTierOptions {
   return cloud.provider === 'file' ? { provider: 'file', directory: cloud.dir } : cloud
 }
 
-/** The floor in bytes; a share is of the disk that the directory is (or will be) on. */
+/**
+ * The free-space floor in bytes. A fraction refers to the disk of the directory, or of its nearest
+ * existing parent.
+ */
 function freeFloorBytes({ nvmeDir, nvmeFreeFloor }: NodeOptions): number {
   if ('bytes' in nvmeFreeFloor) return nvmeFreeFloor.bytes
   let there = nvmeDir
@@ -215,7 +220,7 @@ function mount(
   })
 }
 
-/** From here on cached files are read by the kernel itself, where that can be; else it is said. */
+/** Enables passthrough if the kernel and the disk support it; otherwise logs the obstacle. */
 function passThrough(options: NodeOptions, node: VolumeNode, { negotiated }: FuseServer): void {
   const logger = loggerOf('FUSE')
   const obstacle =
@@ -228,12 +233,15 @@ function passThrough(options: NodeOptions, node: VolumeNode, { negotiated }: Fus
   else logger.info(`no passthrough, cached files are read through this process: ${obstacle}`)
 }
 
-/** The kernel gives requests to its idle readers in turn. */
+/** Sends enough requests to wake every worker: the kernel gives them to idle readers in turn. */
 async function wakeThreads({ mountPoint, fuseThreads }: NodeOptions): Promise<void> {
   for (let at = 0; at < 2 * fuseThreads; at++) await statfs(mountPoint)
 }
 
-/** Every change comes through this mount or is announced to it: nothing goes stale by itself. */
+/**
+ * On a single-node volume every change passes this mount or is notified to it, so nothing the
+ * kernel caches becomes stale.
+ */
 const OWN_TIMEOUTS = {
   entryMs: nodeLimits.kernelCacheMs,
   attributesMs: nodeLimits.kernelCacheMs,
@@ -241,13 +249,13 @@ const OWN_TIMEOUTS = {
 }
 
 /**
- * Other nodes change names: the kernel asks for each, and is answered from the copy here. It
- * forgets attributes when it is told to (volume/cluster/metadata-replica.ts), and soon enough when
- * it is not.
+ * In a cluster other nodes change names, so the kernel asks for each and is answered from the local
+ * copy. It drops cached attributes when notified (volume/cluster/metadata-replica.ts), and
+ * otherwise after this time.
  */
 const SHARED_TIMEOUTS = { entryMs: 0, attributesMs: coordinatorLimits.linkKernelMs, negativeMs: 0 }
 
-/** Where it is there already, in whatever state, the mount itself says what is wrong with it. */
+/** If the path exists in any state, mounting reports what is wrong with it. */
 function makeMountPoint(path: string): void {
   try {
     mkdirSync(path, { recursive: true })
@@ -256,7 +264,10 @@ function makeMountPoint(path: string): void {
   }
 }
 
-/** Tells the kernel what changed behind its back; while nothing is mounted, nobody. */
+/**
+ * Invalidates kernel caches after changes that did not pass through the kernel; does nothing while
+ * nothing is mounted.
+ */
 class KernelChanges implements Changes {
   readonly #failures: RepeatedLog
   server: FuseServer | undefined
@@ -273,7 +284,9 @@ class KernelChanges implements Changes {
     return this.#bounded(this.server?.invalidateInode(ino))
   }
 
-  /** The kernel takes a notification when whoever works on the inode lets go of it. */
+  /**
+   * The wait is bounded: the kernel accepts a notification only when no request holds the inode.
+   */
   async #bounded(told: Promise<void> | undefined): Promise<void> {
     const late = delay(volumeLimits.kernelNotifyMs, 'late', { ref: false })
     try {

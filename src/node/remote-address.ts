@@ -1,6 +1,6 @@
 /**
- * What `--remote` names, and the file system that it stands for. An SDK is loaded only where its
- * store is wanted: together they take longer than the rest of the start.
+ * Parses `--remote` and opens the file system that it names. The SDK of a store is loaded only if
+ * that store is used: loading all of them takes longer than the rest of the start.
  */
 import { mkdir, realpath } from 'node:fs/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -41,9 +41,9 @@ export type RemoteAddress =
 
 export interface OpenRemote {
   files: FileSystem
-  /** The same text whenever it is the same place: one local side belongs to one remote. */
+  /** Identifies the location of the remote: a local side belongs to one remote. */
   identity: string
-  /** Rejects where it cannot be used at present: no such bucket, wrong keys, no answer. */
+  /** Rejects if the remote cannot be used at present: no such bucket, wrong keys, no answer. */
   check(): Promise<void>
 }
 
@@ -66,7 +66,7 @@ function parseRemote(text: string): RemoteAddress {
 const REMOTE_FORMS =
   's3://bucket/prefix, az://container/prefix, https://host/path or file:///folder'
 
-/** `create`: a folder, bucket or container that is not there is made. */
+/** `create`: creates a folder, bucket or container that does not exist. */
 export async function openRemote(
   address: RemoteAddress,
   values: RemoteValues,
@@ -150,7 +150,9 @@ async function realPlace(path: string): Promise<string> {
   }
 }
 
-/** Not every web server lists its root: it has to answer, and a CacheFS node has to let us in. */
+/**
+ * Not every web server lists its root: it only has to answer. A CacheFS node has to grant access.
+ */
 async function lookAtServer(files: HttpFS, url: string): Promise<void> {
   try {
     await look(files)

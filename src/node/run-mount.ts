@@ -1,7 +1,8 @@
 /**
- * A mounted CacheFS in this process, from start to a clean end: the remote, the local side (one
- * process and one remote for each), the mount. What a stop does not bring to the remote in time is
- * in the journal of the local side, and goes on with the next mount.
+ * Runs `cachefs mount` in this process, from start to a clean end: the remote, the local side, and
+ * the mount. A local side is used by one process at a time and belongs to one remote. Changes that
+ * a stop cannot upload in time stay in the journal of the local side, and the next mount resumes
+ * them.
  */
 import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -33,9 +34,9 @@ export interface MountOptions {
   local: string
   address: RemoteAddress
   remote: RemoteValues
-  /** The place of the remote is made where there is none. */
+  /** Create the folder, bucket or container of the remote if it does not exist. */
   create: boolean
-  /** Source of the mount; undefined: the remote. */
+  /** Source in the mount table; undefined: the remote. */
   fsname: string | undefined
   cache: CacheOptions
   isReadOnly: boolean
@@ -45,9 +46,9 @@ export interface MountOptions {
   logFormat: LogFormat
 }
 
-/** Names the remote that a local directory is the cache of. */
+/** File with the identity of the remote that a local directory caches. */
 const OWNER = 'remote.txt'
-/** Answers that another start does not change. */
+/** Errors of the remote that waiting does not resolve. */
 const REFUSALS = new Set(['ENOENT', 'EACCES', 'EPERM', 'EINVAL', 'ENOTDIR'])
 
 export async function runMount(options: MountOptions): Promise<void> {
@@ -71,7 +72,7 @@ async function start(options: MountOptions, logger: Logger): Promise<RunningProg
   const create = options.create && owner === undefined
   const remote = await openRemote(address, values, { create })
   await remote.check().catch((error: unknown) => {
-    // What was mounted before goes on without it; a new one may be a typing error.
+    // A known remote may be unreachable; an unreachable new one may be a typing error.
     if (owner === undefined || REFUSALS.has(codeOf(error))) throw refusal(remote.identity, error)
     logger.warn(`${remote.identity} does not answer: ${describe(error)}`)
   })
@@ -117,7 +118,7 @@ function refusal(identity: string, cause: unknown): FsError {
   return new FsError(codeOf(cause), `${identity} cannot be used`, { cause })
 }
 
-/** What is cached of one remote must not pass for another's. */
+/** Prevents a cache of one remote from being used for another. */
 async function claim(local: string, identity: string, owner: string | undefined): Promise<void> {
   if (owner === undefined) await writeFile(join(local, OWNER), identity, { mode: 0o600 })
   else if (owner !== identity) {
@@ -148,13 +149,13 @@ async function mount(
   const adapter = new InodeAdapter({ table })
   const keptMs = Math.min(nodeLimits.mountedKernelMs, cache.ttlMs)
   await mkdir(options.mountPoint, { recursive: true }).catch((error: unknown) => {
-    // Whatever is there already: mounting says what is wrong with it.
+    // If the path exists in any state, mounting reports what is wrong with it.
     if (!['EEXIST', 'ENOTCONN'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
   })
   const server = await FuseServer.open({
     mountPoint: options.mountPoint,
     source,
-    // Whoever may write to the remote gives no rights here.
+    // Users who may write to the remote must not grant rights on this machine.
     mountOptions: ['nosuid', 'nodev', ...(options.isReadOnly ? ['ro'] : [])],
     fileSystem: adapter,
     worker: {
@@ -182,7 +183,7 @@ async function mount(
   return { server, operations }
 }
 
-/** Of the disk that the local side is on: nobody knows how much a bucket takes. */
+/** Statistics of the disk of the local side: the capacity of a bucket is unknown. */
 async function statisticsOf(place: string): Promise<FileSystemStatistics> {
   const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(place)
   return {

@@ -1,6 +1,6 @@
 /**
- * One node, until it is stopped, under a supervisor in this process. It is loaded when it is
- * started: what a verb says about its flags needs none of it.
+ * Runs one node under a supervisor in this process until it is stopped. Loaded only when a node
+ * starts, so that help and flag errors of a verb do not load all of it.
  */
 import type { Logger } from '../base/log/logger.ts'
 import { findSecrets, keepSecrets } from './api-secrets.ts'
@@ -11,7 +11,7 @@ import { recordRunning } from '../machine/running-record.ts'
 import type { RunningNode } from '../daemon/running-node.ts'
 import { Supervisor } from '../daemon/supervisor.ts'
 
-/** `folder`: where its keys and its record are kept. */
+/** `folder`: state folder for its keys and its running record. */
 export async function runNode(
   given: NodeOptions,
   folder: string,
@@ -39,12 +39,15 @@ export async function runNode(
     },
     announce,
     describe: ({ mount, apiUrl }) => `mounted at ${mount.mountPoint}, API at ${apiUrl}`,
-    // No dead mount stays behind.
+    // Leaves no dead mount behind.
     abandon: () => supervisor?.abandon(),
   })
 }
 
-/** A node has the key of its cluster, or (alone, or let in by a join token) one of its own. */
+/**
+ * Adds the keys: that of the cluster, or one of its own for a single-node volume or a node that
+ * joins with a join token.
+ */
 async function keyed(
   given: NodeOptions,
   folder: string,

@@ -1,6 +1,8 @@
 /**
- * One coordinator in this process: takes its data directory, opens what it kept, then listens; and
- * takes it down in the reverse. A start that fails half-way leaves nothing running.
+ * One coordinator in this process: locks its data directory, opens its databases, then listens;
+ * stops in reverse order.
+ *
+ * Invariant: a start that fails leaves nothing running.
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -67,7 +69,7 @@ export async function startCoordinator(
   address.url = advertised(options, api.url)
   parts.defer(async () => {
     const closed = api.close()
-    // Otherwise the server waits for links that nobody ends.
+    // Otherwise the server would wait for the links, which do not end by themselves.
     candidate.cutLinks()
     await closed
   })
@@ -94,13 +96,13 @@ export async function openSource(
   return await PostgresSource.open({ address: postgres, holder, url, logger })
 }
 
-/** Names this coordinator for good: its directory is one process's at a time. */
+/** Permanent id of this coordinator: only one process at a time uses its directory. */
 function keptId(path: string): string {
   if (!existsSync(path)) writeFileSync(path, `${randomUUID()}\n`, { mode: 0o600 })
   return readFileSync(path, 'utf8').trim()
 }
 
-/** Where other machines find it. */
+/** URL at which other machines reach this coordinator. */
 function advertised({ host }: CoordinatorOptions, apiUrl: string): string {
   if (host !== '0.0.0.0' && host !== '::') return apiUrl
   return `http://${process.env['POD_IP'] ?? hostname()}:${new URL(apiUrl).port}`
@@ -150,7 +152,7 @@ async function serve(
   })
   const admit: UpgradeHandler = (request, socket, head) => {
     if (!candidate.isReady) {
-      // The node goes on to the next address.
+      // The node tries the next address.
       socket.end('HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\r\n')
       return
     }

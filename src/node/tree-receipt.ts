@@ -1,7 +1,7 @@
 /**
- * The receipt of a directory: what of all files at and below it the cloud has, and what it does not
- * have yet. Added up while the tree is walked, a page of it in memory at a time; only the first
- * files that are pending are named.
+ * The receipt of a directory: how much of all files at and below it is durable, and how much is
+ * pending. The sums are built while the tree is walked, with one page of it in memory at a time.
+ * Only the first pending files are listed by name.
  */
 import { volumeLimits } from '../volume/limits.ts'
 import { pendingChunks } from '../metadata/chunk-rules.ts'
@@ -16,19 +16,21 @@ export interface TreeReceipt {
   kind: 'directory'
   files: number
   sizeBytes: number
-  /** All content of all files is in the cloud. */
+  /** All bytes of all files are in the cloud. */
   durable: boolean
   durableBytes: number
   pendingBytes: number
   pendingFiles: number
-  /** Of these: written, and neither closed nor synced yet, or waiting for the coordinator. */
+  /**
+   * Pending files that are written but neither closed nor synced, or that wait for the coordinator.
+   */
   uncommittedFiles: number
-  /** Of these: no node that has their bytes is there. */
+  /** Pending files with bytes that no online node has. */
   unavailableFiles: number
-  /** When the first of the pending bytes was written; null where nothing is pending. */
+  /** Time of the oldest pending write; null if nothing is pending. */
   oldestPending: string | null
   firstPending: string[]
-  /** All files are where their directories want them to be when close returns. */
+  /** All files satisfy the durability of their directories. */
   kept: boolean
   cloud: string
 }
@@ -68,7 +70,7 @@ class TreeSum {
     const isAhead = cache.shared.withInode(ino, () => cache.shared.findOpen(ino)?.ahead === true)
     if (chunks === 0 && !isAhead) return
     this.#total.pendingFiles += 1
-    // Which of its bytes are new the commit will say.
+    // Which of its bytes are new is known only after the commit.
     this.#total.pendingBytes += Math.min(isAhead ? size : bytes, size)
     if (isAhead) this.#uncommittedFiles += 1
     else if (await isMissing(engine, ino, this.#isHad)) this.#unavailableFiles += 1
@@ -80,7 +82,7 @@ class TreeSum {
     const { cloudName, durability } = this.#node.threadSettings
     const row = engine.read(findInode(ino))
     if (row === undefined) return
-    // Another node's uploads are not in the journal here.
+    // Uploads of other nodes are not in the journal of this node.
     const sinceMs = cache.database.oldestUploadMs(ino) ?? row.mtimeSec * 1000
     this.#oldestMs = Math.min(this.#oldestMs, sinceMs)
     this.#isKept &&= receiptOf({ engine, cache, cloudName, durability }, ino).kept

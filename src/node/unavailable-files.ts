@@ -1,7 +1,7 @@
 /**
- * Files that cannot be read because their only copies are on nodes that are away, or lost, for
- * the status of a node. Whoever asks gets what the last look found, and has the next one begun when
- * that is some seconds old: a look goes through everything that the cloud does not have.
+ * Unavailable files, for the status of a node: files whose only copies are lost or on offline
+ * nodes. A scan reads the metadata of all pending uploads, so callers get the result of the latest
+ * scan. A call starts another one if the last is some seconds old.
  */
 import { coordinatorLimits } from '../coordinator/limits.ts'
 import type { AwayPeer } from '../tiers/peers/peer-status.ts'
@@ -10,11 +10,11 @@ import type { MissingFiles } from '../volume/paths/missing-files.ts'
 export interface Unavailable {
   files: number
   bytes: number
-  /** There are more files than were counted. */
+  /** More files are unavailable than were counted. */
   more: boolean
-  /** Nodes that have the bytes, as far as any has. */
+  /** Nodes that have the missing bytes, if any do. */
   holders: string[]
-  /** Why some are lost, where that is known here. */
+  /** Reason why some are lost, if known here. */
   reason: string | null
   since: Date
 }
@@ -24,7 +24,7 @@ export interface UnavailableFilesParts {
   away: () => readonly AwayPeer[]
 }
 
-/** Of the time, looks take a twentieth at most. */
+/** Scans take at most 1/SHARE of the time. */
 const SHARE = 20
 
 export class UnavailableFiles {
@@ -36,7 +36,7 @@ export class UnavailableFiles {
     this.#parts = parts
   }
 
-  /** As last found; undefined: all files can be read. */
+  /** Result of the last scan; undefined: all files can be read. */
   get found(): Unavailable | undefined {
     if (performance.now() >= this.#nextMs) {
       this.#nextMs = Infinity
@@ -50,7 +50,7 @@ export class UnavailableFiles {
     try {
       this.#found = this.#sum(await this.#parts.look())
     } catch {
-      // The node is stopping, or its copy of the names is being replaced: the next look tells.
+      // The node is stopping, or its copy of the metadata is being replaced: the next scan counts.
     }
     const tookMs = performance.now() - beganMs
     this.#nextMs = performance.now() + Math.max(coordinatorLimits.peerSweepMs, tookMs * SHARE)
