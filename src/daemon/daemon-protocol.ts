@@ -1,22 +1,24 @@
-/** What a supervisor and the daemon it started say to each other, over the daemon's channel. */
+/**
+ * Messages between a supervisor and the daemon that it started, over the IPC channel of the daemon.
+ */
 import type { FuseMount } from '../fuse/mount/mount.ts'
 import type { KeyedOptions } from '../options/node-options.ts'
 
-/** A mount that a daemon served and its successor goes on with. */
+/** A mount that a daemon has served and its successor takes over. */
 export type ServedMount = Omit<FuseMount, 'fd'>
 
-/** The first word to a daemon. Its descriptor `CONNECTION_FD` is an open /dev/fuse. */
+/** First message to a daemon. The daemon's descriptor `CONNECTION_FD` is an open /dev/fuse. */
 export interface StartMessage {
   options: KeyedOptions
-  /** Undefined: it is to mount. */
+  /** Undefined: the daemon must mount. */
   resumed: ServedMount | undefined
-  /** Names the mount, over all the daemons that serve it. */
+  /** Identifies the mount across all daemons that serve it. */
   mountId: string
-  /** Daemons that died before it. */
+  /** Number of daemons that served the mount before this one. */
   restarts: number
 }
 
-/** What the kernel made of a notification: Node's name of the error, if there was one. */
+/** Result of a notification: the error code that Node reports; undefined on success. */
 export interface NotifiedMessage {
   notified: number
   code: string | undefined
@@ -26,11 +28,11 @@ export type SupervisorMessage = StartMessage | NotifiedMessage
 
 export type DaemonMessage =
   | { kind: 'ready'; mount: ServedMount; apiUrl: string }
-  /** It ends, and should not be started again. */
+  /** The daemon ends and must not be restarted. */
   | { kind: 'failed'; message: string }
-  /** It ends, to be replaced. */
+  /** The daemon ends and must be replaced. */
   | { kind: 'replace' }
-  /** The kernel is to be told, which may take long. */
+  /** Asks the supervisor to write a notification to the kernel, which may block for long. */
   | { kind: 'notify'; id: number; message: Uint8Array }
 
 export const CONNECTION_FD = 3

@@ -1,16 +1,18 @@
-/** What the process that runs a node is to its supervisor (supervisor.ts). */
+/**
+ * Interface between a node and the process it runs in, the daemon of a supervisor (supervisor.ts).
+ */
 import type { FuseConnection } from '../fuse/fuse-server.ts'
 
 export interface Daemon {
   connection: FuseConnection
   mountId: string
   supervisorPid: number
-  /** Processes that served the mount before, and died. */
+  /** Number of processes that served the mount before this one. */
   restarts: number
-  /** Ends this process on the spot; another one goes on. */
+  /** Kills this process immediately; the supervisor starts a successor. */
   die: () => void
-  /** As `die`, on purpose. */
+  /** As `die`, but announced as an intended replacement. */
   replace: () => void
-  /** Rejects where the program that is installed now would not start. */
+  /** Rejects if the installed program would not start. */
   checkProgram: () => Promise<void>
 }

@@ -1,8 +1,8 @@
 /**
- * The same `cachefs up`, in the background: a process of its own session whose output goes to the
- * log, started and waited for until it is ready or has failed. It has the same arguments, but for
- * secrets, which are in its environment; that it has a channel to its parent tells it that it is
- * the one that runs the node.
+ * Runs `cachefs up` in the background: starts the same program as a process of its own session with
+ * output to the log, and waits until it is ready or has failed. The child gets the same arguments
+ * except secrets, which are passed in its environment. The IPC channel to its parent marks it as
+ * the process that runs the node.
  */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -36,7 +36,7 @@ export async function startDetached(program: Command, folder: StateFolder): Prom
   return ready
 }
 
-/** What the child says first; undefined when it ends without a word. */
+/** First message of the child; undefined if it exits without one. */
 async function firstMessage(child: ChildProcess): Promise<Ready | undefined> {
   const ended = once(child, 'exit').then(() => undefined)
   const said = once(child, 'message').then(([message]) => message as Ready)

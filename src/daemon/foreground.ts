@@ -1,42 +1,42 @@
 /**
- * A node or a coordinator in this process, from start to a clean end. SIGINT, SIGTERM or SIGHUP
- * stop it and the process ends with status 0; a second signal does not wait any longer. Nothing
- * that goes wrong is silent: a lost promise is logged, an exception that nobody caught stops it. A
- * service manager that asked for it is told when it is ready, and when it stops.
+ * Runs a node or a coordinator in this process, from start to a clean end. SIGINT, SIGTERM or
+ * SIGHUP stop it, and the process exits with status 0; a second signal ends the process at once.
+ * Every failure is visible: an unhandled rejection is logged, an uncaught exception stops the
+ * program. A service manager is notified when the program is ready and when it stops.
  */
 import { configureLogging, loggerOf } from '../base/log/logger.ts'
 import type { LogFormat, LogLevel, Logger, Subsystem } from '../base/log/logger.ts'
 import { ServiceManager } from './service-manager.ts'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-/** The terminal and a wrapper (npm, a shell) may both deliver one Ctrl-C; ms. */
+/** The terminal and a wrapper (npm, a shell) may both deliver one Ctrl-C, ms. */
 const SAME_SIGNAL_MS = 300
-/** What is still open after a clean stop does not keep the process; ms. */
+/** Time for remaining handles to close after a clean stop before the process exits anyway, ms. */
 const LINGER_MS = 3000
-/** Longest delay that a timer takes; ms. */
+/** Longest delay of a timer, ms. */
 const ALWAYS_MS = 2 ** 31 - 1
 
 export interface RunningProgram {
-  /** Stops accepting, finishes what has to be finished (bounded). Safe to call again. */
+  /** Stops accepting work and completes what must be completed, in bounded time. Idempotent. */
   stop(): Promise<void>
-  /** Rejects when it cannot go on; resolves, with why, when it has come to an end by itself. */
+  /** Rejects if the program cannot continue; resolves with the reason if it ends by itself. */
   readonly failed: Promise<string>
 }
 
 export interface ForegroundProgram<T extends RunningProgram> {
   subsystem: Subsystem
   options: { logLevel: LogLevel; logFormat: LogFormat }
-  /** `stopping`: it was told to stop before it runs. */
+  /** `stopping`: aborted if the program must stop before its start is complete. */
   start: (logger: Logger, stopping: AbortSignal) => Promise<T>
-  /** It runs: said once. */
+  /** Called once, when the program runs. */
   announce: (running: T) => void | Promise<void>
-  /** What it does, for the service manager. */
+  /** Status text for the service manager. */
   describe?: (running: T) => string
-  /** What must not be left behind when the process ends on the spot. */
+  /** Removes what must not remain when the process ends immediately. */
   abandon?: () => void
-  /** Its parent has said that it stops. */
+  /** The parent has already logged the stop. */
   isSupervised?: boolean
-  /** Instead of stopping after an exception that nobody caught; does not return. */
+  /** Called on an uncaught exception instead of stopping; does not return. */
   onCrash?: () => void
 }
 
@@ -54,9 +54,10 @@ export async function runInForeground<T extends RunningProgram>(
     stopAsked(program.abandon),
     uncaughtException(logger, program.onCrash),
   ])
-  // Handled below; until then a failure must not count as a lost promise.
+  // Handled below; an earlier failure must not count as an unhandled rejection.
   ended.catch(() => undefined)
-  // What a program waits for may be all unreferenced; the process lives until it has stopped.
+  // All handles of a program may be unreferenced; this timer keeps the process alive until it has
+  // stopped.
   const alive = setInterval(() => undefined, ALWAYS_MS)
   const stopping = new AbortController()
   const stop = (): void => stopping.abort()
@@ -64,7 +65,7 @@ export async function runInForeground<T extends RunningProgram>(
   try {
     const running = await started(program, logger, stopping.signal)
     if (running === undefined) {
-      // Throws where it was no signal.
+      // Throws if it was not a signal.
       logger.info(`${await ended}: it had not started yet`)
       return
     }
@@ -84,7 +85,7 @@ export async function runInForeground<T extends RunningProgram>(
   }
 }
 
-/** Undefined: it gave up, because it was told to stop. */
+/** Undefined: the start was aborted by a stop. */
 async function started<T extends RunningProgram>(
   program: ForegroundProgram<T>,
   logger: Logger,
@@ -98,7 +99,7 @@ async function started<T extends RunningProgram>(
   }
 }
 
-/** Resolves with the first signal; the next one ends the process on the spot. */
+/** Resolves with the first signal; the second one kills the process. */
 function stopAsked(abandon?: () => void): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()
   let firstMs: number | undefined
@@ -112,7 +113,7 @@ function stopAsked(abandon?: () => void): Promise<NodeJS.Signals> {
   return promise
 }
 
-/** SIGKILL: a worker that is reading /dev/fuse holds up an exit. */
+/** SIGKILL: a worker that blocks in read(/dev/fuse) would delay an exit. */
 function quit(abandon?: () => void): void {
   abandon?.()
   process.kill(process.pid, 'SIGKILL')

@@ -1,20 +1,20 @@
 /**
- * Bounds of the supervisor and its daemon: every queue, buffer, retry, cache and wait has
- * one, with its unit and its reason. src/limits.ts is the index of all of them.
+ * Bounds of the supervisor and its daemon. Every queue, buffer, retry, cache and wait has one, with
+ * its unit and its reason. src/limits.ts is the index of all bounds.
  */
 export const daemonLimits = {
   /**
-   * Young objects of one thread of the daemon, MiB, in each of V8's semispaces: a thread that has
-   * grown once keeps three of them. V8's own bound is many times as much.
+   * Size of each semispace (young objects) of V8, per thread of the daemon, MiB. A thread that has
+   * once grown keeps three of them. V8's own bound is many times as large.
    */
   semiSpaceMib: 2,
-  /** Least pause before a daemon that died soon is replaced again, ms; twice that each time. */
+  /** Pause before a daemon that died soon is replaced again, ms; doubles with each failure. */
   daemonBackoffMs: 100,
   daemonBackoffMaxMs: 5_000,
-  /** A daemon that has served so long, ms, did not die of what its predecessor died of. */
+  /** A daemon that served longer than this, ms, resets the count of failures. */
   daemonSettledMs: 1_000,
-  /** A daemon that takes over for `cachefs upgrade` serves within this time, ms. */
+  /** Time in which a daemon started by `cachefs upgrade` must serve, ms. */
   upgradeMs: 60_000,
-  /** Daemons that may die one soon after the other; then the mount is given up. */
+  /** Daemons that may die soon after each other before the mount is given up. */
   daemonFailures: 10,
 } as const

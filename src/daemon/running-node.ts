@@ -1,4 +1,4 @@
-/** A node that has been started, in this process or by it, as the command line sees it. */
+/** A running node as the command line uses it: a supervisor or a node in this process. */
 import type { RunningProgram } from './foreground.ts'
 import type { ServedMount } from './daemon-protocol.ts'
 

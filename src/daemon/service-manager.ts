@@ -1,9 +1,9 @@
 /**
- * What systemd is told of a unit with Type=notify: that it is ready, that it stops, and a line that
- * `systemctl status` shows (sd_notify(3)). Where nobody asked (NOTIFY_SOCKET), nobody is told.
+ * Notifies systemd of the state of a unit with Type=notify: ready, stopping, and a line for
+ * `systemctl status` (sd_notify(3)). Does nothing if NOTIFY_SOCKET is not set.
  *
- * Invariant: children do not inherit the socket: a daemon that is replaced does not speak for the
- * service.
+ * Invariant: children do not inherit NOTIFY_SOCKET, so a daemon that is replaced cannot report for
+ * the service.
  */
 import { describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/log/logger.ts'
@@ -20,12 +20,12 @@ export class ServiceManager {
     this.#logger = logger
   }
 
-  /** Takes the socket out of the environment. */
+  /** Removes NOTIFY_SOCKET from the environment. */
   static async fromEnvironment(environment: Environment, logger: Logger): Promise<ServiceManager> {
     const socket = environment['NOTIFY_SOCKET'] ?? ''
     delete environment['NOTIFY_SOCKET']
     if (socket === '') return new ServiceManager(undefined, logger)
-    // Loaded where it is needed: a coordinator has no other use for FFI.
+    // Loaded on demand: a coordinator uses FFI for nothing else.
     const { sendDatagram } = await import('../base/native-calls.ts')
     return new ServiceManager((data) => sendDatagram(socket, data), logger)
   }
@@ -38,7 +38,7 @@ export class ServiceManager {
     this.#tell('STOPPING=1', 'STATUS=stopping')
   }
 
-  /** A manager that does not listen is no reason to stop; it may stop the service. */
+  /** A failed notification is only logged; if the manager needs it, it stops the service itself. */
   #tell(...lines: string[]): void {
     try {
       const text = lines.map((line) => line.replaceAll(/[\r\n]+/g, ' ')).join('\n')

@@ -1,7 +1,7 @@
 /**
- * Notifications of the kernel that a daemon has its supervisor write. Such a write may wait, in the
- * kernel, for a read that the daemon has yet to answer: a daemon that is killed then would not end,
- * and nobody could take over from it.
+ * Passes notifications of a daemon to its supervisor, which writes them to the kernel. Such a write
+ * may block in the kernel on a read that the daemon has yet to answer. If the daemon wrote it
+ * itself and were killed, it would not end, and no successor could take over.
  */
 import type { NotificationWriter } from '../fuse/notification-thread.ts'
 import type { DaemonMessage, SupervisorMessage } from './daemon-protocol.ts'

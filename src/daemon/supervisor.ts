@@ -1,11 +1,11 @@
 /**
- * A node as two processes: this one opens /dev/fuse and does nothing that could fail, the daemon
- * that it starts does everything else. The mount lives as long as somebody holds its connection
- * open, so a daemon that dies is a pause for programs, not an error: its successor is given the
- * same connection, and the kernel sends it again what was not answered.
+ * Runs a node as two processes. This one opens /dev/fuse and does nothing else that could fail; the
+ * daemon that it starts does the rest. The mount exists as long as a process has its connection
+ * open. If the daemon dies, its successor gets the same connection and the kernel sends the
+ * unanswered requests again, so programs see a pause and no error.
  *
- * Invariants: one daemon at a time; one that cannot be kept running is given up, within limits, and
- * its mount with it; a daemon does not outlive this process.
+ * Invariants: there is one daemon at a time. After a bounded number of failures in a row the mount
+ * is given up. A daemon does not outlive this process.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -47,7 +47,7 @@ export class Supervisor implements RunningNode {
   #stopping: Promise<void> | undefined
   #replacing = false
   #restarts = 0
-  /** Daemons that died one after the other before they had run for a while. */
+  /** Daemons that died in a row before they had served for `daemonSettledMs`. */
   #failures = 0
 
   private constructor(options: KeyedOptions, logger: Logger) {
@@ -56,7 +56,7 @@ export class Supervisor implements RunningNode {
     this.#failed.promise.catch(() => undefined)
   }
 
-  /** Resolves when the mount and the API answer; fails with what the daemon says. */
+  /** Resolves when the mount and the API answer; rejects with the error of the daemon. */
   static async start(options: KeyedOptions, logger: Logger): Promise<Supervisor> {
     const supervisor = new Supervisor(options, logger)
     try {
@@ -80,12 +80,12 @@ export class Supervisor implements RunningNode {
     return this.#failed.promise
   }
 
-  /** The daemon ends in its own, bounded time. */
+  /** Stops the daemon, which bounds the time of its stop itself. */
   stop(): Promise<void> {
     return (this.#stopping ??= this.#stop())
   }
 
-  /** Ends everything on the spot. */
+  /** Kills the daemon and aborts the mount immediately. */
   abandon(): void {
     this.#daemon?.kill('SIGKILL')
     abortMountSync(this.#options.mountPoint)
@@ -110,18 +110,17 @@ export class Supervisor implements RunningNode {
     this.#guard = undefined
   }
 
-  /** One daemon, until it serves. */
+  /** Starts one daemon and waits until it serves. */
   async #launch(): Promise<Served> {
     const program = fileURLToPath(siblingModule(import.meta.url, '../node/node-daemon'))
-    // Holds for its threads as well; what the user gives comes after it.
+    // Applies to its worker threads too; flags of the user come later and take precedence.
     const heap = `--max-semi-space-size=${daemonLimits.semiSpaceMib}`
     const daemon = spawn(process.execPath, [heap, ...process.execArgv, program], {
-      // Ctrl-C reaches this process, which passes it on: once.
+      // Ctrl-C must reach only this process, which passes it on once.
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit', this.#fd, 'ipc'],
       serialization: 'advanced',
-      // mallopt(3): buffers that a thread has freed are the others' too, and large ones the
-      // system's at once.
+      // mallopt(3): threads share freed buffers, and large ones return to the system at once.
       env: { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576', ...process.env },
     })
     this.#daemon = daemon
@@ -146,7 +145,10 @@ export class Supervisor implements RunningNode {
     else if (message.kind === 'notify') void this.#notify(daemon, message)
   }
 
-  /** Also for a daemon that dies meanwhile: its successor answers what the kernel waits for. */
+  /**
+   * Continues if the daemon dies meanwhile: its successor answers the requests that the kernel
+   * waits for.
+   */
   async #notify(
     daemon: ChildProcess,
     { id, message }: DaemonMessage & { kind: 'notify' },
@@ -159,7 +161,7 @@ export class Supervisor implements RunningNode {
   async #ended(code: number | null, signal: string | null, readyMs: number): Promise<void> {
     if (this.#stopping) return
     if (code === 0) {
-      // Told to stop by somebody who knows it: so is this process.
+      // The daemon was stopped deliberately, so this process stops too.
       process.kill(process.pid, 'SIGTERM')
       return
     }
@@ -197,7 +199,10 @@ export class Supervisor implements RunningNode {
     }
   }
 
-  /** Kernels before 6.9 do not ask again: programs would wait for ever for an answer. */
+  /**
+   * Kernels before 6.9 cannot resend requests, so programs would wait forever for answers: the
+   * mount is made anew.
+   */
   #prepareConnection(): void {
     if (!this.#served || canResume(this.#served.mount.negotiated)) return
     abortMountSync(this.#options.mountPoint)
@@ -210,7 +215,7 @@ export class Supervisor implements RunningNode {
     this.#served = undefined
   }
 
-  /** The first takes over at once; those after it ever later. */
+  /** Delays a restart: none after the first failure, then exponentially longer. */
   async #holdBack(): Promise<void> {
     const exponent = this.#failures++
     const ms = exponent === 0 ? 0 : daemonLimits.daemonBackoffMs * 2 ** (exponent - 1)
@@ -226,7 +231,7 @@ export class Supervisor implements RunningNode {
   }
 }
 
-/** Resolves when the daemon serves; rejects with what it says, or with how it ended. */
+/** Resolves when the daemon serves; rejects with its error message, or with how it exited. */
 async function answerOf(
   daemon: ChildProcess,
   onLater: (message: DaemonMessage) => void,
