@@ -1,6 +1,6 @@
 /**
- * Everything that a coordinator can be told, parsed and checked. Without a key it listens to this
- * machine only: whoever is let in can read and change every name.
+ * The options of a coordinator, parsed and checked together. Without a key it listens on loopback
+ * only: every client that is admitted can read and change all metadata.
  */
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -24,15 +24,17 @@ import { UsageError } from './usage-error.ts'
 
 export interface CoordinatorOptions {
   host: string
-  /** 0: any that is free. */
+  /** 0: any free port. */
   port: number
   /** Absolute. */
   dataDir: string
-  /** Undefined: the names are in the data directory. */
+  /** Undefined: the metadata is in SQLite in the data directory. */
   postgres: PostgresAddress | undefined
-  /** As given; undefined: the coordinator's own, made once and kept. */
+  /** The given key; undefined: the coordinator generates one and keeps it. */
   apiKey: string | undefined
-  /** As given: then it alone lets new nodes in. Undefined: one that is made, or the API key. */
+  /**
+   * A given token: then only it admits new nodes. Undefined: a generated token or the API key does.
+   */
   joinToken: string | undefined
   /** As `apiKey`. */
   metricsToken: string | undefined
@@ -40,7 +42,7 @@ export interface CoordinatorOptions {
   logFormat: LogFormat
 }
 
-/** Where there is no --data. */
+/** Data directory without --data. */
 export const USUAL_DATA = join(homedir(), '.cachefs/coordinator')
 
 export const COORDINATOR_FLAGS = {
@@ -75,7 +77,7 @@ export function addCoordinatorFlags(command: Command): void {
   addFlags(command, COORDINATOR_FLAGS)
 }
 
-/** The options of a command that was parsed; a UsageError says what to change. */
+/** Options of a parsed command. UsageError: the message has the remedy. */
 export function readCoordinatorOptions(
   command: Command,
   environment: Environment,
@@ -101,7 +103,7 @@ export function readCoordinatorOptions(
   }
 }
 
-/** Not while the flag is parsed: that would repeat the URL, and with it a password. */
+/** Not a parser of the flag: its error would repeat the URL, and with it a password. */
 function parseStore(store: string): PostgresAddress | undefined {
   if (store === 'sqlite') return undefined
   try {

@@ -1,4 +1,4 @@
-/** Which variables are refused, and which belong to somebody else. */
+/** Tests which CACHEFS_* variables are refused, and which are left alone. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkEnvironment } from './environment.ts'

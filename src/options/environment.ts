@@ -1,18 +1,18 @@
 /**
- * Environment variables that begin with CACHEFS_ and are none of ours: a misspelt one would be
- * silence, and the default in its place. All programs know the variables of all flags, since one
- * environment may serve several of them.
+ * Checks environment variables that begin with CACHEFS_: an unknown one is an error, since a
+ * misspelt variable would silently leave the default in effect. Every program accepts the variables
+ * of all flags, because one environment may serve several programs.
  *
- * Kubernetes gives pods variables for every Service of their namespace, and for one called
- * `cachefs` or `cachefs-coordinator` these begin in the same way (`enableServiceLinks`,
- * https://kubernetes.io/docs/tutorials/services/connect-applications-service/). Those are passed
- * over, by their names and values.
+ * Kubernetes sets variables in pods for every Service of their namespace, and those of a Service
+ * named `cachefs` or `cachefs-coordinator` have the same prefix (`enableServiceLinks`,
+ * https://kubernetes.io/docs/tutorials/services/connect-applications-service/). They are recognised
+ * by name and value, and ignored.
  */
 import { UsageError } from './usage-error.ts'
 
 const PREFIX = 'CACHEFS_'
 
-/** A test compares them with what the programs have. */
+/** A test compares this list with the flags of the programs. */
 export const FLAG_NAMES =
   `advertised-host api api-key api-key-file azure-account azure-container azure-endpoint azure-key
   capacity chunk-size cloud-dir cloud-provider conflict coordinator create data detach dir
@@ -23,7 +23,10 @@ export const FLAG_NAMES =
     /\s+/,
   )
 
-/** Of the tests and tools in this repository, which start programs in their own environment. */
+/**
+ * Variables of the tests and tools in this repository, which start programs in their own
+ * environment.
+ */
 const OF_TESTS = ['SEED', 'ROUNDS', 'KILLS', 'SECONDS', 'NO_FUSE', 'NO_BROWSER', 'TEST_STORE']
 
 const KNOWN = new Set([
@@ -36,14 +39,17 @@ export function variableOf(flag: string): string {
   return `${PREFIX}${flag.toUpperCase().replaceAll('-', '_')}`
 }
 
-/** What Kubernetes says of a Service: CACHEFS_COORDINATOR_PORT=tcp://10.0.0.1:8080, and more. */
+/**
+ * Whether Kubernetes set the variable for a Service, such as
+ * CACHEFS_COORDINATOR_PORT=tcp://10.0.0.1:8080.
+ */
 export function isServiceLink(name: string, value: string): boolean {
   if (/_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$/.test(name)) return true
   if (/_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name)) return true
   return name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(value)
 }
 
-/** Throws a usage error that names the first variable that nobody here reads. */
+/** Throws a UsageError for the first unknown variable. */
 export function checkEnvironment(environment: Record<string, string | undefined>): void {
   for (const [name, value = ''] of Object.entries(environment)) {
     if (!name.startsWith(PREFIX) || value === '' || KNOWN.has(name)) continue
@@ -54,7 +60,7 @@ export function checkEnvironment(environment: Record<string, string | undefined>
   }
 }
 
-/** A known name with a few other letters. */
+/** The known name with the smallest edit distance, if it is small enough. */
 function nearest(name: string): string | undefined {
   const far = Math.max(2, Math.floor(name.length / 5))
   const found = [...KNOWN].map((known) => [distance(name, known), known] as const)
@@ -62,7 +68,7 @@ function nearest(name: string): string | undefined {
   return best !== undefined && best[0] <= far ? best[1] : undefined
 }
 
-/** Letters to be added, left out or changed (Levenshtein). */
+/** Number of letters to add, remove or change (Levenshtein distance). */
 function distance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, at) => at)
   for (let i = 1; i <= from.length; i++) {

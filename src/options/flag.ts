@@ -1,8 +1,8 @@
 /**
- * Flags as the contract has them: a value comes from the command line, else from the environment
- * (`CACHEFS_NVME_CAPACITY` for `--nvme-capacity`, then the names that other tools use), else it is
- * the default. An empty variable counts as not set; an empty value on the command line asks for the
- * default. What cannot be parsed is a usage error that names where it came from.
+ * Flags and their values. A value comes from the command line, else from the environment
+ * (`CACHEFS_NVME_CAPACITY` for `--nvme-capacity`, then the variables that other tools use), else it
+ * is the default. An empty variable counts as not set; an empty value on the command line selects
+ * the default. A value that cannot be parsed is a UsageError that names its source.
  */
 import { Option } from 'commander'
 import type { Command } from 'commander'
@@ -13,26 +13,26 @@ import { UsageError } from './usage-error.ts'
 
 export interface Flag<T> {
   readonly about: string
-  /** Shown in the help in place of its value; '' for a switch that takes none. */
+  /** Placeholder of the value in the help; '' for a switch. */
   readonly value: string
   readonly initial: string | undefined
-  /** Environment variables asked after CACHEFS_NAME. */
+  /** Environment variables that are read after CACHEFS_NAME. */
   readonly environment: readonly string[]
   readonly parse: (text: string | undefined) => T
-  /** Its value is repeated nowhere: not in messages, not among the arguments of a process. */
+  /** The value must not appear in messages or in the arguments of a process. */
   readonly secret: boolean
 }
 
-/** Of a flag whose value is a secret. */
+/** Option whose value is a secret. */
 export class SecretOption extends Option {}
 
 type Table = Record<string, Flag<unknown>>
 export type FlagValues<F extends Table> = { [K in keyof F]: ReturnType<F[K]['parse']> }
 export type Environment = Record<string, string | undefined>
-/** Defaults that a verb puts in place of a flag's own. */
+/** Defaults of a verb that replace those of the flags. */
 export type Defaults<F extends Table> = { [K in keyof F]?: string }
 
-/** What commander parsed: text, or true for a switch. */
+/** Result of commander: text, or true for a switch. */
 type Given = Record<string, string | boolean | undefined>
 
 interface FlagText<T> {
@@ -51,13 +51,13 @@ export function flag<T>(initial: string, spec: FlagText<T>): Flag<T> {
   return { ...NOTHING_SPECIAL, ...spec, initial, parse }
 }
 
-/** A flag that may be left out. */
+/** An optional flag. */
 export function optionalFlag<T>(spec: FlagText<T>): Flag<T | undefined> {
   const parse = (text?: string) => (text === undefined ? undefined : spec.parse(text))
   return { ...NOTHING_SPECIAL, ...spec, initial: undefined, parse }
 }
 
-/** A flag without a value; in the environment it is 1, true, yes or on, or their opposites. */
+/** A flag without a value; its variable is 1, true, yes or on, or 0, false, no or off. */
 export function switchFlag(about: string): Flag<boolean> {
   return flag('false', { about, value: '', parse: parseSwitch })
 }
@@ -119,14 +119,14 @@ function find(
   return { text: undefined, source: `--${name}` }
 }
 
-/** Said once under the help, rather than beside every flag. */
+/** Printed once below the help instead of beside every flag. */
 export function environmentHelp(example = 'nvme-capacity'): string {
   return `
 Every flag may have one dash or two, and is an environment variable too:
 --${example} is ${variableOf(example)}.`
 }
 
-/** As commander names the value of an option. */
+/** Property name that commander gives an option. */
 function camelCase(name: string): string {
   return name.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
 }

@@ -1,8 +1,8 @@
 /**
- * Bounds of flags and the environment: every queue, buffer, retry, cache and wait has
- * one, with its unit and its reason. src/limits.ts is the index of all of them.
+ * Bounds of flags and the environment. Every queue, buffer, retry, cache and wait has one, with its
+ * unit and its reason. src/limits.ts is the index of all bounds.
  */
 export const optionsLimits = {
-  /** Addresses of coordinators that a node is given. */
+  /** Coordinator addresses that a node accepts. */
   coordinators: 16,
 } as const

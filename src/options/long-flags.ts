@@ -1,7 +1,7 @@
-/** Long flags with one dash or two: `-mount DIR` and `--mount DIR` mean the same. */
+/** Long flags with one or two dashes: `-mount DIR` and `--mount DIR` are equivalent. */
 import type { Command } from 'commander'
 
-/** `-mount DIR` as `--mount DIR`: both are the contract. */
+/** Replaces `-mount DIR` by `--mount DIR`, as commander accepts only the latter. */
 export function withTwoDashes(args: readonly string[], flags: ReadonlySet<string>): string[] {
   const end = args.indexOf('--')
   return args.map((arg, index) => {

@@ -1,4 +1,4 @@
-/** Which addresses only this machine reaches. */
+/** Recognises loopback addresses, which only this machine can reach. */
 import { BlockList, isIP } from 'node:net'
 import { UsageError } from './usage-error.ts'
 
@@ -13,7 +13,7 @@ export function isLoopback(host: string): boolean {
   return LOOPBACK.check(bare, version === 6 ? 'ipv6' : 'ipv4')
 }
 
-/** A key that was made here is known to nobody who could reach another address. */
+/** Requires a given key for other addresses: no client on another machine has a generated key. */
 export function checkExposure(host: string, apiKey: string | undefined): void {
   if (apiKey !== undefined || isLoopback(host)) return
   throw new UsageError(

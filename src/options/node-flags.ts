@@ -1,6 +1,6 @@
 /**
- * The flags of one node, as a table: what each is called, means and defaults to, and how its text
- * becomes a value. What belongs together is checked in node-options.ts.
+ * The table of the flags of a node: name, description, default and parser of each. Checks that
+ * involve several flags are in node-options.ts.
  */
 import { resolve } from 'node:path'
 import { LOG_LEVELS } from '../base/log/logger.ts'
@@ -22,7 +22,7 @@ const CHUNK_BYTES_MAX = 64 * 1024 * 1024
 const PASSTHROUGH = ['auto', 'always', 'off'] as const
 const LOG_FORMATS = ['line', 'json'] as const
 
-/** Also of verbs that talk to an API. */
+/** Also used by verbs that call an API. */
 export const KEY_FLAGS = {
   'api-key': optionalFlag({
     value: '<key>',
@@ -37,7 +37,7 @@ export const KEY_FLAGS = {
   }),
 }
 
-/** Of a coordinator, and of nodes that it is to let in. */
+/** Flags of a coordinator, and of nodes that join it. */
 export const JOIN_FLAGS = {
   'join-token': optionalFlag({
     value: '<token>',
@@ -52,7 +52,7 @@ export const JOIN_FLAGS = {
   }),
 }
 
-/** Of everything that mounts. */
+/** Flag of every program that mounts. */
 export const FSNAME_FLAG = {
   fsname: optionalFlag({
     value: '<name>',
@@ -223,7 +223,7 @@ export function parsePath(text: string): string {
   return resolve(text)
 }
 
-/** mount(8) would look for a disk of that label, or take an option for one of its own. */
+/** Refuses names that mount(8) would take for a disk label or an option. */
 function parseSourceName(text: string): string {
   const isShown =
     /^[^\x00-\x1f\x7f]+$/.test(text) && Buffer.byteLength(text) <= baseLimits.nameBytes
@@ -244,7 +244,7 @@ function parseInteger(text: string, least: number, most: number): number {
   throw new UsageError(`give a whole number from ${least} to ${most}`)
 }
 
-/** Of both flags. */
+/** The value of whichever of the two flags is given. */
 export function givenKey(values: FlagValues<typeof KEY_FLAGS>): string | undefined {
   const { 'api-key': key, 'api-key-file': fromFile } = values
   if (key === undefined || fromFile === undefined) return key ?? fromFile
@@ -258,7 +258,7 @@ export function givenJoinToken(values: FlagValues<typeof JOIN_FLAGS>): string | 
   throw new UsageError('--join-token and --join-token-file: give one of them')
 }
 
-/** Milliseconds. */
+/** Returns milliseconds. */
 export function parseSeconds(text: string): number {
   const seconds = /^\d+(\.\d+)?s?$/.test(text) ? Number.parseFloat(text) : NaN
   if (seconds > 0 && Number.isSafeInteger(Math.round(seconds * 1000))) {
@@ -280,7 +280,7 @@ function parseFreeFloor(text: string): { bytes: number } | { fraction: number } 
   return { fraction: Number(percent) / 100 }
 }
 
-/** Comma separated where there are several. */
+/** Normalizes one or more addresses, comma separated. */
 function parseCoordinator(text: string): string {
   if (text === 'embedded') return text
   const addresses = text.split(',').map((part) => {
@@ -330,7 +330,7 @@ export function parseUrl(text: string): string {
   throw new UsageError('give a URL that starts with http:// or https://')
 }
 
-/** Nothing here sends them, and messages would repeat them. */
+/** Refuses credentials in a URL: they are never sent, and messages would repeat the URL. */
 export function refuseLogin({ username, password }: URL): void {
   if (username === '' && password === '') return
   throw new UsageError('a URL with a user or password in it is not taken: give keys by their flags')

@@ -1,7 +1,6 @@
 /**
- * Everything that one node can be told, parsed and checked: the flags of `bin/client`, which
- * `cachefs up` and `cachefs doctor` take too. What is wrong is said in one sentence before anything
- * is started.
+ * The options of a node, parsed and checked together: the flags of `bin/client`, which `cachefs up`
+ * and `cachefs doctor` accept too. Errors are reported in one sentence before anything is started.
  */
 import { sep } from 'node:path'
 import type { Command } from 'commander'
@@ -14,7 +13,7 @@ import { NODE_FLAGS, givenJoinToken, givenKey } from './node-flags.ts'
 import type { NodeFlagValues } from './node-flags.ts'
 import { UsageError } from './usage-error.ts'
 
-/** A cache that cannot hold one chunk being read and one being written cannot work. */
+/** The cache must hold at least one chunk being read and one being written. */
 const CHUNKS_MIN = 2
 
 export type CloudOptions =
@@ -33,49 +32,51 @@ export interface NodeOptions {
   mountPoint: string
   /** Absolute. */
   nvmeDir: string
-  /** Source of the mount; undefined: where the volume is. */
+  /** Source in the mount table; undefined: the location of the volume. */
   fsname: string | undefined
   nvmeCapacityBytes: number
-  /** Space of the NVMe's file system that is left to others. */
+  /** Free space to leave on the file system of the NVMe directory. */
   nvmeFreeFloor: { bytes: number } | { fraction: number }
-  /** `host:port`, or embedded. */
+  /** `host:port`, comma separated if there are several, or `embedded`. */
   coordinator: string
   /** Address the API listens on. */
   host: string
-  /** 0: any that is free. */
+  /** 0: any free port. */
   port: number
-  /** Address under which others reach this node, where it knows it. */
+  /** Address at which other nodes reach this one, if known. */
   advertisedHost: string | undefined
-  /** Undefined: the node's own, made once and kept. */
+  /** Undefined: the node generates one and keeps it. */
   peerId: string | undefined
   chunkSizeBytes: number
-  /** As given; undefined: the node's own, made once and kept. */
+  /** The given key; undefined: the node finds or generates one. */
   apiKey: string | undefined
-  /** What lets it join a cluster; undefined: the API key does, or it has joined. */
+  /**
+   * Token for joining a cluster; undefined: the node joins with the API key, or has already joined.
+   */
   joinToken: string | undefined
   /** As `apiKey`. */
   metricsToken: string | undefined
   cloud: CloudOptions
-  /** The place that is the cloud is made where there is none. */
+  /** Create the folder, bucket or container of the cloud if it does not exist. */
   create: boolean
   durability: Durability
   maxUnsyncedBytes: number | undefined
   maxUnsyncedMs: number | undefined
   fuseThreads: number
-  /** The kernel may read cached files by itself: large ones, or all. */
+  /** Which files the kernel may read and write itself: large ones (auto), all, or none. */
   passthrough: 'auto' | 'always' | 'off'
   /** Log every request of the kernel. */
   trace: boolean
   logLevel: LogLevel
   logFormat: LogFormat
-  /** Largest body of a PUT. */
+  /** Largest body of a PUT, bytes. */
   uploadLimitBytes: number
 }
 
-/** Of a node that is about to start: it has its keys. */
+/** Options of a node that is about to start, with its keys. */
 export interface KeyedOptions extends NodeOptions {
   apiKey: string
-  /** The API key is that of the cluster, not one of its own. */
+  /** The API key is the cluster's, not the node's own. */
   hasClusterKey: boolean
   metricsToken: string
 }
@@ -86,7 +87,7 @@ export function addNodeFlags(command: Command, defaults?: NodeDefaults): void {
   addFlags(command, NODE_FLAGS, defaults)
 }
 
-/** The options of a command that was parsed; a UsageError says what to change. */
+/** Options of a parsed command. UsageError: the message has the remedy. */
 export function readNodeOptions(
   command: Command,
   environment: Environment,
@@ -172,7 +173,7 @@ function checkDurability({ durability, coordinator }: NodeOptions): void {
   )
 }
 
-/** A node that kept its own bytes in its own mount would wait for itself. */
+/** The cache and the cloud must not be inside the mount: the node would wait for itself. */
 function checkPlaces({ mountPoint, nvmeDir, cloud }: NodeOptions): void {
   if (mountPoint === '/') throw new UsageError('--mount /: name a folder of its own')
   const inside = (path: string) => `${path}${sep}`.startsWith(`${mountPoint}${sep}`)

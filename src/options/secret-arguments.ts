@@ -1,6 +1,7 @@
 /**
- * Secrets among the arguments of a program: every user of the machine sees those of a running
- * process (`ps`), so they are masked there as soon as it runs, and handed to no other process.
+ * Hides secrets among the arguments of a program. All users of the machine can see the arguments of
+ * a running process (`ps`), so secrets are masked there at the start and never passed to another
+ * process as arguments.
  */
 import type { Command } from 'commander'
 import { variableOf } from './environment.ts'
@@ -8,13 +9,13 @@ import { SecretOption } from './flag.ts'
 import { withoutPasswords } from './secret-text.ts'
 
 interface Split {
-  /** With the secrets left out. */
+  /** The arguments without the secrets. */
   rest: string[]
-  /** Variables that say the same. */
+  /** Environment variables that carry the secrets instead. */
   environment: Record<string, string>
 }
 
-/** Names of the flags, as they are written: `--api-key`. */
+/** Names of the secret flags as typed: `--api-key`. */
 export function secretFlags(program: Command): Set<string> {
   const options = [program, ...program.commands].flatMap((command) => command.options)
   return new Set(
@@ -22,7 +23,7 @@ export function secretFlags(program: Command): Set<string> {
   )
 }
 
-/** Of a process that is to have the same arguments, with dashes as commander takes them. */
+/** Splits arguments for a process that is to get the same; flags must have two dashes. */
 export function splitSecrets(args: readonly string[], secret: ReadonlySet<string>): Split {
   const split: Split = { rest: [], environment: {} }
   for (let at = 0; at < args.length; at++) {
@@ -33,7 +34,7 @@ export function splitSecrets(args: readonly string[], secret: ReadonlySet<string
   return split
 }
 
-/** What `ps` shows from here on; Linux writes it over what it showed before. */
+/** Sets what `ps` shows from now on; Linux overwrites the original arguments. */
 export function hideSecrets(args: readonly string[], secret: ReadonlySet<string>): void {
   const { rest } = splitSecrets(args, secret)
   const shown = rest.map(withoutPasswords)

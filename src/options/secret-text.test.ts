@@ -1,4 +1,4 @@
-/** What is shown of texts that may have secrets in them. */
+/** Tests how texts that may contain secrets are displayed. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { withoutPasswords } from './secret-text.ts'

@@ -1,7 +1,7 @@
 /**
- * The text of a key or token, as flags, variables and files give it.
+ * Parses keys and tokens from flags, variables and files.
  *
- * Invariant: no message repeats it, nor a password in a URL.
+ * Invariant: no error message repeats a secret, or a password in a URL.
  */
 import { closeSync, openSync, readFileSync, fstatSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -9,23 +9,23 @@ import { describe } from '../base/fs-error.ts'
 import { UsageError } from './usage-error.ts'
 
 const SECRET_CHARACTERS_MAX = 1024
-/** What an HTTP header can hold. */
+/** Characters that an HTTP header can carry. */
 const PRINTABLE = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/
 
 /** Scheme, user and password, the rest. */
 const URL_PARTS = /([a-z][a-z\d+.-]*:\/\/)([^/?#]*@)?(.*)/is
 
-/** A URL without its password and its query (some tokens are given so). */
+/** A URL without its password and query; a query may carry a token. */
 export function withoutPasswords(text: string): string {
   return text.replace(URL_PARTS, (_, scheme: string, user: string | undefined, rest: string) => {
     return `${scheme}${(user ?? '').replace(/:.*/s, '@')}${rest.replace(/\?.*/s, '')}`
   })
 }
 
-/** Without the line break at the end of a file; a UsageError does not repeat the text. */
+/** Trims the text, as a file ends in a line break. A UsageError does not repeat the text. */
 export function parseSecret(text: string): string {
   const secret = text.trim()
-  // The example in k8s/ is known to everybody.
+  // The example in k8s/ is public.
   if (/^replace-me/i.test(secret)) {
     throw new UsageError('this is the example: make a key of your own (openssl rand -hex 32)')
   }
@@ -36,7 +36,7 @@ export function parseSecret(text: string): string {
   )
 }
 
-/** The secret in a file. */
+/** Reads the secret from a file. */
 export function parseSecretFile(text: string): string {
   const path = resolve(text)
   return parseSecret(readSmall(path))

@@ -1,5 +1,5 @@
 /**
- * Sizes as people write them: `4096`, `512K`, `10G`, `1.5TiB`. Powers of 1024 throughout, as the
+ * Sizes as users type them: `4096`, `512K`, `10G`, `1.5TiB`. All units are powers of 1024, like the
  * chunks and blocks that they are compared with.
  */
 import { UsageError } from './usage-error.ts'
@@ -9,7 +9,7 @@ type Unit = keyof typeof UNITS
 
 const SIZE = /^(\d+(?:\.\d+)?)\s*([KMGTP]?)(I?B)?$/
 
-/** Bytes; a number that names no unit is of `unit`. */
+/** Returns bytes; a number without a unit has the unit `unit`. */
 export function parseSize(text: string, unit: Unit = ''): number {
   const [, number, letter, suffix] = SIZE.exec(text.trim().toUpperCase()) ?? []
   if (number === undefined)
@@ -20,7 +20,7 @@ export function parseSize(text: string, unit: Unit = ''): number {
   return Math.round(bytes)
 }
 
-/** Three digits and a unit, as people read them. */
+/** Formats a size with a unit and at most three digits. */
 export function formatSize(bytes: number): string {
   const units = Object.entries(UNITS)
   const [letter, factor] = units.findLast(([, factor]) => bytes >= factor) ?? ['', 1]

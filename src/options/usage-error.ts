@@ -1,4 +1,6 @@
-/** The command line cannot be understood: one sentence that says what to do, exit status 2. */
+/**
+ * The command line is invalid. The message is one sentence with the remedy; the exit status is 2.
+ */
 export class UsageError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)

@@ -1,6 +1,6 @@
 /**
- * The path in the volume that a user means: a local path under the mount point (relative ones
- * count from the current folder, as everywhere), or else a path in the volume itself.
+ * Converts a path that a user typed to a path in the volume: a local path under the mount point
+ * (relative to the current folder), or else a path in the volume.
  */
 import { realpath } from 'node:fs/promises'
 import { basename, dirname, join, posix, resolve, sep } from 'node:path'
@@ -17,7 +17,9 @@ function below(path: string, folder: string): string | undefined {
   return path.startsWith(folder + sep) ? path.slice(folder.length) : undefined
 }
 
-/** Through the links of its folder; the last name stays, a link in the volume is what is asked. */
+/**
+ * Resolves links in the folder but not in the last name: a link in the volume is itself the target.
+ */
 async function followFolder(path: string): Promise<string> {
   return join(await follow(dirname(path)), basename(path))
 }
