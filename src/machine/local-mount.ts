@@ -1,6 +1,6 @@
 /**
- * The CacheFS mount that a local path is on, from the mount table alone: a mount whose node hangs
- * or is gone is found as well. Bind mounts of a mount count, and of a folder in it.
+ * Finds the CacheFS mount of a local path in the mount table alone, so that a mount whose node
+ * hangs or is gone is found too. Bind mounts of a mount, or of a folder in it, count.
  */
 import { realpath } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -12,15 +12,18 @@ const MOUNT_TYPE = 'fuse.cachefs'
 
 export interface LocalMount {
   mountPoint: string
-  /** Tells it from others on the same path. */
+  /** Distinguishes the mount from others at the same path. */
   device: string
-  /** Of the path, in the volume. */
+  /** The path within the volume. */
   path: string
   /** The path is the mount point. */
   isRoot: boolean
 }
 
-/** As the path is written, else through the links of its folder; its last name is not followed. */
+/**
+ * Looks up the path as given, then with the links of its folder resolved. The last name is followed
+ * only if it is a link to the mount point itself.
+ */
 export async function findLocalMount(text: string): Promise<LocalMount | undefined> {
   const absolute = resolve(text)
   const asWritten = onMount(absolute, mountAbove(absolute))
@@ -29,13 +32,13 @@ export async function findLocalMount(text: string): Promise<LocalMount | undefin
   const followed = join(folder, basename(absolute))
   const found = onMount(followed, mountAbove(followed))
   if (found !== undefined) return found
-  // A link to the mount point itself.
+  // The last name may be a link to the mount point itself.
   const target = await realpath(absolute).catch(() => absolute)
   const entry = mountAbove(target)
   return entry?.mountPoint === target ? onMount(target, entry) : undefined
 }
 
-/** What serves the mount. */
+/** The program that serves the mount. */
 export async function programOf({ device }: LocalMount): Promise<RunningRecord | undefined> {
   return (await allRunning()).find((record) => serves(record, device))
 }

@@ -1,20 +1,20 @@
 /**
- * Programs that use a mount: that have a file of it open or mapped, run from it, or are in it. From
- * /proc, by mount number and path: the mount itself is not asked, and may hang. Programs of others
- * are seen by root alone.
+ * Processes that use a mount: with a file of it open or mapped, as their program, or as their
+ * working or root directory. Read from /proc by path, without calls on the mount, which may hang.
+ * Only root sees the processes of other users.
  */
 import { readFile, readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 export interface MountUser {
   pid: number
-  /** Its name, as the kernel has it. */
+  /** Name of the process in /proc. */
   name: string
-  /** How it uses the mount, for people. */
+  /** How the process uses the mount, as text for users. */
   how: string
 }
 
-/** At most `most` of them: there may be thousands. */
+/** At most `most` processes: there may be thousands. */
 export async function usersOf(mountPoint: string, most: number): Promise<MountUser[]> {
   const users: MountUser[] = []
   for (const entry of await readdir('/proc')) {

@@ -1,14 +1,15 @@
 /**
- * Which programs of CacheFS run on this machine: where their mounts and APIs are, and their keys.
- * `cachefs` finds a node by them, and a node the key of a coordinator beside it.
+ * Records of the CacheFS programs that run on this machine: their mount points, APIs and keys.
+ * `cachefs` uses them to find a node, and a node to find the key of a coordinator on the same
+ * machine.
  *
- * A program writes its record twice. The one in its state folder holds the key, with mode 0600. The
- * one in the registry (/run/cachefs for root) has no key and is for every user: who may not read
- * the key still learns which node serves a mount.
+ * A program writes its record twice. The one in its state folder has the key and mode 0600. The one
+ * in the registry (/run/cachefs for root) has no key and is readable for every user, so users
+ * without the key can still see which node serves a mount.
  *
- * Invariants: the record of a process that has ended is never given, even where its number was
- * given to another process (the time at which it started stands beside it); records are read only
- * from folders that belong to root or to this user.
+ * Invariants: the record of a process that has ended is never returned, even if its pid is in use
+ * again (the record has the start time of the process). Records are read only from folders that
+ * belong to root or to this user.
  */
 import { chmod, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
@@ -20,10 +21,10 @@ import { isLoopback } from '../options/loopback.ts'
 import { startOf } from './process-start.ts'
 
 const recordSchema = z.object({
-  /** A node (`up`, `client`), a file mount (`mount`), or a coordinator. */
+  /** A node (`up`, `client`), an attached file system (`mount`), or a coordinator. */
   kind: z.enum(['node', 'mount', 'coordinator']),
   pid: z.int().positive(),
-  /** Clock ticks after boot. */
+  /** Start time in clock ticks after boot. */
   startedAt: z.string(),
   /** State folder. */
   folder: z.string(),
@@ -36,14 +37,14 @@ export type RunningRecord = z.infer<typeof recordSchema>
 export type ProgramKind = RunningRecord['kind']
 type Facts = Omit<RunningRecord, 'pid' | 'startedAt'>
 
-/** This process runs it from now on, until the result is disposed of. */
+/** Records that this process runs the program, until the result is disposed of. */
 export async function recordRunning(facts: Facts, logger: Logger): Promise<AsyncDisposable> {
   const { pid } = process
   const record: RunningRecord = { ...facts, pid, startedAt: (await startOf(pid)) ?? '' }
   const { apiKey: _, ...shown } = record
   const paths = [privateFile(facts.folder, facts.kind)]
   await put(paths[0]!, record, 0o600).catch((error: unknown) => {
-    // What waits there to be sent goes out all the same, and makes room.
+    // A full disk must not prevent the start: the node uploads pending data, which makes room.
     if (codeOf(error) !== 'ENOSPC') throw error
     logger.warn(`--dir does not find this ${facts.kind}: ${describe(error)}`)
   })
@@ -62,7 +63,7 @@ export async function recordRunning(facts: Facts, logger: Logger): Promise<Async
   }
 }
 
-/** What runs in a state folder now. */
+/** The running program of a kind in a state folder. */
 export async function runningIn(
   folder: string,
   kind: ProgramKind,
@@ -70,7 +71,7 @@ export async function runningIn(
   return await read(privateFile(folder, kind))
 }
 
-/** Everything that runs and can be seen by this user, without keys. */
+/** All running programs visible to this user, without keys. */
 export async function allRunning(): Promise<RunningRecord[]> {
   const found: RunningRecord[] = []
   for (const registry of registries()) {
@@ -82,26 +83,29 @@ export async function allRunning(): Promise<RunningRecord[]> {
   return found
 }
 
-/** What serves this URL on this machine. */
+/** The program that serves this URL on this machine. */
 export async function runningAt(url: string): Promise<RunningRecord | undefined> {
   const wanted = addressOf(url)
   if (wanted === undefined) return undefined
   return (await allRunning()).find(({ apiUrl }) => apiUrl && addressOf(apiUrl) === wanted)
 }
 
-/** Undefined where this user may not read it. */
+/** The API key of a program; undefined if this user may not read it. */
 export async function keyOf({ folder, kind, pid }: RunningRecord): Promise<string | undefined> {
   const record = await read(privateFile(folder, kind))
   return record?.pid === pid ? record.apiKey : undefined
 }
 
-/** The key of a program beside this one, by its URL. */
+/** The API key of a program on this machine, by its URL. */
 export async function keyAt(url: string): Promise<string | undefined> {
   const record = await runningAt(url)
   return record && (await keyOf(record))
 }
 
-/** Port of a URL on this machine: what listens to all addresses is reached at each of them. */
+/**
+ * Normalized host and port of a URL. All loopback and wildcard addresses are equal: a program that
+ * listens on all addresses is reached at each of them.
+ */
 function addressOf(url: string): string | undefined {
   const parsed = URL.parse(url)
   if (parsed === null) return undefined
@@ -114,7 +118,7 @@ function privateFile(folder: string, kind: ProgramKind): string {
   return join(folder, `${kind}.json`)
 }
 
-/** Root's first: what it runs serves all. */
+/** Root's registry first: its programs serve all users. */
 function registries(): string[] {
   const runtime = process.env['XDG_RUNTIME_DIR'] ?? ''
   return [
@@ -124,13 +128,13 @@ function registries(): string[] {
   ]
 }
 
-/** The first that this user may write to. */
+/** The first registry that this user may write to. */
 async function ownRegistry(): Promise<string> {
   let failure: unknown
   for (const path of registries()) {
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-      // Whatever the umask is: other users may read it.
+      // Regardless of the umask, other users may read it.
       if (await mkdir(path, { recursive: true })) await chmod(path, 0o755)
       if ((await stat(path)).uid === process.geteuid?.()) return path
     } catch (error) {
@@ -149,7 +153,7 @@ async function isTrusted(path: string): Promise<boolean> {
   }
 }
 
-/** Removes what killed processes left. */
+/** Removes the records of killed processes. */
 async function sweep(registry: string): Promise<void> {
   for (const name of await readdir(registry)) {
     const path = join(registry, name)
@@ -175,7 +179,7 @@ async function read(path: string): Promise<RunningRecord | undefined> {
     const record = recordSchema.parse(JSON.parse(await readFile(path, 'utf8')))
     return (await startOf(record.pid)) === record.startedAt ? record : undefined
   } catch {
-    // None was written, or this user may not read it: nobody is known to run here.
+    // There is no record, or this user may not read it: treated as not running.
     return undefined
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The folder of a node that `cachefs up` starts (`~/.cachefs`): its mount point, its NVMe folder,
- * the folder that is its cloud, its log, its keys (node/api-secrets.ts) and its record while it
- * runs (running-record.ts).
+ * The state folder of a node that `cachefs up` starts (`~/.cachefs`): its mount point, its NVMe
+ * directory, the folder that serves as its cloud, its log, its keys (node/api-secrets.ts), and its
+ * record while it runs (running-record.ts).
  */
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -19,7 +19,7 @@ export class StateFolder {
     return join(this.path, 'node.log')
   }
 
-  /** The flags of a node that lives here. */
+  /** Default flags of a node with this state folder. */
   get nodeDefaults(): NodeDefaults {
     return {
       mount: join(this.path, 'mount'),
