@@ -1,7 +1,8 @@
 /**
- * Whether the cloud of a node answers and takes these keys; a folder, whether it can be used.
+ * Checks that the cloud of a node answers and accepts the keys, or that the folder of provider
+ * `file` can be used.
  *
- * Invariant: nothing is made.
+ * Invariant: the check creates nothing.
  */
 import { access, constants } from 'node:fs/promises'
 import { describe } from '../base/fs-error.ts'
@@ -16,7 +17,7 @@ const TIMEOUT_MS = 20_000
 type Place = Pick<NodeOptions, 'cloud' | 'create'>
 
 export async function checkCloud({ cloud: options, create }: Place): Promise<Finding> {
-  // Opening it as a tier would make folders in it, and the doctor changes nothing.
+  // Opening it as a tier would create folders in it.
   if (options.provider === 'file') return await checkFolder(options.dir, create)
   const { provider } = options
   try {

@@ -1,10 +1,10 @@
-/** One thing that CacheFS needs from a machine: whether it is there, and how to get it. */
+/** Result of one check of `cachefs doctor`: whether a requirement is met, and the remedy if not. */
 export interface Finding {
   name: string
   ok: boolean
-  /** What was found. */
+  /** Observed value. */
   detail: string
-  /** What to do about it; empty where nothing is to be done. */
+  /** Remedy; empty if none is needed. */
   remedy: string
 }
 

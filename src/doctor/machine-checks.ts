@@ -1,6 +1,6 @@
 /**
- * What `doctor` looks at in the machine itself: kernel, rights, programs, limits. Every check says
- * what it found, and for what is missing how to get it; none of them changes anything.
+ * Checks of `doctor` on the machine: kernel, privileges, programs, limits. Every check reports what
+ * it found, and a remedy if a requirement is not met. No check changes anything.
  */
 import { access, constants, open, readFile } from 'node:fs/promises'
 import { release } from 'node:os'
@@ -10,12 +10,12 @@ import { found, lacking } from './doctor-check.ts'
 import type { Finding } from './doctor-check.ts'
 
 const NODE_MAJOR_MIN = 24
-/** First kernel that lets a FUSE file be read and written without the daemon. */
+/** First kernel with FUSE passthrough. */
 const PASSTHROUGH_KERNEL = [6, 9] as const
-/** The oldest FUSE protocol that the mount speaks is the one of this kernel. */
+/** The kernel of the oldest supported FUSE protocol version. */
 const KERNEL_MIN = [5, 4] as const
 const OPEN_FILES_MIN = 4096
-/** Bit of CapEff that allows mounting. */
+/** Bit of CapEff for mounting. */
 const CAP_SYS_ADMIN = 21n
 
 export async function checkMachine(): Promise<Finding[]> {

@@ -1,8 +1,8 @@
-/** Where a folder that may not exist yet would be made. */
+/** Finds where a folder that may not exist yet would be created. */
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** The folder itself, or the nearest one above it that exists. */
+/** The folder itself, or its nearest existing ancestor. */
 export async function nearestFolder(path: string): Promise<string> {
   for (let folder = path; ; folder = dirname(folder)) {
     const exists = await stat(folder).then(

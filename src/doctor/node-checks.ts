@@ -1,6 +1,6 @@
 /**
- * What `doctor` looks at for a node that would be started with these options: room, mount point,
- * port, cloud. A node that runs already is no reason to complain.
+ * Checks of `doctor` for a node with these options: space, mount point, port, passthrough, cloud. A
+ * node that already runs is not an error.
  */
 import { access, constants, readFile, stat, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -15,10 +15,10 @@ import { nearestFolder } from './nearest-folder.ts'
 import type { NodeOptions } from '../options/node-options.ts'
 import { formatSize } from '../options/size.ts'
 
-/** A cache with less room than this is not worth having. */
+/** Least useful size of a cache. */
 const ROOM_MIN_BYTES = 1024 ** 3
 const HEALTH_TIMEOUT_MS = 2000
-/** What statfs(2) says of a file system that lies on others, and the map of users of a machine. */
+/** Type of overlayfs in statfs(2), and the uid map of a process that is not in a user namespace. */
 const OVERLAYFS = 0x794c7630
 const MACHINE_UIDS = /^\s*0\s+0\s+4294967295\s*$/
 
@@ -51,7 +51,7 @@ async function checkRoom(options: NodeOptions): Promise<Finding> {
   return found('space', detail)
 }
 
-/** Nothing that is missing here keeps a node from running. */
+/** Never fails: a node works without passthrough. */
 async function checkPassthrough({ passthrough, nvmeDir }: NodeOptions): Promise<Finding> {
   const name = 'passthrough'
   const no = (why: string): Finding => found(name, `no (${why}): works, large reads are slower`)
