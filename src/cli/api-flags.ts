@@ -1,8 +1,9 @@
 /**
- * The flags of verbs that talk to a node, and the connection that they lead to: which node
- * (node-choice.ts), with which key.
+ * Flags of verbs that call a node, and the connection that results from them: the node
+ * (node-choice.ts) and its key.
  *
- * Invariant: a key is sent to the program that has it, not to what listens in its place now.
+ * Invariant: a key from a running record is sent only to the program that has the record, not to
+ * another one that now listens at its address.
  */
 import type { Command } from 'commander'
 import { addFlags, optionalFlag, readFlags, switchFlag } from '../options/flag.ts'
@@ -35,7 +36,7 @@ const API_FLAGS = {
   ...KEY_FLAGS,
 }
 
-/** What the user said about the node. */
+/** Flags that the user gave about the node. */
 export interface Wish extends NodeWish {
   key: string | undefined
   json: boolean
@@ -46,7 +47,7 @@ export interface Connection {
   json: boolean
 }
 
-/** A node, and paths in its volume. */
+/** A node, with paths in its volume. */
 export interface PathConnection {
   api: NodeApi
   paths: string[]
@@ -62,7 +63,7 @@ export async function connect(command: Command): Promise<Connection> {
   return { api: await apiOf(await chooseNode(wish), wish), json: wish.json }
 }
 
-/** One path, and the node that has it. */
+/** Resolves one path to its node. */
 export async function connectToPath(
   command: Command,
   text: string,
@@ -72,7 +73,7 @@ export async function connectToPath(
   return { api, json, path: paths[0]! }
 }
 
-/** Each node once, in the order of the paths. */
+/** Groups paths by node, in the order of the paths. */
 export async function connectToPaths(
   command: Command,
   texts: readonly string[],
@@ -92,7 +93,7 @@ export async function connectToPaths(
 export function wishOf(command: Command): Wish {
   const { dir, json, api, ...keys } = readFlags(command, API_FLAGS, process.env)
   const given = command.opts<{ dir?: string; api?: string }>()
-  // What is said now counts before what the environment says.
+  // A flag on the command line takes precedence over the other one's environment variable.
   const isDirNow = given.dir !== undefined && given.api === undefined
   const isApiNow = given.api !== undefined && given.dir === undefined
   if (dir !== undefined && api !== undefined && !isDirNow && !isApiNow) {
@@ -107,7 +108,10 @@ async function apiOf({ url, record }: ChosenNode, { key }: Wish): Promise<NodeAp
   return new NodeApi(url, known, record?.folder)
 }
 
-/** On no mount of this machine: below its own mount point, or as it is in the volume. */
+/**
+ * A path that is on no mount of this machine: below the node's own mount point, or a path in the
+ * volume.
+ */
 async function pathElsewhere(api: NodeApi, text: string): Promise<string> {
   const { mountPoint } = await api.status()
   return await volumePath(text, mountPoint)

@@ -1,6 +1,6 @@
 /**
- * `bin/cachefs`: the program for people. It starts a node, talks to the API of one that runs, and
- * says what a machine lacks. One verb, one file.
+ * `bin/cachefs`, the program for users: starts a node, calls the API of a running one, and checks
+ * what a machine lacks. Every verb has its own file in verbs/.
  */
 import { Command } from 'commander'
 import { packageVersion } from '../base/package-version.ts'

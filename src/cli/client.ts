@@ -1,6 +1,6 @@
 /**
- * `bin/client`: one node in the foreground, as services and scripts run it. It prints one line,
- * `ready mount=... api=...`, when the mount and the API answer.
+ * `bin/client`: runs one node in the foreground, for services and scripts. Prints one line, `ready
+ * mount=... api=...`, when the mount and the API answer.
  */
 import { Command } from 'commander'
 import { packageVersion } from '../base/package-version.ts'

@@ -1,4 +1,4 @@
-/** The lines that people see of a cluster. */
+/** Tests the output for a cluster. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PeerStatus } from '../tiers/peers/peer-status.ts'

@@ -1,16 +1,14 @@
-/**
- * The cluster as `cachefs status` shows it to people: the coordinator, and a line for each node.
- */
+/** Formats the cluster for `cachefs status`: the coordinator, and one line per node. */
 import { hitRatio } from '../http/coordinator/cluster-totals.ts'
 import type { AwayPeer, PeerStatus } from '../tiers/peers/peer-status.ts'
 import { formatSize } from '../options/size.ts'
 
-/** As the API of a node gives it. */
+/** Field `cluster` of a node's status. */
 export interface ClusterAnswer {
   self: string
   coordinator: { url: string; connected: boolean; since: string }
   peers: PeerStatus[]
-  /** Older nodes do not tell. */
+  /** Undefined in the response of an older node. */
   away?: AwayPeer[]
 }
 

@@ -1,7 +1,6 @@
 /**
- * What every program here does with its arguments: long flags with one or two dashes, one sentence
- * on standard error when something is wrong, and an exit status that scripts can rely on: 0 done,
- * 1 failed, 2 the command line itself is wrong.
+ * Command-line handling shared by all programs: long flags with one or two dashes, one sentence on
+ * standard error for a failure, and the exit status: 0 success, 1 failure, 2 invalid command line.
  */
 import { CommanderError } from 'commander'
 import type { Command } from 'commander'
@@ -14,9 +13,9 @@ import { UsageError } from '../options/usage-error.ts'
 const FAILED = 1
 const USAGE = 2
 
-/** Runs the program; its result is the exit status of this process. */
+/** Runs the program and sets the exit status of this process. */
 export async function runCommandLine(program: Command, args: readonly string[]): Promise<void> {
-  // Whoever read our output may have gone (`cachefs status | head -1`): that is not a failure.
+  // The reader of the output may exit early (`cachefs status | head -1`): that is not a failure.
   process.stdout.on('error', () => undefined)
   process.stderr.on('error', () => undefined)
   for (const command of [program, ...program.commands]) command.exitOverride()
@@ -31,7 +30,7 @@ export async function runCommandLine(program: Command, args: readonly string[]):
 }
 
 function report(name: string, error: unknown): number {
-  // Commander has printed its own sentence, or the help or version that was asked for.
+  // Commander has already printed its error, or the requested help or version.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE
   console.error(`${name}: ${describe(error)}`)
   return error instanceof UsageError ? USAGE : FAILED

@@ -1,7 +1,7 @@
 /**
- * `bin/coordinator`: who keeps the names for many nodes, in the foreground, as services and scripts
- * run it. It prints one line, `ready api=...`, when nodes can connect. `coordinator migrate` moves
- * the names to PostgreSQL, `coordinator join-token` shows what lets a new node in.
+ * `bin/coordinator`: runs a coordinator in the foreground, for services and scripts. Prints one
+ * line, `ready api=...`, when nodes can connect. `coordinator migrate` moves the metadata to
+ * PostgreSQL; `coordinator join-token` prints the join token.
  */
 import { Command } from 'commander'
 import { packageVersion } from '../base/package-version.ts'
@@ -19,7 +19,7 @@ const program = new Command('coordinator')
   .description('Keep the names of a volume for many nodes, and know which nodes are there.')
   .version(packageVersion())
   .allowExcessArguments(false)
-  // Flags behind the verb are the verb's.
+  // Flags after the verb belong to the verb.
   .enablePositionalOptions()
 addCoordinatorFlags(program)
 program.addHelpText('after', environmentHelp('api-key'))

@@ -1,9 +1,9 @@
 /**
- * The API of a node, as the verbs use it. What goes wrong is said so that the user knows what to
- * do: no node there, a key that is missing or wrong, or the node's own sentence.
+ * Client of the API of a node, for the verbs. Errors state the remedy: no node answers, the key is
+ * missing or wrong, or the message of the node.
  *
- * Long-running calls answer in lines of JSON (NDJSON) as they get on. Only a line with `done` ends
- * them well: one with `error`, or an answer that just stops, is a failure.
+ * Responses of long-running calls are lines of JSON (NDJSON). Only a line with `done` completes
+ * them; a line with `error`, or a response that ends without `done`, is a failure.
  */
 import { once } from 'node:events'
 import http from 'node:http'
@@ -15,12 +15,12 @@ import { describe } from '../base/fs-error.ts'
 import type { ProgressLine } from '../http/node/node-status.ts'
 import type { MissingFiles } from '../volume/paths/missing-files.ts'
 
-/** A short question that takes longer than this has no answer. */
+/** Timeout of a short call. */
 const ANSWER_TIMEOUT_MS = 30_000
-/** One that may walk a tree. */
+/** Timeout of a call that may walk a tree. */
 const TREE_TIMEOUT_MS = 3_600_000
 
-/** What the verbs need of it; the node tells more. */
+/** Fields that the verbs use; a response has more. */
 export interface NodeStatus {
   mountPoint: string
   pid?: number
@@ -48,7 +48,7 @@ export class NodeApi {
   readonly #key: string | undefined
   readonly #folder: string | undefined
 
-  /** `folder`: of a node of this machine, which keeps its key there. */
+  /** `folder`: state folder of a node on this machine, which has its key. */
   constructor(url: string, key: string | undefined, folder?: string) {
     this.url = url.replace(/\/+$/, '')
     this.#key = key
@@ -59,13 +59,13 @@ export class NodeApi {
     return (await this.#ask('/api/status')) as NodeStatus & Answer
   }
 
-  /** About one path. */
+  /** Calls a route about one path. */
   async about(question: 'receipt' | 'explain' | 'durability', path: string): Promise<Answer> {
     const timeoutMs = question === 'receipt' ? TREE_TIMEOUT_MS : ANSWER_TIMEOUT_MS
     return await this.#ask(`/api/${question}${encoded(path)}`, {}, timeoutMs)
   }
 
-  /** null: what the folder above says holds again. */
+  /** null: removes the setting, so that of the parent folder applies. */
   async setDurability(path: string, durability: string | null): Promise<Answer> {
     const body = JSON.stringify({ durability })
     return await this.#ask(`/api/durability${encoded(path)}`, { method: 'PUT', body })
@@ -79,12 +79,12 @@ export class NodeApi {
     return (await this.#ask('/api/missing')) as unknown as MissingFiles
   }
 
-  /** Has another process take over; returns when it has been told to. */
+  /** Starts the replacement of the daemon; returns when the request was accepted. */
   async upgrade(): Promise<void> {
     await this.#fetch('/api/upgrade', { method: 'POST' })
   }
 
-  /** Lines as they come; throws what the node reports, and when it stops before it is done. */
+  /** Yields lines as they arrive. Throws the error of the node, and if the response ends early. */
   async *run(
     action: 'wait' | 'warm' | 'evict',
     paths: readonly string[],
@@ -169,7 +169,7 @@ function encoded(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/')
 }
 
-/** Not fetch(): that gives up on an answer which says nothing for five minutes. */
+/** Not fetch(): it fails if a response sends nothing for five minutes. */
 async function request(url: URL, { body, ...options }: RequestOptions): Promise<Response> {
   const start = url.protocol === 'https:' ? https.request : http.request
   const outgoing = start(url, options)

@@ -1,10 +1,10 @@
 /**
- * Which node a verb is about. A path says it: the node that serves the mount that the path is on.
- * Else `--api` or `--dir` do; else it is the node in ~/.cachefs, the one at the usual address, or
- * the only one that runs here.
+ * Chooses the node of a verb. A path selects the node that serves its mount. Otherwise `--api` or
+ * `--dir` does; otherwise it is the node in ~/.cachefs, the one at the default address, or the only
+ * one that runs on this machine.
  *
- * Invariant: a verb that was told which node is about that one or none, and never about one of
- * several by chance.
+ * Invariant: a node that the user names is used or the verb fails; a verb never picks one of
+ * several nodes arbitrarily.
  */
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import { UsageError } from '../options/usage-error.ts'
 
 const USUAL_API = 'http://127.0.0.1:8081'
 
-/** What the user said; at most one of them. */
+/** Flags that the user gave; at most one of them. */
 export interface NodeWish {
   dir: string | undefined
   api: string | undefined
@@ -22,7 +22,7 @@ export interface NodeWish {
 
 export interface ChosenNode {
   url: string
-  /** Undefined: none is known to run there on this machine. */
+  /** Undefined: no program of this machine is known at the URL. */
   record: RunningRecord | undefined
 }
 
@@ -54,7 +54,7 @@ function targetOf(record: RunningRecord): ChosenNode {
   return { url: record.apiUrl ?? USUAL_API, record }
 }
 
-/** Nothing was said: never a guess between several. */
+/** The default node. UsageError if there are several candidates. */
 async function usual(): Promise<ChosenNode> {
   const own = await runningIn(join(homedir(), '.cachefs'), 'node')
   if (own) return targetOf(own)

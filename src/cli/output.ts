@@ -1,12 +1,12 @@
 /**
- * What verbs print: one line of JSON for programs, `name  value` lines for people, with sizes that
- * can be read; and how far a long action has got, while a person waits.
+ * Output of verbs: one line of JSON for programs, or `name value` lines with readable sizes for
+ * users; and the progress of a long action.
  */
 import { Presets, SingleBar } from 'cli-progress'
 import type { ProgressLine } from '../http/node/node-status.ts'
 import { formatSize } from '../options/size.ts'
 
-/** One answer: as JSON on one line, or its fields, one a line. */
+/** Prints a result: as JSON on one line, or one field per line. */
 export function print(answer: object, json: boolean): void {
   if (json) console.log(JSON.stringify(answer))
   else printFields(fieldsOf(answer))
@@ -17,7 +17,7 @@ function printFields(fields: [string, string][]): void {
   for (const [name, value] of fields) console.log(`${name.padEnd(width)}  ${value}`)
 }
 
-/** Nested objects are flattened: `cache.usedBytes`; a list has its numbers as names. */
+/** Nested objects are flattened: `cache.usedBytes`; list elements are named by their index. */
 function fieldsOf(value: unknown, name = ''): [string, string][] {
   if (typeof value !== 'object' || value === null) return [[name, textOf(name, value)]]
   if (Array.isArray(value) && value.every((item) => typeof item !== 'object')) {
@@ -33,17 +33,17 @@ function textOf(name: string, value: unknown): string {
   return String(value)
 }
 
-/** Files where they are counted as well. */
+/** A progress line; file counts are optional. */
 type Shown = Omit<ProgressLine, 'doneFiles' | 'totalFiles'> & Partial<ProgressLine>
 
-/** Between two lines where there is no terminal, ms. */
+/** Interval between lines without a terminal, ms. */
 const PLAIN_MS = 3000
-/** The rate is that of so long, ms. */
+/** Window over which the rate is measured, ms. */
 const RATE_MS = 10_000
 
 /**
- * How far an action has got, on standard error: a bar on a terminal, elsewhere a line every few
- * seconds, and none where it is done before the first.
+ * Shows the progress of an action on standard error: a bar on a terminal, otherwise a line every
+ * few seconds, and nothing if the action ends before the first line.
  */
 export class ConditionVariable implements Disposable {
   readonly #what: string
@@ -63,7 +63,7 @@ export class ConditionVariable implements Disposable {
     const rate = this.#rateOf(line.doneBytes)
     if (this.#bar !== undefined) {
       const payload = { text: sentenceOf(line, rate) }
-      // A bar takes nothing of nothing for all of it.
+      // The bar would show 0 of 0 as complete.
       const total = Math.max(1, line.totalBytes)
       if (!this.#bar.isActive) this.#bar.start(total, 0, payload)
       this.#bar.setTotal(total)
@@ -74,7 +74,7 @@ export class ConditionVariable implements Disposable {
     }
   }
 
-  /** Bytes a second, lately; undefined at the beginning. */
+  /** Recent rate in bytes per second; undefined until it can be measured. */
   #rateOf(bytes: number): number | undefined {
     const ms = performance.now()
     this.#seen.push({ ms, bytes })

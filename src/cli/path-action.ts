@@ -1,7 +1,7 @@
 /**
- * A verb that has the node do something to paths and reports as it gets on: `wait`, `warm` and
- * `evict`. Every line of the answer is a line of JSON with `--json`; people see a bar while it
- * lasts (lines, where there is no terminal), then what was done.
+ * Verbs that run a long action of the node on paths: `wait`, `warm` and `evict`. With `--json`,
+ * every line of the response is printed as JSON. Otherwise a progress bar is shown (lines if there
+ * is no terminal), then the result.
  */
 import type { Command } from 'commander'
 import type { ProgressLine } from '../http/node/node-status.ts'

@@ -1,6 +1,6 @@
 /**
- * `cachefs doctor`: what this machine has of what a node needs, one line each, and for what is
- * missing how to get it. It changes nothing. Exit status 1 when something is missing.
+ * `cachefs doctor`: checks the requirements of a node on this machine. Prints one line per check,
+ * and a remedy for each that fails. Changes nothing. Exit status 1 if a check fails.
  */
 import type { Command } from 'commander'
 import { DIR_FLAG, JSON_FLAG } from '../api-flags.ts'

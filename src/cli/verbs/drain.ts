@@ -1,7 +1,7 @@
 /**
- * `cachefs drain`: returns when the cloud has everything that this node owes it. Before a node is
- * stopped, while it still serves: what a stop itself uploads is bounded (`nodeLimits.drainMs`).
- * What is being written meanwhile counts too.
+ * `cachefs drain`: waits until the backlog of a node is empty. Run it before a node is stopped,
+ * while it still serves, because a stop uploads for a bounded time only (`nodeLimits.drainMs`).
+ * Data that is written meanwhile counts too.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
@@ -13,7 +13,7 @@ import { ConditionVariable, print } from '../output.ts'
 import { formatSize } from '../../options/size.ts'
 
 const POLL_MS = 200
-/** Between two lines with --json. */
+/** Interval between lines with --json. */
 const EVENT_MS = 1000
 const FLAGS = {
   timeout: flag('60', {

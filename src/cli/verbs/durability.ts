@@ -1,6 +1,5 @@
 /**
- * `cachefs durability PATH [WHERE]`: where the bytes of a file, or below a folder, are when close
- * returns; with WHERE, from now on.
+ * `cachefs durability PATH [WHERE]`: shows the durability of a file or folder; with WHERE, sets it.
  */
 import { Argument, type Command } from 'commander'
 import { addApiFlags, connectToPath } from '../api-flags.ts'
@@ -8,7 +7,7 @@ import { parseDurability } from '../../options/node-flags.ts'
 import { print } from '../output.ts'
 import { UsageError } from '../../options/usage-error.ts'
 
-/** The folder says nothing of its own from then on. */
+/** Removes the setting of the folder. */
 const INHERIT = 'inherit'
 
 export function addDurability(program: Command): void {

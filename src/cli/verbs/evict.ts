@@ -1,4 +1,4 @@
-/** `cachefs evict PATH...`: frees the local space of paths that the cloud has. */
+/** `cachefs evict PATH...`: frees the local space of the durable data of paths. */
 import type { Command } from 'commander'
 import { addPathAction } from '../path-action.ts'
 

@@ -1,4 +1,4 @@
-/** `cachefs explain PATH`: from where a read of a file would be answered, and why. */
+/** `cachefs explain PATH`: shows from where a read of a file would be served, and why. */
 import type { Command } from 'commander'
 import { addApiFlags, connectToPath } from '../api-flags.ts'
 import { print } from '../output.ts'

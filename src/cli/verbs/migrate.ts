@@ -1,7 +1,7 @@
 /**
- * `coordinator migrate`: from SQLite to PostgreSQL, for a volume that outgrew one machine. The
- * coordinator is stopped meanwhile (its directory is taken); nodes wait, and go on with the next
- * one. The file that had the names is renamed, so that no coordinator takes it up again.
+ * `coordinator migrate`: moves the metadata of a volume from SQLite to PostgreSQL. The coordinator
+ * must be stopped, as migrate locks its directory. Nodes wait, and connect to the next coordinator.
+ * The SQLite file is renamed, so that no coordinator uses it again.
  */
 import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import type { CoordinatorOptions } from '../../options/coordinator-options.ts'
 import { DATA, openSource } from '../../node/start-coordinator.ts'
 import { UsageError } from '../../options/usage-error.ts'
 
-/** What was copied, in one sentence. */
+/** Returns a sentence that reports what was copied. */
 export async function migrate(options: CoordinatorOptions): Promise<string> {
   const { dataDir, postgres } = options
   if (postgres === undefined) throw new UsageError('--store: give postgres://USER@HOST/DATABASE')

@@ -1,6 +1,6 @@
 /**
- * `cachefs missing`: files with bytes that are only on nodes that are away, or that are lost. Exit
- * status 1 where there are any, for scripts.
+ * `cachefs unavailable` (`missing`): lists unavailable files. Exit status 1 if there are any, for
+ * scripts.
  */
 import type { Command } from 'commander'
 import { addApiFlags, connect } from '../api-flags.ts'

@@ -1,6 +1,6 @@
 /**
- * `cachefs mount`: a bucket, a web server or a folder, as it is, as a directory of this machine
- * with a cache that lasts. It runs until it is stopped; Ctrl-C unmounts and sends what is left.
+ * `cachefs mount`: mounts a bucket, a web server or a folder as it is (an attached file system)
+ * with a persistent cache. Runs until it is stopped; Ctrl-C unmounts and uploads pending changes.
  */
 import { resolve, sep } from 'node:path'
 import type { Command } from 'commander'
@@ -95,7 +95,7 @@ function required<T>(value: T | undefined, name: string): T {
   return value
 }
 
-/** A cache that kept its own bytes in its own mount would wait for itself. */
+/** The cache and the remote must not be inside the mount: the process would wait for itself. */
 function checkPlaces(options: { mountPoint: string; local: string; address: RemoteAddress }): void {
   const { mountPoint, local, address } = options
   if (mountPoint === '/') throw new UsageError('the mount point /: name a folder of its own')

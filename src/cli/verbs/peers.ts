@@ -1,6 +1,6 @@
 /**
- * `cachefs peers`: the nodes that have joined a cluster, and an end to one of them. It talks to the
- * coordinator, not to a node: a node decides nothing about others.
+ * `cachefs peers`: lists the nodes that have joined a cluster; revokes or removes one. It calls the
+ * coordinator, since a node has no authority over other nodes.
  */
 import type { Command } from 'commander'
 import { describe } from '../../base/fs-error.ts'

@@ -1,4 +1,7 @@
-/** `cachefs receipt PATH`: where the bytes of a file or tree are, and whether they are safe. */
+/**
+ * `cachefs receipt PATH`: shows where the bytes of a file or tree are, and whether they are
+ * durable.
+ */
 import type { Command } from 'commander'
 import { addApiFlags, connectToPath } from '../api-flags.ts'
 import { print } from '../output.ts'

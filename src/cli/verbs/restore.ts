@@ -1,6 +1,6 @@
 /**
- * `cachefs restore PATH`: gives a file up as it was left by a node that is gone for good, and takes
- * the last version that the cloud has whole.
+ * `cachefs restore PATH`: replaces an unavailable file by its last durable version, when the node
+ * that has the newer one does not return.
  */
 import type { Command } from 'commander'
 import { addApiFlags, connectToPath } from '../api-flags.ts'

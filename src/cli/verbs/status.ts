@@ -1,6 +1,6 @@
 /**
- * `cachefs status`: what a node holds, does, and still has to bring to the cloud; and the cluster
- * that it is part of.
+ * `cachefs status`: shows the state of a node, its backlog, its problems, and the cluster that it
+ * belongs to.
  */
 import type { Command } from 'commander'
 import { addApiFlags, connect } from '../api-flags.ts'
@@ -28,7 +28,9 @@ export function addStatus(program: Command): void {
   })
 }
 
-/** What is away, since when and why; then what that means. */
+/**
+ * One block per problem: what does not work, since when and why; then what works and what fails.
+ */
 function problemLines(sentences: string[], problems: Problem[]): string[] {
   return problems.flatMap(({ works, fails }, at) => [
     `\n${sentences[at] ?? ''}`,

@@ -1,6 +1,6 @@
 /**
- * `cachefs umount`: stops a node and waits until it has flushed and unmounted; cleans up a mount
- * whose node is gone. Says which of them it did.
+ * `cachefs umount`: stops a node and waits until it has flushed and unmounted, or removes a stale
+ * mount whose node is gone. Prints which of the two it did.
  */
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -29,12 +29,12 @@ const FLAGS = {
   }),
   force: switchFlag('also while programs use the mount: their calls fail from then on'),
 }
-/** How many programs are named. */
+/** Number of processes named in the error. */
 const NAMED_USERS = 5
 
 interface Target {
   mountPoint?: string | undefined
-  /** The node's process; undefined when none is known to run. */
+  /** Process of the node; undefined if none is known to run. */
   pid: number | undefined
 }
 
@@ -54,13 +54,13 @@ export function addUmount(program: Command): void {
   })
 }
 
-/** No mount point was given: the node that the flags name, or the usual one. */
+/** Without a mount point: the node that the flags name, or the default one. */
 async function findNode(wish: Wish): Promise<Target> {
   const folder = new StateFolder(wish.dir)
   const running = await fileMountIn(wish.dir)
   if (running !== undefined) return { mountPoint: running.mountPoint, pid: running.pid }
   const chosen = await chooseNode(wish).catch((error: unknown) => {
-    // Its mount may have been left behind.
+    // The node may have left a stale mount.
     if (wish.dir !== undefined && !(error instanceof UsageError)) return undefined
     throw error
   })
@@ -92,7 +92,7 @@ async function findAt(text: string, wish: Wish): Promise<Target> {
   throw new UsageError(`${text} belongs to the node in ${record.folder}: leave --dir and --api out`)
 }
 
-/** Of a node that runs: who uses a mount whose node is gone gets errors anyway. */
+/** EBUSY if processes use the mount of a running node. Users of a stale mount get errors anyway. */
 async function requireUnused({ mountPoint, pid }: Target): Promise<void> {
   if (mountPoint === undefined || pid === undefined) return
   const users = await usersOf(mountPoint, NAMED_USERS + 1)

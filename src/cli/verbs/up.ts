@@ -1,6 +1,7 @@
 /**
- * `cachefs up`: one node with everything embedded, in a folder of its own, with a folder as its
- * cloud unless a real one is named. In the foreground until Ctrl-C, or in the background.
+ * `cachefs up`: starts one node with its own state folder. Unless flags name others, it is a
+ * single-node volume whose cloud is a local folder. Runs in the foreground until Ctrl-C, or in the
+ * background.
  */
 import type { Command } from 'commander'
 import { DIR_FLAG, JSON_FLAG } from '../api-flags.ts'
@@ -19,13 +20,13 @@ const FLAGS = {
   detach: switchFlag('run in the background; the log is node.log in the folder'),
 }
 
-/** What people are told once it runs. */
+/** Printed when the node runs. */
 interface Introduction {
   mountPoint: string
   apiUrl: string
   cloud: string
   folder: string
-  /** Where the key of the API is; undefined: whoever gave it knows it. */
+  /** File with the API key; undefined: the user gave the key. */
   keyFile: string | undefined
 }
 
@@ -50,7 +51,7 @@ export function addUp(program: Command): void {
   })
 }
 
-/** The folder that is its cloud unless one is named is part of its own. */
+/** The default cloud folder is part of the state folder, so it is created. */
 function withOwnCloud(options: NodeOptions, { nodeDefaults }: StateFolder): NodeOptions {
   const { cloud } = options
   const isOwn = cloud.provider === 'file' && cloud.dir === nodeDefaults['cloud-dir']
@@ -71,7 +72,7 @@ async function runHere(folder: StateFolder, options: NodeOptions, json: boolean)
   await runNode(options, folder.path, (node) => {
     const ready = { mountPoint: node.mount.mountPoint, apiUrl: node.apiUrl }
     introduce(introductionOf(ready, options, folder), json)
-    // To the process that started this one in the background, and passed on --detach.
+    // The IPC channel exists if this process was started in the background by `up --detach`.
     process.send?.(ready)
   })
 }

@@ -1,6 +1,6 @@
 /**
- * `cachefs upgrade`: the program that is installed now takes over from the running one. Programs
- * that use the mount see a pause; one that would not start changes nothing.
+ * `cachefs upgrade`: replaces the running daemon with the installed program. Programs that use the
+ * mount see a pause. If the installed program does not start, nothing changes.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'

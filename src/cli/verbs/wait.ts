@@ -1,4 +1,4 @@
-/** `cachefs wait PATH...`: returns when the cloud has every byte of the paths. */
+/** `cachefs wait PATH...`: returns when every byte of the paths is durable. */
 import type { Command } from 'commander'
 import { addPathAction } from '../path-action.ts'
 

@@ -1,4 +1,6 @@
-/** `cachefs warm PATH...`: brings the paths to this node, so that reads are local. */
+/**
+ * `cachefs warm PATH...`: fetches the paths into the cache of this node, so that reads are local.
+ */
 import type { Command } from 'commander'
 import { addPathAction } from '../path-action.ts'
 
