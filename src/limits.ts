@@ -1,7 +1,7 @@
 /**
- * Index of every bound of the system. Each stands in the `limits.ts` of the folder that owns it,
- * with its unit and reason; `cachefs limits` prints them all. Product code imports
- * the bounds of the owner, tests import this index.
+ * Index of every bound of the system. The `limits.ts` of the folder that owns a bound has its unit
+ * and reason; `cachefs limits` prints all bounds. Product code imports the bounds from their owner;
+ * tests import this index.
  *
  * Invariant: a queue, buffer, retry, cache or wait without a bound here is a defect.
  */
