@@ -1,4 +1,4 @@
-/** Who is let in to the API of a node: whoever has its key, which others cannot read. */
+/** Tests that the API of a node admits only clients with its key, which other users cannot read. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,7 +20,7 @@ const CLOSED = ['/api/status', '/api/files/file', '/api/peers', '/metrics', '/ap
 const secretIn = (folder: string, name: string): string =>
   readFileSync(join(folder, name), 'utf8').trim()
 
-/** Of all processes that this user sees. */
+/** Arguments of all processes visible to this user. */
 function allArguments(): string {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
   return pids.map((pid) => read(`/proc/${pid}/cmdline`)).join('\n')
@@ -139,7 +139,7 @@ test('a node that cannot know the key of its cluster says so', withFuse, async (
 
 test('a node that waits for its coordinator stops when it is told to', withFuse, async () => {
   using home = new ClientHome()
-  // Nobody listens on port 9 of this machine.
+  // Nothing listens on port 9 of this machine.
   const running = ClientProcess.launch(home, { flags: ['-coordinator', 'localhost:9'] })
   await eventually('it waits', () => running.log.join('').includes('waiting for the coordinator'))
   const ended = once(running.child, 'exit')

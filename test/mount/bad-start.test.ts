@@ -1,6 +1,6 @@
 /**
- * Starts that cannot work: each ends with status 1 and one sentence that says what is wrong and
- * what to do, and leaves no mount behind. Real processes, real folders, real servers.
+ * Starts that must fail: each ends with status 1 and one sentence that states the problem and the
+ * remedy, and leaves no mount behind. Real processes, folders and servers.
  */
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { test } from 'node:test'
 import { ClientHome, ClientProcess, type ClientOptions } from '../fixtures/client-process.ts'
 import { startS3Server } from '../fixtures/s3-server.ts'
 
-/** The start fails with one line that matches. */
+/** Asserts that the start fails with one matching line. */
 async function refused(home: ClientHome, options: ClientOptions, wanted: RegExp): Promise<void> {
   const { code, stderr } = await ClientProcess.run(home, options)
   const lines = stderr.split('\n').filter((line) => line !== '' && !/ (INFO|WARN) /.test(line))

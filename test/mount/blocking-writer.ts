@@ -1,6 +1,6 @@
 /**
- * A program that writes, in a process of its own: a write that blocks then blocks nobody else, and
- * can be interrupted. `dd` reports what it could not do, with the error's own words.
+ * A program that writes, as a separate process: a blocked write blocks only that process and can be
+ * interrupted. `dd` reports the text of the error.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -29,7 +29,7 @@ export class BlockingWriter {
     this.#child.kill('SIGINT')
   }
 
-  /** What it complained of; empty when all went well. */
+  /** Exit code and standard error; empty on success. */
   async result(): Promise<string> {
     const [code, signal] = (await this.#ended) as [number | null, string | null]
     return code === 0 ? '' : `${signal ?? code}: ${this.#stderr}`

@@ -1,7 +1,8 @@
 /**
- * Directories that change while they are listed: every entry that is there throughout comes exactly
- * once, whatever its name is meanwhile, and every listing ends. Listed by getdents64(2), a few
- * entries at a time; programs on the same node, or another one, change each as it comes.
+ * Directories that change while they are listed: every entry that exists throughout is listed
+ * exactly once, whatever its name is meanwhile, and every listing ends. getdents64(2) lists a few
+ * entries at a time; programs on the same node, or another one, change each entry when it is
+ * listed.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
@@ -15,7 +16,7 @@ import { Cluster } from '../fixtures/cluster.ts'
 const FILES = 300
 const LISTED_BYTES = 2048
 
-/** Makes files, with their inodes by number. */
+/** Creates files; returns their inode numbers. */
 function fill(directory: string): Set<number> {
   mkdirSync(directory)
   const paths = Array.from({ length: FILES }, (_, at) => join(directory, `file${at}`))
@@ -23,7 +24,10 @@ function fill(directory: string): Set<number> {
   return new Set(paths.map((path) => statSync(path).ino))
 }
 
-/** Lists a directory, with `change` run on each entry; the inodes in the order of the listing. */
+/**
+ * Lists a directory and calls `change` on each entry; returns the inodes in the order of the
+ * listing.
+ */
 function walk(directory: string, change: (name: string, at: number) => void): number[] {
   const fd = open(directory, 0, 0)
   try {
@@ -48,7 +52,7 @@ function assertOnce(inodes: readonly number[], wanted: ReadonlySet<number>): voi
   assert.deepEqual(new Set(original), wanted)
 }
 
-/** `listed` and `changed`: where the volume is mounted, maybe on two nodes. */
+/** `listed` and `changed`: mount points of the volume, possibly on two nodes. */
 function holds(places: () => { listed: string; changed: string }): void {
   test('entries that are renamed as they come', () => {
     const { listed, changed } = places()

@@ -1,7 +1,8 @@
 /**
- * Small files whose commit is left for later when they are closed: nobody can tell. Bytes and times
- * survive a kill -9 at that moment, of the daemon and of the whole node; a directory that asks for
- * more than this disk gets it before close returns; removed and replaced files leave nothing.
+ * Small files whose commit is deferred when they are closed: programs cannot notice it. Bytes and
+ * times survive a kill -9 at that moment, of the daemon and of the whole node. A directory with a
+ * durability other than `local` gets it before close returns. Removed and replaced files leave no
+ * data behind.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -17,14 +18,14 @@ const FILES = 150
 const CHUNK_FLAGS = ['-chunk-size', '1']
 const CHUNK = 1024 * 1024
 
-/** Digest and time of each file, by name. */
+/** Digest and time of each file by name. */
 type Written = Map<string, { digest: string; mtimeMs: number }>
 
 function digestOf(data: Uint8Array): string {
   return createHash('sha256').update(data).digest('hex')
 }
 
-/** Files of all kinds of sizes and ways to be written; every third with a time of its own. */
+/** Writes files of many sizes in several ways; every third gets an explicit time. */
 function writeFiles(directory: string, random: Random): Written {
   const written: Written = new Map()
   fs.mkdirSync(directory)
@@ -126,7 +127,7 @@ test('files that are removed or replaced right after they were closed leave noth
   }
   await eventually('all else has gone', async () => (await used()) === 'version 199'.length)
   const names = fs.readdirSync(join(home.nvme, 'data'), { recursive: true, encoding: 'utf8' })
-  // Beside spare files that are being made.
+  // Excludes preallocated files that are being made.
   assert.equal(names.filter((name) => /\/\d+$/.test(name)).length, 1)
   assert.equal(await client.stop(), 0)
 })

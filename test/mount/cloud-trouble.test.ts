@@ -1,6 +1,6 @@
 /**
- * The cloud goes away in the middle of writing, and objects in it are damaged: writers are held
- * back at the bound, nothing is lost, and nobody is ever given wrong bytes.
+ * Outages of the cloud during writes, and damaged objects: writers wait at the bound of the
+ * backlog, no data is lost, and no program reads wrong bytes.
  */
 import assert from 'node:assert/strict'
 import {
@@ -32,7 +32,9 @@ interface Outage {
   end(): void
 }
 
-/** Writes beyond the bound while the cloud is away, and sees all of it arrive afterwards. */
+/**
+ * Writes more than the bound during an outage, and checks that all of it is uploaded afterwards.
+ */
 async function writeThrough(home: ClientHome, options: ClientOptions, outage: Outage) {
   const flags = [...(options.flags ?? []), '-chunk-size', '1', '-max-unsynced-bytes', '8M']
   const client = await ClientProcess.start(home, { ...options, flags })
@@ -125,7 +127,7 @@ test('an S3 server that answers nothing but 503', { timeout: 120_000 }, async ()
   )
 })
 
-/** Ways to damage an object of the bucket. */
+/** Kinds of damage to an object in the bucket. */
 const DAMAGES: [name: string, damage: (path: string) => void][] = [
   [
     'a bit is flipped',
@@ -151,7 +153,7 @@ test('damaged chunks in the bucket are never read', { timeout: 60_000 }, async (
   const inodes = paths.map((path) => statSync(path).ino)
   await first.act('wait', '/')
   await first.act('evict', '/')
-  // The kernel has the bytes too, until the mount goes.
+  // The kernel also caches the bytes until it is unmounted.
   assert.equal(await first.stop(), 0)
   const objects = globSync('chunks/**/*', { cwd: home.cloud, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -174,7 +176,7 @@ async function readAndHeal(path: string, data: Buffer): Promise<void> {
   await assert.rejects(readFile(path), { code: 'EIO' })
   const fd = openSync(path, 'r+')
   assert.throws(() => writeSync(fd, data, 0, 10, MIB + 5), { code: 'EIO' })
-  // A chunk that is written whole needs none of its old bytes.
+  // A complete overwrite of a chunk needs none of its old bytes.
   assert.equal(writeSync(fd, data, MIB, MIB, MIB), MIB)
   closeSync(fd)
   assert.deepEqual(await readFile(path), data)

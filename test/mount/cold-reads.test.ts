@@ -1,7 +1,7 @@
 /**
- * Reads of what only the cloud has, through the mount, from a real S3 server: a few bytes come
- * without the chunk around them, a reader who goes on gets the chunks, one who jumps does not drag
- * the file in, and whatever the order and the damage, the bytes are right.
+ * Cold reads through the mount, from a real S3 server: a small read gets its bytes without the
+ * whole chunk, a sequential reader gets the chunks, random reads do not fetch the whole file, and
+ * the bytes are right in any order and with damage.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -57,7 +57,7 @@ beforeEach(async () => {
   counted = await stats()
 })
 
-/** Afterwards neither the node nor the kernel has any of it. */
+/** Removes the file from the caches of the node and the kernel. */
 async function cool(): Promise<void> {
   await client.act('evict', '/')
   writeFileSync('/proc/sys/vm/drop_caches', '1')
@@ -144,7 +144,7 @@ test('a part of a damaged object is never given', async () => {
   assert.throws(() => readSync(file, Buffer.alloc(10), 0, 10, index * 4 * MIB + 1000), {
     code: 'EIO',
   })
-  // Its other blocks are what they were.
+  // The other blocks are not damaged.
   readAt(index * 4 * MIB + 3 * MIB, 10)
   writeFileSync(first!, object)
   readAt(index * 4 * MIB + 1000, 10)
@@ -167,7 +167,7 @@ test('chunks that are evicted, given up and written while they are fetched', asy
       await client.act('evict', '/')
     })
     await Promise.all([...reads, ...others])
-    // In the middle of a chunk that is on its way, and cut off in another.
+    // Writes into the middle of a chunk that is being fetched, and truncates within another.
     await cool()
     const third = readFile(paths[2]!).catch(() => undefined)
     const offset = random.below(23 * MIB)

@@ -1,7 +1,7 @@
 /**
- * kill -9 of the node in the middle of random work, again and again: after every restart, what was
- * acknowledged is there byte for byte, what was under way is there as far as it went, and at the
- * end everything comes back from the cloud alone. Prints its seed; CACHEFS_SEED repeats a run.
+ * Repeated kill -9 of the node during random work. After every restart, acknowledged changes are
+ * present byte for byte, and interrupted ones as far as they got. At the end everything is read
+ * back from the cloud alone. Prints its seed; CACHEFS_SEED repeats a run.
  */
 import assert from 'node:assert/strict'
 import { closeSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs'
@@ -16,17 +16,20 @@ const ROUNDS = Number(process.env['CACHEFS_ROUNDS'] ?? 8)
 const NAMES = 24
 const CHUNK = 1024 * 1024
 
-/** Content by name, as acknowledged. */
+/** Acknowledged content by name. */
 type Model = Map<string, Buffer>
 
-/** What is under way: names it touches, and whether what is found there is acceptable. */
+/**
+ * One operation: the names that it affects, and the content that is acceptable if it is
+ * interrupted.
+ */
 interface Step {
   what: string
   names: string[]
   run(): Promise<void>
-  /** Applied to the model when acknowledged. */
+  /** Applies the operation to the model, when acknowledged. */
   done(model: Model): void
-  /** Whether `found` may stand at `name` when the step was cut off. */
+  /** Whether `name` may have the content `found` if the step was interrupted. */
   allows(name: string, found: Buffer | undefined, before: Model): boolean
 }
 
@@ -144,7 +147,7 @@ class Workload {
     }
   }
 
-  /** How programs replace a file safely: the name always has one whole version. */
+  /** The safe way to replace a file: the name always has one complete version. */
   #replaceByRename(name: string): Step {
     const data = this.#bytes()
     const temporary = `${name}.new`
@@ -189,7 +192,7 @@ function isPrefix(found: Buffer, whole: Buffer): boolean {
   return found.length <= whole.length && found.equals(whole.subarray(0, found.length))
 }
 
-/** Every byte is the old or the new one of its place. */
+/** Whether every byte is the old or the new one at its offset. */
 function isMix(found: Buffer, before: Buffer, after: Buffer): boolean {
   if (found.length < before.length || found.length > after.length) return false
   return found.every((byte, at) => byte === before[at] || byte === after[at])
@@ -208,7 +211,9 @@ function difference(found: Buffer | undefined, wanted: Buffer | undefined): stri
   return `${found.length} bytes for ${wanted.length}, ${what} from ${first} to ${last}`
 }
 
-/** What is there is what was acknowledged; the names of a cut-off step may differ as it allows. */
+/**
+ * Asserts that the tree equals the model; the names of an interrupted step may differ as it allows.
+ */
 function verify(root: string, model: Model, cut: Step | undefined): Model {
   const found = snapshot(root)
   for (const name of new Set([...model.keys(), ...found.keys()])) {
@@ -220,7 +225,7 @@ function verify(root: string, model: Model, cut: Step | undefined): Model {
   return found
 }
 
-/** Works until the node dies; returns the step that was cut off. */
+/** Works until the node is killed; returns the interrupted step. */
 async function work(workload: Workload, model: Model): Promise<Step> {
   for (;;) {
     const step = workload.next(model)

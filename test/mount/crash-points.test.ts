@@ -1,8 +1,8 @@
 /**
- * A process that dies between any two steps of a change: each step that reaches a disk is followed
- * by a copy of the node's files, and what a node makes of that copy when it starts is looked at.
- * Until the change is acknowledged its file is as before, as after, or as far as the change went;
- * from then on it is as after. What waits for its upload is the same content.
+ * Crashes between any two steps of a change. The node's files are copied before and after each step
+ * that writes to disk, and a node is started on every copy. Until the change is acknowledged, its
+ * file is as before, as after, or partly changed; from then on it is as after. Pending uploads have
+ * the same content.
  */
 import assert from 'node:assert/strict'
 import { lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -27,7 +27,7 @@ const NAME = Buffer.from('file')
 const CALLER = { uid: 0, gid: 0, pid: process.pid }
 const random = Random.fromEnvironment()
 
-/** A node that nobody mounts, whose table of open inodes outlives it. */
+/** A node without a mount, whose table of open inodes survives it. */
 class Node implements Disposable {
   readonly thread: VolumeThread
   readonly groups: GroupCommit
@@ -45,7 +45,7 @@ class Node implements Disposable {
     return new Node(await LocalVolume.open(directory, mount))
   }
 
-  /** What programs find under the name; undefined: nothing. */
+  /** Content of the file; undefined: it does not exist. */
   content(): Buffer | undefined {
     const { volume } = this.thread
     try {
@@ -59,7 +59,7 @@ class Node implements Disposable {
     }
   }
 
-  /** As if the cloud had taken what waits for it. */
+  /** Marks all pending uploads as durable. */
   async upload(): Promise<void> {
     const { engine, cache } = this.thread
     const finisher = new UploadFinisher(
@@ -77,7 +77,7 @@ class Node implements Disposable {
     }
   }
 
-  /** What would be sent is what programs read. */
+  /** Asserts that pending uploads have the content that programs read. */
   async checkUploads(content: Buffer): Promise<void> {
     const { cache } = this.thread
     const loader = new ChunkReader(cache)
@@ -94,7 +94,7 @@ class Node implements Disposable {
   }
 }
 
-/** Writes as a program does, from open to close. */
+/** Opens, writes and closes the file, as a program does. */
 function write(node: Node, flags: number, data: Buffer, offset = 0): void {
   const { volume } = node.thread
   const { ino } = volume.lookup(CALLER, ROOT, NAME)
@@ -123,9 +123,9 @@ function create(node: Node, data: Buffer): void {
 
 interface Change {
   run: (node: Node) => void
-  /** undefined: it is gone. */
+  /** Undefined: the file is removed. */
   result: Buffer | undefined
-  /** Whether it may be there when the change was cut off, beside the content before and after. */
+  /** Whether a crash may leave this content, in addition to the content before and after. */
   allows?: (found: Buffer) => boolean
 }
 
@@ -171,10 +171,10 @@ const CHANGES: Record<string, (content: Buffer) => Change> = {
   }),
 }
 
-/** A file that is not committed yet is one chunk at most. */
+/** An uncommitted file has at most one chunk. */
 const SIZES: Record<string, number[]> = { closed: [SMALL], committed: [SMALL, LARGE] }
 
-/** How far the content before has come. */
+/** State of the content before the change. */
 const STATES: Record<string, (node: Node) => Promise<void> | void> = {
   closed: () => undefined,
   committed: (node) => node.groups.expedite(),
@@ -189,7 +189,7 @@ const STATES: Record<string, (node: Node) => Promise<void> | void> = {
   },
 }
 
-/** Calls `look` before and after everything that is written to a disk. */
+/** Calls `look` before and after every write to disk. */
 function watch({ thread }: Node, look: () => void): void {
   const { engine, cache } = thread
   let depth = 0
@@ -224,7 +224,7 @@ async function check(home: string, step: string, isFine: (found?: Buffer) => boo
   if (found) await node.checkUploads(found)
 }
 
-/** The files of a node's folder, by path in it. */
+/** The files of a node's folder, by relative path. */
 type Image = ReadonlyMap<string, Buffer>
 
 function imageOf(nvme: string): Image {
@@ -242,7 +242,7 @@ function isSame(one: Image, other: Image): boolean {
   return [...one].every(([path, data]) => other.get(path)?.equals(data) === true)
 }
 
-/** The folder has these files then, and no others. */
+/** Makes the folder contain exactly these files. */
 function restore(nvme: string, image: Image): void {
   for (const path of readdirSync(nvme, { recursive: true, encoding: 'utf8' })) {
     if (isFile(join(nvme, path))) rmSync(join(nvme, path))
@@ -250,7 +250,9 @@ function restore(nvme: string, image: Image): void {
   for (const [path, data] of image) writeFileSync(join(nvme, path), data, { mode: 0o600 })
 }
 
-/** A change, and what the disk had after each step of it: until it was acknowledged, and since. */
+/**
+ * Runs a change; returns the disk contents after each step, until and since it was acknowledged.
+ */
 async function stepsOf(
   home: string,
   content: Buffer,

@@ -1,6 +1,6 @@
 /**
- * open(2) with O_CREAT of a name that the kernel believes to be free and that is not, since another
- * node was faster: what is there is opened, where its owner's bits alone allow that to its owner.
+ * open(2) with O_CREAT of a name that is absent in the kernel's cache but exists, since another
+ * node created it. The existing file is opened if its mode alone grants its owner the access.
  */
 import assert from 'node:assert/strict'
 import { mkdtempDisposableSync } from 'node:fs'
@@ -46,7 +46,7 @@ test('its owner has it open, with its bytes', async () => {
     assert.equal(volume.read(OWNER, ino, opened.handle, 0, seen), CONTENT.length)
     volume.release(OWNER, ino, opened.handle)
     assert.equal(volume.getattr(OWNER, ino).nlink, 0)
-    // What group-commit.ts does with it then.
+    // group-commit.ts then purges the inode.
     engine.write('purgeOrphans', [ino])
     assert.throws(() => volume.getattr(OWNER, ino), { code: 'ESTALE' })
   })

@@ -1,6 +1,6 @@
 /**
- * The daemon of a mount is killed again and again, and replaced by an upgrade, while programs work:
- * they see a pause, no error and no wrong byte. `CACHEFS_KILLS` says how often (12).
+ * The daemon of a mount is killed repeatedly, and replaced by an upgrade, while programs work: they
+ * see a pause, but no error and no wrong byte. `CACHEFS_KILLS` sets the number of kills (12).
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'

@@ -1,7 +1,7 @@
 /**
- * Somebody or something removes, cuts or replaces files under `-nvme`: fewer bytes than a chunk has
- * are never data. What the cloud has comes from there again; what only the node had is EIO for
- * exactly its chunk, is never uploaded, and is named until the file has another content.
+ * Files under `-nvme` are removed, truncated or replaced: a backing file shorter than a chunk never
+ * yields data. Durable chunks are fetched from the cloud again. A lost chunk is EIO for exactly its
+ * range, is never uploaded, and is reported until the file has other content.
  */
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
@@ -16,13 +16,13 @@ const CHUNK = 1024 * 1024
 const SIZE = 2 * CHUNK + CHUNK / 2
 const FLAGS = ['-chunk-size', '1']
 
-/** Where the node keeps the bytes of a file of the mount. */
+/** Path of the backing file of a file of the mount. */
 function backingFile(home: ClientHome, name: string): string {
   const { ino } = fs.statSync(join(home.mount, name))
   return join(home.nvme, 'data', (ino % 256).toString(16).padStart(2, '0'), String(ino))
 }
 
-/** Each leaves less than there was. */
+/** Kinds of damage that shorten the file. */
 const LOSSES: Record<string, (path: string) => void> = {
   removed: (path) => fs.rmSync(path),
   emptied: (path) => fs.truncateSync(path, 0),
@@ -39,7 +39,7 @@ const DAMAGES: typeof LOSSES = {
   zeroed: (path) => fs.writeFileSync(path, Buffer.alloc(fs.statSync(path).size)),
 }
 
-/** Uploads fail as long as there is a file where their folder was. */
+/** Makes uploads fail by replacing their folder with a file; returns the undo function. */
 function refuseUploads(home: ClientHome): () => void {
   const chunks = join(home.cloud, 'chunks')
   fs.renameSync(chunks, `${chunks}-away`)
@@ -55,7 +55,7 @@ async function fromApi(client: ClientProcess, name: string): Promise<Buffer> {
   return Buffer.from(await response.arrayBuffer())
 }
 
-/** Bytes of a part of a file of the mount, past the kernel's pages of it. */
+/** Reads a range of a file of the mount, past the kernel's page cache. */
 function partOf(path: string, offset: number, length: number): Buffer {
   const fd = fs.openSync(path, 'r')
   try {
@@ -95,7 +95,7 @@ test('what the cloud has comes back', async (t) => {
     assert.ok(fs.readFileSync(join(home.mount, name)).equals(data), `${name}, by the mount`)
     assert.ok((await fromApi(second, name)).equals(data), `${name}, by the API`)
   }
-  // The same while the node runs; what has its length, the API finds, or a scrub.
+  // The same while the node runs; damage that keeps the length is detected by the API or a scrub.
   const others = await write(second, 'running-')
   Object.values(DAMAGES).forEach((damage, at) => damage(others[at]!))
   for (const [name, data] of contents) {
@@ -157,7 +157,7 @@ for (const when of ['running', 'stopped']) {
     await eventually('health is degraded', async () => {
       return (await client.status())['status'] === 'degraded'
     })
-    // One chunk of the new version is whole.
+    // Only one chunk of the new version was intact.
     const now = fs.readdirSync(join(home.cloud, 'chunks'), { recursive: true }).length
     assert.equal(now, objects + 1)
     for (const name of names) {
@@ -213,7 +213,7 @@ test('a hole at the end of a file is no loss', async () => {
   await client.act('wait', '/')
   const takeUploads = refuseUploads(home)
   makeAll('')
-  // Written again where the cloud had it, and cut, after its commit.
+  // Overwritten when durable, then truncated after its commit.
   fs.truncateSync(join(home.mount, 'durable-grown'), CHUNK / 2)
   fs.truncateSync(join(home.mount, 'durable-grown'), SIZE)
   contents.get('durable-grown')!.fill(0, CHUNK / 2)
@@ -236,7 +236,7 @@ test('a hole at the end of a file is no loss', async () => {
   assert.equal(await client.stop(), 0)
 })
 
-/** All pages but the first, in part. */
+/** Damages a part of every page except the first. */
 function damagePages(path: string): void {
   const fd = fs.openSync(path, 'r+')
   for (let at = 1; at < fs.fstatSync(fd).size / 4096; at++) {
@@ -306,7 +306,7 @@ test('damaged pages of volume.db show in health and log', async () => {
   assert.equal(await client.stop(), 0)
 })
 
-/** As the disk does, at times. */
+/** Simulates a bit error of the disk. */
 function flipByte(path: string, at: number): void {
   const fd = fs.openSync(path, 'r+')
   const byte = Buffer.alloc(1)

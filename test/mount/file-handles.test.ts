@@ -1,4 +1,4 @@
-/** Handles of files (name_to_handle_at(2)) are good for as long as there is the file. */
+/** File handles (name_to_handle_at(2)) are valid as long as their file exists. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'

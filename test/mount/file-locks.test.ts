@@ -1,4 +1,4 @@
-/** flock(2) and fcntl(2) through real mounts of two nodes that share one table of locks. */
+/** flock(2) and fcntl(2) on real mounts of two nodes that share one lock table. */
 import assert from 'node:assert/strict'
 import { constants } from 'node:os'
 import { join } from 'node:path'
@@ -13,11 +13,11 @@ import { mountMemoryTree, run, withFuse } from './fuse-scratch.ts'
 const { EAGAIN, EDEADLK, EINTR } = constants.errno
 const LOCKS = INIT.POSIX_LOCKS | INIT.FLOCK_LOCKS
 
-/** Two mounts; the file is the same inode in both. */
+/** Two mounts; the file has the same inode in both. */
 async function clusterOf(t: TestContext) {
   const table = new FileLocks()
   const started: LockProcess[] = []
-  // Before the mounts that they use are closed.
+  // Must run before the mounts are closed.
   t.after(() => Promise.all(started.map((child) => child.kill())))
   const [a, b] = [await mountLockTree(t, table, 'a'), await mountLockTree(t, table, 'b')]
   const fileA = join(a.server.mountPoint, 'file')
@@ -27,12 +27,12 @@ async function clusterOf(t: TestContext) {
     started.push(child)
     return child
   }
-  /** What is under way has reached the table: so many wait. */
+  /** Waits until `count` requests wait in the table. */
   const waiting = async (count: number): Promise<void> => {
     for (let n = 0; n < 500 && table.waiting !== count; n++) await delay(10)
     assert.equal(table.waiting, count)
   }
-  /** At the end nothing is left, in the table and on the nodes. */
+  /** Asserts that no locks remain in the table or on the nodes. */
   const finish = async (): Promise<void> => {
     await Promise.all(started.map((child) => child.kill()))
     for (let n = 0; n < 500 && table.held('a').length + table.held('b').length > 0; n++) {
@@ -155,7 +155,7 @@ describe('file locks across nodes', withFuse, () => {
     await waiting(1)
     assert.equal(await one.tell('reopen'), 'ok')
     assert.equal(await wait, 'ok')
-    // Of one process only.
+    // Only locks of the same process are released.
     const three = await start(fileB)
     assert.equal(await three.tell('reopen'), 'ok')
     assert.equal(await one.tell('set r 0 1'), `errno ${EAGAIN}`)
@@ -172,7 +172,7 @@ describe('file locks across nodes', withFuse, () => {
     await two.kill()
     assert.equal(await killed, undefined)
     await waiting(1)
-    // A second signal, pending while it dies, interrupts also its last close.
+    // A second signal that is pending at death also interrupts the last close.
     one.interrupt()
     await one.kill()
     assert.equal(await wait, 'ok')

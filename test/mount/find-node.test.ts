@@ -1,4 +1,4 @@
-/** Which node a verb is about, where several run: the one whose mount the path is on. */
+/** Tests which node a verb chooses when several run: the one whose mount has the path. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,7 +19,7 @@ interface Ended {
 describe('with two nodes', withFuse, () => {
   let homes: ClientHome[]
   let nodes: ClientProcess[]
-  /** No node has been started in this one's ~/.cachefs. */
+  /** Home without a node in its ~/.cachefs. */
   let nowhere: ClientHome
 
   before(async () => {

@@ -1,6 +1,6 @@
 /**
- * Space of files that are gone: their blocks are free when nobody has them open any more, also the
- * node itself. With files that the kernel reads by itself and without.
+ * Space of removed files: their blocks are freed when no process has them open any more, including
+ * the node. With and without passthrough.
  */
 import assert from 'node:assert/strict'
 import {
@@ -24,7 +24,7 @@ import { withFuse } from './fuse-scratch.ts'
 const SIZE = 3 * 1024 * 1024
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f']
 
-/** Files without a name that the daemon has open in its NVMe folder. */
+/** Unlinked files in the NVMe directory that the daemon has open. */
 function removedButOpen({ nvme }: ClientHome, client: ClientProcess): string[] {
   const folder = `/proc/${client.daemon}/fd`
   return readdirSync(folder)

@@ -1,7 +1,7 @@
 /**
- * `cachefs mount` with a cache disk that is smaller than what goes through it: a real ext4 that
- * fills up. What was acknowledged is at the mount and at the remote, byte for byte; ENOSPC comes at
- * the call that did not fit, and only where neither evicting nor waiting for uploads makes room.
+ * `cachefs mount` with a cache disk that is smaller than the data: a real ext4 that fills up.
+ * Acknowledged data is at the mount and at the remote, byte for byte. ENOSPC is the result of the
+ * call that did not fit, and only if neither eviction nor waiting for uploads makes room.
  */
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
@@ -38,7 +38,7 @@ class SmallCache extends RemoteHome {
     return await this.start(['--remote', this.remoteUrl])
   }
 
-  /** Everything has been sent, and both sides have these files. */
+  /** Asserts that everything is uploaded and both sides have exactly these files. */
   async check(wanted: Map<string, Buffer>, mounted: MountedRemote): Promise<void> {
     await this.stopped(mounted)
     this.#compare('remote', this.remote, wanted)
@@ -66,7 +66,7 @@ class SmallCache extends RemoteHome {
   }
 }
 
-/** Appends pieces until one does not fit; what was acknowledged. */
+/** Appends pieces until one does not fit; returns the acknowledged bytes. */
 function fill(fd: number, random: Random, pieceBytes: readonly number[]): Buffer {
   const written: Buffer[] = []
   for (const bytes of pieceBytes) {
@@ -104,7 +104,7 @@ test('an open file that fills the cache disk', withFuse, async () => {
   assert.ok(content.length > (DISK_MEGABYTES * MIB) / 2)
   assert.equal(statSync(path('open')).size, content.length)
 
-  // Nothing can make room: others are told so where they need some, and nothing else fails.
+  // No room can be made: writers that need some get ENOSPC, and nothing else fails.
   const other = openSync(path('other'), 'w')
   assert.equal(
     failureOf(() => writeSync(other, random.bytes(5000))),
@@ -130,7 +130,7 @@ test('an open file that fills the cache disk', withFuse, async () => {
   closeSync(fd)
   wanted.set('open', content as Buffer<ArrayBuffer>)
 
-  // It has been sent, or is being: there is room again.
+  // The file is uploaded or being uploaded, so room becomes available.
   const after = Buffer.from(random.bytes(5 * MIB))
   await writeFile(path('after'), after)
   wanted.set('after', after)

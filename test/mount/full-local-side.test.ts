@@ -1,6 +1,6 @@
 /**
- * A cache whose disk is smaller than what is read: on a real file system that is full. Readers make
- * room for themselves, a writer is told, and all goes on when there is room again.
+ * A cache whose disk is smaller than the data that is read, on a real full file system. Readers
+ * make room by eviction, a writer gets an error, and everything works again once there is room.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -18,7 +18,7 @@ import { withFuse } from './fuse-scratch.ts'
 
 const MIB = 1024 * 1024
 
-/** On a disk of 8 MiB. */
+/** Runs `work` on a disk of 8 MiB. */
 async function onSmallDisk(work: (place: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'cachefs-full-'))
   const place = join(folder, 'disk')

@@ -1,6 +1,6 @@
 /**
- * A daemon for tests to kill: mounts a tree in memory on the folder that it is given, says `ready`,
- * and stays, or ends in the way that its second argument names.
+ * A daemon that tests kill: mounts a tree in memory on the given folder, prints `ready`, and stays,
+ * or ends in the way that its second argument selects.
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -19,7 +19,7 @@ await FuseServer.open({
 await writeFile(join(mountPoint, 'hello'), 'from the daemon')
 process.stdout.write('ready\n')
 setTimeout(() => {
-  // What must not hang is under test here.
+  // The test checks that this does not hang.
   // eslint-disable-next-line no-restricted-syntax
   if (how === 'exit') process.exit(3)
   if (how === 'throw') throw new Error('thrown on purpose')

@@ -1,4 +1,4 @@
-/** Mount points fit and unfit, and every way in which a mount ends. */
+/** Valid and invalid mount points, and every way in which a mount ends. */
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import * as fs from 'node:fs/promises'
@@ -11,7 +11,7 @@ import { mountMemoryTree, mountSlowTree, run, scratchFolder, withFuse } from './
 
 const DAEMON = join(import.meta.dirname, 'fuse-daemon.ts')
 
-/** A process of its own that has `mountPoint` mounted. */
+/** Starts a process that mounts `mountPoint`. */
 async function startDaemon(mountPoint: string, how = 'stay'): Promise<ChildProcess> {
   const daemon = spawn(process.execPath, [DAEMON, mountPoint, how], {
     stdio: ['ignore', 'pipe', how === 'throw' ? 'ignore' : 'inherit'],

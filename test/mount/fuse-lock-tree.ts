@@ -1,6 +1,6 @@
 /**
- * A tree in memory whose file locks are kept elsewhere, as the volume's are; and its mount, with a
- * table of locks that other mounts may share.
+ * A tree in memory whose file locks are in an external table, like those of a volume; and its
+ * mount, with a lock table that other mounts may share.
  */
 import type { TestContext } from 'node:test'
 import type { FileLock, LockKind } from '../../src/base/file-lock.ts'

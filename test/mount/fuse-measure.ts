@@ -1,6 +1,6 @@
 /**
- * Measures what one request costs through the kernel: every stat is of a name that was never looked
- * up before, so each is one LOOKUP. Asserts nothing.
+ * Measures the cost of one request through the kernel: every stat has a new name, so each is one
+ * LOOKUP. Asserts nothing.
  *
  *     node test/mount/fuse-measure.ts [workers] [callers] [stats per caller]
  */

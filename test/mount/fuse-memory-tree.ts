@@ -1,7 +1,7 @@
 /**
- * A small honest file system in memory, whole enough that ordinary programs work on it: what the
- * tests of `fuse/` mount. It lives in one thread, so it is served by one worker. It knows nothing
- * of permissions (the kernel checks them) and forgets everything at the end.
+ * A small file system in memory for the tests of `fuse/`, complete enough for ordinary programs.
+ * Its state belongs to one thread, so one worker serves it. It does not check permissions (the
+ * kernel does) and keeps nothing after the end.
  */
 import { lend, ownCopy, type BorrowedBytes } from '../../src/base/borrowed-bytes.ts'
 import { FsError } from '../../src/base/fs-error.ts'
@@ -26,9 +26,9 @@ const O_EXCL = 0o200
 
 interface Node {
   attributes: Attributes
-  /** Of a file, or a symlink's target. */
+  /** Content of a file, or target of a symbolic link. */
   content: Buffer
-  /** Of a directory; names are kept as latin1, which keeps every byte. */
+  /** Entries of a directory; latin1 names preserve every byte. */
   entries: Map<string, number>
   parent: number
   xattrs: Map<string, Buffer>

@@ -1,4 +1,4 @@
-/** What the kernel believes, and that it forgets when told so. */
+/** What the kernel caches, and its invalidation by notifications. */
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs/promises'
 import { openSync, readFileSync, unlinkSync } from 'node:fs'
@@ -9,12 +9,12 @@ import { join } from 'node:path'
 import { CONTENT, SLOW_TREE } from './fuse-slow-tree.ts'
 import { mountSlowTree, run, withFuse } from './fuse-scratch.ts'
 
-/** A trace file, and how many requests of a kind it has seen. */
+/** A trace file, and counts of requests in it. */
 function traceFile(t: { after(fn: () => void): void }) {
   const path = join(tmpdir(), `cachefs-trace-${process.pid}-${Date.now()}`)
   const fd = openSync(path, 'a')
-  // Not closed: the mount, which ends after this, writes to it till then, and the number of a
-  // closed descriptor would soon be somebody else's.
+  // Not closed: the mount ends after this hook and writes to it until then, and the number of a
+  // closed descriptor would soon be in use for another file.
   t.after(() => unlinkSync(path))
   const lines = (): string[] => readFileSync(path, 'utf8').split('\n')
   return { fd, lines, count: (what: RegExp) => lines().filter((it) => what.test(it)).length }

@@ -1,4 +1,4 @@
-/** Every operation, through the real kernel: by node:fs and by the programs people use. */
+/** Every operation through the real kernel, by node:fs and by common programs. */
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs/promises'
 import { describe, test } from 'node:test'

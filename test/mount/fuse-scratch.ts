@@ -1,6 +1,6 @@
 /**
- * Mounts for tests: in a folder of their own, gone when the test is. Without FUSE on the machine
- * the tests fail and say so; CACHEFS_NO_FUSE=1 is the one way to leave them out.
+ * Mounts for tests, each in its own folder and removed with the test. Without FUSE on the machine
+ * the tests fail with an error; only CACHEFS_NO_FUSE=1 skips them.
  */
 import { execFile } from 'node:child_process'
 import { accessSync, constants, mkdtempSync } from 'node:fs'
@@ -26,10 +26,10 @@ if (!withFuse.skip) {
   }
 }
 
-/** Servers of a test: hooks run in the order of their making, and a server closes before all. */
+/** Servers of a test: hooks run in the order of registration, and a server must close first. */
 const servers = new WeakMap<TestContext, FuseServer[]>()
 
-/** An empty folder to mount on, freed and removed after the test. */
+/** Creates an empty folder to mount on; unmounts and removes it after the test. */
 export function scratchFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'cachefs-fuse-'))
   t.after(async () => {
@@ -48,7 +48,7 @@ async function openFor(t: TestContext, options: FuseServerOptions): Promise<Fuse
 
 type Changes = Partial<FuseServerOptions>
 
-/** A mounted `MemoryTree`: one worker, since its state is that thread's. */
+/** Mounts a `MemoryTree` with one worker, because its state belongs to one thread. */
 export async function mountMemoryTree(t: TestContext, changes: Changes = {}): Promise<FuseServer> {
   return openFor(t, {
     mountPoint: scratchFolder(t),
@@ -60,7 +60,7 @@ export async function mountMemoryTree(t: TestContext, changes: Changes = {}): Pr
   })
 }
 
-/** A mounted `SlowTree` with two workers; `release` makes ready what is slow. */
+/** Mounts a `SlowTree` with two workers; `release` completes the slow operations. */
 export async function mountSlowTree(t: TestContext, changes: Changes = {}) {
   const memory = new SharedArrayBuffer(4)
   const hints: unknown[] = []
@@ -86,7 +86,7 @@ export interface Finished {
   stderr: string
 }
 
-/** Runs a program to its end, whatever that is. */
+/** Runs a program until it ends in any way. */
 export function run(program: string, ...args: string[]): Promise<Finished> {
   return new Promise((resolve) => {
     const child = execFile(program, args, { timeout: 20_000 }, (_error, stdout, stderr) =>

@@ -1,7 +1,7 @@
 /**
- * A read-only tree without state of its own, so that any number of threads serve it, with names
- * that do what tests of `fuse/` need: wait for something slow, fail in ways no file system should,
- * send hints. What is "slow" is done when a number in shared memory says so.
+ * A read-only tree without state, so that any number of threads can serve it. Its names have the
+ * behaviour that tests of `fuse/` need: wait for something slow, fail in ways no file system
+ * should, send hints. Slow operations complete when a number in shared memory is set.
  */
 import { lend, type BorrowedBytes } from '../../src/base/borrowed-bytes.ts'
 import { Suspended } from '../../src/base/suspended.ts'
@@ -16,7 +16,7 @@ import type { ServedFileSystem } from '../../src/fuse/handlers/exchange.ts'
 import type { WorkerContext } from '../../src/fuse/fuse-worker.ts'
 import { MemoryTree } from './fuse-memory-tree.ts'
 
-/** Inodes by name; every name `f<number>` exists as well. */
+/** Inodes by name; every name `f<number>` exists too. */
 export const SLOW_TREE = {
   'slow-open': 10,
   'slow-read': 11,
@@ -47,7 +47,7 @@ export class SlowTree extends MemoryTree implements ServedFileSystem {
     const text = Buffer.from(name).toString()
     if (text === 'broken') throw new TypeError('a mistake of the file system')
     if (text === 'hint') this.#context.hint({ looked: 'up' })
-    // Ends this thread alone, as running out of memory would.
+    // Ends only this thread, as lack of memory would.
     // eslint-disable-next-line no-restricted-syntax
     if (text === 'deadly') process.exit(7)
     const numbered = /^f(\d+)$/.exec(text)

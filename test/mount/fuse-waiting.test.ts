@@ -1,4 +1,4 @@
-/** Operations that have to wait: handed to the main thread, satisfied, interrupted, refused. */
+/** Suspended operations: passed to the main thread, resumed, interrupted, refused. */
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,7 +15,7 @@ interface WaitCondition {
   ino: number
 }
 
-/** A promise for the next call of a function, and the function. */
+/** A function, and a promise of its next call. */
 function nextCall<T>() {
   const { promise, resolve } = Promise.withResolvers<T>()
   return { called: promise, call: resolve }
@@ -116,7 +116,7 @@ describe('operations that wait', withFuse, () => {
     assert.notEqual(status, 0)
     assert.equal((await aborted.called).ino, SLOW_TREE['never-ready'])
     assert.ok(performance.now() - start < 5000)
-    // Cached reads are the kernel's own: nobody is told, but nobody hangs.
+    // The kernel interrupts cached reads itself: no signal arrives here, but nothing hangs.
     await run('timeout', '-s', 'KILL', '0.3', 'cat', path('slow-read'))
     assert.ok(performance.now() - start < 8000)
   })

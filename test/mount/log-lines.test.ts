@@ -1,4 +1,7 @@
-/** What a log says of an outage and of a stop: once, in one sentence, however often it fails. */
+/**
+ * Log lines about an outage and a stop: one sentence, logged once, however often the operation
+ * fails.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
@@ -13,13 +16,13 @@ import { withFuse } from './fuse-scratch.ts'
 const FILES = 20
 const options = { ...withFuse, timeout: 120_000 }
 
-/** Lines above INFO, without their times. */
+/** Lines above INFO, without their timestamps. */
 function complaints(log: string): string[] {
   const lines = log.split('\n').filter((line) => line !== '')
   return lines.map((line) => line.replace(/^\S+ /, '')).filter((line) => !line.startsWith('INFO'))
 }
 
-/** No part of a sentence stands in it twice. */
+/** Asserts that no part of a sentence is repeated. */
 function assertSaidOnce(line: string): void {
   const parts = line.split(/: /).filter((part) => part.length > 8)
   assert.equal(new Set(parts).size, parts.length, line)

@@ -1,7 +1,6 @@
 /**
- * The machine goes down, not only the process: bytes that the disk's cache had not written are
- * gone, though the database calls them present. Simulated where it shows: another boot id in the
- * database, other bytes in backing files.
+ * A crash of the machine: bytes in the disk's write cache are lost although the database lists them
+ * as present. Simulated by another boot id in the database and other bytes in backing files.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -15,7 +14,7 @@ function zeroBackingFiles(nvme: string): number {
   const data = join(nvme, 'data')
   const files = readdirSync(data, { recursive: true, encoding: 'utf8' })
     .map((name) => join(data, name))
-    // A spare file may be half made.
+    // A preallocated file may be incomplete.
     .filter((path) => statSync(path).isFile() && !path.endsWith('/new'))
   for (const path of files) writeFileSync(path, Buffer.alloc(statSync(path).size))
   return files.length

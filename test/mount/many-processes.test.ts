@@ -1,6 +1,7 @@
 /**
- * Several processes at random on one mount, through a small cache that evicts all the time; each
- * does the same on the local file system, and sees the same. Prints its seed; CACHEFS_SEED repeats.
+ * Several random processes on one mount, with a small cache that evicts constantly. Each does the
+ * same on the local file system and must get the same results. Prints its seed; CACHEFS_SEED
+ * repeats a run.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -25,7 +26,7 @@ async function work(seed: number, mount: string, reference: string): Promise<voi
   assert.equal(code, 0, said)
 }
 
-/** Names, types, modes, links, sizes and content. */
+/** Lists names, types, modes, links, sizes and content. */
 function census(root: string): string {
   const names = `find . ! -type d -printf '%P %y %m %n %s %l\\n' -o -printf '%P %y %m %n\\n' | sort`
   const sums = 'find . -type f -print0 | sort -z | xargs -0 -r sha256sum'

@@ -1,6 +1,6 @@
 /**
- * Many programs that write at once through `cachefs mount`: every file holds the bytes of its own
- * writer, at the mount and at the remote. CACHEFS_SEED repeats the contents.
+ * Many programs that write concurrently through `cachefs mount`: every file has the bytes of its
+ * own writer, at the mount and at the remote. CACHEFS_SEED repeats the contents.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'

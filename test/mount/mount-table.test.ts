@@ -1,4 +1,6 @@
-/** What the mount table shows of a mount: its type, and a source that tells it from others. */
+/**
+ * Entries of the mount table: the type of a mount, and a source that distinguishes it from others.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { findMount } from '../../src/fuse/mount/mount-table.ts'

@@ -1,6 +1,6 @@
 /**
- * `cachefs mount` before a container of Azure, a plain web server over HTTPS and a bucket that is
- * away: real mounts, real servers; what lands there is read by the plain SDK, by checksum.
+ * `cachefs mount` of an Azure container, a web server over HTTPS, and an unavailable bucket: real
+ * mounts and servers; the plain SDK reads the results back, compared by checksum.
  */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
@@ -163,7 +163,7 @@ suite('a remote that is not there', options, () => {
   })
 })
 
-/** As `digests`, for a server in this very process. */
+/** As `digests`, asynchronous because the server runs in this process. */
 async function digestsOf(folder: string): Promise<Record<string, string>> {
   const found: Record<string, string> = {}
   const files = await readdir(folder, { recursive: true, withFileTypes: true })

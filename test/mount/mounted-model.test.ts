@@ -1,7 +1,7 @@
 /**
- * Seeded random operations on a mounted cache and on a plain folder beside it: each has the same
- * outcome on both, both are the same tree in the end, and so is the remote, also where the cache is
- * too small for it and the mount is stopped in between.
+ * Seeded random operations on a mounted cache and on a plain folder: each has the same result on
+ * both, and both trees and the remote are equal at the end. Also with a cache that is too small for
+ * the tree, and with stops of the mount in between.
  */
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
@@ -16,7 +16,7 @@ const NAMES = ['a', 'b', 'c', 'd']
 
 type Step = (root: string) => unknown
 
-/** One operation, the same wherever it is done. */
+/** One random operation; its choices do not depend on where it runs. */
 function step(random: Random): Step {
   const path = (): string => {
     return Array.from({ length: 1 + random.below(3) }, () => NAMES[random.below(4)]).join('/')
@@ -86,7 +86,7 @@ suite('random operations', { ...withFuse, timeout: 240_000 }, () => {
       const random = new Random(seed)
       const model = join(home.directory, 'model')
       fs.mkdirSync(model)
-      // Half a megabyte: what was sent is evicted and fetched again.
+      // Half a megabyte: uploaded data is evicted and fetched again.
       const flags = ['--remote', home.remoteUrl, '--capacity', '512K']
       let mounted = await home.start(flags)
       for (let at = 0; at < STEPS; at++) {

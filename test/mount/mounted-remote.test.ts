@@ -1,6 +1,6 @@
 /**
- * `cachefs mount`: a bucket or folder as it is, as a directory with a cache that lasts. Real
- * mounts, a real S3 server; what lands in the bucket is read by the plain SDK.
+ * `cachefs mount` of a bucket or folder as it is, with a persistent cache. Real mounts and a real
+ * S3 server; the plain SDK reads the bucket.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -20,7 +20,7 @@ const SOURCES = new URL('../../src/cachefs', import.meta.url).pathname
 const LARGE = randomBytes(9 * 1024 * 1024 + 17)
 const options = { ...withFuse, timeout: 240_000 }
 
-/** A tree as people have them: folders in folders, an empty one, a large file, a link. */
+/** Creates a typical tree: nested folders, an empty one, a large file, a link. */
 function copyTreeInto(folder: string): void {
   execFileSync('cp', ['-a', SOURCES, join(folder, 'sources')])
   fs.mkdirSync(join(folder, 'data/empty'), { recursive: true })
@@ -192,7 +192,7 @@ suite('what cannot be mounted', options, () => {
 
 suite('a bucket mounted', options, () => {
   test('plain objects; a cache that lasts; what others put there appears', async () => {
-    // The strict one takes no multipart uploads.
+    // The strict server does not accept multipart uploads.
     await using server = await startS3Server({ lenient: true })
     using home = new RemoteHome()
     const { bucket, endpoint, accessKeyId = '', secretAccessKey = '' } = server.options

@@ -1,8 +1,8 @@
 /**
- * The long actions of a node and what they say while the cloud is slow or away: progress in bytes
- * as they move, receipts of whole folders, and an eviction that would leave nothing to read. A real
- * node, a real S3 server behind a proxy that fails as it is told, and the command line. The proxy
- * is in this process: what reads from the cloud must not hold it up.
+ * The long-running actions of a node while the cloud is slow or unreachable: progress in bytes as
+ * they move, receipts of whole folders, and refused evictions. A real node, a real S3 server behind
+ * a proxy that injects faults, and the command line. The proxy runs in this process, so tests must
+ * not block it with synchronous reads from the cloud.
  */
 import assert from 'node:assert/strict'
 import { execFile, execFileSync, spawn } from 'node:child_process'
@@ -67,7 +67,7 @@ async function receipt(path: string): Promise<Record<string, unknown>> {
 
 const api = (): string[] => ['--api', client.api]
 
-/** A verb under way, with the lines of JSON and of text that it has said so far. */
+/** A running verb, with its output so far as JSON lines and as text. */
 class Following {
   readonly lines: Line[] = []
   stderr = ''
@@ -164,7 +164,7 @@ test(
     }
     await run(process.execPath, [CLI, 'evict', '--force', inMount('evicted'), ...api()])
     assert.equal((await receipt(inMount('evicted')))['localChunks'], 0)
-    // Nothing of it is here: nothing is lost by evicting it again.
+    // No data of it is local, so evicting it again strands nothing.
     await run(process.execPath, [CLI, 'evict', inMount('evicted'), ...api()])
     proxy.fault = 'none'
     assert.ok((await readFile(inMount('evicted'))).equals(DATA))

@@ -1,6 +1,6 @@
 /**
- * One node through both of its doors: what the API does is in the mount at once, and the reverse;
- * what the verbs promise holds when bytes are only in the cloud. A real node, a real mount.
+ * One node through its mount and its API: changes through one are visible in the other at once, and
+ * actions keep their promises when bytes are only in the cloud. A real node and a real mount.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -91,7 +91,7 @@ test('a PUT on a file keeps owner, mode and extended attributes', async () => {
     [0o600, 0o600],
     [0o751, 0o751],
     [0o400, 0o400],
-    // As after a write.
+    // As after a write, which drops the set-id bits.
     [0o6755, 0o755],
   ] as const) {
     writeFileSync(path, 'of alice')

@@ -1,4 +1,4 @@
-/** A real node's `/api/files` as a file system, and as the remote of a cache. */
+/** `/api/files` of a real node as a file system, and as the remote of a cache. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'

@@ -1,6 +1,7 @@
 /**
- * Other users of the machine: what a node, a coordinator and a file mount keep is their owner's
- * alone, also in folders that were there before, and links that somebody put there lead nowhere.
+ * Other users of the machine: data of a node, a coordinator and an attached file system is readable
+ * only for its owner, also in existing folders; and symbolic links placed there by others are not
+ * followed.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -24,7 +25,7 @@ import { withFuse } from './fuse-scratch.ts'
 
 const NOBODY = 65_534
 
-/** Everything below the folder that has rights for others. */
+/** Lists everything below the folder that grants rights to other users. */
 function openToOthers(folder: string): string[] {
   const found = spawnSync(
     'find',
@@ -55,7 +56,7 @@ test(
     await writeAndUpload(home, await ClientProcess.start(home))
     assert.deepEqual([home.nvme, home.cloud].flatMap(openToOthers), [])
     assert.equal(modeOf(home.nvme), 0o700)
-    // As an earlier version left it: databases, their logs, the lock, objects.
+    // As an earlier version left them: databases, their logs, the lock, objects.
     spawnSync('chmod', ['-R', 'go+rX', home.nvme, join(home.cloud, 'chunks')])
     chmodSync(join(home.nvme, 'api-key'), 0o600)
     chmodSync(join(home.nvme, 'metrics-token'), 0o600)
@@ -122,7 +123,7 @@ test(
     assert.match(shared.stderr, /can be written to by other users.*chmod 700.*-nvme/)
     assert.deepEqual(readdirSync(home.nvme), ['something'])
     assert.equal(modeOf(home.nvme), 0o777)
-    // Where others may only read, its mode is not ours to change.
+    // If others may only read, the node does not change the mode.
     chmodSync(home.nvme, 0o755)
     const client = await ClientProcess.start(home)
     assert.deepEqual(openToOthers(home.nvme), [join(home.nvme, 'something')])

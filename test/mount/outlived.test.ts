@@ -1,6 +1,6 @@
 /**
- * Programs that write while the node is stopped: what was acknowledged to them is in the file after
- * the next start, however the mount ended, and also where they go on beside the next node.
+ * Programs that write while the node is stopped: acknowledged writes are in the file after the next
+ * start, however the mount ended, also if the programs keep writing while the next node runs.
  */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
@@ -23,7 +23,7 @@ class Writer implements Disposable {
 
   constructor(path: string, way: 'write' | 'mmap' = 'write') {
     this.#child = spawn('python3', [WRITER, path, way], { stdio: ['pipe', 'pipe', 'inherit'] })
-    // It may have ended by itself.
+    // The process may have ended by itself.
     this.#child.stdin!.on('error', () => undefined)
     this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]()
   }
@@ -32,7 +32,7 @@ class Writer implements Disposable {
     assert.equal((await this.#lines.next()).value, 'writing')
   }
 
-  /** How many lines were acknowledged to it. */
+  /** Ends the writer; returns the number of acknowledged lines. */
   async end(): Promise<number> {
     this.#child.stdin!.end('\n')
     return Number((await this.#lines.next()).value)
@@ -78,7 +78,7 @@ for (const [name, end] of Object.entries(ENDS)) {
       await end(client, home.mount)
       const acknowledged = await writer.end()
       client = await ClientProcess.start(home, { flags })
-      // What was under way and not acknowledged may be there as well.
+      // An unacknowledged write may be in the file too.
       const read = fs.readFileSync(path, 'utf8')
       assert.equal(read.slice(0, acknowledged * 12), content(acknowledged))
       assert.ok(read.length <= (acknowledged + 1) * 12)
@@ -120,7 +120,7 @@ test('mmap writes after the mount has ended count', options, async () => {
   let client = await ClientProcess.start(home, { flags })
   fs.writeFileSync(path, Buffer.alloc(1_200_000, 'x'))
   await client.act('wait', '/')
-  // So that the kernel reads it by itself, and the mapping is of the backing file.
+  // Enables passthrough, so that the mapping is of the backing file.
   const reader = fs.openSync(path, 'r')
   using writer = new Writer(path, 'mmap')
   await writer.hasBegun()

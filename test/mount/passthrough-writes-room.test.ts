@@ -1,6 +1,6 @@
 /**
- * Room for files that the kernel writes by itself, and cannot be made to wait: where there is
- * little it does not, and where it runs out meanwhile nothing of what was written is lost.
+ * Space for passthrough writes, which cannot be made to wait: there is no passthrough when space is
+ * scarce, and if space runs out meanwhile no written data is lost.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -20,7 +20,7 @@ test('a cache that is small is not written past the daemon', withFuse, async () 
   scene.check()
 })
 
-/** Takes all but so many bytes of the disk that a folder is on; returns what took them. */
+/** Fills the disk of a folder except for `leaving` bytes; returns the filler file. */
 function fillDisk(folder: string, leaving: number): string {
   const { bfree, bsize } = fs.statfsSync(folder)
   const path = join(folder, 'filler')

@@ -1,7 +1,7 @@
 /**
- * Files that the kernel writes by itself: the same bytes, times and promises as through the daemon,
- * whatever else is done to them meanwhile. Every test runs in both setups; each says whether the
- * daemon was asked to write, so that none passes for having tested the other.
+ * Passthrough writes: the same bytes, times and guarantees as through the daemon, with any
+ * concurrent use of the file. Every test runs with and without passthrough, and asserts whether the
+ * daemon got write requests, so that none passes by testing the other setup.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -19,24 +19,24 @@ import { withFuse } from './fuse-scratch.ts'
 const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND } = fs.constants
 const SETUPS = ['auto', 'off'] as const
 
-/** Opens the scene's file anew, to be written only, and empty. */
+/** Opens the file of the scene anew, write-only and empty. */
 function begin(scene: FileScene, flags = 0): number {
   scene.content = Buffer.alloc(0)
   return fs.openSync(scene.path, O_WRONLY | O_CREAT | O_TRUNC | flags)
 }
 
-/** Appends to the model what is written at its end. */
+/** Appends random bytes to the file and the model. */
 function append(scene: FileScene, fd: number, length: number): void {
   put(scene, fd, scene.content.length, length)
 }
 
-/** Whether the kernel is the one that writes now. */
+/** Asserts that the kernel writes exactly if passthrough is expected. */
 async function assertSetup(scene: FileScene, opensBefore: number): Promise<void> {
   const { passedOpens } = await scene.stats()
   assert.equal(passedOpens! > opensBefore, scene.isPassed, 'who writes')
 }
 
-/** What the node has is what was written; no reader was passed through so far. */
+/** Asserts that the node has the written bytes; no passthrough read has happened so far. */
 async function assertWritten(scene: FileScene): Promise<void> {
   const { passedOpens } = await scene.stats()
   assert.equal(passedOpens! > 0, scene.isPassed, 'who wrote')
@@ -52,7 +52,7 @@ async function inCloud(scene: FileScene, bytes: Buffer): Promise<void> {
         return fs.statSync(path).isFile() && fs.readFileSync(path).includes(bytes)
       })
     } catch {
-      // Objects come and go meanwhile.
+      // Objects appear and disappear during the scan.
       return false
     }
   })
@@ -198,7 +198,7 @@ for (const setup of SETUPS) {
       await assertSetup(scene, opens!)
       for (let round = 0; round < 3; round++) {
         append(scene, fd, CHUNK + 100)
-        // What was sent before is overwritten as well.
+        // Overwrites uploaded data too.
         if (round > 0) put(scene, fd, 10, 100)
         fs.fsyncSync(fd)
         await inCloud(scene, scene.content.subarray(10, 110))
@@ -269,12 +269,12 @@ for (const setup of SETUPS) {
       scene.check()
       assert.equal(sha(fs.readFileSync(unsynced)), sha(bytes))
       fs.closeSync(other)
-      // What is written to a mount that has ended counts as well, where it is acknowledged.
+      // A write after the mount has ended counts too, if it is acknowledged.
       try {
         fs.writeSync(fd, Buffer.alloc(CHUNK, 1), 0, CHUNK, 0)
         scene.content.fill(1, 0, CHUNK)
       } catch {
-        // An error is as good.
+        // An error is acceptable too.
       }
       fs.closeSync(fd)
       await eventually('it is in the file', () => {
@@ -297,7 +297,7 @@ for (const setup of SETUPS) {
       fs.fsyncSync(fd)
       await scene.client.kill()
       fs.closeSync(fd)
-      // The table of open inodes may be lost with it.
+      // The table of open inodes may be lost in a machine crash.
       fs.rmSync(join(scene.home.nvme, 'open-inodes'))
       const database = new DatabaseSync(join(scene.home.nvme, 'node.db'))
       database.exec("UPDATE setting SET value = 'another' WHERE name = 'boot'")

@@ -1,7 +1,7 @@
 /**
- * Files that the kernel reads by itself: the same bytes, whatever else is done to them meanwhile,
- * as through the daemon. Every test runs in both setups; each says whether the daemon was asked for
- * the bytes, so that none passes for having tested the other.
+ * Passthrough reads: the same bytes as through the daemon, with any concurrent use of the file.
+ * Every test runs with and without passthrough, and asserts whether the daemon got read requests,
+ * so that none passes by testing the other setup.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -194,10 +194,10 @@ for (const setup of SETUPS) {
         scene.content.write('before the end', 7)
       }
       await scene.client.kill()
-      // Nobody is there to be told, nor has to be.
+      // No daemon exists to receive the release, and none is needed.
       fs.closeSync(reader)
       await scene.start()
-      // What is written to a mount that has ended counts as well, where that can be done.
+      // A write after the mount has ended counts too, if it succeeds.
       const isWritten = await mapped.store(7, 'after the end').then(
         () => true,
         () => false,

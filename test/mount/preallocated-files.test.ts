@@ -1,6 +1,6 @@
 /**
- * Backing files that were made in advance: new files on the mount get them, kill -9 loses nothing
- * and leaves no bytes in any of them, and where inodes are scarce there are few or none.
+ * Preallocated files: new files on the mount use them, kill -9 loses no data and leaves no bytes in
+ * any of them, and few or none are made if inodes are scarce.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -44,12 +44,11 @@ function preallocatedNumbers(home: ClientHome): number[] {
     .sort((a, b) => a - b)
 }
 
-/** Inodes of the disk, once the node has made so many beyond those that were there. */
-async function preallocatedOf(
-  home: ClientHome,
-  count: number,
-  highest: number,
-): Promise<Set<number>> {
+/**
+ * Waits until the node has made `count` more files than `highest`; returns their inodes on the
+ * disk.
+ */
+async function sparesOf(home: ClientHome, count: number, highest: number): Promise<Set<number>> {
   while ((preallocatedNumbers(home).at(-1) ?? -1) < highest + count) await delay(20)
   const paths = preallocatedNumbers(home).map((number) =>
     join(preallocatedFolder(home), String(number)),
@@ -103,10 +102,10 @@ test('a file that died before its first byte is not as old as its spare', withFu
   const path = backingOf(home, 'file')
   await first.kill()
   closeSync(fd)
-  // As it is between the rename and the write.
+  // The state between the rename and the write.
   truncateSync(path)
   utimesSync(path, 1, 1)
-  // Only the disk tells its time then, as after a loss of power.
+  // With another boot id only the disk has its time, as after a power cut.
   const database = new DatabaseSync(join(home.nvme, 'node.db'))
   database.exec("UPDATE setting SET value = 'another' WHERE name = 'boot'")
   database.close()

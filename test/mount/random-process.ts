@@ -1,7 +1,7 @@
 /**
- * One of several processes that work at random on two directories at once, which must answer alike:
- * `node random-process.ts SEED OPERATIONS MOUNT REFERENCE`. Each has names of its own, so that what
- * it sees does not depend on the others, who work in the same directories.
+ * One of several processes that work at random on two directories, which must give equal results:
+ * `node random-process.ts SEED OPERATIONS MOUNT REFERENCE`. Each process has its own names, so its
+ * results do not depend on the others, which work in the same directories.
  */
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
@@ -22,7 +22,7 @@ function name(): string {
     : join(folder, `${seed}-${random.below(NAMES)}`)
 }
 
-/** An operation with all its choices made: run on both sides, it must do the same. */
+/** The next operation with all random choices made: it must have equal results on both sides. */
 function nextOperation(): [what: string, operation: Operation] {
   const [a, b] = [name(), name()]
   const data = random.bytes(random.below(LARGEST))
@@ -69,7 +69,7 @@ function readPart(fd: number, offset: number, length: number): Buffer {
   return part.subarray(0, fs.readSync(fd, part, 0, length, offset))
 }
 
-/** A file without a name goes on as long as somebody has it open. */
+/** An open unlinked file stays usable while it is open. */
 function unlinkOpen(path: string, data: Buffer): Buffer {
   return withFile(path, 'r+', (fd) => {
     fs.unlinkSync(path)

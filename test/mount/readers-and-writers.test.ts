@@ -1,7 +1,7 @@
 /**
- * A file that is read while it is written, by each pair of ways to do both: no reader sees bytes
- * that nobody has written below the size that it sees. The cases are run on the disk first, which
- * proves them. CACHEFS_ROUNDS makes it longer.
+ * A file is read while it is written, for each pair of ways to read and write: no reader sees bytes
+ * that nobody wrote below the size that it sees. The cases run on a plain disk first, which
+ * validates them. CACHEFS_ROUNDS sets the number of rounds.
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -1,7 +1,7 @@
 /**
- * What scripts/acceptance/run.sh does with a large tree on every cloud, small and on a directory:
- * real programs on a real mount, compared with the local file system; where the kernel reads every
- * file that it can by itself, and where it reads none.
+ * A small version of scripts/acceptance/run.sh, with a directory as cloud: real programs on a real
+ * mount, compared with the local file system, with passthrough for every eligible file and without
+ * passthrough.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,6 @@
 /**
- * A file that programs open by name while others replace and remove it: who has found the name
- * opens what it was, whole. And nothing of what was replaced stays behind.
+ * A file that programs open by name while others replace and remove it: an open that found the name
+ * gets a complete version, and no replaced data remains.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -16,7 +16,7 @@ import { withFuse } from './fuse-scratch.ts'
 const OPENS = 3000
 const SIZE = 100
 
-/** Opens and reads a file again and again; prints what went wrong. */
+/** Opens and reads a file repeatedly; prints the errors. */
 const READER = `
 import os, sys
 bad = {}
@@ -32,7 +32,7 @@ for _ in range(${OPENS}):
 print(bad or 'fine')
 `
 
-/** Replaces a file while three programs open it; what they printed, and how often it was. */
+/** Replaces a file while three programs open it; asserts that none of them sees an error. */
 async function replaceWhileOpened(
   path: string,
   replace: (content: Buffer) => Promise<void> | void,
@@ -78,7 +78,7 @@ test('a file that is replaced can be opened at any moment', withFuse, async () =
     await eventually('what was replaced goes', () => backingFiles(home.nvme).length === 1)
     const fd = fs.openSync(path, 'r')
     fs.unlinkSync(path)
-    // By way of /proc, as long as anybody has it.
+    // Opens through /proc work while the file is open.
     assert.equal(fs.readFileSync(`/proc/self/fd/${fd}`).length, SIZE)
     fs.closeSync(fd)
     await eventually('so does what was removed', () => backingFiles(home.nvme).length === 0)

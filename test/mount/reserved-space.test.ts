@@ -1,4 +1,6 @@
-/** What fallocate(2) reserves counts against the capacity of the cache, until it is given back. */
+/**
+ * Space reserved with fallocate(2) counts against the capacity of the cache until it is released.
+ */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
@@ -11,7 +13,7 @@ const MIB = 1024 * 1024
 const CREATE_TO_WRITE = 0o101
 const FALLOC_KEEP_SIZE = 1
 
-/** The errno's name, or `ok`. */
+/** Returns the name of the errno, or `ok`. */
 function reserve(path: string, bytes: number): string {
   const fd = open(path, CREATE_TO_WRITE, 0o644)
   try {

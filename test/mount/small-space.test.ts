@@ -1,6 +1,7 @@
 /**
- * Less room than data: a cache smaller than one file, and a disk that fills up. Writes go on
- * through the cloud, and come back whole; ENOSPC is the answer only while the cloud is away too.
+ * Less space than data: a cache smaller than one file, and a disk that fills up. Writes continue
+ * because data is uploaded and evicted, and the data is read back complete. ENOSPC occurs only
+ * while the cloud is unavailable too.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -23,7 +24,7 @@ async function checksum(path: string, megabytes = Infinity): Promise<string> {
   return hash.digest('hex')
 }
 
-/** A local file of random bytes. */
+/** Creates a local file of random bytes. */
 function makeSource(home: ClientHome, megabytes: number): string {
   const path = join(home.directory, 'source')
   writeFileSync(path, new Random(megabytes).bytes(megabytes * MIB))
