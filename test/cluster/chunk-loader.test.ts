@@ -1,6 +1,6 @@
 /**
- * What a node gives its peers while its own writers and eviction go on: the bytes of the content
- * that was asked for, or nothing.
+ * Chunks that a node sends to peers during its own writes and evictions: the bytes of the requested
+ * content, or nothing.
  */
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -61,7 +61,7 @@ test('eviction and fetching anew never show through', async () => {
   await node.fetcher.fetch(INO, 0, 1)
   for (let round = 0; round < 300; round++) {
     const loads = Array.from({ length: 4 }, () => load(random.below(2)))
-    // At some point between the loads' steps.
+    // At a random point between the steps of the loads.
     for (let steps = random.below(6); steps > 0; steps--) await new Promise(setImmediate)
     if (random.below(2) === 0) node.evictor.evictChunk(INO, random.below(2))
     if (random.below(2) === 0) await node.fetcher.fetch(INO, 0, 1)

@@ -1,4 +1,7 @@
-/** Copies that a node holds for its peers: through its API, over restarts, until they may go. */
+/**
+ * Replicas that a node stores for its peers: through its API, across restarts, until they are
+ * released.
+ */
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -110,7 +113,7 @@ test('what the metadata knows of a chunk is what a copy of it has to be', async 
   await refused(`7/3/${known}`, forged)
   await refused('7/4/1000000', body)
   assert.deepEqual([await heldFiles(), used()], [[], 0])
-  // Nobody can tell yet: it is neither used here nor kept once somebody can.
+  // The checksum is not known yet: the replica is not used here, and not kept once it is known.
   assert.equal((await send('PUT', { path: `7/2/${early}`, body: forged })).status, 204)
   const cluster = { peers: node.peers, held: node.held }
   const fromCloud = (): Promise<Buffer> => Promise.resolve(body)

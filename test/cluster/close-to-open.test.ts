@@ -1,8 +1,8 @@
 /**
- * What was closed on one node is what an open on any other sees, whole: writers and readers take
- * turns at random on three nodes, through mounts and APIs, in every way that a content or a name
- * can change; once with files that the kernel reads by itself, once without. Prints its seed;
- * CACHEFS_SEED repeats, CACHEFS_ROUNDS makes it longer.
+ * Close-to-open consistency: an open on any node sees the complete contents that were closed on
+ * another. Writers and readers alternate at random on three nodes, through mounts and APIs, with
+ * every way to change contents and names; with and without passthrough. Prints its seed;
+ * CACHEFS_SEED repeats a run, CACHEFS_ROUNDS makes it longer.
  */
 import assert from 'node:assert/strict'
 import {
@@ -29,7 +29,7 @@ const NODES = 3
 const FILES = 6
 /** Descriptors that stay open for a while. */
 const HELD = 8
-/** Three chunks of the size that the nodes are given. */
+/** Three chunks of the configured size. */
 const BYTES = 200_000
 
 class Model {
@@ -51,7 +51,7 @@ class Model {
     return `${this.cluster.nodes[node]!.api}/api/files/work/${name}`
   }
 
-  /** One change on one node, acknowledged when this returns; says what it was. */
+  /** Makes one change on one node, acknowledged when this returns; returns its description. */
   async change(node: number): Promise<string> {
     const { random, contents } = this
     const name = `f${random.below(FILES)}`
@@ -98,7 +98,10 @@ class Model {
     return `PUT ${name}`
   }
 
-  /** Some programs keep files open, of whatever version, and names that go meanwhile. */
+  /**
+   * Opens or closes a file at random: some stay open in any version, and after their name is
+   * removed.
+   */
   hold(): void {
     const { random, contents, held } = this
     const name = `f${random.below(FILES)}`
@@ -109,7 +112,7 @@ class Model {
     }
   }
 
-  /** What a node says of every file, through its mount or its API. */
+  /** Compares all files of a node with the model, through its mount or its API. */
   async check(node: number, what: string): Promise<void> {
     const { contents } = this
     const viaApi = this.random.below(4) === 0

@@ -1,6 +1,6 @@
 /**
- * What a coordinator that stays away means to programs: what is open can be read, all else fails
- * with ETIMEDOUT in bounded time or ends when it is interrupted, and writers go on afterwards.
+ * Behaviour of programs while the coordinator is unreachable: open files can be read, everything
+ * else fails with ETIMEDOUT in bounded time or when interrupted, and writers continue afterwards.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -19,7 +19,7 @@ import { interrupted } from '../fixtures/interrupted.ts'
 const FLAGS = ['-chunk-size', '64K', '-nvme-capacity', '50M']
 const LIMIT = { timeout: 180_000 }
 
-/** Writes at the beginning of a file, and on when it is told to; has it open meanwhile. */
+/** Writes to a file and keeps it open; writes more when `goOn` is called. */
 function writer(path: string): { goOn: () => Promise<void> } {
   const script = 'exec 3<>"$0"; printf "written before, " >&3; echo; read x; printf after >&3'
   const child = spawn('sh', ['-c', script, path], { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -47,7 +47,8 @@ test('a coordinator that stays away: cached reads, ETIMEDOUT, Ctrl-C', LIMIT, as
   await cluster.killCoordinator()
   const began = performance.now()
   assert.equal(statSync(join(there, 'file')).size, content.length, 'a copy that may be believed')
-  // As many as there are threads; and before a child is made, which closes what it inherits.
+  // As many calls as there are threads; made before a child is started, which closes the files that
+  // it inherits.
   const failing: Promise<unknown>[] = [closed.close(), fs.mkdir(join(here, 'directory'))]
   await delay(200)
   const interrupting = interrupted('cp', [join(here, 'file'), join(there, 'copy')])

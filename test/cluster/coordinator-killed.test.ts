@@ -1,8 +1,8 @@
 /**
- * The coordinator killed in the middle of the work of three nodes, again and again: programs notice
- * a pause and nothing else, what was acknowledged is there, and nothing is run twice. Each program
- * knows all that it may find, because each has names of its own; the trees are compared at the end.
- * CACHEFS_SEED repeats a run, CACHEFS_ROUNDS is the number of kills.
+ * The coordinator is killed repeatedly during the work of three nodes: programs only see a pause,
+ * acknowledged changes are present, and nothing is executed twice. Each program has its own names,
+ * so it can check every result; the trees are compared at the end. CACHEFS_SEED repeats a run,
+ * CACHEFS_ROUNDS is the number of kills.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -21,7 +21,7 @@ const NODES = [0, 1, 2]
 const NAMES = 12
 const FLAGS = ['-chunk-size', '64K', '-nvme-capacity', '50M']
 
-/** One program on one node: whatever it does has exactly one right outcome. */
+/** One program on one node, each of whose operations has exactly one right result. */
 class Program {
   readonly contents = new Map<string, Buffer>()
   readonly #random: Random

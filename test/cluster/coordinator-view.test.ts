@@ -1,4 +1,7 @@
-/** What a cluster tells of itself: who is there, who has a file, and what is missing. */
+/**
+ * State that a cluster reports: which nodes are online, which have a file, and which problems
+ * exist.
+ */
 import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +21,7 @@ async function ask<T>(url: string): Promise<T> {
   return (await answer.json()) as T
 }
 
-/** Until it is so: reports come every few seconds. */
+/** Polls a condition: reports arrive every few seconds. */
 async function until(what: string, check: () => Promise<boolean>): Promise<void> {
   const deadlineMs = performance.now() + 3 * limits.peerReportMs
   while (!(await check())) {

@@ -1,6 +1,7 @@
 /**
- * Many nodes that come and go together: each is told of each other once, not of all of them again
- * and again. Real links to a real coordinator; nothing here is timed, entries are counted.
+ * Many nodes that join and leave together: each is sent every other node a few times, not the whole
+ * list at every change. Real links to a real coordinator; the test counts entries and measures no
+ * time.
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -19,7 +20,7 @@ test('a node is told of each other a few times, however many come and go', async
   await coordinator.start()
   const clients: LinkClient[] = []
   try {
-    // One after the other: as many changes as there are nodes.
+    // One after the other: one change per node.
     for (let at = 0; at < NODES; at++) {
       clients.push(await LinkClient.connect(coordinator.address, KEY, `node-${at}`))
     }

@@ -1,7 +1,7 @@
 /**
- * In a cluster as alone: the daemon of a node is killed again and again while programs work on it
- * and on another node. None sees an error, nothing is done twice, and locks stay what they are.
- * `CACHEFS_KILLS` says how often (6).
+ * The daemon of a node in a cluster is killed repeatedly while programs work on it and on another
+ * node: no program sees an error, nothing is executed twice, and locks are kept. `CACHEFS_KILLS`
+ * sets the number of kills (6).
  */
 import assert from 'node:assert/strict'
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'

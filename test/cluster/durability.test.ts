@@ -1,6 +1,6 @@
 /**
- * Where bytes are when close and fsync return, as the directory asks: with real nodes that are
- * killed and lose their disks, and a cloud that is away.
+ * Durability per directory when close and fsync return: with real nodes that are killed and lose
+ * their disks, and an unavailable cloud.
  */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
@@ -52,7 +52,7 @@ function sum(data: Uint8Array): string {
   return createHash('sha256').update(data).digest('hex')
 }
 
-/** While it lasts, the cloud takes and gives nothing. */
+/** The cloud is unavailable until the result is disposed of. */
 function takeCloudAway(cluster: Cluster): Disposable {
   const away = `${cluster.cloud}-away`
   renameSync(cluster.cloud, away)
@@ -65,7 +65,7 @@ function takeCloudAway(cluster: Cluster): Disposable {
   }
 }
 
-/** The program for people, against a node. */
+/** Runs `cachefs` against a node. */
 function cachefs(cluster: Cluster, node: number, ...args: string[]): [number | null, string] {
   const given = [CACHEFS, ...args, '--api', cluster.nodes[node]!.api]
   const { status, stdout, stderr } = spawnSync(process.execPath, given, { encoding: 'utf8' })
@@ -77,7 +77,7 @@ async function loseNode(cluster: Cluster, at: number): Promise<void> {
   rmSync(cluster.homes[at]!.nvme, { recursive: true })
 }
 
-/** It comes back with an empty disk, and so without its key: its id has to be freed first. */
+/** Restarts a node with an empty disk and so without its key: its id must be removed first. */
 async function restartEmpty(cluster: Cluster, at: number): Promise<void> {
   const url = `${cluster.coordinatorUrl}/api/peers/n${at}`
   await until('the id is free', async () => {
@@ -86,7 +86,7 @@ async function restartEmpty(cluster: Cluster, at: number): Promise<void> {
   await cluster.restart(at)
 }
 
-/** Files of a directory, by what they hold. */
+/** Creates files; returns their checksums by name. */
 function writeFiles(directory: string, seed: number): Map<string, string> {
   const random = new Random(seed)
   const sums = new Map<string, string>()
@@ -109,7 +109,7 @@ async function replicaCount(cluster: Cluster, node: number): Promise<number> {
   return held.chunks
 }
 
-/** For two files, whose node is named with since when it is away. */
+/** Whether the status is degraded for two files, and reports since when their node is offline. */
 function isDegraded(status: string): boolean {
   const files = /^2 files \(.*\) could not be read since .*: .* on n0 \(away since 2.*\)$/m
   return (
@@ -161,7 +161,7 @@ test('what peers have outlives the writer and its disk', { timeout: 180_000 }, a
     assert.match(said, /^\/only here {2}5 B: only n0 has it$/m)
     assert.match(said, /^\/changed .*: only n0 has it; the cloud has 293 KB of before$/m)
   }
-  // A machine of that name comes in its place, with nothing: others have to know.
+  // An empty machine with the same name replaces it: the others must notice.
   mkdirSync(cluster.homes[0]!.nvme)
   await restartEmpty(cluster, 0)
   await cluster.nodes[1]!.act('wait', '/p1', '/p2')
@@ -214,7 +214,7 @@ test('a holder dies, and there are too few of them', { timeout: 180_000 }, async
     checkFiles(join(cluster.mount(2), 'p1'), sums)
     assert.equal(readFileSync(join(cluster.mount(2), 'p2/short'), 'latin1'), 'one peer')
   }
-  // Nobody takes a copy: the cloud stands in.
+  // No peer accepts a replica: the cloud is used instead.
   writeSync(alone, 'no peer')
   closeSync(alone)
   const { durable, kept } = await receiptOf(cluster, 2, 'p2/alone')

@@ -1,6 +1,6 @@
 /**
- * A volume that one node kept by itself goes over to a coordinator, as docs/OPERATIONS.md says: its
- * names are one file. Nothing that was written before is lost, whether the cloud had it or not.
+ * Conversion of a single-node volume to a coordinator, as described in docs/OPERATIONS.md: its
+ * metadata is one file. No data is lost, durable or pending.
  */
 import assert from 'node:assert/strict'
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
@@ -27,9 +27,9 @@ test('a single-node volume becomes a node of a cluster', { timeout: 120_000 }, a
   for (let at = 0; at < 40; at++) write(`f${at}`, random.below(100_000))
   await alone.act('wait', '/')
   write('late', 5_000_000)
-  // Not stopped cleanly: the upload of the last file is left to the next start.
+  // Killed: the upload of the last file is left to the next start.
   await alone.kill()
-  // Its names are in one file after a clean stop.
+  // After a clean stop its metadata is in one file.
   assert.equal(await (await ClientProcess.start(home)).stop(), 0)
   assert.deepEqual(
     readdirSync(home.nvme).filter((name) => name.startsWith('volume.db')),

@@ -1,7 +1,7 @@
 /**
- * Who may be a node: one that joined, by its own key, until it is revoked. Neither the API key nor
- * the join token makes anybody a node that exists, connected or not; what was recorded of one is of
- * no use. Real coordinator, real nodes.
+ * Identities of nodes: a node joins once, then proves its own key until it is revoked. Neither the
+ * API key nor the join token lets a client act as an existing node, connected or not, and recorded
+ * messages of a node are useless. Real coordinator, real nodes.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -177,7 +177,7 @@ test('nodes of one key; one is revoked, one lost its key, one joins by a token',
   await cluster.restart(1)
   assert.equal(readFileSync(file(1, 'by two'), 'utf8'), 'others go on')
   await cluster.nodes[1]!.stop()
-  // The disk was lost, and with it the key.
+  // The disk, and with it the key, was lost.
   rmSync(join(cluster.homes[1]!.nvme, 'node-key'))
   await assert.rejects(cluster.restart(1), /n1 has joined .*with another key .*peers remove n1/)
 

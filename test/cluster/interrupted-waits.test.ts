@@ -1,7 +1,8 @@
 /**
- * What programs on a node get while something that they need does not answer: a wait that ends with
- * Ctrl-C, and after it a clear errno; what needs nothing of it goes on. (While the coordinator is
- * away: coordinator-away.test.ts; writers at their bounds: ../mount/cloud-trouble.test.ts.)
+ * Programs on a node while something that they need does not respond: the wait can be interrupted
+ * with Ctrl-C and ends with a clear errno; operations that need nothing of it continue.
+ * (Unreachable coordinator: coordinator-away.test.ts; writers at their bounds:
+ * ../mount/cloud-trouble.test.ts.)
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -59,7 +60,7 @@ test('the cloud away: a cold read waits, interruptibly, then EIO', LIMIT, async 
   assert.ok((await readFile(path(1, 'cold'))).equals(CONTENT))
 })
 
-/** The kernel is told to drop pages that a program is reading, and waits for that read. */
+/** The kernel must drop pages that a program is reading, and waits for that read. */
 for (const what of ['node', 'daemon'] as const) {
   test(`a ${what} killed while what it reads has changed holds nobody up`, LIMIT, async () => {
     const name = `changing-${what}`

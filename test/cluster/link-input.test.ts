@@ -1,6 +1,7 @@
 /**
- * What no node would send over its link: it is refused with a reason, changes nothing and leaves
- * nothing behind. Whoever sends it has the key: another version, a mistake, or worse.
+ * Invalid input on the link, which no node would send: it is refused with a reason, changes nothing
+ * and leaves no state behind. The sender has the key: it may be another version, faulty, or
+ * malicious.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -30,7 +31,7 @@ before(async () => {
   await coordinator.start()
   client = await LinkClient.connect(coordinator.address, KEY, 'node-1')
   await client.until(() => client.peers.size === 1)
-  // Its numbers are those of FILE, among others.
+  // Reserves the numbers that FILE and others use.
   for (const counter of ['inode', 'entry']) await codeOf('reserveNumbers', [counter, 1000])
 })
 after(async () => {
@@ -90,7 +91,7 @@ test('operations with wrong arguments, or of nobody, are refused and change noth
     assert.equal(await codeOf(operation, args), 'EINVAL', JSON.stringify([operation, args]))
   }
   assert.equal(await changes(), seq)
-  // The root is there, and takes a file.
+  // The root still exists and accepts a file.
   assert.equal(await codeOf('create', [1, name, FILE, TIME]), undefined)
   assert.equal(await codeOf('commitContent', [7, CONTENT, 4 * MIB]), undefined)
 })
@@ -171,7 +172,7 @@ test('a node uses no numbers that another reserved, nor any that nobody did', as
     assert.equal(await answers(operation, ...args), 'EACCES', operation)
   }
   assert.equal(await changes(), before)
-  // Who reserved it is known after a restart.
+  // Reservations are kept across a restart.
   await coordinator.kill()
   await coordinator.start()
   client[Symbol.dispose]()

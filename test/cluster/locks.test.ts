@@ -1,4 +1,4 @@
-/** Locks that processes on different nodes take: they conflict, wait, and go with their node. */
+/** Locks of processes on different nodes: they conflict, wait, and are released with their node. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -49,7 +49,7 @@ test(
     }
     const path = join(cluster.mount(0), 'closed')
     writeFileSync(path, '')
-    // Each takes the lock that the one before has given back by its end.
+    // Each takes the lock that its predecessor released by exiting.
     const take = `for i in $(seq 30); do flock -n '${path}' true || exit 1; done`
     await promisify(execFile)('sh', ['-c', take])
   },

@@ -1,7 +1,7 @@
 /**
- * Memory that programs on two nodes write to is not one memory: a file that another node has open
- * for writing cannot be mapped shared and writable here, and can as soon as that one has closed it.
- * SQLite in WAL mode, whose nodes would not see each other's commits, is the program that minds.
+ * Mappings on two nodes do not share memory. A file that another node has open for writing cannot
+ * be mapped shared and writable here until that node has closed it. SQLite in WAL mode depends on
+ * this: its processes on two nodes would not see each other's commits.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -16,7 +16,7 @@ import { SqliteProcess } from '../fixtures/sqlite-process.ts'
 const PASSTHROUGH = ['-chunk-size', '64K', '-passthrough']
 const BYTES = 200_000
 
-/** What a program gets that maps a file shared and writable: `mapped`, or an errno's name. */
+/** Result of a shared writable mapping: `mapped`, or the name of an errno. */
 function mapped(path: string): string {
   const program = `
 import errno, mmap, sys
@@ -27,7 +27,7 @@ except OSError as error: print(errno.errorcode[error.errno], end='')`
   return execFileSync('python3', ['-c', program, path], { encoding: 'utf8' })
 }
 
-/** A program that commits row after row. */
+/** Commits rows one by one; returns their number. */
 async function insert(database: SqliteProcess, rows: number): Promise<number> {
   for (let row = 0; row < rows; row++) await database.run(`INSERT INTO t VALUES (${row})`)
   return rows
@@ -37,7 +37,7 @@ async function count(database: SqliteProcess): Promise<unknown> {
   return (await database.run('SELECT count(*) AS n FROM t'))[0]?.['n']
 }
 
-/** What happens to a program on a second node that writes to the database. */
+/** Asserts that a writer on a second node gets an error. */
 async function refused(path: string): Promise<void> {
   await using database = new SqliteProcess(path)
   await assert.rejects(insert(database, 1), /disk I\/O error/)
@@ -69,7 +69,7 @@ test('SQLite in WAL mode is for one node at a time', { timeout: 120_000 }, async
   await cluster.nodes[1]!.act('wait', '/db', '/db-wal')
   await cluster.nodes[1]!.kill()
   await second.close()
-  // Its session ends some seconds later.
+  // Its session ends after some seconds.
   await eventually('the node that was killed has the database no more', async () => {
     await using third = new SqliteProcess(here)
     return await insert(third, 1).then(
@@ -107,14 +107,14 @@ for (const setup of ['always', 'off']) {
       assert.equal(mapped(here), 'ENODEV', flags)
       const reader = fs.openSync(here, 'r')
       assert.match(mapped(here), /^(ENODEV|EBUSY)$/, flags)
-      // Who writes otherwise may, and both see it.
+      // Ordinary writes are permitted, and both nodes see them.
       fs.appendFileSync(here, 'more')
       assert.equal(mapped(there), 'mapped', flags)
       fs.closeSync(writer)
       assert.equal(mapped(here), 'mapped', flags)
       fs.closeSync(reader)
     }
-    // Mapped first: who comes later may write, and not map.
+    // Mapped here first: the other node may write but not map.
     const map = await MappedFile.open(here, 4096, 'r+')
     assert.equal(mapped(there), 'ENODEV')
     await map.store(0, 'from memory')

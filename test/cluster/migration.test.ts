@@ -1,6 +1,6 @@
 /**
- * A volume that outgrew one machine: its names go from SQLite to PostgreSQL while nodes stay
- * mounted, and everything is as it was, what had not been in the cloud included.
+ * Migration of the metadata from SQLite to PostgreSQL while nodes stay mounted: all files are
+ * unchanged, including pending uploads.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -15,7 +15,7 @@ import { PostgresServer } from '../fixtures/postgres-server.ts'
 
 const PROGRAM = new URL('../../src/cli/coordinator.ts', import.meta.url).pathname
 const FLAGS = ['-chunk-size', '64K', '-nvme-capacity', '50M']
-/** Each is two changes: more in the log than one page of the copy. */
+/** Each file is two changes: the log has more than one page of the copy. */
 const FILES = 520
 
 function migrate(data: string, store: string): { status: number | null; text: string } {

@@ -1,6 +1,6 @@
 /**
- * Changes of names that wait for a coordinator which is away, many at once: each is made as it was
- * asked for when it is back, with its own names and for its own user.
+ * Many concurrent changes of names that wait for an unreachable coordinator: when it is back, each
+ * is executed as requested, with its own names and its own user.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -12,13 +12,13 @@ import { eventually } from '../fixtures/eventually.ts'
 
 const LIMIT = { timeout: 120_000 }
 const COUNT = 12
-/** That libuv asks the kernel with. */
+/** Threads of libuv that make system calls. */
 const THREADS = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4)
 const numbers = Array.from({ length: COUNT }, (_, n) => n)
 
-/** Requests of a mount that the kernel has no answer to yet. */
+/** Number of requests of a mount without a reply. */
 function waiting(mount: string): number {
-  // `stat` would be one more: the device's number is in the table of mounts.
+  // Taken from the mount table: `stat` would be another request.
   const line = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .find((it) => it.split(' ')[4] === mount)
@@ -29,7 +29,7 @@ function waiting(mount: string): number {
 test('changes that waited for the coordinator have their own names', LIMIT, async () => {
   await using cluster = await Cluster.start({ nodes: 1 })
   const at = (name: string): string => join(cluster.mount(0), name)
-  // A folder for each: the kernel lets one change at a time into a directory.
+  // One folder per change: the kernel serializes changes within a directory.
   for (const n of numbers) {
     await fs.mkdir(at(`${n}`))
     await fs.writeFile(at(`${n}/old-${'x'.repeat(n)}`), `${n}`)

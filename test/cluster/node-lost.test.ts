@@ -1,8 +1,7 @@
 /**
- * A node that stops in the middle of its work, for a while or by kill -9: the others go on after
- * the time for which it may believe its copy. Back again, it serves nothing outdated and commits
- * nothing over newer content; what it had written is committed, or kept beside and reported.
- * CACHEFS_SEED repeats a run.
+ * A node that stops during its work, temporarily or by kill -9: the others continue when its lease
+ * has expired. When it returns, it serves no stale data and commits nothing over newer content; its
+ * own writes are committed, or kept in `conflicts/` and reported. CACHEFS_SEED repeats a run.
  */
 import assert from 'node:assert/strict'
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
@@ -19,7 +18,10 @@ import { limits } from '../../src/limits.ts'
 const NODES = [0, 1, 2]
 const LIMIT = { timeout: 180_000 }
 const BYTES = 200_000
-/** No operation of the others may take longer: the trust of a node, and a busy machine. */
+/**
+ * Longest permitted time of an operation of the other nodes, ms: the lease of a node, and allowance
+ * for a busy machine.
+ */
 const HELD_UP_MS = limits.linkTtlMs + 10_000
 
 function start(): Promise<Cluster> {
@@ -34,7 +36,7 @@ async function bounded<T>(what: string, work: Promise<T>): Promise<T> {
   return value
 }
 
-/** What a node has kept of a file that others were faster with. */
+/** Copies that a node kept of a file that other nodes changed first. */
 function conflicts(cluster: Cluster, node: number, name: string): Buffer[] {
   const folder = join(cluster.homes[node]!.nvme, 'conflicts')
   const names = readdirSync(folder).filter((found) => found.endsWith(`-${name}`))
@@ -84,7 +86,7 @@ test('a node that is stopped beyond its time serves nothing outdated', LIMIT, as
   }
 })
 
-/** Makes files until it is told to end or its node dies; what was closed is in `done`. */
+/** Creates files until `isOver` or the node dies; closed files are recorded in `done`. */
 async function make(
   folder: string,
   random: Random,

@@ -1,6 +1,6 @@
 /**
- * The promises of a cluster once more, with its names in PostgreSQL: a few rounds of the tests that
- * have the most to say about it. CACHEFS_TEST_STORE=postgres does that to any test of a cluster.
+ * The guarantees of a cluster with its metadata in PostgreSQL: a few rounds of the most relevant
+ * tests. CACHEFS_TEST_STORE=postgres does the same for any cluster test.
  */
 const { env } = process
 env['CACHEFS_TEST_STORE'] = 'postgres'

@@ -1,4 +1,4 @@
-/** Two nodes that write one file at the same time, and what the kernel of each remembers of it. */
+/** Two nodes that write one file at the same time, and the page cache of each. */
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { eventually } from '../fixtures/eventually.ts'
 import { HeldFile } from '../fixtures/held-file.ts'
 
 const BYTES = 150_000
-/** What is written last: whole pages, and parts of those at both ends. */
+/** The last write: whole pages, and partial pages at both ends. */
 const [OFFSET, LENGTH] = [5_000, 60_000] as const
 
 function filled(version: string): Buffer {
@@ -31,7 +31,7 @@ test('what was read while a write waited for another node is not kept', async ()
   await first.write(filled('second '), 0)
   const wanted = filled('second ')
   filled('third ').copy(wanted, OFFSET, 0, LENGTH)
-  // The commit of the first waits for this node, and with it who wants to write next.
+  // The commit of the first writer waits for this node, and so does the next writer.
   const { daemon } = cluster.nodes[2]!
   process.kill(daemon, 'SIGSTOP')
   try {

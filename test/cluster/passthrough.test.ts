@@ -1,7 +1,7 @@
 /**
- * A file that the kernel of one node reads by itself is changed on another: who opens it then sees
- * that, whole; who has had it open sees bytes of one version or of a later one, never of none.
- * Pages are filled with the number of the version that wrote them.
+ * A file with passthrough reads on one node is changed on another. A later open sees the whole
+ * change. A descriptor that was open before sees bytes of one version or of later ones, never
+ * anything else. Pages are filled with the number of the version that wrote them.
  */
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
@@ -17,7 +17,7 @@ const PAGE = 4096
 const PAGES = 16 * 20 + 3
 const ROUNDS = 60
 
-/** Changes a file at a path, and the model of its pages, in one way of several. */
+/** Changes a file, and the model of its pages, in one of several ways. */
 function change(random: Random, path: string, pages: number[], version: number): number[] {
   const how = random.below(4)
   const next = [...pages]
@@ -47,7 +47,7 @@ function bytesOf(pages: readonly number[]): Buffer {
   return Buffer.concat(pages.map((version) => Buffer.alloc(PAGE, version)))
 }
 
-/** Reads on and on through one descriptor; tells of the first page that no version has written. */
+/** Reads repeatedly through one descriptor; reports the first page that no version wrote. */
 class LongReader {
   readonly #path: string
   #isOver = false
@@ -80,7 +80,10 @@ async function passedOpens(cluster: Cluster): Promise<number> {
   return ((await stats.json()) as { passedOpens: number }).passedOpens
 }
 
-/** The kernel gives an open back a while after its close: until then a file is somebody else's. */
+/**
+ * The kernel releases an open file some time after its close; until then the file counts as open
+ * elsewhere.
+ */
 async function opened(cluster: Cluster, path: string, isPassed: boolean): Promise<number> {
   for (;;) {
     const before = await passedOpens(cluster)

@@ -1,7 +1,7 @@
 /**
- * Nodes that read from each other, over real HTTP: each chunk leaves the cloud once for all of
- * them, and whatever a peer does (die, stall, damage bytes, refuse the token), a reader gets the
- * right bytes from somewhere else.
+ * Nodes that read chunks from each other over real HTTP. Each chunk is fetched from the cloud once
+ * for all of them. If a peer dies, stalls, returns damaged bytes or refuses the token, readers get
+ * the right bytes from another source.
  */
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -43,7 +43,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(directory, { recursive: true, force: true }))
 
-/** A chunk that the cloud has. */
+/** Creates a durable chunk. */
 async function putDurable(ino: number, at: number, length = CHUNK_SIZE): Promise<Buffer> {
   const data = random.bytes(length)
   const id = index.set(ino, at, data)
@@ -51,7 +51,7 @@ async function putDurable(ino: number, at: number, length = CHUNK_SIZE): Promise
   return data
 }
 
-/** A chunk that this node committed, and the cloud does not have. */
+/** Creates a pending chunk on this node. */
 function putPending(node: PeerNode, ino: number, at: number): Buffer {
   const data = random.bytes(CHUNK_SIZE)
   const id = index.set(ino, at, data, { durable: false, crc: null, holders: node.peer.id })
@@ -73,7 +73,7 @@ async function reads(node: PeerNode, ino: number, at: number): Promise<Buffer> {
   return node.bytes(ino, at, row.length)
 }
 
-/** A place whose home is this peer, as the other node sees it. */
+/** An inode whose first chunk has this peer as its owner, from the view of `reader`. */
 function placeAt(reader: PeerNode, home: string | undefined, from = 1): number {
   for (let ino = from; ; ino++) {
     if (reader.peers.home({ ino, index: 0 })?.id === home) return ino
@@ -117,7 +117,8 @@ describe('a cold dataset', () => {
     const chunks: Buffer[] = []
     for (let at = 0; at < 24; at++) chunks.push(await putDurable(1, at))
     const readahead = new Readahead(reader.fetcher, 2, loggerOf('CACHE'))
-    // In order: the window goes up to twice three chunks, of which the reader gets two itself.
+    // A sequential reader: the window grows to twice three chunks, of which the reader fetches two
+    // itself.
     for (let at = 0; at < 4; at++) {
       readahead.seen(1, at)
       await reader.fetcher.fetch(1, at, at)

@@ -1,7 +1,8 @@
 /**
- * Three nodes at the same files at the same moment: one winner where only one may win, every record
- * of every appender, files that stay readable to who has them open wherever their names went, and
- * one tree on all nodes at the end. CACHEFS_SEED repeats a run, CACHEFS_ROUNDS makes it longer.
+ * Three nodes use the same files at the same moment: there is one winner where only one may win,
+ * every record of every appender is present, open files stay readable wherever their names went,
+ * and all nodes have the same tree at the end. CACHEFS_SEED repeats a run, CACHEFS_ROUNDS makes it
+ * longer.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -36,7 +37,7 @@ function codeOf(error: unknown): string {
   return code?.startsWith('E') ? code : `${message} in ${syscall}`
 }
 
-/** What `run` ends with: 'ok', or the code of its error. */
+/** Result of `run`: 'ok', or the code of its error. */
 async function outcomeOf(run: () => Promise<unknown>): Promise<string> {
   try {
     await run()
@@ -47,8 +48,8 @@ async function outcomeOf(run: () => Promise<unknown>): Promise<string> {
 }
 
 /**
- * As `outcomeOf`, again where it is ESTALE: the kernel looks up once more what was replaced between
- * its looking up and its using it, and no more often; and it notes late what was moved elsewhere.
+ * As `outcomeOf`, retried on ESTALE: the kernel repeats a lookup only once if the name is replaced
+ * between its lookup and its use, and notices late that a name was moved on another node.
  */
 async function settledOutcomeOf(run: () => Promise<unknown>): Promise<string> {
   for (let turn = 1; ; turn++) {
@@ -94,7 +95,7 @@ test('one of three nodes creates a name with O_EXCL', LIMIT, async (t) => {
   }
 })
 
-/** Appends numbered records of one size; a record is torn when its bytes differ. */
+/** Appends numbered records of one size; a record is torn if its bytes differ. */
 async function appendFrom(node: number, name: string, count: number, size: number): Promise<void> {
   const file = await fs.open(path(node, name), 'a')
   for (let at = 0; at < count; at++) {
@@ -230,8 +231,8 @@ test('a file without a name is one file to all who have it open', LIMIT, async (
   writeFileSync(path(0, 'unlinked'), content)
   const files = await Promise.all([1, 2].map((node) => fs.open(path(node, 'unlinked'), 'r+')))
   const { ino } = await files[0]!.stat()
-  // Not in the cloud yet: the bytes are on a node that does not have it open.
-  await fs.unlink(path(0, 'unlinked'))
+  // Not durable: the bytes are on a node that does not have the file open.
+  await fs.unlink(path(0, 'nameless'))
   const seen = Buffer.alloc(content.length)
   for (let turn = 0; turn < 6; turn++) {
     const data = random.bytes(1 + random.below(9000))
@@ -307,7 +308,7 @@ test('a directory that another node has moved is moved on', LIMIT, async () => {
   for (let round = 0; round < 10; round++) {
     const [at, next] = round % 2 === 0 ? ['from', 'to'] : ['to', 'from']
     const [one, other] = [round % 3, (round + 1) % 3] as [number, number]
-    // The other knows it where it was, and does not look before it moves it.
+    // The other node has the old location cached, and does no lookup before its rename.
     assert.ok(statSync(path(other, at, 'moved')).isDirectory())
     await fs.rename(path(one, at, 'moved'), path(one, next, 'moved'))
     const moveOn = (): Promise<void> =>

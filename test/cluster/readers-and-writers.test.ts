@@ -1,6 +1,6 @@
 /**
- * A file that is read while it is written, on one node of a cluster and on two: no reader sees
- * bytes that nobody has written below the size that it sees. CACHEFS_ROUNDS makes it longer.
+ * A file is read while it is written, on one node of a cluster and on two: no reader sees bytes
+ * that nobody wrote below the size that it sees. CACHEFS_ROUNDS sets the number of rounds.
  */
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * Whole copies of the metadata, for nodes that join: made beside all other work, one for all who
- * ask together, and nothing of them stays. A real database, asked over HTTP.
+ * Full copies of the metadata for nodes that join: made concurrently with other work, shared by
+ * nodes that ask together, and removed afterwards. A real database, read over HTTP.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -59,7 +59,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** Files that a copy has. */
+/** Number of files in a copy. */
 function filesIn(copy: ArrayBuffer): number {
   const path = join(folder, 'arrived')
   writeFileSync(path, Buffer.from(copy))
@@ -84,7 +84,7 @@ test('nodes that join together share one copy, of which nothing stays', async ()
   for (const copy of copies) assert.ok(Buffer.from(copy).equals(Buffer.from(copies[0]!)))
   assert.equal(filesIn(copies[0]!), FILES)
   assert.deepEqual(copiesLeft(), [])
-  // Whoever asks later gets what there is then.
+  // A later request gets the state at that time.
   await createFile(FILES)
   assert.equal(filesIn(await take()), FILES + 1)
   assert.equal(made, 2)

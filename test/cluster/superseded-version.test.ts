@@ -1,7 +1,7 @@
 /**
- * The acknowledged version of a file while the next one is in a node's journal and the coordinator
- * has not taken it: other nodes read it from that node, and where the next one is refused it is
- * still the file's content. The cloud has neither.
+ * The acknowledged version of a file while the next one is in the journal of a node but not
+ * committed on the coordinator: other nodes read it from that node, and it remains the content if
+ * the next one is refused. The cloud has neither version.
  */
 import assert from 'node:assert/strict'
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -20,7 +20,7 @@ const LIMIT = { timeout: 120_000 }
 const FIRST = Buffer.alloc(3 * CHUNK, 'first ')
 const SECOND = Buffer.alloc(CHUNK, 'second ')
 
-/** It takes no chunks and has none. */
+/** The cloud stores no chunks and has none. */
 function takeCloudAway({ cloud }: Cluster): { giveBack: () => void } {
   const chunks = join(cloud, 'chunks')
   rmSync(chunks, { recursive: true, force: true })
@@ -28,7 +28,9 @@ function takeCloudAway({ cloud }: Cluster): { giveBack: () => void } {
   return { giveBack: () => rmSync(chunks) }
 }
 
-/** The first version is acknowledged; the next one is in the journal. */
+/**
+ * Brings the file to this state: the first version is acknowledged, the next one is in the journal.
+ */
 async function supersede(cluster: Cluster): Promise<{
   reader: HeldFile
   writer: HeldFile
@@ -48,7 +50,7 @@ async function supersede(cluster: Cluster): Promise<{
   return { reader, writer, syncing }
 }
 
-/** Without the cloud, and later from the cloud alone. */
+/** Compares the contents on both nodes without the cloud, then from the cloud alone. */
 async function compareBoth(cluster: Cluster, cloud: { giveBack: () => void }): Promise<void> {
   const wanted = readFileSync(join(cluster.mount(1), 'file'))
   assert.ok(readFileSync(join(cluster.mount(0), 'file')).equals(wanted))

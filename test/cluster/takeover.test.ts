@@ -1,8 +1,8 @@
 /**
- * Two coordinators on one PostgreSQL: the one that leads is killed, or paused and woken, or loses
- * its database, while three nodes work. Programs notice a pause; whatever was acknowledged is there
- * on every node; what a coordinator that was replaced still believes reaches nobody. Prints how
- * long a takeover took, from the death to the next operation that was done.
+ * Two coordinators on one PostgreSQL: the leader is killed, or paused and resumed, or loses its
+ * database, while three nodes work. Programs see a pause. Acknowledged changes are on every node.
+ * No state of a replaced coordinator reaches a node. Prints the duration of a takeover, from the
+ * failure to the next completed operation.
  */
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs/promises'
@@ -25,7 +25,7 @@ before(async () => {
 })
 after(() => cluster[Symbol.asyncDispose]())
 
-/** Makes files on each node, as fast as it goes; remembers those whose making was acknowledged. */
+/** Creates files on each node as fast as possible; records the acknowledged ones. */
 class Load {
   readonly made: string[][] = NODES.map(() => [])
   readonly #folder: string
@@ -51,7 +51,7 @@ class Load {
     }
   }
 
-  /** Every node has made more. */
+  /** Resolves when every node has created more files. */
   async goesOn(): Promise<void> {
     const before = this.made.map((names) => names.length)
     const isOn = (): boolean => this.made.every((names, node) => names.length > before[node]!)
@@ -72,7 +72,7 @@ class Load {
   }
 }
 
-/** The one of the two that leads, when one does. */
+/** Index of the leader, once there is one. */
 async function leader(): Promise<number> {
   let found = -1
   await eventually('a coordinator leads', async () => {

@@ -1,4 +1,4 @@
-/** A node of another release beside nodes of this one, as during an upgrade. */
+/** A node of another release with nodes of this one, as during an upgrade. */
 import assert from 'node:assert/strict'
 import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { writeFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { eventually } from '../fixtures/eventually.ts'
 
 const ROOT = new URL('../..', import.meta.url).pathname
 
-/** This program with other texts of all statements that change rows, and another version. */
+/** Copies this program with another version and other texts of all statements that change rows. */
 function otherRelease(directory: string): string {
   cpSync(join(ROOT, 'src'), join(directory, 'src'), { recursive: true })
   symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))

@@ -1,6 +1,7 @@
 /**
- * Uploads that end together are noted together: as one transaction where that can be, with the same
- * outcome for each as if it were alone, whatever happened to its file or to the metadata meanwhile.
+ * Uploads that end at the same time are marked durable together, if possible in one transaction.
+ * Each has the same result as if it were marked alone, whatever happened to its file or the
+ * metadata meanwhile.
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -25,7 +26,7 @@ let directory: string
 let volume: LocalVolume
 let thread: VolumeThread
 let finisher: UploadFinisher
-/** How many chunks each call named. */
+/** Number of chunks in each call. */
 let calls: number[]
 let transactions: number
 /** Chunk ids whose mark fails. */
@@ -47,7 +48,7 @@ afterEach(() => {
   rmSync(directory, { recursive: true })
 })
 
-/** Those of a node without a coordinator, counted, and failing where they are to. */
+/** The marks of a single-node volume, counted, and failing on request. */
 function marks(): DurableMarks {
   const check = (ids: readonly number[]): void => {
     calls.push(ids.length)
@@ -72,7 +73,7 @@ function write(ino: number, handle: number, data: Buffer): void {
   thread.volume.release(CALLER, ino, handle)
 }
 
-/** Closed files, of a chunk or two each. */
+/** Creates closed files of one or two chunks each. */
 function makeFiles(count: number): number[] {
   return Array.from({ length: count }, (_, at) => {
     const name = Buffer.from(`f${at}`)
@@ -93,7 +94,7 @@ function journal(): Upload[] {
 
 const crcOf = ({ id }: Upload): number => crc32(String(id))
 
-/** As if the cloud had taken them: what each of them ends with. */
+/** Finishes uploads as if the cloud had stored them; returns the result of each. */
 async function finish(uploads: readonly Upload[]): Promise<PromiseSettledResult<void>[]> {
   const { database } = thread.cache
   const transaction = database.transaction.bind(database)
@@ -149,7 +150,7 @@ test('a file that was overwritten or removed meanwhile: its object goes, no othe
   overwrite(overwritten!)
   thread.volume.unlink(CALLER, ROOT, Buffer.from('f2'))
   thread.volume.forget([[removed!, 1]])
-  // What group-commit.ts does with it then.
+  // group-commit.ts then purges the inode.
   thread.engine.write('purgeOrphans', [removed!])
   const gone = uploads.filter(({ ino, index }) => {
     return (ino === overwritten && index === 0) || !thread.cache.index.exists(ino)
@@ -169,7 +170,7 @@ test('a file that was overwritten or removed meanwhile: its object goes, no othe
     [[overwritten, 0]],
   )
   assert.equal(thread.cache.database.chunk(overwritten!, 0)?.state, PENDING)
-  // What is left of the removed file is forgotten later, by others than the uploader.
+  // The rest of the removed file is deleted later, not by the uploader.
   const isCounted = (): boolean => unsyncedBytes() === thread.cache.database.totals().unsynced
   assert.ok(isCounted())
   await finish(left)
@@ -225,7 +226,7 @@ test('nobody who waits for an upload waits for others to end', async () => {
   const noting = finish(uploads)
   assert.equal(finisher.count, uploads.length)
   finisher.expedite()
-  // Turns of the event loop, which are over long before the pause is.
+  // Turns of the event loop end long before the pause.
   for (let turns = 0; turns < 3; turns++) await new Promise(setImmediate)
   assert.equal(finisher.count, 0)
   await noting
