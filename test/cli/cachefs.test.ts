@@ -1,4 +1,4 @@
-/** The verbs that talk to a node: what they ask, what they print, what they exit with. */
+/** Verbs that call a node: their requests, output and exit status. */
 import assert from 'node:assert/strict'
 import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -107,7 +107,7 @@ describe('bin/cachefs', () => {
     const nobody = await cachefs('status', '--api', 'http://127.0.0.1:9')
     assert.equal(nobody.status, 1)
     assert.match(nobody.stderr, /no node answers at http:\/\/127\.0\.0\.1:9 .*`cachefs up`/)
-    // As for a user who may not read it.
+    // Simulates a user who may not read the record.
     await rename(join(nvme, 'node.json'), join(nvme, 'unreadable'))
     const stranger = await cachefs('status')
     await rename(join(nvme, 'unreadable'), join(nvme, 'node.json'))

@@ -1,4 +1,4 @@
-/** `bin/client` as a service manager sees it: one line when ready, signals, exit statuses. */
+/** `bin/client` from the view of a service manager: one line when ready, signals, exit statuses. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

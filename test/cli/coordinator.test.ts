@@ -1,4 +1,7 @@
-/** `bin/coordinator` as a service manager sees it: one line when ready, signals, bad starts. */
+/**
+ * `bin/coordinator` from the view of a service manager: one line when ready, signals, failed
+ * starts.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

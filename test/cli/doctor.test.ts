@@ -1,4 +1,4 @@
-/** `doctor`: a line for each need, what is missing with its remedy, and the exit status. */
+/** `doctor`: one line per requirement, a remedy for each that is not met, and the exit status. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-/** Variables as the programs take them: those of all flags of all programs, and no others. */
+/** Variables that the programs accept: those of all flags of all programs, and no others. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FLAG_NAMES } from '../../src/options/environment.ts'

@@ -1,4 +1,4 @@
-/** The programs of this checkout as processes: started, listened to, waited for. */
+/** The programs of this checkout as processes, with their output and exit status. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -22,7 +22,7 @@ export class Program implements AsyncDisposable {
   stdout = ''
   stderr = ''
 
-  /** `standIn`: what the node does instead of being one; see stand-in-node.ts. */
+  /** env.STAND_IN: behaviour of a stand-in that replaces the node; see stand-in-node.ts. */
   constructor(name: string, args: string[], env: Record<string, string> = {}) {
     const nodeOptions = env['STAND_IN'] === undefined ? '' : `--import=${STAND_IN}`
     this.child = spawn(join(ROOT, 'bin', name), args, {
@@ -41,7 +41,7 @@ export class Program implements AsyncDisposable {
     }))
   }
 
-  /** Waits for output, and gives what the pattern found. */
+  /** Waits for matching output; returns the match. */
   async says(pattern: RegExp): Promise<string[]> {
     for (;;) {
       const match = pattern.exec(this.stdout) ?? pattern.exec(this.stderr)
@@ -68,7 +68,7 @@ export async function run(
   return await new Program(name, args, env).ended
 }
 
-/** The variables of whoever runs the tests are not part of the test. */
+/** Removes the variables of the environment in which the tests run. */
 function withoutOurs(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const entries = Object.entries(env).filter(([name]) => !/^(CACHEFS|AWS|AZURE|POD)_/.test(name))
   return Object.fromEntries(entries)

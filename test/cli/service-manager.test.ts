@@ -1,4 +1,4 @@
-/** What systemd hears of the programs: with a real socket on its side, at a path and abstract. */
+/** Notifications of the programs to systemd: a real socket at a path, and an abstract one. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,7 +21,7 @@ describe('sd_notify', () => {
     const env = { STAND_IN: 'works', NOTIFY_SOCKET: socket }
     await using client = new Program('client', CLIENT, env)
     assert.match(await manager.next(), /^READY=1\nSTATUS=mounted at \/tmp\/none, API at http:\S+$/)
-    // By then the daemon, too, has said all that it had to say.
+    // By then the daemon has sent everything that it would send.
     assert.equal(manager.take(), undefined)
     client.child.kill('SIGTERM')
     assert.equal(await manager.next(), 'STOPPING=1\nSTATUS=stopping')

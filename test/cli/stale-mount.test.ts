@@ -1,4 +1,4 @@
-/** A mount whose node is gone ("Transport endpoint is not connected") is found and cleaned up. */
+/** A mount whose node is gone ("Transport endpoint is not connected") is detected and removed. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { withFuse } from '../mount/fuse-scratch.ts'
 import { run } from './program.ts'
 
-/** Mounted by a descriptor that is closed at once: as if the node had been killed. */
+/** Mounts with a descriptor that is closed at once, which looks as if the node had been killed. */
 function leaveStaleMount(mountPoint: string): void {
   const fd = openSync('/dev/fuse', 'r+')
   const options = 'fd=3,rootmode=40000,user_id=0,group_id=0'

@@ -1,7 +1,7 @@
 /**
- * Stands where a node would in tests of the command lines: it serves the API that they talk to and
- * mounts nothing, so that signals, failures and output can be tested on any machine, quickly. It
- * does what the variable STAND_IN says.
+ * Replaces the node in tests of the command lines: serves the API that they call but mounts
+ * nothing, so that signals, failures and output can be tested quickly on any machine. The variable
+ * STAND_IN selects its behaviour.
  */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -39,7 +39,7 @@ const NOTHING_AGREED = {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   if (BEHAVIOUR === 'fails-to-start') throw new Error('the bucket is not there: make it first')
   const failed = Promise.withResolvers<never>()
-  // Nobody waits for it where a node ends well.
+  // Not awaited if a node ends well.
   failed.promise.catch(() => undefined)
   const server = createServer((request, response) => {
     void answer(options, request, response)

@@ -1,4 +1,4 @@
-/** `cachefs up` after it was killed: it finds its own dead mount and goes on. */
+/** `cachefs up` after a kill: it removes its own dead mount and starts. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-/** `up` and `umount`: a node in the foreground, one in the background, and what is left behind. */
+/** `up` and `umount`: a node in the foreground, one in the background, and cleanup. */
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-/** Loaded before a program (node --import): its node is the stand-in. */
+/** Loaded before a program (node --import): replaces its node with the stand-in. */
 import { registerHooks } from 'node:module'
 
 const STAND_IN = new URL('stand-in-node.ts', import.meta.url).href
