@@ -1,7 +1,7 @@
 /**
  * A program that reads or writes versions of files on one mount, one after the other, until its
- * standard input ends, and prints each operation as a line of JSON (history.ts). It takes every
- * error as an outcome. Calls block: nothing else happens in this process meanwhile.
+ * standard input ends, and prints each operation as a line of JSON (history.ts). Every error is
+ * recorded as a result. Calls are synchronous: they block the whole process.
  *
  *     actor.ts read|write NODE SEED FOLDER FILE...
  */
@@ -18,7 +18,7 @@ const PAUSE_MS = 120
 const [, , kind, node, seed, folder = '', ...files] = process.argv
 const random = new Random(Number(seed))
 
-/** CLOCK_MONOTONIC: the same in all processes. */
+/** CLOCK_MONOTONIC, ms: the same in all processes. */
 function now(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }
@@ -52,7 +52,7 @@ function read(path: string, watch: Stopwatch): string {
   try {
     const content = Buffer.alloc(VERSION_BYTES + 1)
     let length = 0
-    // A read that fails in the middle gives what it has; the next one tells.
+    // A read that fails midway returns what it has; the next one reports the error.
     for (let read = -1; read !== 0 && length < content.length; length += read) {
       const at = length
       const rest = content.length - at
@@ -64,7 +64,7 @@ function read(path: string, watch: Stopwatch): string {
   }
 }
 
-/** Node has no name for some numbers, ESTALE among them. */
+/** Node lacks names for some error numbers, such as ESTALE. */
 function codeOf({ code, errno }: NodeJS.ErrnoException): string {
   const names = Object.entries(constants.errno)
   return names.find(([, number]) => number === -(errno ?? 0))?.[0] ?? code ?? 'no code'

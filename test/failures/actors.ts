@@ -1,4 +1,4 @@
-/** Programs (actor.ts) that write and read versions of files on all nodes, and what they did. */
+/** Programs (actor.ts) that write and read versions of files on all nodes, and their history. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -30,7 +30,7 @@ export class Actors implements AsyncDisposable {
     this.#ended.push(once(child, 'close'))
   }
 
-  /** Resolves when all have ended their last operation. */
+  /** Resolves when all have completed their last operation. */
   async stop(): Promise<void> {
     for (const child of this.#children) child.stdin!.end()
     await Promise.all(this.#ended)

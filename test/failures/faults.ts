@@ -1,6 +1,6 @@
 /**
- * What can happen to one machine of an IsolatedCluster, what programs may get meanwhile (it is what
- * docs/SEMANTICS.md says), and for how long it is to last to matter.
+ * Faults of one machine of an IsolatedCluster, the errors that programs may get meanwhile (as
+ * stated in docs/SEMANTICS.md), and the duration from which a fault has an effect.
  */
 import { limits } from '../../src/limits.ts'
 import type { IsolatedCluster } from './isolated-cluster.ts'
@@ -9,15 +9,15 @@ export interface Fault {
   name: string
   begin: (cluster: IsolatedCluster, at: number) => void | Promise<void>
   end: (cluster: IsolatedCluster, at: number) => void | Promise<void>
-  /** Between the two. */
+  /** Time between `begin` and `end`, ms. */
   ms: number
-  /** What programs may get until all is well again, on any node: `read EIO` and the like. */
+  /** Errors that programs on any node may get until recovery: `read EIO` and the like. */
   errors: readonly string[]
-  /** The same, on the node that it happens to. */
+  /** As `errors`, on the node with the fault. */
   errorsThere?: readonly string[]
 }
 
-/** Beyond the time for which a node believes its copy of the names, and is believed. */
+/** Longer than the metadata lease of a node. */
 const BEYOND_LEASE_MS = limits.linkTtlMs + 4_000
 const AWAY_ERRORS = ['read ETIMEDOUT', 'write ETIMEDOUT', 'write ESTALE']
 
@@ -34,7 +34,10 @@ function cut(
   }
 }
 
-/** What only it has cannot be read meanwhile; without its mount its programs have no files. */
+/**
+ * Data that only this node has is unreadable meanwhile; without its mount its programs have no
+ * files.
+ */
 const killed: Fault = {
   name: 'a node is killed',
   begin: (cluster, at) => cluster.nodes[at]!.kill(),
@@ -56,7 +59,10 @@ const paused: Fault = {
   errorsThere: AWAY_ERRORS,
 }
 
-/** What it had open may have been replaced without its being told, and is nowhere any more. */
+/**
+ * Files that it has open may have been replaced without its notice, and their data may no longer
+ * exist.
+ */
 const cutFromCoordinator = cut('co', BEYOND_LEASE_MS, {
   name: 'a node is cut from the coordinator',
   errors: [],
@@ -68,7 +74,7 @@ const cutFromPeers = cut('pe', 10_000, {
 })
 const cutFromCloud = cut('cl', 10_000, { name: 'a node is cut from the cloud', errors: [] })
 
-/** Of one node. */
+/** Faults of one node. */
 export const NODE_FAULTS = [killed, paused, cutFromCoordinator, cutFromPeers, cutFromCloud]
 
 export const coordinatorCut: Fault = {

@@ -1,4 +1,4 @@
-/** The checker itself: what a register allows, and each thing that it does not. */
+/** Tests of the checker: what a register permits, and every kind of violation. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { mixOf, torn, violations, type Operation } from './history.ts'

@@ -1,29 +1,30 @@
 /**
- * What programs on several nodes did to files and what came of it, and whether that is what one
- * register per file would have done, at the granularity of open, use, close:
+ * Operations of programs on several nodes on files, and a checker: the history must be that of one
+ * register per file, at the granularity of open, use, close.
  *
- * - A read gives the content of one write, whole; of one that had begun before the read ended, and
- *   that no other write, begun after that one had ended, had replaced when the read began.
- * - A write that failed may have taken effect, or do so later, until the same node replaces it.
+ * - A read returns the complete content of one write. That write began before the read ended, and
+ *   no later write that had ended before the read began replaced it. (A later write is one that
+ *   began after the first had ended.)
+ * - A failed write may have taken effect, or take effect later, until the same node replaces it.
  *
- * A read that gives parts of several versions is a violation where no write went on beside it.
- * Where one did, each part has to be of a version that a read of it alone might have given, and
- * the read is `torn`: on one node it is as on any local file system; across nodes it happens when a
- * read waits for a chunk, for instance of a node that is away, and the next version is committed
- * before the wait ends. That is told, not failed.
+ * A read that returns parts of several versions is a violation if no write was concurrent with it.
+ * If one was, each part must be of a version that a read of that part alone could return, and the
+ * read is `torn`. On one node this is the behaviour of any local file system. Across nodes it
+ * occurs when a read waits for a chunk, for instance of an offline node, and the next version is
+ * committed before the wait ends. Torn reads are reported, but are no failure.
  */
 export interface Operation {
   node: number
   kind: 'read' | 'write'
   file: string
-  /** Undefined where a read failed; begins with MIXED where it gave parts of several writes. */
+  /** Undefined if a read failed; begins with MIXED if it returned parts of several writes. */
   value: string | undefined
-  /** Of a clock that all programs share, ms. */
+  /** Time of a clock that all programs share, ms. */
   start: number
   end: number
-  /** Code of the error that it ended with. */
+  /** Error code, if it failed. */
   error?: string
-  /** The system call of it that took longest. */
+  /** Its slowest system call. */
   slowest: { call: string; ms: number }
 }
 
@@ -33,7 +34,7 @@ export function mixOf(parts: readonly string[]): string {
   return MIXED + parts.join(', ')
 }
 
-/** Each violation as a sentence. */
+/** Returns each violation as a sentence. */
 export function violations(history: readonly Operation[]): string[] {
   const found: string[] = []
   for (const file of new Set(history.map((operation) => operation.file))) {
@@ -65,7 +66,7 @@ function wrongIn(read: Operation, writes: readonly Operation[]): string | undefi
   return later === undefined ? undefined : `replaced by ${describe(later)}`
 }
 
-/** Reads on one node that are torn by writes on others. */
+/** Reads that are torn by writes on other nodes. */
 export function torn(history: readonly Operation[]): Operation[] {
   return history.filter((read) => {
     const writes = history.filter(({ kind, file }) => kind === 'write' && file === read.file)
@@ -84,7 +85,7 @@ function isBeside(read: Operation, writes: readonly Operation[]): boolean {
   })
 }
 
-/** After which a write can no longer replace anything. */
+/** Time after which a write can no longer replace anything. */
 function lastEffect(write: Operation, writes: readonly Operation[]): number {
   if (write.error === undefined) return write.end
   const next = writes.filter(({ node, error, start }) => {

@@ -1,7 +1,7 @@
 /**
- * A coordinator, three nodes and an S3 server as users run them, each a machine with an address of
- * its own in the networks `co` (coordinator), `pe` (peers) and `cl` (cloud), so that a node can be
- * cut from each of these alone. Mounts are visible to the test.
+ * A coordinator, three nodes and an S3 server as users run them, each as a machine with its own
+ * address in the networks `co` (coordinator), `pe` (peers) and `cl` (cloud), so that a node can be
+ * cut off from each of them separately. The mounts are visible to the test.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -52,7 +52,7 @@ export class IsolatedCluster implements AsyncDisposable {
     return this.homes[at]!.mount
   }
 
-  /** What all have written to standard error, for a test that fails. */
+  /** Standard error of all processes, for a failed test. */
   get log(): string {
     const parts = [`coordinator:\n${this.#log.join('')}`]
     for (const at of NODES) parts.push(`n${at}:\n${this.nodes[at]?.log.join('') ?? ''}`)
@@ -79,7 +79,7 @@ export class IsolatedCluster implements AsyncDisposable {
     await ended
   }
 
-  /** Starts a node again that was killed. */
+  /** Restarts a killed node. */
   async restart(at: number): Promise<void> {
     this.nodes[at] = await this.#startNode(at)
   }

@@ -1,15 +1,15 @@
 /**
- * Machines of a test, as network namespaces: each has an interface of its own, with an address of
- * its own, in every network that it is in, and each of these links can be cut alone. Only the
- * network is separate: files and mounts are those of the test.
+ * Machines of a test as network namespaces: each has its own interface and address in every network
+ * that it belongs to, and each of these links can be cut separately. Only the network is isolated:
+ * files and mounts are those of the test.
  *
- * Networks are bridges in the namespace of the test. A link is cut at the bridge: the machine sees
- * what a pulled cable shows, and connections time out rather than being refused. Needs root and
+ * Networks are bridges in the namespace of the test. A link is cut at the bridge: to the machine it
+ * looks like an unplugged cable, and connections time out instead of being refused. Needs root and
  * `ip` (Debian: iproute2); without them it throws, so that no test passes by not running.
  */
 import { spawnSync } from 'node:child_process'
 
-/** Third numbers of the addresses; RFC 2544 keeps 198.18.0.0/15 for tests of networks. */
+/** Number of subnets in 198.18.0.0/15, which RFC 2544 reserves for network tests. */
 const SUBNETS = 512
 const NAMESPACES = '/var/run/netns'
 
@@ -19,7 +19,7 @@ export class Network implements Disposable {
   readonly #machines: string[] = []
   readonly #onExit = (): void => this[Symbol.dispose]()
 
-  /** With names of a few letters, as interfaces have no room for more. */
+  /** Names must be short, because interface names are limited. */
   constructor(networks: readonly string[]) {
     this.#networks = networks
     process.once('exit', this.#onExit)
@@ -36,7 +36,7 @@ export class Network implements Disposable {
     }
   }
 
-  /** Adds a machine that is in these networks. */
+  /** Adds a machine to these networks. */
   add(machine: string, networks: readonly string[]): void {
     const namespace = this.#namespace(machine)
     this.#machines.push(machine)
@@ -56,7 +56,7 @@ export class Network implements Disposable {
     return this.#address(network, 1 + this.#machines.indexOf(machine))
   }
 
-  /** The command, with arguments, that runs another on this machine. */
+  /** Command with arguments that runs another command on this machine. */
   on(machine: string): [string, ...string[]] {
     return ['nsenter', `--net=${NAMESPACES}/${this.#namespace(machine)}`]
   }

@@ -1,8 +1,8 @@
 /**
- * Failures while programs on all nodes write and read: each node writes a file of its own and one
- * that all share, and reads what others write. Afterwards the history of all of it is that of one
- * register per file, no system call took longer than it may, every node works again, and all nodes
- * have the same bytes, also when these come from the cloud.
+ * Faults while programs on all nodes write and read: each node writes its own file and a shared
+ * one, and reads what the others write. Afterwards the history must be that of one register per
+ * file, no system call may have exceeded its bound, every node must work again, and all nodes must
+ * have the same bytes, also when read from the cloud.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -20,28 +20,31 @@ import { contentOf, valueOf } from './version.ts'
 
 const BEFORE_MS = 2_000
 const AFTER_MS = 3_000
-/** For all nodes to work again; the time that they take is printed. */
+/** Time for all nodes to recover, ms; the actual time is printed. */
 const RECOVERY_MS = 60_000
-/** What a busy machine may add to any call. */
+/** Allowance for a busy machine per call, ms. */
 const BUSY_MS = 10_000
 const SHARED = 'shared'
 const FILES = [SHARED, ...NODES.map((node) => `own-${node}`)]
 const FIRST = 'first'
 
-/** A call that waits for the coordinator: the time of trust may pass before it begins to. */
+/**
+ * Bound of a call that waits for the coordinator, ms: the lease may have to expire before the wait
+ * begins.
+ */
 const CALL_MS = limits.linkTtlMs + limits.linkOperationMs + BUSY_MS
 
-/** What begins at the same time, and for which node. */
+/** Faults that begin together, each with its node. */
 export type Step = readonly (readonly [fault: Fault, at: number])[]
 
-/** A step that was made: until when programs may notice. */
+/** A completed step, and when its effects ended. */
 interface Past {
   step: Step
   began: number
   wellAt: number
 }
 
-/** Step after step, each when all is well again after the one before. */
+/** Runs the steps, each after recovery from the one before. */
 export async function survive(t: TestContext, steps: readonly Step[]): Promise<void> {
   const random = Random.fromEnvironment()
   t.diagnostic(`CACHEFS_SEED=${random.seed}`)
@@ -112,7 +115,7 @@ function startActors(cluster: IsolatedCluster, random: Random): Actors {
   for (const node of NODES) {
     const [own, mount] = [`own-${node}`, cluster.mount(node)]
     actors.add('write', node, random, mount, [SHARED, own])
-    // Two, as a reader of what this node writes waits where its writer does.
+    // Two readers: a reader of this node's files waits when their writer does.
     actors.add('read', node, random, mount, [SHARED])
     const others = FILES.filter((file) => file !== SHARED && file !== own)
     actors.add('read', node, random, mount, others)
@@ -120,7 +123,7 @@ function startActors(cluster: IsolatedCluster, random: Random): Actors {
   return actors
 }
 
-/** Until each node has written and read, both begun after the failure ended. */
+/** Waits until each node has written and read with operations that began after the fault ended. */
 async function recovery({ history }: Actors, ended: number): Promise<number> {
   const until = ended + RECOVERY_MS
   const wanted = NODES.flatMap((node) => [
@@ -162,7 +165,10 @@ function explains({ step, began, wellAt }: Past, operation: Operation): boolean 
   })
 }
 
-/** All nodes have the same, whole, of the last writes; and the cloud has it. */
+/**
+ * Asserts that all nodes have the same, complete content of the last writes, and that it is
+ * durable.
+ */
 async function compare(cluster: IsolatedCluster, history: readonly Operation[]): Promise<void> {
   for (const node of cluster.nodes) await node.act('wait', '/')
   const before = NODES.map((node) => sums(cluster, node))
@@ -197,7 +203,7 @@ function summary(history: readonly Operation[]): string {
   return `${history.length} operations, ${ends}, longest call: ${call}, ${Math.round(ms)} ms`
 }
 
-/** The clock of the programs. */
+/** The clock of the programs, ms. */
 function now(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }

@@ -1,6 +1,6 @@
 /**
- * The worst of it in one run: failures one after the other, of several machines at once, under one
- * load. scenarios/ has each of them, and each pair.
+ * The hardest faults in one run, one after the other and on several machines at once, under one
+ * load. scenarios/ has every fault and every pair.
  */
 import { test } from 'node:test'
 import { NODE_FAULTS, coordinatorKilled } from './faults.ts'

@@ -1,12 +1,12 @@
 /**
- * Versions of a file: all of one size, several chunks, each telling its value in every part, so
- * that a mix of two is noticed.
+ * Versions of a file: all have one size of several chunks, and every part contains the value, so
+ * that a mix of two versions is detected.
  */
 import { mixOf } from './history.ts'
 
-/** Three chunks of the size that the nodes are given. */
+/** Three chunks of the configured size. */
 export const VERSION_BYTES = 150_000
-/** Of one mention of the value: no border of a chunk or page cuts one. */
+/** Size of one record with the value; no chunk or page boundary splits a record. */
 const RECORD_BYTES = 16
 
 export function contentOf(value: string): Buffer {

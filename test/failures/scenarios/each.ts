@@ -1,4 +1,4 @@
-/** Each failure of one machine, alone. */
+/** Every fault of one machine, alone. */
 import { test } from 'node:test'
 import { NODE_FAULTS, coordinatorCut, coordinatorKilled } from '../faults.ts'
 import { survive } from '../scenario.ts'

@@ -1,4 +1,4 @@
-/** Two failures at once: of two nodes, and of a node and the coordinator. */
+/** Two simultaneous faults: of two nodes, and of a node and the coordinator. */
 import { test } from 'node:test'
 import { NODE_FAULTS, coordinatorKilled, type Fault } from '../faults.ts'
 import { survive } from '../scenario.ts'
