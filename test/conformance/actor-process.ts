@@ -1,6 +1,6 @@
 /**
- * The process that runs steps: takes lines of JSON, one for a case that begins (its directory) and
- * one for each run of steps, and answers each with a line: the results.
+ * Process that runs steps: reads lines of JSON, one for each new case (its directory) and one for
+ * each run of steps, and answers each with a line of results.
  */
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -35,7 +35,7 @@ const operations: Operations = {
 
 let user = 'root'
 
-/** The effective user, as which the kernel checks what follows. */
+/** Sets the effective user, with which the kernel checks the following steps. */
 function become(name: string): void {
   if (name === user) return
   const wanted = USERS[name]
@@ -47,7 +47,7 @@ function become(name: string): void {
   user = name
 }
 
-/** The directory of the case is not there: it went with the power. */
+/** The directory of the case was lost in the power cut. */
 let isLost = false
 
 function run({ user: name, words: [operation = '', ...words] }: Step): string {

@@ -1,4 +1,4 @@
-/** A process that runs steps for us (actor-process.ts). */
+/** A child process that runs steps (actor-process.ts). */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -10,7 +10,7 @@ export type Order = { directory: string; keeps: boolean } | { steps: readonly St
 
 export class Actor implements AsyncDisposable {
   readonly #child: ChildProcess
-  /** What was ordered and is not answered, oldest first. */
+  /** Pending requests, oldest first. */
   readonly #orders: PromiseWithResolvers<string[]>[] = []
 
   constructor() {
@@ -25,14 +25,14 @@ export class Actor implements AsyncDisposable {
   }
 
   /**
-   * Begins a case: the directory is the working directory, and no name stands for an open file;
-   * what earlier cases have open is closed, unless it `keeps` that.
+   * Begins a case: sets the working directory and clears the names of open files. Files that
+   * earlier cases left open are closed unless `keeps` is set.
    */
   async enter(directory: string, keeps = false): Promise<void> {
     await this.#send({ directory, keeps })
   }
 
-  /** What each step printed. */
+  /** Runs steps; returns what each printed. */
   async run(steps: readonly Step[]): Promise<string[]> {
     return await this.#send({ steps })
   }

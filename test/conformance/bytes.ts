@@ -1,6 +1,6 @@
 /**
- * Bytes in steps and results: text as it is, `x*4096` for a run, `+` between parts, `.` for a NUL
- * byte, `""` for none: `abc+.*4093`.
+ * Notation of bytes in steps and results: text as it is, `x*4096` for a run, `+` between parts, `.`
+ * for a NUL byte, `""` for no bytes: `abc+.*4093`.
  */
 
 export function bytesOf(text: string): Buffer {
@@ -20,7 +20,7 @@ function zeroed(part: Buffer): Buffer {
   return Buffer.from(part.map((byte) => (byte === 0x2e ? 0 : byte)))
 }
 
-/** The shortest notation of bytes: runs of four and more are folded. */
+/** Shortest notation of bytes: runs of four or more are folded. */
 export function textOf(bytes: Uint8Array): string {
   if (bytes.length === 0) return '""'
   const parts: string[] = []
@@ -48,7 +48,7 @@ const UNITS: Readonly<Record<string, number>> = {
   T: 1024 ** 4,
 }
 
-/** A number with a unit: 4K, 16M. */
+/** Parses a number with an optional unit: 4K, 16M. */
 export function numberOf(text: string | undefined): number {
   const unit = UNITS[text?.at(-1) ?? ''] ?? 0
   const value = unit === 0 ? Number(text) : Number(text!.slice(0, -1)) * unit

@@ -1,23 +1,23 @@
 /**
  * Conformance cases and the notation of their tables. A table is text: cases are separated by blank
- * lines, `# title` begins one, and each further line is one step:
+ * lines, `# title` begins a case, and each further line is one step:
  *
  *   [two] [USER:] OPERATION ARGUMENT...  [-> RESULT]
  *
  * A step runs as root, or as USER (users.ts), in the first of two processes, or with `two` in the
- * second; `start` before the operation sends it without waiting for its end, which a later step
- * `finish` of that process does. RESULT is what the operation prints, `ok` where it prints nothing,
- * or the name of an errno; a step without RESULT must not fail, and `?` is whatever ext4 prints.
+ * second. `start` before the operation sends it without waiting for its end; a later step `finish`
+ * of that process waits. RESULT is the output of the operation, `ok` if it prints nothing, or the
+ * name of an errno. A step without RESULT must not fail, and `?` is the output on ext4.
  * Operations: operations/*.ts.
  */
 
 export interface Step {
-  /** As written, without the result. */
+  /** The step as written, without the result. */
   text: string
   process: 'one' | 'two'
   user: string
   words: readonly string[]
-  /** Sent, not waited for. */
+  /** Sent without waiting for its end. */
   starts: boolean
   expected: string | undefined
 }
@@ -26,11 +26,11 @@ export interface Case {
   /** Unique: `TABLE: TITLE`. */
   name: string
   steps: readonly Step[]
-  /** Steps after the power cut; undefined where there is none. */
+  /** Steps after the power cut; undefined if there is none. */
   afterCut: readonly Step[] | undefined
 }
 
-/** The cases of a text; `title` names the table. */
+/** Parses the cases of a table; `title` names the table. */
 export function table(title: string, text: string): Case[] {
   const blocks = text.split(/\n\s*\n/).map((block) => linesOf(block))
   return blocks.filter((lines) => lines.length > 0).map((lines) => caseOf(title, lines))

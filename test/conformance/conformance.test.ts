@@ -1,6 +1,7 @@
 /**
- * Every case of the tables, on plain ext4 first, which proves it, and then on each kind of mount.
- * Where a mount differs, differences.ts says why. `CASE=PATTERN` runs some of the cases alone.
+ * All cases of the tables: on plain ext4, which validates them, then on each kind of mount.
+ * differences.ts gives the reason of every deviation of a mount. `CASE=PATTERN` runs only matching
+ * cases.
  */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'

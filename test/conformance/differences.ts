@@ -1,6 +1,6 @@
 /**
- * Where mounts differ from ext4, each case by its name or a pattern of names, and why. Such a case
- * runs as any other, and has to differ: one that does not differ any more is an error here.
+ * Deviations of mounts from ext4, each with its cases (names or patterns) and its reason. Such a
+ * case runs like any other and must deviate: one that no longer does is an error.
  */
 import type { Case } from './case.ts'
 import { CLUSTER_NODE, FILE_MOUNT, ONE_NODE, ONE_NODE_OFF } from './targets.ts'
@@ -123,7 +123,7 @@ export const differences: readonly Difference[] = [
   },
 ]
 
-/** The difference that is declared for a case on a target. */
+/** The declared difference of a case on a target. */
 export function differenceOf({ name }: Case, target: string): Difference | undefined {
   return differences.find(
     ({ on, cases }) =>

@@ -1,7 +1,7 @@
 /**
- * What was synced is there after the power went: each table in one go, on ext4 first and then on
- * each kind of node, whose disk is shut down under it (the shutdown ioctl of ext4, which drops all
- * that the disk does not have) before it starts again on what is left.
+ * Synced data survives a power cut. Each table runs in one go, on ext4 first and then on each kind
+ * of node. The node's disk is shut down (the shutdown ioctl of ext4, which drops everything that is
+ * not on disk), and the node starts again on the remaining data.
  */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'

@@ -1,6 +1,6 @@
 /**
- * Places for cases in which the power goes: plain ext4, and mounts with their state on a disk of
- * their own. A cut ends all processes of the place and brings it back with what the disk has.
+ * Targets for cases with a power cut: plain ext4, and mounts whose state is on a separate disk. A
+ * cut ends all processes of the target; it is restored with what the disk has.
  */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { CLUSTER_NODE, ONE_NODE, ONE_NODE_OFF, type Place } from './targets.ts'
 
 export interface PowerPlace extends Place {
   cut(): void
-  /** Once nothing that ran before the cut has anything open there. */
+  /** Call when no process from before the cut has anything open there. */
   restore(): Promise<void>
 }
 
@@ -21,7 +21,7 @@ export interface PowerTarget {
   open(): Promise<PowerPlace>
 }
 
-/** Sparse: the kernel writes files by itself only where there is ample room. */
+/** Size of a sparse image; passthrough writes need ample free space. */
 const DISK_MEGABYTES = 8192
 
 const ext4: PowerTarget = {
@@ -57,7 +57,7 @@ function oneNode(name: string, passthrough: 'always' | 'off'): PowerTarget {
   }
 }
 
-/** The node's; the coordinator has a disk that stays. */
+/** Cuts the node's power; the coordinator's disk is not affected. */
 const clusterNode: PowerTarget = {
   name: CLUSTER_NODE,
   open: async () => {
@@ -88,12 +88,12 @@ export const powerTargets: readonly PowerTarget[] = [
   clusterNode,
 ]
 
-/** A mount that was left behind keeps files on the disk open: those that the kernel reads. */
+/** Removes a stale mount, which keeps files on the disk open (passthrough). */
 function unmount(path: string): void {
   spawnSync('umount', ['-l', path], { stdio: 'ignore' })
 }
 
-/** The machine that starts is not the one that had the power cut: it knows nothing of it. */
+/** Changes the boot id: the machine has started anew. */
 function forgetBoot(nvme: string): void {
   const database = new DatabaseSync(join(nvme, 'node.db'))
   database.exec("UPDATE setting SET value = 'another' WHERE name = 'boot'")

@@ -1,7 +1,7 @@
 /**
- * `make conformance [CASE=...] [DIR=...]`: the cases whose names match, in a directory of any file
- * system, beside plain ext4 where this machine can mount an image of it. Ends with status 1 where
- * a case is not as it should be.
+ * `make conformance [CASE=...] [DIR=...]`: runs the cases with matching names in a directory of any
+ * file system, compared with plain ext4 if this machine can mount an image of it. Exit status 1 if
+ * a case deviates.
  */
 import { Stage, type Transcript } from './stage.ts'
 import { tables } from './tables.ts'

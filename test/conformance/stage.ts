@@ -1,6 +1,6 @@
 /**
- * Runs cases in a directory: each in a new folder of its own, with steps in one process or two.
- * What comes of a case is its transcript, a line for each step with what it printed.
+ * Runs cases in a directory: each in its own new folder, with steps in one or two processes. The
+ * result of a case is its transcript, with what each step printed.
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,13 +18,13 @@ export class Stage implements AsyncDisposable {
   #actors = new Map<Step['process'], Actor>()
   #made = 0
 
-  /** In a new folder of `directory`. */
+  /** Creates a new folder in `directory`. */
   constructor(directory: string) {
     this.#directory = mkdtempSync(join(directory, 'conformance-'))
     chmodSync(this.#directory, 0o755)
   }
 
-  /** A case without a power cut, from its start to its end. */
+  /** Runs a complete case without a power cut. */
   async play(it: Case): Promise<Transcript> {
     const folder = this.prepare()
     const results = await this.run(it.steps, folder)
@@ -33,7 +33,7 @@ export class Stage implements AsyncDisposable {
     return { name: it.name, results }
   }
 
-  /** The folder of the next case, relative to the directory of the stage. */
+  /** Creates the folder of the next case; returns its path. */
   prepare(): string {
     const folder = join(this.#directory, String(++this.#made))
     mkdirSync(folder)
@@ -41,7 +41,7 @@ export class Stage implements AsyncDisposable {
     return folder
   }
 
-  /** `keeps`: what is open of other cases stays so. */
+  /** `keeps`: files that other cases have open stay open. */
   async run(steps: readonly Step[], folder: string, keeps = false): Promise<string[]> {
     const entered = new Set<Step['process']>()
     const results: string[] = []
@@ -68,7 +68,7 @@ export class Stage implements AsyncDisposable {
     return actor
   }
 
-  /** Ends the processes, and with them whatever they have open. */
+  /** Ends the processes, which closes their files. */
   async release(): Promise<void> {
     const actors = [...this.#actors.values()]
     this.#actors.clear()
@@ -81,7 +81,7 @@ export class Stage implements AsyncDisposable {
   }
 }
 
-/** Consecutive steps that one process can run in one go. */
+/** Groups consecutive steps that one process can run in one go. */
 function runsOf(steps: readonly Step[]): Step[][] {
   const runs: Step[][] = []
   for (const step of steps) {

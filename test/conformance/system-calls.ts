@@ -1,6 +1,6 @@
 /**
- * The system calls that cases make, each as Linux has it: a negative result is thrown as an error
- * with the errno's name as its code. By FFI: Node's own calls do not take these flags.
+ * System calls of the cases, as Linux defines them: a negative result is thrown as an error whose
+ * code is the name of the errno. By FFI, because Node's own calls do not accept these flags.
  */
 import koffi from 'koffi'
 import { getSystemErrorName } from 'node:util'

@@ -30,5 +30,5 @@ export const tables: readonly (readonly Case[])[] = [
   mappings,
 ]
 
-/** Each is played in one go, to its power cut. */
+/** Each is run in one go until its power cut. */
 export const powerTables: readonly (readonly Case[])[] = [syncedDescriptors, syncedWrites, synced]

@@ -1,10 +1,10 @@
-/** The places where cases are run: plain ext4, which proves them, and the mounts. */
+/** Targets on which cases run: plain ext4, which validates them, and the mounts. */
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
 import { Cluster } from '../fixtures/cluster.ts'
 import { Ext4Disk } from '../fixtures/ext4-disk.ts'
 import { RemoteHome } from '../fixtures/mounted-remote.ts'
 
-/** A directory for cases, until it is disposed of. */
+/** A directory for cases; removed when disposed of. */
 export interface Place extends AsyncDisposable {
   readonly directory: string
 }

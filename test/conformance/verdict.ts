@@ -1,11 +1,11 @@
-/** What is wrong with a transcript: against the table, and against ext4's of the same case. */
+/** Compares a transcript with its table, and with ext4's transcript of the same case. */
 import type { Case, Step } from './case.ts'
 import { differenceOf } from './differences.ts'
 import type { Transcript } from './stage.ts'
 
 const ERRNO = /^E[A-Z0-9]+$/
 
-/** One line a deviation; none where the case holds. `proof`: what ext4 printed. */
+/** One line per deviation; empty if the case passes. `proof`: the results of ext4. */
 export function deviations(it: Case, { results }: Transcript, proof?: Transcript): string[] {
   const steps = [...it.steps, ...(it.afterCut ?? [])]
   return steps.flatMap((step, at) => {
@@ -23,7 +23,7 @@ function isRight(step: Step, got: string, wanted: string | undefined): boolean {
   return got === wanted
 }
 
-/** What is wrong with a case on a target, as text; undefined where it is as it should be. */
+/** Deviations of a case on a target, as text; undefined if there are none. */
 export function complaint(
   it: Case,
   target: string,

@@ -35,10 +35,10 @@ const FIELDS: Readonly<Record<string, Field>> = {
   group: ({ gid }) => nameOf(Number(gid)),
   size: ({ size }) => String(size),
   device: ({ rdev }) => `${(rdev >> 8n) & 0xfffn}:${(rdev & 0xffn) | ((rdev >> 12n) & ~0xffn)}`,
-  /** Of the size, what has blocks: none, some or all. */
+  /** How much of the size is allocated: none, some or all. */
   allocated: ({ size, blocks }) =>
     blocks === 0n ? 'none' : blocks * BLOCK_BYTES >= size ? 'all' : 'some',
-  /** Bytes that have blocks, in KiB. */
+  /** Allocated space in KiB. */
   kib: ({ blocks }) => String((blocks * BLOCK_BYTES) / 1024n),
   atime: ({ atimeNs }) => secondsOf(atimeNs),
   mtime: ({ mtimeNs }) => secondsOf(mtimeNs),
@@ -68,13 +68,13 @@ function find(process: ProcessState, name: string): BigIntStats {
   return fd === undefined ? lstatSync(name, { bigint: true }) : fstatSync(fd, { bigint: true })
 }
 
-/** Until the clock of file systems, which stands still for some milliseconds, has gone on. */
+/** Waits for the clock of file systems, which advances every few milliseconds, to move. */
 function awaitTick(): void {
   const untilMs = performance.now() + 12
   while (performance.now() < untilMs);
 }
 
-/** `now`, `omit` or seconds, with a fraction. */
+/** Encodes times: `now`, `omit` or seconds, with an optional fraction. */
 function timesOf(texts: readonly (string | undefined)[]): Buffer {
   const times = Buffer.alloc(32)
   for (const [at, text = 'now'] of texts.entries()) {
@@ -98,18 +98,18 @@ export const attributes: Operations = {
   fstat(process, [file, ...fields]) {
     return show(fstatSync(process.file(file), { bigint: true }), fields)
   },
-  /** same NAME OTHER: whether both are one inode. */
+  /** same NAME OTHER: whether both are the same inode. */
   same(process, [one, other]) {
     const [a, b] = [find(process, one!), find(process, other!)]
     return a.ino === b.ino && a.dev === b.dev ? 'same' : 'different'
   },
-  /** note NAME: for `changed NAME`, of a name or an open file. */
+  /** note NAME: saves the attributes of a name or an open file for `changed NAME`. */
   note(process, [name]) {
     process.notes.set(name!, find(process, name!))
     awaitTick()
     return undefined
   },
-  /** changed NAME: which of its times have moved on since `note NAME`. */
+  /** changed NAME: prints which of its times have increased since `note NAME`. */
   changed(process, [name]) {
     const before = process.notes.get(name!)!
     const after = find(process, name!)
@@ -125,7 +125,7 @@ export const attributes: Operations = {
     fchmod(process.file(file), modeOf(mode, 0))
     return undefined
   },
-  /** chown NAME OWNER GROUP; -1 leaves one as it is. */
+  /** chown NAME OWNER GROUP; -1 leaves one unchanged. */
   chown(_, [name, owner, group]) {
     fchownat(AT_FDCWD, name!, idOf(owner!) >>> 0, idOf(group!) >>> 0, 0)
     return undefined
@@ -151,7 +151,7 @@ export const attributes: Operations = {
     truncate(name!, numberOf(size))
     return undefined
   },
-  /** access NAME R_OK|W_OK|X_OK, as the step's user. */
+  /** access NAME R_OK|W_OK|X_OK, as the user of the step. */
   access(_, [name, mode]) {
     faccessat(AT_FDCWD, name!, flagsOf(mode), AT_EACCESS)
     return undefined
@@ -167,13 +167,13 @@ export const attributes: Operations = {
     const length = getxattr(name!, attribute!, bytes, bytes.length)
     return bytes.length === 0 ? String(length) : textOf(bytes.subarray(0, length))
   },
-  /** Names in order. */
+  /** listxattr NAME: sorted names. */
   listxattr(_, [name]) {
     const bytes = Buffer.alloc(65_536)
     const list = bytes.subarray(0, listxattr(name!, bytes, bytes.length)).toString()
     return list.split('\0').filter(Boolean).sort().join(' ') || '""'
   },
-  /** setcap NAME: CAP_NET_RAW, as capabilities(7) wants it. */
+  /** setcap NAME: sets CAP_NET_RAW in the format of capabilities(7). */
   setcap(_, [name]) {
     const value = Buffer.alloc(20)
     value.writeUInt32LE(0x0200_0001, 0)
@@ -185,7 +185,7 @@ export const attributes: Operations = {
     removexattr(name!, attribute!)
     return undefined
   },
-  /** Whether the numbers of a file system fit together. */
+  /** statfs NAME: whether the numbers of the file system are consistent. */
   statfs(_, [name]) {
     const { blocks, bfree, bavail } = statfsSync(name!)
     return blocks >= bfree && bfree >= bavail ? 'consistent' : 'inconsistent'

@@ -1,4 +1,4 @@
-/** Operations on directories that are read, also while they change. */
+/** Operations on directories that are listed, also during changes. */
 import { readdirSync } from 'node:fs'
 import { numberOf } from '../bytes.ts'
 import { SystemError, close, getdents, lseek, open, unlink } from '../system-calls.ts'
@@ -6,17 +6,17 @@ import { AT_FDCWD, renameat2 } from '../system-calls.ts'
 import { flagsOf, type Operations } from './operation.ts'
 
 const CREATE = flagsOf('O_CREAT|O_EXCL|O_WRONLY')
-/** A listing that gives so many names for each that there is has no end. */
+/** A listing with this many names per existing name counts as endless. */
 const ENDLESS = 20
 
 export interface Entry {
   ino: number
   name: string
-  /** Where the listing goes on after it. */
+  /** Position of the listing after this entry. */
   next: bigint
 }
 
-/** One call of getdents64(2): some entries, none at the end. */
+/** One call of getdents64(2): some entries, or none at the end. */
 export function entriesOf(fd: number, sizeBytes = 4096): Entry[] {
   const bytes = Buffer.alloc(sizeBytes)
   const length = getdents(fd, bytes, bytes.length)
@@ -36,7 +36,7 @@ function isDots({ name }: Entry): boolean {
   return name === '.' || name === '..'
 }
 
-/** All the names, in the order of the listing, with `each` run after every entry. */
+/** All names in the order of the listing; calls `each` after every entry. */
 function walk(fd: number, bound: number, each: (name: string, at: number) => void): string[] {
   const names: string[] = []
   for (;;) {
@@ -49,7 +49,7 @@ function walk(fd: number, bound: number, each: (name: string, at: number) => voi
   }
 }
 
-/** What happens to a directory while it is listed: NAME is the one that was listed last. */
+/** Changes to a directory during a listing; NAME is the entry listed last. */
 const CHANGES: Readonly<Record<string, (directory: string, name: string, at: number) => void>> = {
   renamed: (directory, name) => rename(directory, name, `${name}.renamed`),
   renamedBack: (directory, name) => {
@@ -76,7 +76,9 @@ function rename(directory: string, name: string, made: string): void {
   renameat2(AT_FDCWD, `${directory}/${name}`, AT_FDCWD, `${directory}/${made}`, 0)
 }
 
-/** How often names that were there throughout, or at the start, came: for instance `100 once`. */
+/**
+ * How often names that existed throughout, or at the start, were listed: for example `100 once`.
+ */
 function countsOf(names: readonly string[]): string {
   const counts = new Map<string, number>()
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
@@ -85,17 +87,17 @@ function countsOf(names: readonly string[]): string {
 }
 
 export const directories: Operations = {
-  /** list NAME: names in order. */
+  /** list NAME: sorted names. */
   list(_, [name]) {
     return readdirSync(name!).sort().join(' ') || 'empty'
   },
-  /** count NAME: entries of one listing from the start to the end. */
+  /** count NAME: entries of one complete listing. */
   count(_, [name]) {
     return countsOf(readdirSync(name!))
   },
   /**
-   * walk DIRECTORY COUNT CHANGE: lists COUNT files, each of which is CHANGEd right after it came;
-   * how many of their names came. On ext4 a renamed file may come once more, by its new name.
+   * walk DIRECTORY COUNT CHANGE: lists COUNT files and CHANGEs each right after it was listed;
+   * prints how many of their names were listed. ext4 may list a renamed file again by its new name.
    */
   walk(_, [directory, count, change]) {
     const fd = open(directory!, flagsOf('O_RDONLY|O_DIRECTORY'), 0)
@@ -111,7 +113,10 @@ export const directories: Operations = {
       close(fd)
     }
   },
-  /** walkAround DIRECTORY MADE REMOVED: so many other files come and go while it is listed. */
+  /**
+   * walkAround DIRECTORY MADE REMOVED: creates MADE and removes REMOVED other files during a
+   * listing.
+   */
   walkAround(_, [directory, created, removed]) {
     const fd = open(directory!, flagsOf('O_RDONLY|O_DIRECTORY'), 0)
     try {
@@ -124,7 +129,7 @@ export const directories: Operations = {
       close(fd)
     }
   },
-  /** seeks DIRECTORY: each position that a listing gave leads to the entry that followed it. */
+  /** seeks DIRECTORY: seeking to each position of a listing leads to the entry that followed it. */
   seeks(_, [directory]) {
     const fd = open(directory!, flagsOf('O_RDONLY|O_DIRECTORY'), 0)
     try {
@@ -148,7 +153,7 @@ export const directories: Operations = {
       .sort()
       .join(' ')
   },
-  /** take FILE: the next few names; whether there were any. */
+  /** take FILE: reads the next few names; prints whether there were any. */
   take(process, [file]) {
     return entriesOf(process.file(file), 280).length > 0 ? 'some' : 'none'
   },

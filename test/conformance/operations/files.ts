@@ -82,7 +82,7 @@ export const files: Operations = {
     const fd = process.file(file)
     return String(pwritev2(fd, parts, 1, numberOf(offset), flagsOf(flags, WRITE_FLAGS)))
   },
-  /** put NAME BYTES: as a shell's `>` does it. */
+  /** put NAME BYTES: like `>` of a shell. */
   put(_, [name, text]) {
     const bytes = bytesOf(text!)
     const fd = open(name!, flagsOf('O_WRONLY|O_CREAT|O_TRUNC'), 0o644)
@@ -92,7 +92,7 @@ export const files: Operations = {
       close(fd)
     }
   },
-  /** append NAME BYTES: as a shell's `>>` does it. */
+  /** append NAME BYTES: like `>>` of a shell. */
   append(_, [name, text]) {
     const bytes = bytesOf(text!)
     const fd = open(name!, flagsOf('O_WRONLY|O_CREAT|O_APPEND'), 0o644)
@@ -117,7 +117,7 @@ export const files: Operations = {
     fdatasync(process.file(file))
     return undefined
   },
-  /** Of the whole file system. */
+  /** syncfs FILE: syncs the whole file system. */
   syncfs(process, [file]) {
     syncfs(process.file(file))
     return undefined
@@ -132,7 +132,7 @@ export const files: Operations = {
     fallocate(process.file(file), flags, numberOf(offset), numberOf(size))
     return undefined
   },
-  /** copy FROM TO SIZE: copy_file_range(2) from and to where both files are. */
+  /** copy FROM TO SIZE: copy_file_range(2) at the current positions of both files. */
   copy(process, [from, to, size]) {
     const [a, b] = [process.file(from), process.file(to)]
     return String(copyFileRange(a, null, b, null, numberOf(size), 0))
@@ -142,7 +142,7 @@ export const files: Operations = {
     fcntl(process.file(file), F_SETFL, flagsOf(flags))
     return undefined
   },
-  /** getfl FILE FLAGS: which of these are set. */
+  /** getfl FILE FLAGS: prints which of these flags are set. */
   getfl(process, [file, flags]) {
     const set = fcntl(process.file(file), F_GETFL, 0)
     return (
@@ -152,7 +152,7 @@ export const files: Operations = {
         .join('|') || 'none'
     )
   },
-  /** repeat FILE COUNT BYTES: so many writes of the same bytes, one after the other. */
+  /** repeat FILE COUNT BYTES: writes the same bytes COUNT times. */
   repeat(process, [file, count, text]) {
     const bytes = bytesOf(text!)
     for (let at = 0; at < numberOf(count); at++) {

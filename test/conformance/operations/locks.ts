@@ -1,4 +1,4 @@
-/** Operations on locks: of records (fcntl(2)), of open file descriptions, of files (flock(2)). */
+/** Operations on locks: record locks (fcntl(2)), open file description locks, and flock(2). */
 import { numberOf } from '../bytes.ts'
 import { fcntlLock, flock } from '../system-calls.ts'
 import type { Operation, Operations } from './operation.ts'
@@ -8,7 +8,7 @@ const [F_GETLK, F_SETLK, F_SETLKW] = [5, 6, 7] as const
 const [F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW] = [36, 37, 38] as const
 const WHENCE: Readonly<Record<string, number>> = { SET: 0, CUR: 1, END: 2 }
 
-/** A `struct flock`. */
+/** Encodes a `struct flock`. */
 function lockOf([type, start, length, whence = 'SET']: readonly string[]): Buffer {
   const lock = Buffer.alloc(32)
   lock.writeInt16LE(TYPES.indexOf(type ?? ''), 0)
@@ -26,7 +26,7 @@ function setting(command: number): Operation {
   }
 }
 
-/** Prints what stands in the way, or `free`. */
+/** Prints the conflicting lock, or `free`. */
 function getting(command: number): Operation {
   return (process, [file, ...words]) => {
     const lock = lockOf(words)

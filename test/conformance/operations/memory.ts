@@ -1,4 +1,4 @@
-/** Operations on files that are mapped into memory. */
+/** Operations on memory-mapped files. */
 import { bytesOf, numberOf, textOf } from '../bytes.ts'
 import { mmap, msync, munmap } from '../system-calls.ts'
 import type { Operations } from './operation.ts'

@@ -1,4 +1,4 @@
-/** Operations on names: make, link, rename and remove them. */
+/** Operations on names: create, link, rename and remove them. */
 import { readlinkSync, realpathSync } from 'node:fs'
 import { numberOf } from '../bytes.ts'
 import {
@@ -54,7 +54,7 @@ export const names: Operations = {
   readlink(_, [name]) {
     return readlinkSync(name!)
   },
-  /** What a path leads to, relative to the directory of the case. */
+  /** resolve NAME: the resolved path, relative to the directory of the case. */
   resolve(_, [name]) {
     return realpathSync.native(name!).slice(realpathSync.native('.').length + 1)
   },
@@ -63,12 +63,12 @@ export const names: Operations = {
     linkat(AT_FDCWD, name!, AT_FDCWD, made!, 0)
     return undefined
   },
-  /** As link, of what a symbolic link leads to. */
+  /** As link, following a symbolic link. */
   linkFollowing(_, [name, made]) {
     linkat(AT_FDCWD, name!, AT_FDCWD, made!, AT_SYMLINK_FOLLOW)
     return undefined
   },
-  /** linkOpen FILE NEW: a name for what is open. */
+  /** linkOpen FILE NEW: gives an open file a name. */
   linkOpen(process, [file, made]) {
     linkat(process.file(file), '', AT_FDCWD, made!, AT_EMPTY_PATH)
     return undefined
@@ -78,7 +78,7 @@ export const names: Operations = {
     renameat2(AT_FDCWD, name!, AT_FDCWD, made!, flagsOf(flags, RENAME_FLAGS))
     return undefined
   },
-  /** fill DIRECTORY COUNT [PREFIX]: so many new files. */
+  /** fill DIRECTORY COUNT [PREFIX]: creates COUNT new files. */
   fill(_, [directory, count, prefix = 'f']) {
     const flags = flagsOf('O_CREAT|O_EXCL|O_WRONLY')
     for (let at = 0; at < numberOf(count); at++) {

@@ -1,18 +1,23 @@
-/** What operations share: the state of the process that runs them, how they read their words. */
+/**
+ * Shared parts of operations: the state of the process that runs them, and the parsing of their
+ * words.
+ */
 import { constants } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
 import { close, munmap, type Mapping } from '../system-calls.ts'
 
-/** Prints its result, or nothing, or throws an error with the name of an errno as `code`. */
+/**
+ * Returns the text to print, or undefined; throws an error whose `code` is the name of an errno.
+ */
 export type Operation = (process: ProcessState, words: readonly string[]) => string | undefined
 
 export type Operations = Readonly<Record<string, Operation>>
 
-/** Descriptors, mappings and notes of one case in one process, by the names that steps give. */
+/** Descriptors, mappings and notes of one case in one process, by the names used in steps. */
 export class ProcessState implements Disposable {
   readonly files = new Map<string, number>()
   readonly mappings = new Map<string, Mapping>()
-  /** What `note` saw. */
+  /** Attributes saved by `note`. */
   readonly notes = new Map<string, BigIntStats>()
 
   /** The descriptor of a name. */
@@ -37,7 +42,7 @@ export class ProcessState implements Disposable {
   }
 }
 
-/** The sum of flags with names, `A|B`, as `fs.constants` or `more` has them. */
+/** The sum of named flags, `A|B`, from `fs.constants` or `more`. */
 export function flagsOf(
   text: string | undefined,
   more: Readonly<Record<string, number>> = {},

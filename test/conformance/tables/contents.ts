@@ -159,7 +159,7 @@ export const contents = table(
 `,
 )
 
-/** `x*64K` with a part of it changed, in the notation of results. */
+/** `x*64K` with a changed part, in the notation of results. */
 export const allocation = table(
   'fallocate',
   `

@@ -1,4 +1,4 @@
-/** Directories that are listed, also while they change. */
+/** Directory listings, also during changes. */
 import { table } from '../case.ts'
 
 export const listings = table(

@@ -1,9 +1,9 @@
-/** Locks of records, of open files and of whole files, between two processes. */
+/** Record locks, open file description locks and flock(2) locks, between two processes. */
 import { table } from '../case.ts'
 
 const TYPES = ['read', 'write'] as const
 
-/** Each pair of types, in each family of locks. */
+/** Each pair of types, for each family of locks. */
 function pairs(): string {
   return TYPES.flatMap((first) =>
     TYPES.flatMap((second) => {

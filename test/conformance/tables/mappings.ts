@@ -1,4 +1,4 @@
-/** Files that are mapped into memory, beside reads and writes. */
+/** Memory-mapped files, combined with reads and writes. */
 import { table } from '../case.ts'
 
 export const mappings = table(

@@ -1,4 +1,4 @@
-/** Names: what may be one, where it leads, how it comes and goes. */
+/** Names: which are valid, how they are resolved, created and removed. */
 import { table } from '../case.ts'
 
 const LONG = 'n'.repeat(255)

@@ -1,4 +1,4 @@
-/** Flags of open(2), and what may be opened how. */
+/** Flags of open(2), and which files can be opened with them. */
 import { table } from '../case.ts'
 
 export const opening = table(

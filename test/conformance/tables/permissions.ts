@@ -1,7 +1,7 @@
-/** Who may do what: mode bits, owners, groups, sticky and set-group-id directories. */
+/** Permissions: mode bits, owners, groups, sticky and set-group-id directories. */
 import { table } from '../case.ts'
 
-/** Each of the eight sets of rights, for each class of users. */
+/** Each of the eight permission sets, for each class of users. */
 function rights(): string {
   const classes = [
     ['alice', 6],

@@ -1,7 +1,7 @@
 /**
- * What a synchronous write, or fsync(2), has returned for is there after the power went. Each table
- * is one cut. The last case of a table counts most: what it syncs may bring names of the ones
- * before it to the disk.
+ * Data for which a synchronous write or fsync(2) has returned survives a power cut. Each table has
+ * one cut. The last case of a table is the most significant, because its sync may write names of
+ * the earlier cases to disk.
  */
 import { table } from '../case.ts'
 

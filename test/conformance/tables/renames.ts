@@ -1,4 +1,4 @@
-/** rename(2) and renameat2(2) of everything to everything. */
+/** rename(2) and renameat2(2) of every file type to every other. */
 import { table } from '../case.ts'
 
 const MAKE: Readonly<Record<string, (name: string) => string>> = {
@@ -10,7 +10,7 @@ const MAKE: Readonly<Record<string, (name: string) => string>> = {
   pipe: (name) => `mknod ${name} S_IFIFO`,
 }
 
-/** What there is afterwards; ext4's answer is what counts. */
+/** The result; ext4 defines what is expected. */
 const LOOK = ['a', 'b', 'd/b'].map((name) => `lstat ${name} type`)
 
 function combinations(): string {

@@ -1,13 +1,13 @@
 /**
- * Set-user-id and set-group-id bits: every operation that may clear them, by every kind of user, of
- * files with every combination of bits. What remains is for ext4 to say.
+ * Set-user-id and set-group-id bits: every operation that may clear them, by every kind of user, on
+ * files with every combination of bits. ext4 defines the expected result.
  */
 import { table } from '../case.ts'
 
 const MODES = ['06777', '02777', '06766', '02766', '04666'] as const
 const USERS = ['root', 'alice', 'bob', 'dave'] as const
 
-/** What is done to the file `f`, of alice and her group; `@` stands for the user. */
+/** Changes to the file `f`, owned by alice and her group; `@` stands for the user. */
 const CHANGES: Readonly<Record<string, readonly string[]>> = {
   'a write': ['@ open a f O_WRONLY', '@ write a x', '@ close a'],
   'a write of no bytes': ['@ open a f O_WRONLY', '@ write a ""', '@ close a'],
@@ -60,9 +60,9 @@ const OTHER_CHANGES: typeof CHANGES = {
   'extended attributes': ['@ setxattr f user.a 1'],
 }
 
-/** How the file is before: its bits are set in the end. */
+/** Preparation of the file; its bits are set last. */
 const BEFORE: Readonly<Record<string, readonly string[]>> = {
-  // Never open before: its last close may not have come through yet.
+  // Never opened: a previous last close may still be in progress.
   'of an empty file': ['mknod f S_IFREG 0666'],
   'of a file with content': ['put f hello'],
 }
@@ -89,7 +89,7 @@ function changesOf(changes: typeof CHANGES, state: keyof typeof BEFORE): string 
     .join('\n\n  ')
 }
 
-/** Writers that had the file open before its bits were set. */
+/** Writers that opened the file before its bits were set. */
 function openBefore(): string {
   const flags = ['O_WRONLY', 'O_RDWR', 'O_WRONLY|O_APPEND'] as const
   return ['alice', 'bob', 'dave']
