@@ -1,4 +1,4 @@
-/** docs/API.md says what the sources say. */
+/** docs/API.md must equal the text generated from the sources, and describe every class. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-/** The documents: what they name exists, and every promise names a test. */
+/** Rules for the documents: everything that they name exists, and every promise names a test. */
 import assert from 'node:assert/strict'
 import { existsSync, globSync } from 'node:fs'
 import { join } from 'node:path'
@@ -107,7 +107,7 @@ interface Promised {
   tests: string[]
 }
 
-/** List items with the tests that they name; of details, only those that name some. */
+/** List items with the tests that they name; of the details, only items that name tests. */
 function promises(text: string): Promised[] {
   return text.split(/^## /m).flatMap((section) => {
     const title = section.slice(0, section.indexOf('\n'))

@@ -1,7 +1,7 @@
 /**
- * The pages that people read (README, CONTRIBUTING, docs/), and what in them can be checked: paths,
- * links, `make` targets, npm scripts, command lines. Each check is a function from a page to
- * complaints, so that a test can show on a wrong page that it finds something.
+ * The documents (README, CONTRIBUTING, docs/), and checks of their contents: paths, links, `make`
+ * targets, npm scripts, command lines. Each check is a function from a page to complaints, so that
+ * a test can apply it to a faulty page.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -9,12 +9,12 @@ import { Command } from 'commander'
 import { ROOT, productFiles, textFiles } from './source-files.ts'
 
 export interface Page {
-  /** From the root of the repository. */
+  /** Path from the root of the repository. */
   path: string
   text: string
 }
 
-/** The changelog also names what is gone. */
+/** Without the changelog, which also names removed files. */
 export const pages: readonly Page[] = textFiles.filter(
   ({ path }) => path.endsWith('.md') && path !== 'CHANGELOG.md',
 )
@@ -23,12 +23,14 @@ const FENCE = /^ *```[^\n]*\n([\s\S]*?)^ *```/gm
 const PATH =
   /(?<![\w/.@-])(?:src|test|docs|scripts|benchmarks|k8s|examples|systemd|bin|\.ci)\/[\w./*-]*/g
 const LINK = /\[[^\]]*\]\(([^)\s]+)\)/g
-/** A program as it is called, installed or not (`cachefs:0.1.0` is its image), and what follows. */
+/**
+ * A program as it is invoked, installed or not (`cachefs:0.1.0` is its image), with its arguments.
+ */
 const PROGRAM = String.raw`(cachefs)|(?:bin\/|cachefs-|cachefs:[\d.]+ )(cachefs|client|coordinator)`
 const COMMAND = new RegExp(String.raw`(?<![\w/.:-])(?:${PROGRAM}) ([^|;&\n#]+)`, 'g')
 const FLAG = /(?<=^|\s)--?([a-z][a-z0-9-]+)/g
 
-/** Code of a page: fenced blocks with their continued lines joined, then code within lines. */
+/** Code of a page: fenced blocks with their continued lines joined, then inline code. */
 export function codeOf({ text }: Page): string[] {
   const blocks = [...text.matchAll(FENCE)].map(([, code = '']) => code.replaceAll('\\\n', ' '))
   const prose = text.replaceAll(FENCE, '')
@@ -59,7 +61,7 @@ function leadsSomewhere(page: Page, target: string): boolean {
   return anchor === undefined || headingsOf(text).includes(anchor)
 }
 
-/** As GitHub names them in links. */
+/** Anchors of headings, as GitHub generates them. */
 function headingsOf(text: string): string[] {
   const headings = [...text.replaceAll(FENCE, '').matchAll(/^#+ (.+)$/gm)]
   return headings.map(([, title = '']) =>
@@ -86,7 +88,7 @@ export function missingTargets(page: Page): string[] {
 
 export interface CommandLine {
   program: string
-  /** Empty for `client`, and for `coordinator` without one. */
+  /** Empty for `client`, and for `coordinator` without a verb. */
   verb: string
   flags: string[]
 }
@@ -100,10 +102,10 @@ export function commandsOf(page: Page): CommandLine[] {
   })
 }
 
-/** The programs as they define themselves, each read once. */
+/** The definitions of the programs, each read once. */
 const programs = new Map<string, Promise<Command>>()
 
-/** Its entry is run up to where it would look at its arguments. */
+/** Runs the entry point until it would parse its arguments. */
 async function readProgram(name: string): Promise<Command> {
   const { promise, resolve } = Promise.withResolvers<Command>()
   const whole = Object.getOwnPropertyDescriptor(Command.prototype, 'parseAsync')
@@ -119,7 +121,7 @@ async function readProgram(name: string): Promise<Command> {
   }
 }
 
-/** One after the other: each looks for the definition that comes next. */
+/** Sequential, because each takes the definition that appears next. */
 let reading: Promise<unknown> = Promise.resolve()
 
 function programOf(name: string): Promise<Command> {
@@ -152,14 +154,14 @@ function verbOf({ commands }: Command, verb: string): Command | undefined {
   return commands.find((it) => it.name() === verb || it.aliases().includes(verb))
 }
 
-/** Stands for what a message names: `...`, and words in capitals. */
+/** Placeholders in quoted messages: `...`, and words in capitals. */
 const NAMED = /s3:\/\/\.\.\.|\.\.\.|\b[A-Z]+\b/
-/** Shorter parts are found anywhere. */
+/** Shorter parts would match anywhere. */
 const PART_CHARACTERS = 9
 
-/** Messages that a page quotes, three words or more, of which a part is in no source. */
+/** Parts of quoted messages (three words or more) that are in no source file. */
 export function unknownMessages(page: Page): string[] {
-  // Strings that are joined over several lines are one message.
+  // Strings concatenated over several lines are one message.
   const source = productFiles.map(({ text }) => text.replaceAll(/['`] \+\s+['`]/g, '')).join('\n')
   const quoted = codeOf(page).filter((code) => /^(\.\.\. ?)?[a-z]\S*( \S+){2,}$/i.test(code))
   const messages = quoted.filter((code) => !/^(cachefs|umount|modprobe) /.test(code))

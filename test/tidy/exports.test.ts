@@ -1,6 +1,6 @@
 /**
- * What is exported is used somewhere else: by the product or by a test. Types are free (they name
- * the parts of a signature), and so are the entry points.
+ * Every export is used in another file, by the product or a test. Types are exempt (they name the
+ * parts of a signature), and so are the entry points.
  */
 import { basename } from 'node:path'
 import { test } from 'node:test'
@@ -16,7 +16,7 @@ interface NamedNode {
   node: ts.Node
 }
 
-/** Names that other files take from each file; EVERYTHING where a file is taken whole. */
+/** Names that other files import from each file; EVERYTHING if a file is imported as a whole. */
 function namesTaken(): Map<string, Set<string>> {
   const taken = new Map<string, Set<string>>()
   for (const { node, target } of codeFiles.flatMap(importsOf)) {
@@ -28,7 +28,7 @@ function namesTaken(): Map<string, Set<string>> {
   return taken
 }
 
-/** Modules that threads are started from are named in a string: they are entry points as well. */
+/** Modules of threads are named in strings: they are entry points too. */
 function threadModules(): string[] {
   const call = /siblingModule\([^)]*['"]([^'"]+)['"],?\s*\)/g
   const names = productFiles.flatMap(({ text }) => [...text.matchAll(call)].map(([, it]) => it))
@@ -47,7 +47,7 @@ function namesIn(node: ts.Node): string[] {
   return [...names, ...bindings.elements.map((it) => (it.propertyName ?? it.name).text)]
 }
 
-/** Functions, classes and constants that a file exports, with where. */
+/** Functions, classes and constants that a file exports, with their nodes. */
 function valuesExported(file: SourceFile): NamedNode[] {
   return parse(file).statements.flatMap((statement): NamedNode[] => {
     const modifiers = ts.canHaveModifiers(statement) ? ts.getModifiers(statement) : undefined

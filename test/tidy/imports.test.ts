@@ -1,12 +1,12 @@
 /**
- * Imports run downwards only: the folder list is the data path, and a layer knows what is below it,
- * never what is above or beside it. Tests may look wherever they like.
+ * Imports run downwards only: the list of folders follows the data path, and a layer depends only
+ * on the layers below it, never on those above or beside it. Tests may import any file.
  */
 import { test } from 'node:test'
 import { importsOf } from './imports.ts'
 import { assertNone, codeFiles, place, productFiles } from './source-files.ts'
 
-/** From the top down; a line's folders stand side by side and do not know each other. */
+/** From the top down; folders in one line are independent of each other. */
 const LAYERS = [
   ['index.ts', 'browser.ts'],
   ['cli'],
@@ -66,7 +66,7 @@ test('no file imports the command line or the tests', () => {
 })
 
 test('a file beside this one is named so that dist/ has it too', () => {
-  // The compiler rewrites the extension in imports, not in URLs (of workers, for instance).
+  // The compiler rewrites extensions in imports but not in URLs (of workers, for instance).
   const url = /(new URL|import\.meta\.resolve)\(\s*['"`][^'"`]*\.ts['"`]/
   const wrong = productFiles.filter((file) => url.test(file.text))
   const instead = "siblingModule(import.meta.url, 'worker') of base/sibling-module.ts"

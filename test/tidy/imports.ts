@@ -1,11 +1,11 @@
-/** The import and re-export statements of a file, and where the relative ones lead. */
+/** The import and re-export statements of a file, and the targets of the relative ones. */
 import { dirname, join } from 'node:path'
 import ts from 'typescript'
 import { parse, walk } from './source-files.ts'
 import type { SourceFile } from './source-files.ts'
 
 export interface Import {
-  /** What stands between the quotes. */
+  /** The text between the quotes. */
   specifier: string
   /** Path from the root of the repository, for a relative import. */
   target: string | undefined

@@ -1,13 +1,13 @@
-/** Names: of files, and of the types in them. */
+/** Rules for names of files, and of the types in them. */
 import { basename } from 'node:path'
 import { test } from 'node:test'
 import ts from 'typescript'
 import { assertNone, codeFiles, parse, place, walk } from './source-files.ts'
 
 const KEBAB_CASE = /^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.ts$/
-/** Says nothing about what is inside, so anything ends up there. */
+/** Names that do not describe the contents, so anything could be put there. */
 const VAGUE = /^(utils?|helpers?|common|misc|shared|types|constants)\.ts$/
-/** A type is named for what it is, not for how it is declared. */
+/** A type is named for its meaning, not for how it is declared. */
 const DECORATED = /^(I[A-Z][a-z]|Base[A-Z]|Abstract[A-Z])/
 
 test('files are named in kebab-case, for the one thing they hold', () => {

@@ -1,14 +1,17 @@
-/** Small enough to read in one go: files, functions and lines have a longest length. */
+/** Bounds on the size of files, functions and lines. */
 import { test } from 'node:test'
 import ts from 'typescript'
 import { assertNone, codeFiles, parse, place, textFiles, walk } from './source-files.ts'
 
-/** Alarms, not goals: a file that is one thing may be long; nothing is split to get below. */
+/**
+ * Alarms, not goals: a long file with one purpose is permitted, and nothing is split just to get
+ * below.
+ */
 const FILE_LINES = 600
 const FUNCTION_LINES = 70
 const COLUMNS = 100
 
-/** What groups tests is a list, not a function. */
+/** Functions that group tests are exempt. */
 const GROUPS = new Set(['describe', 'suite'])
 
 test(`files have at most ${FILE_LINES} lines`, () => {
@@ -36,7 +39,7 @@ function linesOf(node: ts.Node): number {
 }
 
 test(`lines have at most ${COLUMNS} columns`, () => {
-  // Prose is wrapped by whoever shows it; a link cannot be broken.
+  // Without formats that viewers wrap; a link cannot be broken.
   const files = textFiles.filter((file) => !/\.(md|json|svg|html|css)$/.test(file.path))
   assertNone(
     files.flatMap(({ path, lines }) =>

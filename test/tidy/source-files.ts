@@ -1,7 +1,6 @@
 /**
- * The files of this repository that people write, read once and parsed on demand: what every tidy
- * test looks at. Rules are plain functions from a file to complaints, so that a failing test lists
- * every place at once.
+ * The source files of this repository, read once and parsed on demand, for all tidy tests. Rules
+ * are plain functions from a file to complaints, so that a failed test lists all of them at once.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -37,11 +36,11 @@ function load(globs: readonly string[]): SourceFile[] {
   })
 }
 
-/** Every text file that people write, the lock file included. */
+/** Every text file of the repository, including the lock file. */
 export const textFiles = load(TEXT_GLOBS)
 /** Every TypeScript file. */
 export const codeFiles = textFiles.filter((file) => file.path.endsWith('.ts'))
-/** TypeScript that ships. */
+/** TypeScript that is published. */
 export const productFiles = codeFiles.filter(
   (file) => file.path.startsWith('src/') && !isTest(file.path),
 )
@@ -65,14 +64,14 @@ export function* walk(node: ts.Node): Generator<ts.Node> {
   for (const child of node.getChildren()) yield* walk(child)
 }
 
-/** `path:line`, as editors open it. */
+/** `path:line`, the format that editors open. */
 export function place(node: ts.Node): string {
   const tree = node.getSourceFile()
   const { line } = tree.getLineAndCharacterOfPosition(node.getStart())
   return `${tree.fileName}:${line + 1}`
 }
 
-/** Fails with all complaints, one a line. */
+/** Throws an error that lists all complaints, one per line. */
 export function assertNone(complaints: Iterable<string>): void {
   const all = [...complaints]
   if (all.length > 0) throw new Error(`\n  ${all.join('\n  ')}\n`)

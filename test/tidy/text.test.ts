@@ -1,14 +1,14 @@
-/** What stands in the files: a header that teaches, and nothing that was meant to go away. */
+/** Rules for the text of files: every product file has a header, and no leftovers remain. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assertNone, productFiles, textFiles } from './source-files.ts'
 
 const HEADER_LINES_MIN = 3
 const HEADER_LINES_MAX = 24
-/** A file this small may say it in one line. */
+/** Files up to this size may have a header of one line. */
 const SMALL_FILE_LINES = 40
 
-/** Taken apart, so that this file does not find itself. */
+/** Patterns are split, so that they do not match in this file. */
 const oneOf = (...parts: string[][]): RegExp => {
   const words = parts.map((part) => part.join(''))
   return new RegExp(words.join('|'))
