@@ -1,10 +1,11 @@
 /**
- * The damage matrix: every kind of file that a node and its cloud keep, damaged in every way, while
- * the node runs, after it was stopped and after it was killed. One line for each case, a table of
- * kinds and damages at the end.
+ * The damage matrix: every kind of file of a node and its cloud, damaged in every way, while the
+ * node runs, after a stop and after a kill. Prints one line per case, and a table of kinds and
+ * damages at the end.
  *
- * CACHEFS_SEED repeats a run; DAMAGE_CASE runs those whose name matches; CACHEFS_SECONDS is
- * how long it goes on beginning cases, in an order of the seed (all).
+ * CACHEFS_SEED repeats a run. DAMAGE_CASE runs the cases with matching names. CACHEFS_SECONDS is
+ * the time in which new cases are started, in an order that the seed determines (default: until all
+ * have run).
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -13,7 +14,7 @@ import { allCases, type Case } from '../fixtures/damage-table.ts'
 import { Random } from '../fixtures/random.ts'
 
 const SECONDS = Number(process.env['CACHEFS_SECONDS'] ?? 7000)
-/** Most of a case is waiting. */
+/** Concurrent cases: most of a case is waiting. */
 const AT_ONCE = 4
 const WANTED = new RegExp(process.env['DAMAGE_CASE'] ?? '')
 
@@ -25,7 +26,7 @@ function shuffled(cases: Case[], random: Random): Case[] {
   return cases
 }
 
-/** The same for a case, whatever else is run. */
+/** The seed of a case, independent of the other cases in the run. */
 function seedOf(name: string, seed: number): number {
   return Buffer.from(name).reduce((sum, byte) => (sum * 31 + byte) % 2 ** 32, seed)
 }

@@ -1,9 +1,9 @@
 /**
- * Anything at all, sent to the APIs of a node and of a coordinator and over the link between them:
- * requests and messages that were changed at random, with and without the key. Whatever comes, both
- * processes stay, answer, and keep what they had; they give memory and descriptors back.
+ * Random input to the APIs of a node and of a coordinator, and to the link between them: mutated
+ * requests and messages, with and without the key. Both processes survive any input, keep
+ * responding, keep their data, and release memory and descriptors.
  *
- * CACHEFS_SEED repeats a run, CACHEFS_SECONDS is how long it takes (120).
+ * CACHEFS_SEED repeats a run, CACHEFS_SECONDS is its duration (120).
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -21,12 +21,15 @@ import { hello, mutatedMessage } from '../fixtures/fuzzed-messages.ts'
 
 const SECONDS = Number(process.env['CACHEFS_SECONDS'] ?? 120)
 const MIB = 1024 * 1024
-/** What a process may keep after the storm, over what it had after a first quarter of it, bytes. */
+/** Permitted growth of memory from the first quarter of the run to its end, bytes. */
 const GROWTH_BYTES = 64 * MIB
 const GROWTH_DESCRIPTORS = 16
 const AT_ONCE = 8
 
-/** A file of a number that nothing has that is sent: of others the content may be changed. */
+/**
+ * Creates a file whose inode number occurs in no message that is sent: the content of other files
+ * may change.
+ */
 function keptFile(mount: string, random: Random): string {
   for (let count = 0; ; count++) {
     const path = join(mount, `kept ${count}`)
@@ -39,7 +42,7 @@ function digest(path: string): string {
   return createHash('sha256').update(readFileSync(path)).digest('hex')
 }
 
-/** One connection to the coordinator that says what no node would. */
+/** One connection to the coordinator that sends what no node would send. */
 async function storm(url: string, key: string, random: Random): Promise<void> {
   const socket = new WebSocket(url, { headers: random.below(20) === 0 ? {} : { 'x-api-key': key } })
   socket.on('error', () => undefined)
@@ -52,13 +55,13 @@ async function storm(url: string, key: string, random: Random): Promise<void> {
   })
   const rage = (data: Buffer): void => {
     const { store, seq } = decode(data) as { store?: string; seq?: number }
-    // Most of the time as a node that has everything: what it says is taken.
+    // Usually as a node that is up to date, whose messages are accepted.
     if (random.below(8) > 0) socket.send(encode({ ...hello(random, nonce), store, seq }))
     for (let message = 0; message < 1 + random.below(20); message++) {
       const bytes = mutatedMessage(random)
       socket.send(random.below(200) === 0 ? bytes.subarray(random.below(bytes.length)) : bytes)
     }
-    // What is asked for is done before it leaves.
+    // Gives requested operations time to complete before it leaves.
     setTimeout(() => socket.send(encode({ kind: 'bye' }), () => socket.close()), 300)
   }
   const late = setTimeout(() => socket.terminate(), 5000)

@@ -1,11 +1,11 @@
 /**
- * Two nodes and a coordinator under a steady, mixed load that never lets up: files are created,
- * overwritten, appended to, cut, renamed, removed and uploaded on either node, evicted, and read on
- * the other, every byte compared with what was written. The cache is smaller than the files. Memory
- * and descriptors of all three processes stay flat after the first third of the run.
+ * Two nodes and a coordinator under a steady, mixed load: files are created, overwritten, appended
+ * to, truncated, renamed, removed and uploaded on either node, evicted, and read on the other, with
+ * every byte compared. The cache is smaller than the files. Memory and descriptors of all three
+ * processes stay flat after the first third of the run.
  *
- * CACHEFS_SEED repeats a run, CACHEFS_SECONDS is how long it takes (120; 3600 for a release), and
- * LOAD which part of the time is work (0.5).
+ * CACHEFS_SEED repeats a run, CACHEFS_SECONDS is its duration (120; 3600 for a release), and LOAD
+ * is the share of the time that is work (0.5).
  */
 import assert from 'node:assert/strict'
 import { appendFileSync, readFileSync, renameSync, rmSync, truncateSync } from 'node:fs'
@@ -20,17 +20,17 @@ import { Random } from '../fixtures/random.ts'
 const SECONDS = Number(process.env['CACHEFS_SECONDS'] ?? 120)
 const LOAD = Number(process.env['LOAD'] ?? 0.5)
 const MIB = 1024 * 1024
-/** Files at a time; with sizes up to 3 MiB they are more than the cache has room for. */
+/** Number of files; with sizes up to 3 MiB they exceed the capacity of the cache. */
 const FILES = 300
 const SAMPLES = 60
-/** Growth of the median of the last third of the samples over that of the second, bytes. */
+/** Permitted growth of the median from the second to the last third of the samples, bytes. */
 const GROWTH_BYTES = 32 * MIB
-/** The same of descriptors, a share: threads keep the files open that were used last. */
+/** Permitted growth of descriptors, as a fraction: threads keep recently used files open. */
 const GROWTH_DESCRIPTORS = 0.25
 
 type Change = (this: Load, node: number) => void | Promise<void>
 
-/** The files of a cluster, and what each of them has to hold. */
+/** The files of a cluster, with their expected contents. */
 class Load {
   readonly #cluster: Cluster
   readonly #random: Random
@@ -47,7 +47,7 @@ class Load {
     return this.#changes
   }
 
-  /** One change on one node, then one file read on the other. */
+  /** Makes one change on one node, then reads one file on the other. */
   async step(): Promise<void> {
     const node = this.#random.below(2)
     const isFull = this.#contents.size >= FILES
@@ -122,7 +122,7 @@ class Load {
 
   #rename(node: number): void {
     const name = this.#any()
-    // Half of them over a file that is there.
+    // Half of the renames replace an existing file.
     const to = this.#random.below(2) === 0 ? this.#any() : `file-${this.#created++}`
     if (to === name) return
     renameSync(this.#path(name, node), this.#path(to, node))
@@ -171,7 +171,7 @@ function report(t: TestContext, load: Load, usages: readonly ProcessUsage[]): vo
   t.diagnostic(`${load.count} changes: ${cells.join(', ')}`)
 }
 
-/** The median of a third of the samples, by process. */
+/** Medians of a third of the samples, by process. */
 function medians(samples: readonly (readonly ProcessUsage[])[], third: number): ProcessUsage[] {
   const part = samples.slice((third * samples.length) / 3, ((third + 1) * samples.length) / 3)
   return part[0]!.map((_, at) => ({
