@@ -1,4 +1,7 @@
-/** Formats the cluster for `cachefs status`: the coordinator, and one line per node. */
+/**
+ * Formats the cluster for `cachefs status`: a line with the state of the coordinator, a table with
+ * one row per node (space, hit ratios, backlog), and one line per offline node.
+ */
 import { hitRatio } from '../http/coordinator/cluster-totals.ts'
 import type { AwayPeer, PeerStatus } from '../tiers/peers/peer-status.ts'
 import { formatSize } from '../options/size.ts'

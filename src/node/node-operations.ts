@@ -1,4 +1,8 @@
-/** Implements the status and actions of a node (http/node/node-status.ts) on its volume. */
+/**
+ * Implements the status and actions of a node (http/node/node-status.ts) on its volume: status and
+ * counters, receipts, durability, unavailable files and their restoration. The long-running actions
+ * are in node-actions.ts.
+ */
 import { FsError, codeOf } from '../base/fs-error.ts'
 import { CLEAN, DIRTY } from '../cache/state/node-database.ts'
 import { chunkKey } from '../cache/upload/object-key.ts'
