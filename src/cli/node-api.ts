@@ -1,6 +1,6 @@
 /**
- * Client of the API of a node, for the verbs. Errors state the remedy: no node answers, the key is
- * missing or wrong, or the message of the node.
+ * Client of the API of a node, for the verbs. An error states the cause and the remedy (no node
+ * answers, the key is missing or wrong), or repeats the message of the node.
  *
  * Responses of long-running calls are lines of JSON (NDJSON). Only a line with `done` completes
  * them; a line with `error`, or a response that ends without `done`, is a failure.
@@ -84,7 +84,10 @@ export class NodeApi {
     await this.#fetch('/api/upgrade', { method: 'POST' })
   }
 
-  /** Yields lines as they arrive. Throws the error of the node, and if the response ends early. */
+  /**
+   * Yields lines as they arrive. Throws the error of the node; also throws if the response ends
+   * early.
+   */
   async *run(
     action: 'wait' | 'warm' | 'evict',
     paths: readonly string[],

@@ -1,5 +1,5 @@
 /**
- * Output of verbs: one line of JSON for programs, or `name value` lines with readable sizes for
+ * Output of verbs: one line of JSON for programs, or `name  value` lines with readable sizes for
  * users; and the progress of a long action.
  */
 import { Presets, SingleBar } from 'cli-progress'

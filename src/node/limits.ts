@@ -11,7 +11,7 @@ export const nodeLimits = {
   coordinatorCheckpointMs: 5_000,
   /** Time for the cloud to answer before an eviction, ms. */
   evictCloudMs: 10_000,
-  /** Interval of checks during an eviction that the cloud is reachable, ms. */
+  /** Minimum interval of checks during an eviction that the cloud is reachable, ms. */
   evictCloudLookMs: 1000,
   /** Draining at a clean stop, ms; the remaining backlog is uploaded after the next start. */
   drainMs: 30_000,

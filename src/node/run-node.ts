@@ -1,6 +1,7 @@
 /**
- * Runs one node under a supervisor in this process until it is stopped. Loaded only when a node
- * starts, so that help and flag errors of a verb do not load all of it.
+ * Runs one node under a supervisor in this process until it is stopped: finds its keys, starts the
+ * supervisor, and records the running node. The modules of the node itself are loaded only in the
+ * daemon process, so that help and flag errors of a verb do not load them.
  */
 import type { Logger } from '../base/log/logger.ts'
 import { findSecrets, keepSecrets } from './api-secrets.ts'

@@ -12,7 +12,7 @@ export interface Unavailable {
   bytes: number
   /** More files are unavailable than were counted. */
   more: boolean
-  /** Nodes that have the missing bytes, if any do. */
+  /** Nodes that have the unavailable bytes, if any do. */
   holders: string[]
   /** Reason why some are lost, if known here. */
   reason: string | null

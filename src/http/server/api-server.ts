@@ -69,8 +69,8 @@ export class ApiServer {
   }
 
   /**
-   * Passes connections that request another protocol on this path to the handler. upgrades.ts lists
-   * the checks that precede it. One handler per path.
+   * Passes connections that request another protocol on this path to the handler, after the checks
+   * listed in upgrades.ts. One handler per path.
    */
   onUpgrade(path: string, handler: UpgradeHandler, door?: Door): void {
     this.#upgrades.add(path, handler, door)
