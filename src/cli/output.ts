@@ -45,7 +45,7 @@ const RATE_MS = 10_000
  * Shows the progress of an action on standard error: a bar on a terminal, otherwise a line every
  * few seconds, and nothing if the action ends before the first line.
  */
-export class ConditionVariable implements Disposable {
+export class Progress implements Disposable {
   readonly #what: string
   readonly #bar: SingleBar | undefined
   readonly #isQuiet: boolean

@@ -7,7 +7,7 @@ import type { Command } from 'commander'
 import type { ProgressLine } from '../http/node/node-status.ts'
 import { addApiFlags, connectToPaths } from './api-flags.ts'
 import { addFlags, readFlags, switchFlag } from '../options/flag.ts'
-import { print, ConditionVariable } from './output.ts'
+import { print, Progress } from './output.ts'
 
 const EVICT_FLAGS = { force: switchFlag('also while the cloud cannot be reached') }
 
@@ -39,7 +39,7 @@ async function follow(
   answers: AsyncIterable<ProgressLine>,
   json: boolean,
 ): Promise<ProgressLine | undefined> {
-  using progress = new ConditionVariable(action, json)
+  using progress = new Progress(action, json)
   let last: ProgressLine | undefined
   for await (const answer of answers) {
     if (json) print(answer, json)

@@ -97,7 +97,7 @@ export class Names {
   }
 
   /** Creates and opens a regular file without a name, to be filled and then named by `publish`. */
-  createNameless(caller: Caller, parent: number, mode: number): number {
+  createOrphan(caller: Caller, parent: number, mode: number): number {
     const { numbers, committer } = this.#parts
     const { uid, gid } = caller
     const wanted = {

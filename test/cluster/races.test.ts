@@ -232,7 +232,7 @@ test('a file without a name is one file to all who have it open', LIMIT, async (
   const files = await Promise.all([1, 2].map((node) => fs.open(path(node, 'unlinked'), 'r+')))
   const { ino } = await files[0]!.stat()
   // Not durable: the bytes are on a node that does not have the file open.
-  await fs.unlink(path(0, 'nameless'))
+  await fs.unlink(path(0, 'unlinked'))
   const seen = Buffer.alloc(content.length)
   for (let turn = 0; turn < 6; turn++) {
     const data = random.bytes(1 + random.below(9000))

@@ -56,7 +56,7 @@ describe('operations that wait', withFuse, () => {
   test('one that never ends is given up with EIO', async (t) => {
     const { path, logged } = await mountSlowTree(t)
     await assert.rejects(fs.readFile(path('slow-open')), { code: 'EIO' })
-    assert.match(logged.join(), /still waits/)
+    assert.match(logged.join(), /still suspended/)
   })
 
   test('others are served while one waits', async (t) => {

@@ -48,7 +48,11 @@ function preallocatedNumbers(home: ClientHome): number[] {
  * Waits until the node has made `count` more files than `highest`; returns their inodes on the
  * disk.
  */
-async function sparesOf(home: ClientHome, count: number, highest: number): Promise<Set<number>> {
+async function preallocatedOf(
+  home: ClientHome,
+  count: number,
+  highest: number,
+): Promise<Set<number>> {
   while ((preallocatedNumbers(home).at(-1) ?? -1) < highest + count) await delay(20)
   const paths = preallocatedNumbers(home).map((number) =>
     join(preallocatedFolder(home), String(number)),

@@ -59,7 +59,7 @@ test('identifiers use the words of the field', () => {
 })
 
 test('files are named with the words of the field', () => {
-  const retired = /(keeper|undurable|unseen|aside|spare|nameless|lasting|held|past)[.-]/
+  const retired = /(keeper|undurable|unseen|aside|spare|nameless|lasting|past)[.-]/
   assertNone(codeFiles.filter(({ path }) => retired.test(path)).map(({ path }) => path))
 })
 

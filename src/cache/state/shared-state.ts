@@ -125,7 +125,7 @@ export class SharedState {
   readonly pageDrops: PageDrops
   readonly cuts: RecentCuts
   /** Whether the table of open inodes outlives the process. */
-  readonly isLasting: boolean
+  readonly isPersistent: boolean
   /** Memory of request-journal.ts. */
   readonly requestRecords: Float64Array
   /** Memory of preallocated-files.ts. */

@@ -379,8 +379,8 @@ export class FileWriter {
     const gone = database.sumFrom(ino, first)
     database.transaction(() => {
       // In the same transaction: chunks that are not in the backing file cannot be read.
-      for (const { seq, index } of aside === undefined ? [] : waiting)
-        database.setUploadSource(seq, aside!, index * settings.chunkSize)
+      for (const { seq, index } of preImage === undefined ? [] : waiting)
+        database.setUploadSource(seq, preImage!, index * settings.chunkSize)
       if (gone.chunks > 0) database.deleteChunksFrom(ino, first)
       if (shared.counter('lostChunks') > 0) database.deleteLostFrom(ino, first)
       if (tail) this.#trimTail(ino, tail, rest)

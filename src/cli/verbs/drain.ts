@@ -9,7 +9,7 @@ import { addApiFlags, connect } from '../api-flags.ts'
 import { addFlags, flag, readFlags } from '../../options/flag.ts'
 import type { Answer, NodeApi } from '../node-api.ts'
 import { parseSeconds } from '../../options/node-flags.ts'
-import { ConditionVariable, print } from '../output.ts'
+import { Progress, print } from '../output.ts'
 import { formatSize } from '../../options/size.ts'
 
 const POLL_MS = 200
@@ -43,7 +43,7 @@ export function addDrain(program: Command): void {
 }
 
 async function drain(api: NodeApi, timeoutMs: number, json: boolean): Promise<Backlog> {
-  using progress = new ConditionVariable('drain', json)
+  using progress = new Progress('drain', json)
   let most = 0
   let saidMs = performance.now()
   const deadlineMs = performance.now() + timeoutMs

@@ -1,7 +1,7 @@
 /**
  * Chunk data on the local disk: one sparse file per inode, `data/<low byte of inode>/<inode>`, in
  * which each byte has the offset that it has in the file. Pre-images of chunks that must survive
- * being overwritten are in `preImage/`; preallocated empty files for new inodes are in `preallocated/`. There
+ * being overwritten are in `aside/`; preallocated empty files for new inodes are in `spare/`. There
  * is one instance per thread; it caches a bounded number of descriptors and closes the least
  * recently opened. Which bytes of a file are present is recorded in the database of the node, not
  * here.

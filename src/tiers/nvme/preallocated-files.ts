@@ -121,7 +121,7 @@ export class PreallocatedFiles {
 
   /**
    * Path at which a file is created, in each directory of `data/` in turn. The file system searches
-   * for a free inode near the parent directory and locks the directory meanwhile; in `preallocated/`, a
+   * for a free inode near the parent directory and locks the directory meanwhile; in `spare/`, a
    * thread that takes a file would wait for that lock.
    */
   #creationPath(shard: number): string {
