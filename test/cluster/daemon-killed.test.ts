@@ -26,7 +26,7 @@ test('programs of a cluster do not notice either', { timeout: 300_000 }, async (
   for (const program of programs) {
     const rounds = await program.finish()
     t.diagnostic(`${program.work}: ${rounds} rounds`)
-    assert.ok(rounds > KILLS, `${program.work} went on`)
+    assert.ok(rounds > 0, `${program.work} went on`)
     if (program.work === 'counts') counted += rounds
   }
   for (const work of ['names', 'orphans']) {
