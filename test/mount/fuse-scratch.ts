@@ -14,7 +14,7 @@ import { MemoryTree } from './fuse-memory-tree.ts'
 import { SlowTree } from './fuse-slow-tree.ts'
 
 /** Options of a suite that mounts. */
-export const withFuse = { skip: process.env['CACHEFS_NO_FUSE'] === '1', timeout: 60_000 }
+export const withFuse = { skip: process.env['CACHEFS_NO_FUSE'] === '1', timeout: 180_000 }
 
 if (!withFuse.skip) {
   try {
