@@ -18,6 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { FsError } from './fs-error.ts'
+import { PLAIN_FILE } from './private-folder.ts'
 
 const OTHERS = 0o077
 const BYTES_MAX = 4096
@@ -28,7 +29,7 @@ const BYTES_MAX = 4096
 export function readSecret(path: string): string | undefined {
   let fd: number
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    fd = openSync(path, constants.O_RDONLY | PLAIN_FILE)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined

@@ -20,6 +20,8 @@ import { FsError } from './fs-error.ts'
 
 /** Permission bits of group and others. */
 const OTHERS = 0o077
+/** Flags of open(2) that follow no symbolic link and do not wait for the other end of a pipe. */
+export const PLAIN_FILE = constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /** Creates the directory, or removes the permissions of others from an existing one. */
 export function makePrivateFolder(path: string): void {
@@ -37,7 +39,7 @@ export function makePrivateFolder(path: string): void {
 
 /** Creates the file (empty), or removes the permissions of others from an existing one. */
 export function makePrivateFile(path: string): void {
-  const flags = constants.O_RDONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK
+  const flags = constants.O_RDONLY | constants.O_CREAT | PLAIN_FILE
   try {
     const fd = openSync(path, flags, 0o600)
     try {

@@ -54,6 +54,8 @@ export const coordinatorLimits = {
   leaseHoldMs: 20,
   /** Write leases of one node; beyond that the one it has had longest is recalled. */
   writeLeases: 100_000,
+  /** Changes kept for offline nodes; a node that missed more fetches a whole copy. */
+  changeLogEntries: 100_000,
   /** The change log is trimmed to `changeLogEntries` each time so many changes were added. */
   changeLogTrim: 1000,
   /** Timeout of receiving a whole copy of the metadata, ms. */

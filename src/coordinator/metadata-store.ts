@@ -160,7 +160,7 @@ export class MetadataStore {
     const entry = encode({ change: made, value } satisfies LogEntry, { ignoreUndefined: true })
     yield* insertLog(seq, asker.session, asker.operation, entry)
     if (seq % coordinatorLimits.changeLogTrim === 0)
-      yield* trimLog(seq - tiersLimits.changeLogEntries)
+      yield* trimLog(seq - coordinatorLimits.changeLogEntries)
     return { value, change: made }
   }
 
@@ -186,7 +186,7 @@ export class MetadataStore {
     this.#seq = seq
     this.#first = Math.min(this.#first, seq)
     if (seq % coordinatorLimits.changeLogTrim === 0) {
-      this.#first = Math.max(this.#first, seq - tiersLimits.changeLogEntries + 1)
+      this.#first = Math.max(this.#first, seq - coordinatorLimits.changeLogEntries + 1)
     }
   }
 

@@ -1,7 +1,7 @@
 /**
- * The nodes of a cluster: by id the public key that each has proved to have when it joined. Every
- * copy has them, so that nodes know each other without asking. A node that was revoked stays, with
- * its key, until it is removed: nobody else can take its id meanwhile.
+ * The nodes of a cluster: the public key of each, by id. A node proved at joining that it has the
+ * private key. Every replica of the metadata has this table, so nodes verify each other without a
+ * request. A revoked node keeps its row until it is removed, so no other node can take its id.
  */
 import { change, many, one, type Rule } from './statement.ts'
 
@@ -11,14 +11,14 @@ export interface NodeIdentity {
   key: string
   /** ISO 8601. */
   joined: string
-  /** As `joined`; empty: it is not. */
+  /** Time of revocation, ISO 8601; empty: the node is not revoked. */
   revoked: string
 }
 
 const COLUMNS = 'id, public_key AS "key", joined, revoked'
 
 export const findNode = one<NodeIdentity>(`SELECT ${COLUMNS} FROM node WHERE id = ?`)
-/** By id, a page, behind the given one. */
+/** One page, ordered by id, after the given id. */
 export const listNodes = many<NodeIdentity>(
   `SELECT ${COLUMNS} FROM node WHERE id > ? ORDER BY id LIMIT ?`,
 )
@@ -30,7 +30,7 @@ const insertNode = change(
 const setRevoked = change('node.setRevoked', 'UPDATE node SET revoked = ? WHERE id = ?')
 const deleteNode = change('node.deleteNode', 'DELETE FROM node WHERE id = ?')
 
-/** Those that are there stay as they are. */
+/** Existing nodes are not changed. */
 export function* registerNodes(
   nodes: readonly { id: string; key: string }[],
   joined: string,

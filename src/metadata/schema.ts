@@ -104,7 +104,7 @@ export const SCHEMA = [
     ino BIGINT NOT NULL,
     idx BIGINT NOT NULL
   )`,
-  // Which node reserved which numbers; none has a row that was reserved before there were nodes.
+  // Ranges of numbers by the node that reserved them; older reservations have no row.
   `CREATE TABLE IF NOT EXISTS number_range (
     counter TEXT NOT NULL,
     last BIGINT NOT NULL,

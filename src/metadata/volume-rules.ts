@@ -42,7 +42,7 @@ const selectTotals = one<Totals>(
 
 export type CounterName = 'inode' | 'chunk' | 'entry'
 
-/** Numbers that one node reserved, `first` and `last` among them. */
+/** Numbers from `first` to `last` inclusive, reserved by one node. */
 export interface NumberRange {
   counter: CounterName
   last: number
@@ -70,18 +70,18 @@ export function* claimSetting(name: string, value: string): Rule<string> {
   return known ?? value
 }
 
-/** Reserves `count` numbers, for a node where there are several; returns the first. */
+/** Reserves `count` numbers, in a cluster for a node; returns the first. */
 export function* reserveNumbers(name: CounterName, count: number, node?: string): Rule<number> {
   const last = (yield* reserve(name, count))?.value ?? count
   const first = last - count + 1
   if (node === undefined) return first
-  // One row for what a node reserves in a row.
+  // Consecutive reservations of a node share a row.
   const extended = yield* extendRange(last, name, first - 1, node)
   if (extended === undefined) yield* insertRange(name, last, first, node)
   return first
 }
 
-/** In order, a page, behind `after`. */
+/** One page in order, after the number `after`. */
 export function* numberRanges(name: CounterName, after: number, most: number): Rule<NumberRange[]> {
   return yield* selectRanges(name, after, most)
 }

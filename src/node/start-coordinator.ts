@@ -14,6 +14,7 @@ import type { Logger } from '../base/log/logger.ts'
 import { CoordinatorDatabase } from '../coordinator/coordinator-database.ts'
 import { FileHolders } from '../coordinator/peers/file-holders.ts'
 import { Candidate } from '../coordinator/candidate.ts'
+import { Snapshots } from '../coordinator/snapshots.ts'
 import { LINK_PATH, SNAPSHOT_PATH } from '../coordinator/link/link-protocol.ts'
 import { ApiKey } from '../http/server/api-key.ts'
 import { LinkGate } from '../http/coordinator/link-gate.ts'
@@ -129,7 +130,8 @@ async function serve(
     },
   }
   const make = (path: string): Promise<void> => candidate.store.copyTo(path)
-  const snapshots = { path: join(dataDir, 'snapshot'), make, seq: () => candidate.store.seq }
+  const seq = (): number => candidate.store.seq
+  const snapshots = new Snapshots({ path: join(dataDir, 'snapshot'), make, seq })
   const gate = new LinkGate({
     apiKey: new ApiKey(apiKey),
     joinToken: joinTokenSource(dataDir, joinToken, logger),

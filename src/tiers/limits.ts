@@ -24,8 +24,6 @@ export const tiersLimits = {
   nodeClockSkewMs: 30_000,
   /** Cached tokens, made or checked: one for each node. */
   nodeTokens: 8192,
-  /** Changes kept for offline nodes; a node that missed more fetches a whole copy. */
-  changeLogEntries: 100_000,
   /** Nodes of one coordinator: each of them is sent the list of all. */
   peers: 4096,
   /** Interval between reports of a node, ms. */

@@ -11,6 +11,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, test } from 'node:test'
 import fastify, { type FastifyInstance } from 'fastify'
 import { MetadataStore } from '../../src/coordinator/metadata-store.ts'
+import { Snapshots } from '../../src/coordinator/snapshots.ts'
 import { metadataRoutes } from '../../src/http/coordinator/metadata-routes.ts'
 import { limits } from '../../src/limits.ts'
 import { S_IFREG } from '../../src/metadata/inode-rules.ts'
@@ -48,7 +49,7 @@ beforeEach(async () => {
     return store.copyTo(path)
   }
   const source = { path: join(folder, 'snapshot'), make, seq: () => seq }
-  metadataRoutes(app, '/snapshot', source, () => undefined)
+  metadataRoutes(app, '/snapshot', new Snapshots(source), () => undefined)
   url = `${await app.listen({ port: 0, host: '127.0.0.1' })}/snapshot`
 })
 

@@ -4,14 +4,11 @@
  * a node; the node proves it over the link (coordinator/link/link-door.ts).
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import { FsError, describe } from '../../base/fs-error.ts'
+import { FsError } from '../../base/fs-error.ts'
 import { Secret } from '../../base/secret.ts'
-import { JOIN_HEADER, TOKEN_HEADER, type TokenCheck } from '../../tiers/peers/node-token.ts'
+import { JOIN_HEADER, type TokenCheck } from '../../tiers/peers/node-token.ts'
 import type { ApiKey } from '../server/api-key.ts'
-import { HttpError } from '../server/http-error.ts'
-
-/** Returns if the request is admitted; throws otherwise. */
-export type Door = (headers: IncomingHttpHeaders) => void
+import { checkToken, type Door } from '../server/door.ts'
 
 export interface LinkGateOptions {
   apiKey: ApiKey
@@ -54,18 +51,5 @@ export class LinkGate {
     if (given === undefined) return false
     const token = this.#options.joinToken()
     return token !== undefined && new Secret(token).matches(given)
-  }
-}
-
-/** Door for requests between nodes. */
-export function nodeDoor(tokens: TokenCheck): Door {
-  return (headers) => checkToken(tokens, headers)
-}
-
-function checkToken(tokens: TokenCheck, headers: IncomingHttpHeaders): void {
-  try {
-    tokens.check(headers[TOKEN_HEADER])
-  } catch (error) {
-    throw new HttpError(401, 'EACCES', describe(error).replace(/^EACCES: /, ''))
   }
 }

@@ -16,7 +16,7 @@ import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
 import { CRC_HEADER, parseCrc } from '../../tiers/peers/chunk-headers.ts'
 import { clientSignal } from '../server/client-signal.ts'
 import { HttpError } from '../server/http-error.ts'
-import type { Door } from '../coordinator/link-gate.ts'
+import type { Door } from '../server/door.ts'
 
 const URL = '/api/chunks/:ino/:index/:id'
 const NUMBER = { type: 'string', pattern: '^[0-9]{1,16}$' } as const

@@ -20,7 +20,7 @@ import { tiersLimits } from '../../tiers/limits.ts'
 import { ApiKey } from './api-key.ts'
 import { ConnectionRoom } from './connection-room.ts'
 import { HttpError, answerTo, errorBody } from './http-error.ts'
-import type { Door } from '../coordinator/link-gate.ts'
+import type { Door } from './door.ts'
 import type { Upgrades } from './upgrades.ts'
 
 /** Prefixes of paths that other nodes request. */

@@ -13,7 +13,7 @@ import type { Duplex } from 'node:stream'
 import type { ApiKey } from './api-key.ts'
 import { httpLimits } from '../limits.ts'
 import { HttpError, answerTo } from './http-error.ts'
-import type { Door } from '../coordinator/link-gate.ts'
+import type { Door } from './door.ts'
 
 /** As the 'upgrade' event of node:http. The handler owns the socket, including its errors. */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void

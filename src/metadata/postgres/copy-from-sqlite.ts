@@ -27,7 +27,7 @@ export function* copyFromSqlite(from: DatabaseSync): Rule<number> {
 function* copyTable(from: DatabaseSync, table: string): Rule<number> {
   const shape = from.prepare(`PRAGMA table_info(${table})`).all() as unknown as { name: string }[]
   const columns = shape.map(({ name }) => name)
-  // What an older version kept has fewer tables.
+  // A database of an older version has fewer tables.
   if (columns.length === 0) return 0
   const select = from.prepare(`SELECT ${columns.join()} FROM ${table}`)
   let rows = 0

@@ -39,19 +39,17 @@ import {
   hasWriters,
   seekSparse,
 } from '../../base/native-calls.ts'
-import { makePrivateFolder } from '../../base/private-folder.ts'
+import { PLAIN_FILE, makePrivateFolder } from '../../base/private-folder.ts'
 import type { PreallocatedFiles } from './preallocated-files.ts'
 
 /** Number of subdirectories of `data/`. */
 export const SHARDS = 256
 const S_ISVTX = 0o1000
-/** Neither follows links nor waits for who would write to a pipe. */
-const AS_IT_IS = constants.O_NOFOLLOW | constants.O_NONBLOCK
-const READ = constants.O_RDONLY | AS_IT_IS
-const CHANGE = constants.O_RDWR | AS_IT_IS
-/** What opening or removing something else than a file fails with; or nothing is there. */
+const READ = constants.O_RDONLY | PLAIN_FILE
+const CHANGE = constants.O_RDWR | PLAIN_FILE
+/** Errors of opening or removing a path at which there is no plain file. */
 const NOT_PLAIN = ['ENOENT', 'ELOOP', 'EISDIR', 'EPERM', 'ENXIO', 'ENOTDIR']
-const REPLACE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | AS_IT_IS
+const REPLACE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | PLAIN_FILE
 
 export interface BackingStat {
   size: number
@@ -142,7 +140,7 @@ export class BackingFiles {
     if (fd >= 0) ftruncateSync(fd, size)
   }
 
-  /** Cuts what is there after `size`; a shorter file stays as it is. */
+  /** Truncates the file if it is longer than `size`; a shorter one is not extended. */
   truncateTo(ino: number, size: number): void {
     const fd = this.#descriptor(ino, false)
     if (fd >= 0 && fstatSync(fd).size > size) ftruncateSync(fd, size)
@@ -342,7 +340,7 @@ export class BackingFiles {
     return preallocated >= 0 ? preallocated : openSync(path, CHANGE | constants.O_CREAT, 0o600)
   }
 
-  /** -1 where it is not there. */
+  /** Returns -1 if there is no plain file. */
   #tryOpen(path: string, flags: number): number {
     try {
       const fd = openSync(path, flags)
@@ -356,7 +354,7 @@ export class BackingFiles {
     }
   }
 
-  /** What is there; undefined: no file, or no longer what was there in its place. */
+  /** Stats of a plain file. Moves anything else to `damaged/`; undefined: there is no file now. */
   #plain(path: string): Stats | undefined {
     const stat = lstatSync(path, { throwIfNoEntry: false })
     if (stat === undefined || stat.isFile()) return stat

@@ -1,5 +1,5 @@
 /**
- * Preallocated empty files, `preallocated/<number>`: a new inode gets its backing file by a rename.
+ * Preallocated empty files, `spare/<number>`: a new inode gets its backing file by a rename.
  * Creating a file makes the file system search for a free inode, which can be slow (ext4 without a
  * journal walks past recently freed inodes), so it happens outside the path of requests. The files
  * with numbers from `head` to `tail - 1` exist; both numbers are in memory shared by all threads.
@@ -23,7 +23,7 @@ import {
 } from 'node:fs'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
-import { makePrivateFolder } from '../../base/private-folder.ts'
+import { PLAIN_FILE, makePrivateFolder } from '../../base/private-folder.ts'
 import { tiersLimits } from '../limits.ts'
 import { SHARDS, shardName } from './backing-files.ts'
 
@@ -36,7 +36,7 @@ const NUMBER = /^(0|[1-9]\d{0,14})$/
 
 export class PreallocatedFiles {
   readonly #directory: string
-  readonly #preallocatedFiles: string
+  readonly #folder: string
   readonly #numbers: BigInt64Array
   #headAtFill = 0n
 
@@ -45,7 +45,7 @@ export class PreallocatedFiles {
    */
   constructor(directory: string, numbers: BigInt64Array) {
     this.#directory = directory
-    this.#preallocatedFiles = join(directory, 'spare')
+    this.#folder = join(directory, 'spare')
     this.#numbers = numbers
   }
 
@@ -61,9 +61,9 @@ export class PreallocatedFiles {
     let fd = -1
     try {
       // Open before rename: a failure has changed nothing at `path`.
-      fd = openSync(preallocated, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+      fd = openSync(preallocated, constants.O_RDWR | PLAIN_FILE)
       const stat = fstatSync(fd)
-      if (!stat.isFile() || stat.size > 0) throw new Error('it was made into something else')
+      if (!stat.isFile() || stat.size > 0) throw new Error('not an empty plain file')
       renameSync(preallocated, path)
       return fd
     } catch {
@@ -77,12 +77,12 @@ export class PreallocatedFiles {
   takeOver(): void {
     for (let shard = 0; shard < SHARDS; shard++) remove(this.#creationPath(shard))
     try {
-      const names = readdirSync(this.#preallocatedFiles)
+      const names = readdirSync(this.#folder)
       const numbers = names.filter((name) => this.#isPreallocated(name)).map(Number)
       const first = numbers.reduce((least, number) => Math.min(least, number), Infinity)
       const kept = numbers.filter((number) => number < first + tiersLimits.preallocatedMost)
       const isKept = new Set(kept.map(String))
-      for (const name of names) if (!isKept.has(name)) remove(join(this.#preallocatedFiles, name))
+      for (const name of names) if (!isKept.has(name)) remove(join(this.#folder, name))
       if (kept.length === 0) return
       Atomics.store(this.#numbers, HEAD, BigInt(first))
       Atomics.store(this.#numbers, TAIL, BigInt(Math.max(...kept)) + 1n)
@@ -133,7 +133,7 @@ export class PreallocatedFiles {
   }
 
   #path(number: bigint): string {
-    return join(this.#preallocatedFiles, String(number))
+    return join(this.#folder, String(number))
   }
 
   /** Claims the number at the head for the caller. */
@@ -154,17 +154,16 @@ export class PreallocatedFiles {
    */
   #isPreallocated(name: string): boolean {
     if (!NUMBER.test(name)) return false
-    const { mode, size, nlink, mtimeMs } = lstatSync(join(this.#preallocatedFiles, name))
+    const { mode, size, nlink, mtimeMs } = lstatSync(join(this.#folder, name))
     const isEmpty = mode === (S_IFREG | MODE) && size === 0 && nlink === 1
     return isEmpty && mtimeMs > Date.now() - uptime() * 1000
   }
 
   #wanted(there: number): number {
-    makePrivateFolder(this.#preallocatedFiles)
-    const isMovable =
-      statSync(this.#preallocatedFiles).dev === statSync(join(this.#directory, 'data')).dev
+    makePrivateFolder(this.#folder)
+    const isMovable = statSync(this.#folder).dev === statSync(join(this.#directory, 'data')).dev
     if (!isMovable) return 0
-    const { files, ffree } = statfsSync(this.#preallocatedFiles)
+    const { files, ffree } = statfsSync(this.#folder)
     // Some file systems create inodes on demand and report a count of 0.
     if (files === 0) return tiersLimits.preallocatedMost
     return Math.min(

@@ -1,13 +1,13 @@
 /**
- * The time of the coordinator, on every node: what the clocks of the nodes show does not matter,
- * nor that one is set. Until the coordinator has told it, it is the time of this machine.
+ * The coordinator's time on a node. It does not depend on the wall clock of the node, or on changes
+ * of that clock. Before the coordinator has sent its time, this is the time of the machine.
  */
 import { monotonicMs } from '../../base/clock.ts'
 
 export class ClusterClock {
   #ahead: number | undefined
 
-  /** The coordinator's clock shows this now. */
+  /** `theirMs`: current time of the coordinator, milliseconds since 1970. */
   set(theirMs: number): void {
     this.#ahead = theirMs - monotonicMs()
   }

@@ -1,10 +1,10 @@
 /**
- * What a request between nodes carries: who sends it, to whom, until when, signed by the sender
- * (Ed25519). It opens the receiver's door alone, and for minutes only. Both sides remember what
- * they made and checked, so a request costs no signature.
+ * Tokens that authenticate requests between nodes: sender, receiver and expiry time, signed by the
+ * sender (Ed25519). A token is valid for one receiver and for minutes. The sender reuses its tokens
+ * and the receiver caches verified ones, so a request costs no signature.
  *
- * Invariants: a token counts while its sender is registered with the key that signed it, which is
- * asked for each request; one that was made for another node never counts.
+ * Invariants: a token is valid only while its sender is registered with the key that signed it,
+ * which is checked on each request. A token for another node is never accepted.
  */
 import { FsError } from '../../base/fs-error.ts'
 import { isSignedBy, type SigningKey } from '../../base/signing-key.ts'
@@ -12,9 +12,9 @@ import { tiersLimits } from '../limits.ts'
 import type { ClusterClock } from './cluster-clock.ts'
 
 export const TOKEN_HEADER = 'x-node-token'
-/** What a node shows that is new. */
+/** Header in which a new node sends the join token. */
 export const JOIN_HEADER = 'x-join-token'
-/** Receiver of what nodes send to the coordinator: no node has this name (an id has no space). */
+/** Receiver in tokens for the coordinator. No node has this name: an id contains no space. */
 export const TO_COORDINATOR = 'the coordinator'
 
 const PURPOSE = 'cachefs node token 1\n'
@@ -30,7 +30,7 @@ export class NodeTokens {
   readonly #self: string
   readonly #key: SigningKey
   readonly #clock: ClusterClock
-  /** By receiver. */
+  /** Tokens by receiver. */
   readonly #made = new Map<string, { token: string; untilMs: number }>()
 
   constructor(self: string, key: SigningKey, clock: ClusterClock) {
@@ -39,7 +39,7 @@ export class NodeTokens {
     this.#clock = clock
   }
 
-  /** For requests to a node, of which at least half of its time is left. */
+  /** A token for requests to a node; at least half of its validity remains. */
   for(to: string): string {
     const nowMs = this.#clock.nowMs()
     const made = this.#made.get(to)
@@ -59,20 +59,20 @@ export class NodeTokens {
 export interface TokenCheckOptions {
   self: string
   clock: ClusterClock
-  /** Public key of a node; undefined: it is none of the cluster, or not any more. */
+  /** Public key of a node; undefined: it is not, or no longer, a node of the cluster. */
   keyOf: (id: string) => string | undefined
 }
 
 export class TokenCheck {
   readonly #options: TokenCheckOptions
-  /** Tokens with a signature that was found right, and the key that it is right for. */
+  /** Verified tokens, and the key that each was verified with. */
   readonly #known = new Map<string, Claims & { key: string }>()
 
   constructor(options: TokenCheckOptions) {
     this.#options = options
   }
 
-  /** Who sent it. EACCES where the token does not say so, or no longer. */
+  /** Returns the sender. EACCES: the token is invalid or has expired. */
   check(token: unknown): string {
     const { self, keyOf } = this.#options
     const parts = typeof token === 'string' ? TOKEN.exec(token) : null

@@ -61,7 +61,7 @@ export class PeerClient {
   readonly #tokens: Pick<NodeTokens, 'for'>
   readonly #agents = { http: new http.Agent(KEEP_ALIVE), https: new https.Agent(KEEP_ALIVE) }
 
-  /** `tokens`: what shows a peer which node this is. */
+  /** `tokens`: authenticate this node to its peers. */
   constructor(tokens: Pick<NodeTokens, 'for'>) {
     this.#tokens = tokens
   }

@@ -16,6 +16,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { abortError } from '../../../base/async/abort.ts'
 import { memoryOf } from '../../../base/buffer-pool.ts'
 import { FsError, codeOf } from '../../../base/fs-error.ts'
+import { PLAIN_FILE } from '../../../base/private-folder.ts'
 import { Semaphore } from '../../../base/async/semaphore.ts'
 import { tiersLimits } from '../../limits.ts'
 import type {
@@ -43,7 +44,7 @@ const TEMPORARY = 'writing~'
 /** Top-level names of a volume; other files in the directory belong to somebody else. */
 const OURS = /^(chunks|meta|volume\.json)$/
 /** Does not follow a symbolic link in place of an object, and does not block on a named pipe. */
-const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+const READ = constants.O_RDONLY | PLAIN_FILE
 
 export class FileTier implements TierStorage {
   readonly name: string
