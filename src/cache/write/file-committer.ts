@@ -234,6 +234,7 @@ export class FileCommitter {
       if (open.kernelOpens === 0) open.filled = false
       if (open.opens === 0) open.invalidated = false
       if (isNew) open.fresh = shared.isPersistent && !index.isRemote && version === 0 && size === 0
+      if (nlink === 0 && !orphans && !index.isRemote) markOrphan(open, by === 'kernel')
       if (by === 'here') open.opens += 1
       const how = { isDirect: isDirect?.(open) === true, isWriting: writing !== undefined }
       const uses = by === 'kernel' ? this.#enter(ino, open, how) : OPEN
@@ -350,8 +351,7 @@ export class FileCommitter {
     const { shared } = this.#cache
     const open = shared.hasFree() ? shared.addOpen(ino) : shared.findOpen(ino)
     if (open === undefined) return false
-    open.unlinked = true
-    open.known = true
+    markOrphan(open, true)
     return true
   }
 
@@ -456,6 +456,15 @@ export class FileCommitter {
     if (mtime) open.mtime = mtime
     open.ctime = now()
   }
+}
+
+/**
+ * Marks an inode without a name, which its last user deletes. An open may come after the inode was
+ * queued for deletion: the program looked up the name while it was removed.
+ */
+function markOrphan(open: OpenInode, isKnown: boolean): void {
+  open.unlinked = true
+  open.known ||= isKnown
 }
 
 /** Whether programs have it open, or may be about to open it. */

@@ -142,17 +142,20 @@ export class FileWriter {
   }
 
   /**
-   * Sets the size. Commits at once if nobody has the file open. Calls `onCut` before a file gets
-   * shorter, under its lock.
+   * Sets the size. Commits at once if nobody has the file open. ESTALE if it has no name either: it
+   * is about to be deleted. Calls `onCut` before a file gets shorter, under its lock.
    */
   truncate(ino: number, size: number, onCut: () => void): void {
     if (size > filesystemLimits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
-    const { shared } = this.#cache
+    const { shared, index } = this.#cache
     // Resumed after the commit: the truncate is done.
     if (takeResult(`commit ${ino}`)) return
     shared.withInode(ino, () => {
       requireBytes(this.#cache, ino)
       const before = this.#cache.sizeOf(ino)
+      if (!shared.findOpen(ino) && index.isOrphan(ino)) {
+        throw new FsError('ESTALE', `inode ${ino} has no name any more`)
+      }
       const open = shared.addOpen(ino)
       const wasOpen = open.opens > 0
       try {
