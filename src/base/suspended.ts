@@ -5,10 +5,14 @@
  * condition and runs the operation again from its start, until it completes. Each operation is
  * therefore written once, and worker threads, which must never wait, can run it.
  *
- * Invariant: an operation that throws has changed nothing, or repeating its changes is harmless.
+ * Invariant: an operation that throws `NotStarted` has changed nothing that others can see. One
+ * that throws `Awaiting` has made its changes, and when it runs again it takes the result of the
+ * wait (CurrentRequest.take) before it would make them a second time.
  */
-export class Suspended extends Error {
+export abstract class Suspended extends Error {
   readonly condition: unknown
+  /** Whether the operation has made its changes. */
+  abstract readonly hasChanged: boolean
 
   constructor(condition: unknown) {
     // Not a failure: nobody reads its stack, and taking one is slow.
@@ -21,32 +25,39 @@ export class Suspended extends Error {
   }
 }
 
-/** Result of a wait condition, for operations that use it when they run again. */
-export interface WaitResult {
-  /** Identifies the wait condition. */
-  key: string
-  value?: unknown
-  /** Error of the wait condition; `takeResult` throws it. */
-  error?: unknown
+/** The operation has changed nothing, or only what a retry repeats harmlessly: it can end here. */
+export class NotStarted extends Suspended {
+  readonly hasChanged = false
 }
 
-let outcomes: WaitResult[] = []
+/** The changes are made, and only the reply has to wait: to end here is to report it falsely. */
+export class Awaiting extends Suspended {
+  readonly hasChanged = true
+}
 
-/** Runs an operation again with the outcomes of its earlier wait conditions, in their order. */
-export function resume<T>(found: readonly WaitResult[], operation: () => T): T {
-  outcomes = [...found]
-  try {
-    return operation()
-  } finally {
-    outcomes = []
+/** Names the result of a wait; `T` is the type of its value. */
+export class ResultOf<T = undefined> {
+  readonly name: string
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  /** A result for an inode, or for another subject of the wait. */
+  of(subject: number | string, ...[value]: [T] extends [undefined] ? [] : [value: T]): WaitResult {
+    return { of: this, subject, value }
+  }
+
+  /** The wait failed; `CurrentRequest.take` throws the error. */
+  failed(subject: number | string, error: unknown): WaitResult {
+    return { of: this, subject, error }
   }
 }
 
-/** Removes and returns the first outcome with this key; throws its error if it has one. */
-export function takeResult(key: string): WaitResult | undefined {
-  const at = outcomes.findIndex((outcome) => outcome.key === key)
-  if (at < 0) return undefined
-  const [found] = outcomes.splice(at, 1)
-  if (found?.error !== undefined) throw found.error as Error
-  return found
+/** Result of a wait, for the operation that runs again. */
+export interface WaitResult {
+  readonly of: { readonly name: string }
+  readonly subject: number | string
+  readonly value?: unknown
+  readonly error?: unknown
 }

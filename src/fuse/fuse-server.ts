@@ -247,7 +247,7 @@ export class FuseServer {
   #take(message: WorkerMessage): void {
     // The descriptor may have been closed and its number reused.
     if (this.#gone) return
-    if (message.kind === 'blocked') this.#waiting.add(message.request, message.condition)
+    if (message.kind === 'suspended') this.#waiting.add(message.request, message)
     else if (message.kind === 'interrupt') this.#waiting.interrupt(message.unique)
     else if (message.kind === 'log') this.#log(message.line)
     else if (message.kind === 'hint') this.#takeHint(message.message)

@@ -79,7 +79,7 @@ function readRequest(fd: number, bytes: Uint8Array): number {
   }
 }
 
-function handOn(dispatcher: Dispatcher, { condition }: Suspended): void {
+function handOn(dispatcher: Dispatcher, { condition, hasChanged }: Suspended): void {
   const { request } = dispatcher
   if (!counters.takeWaiting(request.length)) {
     fileSystem.refused?.(condition)
@@ -88,7 +88,7 @@ function handOn(dispatcher: Dispatcher, { condition }: Suspended): void {
   }
   const copy = request.copy()
   try {
-    post({ kind: 'blocked', request: copy, condition }, [copy.buffer])
+    post({ kind: 'suspended', request: copy, condition, hasChanged }, [copy.buffer])
   } catch (error) {
     // The wait condition cannot be sent to another thread.
     counters.releaseWaiting(request.length)

@@ -10,6 +10,10 @@ export const fuseLimits = {
   stopSignalLookMs: 100,
   /** Grace period of an interrupted request, ms: what it waits for may still arrive. */
   interruptGraceMs: 1_000,
+  /**
+   * The same for a request that has made its changes, ms: EINTR would let the program repeat them.
+   */
+  changedGraceMs: 5_000,
   /** Readahead of the kernel for a sequential reader, bytes: one request. */
   fuseReadaheadBytes: MIB,
   /** Background requests (readahead, direct I/O) that the kernel keeps in flight. */

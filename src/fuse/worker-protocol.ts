@@ -7,6 +7,7 @@
  * finished with that message.
  */
 import { fuseLimits } from './limits.ts'
+import type { Suspension } from './handlers/waiting-requests.ts'
 import type { CacheTimeouts } from './handlers/dispatcher.ts'
 
 /** Data for a new worker; its only message is the descriptor of the mount. */
@@ -23,8 +24,8 @@ export interface WorkerSetup {
 export type WorkerMessage =
   /** The file system is open; the worker waits for the mount. */
   | { kind: 'ready' }
-  /** A suspended request: its bytes (transferred) and its wait condition. */
-  | { kind: 'blocked'; request: Uint8Array<ArrayBuffer>; condition: unknown }
+  /** A suspended request, with its bytes (transferred). */
+  | ({ kind: 'suspended'; request: Uint8Array<ArrayBuffer> } & Suspension)
   | { kind: 'interrupt'; unique: number }
   | { kind: 'hint'; message: unknown }
   | { kind: 'log'; line: string }

@@ -1,14 +1,14 @@
 /**
  * Metadata engine of a node in a cluster. Reads use a replica on the disk of this node, kept
  * current by the coordinator's feed of changes, so they need no round trip. An operation that
- * changes something throws `Suspended`: the main thread sends it to the coordinator, applies its
+ * changes something throws `NotStarted`: the main thread sends it to the coordinator, applies its
  * change to the replica, and runs the operation again, which then takes the result.
  *
  * Invariant: the replica is read only while its lease is valid, that is, while the coordinator
  * waits for this node before it acknowledges a change: until `validUntil`, on the clock shared by
  * all threads.
  */
-import { Suspended, takeResult } from '../base/suspended.ts'
+import { NotStarted, ResultOf } from '../base/suspended.ts'
 import { monotonicMs } from '../base/clock.ts'
 import type { CurrentRequest, RequestIdentity } from '../base/current-request.ts'
 import { isUnrepeatable } from './duplicate-request-rules.ts'
@@ -50,7 +50,7 @@ export class ReplicaEngine implements MetadataEngine {
   }
 
   requireCurrent(): void {
-    if (monotonicMs() > this.#options.validUntil()) throw new Suspended({ kind: 'trust' })
+    if (monotonicMs() > this.#options.validUntil()) throw new NotStarted({ kind: 'trust' })
   }
 
   sync(): void {
@@ -62,10 +62,10 @@ export class ReplicaEngine implements MetadataEngine {
   }
 
   #ask(name: string, args: readonly unknown[]): unknown {
-    if (!this.#options.isMain) throw new Suspended({ kind: 'main' })
-    const outcome = takeResult(resultKey(name, args))
-    if (outcome !== undefined) return outcome.value
-    throw new Suspended({ kind: 'operation', name, args, once: this.#identity(name) })
+    if (!this.#options.isMain) throw new NotStarted({ kind: 'main' })
+    const result = this.#options.request.take(OPERATION_RESULT, operationSubject(name, args))
+    if (result !== undefined) return result.value
+    throw new NotStarted({ kind: 'operation', name, args, once: this.#identity(name) })
   }
 
   /** Identifies a request, so that the coordinator detects that an earlier process executed it. */
@@ -76,11 +76,14 @@ export class ReplicaEngine implements MetadataEngine {
   }
 }
 
+/** Result of an operation on the coordinator; the subject is `operationSubject`. */
+export const OPERATION_RESULT = new ResultOf<unknown>('operation')
+
 /**
- * Key under which an operation finds its result when it runs again. `reserveNumbers` includes the
- * kind: of two numbers, the second run may need only the second, because the first came from a
+ * Subject under which an operation finds its result when it runs again. `reserveNumbers` includes
+ * the kind: of two numbers, the second run may need only the second, because the first came from a
  * reserved block.
  */
-export function resultKey(name: string, args: readonly unknown[]): string {
+export function operationSubject(name: string, args: readonly unknown[]): string {
   return name === 'reserveNumbers' ? `${name} ${String(args[0])}` : name
 }

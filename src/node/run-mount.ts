@@ -167,9 +167,9 @@ async function mount(
       const { op } = condition as InodeWaitCondition
       if (op === 'here') return undefined
       try {
-        return { key: ANSWER, value: await operations.run(condition as InodeWaitCondition, how) }
+        return ANSWER.of(op, await operations.run(condition as InodeWaitCondition, how))
       } catch (error) {
-        return { key: ANSWER, error }
+        return ANSWER.failed(op, error)
       }
     },
     onHint: (message) => {

@@ -63,10 +63,10 @@ export function openVolumeThread(
   { isMain = true, kernelKnows = (_ino: number): boolean => false } = {},
 ): VolumeThread {
   const { cache: cacheSettings, buffers, spaceDirectory, cloudName, durability } = settings
-  const locks = new VolumeLocks(settings.lockMarks)
   const shared = new SharedState(buffers)
   const path = metadataPath(cacheSettings.directory)
   const request = new CurrentRequest()
+  const locks = new VolumeLocks(request, settings.lockMarks)
   const { mountId, connection } = settings
   // If the mount ends with the process, the kernel never resends requests to a successor.
   const onDamage = (): void => shared.add('metadataDamage', 1)

@@ -6,7 +6,7 @@
  *
  * Lock order: an inode's lock, then a database's; never the locks of two inodes at once.
  */
-import { Suspended, takeResult } from '../base/suspended.ts'
+import { Awaiting, type WaitResult } from '../base/suspended.ts'
 import { lend, type BorrowedBytes } from '../base/borrowed-bytes.ts'
 import { now } from '../base/clock.ts'
 import type { FileLock, LockKind } from '../base/file-lock.ts'
@@ -15,7 +15,7 @@ import { O_ACCMODE, O_RDWR, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
 import type { Leaving, Opening } from '../cache/write/file-committer.ts'
 import type { FileReader } from '../cache/read/file-reader.ts'
 import type { FileWriter } from '../cache/write/file-writer.ts'
-import { leftKey, type WaitCondition } from '../cache/waiting/wait-condition.ts'
+import { WRITER_UNLISTED, WRITTEN, type WaitCondition } from '../cache/waiting/wait-condition.ts'
 import type { Passthrough } from '../cache/passthrough/passthrough.ts'
 import {
   ROOT_INODE,
@@ -88,12 +88,16 @@ export class Volume implements InodeFileSystem {
     return this.#durability
   }
 
-  serving(unique: number, isResent: boolean, thread = 0): void {
+  serving(unique: number, isResent: boolean, thread = 0, results?: readonly WaitResult[]): void {
     const { request, cache } = this.#parts
     if (thread !== 0) cache.shared.cuts.passed(thread, unique)
-    request.unique = unique
-    request.isResent = isResent
+    request.begin(unique, isResent, results)
     cache.files.closeVoid()
+  }
+
+  /** Runs an operation of this process with the results of its waits so far. */
+  run<T>(results: readonly WaitResult[], operation: () => T): T {
+    return this.#parts.request.run(results, operation)
   }
 
   lookup(_caller: Caller, parent: number, name: Uint8Array): Attributes {
@@ -308,11 +312,10 @@ export class Volume implements InodeFileSystem {
 
   /** Writes the bytes once, however often the sync that follows is suspended. */
   #writeThrough(ino: number, write: () => number): void {
-    const key = `written ${ino}`
-    if (takeResult(key)) return
+    if (this.#parts.request.take(WRITTEN, ino)) return
     write()
     const mayWait = this.#parts.engine.isReplica || this.#durability.of(ino) !== 'local'
-    if (mayWait) throw new Suspended({ kind: 'done', key } satisfies WaitCondition)
+    if (mayWait) throw new Awaiting({ kind: 'written', ino } satisfies WaitCondition)
   }
 
   /** The wait condition of an operation could not be resolved. */
@@ -340,11 +343,11 @@ export class Volume implements InodeFileSystem {
   }
 
   release(_caller: Caller, ino: number, handle: number): void {
-    if (takeResult(leftKey(ino))) return
+    if (this.#parts.request.take(WRITER_UNLISTED, ino)) return
     this.#names.release(ino, leaving(handle))
     // Immediately: the next open, on another node, may need to map the file.
     if (mayWrite(handle) && this.#parts.committer.isLeft(ino)) {
-      throw new Suspended({ kind: 'left', ino } satisfies WaitCondition)
+      throw new Awaiting({ kind: 'left', ino } satisfies WaitCondition)
     }
   }
 

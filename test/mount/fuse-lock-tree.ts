@@ -7,6 +7,8 @@ import type { FileLock, LockKind } from '../../src/base/file-lock.ts'
 import type { FileLocks } from '../../src/coordinator/locks/file-locks.ts'
 import type { Caller } from '../../src/filesystem/inode-file-system.ts'
 import type { LockWaitCondition } from '../../src/volume/locks/lock-service.ts'
+import { CurrentRequest } from '../../src/base/current-request.ts'
+import type { WaitResult } from '../../src/base/suspended.ts'
 import { NodeLocks } from '../../src/volume/locks/node-locks.ts'
 import { VolumeLocks } from '../../src/volume/locks/volume-locks.ts'
 import { lockSession } from '../fixtures/lock-session.ts'
@@ -14,11 +16,21 @@ import { MemoryTree } from './fuse-memory-tree.ts'
 import { mountMemoryTree } from './fuse-scratch.ts'
 
 class LockTree extends MemoryTree {
+  readonly #request = new CurrentRequest()
   readonly #locks: VolumeLocks
 
   constructor(marks: SharedArrayBuffer) {
     super()
-    this.#locks = new VolumeLocks(marks)
+    this.#locks = new VolumeLocks(this.#request, marks)
+  }
+
+  serving(
+    unique: number,
+    isResent: boolean,
+    _thread: number,
+    results?: readonly WaitResult[],
+  ): void {
+    this.#request.begin(unique, isResent, results)
   }
 
   getLock(_: Caller, ino: number, owner: string, lock: FileLock): FileLock | undefined {

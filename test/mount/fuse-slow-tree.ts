@@ -4,7 +4,7 @@
  * should, send hints. Slow operations complete when a number in shared memory is set.
  */
 import { lend, type BorrowedBytes } from '../../src/base/borrowed-bytes.ts'
-import { Suspended } from '../../src/base/suspended.ts'
+import { NotStarted } from '../../src/base/suspended.ts'
 import { FsError } from '../../src/base/fs-error.ts'
 import type {
   Attributes,
@@ -61,7 +61,7 @@ export class SlowTree extends MemoryTree implements ServedFileSystem {
   }
 
   override open(_: Caller, ino: number): Opened {
-    if (ino === SLOW_TREE['no-space']) throw new Suspended({ ino })
+    if (ino === SLOW_TREE['no-space']) throw new NotStarted({ ino })
     if (ino === SLOW_TREE['slow-open'] || ino === SLOW_TREE['never-ready']) this.#wait(ino)
     return { handle: ino, keepCache: ino === SLOW_TREE.plain }
   }
@@ -85,7 +85,7 @@ export class SlowTree extends MemoryTree implements ServedFileSystem {
   }
 
   #wait(ino: number): void {
-    if (Atomics.load(this.#ready, 0) === 0) throw new Suspended({ ino })
+    if (Atomics.load(this.#ready, 0) === 0) throw new NotStarted({ ino })
   }
 }
 

@@ -8,7 +8,7 @@
  * a hole at the end of a file is different from loss (`coverChunks`).
  */
 import { isMainThread } from 'node:worker_threads'
-import { Suspended } from '../../base/suspended.ts'
+import { NotStarted } from '../../base/suspended.ts'
 import { FsError } from '../../base/fs-error.ts'
 import { loggerOf } from '../../base/log/logger.ts'
 import { removePreImages } from '../write/pre-images.ts'
@@ -57,9 +57,9 @@ export function requireBytes(cache: NodeCache, ino: number): void {
 }
 
 /** The main thread has to find out which bytes are absent. */
-function mustVerify(ino: number): Suspended {
+function mustVerify(ino: number): NotStarted {
   const condition: WaitCondition = { kind: 'verify', ino }
-  return new Suspended(condition)
+  return new NotStarted(condition)
 }
 
 /**

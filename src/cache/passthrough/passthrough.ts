@@ -13,7 +13,7 @@
  * - no bytes that a reader may still need are removed from a file that ever used passthrough: see
  *   `dropBytes`.
  */
-import { Suspended } from '../../base/suspended.ts'
+import { NotStarted } from '../../base/suspended.ts'
 import { FsError } from '../../base/fs-error.ts'
 import { RateLimiter } from '../../base/async/rate-limiter.ts'
 import { O_ACCMODE, O_RDWR, O_WRONLY } from '../../base/open-bits.ts'
@@ -179,7 +179,7 @@ export class Passthrough {
     }
     const last = Math.ceil(this.#cache.sizeOf(ino) / this.#cache.settings.chunkSize) - 1
     const condition: WaitCondition = { kind: 'chunks', ino, first, last, reading: false }
-    throw new Suspended(condition)
+    throw new NotStarted(condition)
   }
 }
 

@@ -5,13 +5,13 @@
  *
  * Invariant: code that removes bytes changes the generation first.
  */
-import { Suspended, takeResult } from '../../base/suspended.ts'
+import { NotStarted } from '../../base/suspended.ts'
 import { FsError } from '../../base/fs-error.ts'
 import { cacheLimits } from '../limits.ts'
 import { SEEK_DATA, SEEK_HOLE } from '../../base/native-calls.ts'
 import type { CommittedChunk } from '../state/chunk-index.ts'
 import { LostError, lostDirty, requireBytes } from '../checks/lost-chunks.ts'
-import type { WaitCondition } from '../waiting/wait-condition.ts'
+import { BYTES_FETCHED, chunkSubject, type WaitCondition } from '../waiting/wait-condition.ts'
 import { DIRTY, type LocalChunk } from '../state/node-database.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import type { RememberedInode } from '../state/presence-cache.ts'
@@ -38,7 +38,7 @@ export class FileReader {
     const read = this.#read(ino, offset, target)
     if (fillsPages && read < target.length && shared.cuts.isPending(ino)) {
       const condition: WaitCondition = { kind: 'cut', ino }
-      throw new Suspended(condition)
+      throw new NotStarted(condition)
     }
     return read
   }
@@ -104,14 +104,14 @@ export class FileReader {
         first === last
           ? { kind: 'bytes', ino, offset, length }
           : { kind: 'chunks', ino, first: index, last, reading: true }
-      throw new Suspended(condition)
+      throw new NotStarted(condition)
     }
     return undefined
   }
 
   /** The bytes that were fetched for this read, if they belong to the current content. */
   #takeRange(ino: number, index: number, offset: number, locked: boolean): ChunkRange | undefined {
-    const range = takeResult(rangeKey(ino, index))?.value as ChunkRange | undefined
+    const range = this.#cache.request.take(BYTES_FETCHED, chunkSubject(ino, index))?.value
     const isCurrent = range?.id === this.#validReference(ino, index, locked)?.id
     return isCurrent && range?.offset === offset ? range : undefined
   }
@@ -213,11 +213,6 @@ export class FileReader {
     }
     return size
   }
-}
-
-/** Key of the result of a read of part of a chunk. */
-export function rangeKey(ino: number, index: number): string {
-  return `range ${ino}/${index}`
 }
 
 /** The valid part of the committed chunk at an index. Call under the lock of the inode. */

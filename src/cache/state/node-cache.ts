@@ -43,6 +43,7 @@ export interface NodeCacheParts {
 
 export class NodeCache {
   readonly settings: CacheSettings
+  readonly request: CurrentRequest
   readonly shared: SharedState
   readonly database: NodeDatabase
   readonly files: BackingFiles
@@ -57,6 +58,7 @@ export class NodeCache {
     { index, request = new CurrentRequest(), connection }: NodeCacheParts,
   ) {
     this.settings = settings
+    this.request = request
     this.index = index
     this.shared = new SharedState(buffers)
     const path = databasePath(settings.directory)

@@ -4,6 +4,8 @@
  * (wait-resolver.ts).
  */
 import type { RequestIdentity } from '../../base/current-request.ts'
+import { ResultOf } from '../../base/suspended.ts'
+import type { ChunkRange } from '../read/range-reader.ts'
 
 export type WaitCondition =
   /** Chunks `first` to `last` of an inode are fetched. */
@@ -45,8 +47,8 @@ export type WaitCondition =
     }
   /** The copy of the metadata on this node is current: its lease is valid. */
   | { kind: 'trust' }
-  /** What the operation has done so far is recorded, and not repeated when it is resumed. */
-  | { kind: 'done'; key: string }
+  /** The bytes are written; only their sync is left for the run on the main thread. */
+  | { kind: 'written'; ino: number }
   /** The operation changes the remote metadata, so it runs on the main thread. */
   | { kind: 'main' }
   /** The committed content of an inode is on this many other nodes, or in the cloud. */
@@ -56,11 +58,16 @@ export type WaitCondition =
   /** The committed content of an inode is in the cloud. */
   | { kind: 'durable'; ino: number }
 
-/** Key of the results of `writing` conditions. */
-export function writingKey(ino: number): string {
-  return `writing ${ino}`
-}
+/** The results that operations use, by the `kind` of their wait; the subject is the inode. */
+export const PAGES_DROPPED = new ResultOf('pages')
+export const COMMITTED = new ResultOf('commit')
+export const WRITTEN = new ResultOf('written')
+export const ATTRIBUTES_SETTLED = new ResultOf('attributes')
+export const WRITER_LISTED = new ResultOf('writing')
+export const WRITER_UNLISTED = new ResultOf('left')
+/** Bytes of a chunk; the subject is `chunkSubject`. */
+export const BYTES_FETCHED = new ResultOf<ChunkRange>('bytes')
 
-export function leftKey(ino: number): string {
-  return `left ${ino}`
+export function chunkSubject(ino: number, index: number): string {
+  return `${ino}/${index}`
 }

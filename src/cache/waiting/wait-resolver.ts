@@ -11,10 +11,19 @@ import { cacheLimits } from '../limits.ts'
 import { verifyFile } from '../checks/chunk-checks.ts'
 import type { Evictor } from '../space/evictor.ts'
 import type { Fetcher } from '../read/fetcher.ts'
-import { rangeKey } from '../read/file-reader.ts'
 import type { FileCommitter } from '../write/file-committer.ts'
 import type { GroupCommit } from '../write/group-commit.ts'
-import { leftKey, writingKey, type WaitCondition } from './wait-condition.ts'
+import {
+  ATTRIBUTES_SETTLED,
+  BYTES_FETCHED,
+  COMMITTED,
+  PAGES_DROPPED,
+  WRITER_LISTED,
+  WRITER_UNLISTED,
+  WRITTEN,
+  chunkSubject,
+  type WaitCondition,
+} from './wait-condition.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import type { ConditionVariable } from './condition-variable.ts'
 import type { Readahead } from '../read/readahead.ts'
@@ -101,7 +110,7 @@ export class WaitResolver {
         break
       case 'pages':
         await this.#parts.pages.dropWritten(condition.ino, condition, condition.isLocked)
-        return { key: `pages ${condition.ino}` }
+        return PAGES_DROPPED.of(condition.ino)
       case 'cut':
         while (this.#parts.cache.shared.cuts.isPending(condition.ino)) {
           await delay(cacheLimits.pageDropLookMs, undefined, { signal })
@@ -109,26 +118,26 @@ export class WaitResolver {
         break
       case 'attributes':
         await this.#parts.pages.settled(condition.ino)
-        return { key: attributesKey(condition.ino) }
+        return ATTRIBUTES_SETTLED.of(condition.ino)
       case 'lease':
         await this.#parts.remote?.lease(condition.ino, signal)
         break
       case 'writing':
         await this.#parts.remote?.writing(condition.ino)
-        return { key: writingKey(condition.ino) }
+        return WRITER_LISTED.of(condition.ino)
       case 'left':
         await this.#parts.remote?.left(condition.ino)
-        return { key: leftKey(condition.ino) }
+        return WRITER_UNLISTED.of(condition.ino)
       case 'commit':
         await this.#parts.remote?.commit(condition.ino, condition.release, {
           patient: true,
           signal,
         })
-        return { key: `commit ${condition.ino}` }
+        return COMMITTED.of(condition.ino)
       case 'operation':
         return await this.#parts.remote?.perform(condition, signal)
-      case 'done':
-        return { key: condition.key }
+      case 'written':
+        return WRITTEN.of(condition.ino)
       case 'verify':
         await verifyFile(this.#parts.cache, condition.ino)
         break
@@ -161,7 +170,7 @@ export class WaitResolver {
       const reading = fetcher.readRange(ino, offset, length, signal)
       if (follows) readahead.fetch(ino, index)
       const value = await reading
-      if (value) return { key: rangeKey(ino, index), value }
+      if (value) return BYTES_FETCHED.of(chunkSubject(ino, index), value)
     }
     await this.#loosen(signal)
     await fetcher.fetch(ino, index, index, signal)
@@ -273,9 +282,4 @@ function tooFewCopies(copies: number, reason: string): FsError {
   const wanted = copies === 1 ? 'no other node' : `fewer than ${copies} other nodes`
   const kept = 'it stays on this node, which goes on trying'
   return new FsError('EIO', `${wanted} took a copy, and the cloud takes none (${reason}): ${kept}`)
-}
-
-/** Key of the wait for the attributes of an inode. */
-export function attributesKey(ino: number): string {
-  return `attributes ${ino}`
 }

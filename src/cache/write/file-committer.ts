@@ -7,7 +7,7 @@
  * Invariant: an inode that is open, or has content that the metadata lacks, has an entry in the
  * table of open inodes.
  */
-import { Suspended, takeResult } from '../../base/suspended.ts'
+import { NotStarted } from '../../base/suspended.ts'
 import { now } from '../../base/clock.ts'
 import { FsError } from '../../base/fs-error.ts'
 import { CommitSteps, type PreparedCommit } from './commit-steps.ts'
@@ -17,7 +17,7 @@ import {
   measure,
   recordPassthroughWrites,
 } from '../passthrough/passthrough-writes.ts'
-import { writingKey, type WaitCondition } from '../waiting/wait-condition.ts'
+import { WRITER_LISTED, type WaitCondition } from '../waiting/wait-condition.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import { DIRECT, OPEN, WRITING, WRITING_LIMIT, type OpenInode } from '../state/open-inode.ts'
 import { dropBytes, endPassthrough } from '../passthrough/passthrough.ts'
@@ -120,7 +120,7 @@ export class FileCommitter {
     const { index } = this.#cache
     if (index.isRemote) {
       const condition: WaitCondition = { kind: 'commit', ino, release }
-      throw new Suspended(condition)
+      throw new NotStarted(condition)
     }
     const prepared = this.#prepareLocked(ino, open)
     try {
@@ -248,13 +248,13 @@ export class FileCommitter {
    */
   #requireListed(ino: number, maps: boolean): void {
     const open = this.#cache.shared.findOpen(ino)
-    const isAsked = takeResult(writingKey(ino)) !== undefined
+    const isAsked = this.#cache.request.take(WRITER_LISTED, ino) !== undefined
     if (open?.listed === true && (open.mayMap || isAsked || !maps)) {
       if (open.writingOpens < WRITING_LIMIT - 1) return
       throw new FsError('ENFILE', `inode ${ino} is open for writing ${open.writingOpens} times`)
     }
     const condition: WaitCondition = { kind: 'writing', ino }
-    throw new Suspended(condition)
+    throw new NotStarted(condition)
   }
 
   /**

@@ -4,11 +4,11 @@
  * in between leaves the committed chunk valid. The pre-image of a pending chunk is saved before it
  * is overwritten.
  *
- * Invariant: an operation that lacks a chunk, space, or room in the backlog throws `Suspended`
- * before it changes anything. Waits for page drops and commits follow the change, which is not
- * repeated when the operation is resumed.
+ * Invariant: an operation that lacks a chunk, space, a lease or room in the backlog throws
+ * `NotStarted` before it changes content. Waits for page drops and commits follow the change
+ * (`Awaiting`), which is not repeated when the operation runs again.
  */
-import { Suspended, takeResult } from '../../base/suspended.ts'
+import { Awaiting, NotStarted } from '../../base/suspended.ts'
 import { now, type Timestamp } from '../../base/clock.ts'
 import { FsError, codeOf } from '../../base/fs-error.ts'
 import type { WriteMode } from '../../filesystem/inode-file-system.ts'
@@ -18,7 +18,7 @@ import type { FileCommitter } from './file-committer.ts'
 import { savePreImage } from './pre-images.ts'
 import { validReference } from '../read/file-reader.ts'
 import { coverChunks, requireBytes } from '../checks/lost-chunks.ts'
-import type { WaitCondition } from '../waiting/wait-condition.ts'
+import { COMMITTED, PAGES_DROPPED, type WaitCondition } from '../waiting/wait-condition.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk, type Upload } from '../state/node-database.ts'
 import { CUTTING, UNTRACKED, WRITTEN } from '../state/node-schema.ts'
 import type { NodeCache } from '../state/node-cache.ts'
@@ -50,7 +50,7 @@ export class FileWriter {
   ): number {
     if (source.length === 0) return 0
     // Resumed after the kernel has dropped its pages: the write is done.
-    if (takeResult(`pages ${ino}`)) return source.length
+    if (this.#cache.request.take(PAGES_DROPPED, ino)) return source.length
     const { journal } = this.#cache
     return this.#cache.shared.withInode(ino, () => {
       const open = this.#opened(ino)
@@ -104,7 +104,7 @@ export class FileWriter {
       if (codeOf(error) !== 'ENOSPC') throw error
       if (at + source.length > size) this.#cache.files.truncate(ino, size)
       const condition: WaitCondition = { kind: 'space', bytes: source.length }
-      throw new Suspended(condition)
+      throw new NotStarted(condition)
     }
   }
 
@@ -149,7 +149,7 @@ export class FileWriter {
     if (size > filesystemLimits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
     const { shared, index } = this.#cache
     // Resumed after the commit: the truncate is done.
-    if (takeResult(`commit ${ino}`)) return
+    if (this.#cache.request.take(COMMITTED, ino)) return
     shared.withInode(ino, () => {
       requireBytes(this.#cache, ino)
       const before = this.#cache.sizeOf(ino)
@@ -164,11 +164,16 @@ export class FileWriter {
         if (size < before) onCut()
         this.#resize(ino, open, before, size)
         this.#touch(open)
-        if (!wasOpen) this.#committer.commitLocked(ino, open, true)
+        if (!wasOpen) this.#commitCut(ino, open)
       } finally {
         if (!wasOpen) this.#committer.leaveClosed(ino, open)
       }
     })
+  }
+
+  #commitCut(ino: number, open: OpenInode): void {
+    if (!this.#cache.index.isRemote) this.#committer.commitLocked(ino, open, true)
+    else throw new Awaiting({ kind: 'commit', ino, release: true } satisfies WaitCondition)
   }
 
   #resize(ino: number, open: OpenInode, before: number, size: number): void {
@@ -262,7 +267,7 @@ export class FileWriter {
         last: index,
         reading: false,
       }
-      throw new Suspended(condition)
+      throw new NotStarted(condition)
     }
     plan.after.push({ index, row: undefined })
   }
@@ -292,16 +297,16 @@ export class FileWriter {
       shared.counter('freeBytes') - bytes < settings.freeFloorBytes
     ) {
       const condition: WaitCondition = { kind: 'space', bytes }
-      throw new Suspended(condition)
+      throw new NotStarted(condition)
     }
     const unsynced = shared.counter('unsyncedBytes')
     if (unsynced > 0 && unsynced + bytes > settings.maxUnsyncedBytes) {
       const condition: WaitCondition = { kind: 'unsynced', bytes }
-      throw new Suspended(condition)
+      throw new NotStarted(condition)
     }
     if (shared.counter('overdue') !== 0) {
       const condition: WaitCondition = { kind: 'unsynced', bytes: 0 }
-      throw new Suspended(condition)
+      throw new NotStarted(condition)
     }
   }
 
@@ -323,7 +328,7 @@ export class FileWriter {
   #requireLease(ino: number, open: OpenInode): void {
     if (!this.#cache.index.isRemote || open.leased) return
     const condition: WaitCondition = { kind: 'lease', ino }
-    throw new Suspended(condition)
+    throw new NotStarted(condition)
   }
 
   #journalSize(ino: number, open: OpenInode, stage: number): void {
@@ -441,7 +446,7 @@ function hasStalePages(open: OpenInode, bypassesPages: boolean): boolean {
   return bypassesPages && open.filled && open.backing === 0
 }
 
-function mustDrop(ino: number, offset: number, length: number, bypassesPages: boolean): Suspended {
+function mustDrop(ino: number, offset: number, length: number, bypassesPages: boolean): Awaiting {
   const condition: WaitCondition = { kind: 'pages', ino, offset, length, isLocked: !bypassesPages }
-  return new Suspended(condition)
+  return new Awaiting(condition)
 }

@@ -1,6 +1,6 @@
 /**
  * Makes a file system of paths mountable as one of inodes. Every request is asynchronous: a worker
- * thread throws `Suspended` with a description of the request, the main thread executes it
+ * thread throws `NotStarted` with a description of the request, the main thread executes it
  * (`InodeOperations`) and runs the operation again, which then takes the answer. So each thread has
  * an adapter, and only that of the main thread has a table of inodes.
  *
@@ -9,7 +9,8 @@
  * between. A rejection that needs no answer of the file system happens in the worker.
  */
 import { lend, ownCopy, type BorrowedBytes } from '../../base/borrowed-bytes.ts'
-import { Suspended, takeResult } from '../../base/suspended.ts'
+import { CurrentRequest } from '../../base/current-request.ts'
+import { NotStarted, ResultOf, type WaitResult } from '../../base/suspended.ts'
 import { FsError } from '../../base/fs-error.ts'
 import { filesystemLimits } from '../limits.ts'
 import type {
@@ -28,8 +29,8 @@ import { attributesOf } from './inode-attributes.ts'
 import type { InodeAnswers, InodeWaitCondition, ListedName } from './inode-wait-condition.ts'
 import type { InodeTable } from './inode-table.ts'
 
-/** Key of the answer of the main thread to a request. */
-export const ANSWER = 'answer'
+/** The answer of the main thread; the subject is the name of the request. */
+export const ANSWER = new ResultOf<unknown>('answer')
 /** Extended attribute with the cache status of a path, as JSON. */
 const STATUS_NAME = 'user.cachefs.status'
 
@@ -52,10 +53,20 @@ export interface InodeAdapterParts {
 
 export class InodeAdapter implements InodeFileSystem {
   readonly #parts: InodeAdapterParts
+  readonly #request = new CurrentRequest()
   #forgotten: Forgotten[] = []
 
   constructor(parts: InodeAdapterParts) {
     this.#parts = parts
+  }
+
+  serving(
+    unique: number,
+    isResent: boolean,
+    _thread: number,
+    results?: readonly WaitResult[],
+  ): void {
+    this.#request.begin(unique, isResent, results)
   }
 
   lookup(_: Caller, parent: number, name: Uint8Array): Attributes {
@@ -167,11 +178,11 @@ export class InodeAdapter implements InodeFileSystem {
   ): number {
     // The request goes to the main thread unchanged, where its bytes are copied once.
     if (this.#parts.table === undefined)
-      throw new Suspended({ op: 'here' } satisfies InodeWaitCondition)
-    const outcome = takeResult(ANSWER)
-    if (outcome !== undefined) return outcome.value as InodeAnswers['write']
+      throw new NotStarted({ op: 'here' } satisfies InodeWaitCondition)
+    const answer = this.#request.take(ANSWER, 'write')
+    if (answer !== undefined) return answer.value as InodeAnswers['write']
     const condition = { op: 'write', ino, handle, offset, source: ownCopy(source), how } as const
-    throw new Suspended(condition satisfies InodeWaitCondition)
+    throw new NotStarted(condition satisfies InodeWaitCondition)
   }
 
   /** Written data is sent to the remote when the file is released, right after its last close. */
@@ -289,9 +300,9 @@ export class InodeAdapter implements InodeFileSystem {
   #ask<Op extends InodeWaitCondition['op']>(
     condition: InodeWaitCondition & { op: Op },
   ): InodeAnswers[Op] {
-    const outcome = takeResult(ANSWER)
-    if (outcome === undefined) throw new Suspended(condition)
-    return outcome.value as InodeAnswers[Op]
+    const answer = this.#request.take(ANSWER, condition.op)
+    if (answer === undefined) throw new NotStarted(condition)
+    return answer.value as InodeAnswers[Op]
   }
 }
 

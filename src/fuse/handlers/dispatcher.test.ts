@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { lend, ownCopy } from '../../base/borrowed-bytes.ts'
-import { Suspended } from '../../base/suspended.ts'
+import { NotStarted } from '../../base/suspended.ts'
 import { ERRNO, FsError } from '../../base/fs-error.ts'
 import { Dispatcher, defaultCacheTimeouts, type CacheTimeouts } from './dispatcher.ts'
 import type { ServedFileSystem } from './exchange.ts'
@@ -102,7 +102,7 @@ test('the log lines of one second are bounded', (t) => {
 test('a suspended request is returned without a reply', (t) => {
   const { ask, traced } = dispatcherOf(t, {
     unlink: () => {
-      throw new Suspended({ chunk: 1 })
+      throw new NotStarted({ chunk: 1 })
     },
   })
   const { blocked, reply } = ask(OPCODE.UNLINK, bytesOf('a\nb\0'))

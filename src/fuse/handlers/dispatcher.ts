@@ -7,7 +7,7 @@
  * error of a request ends the thread.
  */
 import { writeSync } from 'node:fs'
-import { Suspended } from '../../base/suspended.ts'
+import { Suspended, type WaitResult } from '../../base/suspended.ts'
 import { ERRNO, FsError, codeOf, describe, isExpected } from '../../base/fs-error.ts'
 import { baseLimits } from '../../base/limits.ts'
 import { fuseLimits } from '../limits.ts'
@@ -79,10 +79,14 @@ export class Dispatcher {
     }
   }
 
-  /** Serves the request of `length` bytes in `request`; returns `Suspended` if it is suspended. */
-  dispatch(length: number): Suspended | undefined {
-    if (this.#options.trace !== undefined) return this.#traced(length, this.#options.trace)
-    const outcome = this.#serve(length)
+  /**
+   * Serves the request of `length` bytes in `request`; returns `Suspended` if it is suspended.
+   * `results`: of its waits so far.
+   */
+  dispatch(length: number, results?: readonly WaitResult[]): Suspended | undefined {
+    const { trace } = this.#options
+    if (trace !== undefined) return this.#traced(length, results, trace)
+    const outcome = this.#serve(length, results)
     if (typeof outcome === 'object') return outcome
     this.#answer(outcome)
     return undefined
@@ -97,12 +101,10 @@ export class Dispatcher {
    * Runs the clean-up of the request in `request`, which was answered with an error before it
    * completed. Sends no reply. Returns `Suspended` if the clean-up is suspended.
    */
-  abandon(): Suspended | undefined {
-    const { request } = this
-    this.#setCaller()
-    this.#options.fileSystem.serving?.(request.unique, request.isResent, request.pid)
+  abandon(results?: readonly WaitResult[]): Suspended | undefined {
+    this.#begin(results)
     try {
-      cleanUps[request.opcode]?.(this.#exchange)
+      cleanUps[this.request.opcode]?.(this.#exchange)
       return undefined
     } catch (error) {
       if (error instanceof Suspended) return error
@@ -118,15 +120,20 @@ export class Dispatcher {
     this.#errnoOf(error)
   }
 
-  #setCaller(): void {
-    const { uid, gid, pid } = this.request
+  #begin(results: readonly WaitResult[] | undefined): void {
+    const { uid, gid, pid, unique, isResent } = this.request
     this.#exchange.caller = { uid, gid, pid }
+    this.#options.fileSystem.serving?.(unique, isResent, pid, results)
   }
 
-  #traced(length: number, trace: (line: string) => void): Suspended | undefined {
+  #traced(
+    length: number,
+    results: readonly WaitResult[] | undefined,
+    trace: (line: string) => void,
+  ): Suspended | undefined {
     const line = describeRequest(this.request)
     const start = performance.now()
-    const outcome = this.#serve(length)
+    const outcome = this.#serve(length, results)
     const us = Math.round((performance.now() - start) * 1000)
     const result = typeof outcome === 'object' ? 'blocked' : describeResult(outcome)
     trace(`${line} -> ${result} ${us}us`)
@@ -138,10 +145,9 @@ export class Dispatcher {
   /**
    * Returns payload bytes, a negative errno, `noReply`, or `Suspended` if the request is suspended.
    */
-  #serve(length: number): number | Suspended {
+  #serve(length: number, results: readonly WaitResult[] | undefined): number | Suspended {
     const { request } = this
-    this.#setCaller()
-    this.#options.fileSystem.serving?.(request.unique, request.isResent, request.pid)
+    this.#begin(results)
     try {
       if (length < REQUEST_HEADER_BYTES || request.length !== length) {
         throw new FsError('EIO', `request of ${length} bytes has length ${request.length}`)

@@ -5,6 +5,7 @@
  * request. Names and the caller may be kept; data is borrowed (base/borrowed-bytes.ts).
  */
 import { ERRNO, type FsErrorCode } from '../../base/fs-error.ts'
+import type { WaitResult } from '../../base/suspended.ts'
 import type { Caller, InodeFileSystem } from '../../filesystem/inode-file-system.ts'
 import type { DirectoryWriter } from '../wire/directory-writer.ts'
 import type { ReplyWriter, Validity } from '../wire/reply-writer.ts'
@@ -14,9 +15,10 @@ import type { RequestReader } from '../wire/request-reader.ts'
 export interface ServedFileSystem extends InodeFileSystem {
   /**
    * The calls that follow serve request `unique` (0: none) of thread `thread` of a program.
-   * `isResent`: an earlier process, which died, may have executed the request.
+   * `isResent`: an earlier process, which died, may have executed the request. `results`: of the
+   * waits for which the request was suspended, in their order.
    */
-  serving?(unique: number, isResent: boolean, thread: number): void
+  serving?(unique: number, isResent: boolean, thread: number, results?: readonly WaitResult[]): void
   /** syncfs(2): makes everything written so far durable. */
   syncfs?(caller: Caller): void
   /** The wait condition of a suspended operation will not be resolved: the operation ends. */

@@ -1,7 +1,7 @@
 /** Lock requests, byte by byte: `fuse_lk_in` and `fuse_lk_out` of linux/fuse.h. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Suspended } from '../../base/suspended.ts'
+import { NotStarted } from '../../base/suspended.ts'
 import { LOCK_END, type FileLock } from '../../base/file-lock.ts'
 import { FsError } from '../../base/fs-error.ts'
 import type { Exchange, ServedFileSystem } from './exchange.ts'
@@ -98,9 +98,9 @@ test('FLUSH releases record locks after the data is flushed, even if that fails'
   assert.throws(() => serve(fs, 'FLUSH', body), { code: 'ENOSPC' })
   assert.deepEqual(seen.splice(0), [`7 ${OWNER} posix`])
   fs.flush = () => {
-    throw new Suspended('later')
+    throw new NotStarted('later')
   }
-  assert.throws(() => serve(fs, 'FLUSH', body), Suspended)
+  assert.throws(() => serve(fs, 'FLUSH', body), NotStarted)
   assert.deepEqual(seen.splice(0), [])
   serve(fs, 'FLUSH', body, cleanUps)
   assert.deepEqual(seen.splice(0), [`7 ${OWNER} posix`])

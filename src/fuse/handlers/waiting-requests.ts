@@ -4,12 +4,13 @@
  *
  * Invariants: a request ends with exactly one reply: its own, the error of its wait condition, or
  * EINTR soon after its process was asked to stop, whether or not the resolver reacts to the abort.
+ * A request that has made its changes (`hasChanged`) is given longer to report that it has.
  * What the operation must not leave undone (releasing locks) is done after such a reply.
  *
  * INTERRUPT may arrive through any worker and overtake its request: early ones are kept for a while
  * (bounded; most belong to requests that were already answered).
  */
-import { resume, type Suspended, type WaitResult } from '../../base/suspended.ts'
+import type { Suspended, WaitResult } from '../../base/suspended.ts'
 import { FsError } from '../../base/fs-error.ts'
 import { fuseLimits } from '../limits.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -20,6 +21,9 @@ interface Waiting {
   pid: number
   isWatched: boolean
 }
+
+/** What a worker hands over of a `Suspended`: plain data. */
+export type Suspension = Pick<Suspended, 'condition' | 'hasChanged'>
 
 export interface WaitingRequestsOptions {
   dispatcher: Dispatcher
@@ -45,8 +49,8 @@ export class WaitingRequests {
     return this.#running.size
   }
 
-  add(request: Uint8Array<ArrayBuffer>, condition: unknown): void {
-    const running = this.#run(request, condition).finally(() => {
+  add(request: Uint8Array<ArrayBuffer>, suspended: Suspension): void {
+    const running = this.#run(request, suspended).finally(() => {
       this.#running.delete(running)
       this.#options.done(request.length)
     })
@@ -77,7 +81,7 @@ export class WaitingRequests {
     await Promise.all(this.#running)
   }
 
-  async #run(request: Uint8Array<ArrayBuffer>, condition: unknown): Promise<void> {
+  async #run(request: Uint8Array<ArrayBuffer>, suspended: Suspension): Promise<void> {
     const { dispatcher } = this.#options
     dispatcher.request.load(request)
     const { unique, pid } = dispatcher.request
@@ -87,7 +91,7 @@ export class WaitingRequests {
     if (this.#early.delete(unique)) this.#watch(unique, waiting)
     if (this.#closed) abort.abort(new FsError('EINTR', 'the mount is being closed'))
     try {
-      await this.#complete(request, condition, abort.signal)
+      await this.#complete(request, suspended, abort.signal)
     } catch (error) {
       // Other requests were dispatched meanwhile.
       dispatcher.request.load(request)
@@ -116,7 +120,7 @@ export class WaitingRequests {
     if (blocked === undefined) return
     try {
       const { signal } = new AbortController()
-      await this.#rounds(request, blocked.condition, signal, () => dispatcher.abandon())
+      await this.#rounds(request, blocked, signal, (results) => dispatcher.abandon(results))
     } catch (error) {
       dispatcher.request.load(request)
       dispatcher.report(error)
@@ -125,35 +129,59 @@ export class WaitingRequests {
 
   #complete(
     request: Uint8Array<ArrayBuffer>,
-    condition: unknown,
+    suspended: Suspension,
     signal: AbortSignal,
   ): Promise<void> {
     const { dispatcher } = this.#options
-    return this.#rounds(request, condition, signal, () => dispatcher.dispatch(request.length))
+    return this.#rounds(request, suspended, signal, (results) => {
+      return dispatcher.dispatch(request.length, results)
+    })
   }
 
   async #rounds(
     request: Uint8Array<ArrayBuffer>,
-    firstCondition: unknown,
+    first: Suspension,
     signal: AbortSignal,
-    run: () => Suspended | undefined,
+    run: (results: readonly WaitResult[]) => Suspended | undefined,
   ): Promise<void> {
-    const { dispatcher, resolveWait } = this.#options
-    let condition = firstCondition
-    const outcomes: WaitResult[] = []
+    const { dispatcher } = this.#options
+    let suspended: Suspension = first
+    const results: WaitResult[] = []
     for (let round = 0; round < fuseLimits.fuseResolveRounds; round++) {
-      if (signal.aborted) {
-        this.#options.refused?.(condition)
-        throw signal.reason
-      }
-      const outcome = await orAborted(resolveWait(condition, { signal }), signal)
-      if (outcome) outcomes.push(outcome)
+      const result = await this.#resolve(suspended, signal)
+      if (result) results.push(result)
       dispatcher.request.load(request)
-      const blocked = resume(outcomes, run)
-      if (blocked === undefined) return
-      condition = blocked.condition
+      const again = run(results)
+      if (again === undefined) return
+      suspended = again
     }
     throw new Error(`a request is still suspended after ${fuseLimits.fuseResolveRounds} rounds`)
+  }
+
+  async #resolve(
+    { condition, hasChanged }: Suspension,
+    signal: AbortSignal,
+  ): Promise<WaitResult | undefined> {
+    if (signal.aborted && !hasChanged) {
+      this.#options.refused?.(condition)
+      throw signal.reason
+    }
+    const { resolveWait } = this.#options
+    if (!hasChanged) {
+      return await orAborted(
+        resolveWait(condition, { signal }),
+        signal,
+        fuseLimits.interruptGraceMs,
+      )
+    }
+    // The resolver sees the abort only when the grace period is over.
+    const late = new AbortController()
+    try {
+      const wait = resolveWait(condition, { signal: late.signal })
+      return await orAborted(wait, signal, fuseLimits.changedGraceMs)
+    } finally {
+      late.abort(signal.reason)
+    }
   }
 }
 
@@ -161,12 +189,13 @@ export class WaitingRequests {
  * The result of `work`, or the abort reason after a grace period: work that is about to end may do
  * so, so that a signal does not leave it uncertain whether a name was created.
  */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal, graceMs: number): Promise<T> {
   const aborted = Promise.withResolvers<never>()
   let timer: NodeJS.Timeout | undefined
   const onAbort = (): void => {
-    timer = setTimeout(() => aborted.reject(signal.reason as Error), fuseLimits.interruptGraceMs)
+    timer = setTimeout(() => aborted.reject(signal.reason as Error), graceMs)
   }
+  if (signal.aborted) onAbort()
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     return await Promise.race([work, aborted.promise])

@@ -3,7 +3,7 @@
  * (metadata/durability.ts). Only chunks that this node committed and that are not durable are
  * checked; a file without pending uploads costs one lookup.
  */
-import { Suspended } from '../../base/suspended.ts'
+import { NotStarted } from '../../base/suspended.ts'
 import { FsError } from '../../base/fs-error.ts'
 import type { WaitCondition } from '../../cache/waiting/wait-condition.ts'
 import type { NodeCache } from '../../cache/state/node-cache.ts'
@@ -51,7 +51,7 @@ export class DurabilityGate {
     return known
   }
 
-  /** Throws `Suspended` until the commits of an inode have the durability of its directory. */
+  /** Throws `NotStarted` until the commits of an inode have the durability of its directory. */
   require(ino: number): void {
     const { database } = this.#parts.cache
     if (!database.hasUploads(ino)) return
@@ -61,7 +61,7 @@ export class DurabilityGate {
     if (copies > 0 && this.#haveCopies(ino, copies)) return
     const condition: WaitCondition =
       copies > 0 ? { kind: 'copies', ino, copies } : { kind: 'durable', ino }
-    throw new Suspended(condition)
+    throw new NotStarted(condition)
   }
 
   /** Returns the value as it is stored; EINVAL if the inode cannot have it. */

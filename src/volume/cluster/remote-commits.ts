@@ -4,7 +4,7 @@
  * the lease run one at a time, so that a lease that is being returned is never taken for one that
  * this node has. Main thread.
  */
-import { Suspended, resume, type WaitResult } from '../../base/suspended.ts'
+import { Suspended, type WaitResult } from '../../base/suspended.ts'
 import { codeOf, describe } from '../../base/fs-error.ts'
 import { KeyedMutex } from '../../base/async/keyed-mutex.ts'
 import type { Logger } from '../../base/log/logger.ts'
@@ -14,7 +14,7 @@ import type { WaitCondition } from '../../cache/waiting/wait-condition.ts'
 import type { RemoteMetadata } from '../../cache/waiting/wait-resolver.ts'
 import type { CommittedPart, Committed } from '../../metadata/chunk-rules.ts'
 import { copiesOf } from '../../metadata/durability.ts'
-import { resultKey } from '../../metadata/replica-engine.ts'
+import { OPERATION_RESULT, operationSubject } from '../../metadata/replica-engine.ts'
 import type { ChunkCopies } from './chunk-copies.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
 import type { MetadataReplica } from './metadata-replica.ts'
@@ -183,26 +183,28 @@ export class RemoteCommits implements RemoteMetadata {
   }
 
   async perform({ name, args, once }: WaitCondition & { kind: 'operation' }): Promise<WaitResult> {
-    const key = resultKey(name, args)
+    const subject = operationSubject(name, args)
     try {
       // No signal: if it were abandoned half-way, the result would be unknown.
-      if (name !== 'sync') return { key, value: await this.#link.perform(name, args, { once }) }
+      if (name !== 'sync') {
+        return OPERATION_RESULT.of(subject, await this.#link.perform(name, args, { once }))
+      }
       await this.#link.sync()
-      return { key }
+      return OPERATION_RESULT.of(subject, undefined)
     } catch (error) {
-      return { key, error }
+      return OPERATION_RESULT.failed(subject, error)
     }
   }
 
   /** Runs an operation, and performs the operations it suspends for (such as reserving numbers). */
   async #run<T>(operation: () => T): Promise<T> {
-    const outcomes: WaitResult[] = []
+    const results: WaitResult[] = []
     for (;;) {
       try {
-        return resume(outcomes, operation)
+        return this.#thread.volume.run(results, operation)
       } catch (error) {
         if (!(error instanceof Suspended)) throw error
-        outcomes.push(await this.perform(error.condition as WaitCondition & { kind: 'operation' }))
+        results.push(await this.perform(error.condition as WaitCondition & { kind: 'operation' }))
       }
     }
   }

@@ -3,6 +3,7 @@
  * serves one node, so the calls do not name it. Every call settles in bounded time, except a `set`
  * that waits.
  */
+import { ResultOf } from '../../base/suspended.ts'
 import type { FileLock, HeldLock, LockKind } from '../../base/file-lock.ts'
 
 export interface LockService {
@@ -56,10 +57,10 @@ export type LockRequest =
 export type LockWaitCondition =
   LockRequest | { kind: 'lock'; op: 'close'; ino: number; handle: string }
 
-/** Keys of the results for the operation that is resumed: it requests each at most once. */
+/** Results for the operation that runs again, by inode: it requests each at most once. */
 export const LOCK_RESULT = {
-  get: 'lock:get',
-  set: 'lock:set',
-  release: 'lock:release',
-  close: 'lock:close',
+  get: new ResultOf<FileLock | undefined>('lock:get'),
+  set: new ResultOf('lock:set'),
+  release: new ResultOf('lock:release'),
+  close: new ResultOf('lock:close'),
 } as const

@@ -9,7 +9,7 @@ import { FileLocks } from '../../coordinator/locks/file-locks.ts'
 import { limits } from '../../limits.ts'
 import { lockSession } from '../../../test/fixtures/lock-session.ts'
 import { LockMarks } from './lock-marks.ts'
-import type { LockWaitCondition, LockService } from './lock-service.ts'
+import { LOCK_RESULT, type LockWaitCondition, type LockService } from './lock-service.ts'
 import { NodeLocks } from './node-locks.ts'
 
 const INO = 7
@@ -63,7 +63,7 @@ function nodeOf() {
 test('what is granted, changed and given back is known here', async () => {
   const { set, release, held, marks, locks } = nodeOf()
   assert.equal(marks.mayHold(INO), false)
-  assert.deepEqual(await set(posix('write', 0, 9)), { key: 'lock:set' })
+  assert.deepEqual(await set(posix('write', 0, 9)), LOCK_RESULT.set.of(INO))
   await set(posix('read', 5, 9))
   await set(flock('read'), 'open file')
   assert.deepEqual(held(), [
@@ -74,7 +74,8 @@ test('what is granted, changed and given back is known here', async () => {
   assert.equal(marks.mayHold(INO), true)
   const asked = posix('read', 0, 0)
   const get = { kind: 'lock', op: 'get', ino: INO, owner: 'two', lock: asked } as const
-  assert.deepEqual(await locks.resolveWait(get), { key: 'lock:get', value: posix('write', 0, 4) })
+  const found = LOCK_RESULT.get.of(INO, posix('write', 0, 4))
+  assert.deepEqual(await locks.resolveWait(get), found)
   await set(posix('unlock', 2, LOCK_END))
   await release('two')
   assert.deepEqual(held()[0], 'one posix write 0-1')

@@ -68,18 +68,20 @@ export class NodeLocks {
   }
 
   async resolveWait(condition: LockWaitCondition, signal?: AbortSignal): Promise<WaitResult> {
-    const key = LOCK_RESULT[condition.op]
+    const { ino } = condition
     if (condition.op === 'close') {
-      await this.#close(condition.ino, condition.handle)
-      return { key }
+      await this.#close(ino, condition.handle)
+      return LOCK_RESULT.close.of(ino)
     }
-    const { ino, owner } = condition
+    const { owner } = condition
     if (condition.op === 'get') {
-      return { key, value: await this.#service.get(ino, owner, condition.lock, { signal }) }
+      const found = await this.#service.get(ino, owner, condition.lock, { signal })
+      return LOCK_RESULT.get.of(ino, found)
     }
+    const done = LOCK_RESULT[condition.op].of(ino)
     const kind = condition.op === 'set' ? condition.lock.kind : condition.of
     // A close by a process without locks, while another process has some.
-    if (condition.op === 'release' && !this.#holders.has(keyOf(ino, owner, kind))) return { key }
+    if (condition.op === 'release' && !this.#holders.has(keyOf(ino, owner, kind))) return done
     const holder = this.#enter(ino, owner, kind)
     if (condition.op === 'set') holder.handle = condition.handle
     try {
@@ -90,7 +92,7 @@ export class NodeLocks {
     } finally {
       this.#leave(holder)
     }
-    return { key }
+    return done
   }
 
   /**

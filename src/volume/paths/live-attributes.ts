@@ -4,12 +4,11 @@
  * examined after it is read again. While the kernel still has pages that the new attributes would
  * make wrong (volume/kernel/kernel-pages.ts), requests for attributes wait.
  */
-import { Suspended, takeResult } from '../../base/suspended.ts'
+import { NotStarted } from '../../base/suspended.ts'
 import { laterOf } from '../../base/clock.ts'
 import { measure } from '../../cache/passthrough/passthrough-writes.ts'
-import type { WaitCondition } from '../../cache/waiting/wait-condition.ts'
+import { ATTRIBUTES_SETTLED, type WaitCondition } from '../../cache/waiting/wait-condition.ts'
 import type { NodeCache } from '../../cache/state/node-cache.ts'
-import { attributesKey } from '../../cache/waiting/wait-resolver.ts'
 import type { Attributes } from '../../filesystem/inode-file-system.ts'
 import { S_IFMT, S_IFREG, findInode, type InodeRow } from '../../metadata/inode-rules.ts'
 import type { MetadataEngine } from '../../metadata/metadata-engine.ts'
@@ -49,9 +48,9 @@ export class LiveAttributes {
 
   /** Call before an operation that returns attributes to the kernel changes anything. */
   requireSettled(ino: number): void {
-    if (!this.#isUnsettled(ino) || takeResult(attributesKey(ino))) return
+    if (!this.#isUnsettled(ino) || this.#cache.request.take(ATTRIBUTES_SETTLED, ino)) return
     const condition: WaitCondition = { kind: 'attributes', ino }
-    throw new Suspended(condition)
+    throw new NotStarted(condition)
   }
 
   /** False if no program has the file open: its pages are dropped when it is opened. */

@@ -4,7 +4,7 @@
  * invalidated. Symbolic links are followed inside the volume only. Runs on the main thread and
  * waits without blocking it.
  */
-import { Suspended, resume, type WaitResult } from '../../base/suspended.ts'
+import { Suspended, type WaitResult } from '../../base/suspended.ts'
 import { throwIfAborted } from '../../base/async/abort.ts'
 import { BufferPool, pages } from '../../base/buffer-pool.ts'
 import { FsError, codeOf } from '../../base/fs-error.ts'
@@ -281,15 +281,15 @@ export class VolumeFiles implements FileStore {
 
   /** Runs an operation and resolves what it waits for, until it completes. */
   async #run<T>(operation: () => T, signal?: AbortSignal): Promise<T> {
-    const outcomes: WaitResult[] = []
+    const results: WaitResult[] = []
     for (;;) {
       throwIfAborted(signal)
       try {
-        return resume(outcomes, operation)
+        return this.#volume.run(results, operation)
       } catch (error) {
         if (!(error instanceof Suspended)) throw error
-        const outcome = await this.#resolveWait(error.condition, signal ? { signal } : {})
-        if (outcome) outcomes.push(outcome)
+        const result = await this.#resolveWait(error.condition, signal ? { signal } : {})
+        if (result) results.push(result)
       }
     }
   }
