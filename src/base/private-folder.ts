@@ -54,6 +54,7 @@ export function makePrivateFile(path: string): void {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ELOOP') throw linkRefusal(path)
     if (code === 'EISDIR') throw refusal(path, 'is a directory: remove it')
+    if (code === 'ENXIO') throw refusal(path, 'is a socket: remove it')
     throw error
   }
 }

@@ -4,10 +4,11 @@
  * synced. One thread runs the checkpoints (see cache/upload/checkpointer.ts), so that no request
  * includes one.
  */
-import { closeSync, fdatasyncSync, openSync, statSync } from 'node:fs'
+import { closeSync, constants, fdatasyncSync, statSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { baseLimits } from './limits.ts'
 import { FsError, describe } from './fs-error.ts'
+import { openPlainFile } from './plain-file.ts'
 import { makePrivateFile } from './private-folder.ts'
 import type { SharedMutex } from './async/shared-mutex.ts'
 
@@ -100,7 +101,9 @@ export class SqliteDatabase {
 
   /** Makes all commits so far survive a power failure. */
   sync(): void {
-    if (this.#logFd < 0) this.#logFd = openSync(`${this.#path}-wal`, 'r')
+    if (this.#logFd < 0) {
+      this.#logFd = openPlainFile(`${this.#path}-wal`, constants.O_RDONLY)
+    }
     fdatasyncSync(this.#logFd)
   }
 

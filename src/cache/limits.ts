@@ -103,8 +103,8 @@ export const cacheLimits = {
   scrubPassMs: 5_000,
   /** Chunks between two records of the position of the scrub. */
   scrubPage: 64,
-  /** Damaged chunks without another copy, whose bytes are kept. */
-  damagedKept: 256,
+  /** Absent and damaged objects of the cloud that are remembered: enough to see their extent. */
+  unreadableObjects: 1000,
   /** Time for which a chunk sent by the API is not compared with its checksum again, ms. */
   intactMs: 60_000,
   /** Chunks in the cache of these results. */

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { FsError } from '../base/fs-error.ts'
 import { keepSecret, readSecret } from '../base/kept-secret.ts'
 import { parseSecret } from '../options/secret-text.ts'
 
@@ -53,7 +54,13 @@ export function newSecret(): string {
   return randomBytes(SECRET_BYTES).toString('hex')
 }
 
-function readKept(path: string): string | undefined {
+/** The secret in a file of the folder. EINVAL: the file was damaged. */
+export function readKept(path: string): string | undefined {
   const text = readSecret(path)
-  return text === undefined ? undefined : parseSecret(text)
+  try {
+    return text === undefined ? undefined : parseSecret(text)
+  } catch {
+    const message = `${path} is damaged: restore it, or remove it and a new one is made`
+    throw new FsError('EINVAL', message, { path })
+  }
 }

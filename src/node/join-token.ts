@@ -6,22 +6,21 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe } from '../base/fs-error.ts'
-import { keepSecret, readSecret } from '../base/kept-secret.ts'
+import { keepSecret } from '../base/kept-secret.ts'
 import type { Logger } from '../base/log/logger.ts'
 import { RepeatedLog } from '../base/log/repeated-log.ts'
-import { newSecret } from './api-secrets.ts'
-import { parseSecret } from '../options/secret-text.ts'
+import { newSecret, readKept } from './api-secrets.ts'
 
 const FILE = 'join-token'
 
 /** The kept token; a new one if there is none, or if `replace` is set. */
 export function keptJoinToken(folder: string, how: { replace?: boolean } = {}): string {
   const path = join(folder, FILE)
-  const kept = how.replace === true ? undefined : readSecret(path)
-  if (kept !== undefined) return parseSecret(kept)
+  const kept = how.replace === true ? undefined : readKept(path)
+  if (kept !== undefined) return kept
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   keepSecret(path, newSecret(), how)
-  return parseSecret(readSecret(path) ?? '')
+  return readKept(path) ?? ''
 }
 
 /**

@@ -3,7 +3,6 @@
  * sources of chunks, and the view of both that the API shows.
  */
 import { randomBytes } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loggerOf } from '../base/log/logger.ts'
 import { NodeLink } from '../coordinator/link/node-link.ts'
@@ -18,6 +17,7 @@ import { NVME } from '../volume/folder/directory-lock.ts'
 import { claimFolder } from '../volume/folder/own-folder.ts'
 import { packageVersion } from '../base/package-version.ts'
 import type { Daemon } from '../daemon/daemon.ts'
+import { keptId } from './kept-id.ts'
 import { keptNodeKey } from './node-key.ts'
 import type { KeyedOptions } from '../options/node-options.ts'
 
@@ -32,7 +32,7 @@ export class NodeCluster {
     const { nvmeDir, nvmeCapacityBytes: capacityBytes, joinToken } = options
     const apiKey = options.hasClusterKey ? options.apiKey : undefined
     claimFolder(nvmeDir, NVME)
-    const self = options.peerId ?? keptPeerId(nvmeDir)
+    const self = options.peerId ?? keptId(join(nvmeDir, 'peer-id'), newId)
     const logger = loggerOf('CLIENT')
     const key = keptNodeKey(nvmeDir)
     const clock = new ClusterClock()
@@ -88,16 +88,6 @@ export class NodeCluster {
   }
 }
 
-/** The id of this node: generated once and kept beside its cache. */
-function keptPeerId(nvmeDir: string): string {
-  const path = join(nvmeDir, 'peer-id')
-  try {
-    writeFileSync(path, `node-${randomBytes(6).toString('hex')}\n`, {
-      flag: 'wx',
-      mode: 0o600,
-    })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
-  return readFileSync(path, 'utf8').trim()
+function newId(): string {
+  return `node-${randomBytes(6).toString('hex')}`
 }

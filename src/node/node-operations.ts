@@ -20,12 +20,13 @@ import { keptTotals } from '../metadata/sqlite/kept-totals.ts'
 import { nodeLimits } from './limits.ts'
 import type { Daemon } from '../daemon/daemon.ts'
 import { NodeActions } from './node-actions.ts'
-import { NodeProblems } from './node-problems.ts'
+import { NodeProblems, type NodeParts } from './node-problems.ts'
 import { listChunks } from '../metadata/chunk-rules.ts'
 import { DURABILITY_XATTR, durabilityOf } from '../metadata/durability.ts'
 import { S_IFDIR, S_IFMT, S_IFREG } from '../metadata/inode-rules.ts'
 import { pathOf } from '../metadata/pending-upload-rules.ts'
 import type { AwayPeer, PeerReport, PeerStatus } from '../tiers/peers/peer-status.ts'
+import { DamagedFolder } from '../tiers/nvme/damaged-folder.ts'
 import { holdersOf } from '../volume/cluster/durability-gate.ts'
 import {
   isMissing,
@@ -54,6 +55,7 @@ export class NodeOperations implements NodeStatus {
   readonly #facts: NodeFacts
   readonly #problems: NodeProblems
   readonly #actions: NodeActions
+  readonly #kept: DamagedFolder
   readonly #startedMs = Date.now()
 
   constructor(node: VolumeNode, files: VolumeFiles, facts: NodeFacts) {
@@ -69,7 +71,10 @@ export class NodeOperations implements NodeStatus {
     const away = (): readonly AwayPeer[] => cluster?.away() ?? []
     const unavailable = new UnavailableFiles({ look: () => this.missing(), away })
     const damaged = (): string | undefined => node.damagedDatabase()
-    const parts = { mountPoint, findMount, cluster, cloud, uploads, unavailable, damaged }
+    this.#kept = new DamagedFolder(node.thread.cache.settings.directory)
+    const known = { mountPoint, findMount, cluster, cloud, uploads, unavailable }
+    const objects = (): ReturnType<NodeParts['objects']> => node.fetcher.unreadable.summary()
+    const parts = { ...known, objects, damaged, kept: this.#kept }
     this.#problems = new NodeProblems(parts)
   }
 
@@ -148,6 +153,7 @@ export class NodeOperations implements NodeStatus {
 
   cache(): Record<string, unknown> {
     const { shared, settings } = this.#node.thread.cache
+    const damaged = this.#kept.use()
     return {
       directory: settings.directory,
       capacityBytes: settings.capacityBytes,
@@ -155,6 +161,8 @@ export class NodeOperations implements NodeStatus {
       unsyncedBytes: shared.counter('unsyncedBytes'),
       diskFreeBytes: shared.counter('freeBytes'),
       freeFloorBytes: settings.freeFloorBytes,
+      damagedEntries: damaged.entries,
+      damagedBytes: damaged.bytes,
     }
   }
 

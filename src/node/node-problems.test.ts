@@ -17,9 +17,11 @@ const MOUNTED: NodeParts = {
   findMount: () => MOUNT,
   cluster: undefined,
   cloud: { name: 's3://b' },
+  objects: () => undefined,
   uploads: { failure: undefined },
   unavailable: { found: undefined },
   damaged: () => undefined,
+  kept: { path: '/nvme/damaged', use: () => ({ entries: 1, bytes: 1, isFull: false }) },
 }
 const since = new Date(0)
 
@@ -51,6 +53,15 @@ test('a cloud that is away is no reason to send nobody here', () => {
   assert.equal(problem?.blocking, false)
   const sentence = 's3://b takes no uploads since 1970-01-01T00:00:00.000Z: no route'
   assert.deepEqual(healthOf([problem]).problems, [sentence])
+})
+
+test('a full folder of damaged files is a problem until it is emptied', () => {
+  let isFull = true
+  const kept = { path: '/nvme/damaged', use: () => ({ entries: 256, bytes: 1, isFull }) }
+  const problems = new NodeProblems({ ...MOUNTED, kept })
+  assert.match(problems.list()[0]?.what ?? '', /^\/nvme\/damaged has been full \(256 entries/)
+  isFull = false
+  assert.deepEqual(problems.list(), [])
 })
 
 test('nothing is mounted: since it was seen first, until it is mounted', () => {

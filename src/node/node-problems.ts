@@ -7,6 +7,7 @@ import type { ClusterView } from '../http/coordinator/cluster-view.ts'
 import type { Problem } from '../http/server/problem.ts'
 import { coordinatorLimits } from '../coordinator/limits.ts'
 import { formatSize } from '../options/size.ts'
+import type { DamagedUse } from '../tiers/nvme/damaged-folder.ts'
 import type { Unavailable } from './unavailable-files.ts'
 
 export interface NodeParts {
@@ -16,10 +17,14 @@ export interface NodeParts {
   /** Undefined: the coordinator is embedded. */
   cluster: ClusterView | undefined
   cloud: { readonly name: string }
+  /** Objects of the cloud that readers found absent or damaged; undefined: none. */
+  objects: () => { count: number; since: Date; reason: string } | undefined
   uploads: { readonly failure: { since: Date; reason: string } | undefined }
   unavailable: { readonly found: Unavailable | undefined }
   /** Path of a database in which SQLite found damage; undefined: none. */
   damaged: () => string | undefined
+  /** The folder of damaged files and chunks. */
+  kept: { readonly path: string; use(): DamagedUse }
 }
 
 const KEPT_NAMES_SECONDS = coordinatorLimits.linkTtlMs / 1000
@@ -41,14 +46,15 @@ export class NodeProblems {
   /** Start of the current time without a mount; a node begins without one. */
   #unmountedSince: Date | undefined = new Date()
   #damagedSince: Date | undefined
+  #fullSince: Date | undefined
 
   constructor(parts: NodeParts) {
     this.#parts = parts
   }
 
   list(): Problem[] {
-    const cluster = [this.#mount(), this.#coordinator(), this.#cloud()]
-    const all = [...cluster, this.#unavailable(), this.#database()]
+    const cluster = [this.#mount(), this.#coordinator(), this.#cloud(), this.#objects()]
+    const all = [...cluster, this.#unavailable(), this.#database(), this.#damagedFolder()]
     return all.filter((problem) => problem !== undefined)
   }
 
@@ -112,6 +118,40 @@ export class NodeProblems {
       since: this.#damagedSince,
       works: 'all that is not in the damaged pages',
       fails: `the rest: EIO. Stop the node and restore ${path} from a backup`,
+      blocking: false,
+    }
+  }
+
+  #objects(): Problem | undefined {
+    const { cloud, objects } = this.#parts
+    const found = objects()
+    if (found === undefined) return undefined
+    const { count, since, reason } = found
+    return {
+      what: `${count} ${count === 1 ? 'object' : 'objects'} in ${cloud.name} could not be read`,
+      since,
+      reason,
+      works: 'all other chunks',
+      fails:
+        'reading those chunks: EIO. Restore the objects from a backup, or write the files anew',
+      blocking: false,
+    }
+  }
+
+  #damagedFolder(): Problem | undefined {
+    const { kept } = this.#parts
+    const { entries, bytes, isFull } = kept.use()
+    if (!isFull) {
+      this.#fullSince = undefined
+      return undefined
+    }
+    this.#fullSince ??= new Date()
+    return {
+      what: `${kept.path} has been full (${entries} entries, ${formatSize(bytes)})`,
+      since: this.#fullSince,
+      reason: 'the disk damaged files of this node. Examine the folder and empty it',
+      works: 'everything',
+      fails: 'keeping the bytes of further damaged chunks there: they stay in their files',
       blocking: false,
     }
   }

@@ -4,10 +4,11 @@
  * a stop cannot upload in time stay in the journal of the local side, and the next mount resumes
  * them.
  */
-import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, describe, FsError } from '../base/fs-error.ts'
 import { loggerOf, type Logger, type LogFormat, type LogLevel } from '../base/log/logger.ts'
+import { loadPlainFile } from '../base/plain-file.ts'
 import { makePrivateFolder } from '../base/private-folder.ts'
 import { siblingModule } from '../base/sibling-module.ts'
 import { CacheFS } from '../cachefs/cache-fs.ts'
@@ -107,7 +108,7 @@ async function start(options: MountOptions, logger: Logger): Promise<RunningProg
 
 async function ownerOf(local: string): Promise<string | undefined> {
   try {
-    return await readFile(join(local, OWNER), 'utf8')
+    return (await loadPlainFile(join(local, OWNER))).toString()
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
     throw error

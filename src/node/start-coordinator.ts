@@ -5,7 +5,6 @@
  * Invariant: a start that fails leaves nothing running.
  */
 import { randomUUID } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
@@ -38,6 +37,7 @@ import type { CoordinatorOptions } from '../options/coordinator-options.ts'
 import { coordinatorProblems } from './coordinator-problems.ts'
 import type { RunningProgram } from '../daemon/foreground.ts'
 import { joinTokenSource } from './join-token.ts'
+import { keptId } from './kept-id.ts'
 import { recordRunning } from '../machine/running-record.ts'
 
 export interface RunningCoordinator extends RunningProgram {
@@ -93,14 +93,8 @@ export async function openSource(
   logger: Logger,
 ): Promise<MetadataSource> {
   if (postgres === undefined) return new SqliteSource(join(dataDir, 'volume.db'))
-  const holder = keptId(join(dataDir, 'coordinator-id'))
+  const holder = keptId(join(dataDir, 'coordinator-id'), randomUUID)
   return await PostgresSource.open({ address: postgres, holder, url, logger })
-}
-
-/** Permanent id of this coordinator: only one process at a time uses its directory. */
-function keptId(path: string): string {
-  if (!existsSync(path)) writeFileSync(path, `${randomUUID()}\n`, { mode: 0o600 })
-  return readFileSync(path, 'utf8').trim()
 }
 
 /** URL at which other machines reach this coordinator. */

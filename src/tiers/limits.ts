@@ -18,6 +18,9 @@ export const tiersLimits = {
   preallocationBatch: 16,
   /** Share of the free inodes that preallocated files may take, so that few free ones stay free. */
   preallocationShare: 0.01,
+  /** Entries of `damaged/`, and bytes of its files: enough to examine, little of a disk. */
+  damagedEntries: 256,
+  damagedBytes: 1024 * MIB,
   /** Validity of a token between nodes, ms; it is renewed after half of that. */
   nodeTokenMs: 120_000,
   /** Largest difference of clocks, ms: nodes set theirs by the coordinator's, over a network. */

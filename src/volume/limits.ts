@@ -56,6 +56,8 @@ export const volumeLimits = {
   missingFiles: 1000,
   /** Different lists of holders that a receipt of one file reads. */
   receiptHolders: 256,
+  /** Damaged databases that are kept after they were rebuilt. */
+  damagedDatabases: 3,
   /** Interval between comparisons of the lost chunks with the metadata, ms: some are replaced. */
   lostLookMs: 60_000,
   /** Chunks fetched ahead for one sequential reader; in a cluster, so many for each node. */

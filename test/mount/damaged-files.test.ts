@@ -4,8 +4,9 @@
  * range, is never uploaded, and is reported until the file has other content.
  */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
@@ -349,10 +350,7 @@ test('rotten bytes that wait for upload are kept, named, and not uploaded', asyn
   await client.act('wait', '/')
   const takeUploads = refuseUploads(home)
   fs.writeFileSync(join(home.mount, 'file'), data)
-  const database = new DatabaseSync(join(home.nvme, 'node.db'), { readOnly: true })
-  const sql = 'SELECT COUNT(crc) AS known FROM upload'
-  await eventually('checksums are taken', () => database.prepare(sql).get()?.['known'] === 3)
-  database.close()
+  await checksumsTaken(home, 3)
   const path = backingFile(home, 'file')
   flipByte(path, CHUNK + 7)
   await client.kill()
@@ -374,6 +372,78 @@ test('rotten bytes that wait for upload are kept, named, and not uploaded', asyn
   assert.ok(fs.readFileSync(file).equals(before))
   assert.equal(await client.stop(), 0)
 })
+
+test('another file, or what is no file, is neither read nor waited for', async () => {
+  using home = new ClientHome()
+  const random = new Random(7)
+  let client = await ClientProcess.start(home, { flags: FLAGS })
+  const cold = random.bytes(CHUNK)
+  fs.writeFileSync(join(home.mount, 'cold'), cold)
+  await client.act('wait', '/')
+  await client.act('evict', '/cold')
+  const takeUploads = refuseUploads(home)
+  fs.writeFileSync(join(home.mount, 'small'), random.bytes(100))
+  for (const name of ['one', 'two']) fs.writeFileSync(join(home.mount, name), random.bytes(CHUNK))
+  await checksumsTaken(home, 3)
+  const [one, two, small] = ['one', 'two', 'small'].map((name) => backingFile(home, name))
+  fs.renameSync(one!, `${one!}.other`)
+  fs.renameSync(two!, one!)
+  fs.renameSync(`${one!}.other`, two!)
+  makePipe(small!)
+  takeUploads()
+  const lost = ['one', 'small', 'two']
+  for (const name of lost) {
+    await assert.rejects(client.act('wait', `/${name}`), /EIO/)
+    assert.equal((await client.fetch(`${client.api}/api/files/${name}`)).status, 502)
+    assert.throws(() => fs.readFileSync(join(home.mount, name)), { code: 'EIO' })
+  }
+  const { ino } = fs.statSync(join(home.mount, 'cold'))
+  const folder = join(home.cloud, 'chunks', (ino % 256).toString(16).padStart(2, '0'), String(ino))
+  const object = join(folder, fs.readdirSync(folder)[0]!)
+  const undo = makeDirectory(object)
+  assert.throws(() => fs.readFileSync(join(home.mount, 'cold')), { code: 'EIO' })
+  const health = async (): Promise<string> => JSON.stringify((await client.status())['problems'])
+  assert.match(
+    await health(),
+    new RegExp(`1 object in .*could not be read.*${relative(home.cloud, object)}`),
+  )
+  undo()
+  assert.ok(fs.readFileSync(join(home.mount, 'cold')).equals(cold))
+  assert.doesNotMatch(await health(), /object|uploads/)
+  await client.kill()
+  makePipe(join(home.nvme, 'open-inodes'))
+  makePipe(join(home.nvme, '.passthrough'))
+  client = await ClientProcess.start(home, { flags: FLAGS })
+  assert.deepEqual((await missingOf(client)).map(({ path }) => path).sort(), [
+    ...lost.map((name) => `/${name}`),
+  ])
+  const { damagedEntries } = (await client.status())['cache'] as { damagedEntries: number }
+  assert.equal(damagedEntries, fs.readdirSync(join(home.nvme, 'damaged')).length)
+  assert.equal(await client.stop(), 0)
+})
+
+function makePipe(path: string): void {
+  fs.rmSync(path, { force: true })
+  execFileSync('mkfifo', ['-m', '600', path])
+}
+
+/** Returns the undo function. */
+function makeDirectory(path: string): () => void {
+  fs.renameSync(path, `${path}.away`)
+  fs.mkdirSync(path)
+  return () => {
+    fs.rmdirSync(path)
+    fs.renameSync(`${path}.away`, path)
+  }
+}
+
+/** Resolves when this many pending chunks have a checksum. */
+async function checksumsTaken(home: ClientHome, count: number): Promise<void> {
+  const database = new DatabaseSync(join(home.nvme, 'node.db'), { readOnly: true })
+  const sql = 'SELECT COUNT(crc) AS known FROM upload'
+  await eventually('checksums are taken', () => database.prepare(sql).get()?.['known'] === count)
+  database.close()
+}
 
 test('bytes after the end of a backing file are not data when the file grows', async () => {
   for (const mode of ['off', 'auto']) {

@@ -4,11 +4,9 @@
  * is fetched from the cloud again. A damaged pending chunk is lost, and its bytes are kept for
  * people. Main thread.
  */
-import { closeSync, openSync, readdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, openSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
-import { makePrivateFolder } from '../../base/private-folder.ts'
-import { cacheLimits } from '../limits.ts'
+import { DamagedFolder } from '../../tiers/nvme/damaged-folder.ts'
 import { giveUpChunks, settleShort } from './lost-chunks.ts'
 import { CLEAN, PENDING, type LocalChunk } from '../state/node-database.ts'
 import type { NodeCache } from '../state/node-cache.ts'
@@ -68,10 +66,12 @@ export async function verifyFile(cache: NodeCache, ino: number): Promise<void> {
 
 /** Checks a chunk, and drops it if it is damaged. */
 export function verifyChunk(cache: NodeCache, ino: number, index: number): ChunkState {
-  const { database, shared } = cache
+  const { database, shared, files } = cache
   return shared.withInode(ino, () => {
     // It may have been evicted in the meantime.
     if (!database.chunk(ino, index)) return 'unknown'
+    // Programs that open the file from now on read the other file.
+    if (files.isReplaced(ino)) shared.bumpFile(ino)
     settleShort(cache, ino)
     const row = database.chunk(ino, index)
     if (row === undefined) return 'damaged'
@@ -84,23 +84,26 @@ export function verifyChunk(cache: NodeCache, ino: number, index: number): Chunk
 /** Gives up a chunk whose bytes do not match its CRC-32. Call under the lock of the inode. */
 export function dropDamaged(cache: NodeCache, ino: number, row: LocalChunk): void {
   const what = `the CRC-32 of its bytes in ${cache.files.path(ino)} is another`
-  const kept = row.state === PENDING ? keepDamaged(cache, ino, row) : undefined
-  giveUpChunks(cache, ino, [row], kept === undefined ? what : `${what}; they are kept in ${kept}`)
+  giveUpChunks(
+    cache,
+    ino,
+    [row],
+    row.state === PENDING ? what + keepDamaged(cache, ino, row) : what,
+  )
 }
 
-/** Copies the damaged bytes. Returns the path; undefined if there are too many such copies. */
-function keepDamaged(cache: NodeCache, ino: number, row: LocalChunk): string | undefined {
-  const { settings, files } = cache
-  const folder = join(settings.directory, 'damaged')
-  makePrivateFolder(folder)
-  if (readdirSync(folder).length >= cacheLimits.damagedKept) return undefined
-  const path = join(folder, `${ino}-${row.index}-${row.id}`)
-  rmSync(path, { force: true })
-  const fd = openSync(path, 'wx', 0o600)
-  try {
-    files.copyTo(fd, 0, ino, row.index * settings.chunkSize, row.length)
-  } finally {
-    closeSync(fd)
-  }
-  return path
+/** Copies the damaged bytes; returns where they are, for the reason of the loss. */
+function keepDamaged({ settings, files }: NodeCache, ino: number, row: LocalChunk): string {
+  const folder = new DamagedFolder(settings.directory)
+  const { index, id, length } = row
+  const kept = folder.keep(`${ino}-${index}-${id}`, length, (path) => {
+    const fd = openSync(path, 'wx', 0o600)
+    try {
+      files.copyTo(fd, 0, ino, index * settings.chunkSize, length)
+    } finally {
+      closeSync(fd)
+    }
+  })
+  if (kept !== undefined) return `; they are kept in ${kept}`
+  return `; they stay there, because ${folder.path} is full`
 }

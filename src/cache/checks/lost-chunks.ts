@@ -135,7 +135,7 @@ export function giveUpChunks(
   const synced = gone.reduce((sum, row) => sum + (row.state === CLEAN ? row.length : 0), 0)
   shared.add('usedBytes', -used)
   shared.add('unsyncedBytes', synced - used)
-  dropFile(cache, ino)
+  removeUnused(cache, ino)
   shared.bumpChunks(ino)
   shared.bumpFile(ino)
   countLost(cache)
@@ -173,11 +173,16 @@ function giveUp(
   database.putLost({ ...lost, id: row.id, length: row.length })
 }
 
-/** Removes a backing file without chunks, unless programs may have it mapped. */
-function dropFile({ database, shared, files }: NodeCache, ino: number): void {
+/**
+ * Removes a backing file without chunks, unless programs may have it mapped. It stays while chunks
+ * of it are lost: it may have the only copy of their damaged bytes. Call under the lock of the
+ * inode.
+ */
+export function removeUnused({ database, shared, files }: NodeCache, ino: number): void {
   const isUsed =
     shared.findOpen(ino)?.ahead === true || shared.findOpen(ino)?.passthroughWrites === true
-  if (isUsed || database.chunksFrom(ino, 0, 1).length > 0) return
+  const isKept = isUsed || database.lostOf(ino).length > 0
+  if (isKept || database.chunksFrom(ino, 0, 1).length > 0) return
   if (!files.isPassthrough(ino)) files.remove(ino)
 }
 

@@ -3,10 +3,11 @@
  * in fuse.h), each by an id. An id keeps the file open until it is closed or the connection ends,
  * even after the process that registered it has died.
  */
-import { closeSync, openSync, unlinkSync } from 'node:fs'
+import { closeSync, constants, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { codeOf, describe } from '../../base/fs-error.ts'
 import { ioctl } from '../../base/native-calls.ts'
+import { openPlainFile } from '../../base/plain-file.ts'
 
 /** _IOW(229, 1, struct fuse_backing_map) and _IOW(229, 2, uint32_t). */
 const BACKING_OPEN = 0x4010e501
@@ -43,7 +44,7 @@ export class KernelBackings {
   obstacle(directory: string): string | undefined {
     const path = join(directory, '.passthrough')
     try {
-      const fd = openSync(path, 'w', 0o600)
+      const fd = openPlainFile(path, constants.O_WRONLY | constants.O_CREAT, 0o600)
       try {
         this.close(this.open(fd))
         return undefined

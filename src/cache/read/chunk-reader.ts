@@ -6,7 +6,6 @@
  * Invariant: a content that is not on this node, or not complete, is undefined; other bytes are
  * never returned.
  */
-import { closeSync, openSync, readSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { FsError } from '../../base/fs-error.ts'
 import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
@@ -105,8 +104,9 @@ export class ChunkReader {
     into?: Buffer,
   ): Promise<Buffer | undefined> {
     return await readIfThere(() => {
-      if (length <= cacheLimits.readAtOnceBytes) return readAtOnce(path, offset, length)
-      return this.#cache.files.readDetached(path, offset, length, into)
+      const { files } = this.#cache
+      if (length <= cacheLimits.readAtOnceBytes) return files.readNow(path, offset, length)
+      return files.readDetached(path, offset, length, into)
     })
   }
 
@@ -148,21 +148,5 @@ async function readIfThere(
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
-  }
-}
-
-/** Undefined if the file ends before. */
-function readAtOnce(path: string, offset: number, length: number): Buffer | undefined {
-  const data = Buffer.allocUnsafe(length)
-  const fd = openSync(path, 'r')
-  try {
-    for (let done = 0; done < length;) {
-      const read = readSync(fd, data, done, length - done, offset + done)
-      if (read === 0) return undefined
-      done += read
-    }
-    return data
-  } finally {
-    closeSync(fd)
   }
 }

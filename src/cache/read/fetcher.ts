@@ -31,6 +31,7 @@ import { LostError } from '../checks/lost-chunks.ts'
 import { firstAbsent } from '../passthrough/passthrough.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import { RangeReader, type ChunkRange } from './range-reader.ts'
+import { UnreadableObject, UnreadableObjects } from './unreadable-objects.ts'
 import { chunkKey } from '../upload/object-key.ts'
 
 export class Fetcher {
@@ -48,6 +49,7 @@ export class Fetcher {
   readonly #aheadMemory = new Semaphore(cacheLimits.readaheadBufferBytes)
   readonly #cloudFlights = new SingleFlight<string, Buffer | undefined>()
   readonly #buffers: BufferPool
+  readonly unreadable: UnreadableObjects
   readonly #cloudMemory = new Semaphore(cacheLimits.cloudBufferBytes)
   /** Fetched since the start for readers on this node, from any source. */
   fetchedChunks = 0
@@ -71,6 +73,7 @@ export class Fetcher {
     this.#cluster = cluster
     this.#loader = new ChunkReader(cache)
     this.#ranges = new RangeReader(cloud, logger)
+    this.unreadable = new UnreadableObjects(cache.index)
     this.#buffers = new BufferPool(cache.settings.chunkSize)
   }
 
@@ -221,7 +224,9 @@ export class Fetcher {
         })
         return
       } catch (error) {
-        if (signal.aborted || performance.now() > untilMs || !this.#mayCome(ino, index)) throw error
+        if (!signal.aborted && performance.now() <= untilMs && this.#mayCome(ino, index)) continue
+        if (error instanceof UnreadableObject) this.unreadable.add(error)
+        throw error
       }
     }
   }
@@ -281,7 +286,7 @@ export class Fetcher {
       using _memory = await this.#cloudMemory.acquire(weight, { signal: all })
       const isWhole = reference.objectLength === this.#cache.settings.chunkSize
       using borrowed = !this.#cluster && isWhole ? this.#buffers.take() : undefined
-      const data = await this.#download(key, reference, all, borrowed?.memory)
+      const data = await this.#download({ ino, index, id }, reference, all, borrowed?.memory)
       await this.#keep(ino, reference, data, accessed)
       return borrowed ? undefined : data
     }
@@ -289,11 +294,12 @@ export class Fetcher {
   }
 
   async #download(
-    key: string,
+    chunk: ChunkAddress,
     reference: CommittedChunk,
     signal: AbortSignal,
     into: Buffer | undefined,
   ): Promise<Buffer> {
+    const key = chunkKey(chunk.ino, chunk.index, chunk.id)
     let data: Buffer
     try {
       data = await this.#cloud.read(key, { signal, into, unchecked: reference.crc !== null })
@@ -302,27 +308,33 @@ export class Fetcher {
       // A chunk that only nodes have is requested from the cloud last, in case it was uploaded.
       if (reference.durable) this.#failures.warn('read', describe(error))
       else this.#logger.debug(describe(error))
-      throw this.#unreadable(key, reference, error)
+      throw this.#unreadable(chunk, reference, error)
     }
     this.#cloudChunks += 1
     this.#cloudBytes += data.length
     // Without a CRC-32 in the metadata, the tier has checked the one stored with the object, if
     // any.
     const crc = reference.crc === null ? null : crc32(data)
-    if (data.length === reference.objectLength && crc === reference.crc) return data
+    if (data.length === reference.objectLength && crc === reference.crc) {
+      this.unreadable.delete(chunk.id)
+      return data
+    }
     const found = `${data.length} bytes with CRC-32 ${crc ?? 'unknown'}`
     const wanted = `${reference.objectLength} bytes with ${reference.crc ?? 'any'}`
     this.#logger.error(`${key} in ${this.#cloud.name} is damaged: ${found}, not ${wanted}`)
-    throw new FsError('EIO', `chunk ${key} in ${this.#cloud.name} is damaged`)
+    throw new UnreadableObject(chunk, `chunk ${key} in ${this.#cloud.name} is damaged`)
   }
 
-  #unreadable(key: string, { durable, holders }: CommittedChunk, cause: unknown): FsError {
+  #unreadable(chunk: ChunkAddress, { durable, holders }: CommittedChunk, cause: unknown): FsError {
     const where = this.#cloud.name
     if (durable || holders === '') {
       // The error of the tier names the object and the reason. Its code is dropped: an absent
       // object is not an absent file.
-      return new FsError('EIO', describe(cause).replace(/^E[A-Z]+: /, ''))
+      const why = describe(cause).replace(/^E[A-Z]+: /, '')
+      const isAbsent = durable && codeOf(cause) === 'ENOENT'
+      return isAbsent ? new UnreadableObject(chunk, why) : new FsError('EIO', why)
     }
+    const key = chunkKey(chunk.ino, chunk.index, chunk.id)
     const message =
       `chunk ${key} is not in ${where} yet, and no node that has it (${holders}) answers: ` +
       'start that node again'

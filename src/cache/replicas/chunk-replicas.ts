@@ -5,17 +5,20 @@
  *
  * Invariants: a replica is checked against its CRC-32 and the metadata when it arrives and whenever
  * it is read; an id has one content; all replicas together take at most their share of the
- * capacity. A file without row, and a row without file, are removed at the next start.
+ * capacity. A file without row, and a row without its
+ * file, are removed at the next start.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs'
-import { readFile, rename, unlink, writeFile } from 'node:fs/promises'
+import { lstatSync, readdirSync, rmSync } from 'node:fs'
+import { rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { FsError, codeOf, describe } from '../../base/fs-error.ts'
 import { KeyedMutex } from '../../base/async/keyed-mutex.ts'
 import type { Logger } from '../../base/log/logger.ts'
+import { loadPlainFile } from '../../base/plain-file.ts'
 import { makePrivateFolder } from '../../base/private-folder.ts'
 import { cacheLimits } from '../limits.ts'
+import { DamagedFolder } from '../../tiers/nvme/damaged-folder.ts'
 import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
 import { mayBeContent } from '../state/chunk-index.ts'
 import { promoteChunk } from '../read/chunk-promotion.ts'
@@ -178,7 +181,8 @@ export class ChunkReplicas {
   async #write(id: number, data: Buffer): Promise<void> {
     const name = String(id)
     try {
-      await writeFile(this.#path(`${name}.part`), data, { mode: 0o600 })
+      await this.#remove(`${name}.part`)
+      await writeFile(this.#path(`${name}.part`), data, { flag: 'wx', mode: 0o600 })
       await rename(this.#path(`${name}.part`), this.#path(name))
     } catch (cause) {
       await this.#remove(`${name}.part`)
@@ -201,10 +205,11 @@ export class ChunkReplicas {
   /** Undefined: the file is absent or damaged. */
   async #load({ id, length, crc }: ChunkReplica): Promise<Buffer | undefined> {
     try {
-      const data = await readFile(this.#path(String(id)))
+      const data = await loadPlainFile(this.#path(String(id)))
       return data.length === length && crc32(data) === crc ? data : undefined
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') return undefined
+      const isGone = codeOf(error) === 'ENOENT' || !this.#isPlain(String(id))
+      if (isGone) return undefined
       throw error
     }
   }
@@ -213,8 +218,15 @@ export class ChunkReplicas {
     try {
       await unlink(this.#path(name))
     } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error
+      if (codeOf(error) === 'ENOENT') return
+      if (this.#isPlain(name)) throw error
+      new DamagedFolder(this.#cache.settings.directory).quarantine(this.#path(name))
     }
+  }
+
+  #isPlain(name: string, length?: number): boolean {
+    const stat = lstatSync(this.#path(name), { throwIfNoEntry: false })
+    return stat?.isFile() === true && (length ?? stat.size) === stat.size
   }
 
   #sweep(): void {
@@ -225,7 +237,7 @@ export class ChunkReplicas {
     }
     for (let after = -1; ;) {
       const page = database.replicasAfter(after, cacheLimits.replicaPage)
-      const lost = page.filter(({ id }) => !existsSync(this.#path(String(id))))
+      const lost = page.filter(({ id, length }) => !this.#isPlain(String(id), length))
       database.transaction(() => {
         for (const { id } of lost) database.deleteReplica(id)
       })

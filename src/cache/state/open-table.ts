@@ -6,9 +6,12 @@
  * Invariant: the table of the dead process is kept under a separate name until all of it was taken
  * over, so that nothing is lost if the successor dies as well.
  */
-import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Timestamp } from '../../base/clock.ts'
+import { loggerOf } from '../../base/log/logger.ts'
+import { readPlainFile } from '../../base/plain-file.ts'
+import { DamagedFolder } from '../../tiers/nvme/damaged-folder.ts'
 import {
   BACKING,
   CTIME,
@@ -70,6 +73,7 @@ export class OpenTable {
   constructor(directory: string) {
     this.path = join(directory, 'open-inodes')
     this.#before = `${this.path}.before`
+    for (const path of [this.path, this.#before]) requirePlain(directory, path)
     if (!existsSync(this.#before) && existsSync(this.path)) renameSync(this.path, this.#before)
     rmSync(this.path, { force: true })
     this.#numbers = numbersIn(this.#before)
@@ -127,10 +131,18 @@ export class OpenTable {
   }
 }
 
+/** Without a table, a start recovers what the databases know. */
+function requirePlain(directory: string, path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== false) return
+  const folder = new DamagedFolder(directory)
+  folder.quarantine(path)
+  loggerOf('CACHE').error(`${path} is not a file and was moved to ${folder.path}`)
+}
+
 /** The numbers in a table; none if there is no table. */
 function numbersIn(path: string): Float64Array {
   if (!existsSync(path)) return new Float64Array(0)
-  const { buffer, byteOffset, byteLength } = readFileSync(path)
+  const { buffer, byteOffset, byteLength } = readPlainFile(path)
   return new Float64Array(buffer.slice(byteOffset, byteOffset + byteLength - (byteLength % 8)))
 }
 

@@ -153,7 +153,11 @@ export class Uploader {
   async #upload(upload: Upload, place: Permit, signal: AbortSignal): Promise<void> {
     try {
       const crc = await this.#persistently('send', () => this.#send(upload, signal), signal)
-      if (crc === undefined) return
+      if (crc === undefined) {
+        // Nothing is left that could show that the cloud takes uploads again.
+        if (this.#underWay.size <= 1) this.failure = undefined
+        return
+      }
       this.#noteRecovery('send')
       // The last step needs no buffer, but the number of such uploads is bounded as well.
       if (this.#finisher.count < cacheLimits.uploadsEnded) place.release()

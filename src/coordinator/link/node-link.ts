@@ -476,7 +476,9 @@ export class NodeLink implements CoordinatorLink, LockChannel {
       throw new FsError('EIO', `a copy of the metadata: ${this.url} answered ${response.status}`)
     }
     try {
-      const file = createWriteStream(snapshotFile, { mode: 0o600 })
+      // Not through a link, nor into a pipe.
+      await rm(snapshotFile, { force: true })
+      const file = createWriteStream(snapshotFile, { flags: 'wx', mode: 0o600 })
       await pipeline(Readable.fromWeb(response.body), file, { signal })
       this.#node!.takeOver(snapshotFile)
     } finally {

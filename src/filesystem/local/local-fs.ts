@@ -7,7 +7,7 @@
  * check; do not export a directory that attackers can write to.
  */
 import { randomUUID } from 'node:crypto'
-import { constants, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import type { Dirent as NodeDirent } from 'node:fs'
 import {
   chmod,
@@ -29,6 +29,7 @@ import { basename, dirname, join } from 'node:path'
 import { throwIfAborted } from '../../base/async/abort.ts'
 import { codeOf } from '../../base/fs-error.ts'
 import { checkOption, name, required } from '../../base/options.ts'
+import { PLAIN_FILE } from '../../base/private-folder.ts'
 import { failure, failureOf } from '../failure.ts'
 import type { AttributeChanges, CallOptions, Features, ReplaceOptions } from '../file-system.ts'
 import type { OpenFile } from '../open-file.ts'
@@ -63,10 +64,13 @@ export class LocalFS extends PortableFileSystem {
 
   protected async openFile(path: string, flags: OpenFlags, mode: number): Promise<OpenFile> {
     const place = await this.#place.resolve(path, !flags.exclusive)
-    const handle = await open(place, toNumber(flags) | constants.O_NOFOLLOW, mode)
+    const handle = await open(place, toNumber(flags) | PLAIN_FILE, mode).catch((error: unknown) => {
+      // A pipe without a reader, or a socket.
+      throw codeOf(error) === 'ENXIO' ? failure('EOPNOTSUPP', 'open', path) : error
+    })
     try {
       await this.#checkInside(handle, path)
-      if (flags.write) await refuseSpecial(handle, path)
+      await refuseSpecial(handle, path, flags.write)
       return new LocalFile(handle, flags.append)
     } catch (error) {
       await handle.close()
@@ -184,9 +188,9 @@ export class LocalFS extends PortableFileSystem {
   }
 }
 
-async function refuseSpecial(handle: FileHandle, path: string): Promise<void> {
+async function refuseSpecial(handle: FileHandle, path: string, write: boolean): Promise<void> {
   const stats = await handle.stat()
-  if (!stats.isFile()) throw failure('EOPNOTSUPP', 'open', path)
+  if (stats.isFIFO() || (write && !stats.isFile())) throw failure('EOPNOTSUPP', 'open', path)
 }
 
 function kindOfEntry(entry: NodeDirent): FileKind {

@@ -6,6 +6,15 @@ import { Counter, Gauge, collectDefaultMetrics } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { NodeStatus } from './node-status.ts'
 
+const GAUGES = [
+  'usedBytes',
+  'capacityBytes',
+  'unsyncedBytes',
+  'diskFreeBytes',
+  'damagedEntries',
+  'damagedBytes',
+]
+
 export function nodeMetrics(node: NodeStatus, registry: Registry): void {
   collectDefaultMetrics({ register: registry })
   for (const name of Object.keys(node.cacheStats())) {
@@ -19,7 +28,7 @@ export function nodeMetrics(node: NodeStatus, registry: Registry): void {
       },
     })
   }
-  for (const name of ['usedBytes', 'capacityBytes', 'unsyncedBytes', 'diskFreeBytes']) {
+  for (const name of GAUGES) {
     const gauge: Gauge = new Gauge({
       name: `cachefs_${snakeCase(name)}`,
       help: `${name} of the NVMe cache`,

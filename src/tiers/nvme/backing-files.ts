@@ -28,7 +28,7 @@ import {
   type Stats,
 } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { memoryOf } from '../../base/buffer-pool.ts'
 import { FsError } from '../../base/fs-error.ts'
 import { tiersLimits } from '../limits.ts'
@@ -40,6 +40,7 @@ import {
   seekSparse,
 } from '../../base/native-calls.ts'
 import { PLAIN_FILE, makePrivateFolder } from '../../base/private-folder.ts'
+import { DamagedFolder } from './damaged-folder.ts'
 import type { PreallocatedFiles } from './preallocated-files.ts'
 
 /** Number of subdirectories of `data/`. */
@@ -164,6 +165,17 @@ export class BackingFiles {
   sync(ino: number): void {
     const fd = this.#descriptor(ino, false)
     if (fd >= 0) fdatasyncSync(fd)
+  }
+
+  /** Whether another program put another file at the path since this thread opened the file. */
+  isReplaced(ino: number): boolean {
+    const known = this.#open.get(ino)
+    if (known?.generation !== this.#changes.generationOf(ino)) return false
+    const [there, opened] = [
+      lstatSync(this.path(ino), { throwIfNoEntry: false }),
+      fstatSync(known.fd),
+    ]
+    return there?.ino !== opened.ino
   }
 
   /** Undefined if there is no file. */
@@ -306,6 +318,23 @@ export class BackingFiles {
     return data
   }
 
+  /** As `readDetached`, on this thread; also undefined if there is no file. */
+  readNow(path: string, offset: number, length: number): Buffer | undefined {
+    const fd = this.#tryOpen(path, READ)
+    if (fd < 0) return undefined
+    const data = Buffer.allocUnsafe(length)
+    try {
+      for (let done = 0; done < length;) {
+        const read = readSync(fd, data, done, length - done, offset + done)
+        if (read === 0) return undefined
+        done += read
+      }
+      return data
+    } finally {
+      closeSync(fd)
+    }
+  }
+
   close(): void {
     for (const ino of [...this.#open.keys()]) this.#forget(ino)
   }
@@ -358,10 +387,7 @@ export class BackingFiles {
   #plain(path: string): Stats | undefined {
     const stat = lstatSync(path, { throwIfNoEntry: false })
     if (stat === undefined || stat.isFile()) return stat
-    const folder = join(this.#directory, 'damaged')
-    makePrivateFolder(folder)
-    const kept = `${basename(dirname(path))}-${basename(path)}-${Date.now()}`
-    renameSync(path, join(folder, kept))
+    new DamagedFolder(this.#directory).quarantine(path)
     return undefined
   }
 

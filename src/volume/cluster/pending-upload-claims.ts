@@ -7,10 +7,11 @@
  * Invariant: the bytes of a backing file are taken for the committed content only if the database
  * is new. In an old database, a chunk without a row means that the file does not have its bytes.
  */
-import { readFileSync, readdirSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { Logger } from '../../base/log/logger.ts'
+import { readPlainFile } from '../../base/plain-file.ts'
 import { PENDING } from '../../cache/state/node-database.ts'
 import type { NodeCache } from '../../cache/state/node-cache.ts'
 import { cacheLimits } from '../../cache/limits.ts'
@@ -103,7 +104,7 @@ export class PendingUploadClaims {
     const { database, settings } = this.#parts.cache
     const path = join(settings.directory, 'held', String(id))
     if (sizeOf(path) !== length) return false
-    const crc = crc32(readFileSync(path))
+    const crc = crc32(readPlainFile(path))
     database.transaction(() => {
       database.addReplica({ id, ino, index, length, crc, storedMs: Date.now() })
     })
@@ -125,7 +126,8 @@ export class PendingUploadClaims {
   }
 }
 
-/** Size of a file in bytes; -1 if it does not exist. */
+/** Size of a plain file in bytes; -1 if there is none. */
 function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? -1
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  return stat?.isFile() === true ? stat.size : -1
 }

@@ -6,6 +6,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { FsError } from '../../base/fs-error.ts'
+import { isDatabaseDamage } from '../../base/sqlite-database.ts'
 import { makePrivateFile } from '../../base/private-folder.ts'
 import { volumeLimits } from '../limits.ts'
 import { claimFolder, type DirectoryUse } from './own-folder.ts'
@@ -51,6 +52,12 @@ function failure(path: string, { name, flag }: DirectoryUse, cause: unknown): Fs
     const who = lockHolders(join(path, 'lock.db'))
     const message = `${path} is in use by another process: stop it, or use another ${flag}${who}`
     return new FsError('EBUSY', message, { path, cause })
+  }
+  if (cause instanceof FsError) return cause
+  if (isDatabaseDamage(cause)) {
+    const lock = join(path, 'lock.db')
+    const message = `${lock} is damaged: remove it, if no other process uses the ${name}`
+    return new FsError('EIO', message, { path: lock, cause })
   }
   const message = `the ${name} ${path} cannot be written to: name another with ${flag}`
   return new FsError('EACCES', message, { path, cause })

@@ -5,7 +5,7 @@
  * are any. Main thread.
  */
 import type { Logger } from '../../base/log/logger.ts'
-import { countLost } from '../../cache/checks/lost-chunks.ts'
+import { countLost, removeUnused } from '../../cache/checks/lost-chunks.ts'
 import type { LostChunk } from '../../cache/state/node-database.ts'
 import type { NodeCache } from '../../cache/state/node-cache.ts'
 import { cacheLimits } from '../../cache/limits.ts'
@@ -52,7 +52,7 @@ export class LostChunkWatch {
 
   /** Deletes obsolete records and returns the chunks that are still lost. */
   #settle(): LostChunk[] {
-    const { database } = this.#cache
+    const { database, shared } = this.#cache
     const left: LostChunk[] = []
     for (let [ino, index] = [0, -1]; ;) {
       const page = database.lostAfter(ino, index, cacheLimits.replicaPage)
@@ -61,6 +61,7 @@ export class LostChunkWatch {
         database.transaction(() => {
           for (const lost of over) database.deleteLost(lost.ino, lost.index)
         })
+        for (const { ino } of over) shared.withInode(ino, () => removeUnused(this.#cache, ino))
       }
       left.push(...page.filter((lost) => !over.includes(lost)))
       const last = page.at(-1)

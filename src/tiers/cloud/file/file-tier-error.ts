@@ -23,7 +23,9 @@ export function fileTierError(thrown: unknown, { verb, key, name, signal }: Atte
   const isAbort = (thrown as Error).name === 'AbortError' && signal?.aborted
   const error = isAbort ? abortError(signal) : thrown
   const subject = key === undefined ? name : `${key} at ${name}`
-  const text = (error as Error).message.replace(/^E[A-Z0-9]+: /, '')
+  const isOther = ['ELOOP', 'ENXIO'].includes(codeOf(error))
+  const message = isOther ? 'it is not a regular file' : (error as Error).message
+  const text = message.replace(/^E[A-Z0-9]+: /, '')
   return new FsError(contractCode(error, verb === 'write'), `cannot ${verb} ${subject}: ${text}`, {
     path: key,
     cause: error instanceof FsError ? error.cause : undefined,
