@@ -59,6 +59,7 @@ export class CacheCore {
     }
     const writer = new RemoteWriter({
       ...{ remote, tree, copies, reader, errors, counters, settings, onEnd },
+      resend: (entry) => log.resend(entry),
     })
     this.queue = new WriteQueue({ ...settings, run: (...it) => writer.run(...it) })
     const { queue } = this

@@ -115,7 +115,8 @@ export class CacheMemory {
       const known = linesOf(entry)
       lines.push(...known)
       entry.isRecorded = known.length > 0
-      if (entry.dirtyId !== undefined) lines.push({ begin: dirtyRecordOf(entry, entry.dirtyId) })
+      const { dirtyState } = entry
+      if (dirtyState !== undefined) lines.push({ begin: dirtyRecordOf(entry, dirtyState) })
     }
     return [...lines, ...this.#log.lines()]
   }

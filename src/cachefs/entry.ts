@@ -19,6 +19,14 @@ export const NEVER = -Infinity
 const origin = Math.random().toString(36).slice(2)
 let versions = 0
 
+/** One object, so that a size is not taken for that of later content. */
+export interface DirtyState {
+  /** Id in the journal. */
+  readonly id: number
+  /** Size at the last close or sync; undefined while the content may be changing. */
+  keptBytes: number | undefined
+}
+
 export class Entry {
   name: string
   parent: Entry | undefined
@@ -43,8 +51,8 @@ export class Entry {
   changers = 0
   /** Content changed since it was last sent to the remote. */
   isDirty = false
-  /** Id of the dirty state in the journal. */
-  dirtyId: number | undefined
+  /** The journal's record of the dirty content. */
+  dirtyState: DirtyState | undefined
   /** The journal has a line about it. */
   isRecorded = false
   /** Clock of the tree at the last local change: older answers do not apply. */

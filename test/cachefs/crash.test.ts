@@ -5,10 +5,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { CacheFS } from '../../src/cachefs/cache-fs.ts'
 import type { FileSystem } from '../../src/filesystem/file-system.ts'
@@ -23,12 +22,16 @@ interface Step {
   one: string
   two?: string
   text?: string
+  size?: number
 }
 
 const ROUNDS = 12
 
-function play(model: Map<string, string>, { try: tried, did = tried, one, two, text }: Step): void {
+function play(model: Map<string, string>, step: Step): void {
+  const { try: tried, did = tried, one, two, text, size } = step
   const before = model.get(one)
+  if (did === 'truncate' && before !== undefined) model.set(one, before.slice(0, size))
+  if (did === 'copy' && two !== undefined && before !== undefined) model.set(two, before)
   if (did === 'write' && text !== undefined) model.set(one, text)
   if (did === 'unlink' || did === 'rename') model.delete(one)
   if (did === 'rename' && two !== undefined && before !== undefined) model.set(two, before)
@@ -37,19 +40,16 @@ function play(model: Map<string, string>, { try: tried, did = tried, one, two, t
 /** Runs until it is killed: its completed operations, and the last one that it started. */
 async function runAndKill(folder: string, seed: number, afterMs: number): Promise<Step[]> {
   const script = join(import.meta.dirname, 'journaled-process.ts')
-  const places = [join(folder, 'local'), join(folder, 'remote')]
+  const places = ['local', 'remote', 'steps'].map((name) => join(folder, name))
   const child = spawn(process.execPath, [script, ...places, String(seed)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exit = once(child, 'exit')
-  const steps: Step[] = []
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (steps.length === 0) setTimeout(() => child.kill('SIGKILL'), afterMs)
-    // A line that the kill truncated does not count.
-    if (line.endsWith('}')) steps.push(JSON.parse(line) as Step)
-  }
+  child.stdout.once('data', () => setTimeout(() => child.kill('SIGKILL'), afterMs))
   await exit
-  return steps
+  const lines = (await readFile(join(folder, 'steps'), 'utf8')).split('\n')
+  // A line that the kill truncated does not count.
+  return lines.filter((line) => line.endsWith('}')).map((line) => JSON.parse(line) as Step)
 }
 
 async function contents(files: FileSystem): Promise<Map<string, string>> {
@@ -66,19 +66,21 @@ const sorted = (model: Map<string, string>): Map<string, string> => {
   return new Map([...model].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-test('no completed operation is lost by kill -9', async () => {
+test('no completed operation is lost by kill -9', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'cachefs-journal-'))
   for (const name of ['local', 'remote']) await mkdir(join(folder, name))
-  const random = new Random(7)
+  const random = Random.fromEnvironment()
+  t.diagnostic(`CACHEFS_SEED=${random.seed}`)
   let model = new Map<string, string>()
   for (let round = 1; round <= ROUNDS; round++) {
-    const steps = await runAndKill(folder, round, random.below(150))
+    const steps = await runAndKill(folder, random.below(2 ** 31), random.below(150))
     for (const step of steps) if (step.did !== undefined) play(model, step)
     const last = steps.at(-1)
     const other = new Map(model)
     if (last?.try !== undefined) play(other, last)
     const remote = new LocalFS(join(folder, 'remote'))
-    const files = await CacheFS.open(new LocalFS(join(folder, 'local')), remote, { journal: true })
+    const local = new LocalFS(join(folder, 'local'))
+    await using files = await CacheFS.open(local, remote, { journal: true })
     const found = await contents(files)
     if (last?.try === 'write') {
       // A write has several steps: the file may also be partial.
@@ -91,7 +93,6 @@ test('no completed operation is lost by kill -9', async () => {
     await files.wait()
     assert.deepEqual(files.errors(), [], `round ${round}`)
     assert.deepEqual(await contents(remote), found, `round ${round}`)
-    await files.close()
   }
   await rm(folder, { recursive: true })
 })
@@ -152,4 +153,20 @@ test('a damaged journal is used up to the damage', async () => {
   await third.wait()
   assert.equal(await remote.readFile('/new', 'utf8'), 'written behind the damage')
   await third.close()
+})
+
+test('the size of content that was sent is not expected of later content', async () => {
+  const [local, remote] = [new MemoryFS(), new MemoryFS()]
+  const first = await CacheFS.open(local, remote, { journal: true })
+  await first.writeFile('/file', 'sent before')
+  await first.wait()
+  await first.close()
+  // It is killed after it opened, and truncated, the file.
+  const killed = await CacheFS.open(local, remote, { journal: true })
+  await killed.open('/file', 'w')
+  await using files = await CacheFS.open(local, remote, { journal: true })
+  assert.equal(await files.readFile('/file', 'utf8'), '')
+  await files.wait()
+  assert.deepEqual(files.errors(), [])
+  assert.equal(await remote.readFile('/file', 'utf8'), '')
 })

@@ -301,3 +301,18 @@ test('reserved names are EPERM, and a closed cache is EBADF', async () => {
     code: 'EINVAL',
   })
 })
+
+test('content of a renamed file that the remote has lost is sent until it arrives', async () => {
+  const { files, behind, remote } = setUp()
+  await behind.writeFile('/old', 'content')
+  await files.readFile('/old')
+  await behind.unlink('/old')
+  let failures = 0
+  remote.fault = (call) => (call === 'replace' && failures++ === 0 ? down() : undefined)
+  await files.rename('/old', '/new')
+  await files.wait()
+  assert.equal(failures, 2)
+  assert.equal(await behind.readFile('/new', 'utf8'), 'content')
+  assert.equal(files.status('/new').pending, false)
+  await files.close()
+})

@@ -5,7 +5,7 @@
 import type { AttributeChanges } from '../../filesystem/file-system.ts'
 import type { CacheCounters } from '../cache-counters.ts'
 import type { Change } from './change.ts'
-import type { Entry } from '../entry.ts'
+import type { DirtyState, Entry } from '../entry.ts'
 import type { EntryTree } from '../entry-tree.ts'
 import type { ChangeRecord, Journal, JournalLine, QueuedRecord } from './journal.ts'
 import type { WriteQueue } from '../remote/write-queue.ts'
@@ -64,15 +64,38 @@ export class ChangeLog {
     ]
   }
 
-  /** Records that content is about to change that equals the remote's, or is new. */
+  /** Records that content is about to change: from now on it may have any size. */
   async dirty(entry: Entry): Promise<void> {
     const { journal } = this
-    if (journal === undefined || entry.dirtyId !== undefined || entry.isDetached) return
+    if (journal === undefined || entry.isDetached) return
+    const { dirtyState } = entry
+    if (dirtyState !== undefined) {
+      await this.#withdrawSize(entry, dirtyState)
+      return
+    }
     await journal.checkRoom()
-    const id = ++this.lastId
-    entry.dirtyId = id
-    await journal.add({ begin: dirtyRecordOf(entry, id) }).catch((error: unknown) => {
+    const state = { id: ++this.lastId, keptBytes: undefined }
+    entry.dirtyState = state
+    await journal.add({ begin: dirtyRecordOf(entry, state) }).catch((error: unknown) => {
       this.clean(entry)
+      throw error
+    })
+  }
+
+  /** Records the size of a file that was closed or synced: fewer bytes are a loss from now on. */
+  kept(entry: Entry): void {
+    const { dirtyState, copy, isDetached } = entry
+    if (dirtyState === undefined || copy === undefined || isDetached) return
+    dirtyState.keptBytes = copy.size
+    this.journal?.note({ begin: dirtyRecordOf(entry, dirtyState) })
+  }
+
+  async #withdrawSize(entry: Entry, state: DirtyState): Promise<void> {
+    const { keptBytes } = state
+    if (keptBytes === undefined) return
+    state.keptBytes = undefined
+    await this.journal?.add({ begin: dirtyRecordOf(entry, state) }).catch((error: unknown) => {
+      state.keptBytes = keptBytes
       throw error
     })
   }
@@ -84,8 +107,8 @@ export class ChangeLog {
 
   /** Its content is no longer pending. */
   clean(entry: Entry): void {
-    if (entry.dirtyId !== undefined) this.journal?.note({ end: entry.dirtyId })
-    entry.dirtyId = undefined
+    if (entry.dirtyState !== undefined) this.journal?.note({ end: entry.dirtyState.id })
+    entry.dirtyState = undefined
   }
 
   /** Resolves when everything registered so far survives the process. */
@@ -103,8 +126,9 @@ export class ChangeLog {
 
   /** The pending content is now based on another version of the remote than was recorded. */
   #restate(entry: Entry): void {
-    if (entry.dirtyId === undefined || entry.isDetached) return
-    this.journal?.note({ begin: dirtyRecordOf(entry, entry.dirtyId) })
+    const { dirtyState } = entry
+    if (dirtyState === undefined || entry.isDetached) return
+    this.journal?.note({ begin: dirtyRecordOf(entry, dirtyState) })
   }
 
   add(change: New): void {
@@ -129,6 +153,17 @@ export class ChangeLog {
     const last = this.#queue.last(entry.path)
     if (last?.kind === 'write' && last.entry === entry) this.#counters.coalesced++
     else this.add({ kind: 'write', path: entry.path, entry })
+  }
+
+  /** Queues content that the remote had, and has lost. */
+  async resend(entry: Entry): Promise<void> {
+    entry.isDirty = true
+    await this.dirty(entry).catch((error: unknown) => {
+      entry.isDirty = false
+      throw error
+    })
+    this.kept(entry)
+    this.write(entry)
   }
 
   attributes(entry: Entry, changes: AttributeChanges): void {
@@ -162,9 +197,11 @@ export class ChangeLog {
 }
 
 /** Record of content that the remote does not have yet. */
-export function dirtyRecordOf({ path, stats, baseEtag }: Entry, id: number): ChangeRecord {
+export function dirtyRecordOf(entry: Entry, { id, keptBytes }: DirtyState): ChangeRecord {
+  const { path, stats, baseEtag } = entry
   const base = baseEtag === undefined ? {} : { baseEtag }
-  return { id, kind: 'write', path, stats: stats?.fields ?? null, ...base }
+  const kept = keptBytes === undefined ? {} : { keptBytes }
+  return { id, kind: 'write', path, stats: stats?.fields ?? null, ...base, ...kept }
 }
 
 function queuedRecordOf(change: Change): QueuedRecord {

@@ -62,6 +62,8 @@ export interface ChangeRecord {
   target?: string
   stats?: StatFields | null
   baseEtag?: string | null
+  /** Size of a file that was closed or synced since it was changed last. */
+  keptBytes?: number
   changes?: object
 }
 

@@ -149,7 +149,7 @@ export class Recovery {
         if (record.stats != null) entry.stats = new Stats(record.stats)
         entry.stats ??= new Stats({ kind: 'file' })
         entry.baseEtag = record.baseEtag
-        entry.dirtyId = id
+        entry.dirtyState = { id, keptBytes: record.keptBytes }
         entry.isDirty = true
         this.#copies.delete(entry)
         this.#dirty.set(id, entry)
@@ -245,9 +245,9 @@ export class Recovery {
 
   #end(id: number): void {
     const entry = this.#dirty.get(id)
-    if (entry?.dirtyId === id) {
+    if (entry?.dirtyState?.id === id) {
       entry.isDirty = false
-      entry.dirtyId = undefined
+      entry.dirtyState = undefined
       this.#invalidate(entry)
     }
     const change = this.#pending.get(id)
@@ -267,7 +267,7 @@ export class Recovery {
   #lose(entry: Entry): void {
     this.#copies.delete(entry)
     entry.isDirty = false
-    if (entry.dirtyId !== undefined) this.#dirty.delete(entry.dirtyId)
+    if (entry.dirtyState !== undefined) this.#dirty.delete(entry.dirtyState.id)
   }
 
   #entry(path: string): Entry {
@@ -312,8 +312,16 @@ export class Recovery {
   /** The content of the local file is what was written, whether it was closed or not. */
   async #checkDirty(entry: Entry): Promise<void> {
     const { copies, blockBytes } = this.#parts
+    const { keptBytes = 0 } = entry.dirtyState ?? {}
     const stats = await this.#look(entry.path)
-    if (stats?.isFile() !== true) {
+    const isFile = stats?.isFile() === true
+    if (keptBytes > 0 && (!isFile || stats.size < keptBytes)) {
+      // Whoever reads or sends it is told what is missing.
+      entry.alter({ size: keptBytes })
+      copies.adopt(entry, new LocalCopy(entry, keptBytes, blockBytes))
+      return
+    }
+    if (!isFile) {
       entry.isDirty = false
       entry.stats = undefined
       this.#parts.log.clean(entry)

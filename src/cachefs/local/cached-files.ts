@@ -21,6 +21,7 @@ import type { EntryTree } from '../entry-tree.ts'
 import { makeLocalDirectory } from './local-copies.ts'
 import type { LocalCopies } from './local-copies.ts'
 import { LocalCopy } from './local-copy.ts'
+import { ignoreNoFile, isMissing } from './lost-copy.ts'
 import type { LocalRoom } from './local-room.ts'
 import { OpenDirectory } from './open-directory.ts'
 import { RESERVED } from '../remote/remote-view.ts'
@@ -145,18 +146,18 @@ export class CachedFiles {
   async #empty(entry: Entry): Promise<LocalCopy> {
     const { copies, local, now } = this.#parts
     await this.#begin(entry)
-    let { copy } = entry
-    if (copy?.lacksFile) await copies.ensure(entry, { needsFile: true })
-    if (copy === undefined) copy = await copies.create(entry)
-    else {
+    if (entry.copy?.lacksFile) await copies.ensure(entry, { needsFile: true })
+    if (entry.copy !== undefined) {
       entry.isChanging = true
-      await local.truncate(entry.path, 0).finally(() => {
+      const isGone = await isMissing(local.truncate(entry.path, 0)).finally(() => {
         entry.isChanging = false
       })
-      copy.size = 0
-      copy.present = undefined
-      copies.use(copy)
+      if (isGone) copies.abandon(entry)
     }
+    const copy = entry.copy ?? (await copies.create(entry))
+    copy.size = 0
+    copy.present = undefined
+    copies.use(copy)
     entry.alter({ size: 0, mtimeMs: now() })
     return copy
   }
@@ -165,14 +166,15 @@ export class CachedFiles {
   async #file(entry: Entry, copy: LocalCopy, flags: OpenFlags): Promise<CachedFile | undefined> {
     const { copies, room, locks, now, log, names } = this.#parts
     const handle = copy.lacksFile ? undefined : await this.#handle(entry, copy, flags)
-    if (entry.copy !== copy) {
+    if (entry.copy !== copy || (handle === undefined && flags.write)) {
       await handle?.close()
       return undefined
     }
     return new CachedFile({
       ...{ entry, copy, handle, copies, room, locks, now },
       isWriter: flags.write,
-      reopen: () => this.#reopen(entry, copy),
+      reopen: () => this.#reopen(entry, copy, flags),
+      onKept: (it) => log.kept(it),
       onDirty: (it) => this.#begin(it),
       onWritten: (it) => log.write(it),
       change: (it, changes) => names.changeEntry(it, changes),
@@ -180,19 +182,26 @@ export class CachedFiles {
     })
   }
 
-  /** Undefined if another copy has replaced this one. */
-  async #handle(entry: Entry, copy: LocalCopy, { write }: OpenFlags) {
-    return await this.#parts.local.open(entry.path, write ? 'r+' : 'r').catch((error: unknown) => {
-      if (entry.copy === copy || codeOf(error) !== 'ENOENT') throw error
-      return undefined
-    })
+  /** Undefined if another copy has replaced this one, or its file was lost and is fetched again. */
+  async #handle(
+    entry: Entry,
+    copy: LocalCopy,
+    { write }: OpenFlags,
+  ): Promise<FileHandle | undefined> {
+    const { local, copies } = this.#parts
+    const handle = await local.open(entry.path, write ? 'r+' : 'r').catch(ignoreNoFile)
+    const size = (await handle?.stat())?.size ?? 0
+    if (entry.copy !== copy || (handle !== undefined && size >= copy.size)) return handle
+    await handle?.close()
+    copies.refetch(copy, size)
+    return undefined
   }
 
   /** For a copy that had no local file when it was opened. */
-  async #reopen(entry: Entry, copy: LocalCopy): Promise<FileHandle> {
+  async #reopen(entry: Entry, copy: LocalCopy, { write }: OpenFlags): Promise<FileHandle> {
     using _names = await this.#parts.locks.shareNames()
     if (entry.copy !== copy) throw failure('ESTALE', 'read', entry.path)
-    return await this.#parts.local.open(entry.path, 'r')
+    return await this.#parts.local.open(entry.path, write ? 'r+' : 'r')
   }
 
   /**
@@ -259,7 +268,11 @@ export class CachedFiles {
     await this.#begin(entry)
     using _path = await locks.localPath(path)
     await makeLocalDirectory(local, parentOf(path))
-    await local.rename(stage, path)
+    await local.rename(stage, path).catch(async (error: unknown) => {
+      if (codeOf(error) !== 'EISDIR') throw error
+      await local.rm(path, { recursive: true, force: true })
+      await local.rename(stage, path)
+    })
     copies.abandon(entry)
     const mode = options.mode ?? (entry.stats === null ? 0o666 : undefined)
     if (entry.stats === null) names.touchParent(entry)
@@ -267,6 +280,7 @@ export class CachedFiles {
     entry.alter({ size, mtimeMs, ...(options.mode === undefined ? {} : { mode: options.mode }) })
     copies.adopt(entry, new LocalCopy(entry, size, blockBytes))
     const { stats } = entry
+    log.kept(entry)
     log.write(entry)
     if (options.mode !== undefined) await names.changeEntry(entry, { mode: options.mode })
     return stats

@@ -10,6 +10,7 @@ import { codeOf } from '../../base/fs-error.ts'
 import { Semaphore } from '../../base/async/semaphore.ts'
 import { failure } from '../../filesystem/failure.ts'
 import { collect } from '../../filesystem/file-bytes.ts'
+import type { FileHandle } from '../../filesystem/file-handle.ts'
 import { parentOf } from '../../filesystem/file-path.ts'
 import type { CallOptions, FileSystem } from '../../filesystem/file-system.ts'
 import { cachefsLimits } from '../limits.ts'
@@ -19,6 +20,7 @@ import type { Entry } from '../entry.ts'
 import { NEVER } from '../entry.ts'
 import type { EntryTree } from '../entry-tree.ts'
 import { LocalCopy } from './local-copy.ts'
+import { LostCopyError, ignoreNoFile } from './lost-copy.ts'
 
 export interface LocalCopiesParts {
   local: FileSystem
@@ -125,6 +127,20 @@ export class LocalCopies {
   releaseIfPartial({ entry, isWhole, diskFullUntilMs }: LocalCopy): void {
     if (entry === undefined || isWhole || diskFullUntilMs === -Infinity || entry.isPinned) return
     this.release(entry)
+  }
+
+  /** The local file has fewer bytes than recorded: fetches again what the remote has. */
+  refetch(copy: LocalCopy, foundBytes: number): void {
+    const { entry } = copy
+    if (entry === undefined) throw failure('ESTALE', 'read')
+    if (entry.isDirty || copy.etag === undefined) {
+      throw new LostCopyError(entry.path, foundBytes, copy.size)
+    }
+    copy.present = new Set()
+    copy.lacksFile = true
+    copy.fileVersion++
+    this.use(copy)
+    this.#parts.onChange(entry)
   }
 
   /** Fetches the blocks from `start` to `end`. */
@@ -268,15 +284,27 @@ export class LocalCopies {
     if (copy.has(block)) return
     const isShort = data.length !== range.end - range.start + 1
     if (copy.entry !== entry || isShort) throw failure('ESTALE', 'read', entry.path)
-    if (copy.lacksFile) await this.#createFile(entry, copy)
-    await using handle = await this.#parts.local.open(entry.path, 'r+').catch((error: unknown) => {
-      throw copy.entry === entry ? error : failure('ESTALE', 'read', entry.path)
-    })
+    await using handle = await this.#openFile(copy, entry)
     await handle.write(data, 0, data.length, range.start)
     if (copy.entry !== entry) throw failure('ESTALE', 'read', entry.path)
     copy.add(block)
     this.use(copy)
     this.#parts.onChange(entry)
+  }
+
+  /** Opens the local file to write a block; creates it if there is none, or only a part of it. */
+  async #openFile(copy: LocalCopy, entry: Entry): Promise<FileHandle> {
+    const { local } = this.#parts
+    if (!copy.lacksFile) {
+      const handle = await local.open(entry.path, 'r+').catch(ignoreNoFile)
+      const size = (await handle?.stat())?.size ?? 0
+      if (handle !== undefined && size >= copy.size) return handle
+      await handle?.close()
+      if (copy.entry !== entry) throw failure('ESTALE', 'read', entry.path)
+      this.refetch(copy, size)
+    }
+    await this.#createFile(entry, copy)
+    return await local.open(entry.path, 'r+')
   }
 
   /** Reads a range at the remote; repeats it if the entry was renamed or changed meanwhile. */

@@ -15,8 +15,10 @@ export class LocalCopy {
   size: number
   /** Blocks that are present; undefined: all. */
   present: Set<number> | undefined
-  /** There is no local file, because the disk is full: blocks are read without being stored. */
+  /** There is no local file (disk full, or the file was removed): the next block creates one. */
   lacksFile = false
+  /** Incremented when the local file was lost: handles of it are not those of the next one. */
+  fileVersion = 0
   /** Until then the disk counts as full: blocks are read without being stored. */
   diskFullUntilMs = -Infinity
   /** The last block that was read without being stored. */

@@ -14,6 +14,7 @@ import type { CacheLocks } from '../cache-locks.ts'
 import type { Entry } from '../entry.ts'
 import { makeLocalDirectory } from '../local/local-copies.ts'
 import type { LocalCopies } from '../local/local-copies.ts'
+import { LostCopyError, isNoFile } from '../local/lost-copy.ts'
 import { RESERVED } from './remote-view.ts'
 
 interface Sent {
@@ -58,19 +59,27 @@ export class ContentReader {
     const opened = await this.#open(entry, signal)
     if (opened === undefined) return undefined
     await using handle = opened
-    const { generation } = entry
-    const { size } = await handle.stat()
+    const { generation, copy } = entry
+    // What stands behind that was not written here.
+    const size = copy?.size ?? 0
+    const found = (await handle.stat()).size
     async function* content(): AsyncGenerator<Uint8Array> {
       const check = (): void => {
-        const isSame = entry.generation === generation && !entry.isChanging
-        if (!isSame) throw new Changed('the file changed while it was read')
+        const isSame = entry.generation === generation && entry.copy?.size === size
+        if (!isSame || entry.isChanging) throw new Changed('the file changed while it was read')
       }
       check()
+      if (found < size) throw new Changed('it has fewer bytes than it should')
+      let left = size
       for await (const piece of handle.pieces({ signal })) {
         check()
-        yield piece
+        const part = piece.subarray(0, left)
+        left -= part.length
+        if (part.length > 0) yield part
+        if (left === 0) break
       }
       check()
+      if (left > 0) throw new Changed('it has fewer bytes than it should')
     }
     return { stats: await send(content(), size), generation }
   }
@@ -97,15 +106,22 @@ export class ContentReader {
     using _names = await this.#locks.shareNames({ signal })
     using _entry = await this.#locks.entry(entry, { signal })
     if (entry.isDetached || entry.copy === undefined) return undefined
-    const { generation } = entry
-    await this.#local.copyFile(entry.path, path)
+    const { generation, copy } = entry
+    await this.#local.copyFile(entry.path, path).catch((error: unknown) => {
+      throw isNoFile(error) ? new LostCopyError(entry.path, 0, copy.size) : error
+    })
+    const { size } = await this.#local.stat(path)
+    if (size < copy.size) throw new LostCopyError(entry.path, size, copy.size)
+    if (size > copy.size) await this.#local.truncate(path, copy.size)
     return generation
   }
 
   async #open(entry: Entry, signal: AbortSignal): Promise<FileHandle | undefined> {
     using _names = await this.#locks.shareNames({ signal })
     if (entry.isDetached || entry.copy === undefined) return undefined
-    return await this.#local.open(entry.path, 'r')
+    return await this.#local.open(entry.path, 'r').catch((error: unknown) => {
+      throw isNoFile(error) ? new Changed('its file is not there') : error
+    })
   }
 }
 

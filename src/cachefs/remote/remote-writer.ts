@@ -22,6 +22,7 @@ import { NEVER } from '../entry.ts'
 import type { Entry } from '../entry.ts'
 import type { EntryTree } from '../entry-tree.ts'
 import type { LocalCopies } from '../local/local-copies.ts'
+import { LostCopyError } from '../local/lost-copy.ts'
 import type { Verdict } from './write-queue.ts'
 
 export interface RemoteWriterParts {
@@ -32,6 +33,8 @@ export interface RemoteWriterParts {
   errors: BackgroundErrors
   counters: CacheCounters
   settings: CacheSettings
+  /** Queues the content of the entry, which the remote has lost. */
+  resend: (entry: Entry) => Promise<void>
   /** Called when the change has ended and need not be recorded any longer. */
   onEnd: (change: Change) => void
 }
@@ -74,7 +77,7 @@ export class RemoteWriter {
       return 'done'
     } catch (error) {
       if (signal.aborted) return 'retry'
-      const isFinal = FINAL.has(codeOf(error))
+      const isFinal = FINAL.has(codeOf(error)) || isLost(error)
       const isContent = change.kind === 'write'
       if (isFinal && !isContent) {
         this.#report(change, error, false)
@@ -229,8 +232,7 @@ export class RemoteWriter {
         entry.baseEtag = target?.etag ?? null
         return
       } else if (!isDirectory && entry.copy?.isWhole && !entry.copy.lacksFile) {
-        entry.isDirty = true
-        await this.#send(entry, to, {}, signal)
+        await this.#parts.resend(entry)
       } else if (target === null) throw error
     }
     if (!entry.isDetached && !entry.isDirty) await this.#confirm(entry, to, signal)
@@ -349,6 +351,14 @@ export class RemoteWriter {
     this.#parts.counters.errors++
     this.#parts.errors.report({ operation: kind, path, cause, willRetry })
   }
+}
+
+/** Whether a local copy was lost: a remote may wrap the error of its source. */
+function isLost(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof LostCopyError) return true
+  }
+  return false
 }
 
 /** Permission bits, if they include some that a change of owner clears. */

@@ -31,6 +31,8 @@ interface Item {
   change: Change
   paths: string[]
   hasBegun: boolean
+  /** Its content changed again since the attempt began. */
+  isRenewed: boolean
   /** Earlier items that it waits for. */
   blockers: Set<Item>
   /** Later items that wait for it. */
@@ -79,6 +81,7 @@ export class WriteQueue {
       change,
       paths,
       hasBegun: false,
+      isRenewed: false,
       blockers: new Set(),
       blocked: new Set(),
       finished,
@@ -86,6 +89,7 @@ export class WriteQueue {
     for (const other of this.#overlapping(paths)) {
       item.blockers.add(other)
       other.blocked.add(item)
+      if (other.hasBegun && other.change.entry === change.entry) this.#renew(other)
     }
     this.#items.set(change, item)
     for (const path of paths) {
@@ -93,6 +97,12 @@ export class WriteQueue {
       for (let at = path; at !== '/';) insert(this.#below, (at = parentOf(at)), item)
     }
     if (item.blockers.size === 0) void this.#work(item)
+  }
+
+  /** The content to send has changed: retries it if it has stalled. */
+  #renew(item: Item): void {
+    item.isRenewed = true
+    if (this.#stalled.has(item)) this.retryNow()
   }
 
   /** The last change that names the path, if it has not begun and no other waits for it. */
@@ -160,9 +170,12 @@ export class WriteQueue {
     try {
       for (let attempt = 1; ; attempt++) {
         const permit = await this.#permits.acquire(1, { signal })
+        item.isRenewed = false
         const verdict = await run(item.change, attempt, signal).finally(() => permit.release())
         if (verdict === 'done') break
         if (signal.aborted) throw new Error('the queue has stopped')
+        // The content that failed is not the current one.
+        if (wasRenewed(item)) continue
         if (verdict === 'stalled' || attempt >= attempts) {
           this.#stalled.add(item)
           this.#notify()
@@ -259,6 +272,11 @@ export class WriteQueue {
     if (signal.aborted) onAbort()
     await next.promise.finally(() => signal.removeEventListener('abort', onAbort))
   }
+}
+
+/** A function, because the value may have changed since it was assigned. */
+function wasRenewed(item: Item): boolean {
+  return item.isRenewed
 }
 
 function insert(map: Map<string, Set<Item>>, path: string, item: Item): void {
