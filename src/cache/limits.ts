@@ -101,6 +101,8 @@ export const cacheLimits = {
   scrubBytesPerMs: 8 * KIB,
   /** Interval at which all of a small cache is read again, ms. */
   scrubPassMs: 5_000,
+  /** Bytes of a chunk that are compared with its checksum at once. */
+  checkBlockBytes: 256 * KIB,
   /** Chunks between two records of the position of the scrub. */
   scrubPage: 64,
   /** Absent and damaged objects of the cloud that are remembered: enough to see their extent. */

@@ -49,4 +49,13 @@ export const httpLimits = {
   /** Chunks in memory that are being sent to peers, or received from them, bytes. */
   peerServeBytes: 64 * MIB,
   peerHoldBytes: 64 * MIB,
+  /** Bytes of a chunk sent in one piece: the progress of a transfer is known to that degree. */
+  peerPieceBytes: 256 * KIB,
+  /**
+   * Pause of a transfer, or delay compared with the lowest rate between peers, at which it gives up
+   * its memory if others wait for it, ms.
+   */
+  peerSlowMs: 1_000,
+  /** Interval of looking for such transfers, ms. */
+  peerSlowPollMs: 200,
 } as const

@@ -7,6 +7,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { DamagedFolder } from '../../tiers/nvme/damaged-folder.ts'
+import { cacheLimits } from '../limits.ts'
 import { giveUpChunks, settleShort } from './lost-chunks.ts'
 import { CLEAN, PENDING, type LocalChunk } from '../state/node-database.ts'
 import type { NodeCache } from '../state/node-cache.ts'
@@ -18,6 +19,9 @@ interface Wanted {
   length: number
   crc: number
 }
+
+/** Part of a chunk that is being checked. Checks are synchronous, so it has one user at a time. */
+const block = Buffer.allocUnsafeSlow(cacheLimits.checkBlockBytes)
 
 /** Expected length and CRC-32 of a chunk in the backing file; undefined if there is no checksum. */
 export function wantedOf(cache: NodeCache, ino: number, row: LocalChunk): Wanted | undefined {
@@ -41,9 +45,15 @@ export function wantedOf(cache: NodeCache, ino: number, row: LocalChunk): Wanted
 export function checkChunk(cache: NodeCache, ino: number, row: LocalChunk): ChunkState {
   const wanted = wantedOf(cache, ino, row)
   if (wanted === undefined) return 'unknown'
-  const data = Buffer.allocUnsafe(wanted.length)
-  const read = cache.files.read(ino, data, row.index * cache.settings.chunkSize)
-  return read === data.length && crc32(data) === wanted.crc ? 'intact' : 'damaged'
+  const offset = row.index * cache.settings.chunkSize
+  let crc = 0
+  for (let at = 0; at < wanted.length;) {
+    const part = block.subarray(0, wanted.length - at)
+    if (cache.files.read(ino, part, offset + at) < part.length) return 'damaged'
+    crc = crc32(part, crc)
+    at += part.length
+  }
+  return crc === wanted.crc ? 'intact' : 'damaged'
 }
 
 /** Call when a backing file is not as it was left: gives up its absent and damaged chunks. */

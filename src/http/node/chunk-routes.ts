@@ -5,11 +5,10 @@
  *
  * Invariants: only nodes with a valid token (tiers/peers/node-token.ts) are admitted, and the API
  * key does not replace the token; all parameters are checked to be numbers before any lookup;
- * bodies in memory are bounded by the limits; a refused request changes nothing.
+ * bodies in memory are bounded (transfer-room.ts); a refused request changes nothing.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { FsError } from '../../base/fs-error.ts'
-import { Semaphore } from '../../base/async/semaphore.ts'
 import type { ChunkExchange } from '../../cache/replicas/chunk-exchange.ts'
 import { httpLimits } from '../limits.ts'
 import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
@@ -17,6 +16,8 @@ import { CRC_HEADER, parseCrc } from '../../tiers/peers/chunk-headers.ts'
 import { clientSignal } from '../server/client-signal.ts'
 import { HttpError } from '../server/http-error.ts'
 import type { Door } from '../server/door.ts'
+import { streamed } from '../server/streamed-answer.ts'
+import { TransferRoom, type Transfer } from './transfer-room.ts'
 
 const URL = '/api/chunks/:ino/:index/:id'
 const NUMBER = { type: 'string', pattern: '^[0-9]{1,16}$' } as const
@@ -66,12 +67,8 @@ const POST_SCHEMA = {
 /** Registered in its own Fastify scope: here a body is raw bytes, whatever its content type. */
 export function chunkRoutes(app: FastifyInstance, exchange: ChunkExchange, door: Door): void {
   const config = { door }
-  const outgoing = new Semaphore(httpLimits.peerServeBytes, {
-    maxWaiting: httpLimits.apiConnections,
-  })
-  const incoming = new Semaphore(httpLimits.peerHoldBytes, {
-    maxWaiting: httpLimits.apiConnections,
-  })
+  const outgoing = new TransferRoom(httpLimits.peerServeBytes)
+  const incoming = new TransferRoom(httpLimits.peerHoldBytes)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => {
     done(null)
@@ -93,29 +90,37 @@ export function chunkRoutes(app: FastifyInstance, exchange: ChunkExchange, door:
 
 async function give(
   exchange: ChunkExchange,
-  memory: Semaphore,
+  room: TransferRoom,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
   const chunk = addressOf(request)
   const signal = clientSignal(reply)
   const home = (request.query as { home?: string }).home === '1'
-  const permit = await memory.acquire(exchange.chunkSize, { signal })
-  // The bytes stay in memory until the response is sent or the client has disconnected.
-  if (reply.raw.destroyed) permit.release()
-  reply.raw.once('close', () => permit.release())
+  const close = (): void => void reply.raw.destroy()
+  using transfer = await room.enter(exchange.chunkSize, { signal, close })
   const found = await exchange.read(chunk, { home, signal })
   if (found === undefined) {
     const { ino, index, id } = chunk
     throw new FsError('ENOENT', `this node does not have chunk ${id} at ${index} of inode ${ino}`)
   }
-  reply.header(CRC_HEADER, String(found.crc)).type('application/octet-stream')
-  return await reply.send(found.data)
+  const { data, crc } = found
+  reply.header(CRC_HEADER, String(crc)).header('content-length', data.length)
+  return await streamed(reply.type('application/octet-stream'), piecesOf(data, transfer))
+}
+
+/** The next piece is requested when the kernel has accepted the one before. */
+async function* piecesOf(data: Buffer, transfer: Transfer): AsyncGenerator<Uint8Array> {
+  transfer.start()
+  for (let at = 0; at < data.length; at += httpLimits.peerPieceBytes) {
+    transfer.reached(at)
+    yield data.subarray(at, at + httpLimits.peerPieceBytes)
+  }
 }
 
 async function hold(
   exchange: ChunkExchange,
-  memory: Semaphore,
+  room: TransferRoom,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
@@ -126,9 +131,10 @@ async function hold(
     throw new FsError('EINVAL', `send the CRC-32 of the body, decimal, in ${CRC_HEADER}`)
   }
   const length = lengthOf(request, exchange.chunkSize)
-  using _memory = await memory.acquire(length, { signal })
+  const close = (): void => void request.raw.destroy()
+  using transfer = await room.enter(length, { signal, close })
   if (request.headers.expect !== undefined) reply.raw.writeContinue()
-  await exchange.hold(chunk, await bodyOf(request, length), crc)
+  await exchange.hold(chunk, await bodyOf(request, length, transfer), crc)
   return await reply.code(204).send()
 }
 
@@ -149,7 +155,11 @@ function lengthOf({ headers }: FastifyRequest, chunkSize: number): number {
   throw new FsError('EINVAL', 'a chunk has at least one byte')
 }
 
-async function bodyOf({ raw }: FastifyRequest, length: number): Promise<Buffer> {
+async function bodyOf(
+  { raw }: FastifyRequest,
+  length: number,
+  transfer: Transfer,
+): Promise<Buffer> {
   const data = Buffer.allocUnsafeSlow(length)
   let at = 0
   const cutOff = (cause?: unknown): FsError => {
@@ -157,12 +167,15 @@ async function bodyOf({ raw }: FastifyRequest, length: number): Promise<Buffer> 
   }
   // By default, leaving the loop would destroy the connection, and the response with it.
   const parts = raw.iterator({ destroyOnReturn: false })
+  transfer.start()
   for (;;) {
     const next = await parts.next().catch((cause: unknown) => Promise.reject(cutOff(cause)))
     if (next.done === true) break
     // `at` cannot exceed `length`: HTTP ends the body at its Content-Length.
     at += (next.value as Buffer).copy(data, at)
+    transfer.reached(at)
   }
+  transfer.end()
   if (at < length) throw cutOff()
   return data
 }
