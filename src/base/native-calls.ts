@@ -2,7 +2,7 @@
  * System calls that Node lacks, by FFI (koffi, which ships its binaries; loaded once per thread):
  * fallocate(2) to free blocks of sparse files, lseek(2) to find holes, mmap(2) for memory that
  * outlives the process, prctl(2) to end with the parent process, sendto(2) for AF_UNIX datagrams,
- * ioctl(2) on /dev/fuse, and fcntl(2) for leases.
+ * ioctl(2) on /dev/fuse, fcntl(2) for leases, and posix_fadvise(2) to drop pages from the page cache.
  */
 import { closeSync, ftruncateSync, openSync } from 'node:fs'
 import { endianness } from 'node:os'
@@ -32,6 +32,10 @@ const lseekCall = libc.func('int64_t lseek(int fd, int64_t offset, int whence)')
 const ioctlCall = libc.func('int ioctl(int fd, unsigned long request, void *argument)')
 const fcntlCall = libc.func('int fcntl(int fd, int command, int argument)')
 
+const fadviseCall = libc.func(
+  'int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)',
+)
+
 const PROT_READ_WRITE = 3
 const MAP_SHARED = 1
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn
@@ -41,6 +45,7 @@ const SIGURG = 23
 const F_SETLEASE = 1024
 const F_RDLCK = 0
 const F_UNLCK = 2
+const POSIX_FADV_DONTNEED = 4
 const AF_UNIX = 1
 const SOCK_DGRAM = 2
 const SOCK_CLOEXEC = 0o2000000
@@ -51,6 +56,11 @@ const SOCKET_PATH_BYTES = 108
 
 export function fallocate(fd: number, mode: number, offset: number, length: number): void {
   if (fallocateCall(fd, mode, offset, length) !== 0) throw lastError('fallocate')
+}
+
+/** Drops clean pages of a file from the page cache, except those that a program has mapped. */
+export function dropCachedPages(fd: number, offset: number, length: number): void {
+  fadviseCall(fd, offset, length, POSIX_FADV_DONTNEED)
 }
 
 /** The new position, or -1 if there is no data or hole after `offset` (ENXIO). */

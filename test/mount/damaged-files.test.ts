@@ -10,6 +10,7 @@ import { join, relative } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
+import { Ext4Disk } from '../fixtures/ext4-disk.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { Random } from '../fixtures/random.ts'
 
@@ -338,6 +339,61 @@ test('rotten bytes are not given away, and heal', async () => {
   assert.equal(await metric(client, 'cachefs_damaged_chunks_total'), 2)
   assert.ok((await metric(client, 'cachefs_scrubbed_chunks_total')) > 0)
   assert.deepEqual(await missingOf(client), [])
+  assert.equal(await client.stop(), 0)
+})
+
+test('bytes that rot below the page cache are found by the scrub, and heal', async () => {
+  using disk = new Ext4Disk(64)
+  using home = new ClientHome()
+  const nvme = join(disk.path, 'nvme')
+  const data = new Random(8).bytes(300_000)
+  const client = await ClientProcess.start(home, { flags: [...FLAGS, '-nvme', nvme] })
+  fs.writeFileSync(join(home.mount, 'file'), data)
+  await client.act('wait', '/')
+  const { ino } = fs.statSync(join(home.mount, 'file'))
+  const path = join(nvme, 'data', (ino % 256).toString(16).padStart(2, '0'), String(ino))
+  syncFile(path)
+  const place = (): number => fs.readFileSync(disk.image).indexOf(data.subarray(4096, 8192))
+  const at = place()
+  assert.ok(at > 0)
+  flipByte(disk.image, at + 7)
+  // The page cache still has the bytes as they were.
+  assert.ok(fs.readFileSync(path).equals(data))
+  await eventually('it was found', async () => {
+    return (await metric(client, 'cachefs_damaged_chunks_total')) === 1
+  })
+  await eventually('it was healed', () => {
+    if (!fs.existsSync(path)) return false
+    syncFile(path)
+    return fs.readFileSync(path).equals(data) && place() > 0
+  })
+  assert.equal(await client.stop(), 0)
+})
+
+function syncFile(path: string): void {
+  const fd = fs.openSync(path, 'r')
+  fs.fsyncSync(fd)
+  fs.closeSync(fd)
+}
+
+test('a chunk that a truncate shortened has a checksum', async () => {
+  using home = new ClientHome()
+  const data = new Random(9).bytes(SIZE)
+  const short = data.subarray(0, CHUNK + 1000)
+  const client = await ClientProcess.start(home, { flags: FLAGS })
+  const isRight = async (name: string): Promise<boolean> =>
+    (await fromApi(client, name)).equals(short)
+  for (const name of ['after', 'before', 'fetched']) fs.writeFileSync(join(home.mount, name), data)
+  await client.act('wait', '/')
+  flipByte(backingFile(home, 'before'), CHUNK + 10)
+  for (const name of ['after', 'before', 'fetched']) {
+    fs.truncateSync(join(home.mount, name), short.length)
+  }
+  await client.act('evict', '/fetched')
+  await client.act('warm', '/fetched')
+  for (const name of ['after', 'fetched']) flipByte(backingFile(home, name), CHUNK + 10)
+  for (const name of ['after', 'before', 'fetched']) assert.ok(await isRight(name), name)
+  assert.equal(await metric(client, 'cachefs_damaged_chunks_total'), 3)
   assert.equal(await client.stop(), 0)
 })
 

@@ -32,13 +32,33 @@ export function wantedOf(cache: NodeCache, ino: number, row: LocalChunk): Wanted
   if (open?.passthroughWrites === true || open?.mapped === true) return undefined
   if (row.state === CLEAN) {
     const found = index.find(ino, row.index)
-    const isWhole = found?.id === row.id && found.length === found.objectLength
-    if (!isWhole || found.crc === null || row.length !== found.length) return undefined
-    return { length: found.length, crc: found.crc }
+    if (found?.id !== row.id) return undefined
+    const isWhole = row.length === found.objectLength
+    const crc = isWhole ? found.crc : database.chunkCrc(ino, row.index)
+    return crc == null ? undefined : { length: row.length, crc }
   }
   const upload = row.state === PENDING ? database.upload(ino, row.index) : undefined
   if (upload?.id !== row.id || upload.source !== null || upload.crc === null) return undefined
   return { length: upload.length, crc: upload.crc }
+}
+
+/**
+ * CRC-32 of the first `length` bytes of a clean chunk, which are about to be all of it. Undefined:
+ * the chunk has no checksum, or was damaged and has left the cache. Call under the lock of the
+ * inode.
+ */
+export function checksumOfPart(
+  cache: NodeCache,
+  ino: number,
+  row: LocalChunk,
+  length: number,
+): number | undefined {
+  const state = row.state === CLEAN ? checkChunk(cache, ino, row) : 'unknown'
+  if (state === 'damaged') dropDamaged(cache, ino, row)
+  if (state !== 'intact') return undefined
+  const data = Buffer.allocUnsafe(length)
+  cache.files.read(ino, data, row.index * cache.settings.chunkSize)
+  return crc32(data)
 }
 
 /** Call under the lock of the inode. */

@@ -1,12 +1,13 @@
 /**
  * Scrub: reads the clean chunks of the cache slowly, again and again, and compares them with their
- * CRC-32, so that damage on the disk is found before a reader needs the chunk. A damaged chunk
+ * CRC-32, so that damage on the disk is found before a reader needs the chunk. It reads past the page
+ * cache, which may have intact bytes while the disk does not. A damaged chunk
  * leaves the cache and is fetched from the cloud at once. The next process continues at the
  * recorded position. Main thread.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
-import { BufferPool } from '../../base/buffer-pool.ts'
+import { BufferPool, pages } from '../../base/buffer-pool.ts'
 import { describe } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/log/logger.ts'
 import { RepeatedLog } from '../../base/log/repeated-log.ts'
@@ -36,7 +37,7 @@ export class Scrubber {
     this.#cache = cache
     this.#fetcher = fetcher
     this.#failures = new RepeatedLog(logger)
-    this.#buffers = new BufferPool(cache.settings.chunkSize)
+    this.#buffers = new BufferPool(cache.settings.chunkSize, pages)
   }
 
   start(): void {
@@ -99,8 +100,11 @@ export class Scrubber {
     const offset = row.index * settings.chunkSize
     try {
       const path = files.path(ino)
-      const data = await files.readDetached(path, offset, wanted.length, borrowed.memory)
-      return data === undefined || crc32(data) !== wanted.crc
+      const data = await files.readFromDisk(path, offset, wanted.length, borrowed.memory)
+      if (data !== undefined && crc32(data) === wanted.crc) return false
+      // Otherwise the second check could find what was once read from the disk.
+      files.dropCached(ino, offset, wanted.length)
+      return true
     } catch {
       return true
     }

@@ -2,6 +2,7 @@
  * Promotion: puts the bytes of a committed chunk into the cache, from any source. A chunk that is
  * already present, or was written, cut or committed again in the meantime, is not changed.
  */
+import { crc32 } from 'node:zlib'
 import type { CommittedChunk } from '../state/chunk-index.ts'
 import { validReference } from './file-reader.ts'
 import { settleShort } from '../checks/lost-chunks.ts'
@@ -23,12 +24,15 @@ export function promoteChunk(
     if (current?.id !== id || data.length < current.length) return false
     settleShort(cache, ino)
     const start = index * settings.chunkSize
-    files.write(ino, data.subarray(0, current.length), start)
+    const kept = data.subarray(0, current.length)
+    files.write(ino, kept, start)
     const rest = settings.chunkSize - current.length
     if (rest > 0 && files.isPassthrough(ino)) files.punch(ino, start + current.length, rest)
     const row = { index, state: CLEAN, id, length: current.length, accessed }
     database.transaction(() => {
       database.putChunk(ino, row)
+      // The checksum of the object is not that of its part.
+      if (current.length < current.objectLength) database.setChunkCrc(ino, index, crc32(kept))
     })
     shared.occupy(current.length)
     return true

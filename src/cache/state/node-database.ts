@@ -185,6 +185,17 @@ export class NodeDatabase {
     )
   }
 
+  /** Records the CRC-32 of a chunk that is shorter than its object; `putChunk` removes it. */
+  setChunkCrc(ino: number, index: number, crc: number): void {
+    this.#run('UPDATE local_chunk SET crc = ? WHERE ino = ? AND idx = ?', crc, ino, index)
+  }
+
+  /** Undefined: none was recorded. */
+  chunkCrc(ino: number, index: number): number | undefined {
+    const sql = 'SELECT crc FROM local_chunk WHERE ino = ? AND idx = ?'
+    return this.#one<{ crc: number | null }>(sql, ino, index)?.crc ?? undefined
+  }
+
   /** Marks a pending chunk clean. Returns its bytes; 0 if the cache has other content. */
   markClean(ino: number, index: number, id: number): number {
     const sql = `UPDATE local_chunk SET state = ${CLEAN}

@@ -57,6 +57,7 @@ export const NODE_SCHEMA = `
 const ADDED_COLUMNS = [
   { table: 'upload', column: 'crc', type: 'INTEGER' },
   { table: 'superseded', column: 'crc', type: 'INTEGER' },
+  { table: 'local_chunk', column: 'crc', type: 'INTEGER' },
 ]
 
 export function addColumns(database: SqliteDatabase): void {

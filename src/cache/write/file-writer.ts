@@ -17,6 +17,7 @@ import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE } from '../../ba
 import type { FileCommitter } from './file-committer.ts'
 import { savePreImage } from './pre-images.ts'
 import { validReference } from '../read/file-reader.ts'
+import { checksumOfPart } from '../checks/chunk-checks.ts'
 import { coverChunks, requireBytes } from '../checks/lost-chunks.ts'
 import { COMMITTED, PAGES_DROPPED, type WaitCondition } from '../waiting/wait-condition.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk, type Upload } from '../state/node-database.ts'
@@ -382,7 +383,10 @@ export class FileWriter {
       mayMove && waiting.length > 0 ? this.#savePreImageOfFile(ino, waiting) : undefined
     if (preImage === undefined) for (const upload of waiting) savePreImage(this.#cache, ino, upload)
     const rest = size % settings.chunkSize
-    const tail = rest === 0 ? undefined : database.chunk(ino, first - 1)
+    const last = rest === 0 ? undefined : database.chunk(ino, first - 1)
+    const crc = last && checksumOfPart(this.#cache, ino, last, Math.min(last.length, rest))
+    // A damaged chunk has left the cache.
+    const tail = last && database.chunk(ino, last.index)
     if (tail?.state === PENDING) savePreImage(this.#cache, ino, tail)
     const gone = database.sumFrom(ino, first)
     database.transaction(() => {
@@ -391,7 +395,7 @@ export class FileWriter {
         database.setUploadSource(seq, preImage!, index * settings.chunkSize)
       if (gone.chunks > 0) database.deleteChunksFrom(ino, first)
       if (shared.counter('lostChunks') > 0) database.deleteLostFrom(ino, first)
-      if (tail) this.#trimTail(ino, tail, rest)
+      if (tail) this.#trimTail(ino, tail, rest, crc)
       // Until the backing file is cut, recovery must not take its length for the size.
       this.#journalSize(ino, open, CUTTING)
     })
@@ -403,11 +407,12 @@ export class FileWriter {
   /**
    * Trims the chunk at the new end. A pending chunk becomes dirty, to be committed again, shorter.
    */
-  #trimTail(ino: number, tail: LocalChunk, length: number): void {
+  #trimTail(ino: number, tail: LocalChunk, length: number, crc: number | undefined): void {
     const { database, shared } = this.#cache
     const trimmed = Math.min(tail.length, length)
     const state = tail.state === PENDING ? DIRTY : tail.state
     database.putChunk(ino, { ...tail, state, length: trimmed, id: state === DIRTY ? 0 : tail.id })
+    if (crc !== undefined) database.setChunkCrc(ino, tail.index, crc)
     shared.add('usedBytes', trimmed - tail.length)
     if (tail.state !== CLEAN) shared.add('unsyncedBytes', trimmed - tail.length)
   }

@@ -65,8 +65,9 @@ export class LinkDoor {
     if (node?.key !== key) {
       throw new FsError(
         'EACCES',
-        `${id} has joined this cluster with another key than this node has: if its key was lost ` +
-          `with its disk, \`cachefs peers remove ${id}\` lets it join anew; else choose a -peer-id`,
+        `${id} has joined this cluster with another key than this node has: restore node-key in ` +
+          `its -nvme directory; if the key was lost with its disk, \`cachefs peers remove ${id}\` ` +
+          'lets it join anew; if this is another node, choose a -peer-id',
       )
     }
     if (node.revoked === '') return

@@ -35,6 +35,7 @@ import { tiersLimits } from '../limits.ts'
 import {
   FALLOC_KEEP_SIZE,
   FALLOC_PUNCH_HOLE,
+  dropCachedPages,
   fallocate,
   hasWriters,
   seekSparse,
@@ -46,6 +47,8 @@ import type { PreallocatedFiles } from './preallocated-files.ts'
 /** Number of subdirectories of `data/`. */
 export const SHARDS = 256
 const S_ISVTX = 0o1000
+/** Alignment that O_DIRECT needs at most. */
+const PAGE_BYTES = 4096
 const READ = constants.O_RDONLY | PLAIN_FILE
 const CHANGE = constants.O_RDWR | PLAIN_FILE
 /** Errors of opening or removing a path at which there is no plain file. */
@@ -316,6 +319,36 @@ export class BackingFiles {
       done += bytesRead
     }
     return data
+  }
+
+  /**
+   * As `readDetached`, but from the disk, past the page cache, if the file system can (O_DIRECT).
+   * `into`: whole pages (base/buffer-pool.ts).
+   */
+  async readFromDisk(
+    path: string,
+    offset: number,
+    length: number,
+    into: Buffer,
+  ): Promise<Buffer | undefined> {
+    const whole = Math.ceil(length / PAGE_BYTES) * PAGE_BYTES
+    if (offset % PAGE_BYTES !== 0 || whole > into.length || this.#plain(path) === undefined) {
+      return await this.readDetached(path, offset, length, into)
+    }
+    try {
+      await using file = await open(path, READ | constants.O_DIRECT)
+      const { bytesRead } = await file.read(into, 0, whole, offset)
+      return bytesRead < length ? undefined : into.subarray(0, length)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
+      return await this.readDetached(path, offset, length, into)
+    }
+  }
+
+  /** The next read of these bytes comes from the disk, unless a program has them mapped. */
+  dropCached(ino: number, offset: number, length: number): void {
+    const fd = this.#descriptor(ino, false)
+    if (fd >= 0) dropCachedPages(fd, offset, length)
   }
 
   /** As `readDetached`, on this thread; also undefined if there is no file. */

@@ -8,6 +8,7 @@
 import type { Logger } from '../../base/log/logger.ts'
 import { RepeatedLog } from '../../base/log/repeated-log.ts'
 import { describe } from '../../base/fs-error.ts'
+import { checksumOfPart } from '../../cache/checks/chunk-checks.ts'
 import { removePreImages, savePreImage } from '../../cache/write/pre-images.ts'
 import { keepConflict } from '../../cache/write/conflict-files.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../../cache/state/node-database.ts'
@@ -346,9 +347,14 @@ export class MetadataReplica implements LinkedNode {
       if (row.length <= reference.length) return
       // Its object has all the bytes that were committed, and other nodes have its checksum.
       if (upload) savePreImage(this.#thread!.cache, ino, upload)
+      const crc = checksumOfPart(this.#thread!.cache, ino, row, reference.length)
+      if (!database.chunk(ino, row.index)) return
       files.punch(ino, start + reference.length, settings.chunkSize - reference.length)
       this.#account(row, reference.length - row.length)
-      database.transaction(() => database.putChunk(ino, { ...row, length: reference.length }))
+      database.transaction(() => {
+        database.putChunk(ino, { ...row, length: reference.length })
+        if (crc !== undefined) database.setChunkCrc(ino, row.index, crc)
+      })
       return
     }
     database.transaction(() => {
