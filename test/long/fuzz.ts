@@ -12,8 +12,11 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { decode, encode } from '@msgpack/msgpack'
 import { WebSocket } from 'ws'
+import { ClusterClock } from '../../src/tiers/peers/cluster-clock.ts'
+import { NodeTokens, TO_COORDINATOR } from '../../src/tiers/peers/node-token.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { Cluster } from '../fixtures/cluster.ts'
+import { keyOf } from '../fixtures/link-client.ts'
 import { usageOf } from '../fixtures/process-usage.ts'
 import { Random } from '../fixtures/random.ts'
 import { exchange, mutatedRequest } from '../fixtures/fuzzed-requests.ts'
@@ -83,11 +86,14 @@ test('whatever is sent', { timeout: SECONDS * 1000 + 240_000 }, async (t) => {
   const ports = [node!.api, cluster.coordinatorUrl].map((url) => Number(new URL(url).port))
   const link = `${cluster.coordinatorUrl.replace('http', 'ws')}/api/link`
 
+  // The node knows the key of fuzz-1 once that has joined.
+  const tokens = new NodeTokens('fuzz-1', keyOf('fuzz-1'), new ClusterClock())
   const one = async (): Promise<void> => {
     if (random.below(4) === 0) await storm(link, node!.key, random)
     else {
-      const request = mutatedRequest(random, node!.key)
-      const status = await exchange(ports[random.below(2)]!, request)
+      const to = random.below(2)
+      const request = mutatedRequest(random, node!.key, tokens.for(['n0', TO_COORDINATOR][to]!))
+      const status = await exchange(ports[to]!, request)
       const isWrong = status === 500
       assert.ok(!isWrong, `status 500 for ${JSON.stringify(request.toString('latin1'))}`)
     }

@@ -41,7 +41,7 @@ const once = z.object({ mount: text, request: whole })
 const kind = z.literal
 const id = whole
 
-const message = z.discriminatedUnion('kind', [
+export const messageSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: kind('hello'),
     protocol: whole,
@@ -88,7 +88,7 @@ export function fromNode(data: Uint8Array): NodeMessage {
   if (said === 'hello' && protocol !== LINK_VERSION) {
     throw new FsError('EINVAL', 'another version of CacheFS')
   }
-  const parsed = message.safeParse(decoded)
+  const parsed = messageSchema.safeParse(decoded)
   if (parsed.success) return decoded as NodeMessage
   const [issue] = parsed.error.issues
   const where = issue?.path.join('.') ?? ''

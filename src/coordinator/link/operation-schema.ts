@@ -79,7 +79,8 @@ const mark = z.object({ ino, index, id, crc })
 const place = z.object({ parent: ino, name: bytes })
 const renaming = z.object({ noReplace: z.boolean(), expectedTarget: expected, seq: whole })
 
-const SCHEMAS = {
+/** Arguments by operation. */
+export const OPERATION_SCHEMAS = {
   changeInode: z.tuple([ino, change, time]),
   claimSetting: z.tuple([setting, z.string().max(coordinatorLimits.linkNameBytes)]),
   commitContent: z.tuple([ino, commit, chunkSize]),
@@ -105,14 +106,14 @@ const SCHEMAS = {
   unlink: z.tuple([ino, bytes, expected, time]),
 } satisfies Partial<Record<OperationName, z.ZodType>>
 
-export type LinkOperation = keyof typeof SCHEMAS
+export type LinkOperation = keyof typeof OPERATION_SCHEMAS
 
 /** EINVAL if nodes may not request the operation, or not with these arguments. */
 export function checkOperation(name: string, args: readonly unknown[]): LinkOperation {
-  if (!Object.hasOwn(SCHEMAS, name)) {
+  if (!Object.hasOwn(OPERATION_SCHEMAS, name)) {
     throw new FsError('EINVAL', `nodes cannot ask for an operation ${name.slice(0, 40)}`)
   }
-  const parsed = SCHEMAS[name as LinkOperation].safeParse(args)
+  const parsed = OPERATION_SCHEMAS[name as LinkOperation].safeParse(args)
   if (parsed.success) return name as LinkOperation
   const [issue] = parsed.error.issues
   const where = issue?.path.join('.') ?? ''
