@@ -2,7 +2,7 @@
  * System calls that Node lacks, by FFI (koffi, which ships its binaries; loaded once per thread):
  * fallocate(2) to free blocks of sparse files, lseek(2) to find holes, mmap(2) for memory that
  * outlives the process, prctl(2) to end with the parent process, sendto(2) for AF_UNIX datagrams,
- * ioctl(2) on /dev/fuse, fcntl(2) for leases, and posix_fadvise(2) to drop pages from the page cache.
+ * ioctl(2) on /dev/fuse, fcntl(2) for leases, and posix_fadvise(2) to drop cached pages.
  */
 import { closeSync, ftruncateSync, openSync } from 'node:fs'
 import { endianness } from 'node:os'

@@ -66,8 +66,8 @@ export class LinkDoor {
       throw new FsError(
         'EACCES',
         `${id} has joined this cluster with another key than this node has: restore node-key in ` +
-          `its -nvme directory; if the key was lost with its disk, \`cachefs peers remove ${id}\` ` +
-          'lets it join anew; if this is another node, choose a -peer-id',
+          `its -nvme directory; if the key was lost with its disk, \`cachefs peers remove ` +
+          `${id}\` lets it join anew; if this is another node, choose a -peer-id`,
       )
     }
     if (node.revoked === '') return
