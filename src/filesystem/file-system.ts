@@ -10,10 +10,12 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Content, TextEncoding } from './file-bytes.ts'
 import type { FileHandle } from './file-handle.ts'
-import type { CallOptions } from './file-store.ts'
 import type { Dirent, Stats } from './stats.ts'
 
-export type { CallOptions } from './file-store.ts'
+/** Options of every call. */
+export interface CallOptions {
+  signal?: AbortSignal | undefined
+}
 
 /** Capabilities of a file system; a call that needs a missing one is EOPNOTSUPP. */
 export interface Features {

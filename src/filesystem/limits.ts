@@ -17,6 +17,22 @@ export const filesystemLimits = {
   directoryPagePlus: 32,
   /** Bytes of a file that a stream reads at once: few calls, little memory. */
   fileReadBytes: 256 * KIB,
+  /** Silence on a connection with a request in progress, ms: longer than any call to the cloud. */
+  apiIdleMs: 180_000,
+  /** Concurrent connections; at the limit, the longest idle one is closed for a new one. */
+  apiConnections: 1024,
+  /** Connections beyond that while all are busy: for health checks and other nodes. */
+  apiReservedConnections: 128,
+  /** Unanswered requests on one connection; a client that pipelines more is disconnected. */
+  apiPipelined: 8,
+  /** Ranges in one HTTP request; a request with more is answered with the whole file. */
+  rangesPerRequest: 64,
+  /** Attempts to read one version of a file that is being replaced. */
+  versionAttempts: 8,
+  /** Characters of a directory listing sent in one piece. */
+  listingPieceChars: 16 * KIB,
+  /** Body of a request to a `FileServer` that names an operation, bytes: two paths, escaped. */
+  operationBytes: 64 * KIB,
   /** Page of a file in memory, bytes: sparse files take memory by the page. */
   memoryPageBytes: 64 * KIB,
   /** Largest file in memory, bytes: a Map of pages slows down far above it. */

@@ -6,8 +6,6 @@ const KIB = 1024
 const MIB = 1024 * KIB
 
 export const httpLimits = {
-  /** Ranges in one request; a request with more is answered with the whole file. */
-  rangesPerRequest: 64,
   /** Paths in one request of wait, warm or evict. */
   pathsPerRequest: 1000,
   /** Request bodies other than files, bytes: a thousand long paths. */
@@ -16,8 +14,6 @@ export const httpLimits = {
   apiHeaderBytes: 16 * KIB,
   /** Lifetime of an idle connection, ms. */
   apiKeepAliveMs: 65_000,
-  /** Silence on a connection with a request in progress, ms: longer than any call to the cloud. */
-  apiIdleMs: 180_000,
   /** A whole request, ms, in addition to the time of the largest upload at the lowest rate. */
   apiRequestMs: 300_000,
   /**
@@ -25,12 +21,6 @@ export const httpLimits = {
    * afterwards.
    */
   apiLingerMs: 2_000,
-  /** Concurrent connections; at the limit, the longest idle one is closed for a new one. */
-  apiConnections: 1024,
-  /** Connections beyond that while all are busy: for health checks and other nodes. */
-  apiReservedConnections: 128,
-  /** Unanswered requests on one connection; a client that pipelines more is disconnected. */
-  apiPipelined: 8,
   /** Concurrent long-running calls (wait, warm, evict); further ones get EAGAIN. */
   apiLongCalls: 64,
   /**
@@ -38,14 +28,10 @@ export const httpLimits = {
    * minute.
    */
   apiHeartbeatMs: 15_000,
-  /** Attempts to read one version of a file that is being replaced. */
-  apiVersionAttempts: 8,
   /** Time for requests in progress to end when the node stops, ms. */
   apiCloseMs: 5_000,
   /** Interval of closing idle connections while the node stops, ms. */
   apiClosePollMs: 50,
-  /** Characters of a directory listing sent in one piece. */
-  listingPieceChars: 16 * KIB,
   /** Chunks in memory that are being sent to peers, or received from them, bytes. */
   peerServeBytes: 64 * MIB,
   peerHoldBytes: 64 * MIB,

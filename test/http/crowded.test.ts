@@ -5,6 +5,8 @@ import { connect, type Socket } from 'node:net'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { FileServer } from '../../src/filesystem/http/file-server.ts'
+import { MemoryFS } from '../../src/filesystem/memory/memory-fs.ts'
 import { limits } from '../../src/limits.ts'
 import { startNodeApi, type NodeApiFixture } from '../fixtures/node-api-fixture.ts'
 
@@ -63,4 +65,21 @@ describe('too many connections', () => {
     while ((await statusOf('/api/files/file')) === 503);
     assert.equal(await statusOf('/api/files/file'), 200)
   })
+})
+
+test('idle connections do not lock clients out of a FileServer', async () => {
+  const files = new MemoryFS()
+  await files.writeFile('/file', 'content')
+  await using server = await FileServer.listen(files)
+  const port = Number(new URL(server.url).port)
+  const sockets: Socket[] = []
+  for (let at = 0; at < limits.apiConnections; at++) {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+    await once(socket, 'connect')
+    sockets.push(socket)
+  }
+  const oldest = once(sockets[0]!, 'close')
+  assert.equal(await (await fetch(`${server.url}/file`)).text(), 'content')
+  await oldest
+  for (const socket of sockets) socket.destroy()
 })

@@ -1,7 +1,7 @@
-/** `/api/files`: content, ranges, conditions and listings. */
+/** `/api/files`: what only the API of a node has; for the rest, file-contract.test.ts. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { API_KEY, startNodeApi } from '../fixtures/node-api-fixture.ts'
@@ -51,31 +51,6 @@ describe('/api/files', () => {
     const answer = await get('empty')
     assert.deepEqual([answer.status, answer.headers.get('content-length')], [200, '0'])
     assert.equal((await fetch(api.file('none'), { method: 'PUT' })).status, 201)
-  })
-
-  test('HEAD is GET without the content', async () => {
-    await put('head', 'twelve bytes')
-    const [head, full] = [await fetch(api.file('head'), { method: 'HEAD' }), await get('head')]
-    for (const name of ['content-length', 'etag', 'last-modified', 'content-type']) {
-      assert.equal(head.headers.get(name), full.headers.get(name), name)
-    }
-    assert.equal(await head.text(), '')
-    assert.equal((await fetch(api.file('head/none'), { method: 'HEAD' })).status, 404)
-    assert.equal((await fetch(api.file('head/size'), { method: 'HEAD' })).status, 200)
-  })
-
-  test('DELETE removes a file or an empty directory, and reports errors', async () => {
-    const remove = (path: string): Promise<Response> => fetch(api.file(path), { method: 'DELETE' })
-    await put('gone/file', 'x')
-    const full = await remove('gone')
-    assert.deepEqual([full.status, (await errorOf(full)).code], [409, 'ENOTEMPTY'])
-    assert.equal((await remove('gone/file')).status, 204)
-    assert.equal((await remove('gone')).status, 204)
-    const absent = await remove('gone')
-    assert.equal(absent.status, 404)
-    const error = await errorOf(absent)
-    assert.deepEqual([error.code, error.path], ['ENOENT', '/gone'])
-    assert.equal((await remove('')).status, 409)
   })
 
   test('the size of a file is returned, also of a file named size', async () => {
@@ -133,119 +108,6 @@ describe('/api/files', () => {
     assert.equal((await put('', 'x')).status, 409)
   })
 
-  test('single, multiple and unsatisfiable ranges', async () => {
-    const data = randomBytes(1000)
-    await put('ranges', data)
-    const range = (value: string): Promise<Response> => get('ranges', { range: value })
-    const cases: [string, number, number][] = [
-      ['bytes=0-0', 0, 1],
-      ['bytes=999-', 999, 1000],
-      ['bytes=100-199', 100, 200],
-      ['bytes=-10', 990, 1000],
-      ['bytes=-5000', 0, 1000],
-      ['bytes=900-5000', 900, 1000],
-      ['bytes=0-49,50-99', 0, 100],
-      ['bytes=0-49, 20-30', 0, 50],
-    ]
-    for (const [header, start, end] of cases) {
-      const answer = await range(header)
-      assert.equal(answer.status, 206, header)
-      assert.equal(answer.headers.get('content-range'), `bytes ${start}-${end - 1}/1000`, header)
-      assert.equal(answer.headers.get('content-length'), String(end - start))
-      assert.deepEqual(Buffer.from(await answer.arrayBuffer()), data.subarray(start, end))
-    }
-    for (const header of ['bytes=1000-', 'bytes=-0', 'bytes=5000-6000', 'bytes=2000-,3000-']) {
-      const answer = await range(header)
-      assert.equal(answer.status, 416, header)
-      assert.equal(answer.headers.get('content-range'), 'bytes */1000')
-      assert.equal((await errorOf(answer)).code, 'EINVAL')
-    }
-    const many = `bytes=${Array.from({ length: 100 }, (_, i) => `${i * 5}-${i * 5}`).join(',')}`
-    for (const header of ['bytes=5-2', 'bytes=x', 'lines=1-2', 'bytes=', 'bytes=1-2,x', many]) {
-      const answer = await range(header)
-      assert.equal(answer.status, 200, header)
-      assert.equal((await answer.arrayBuffer()).byteLength, 1000)
-    }
-    assert.equal((await get('empty', { range: 'bytes=0-' })).status, 416)
-  })
-
-  test('multiple ranges are parts of one body', async () => {
-    const data = randomBytes(1000)
-    await put('parts', data)
-    const answer = await get('parts', { range: 'bytes=0-9,500-599,-5' })
-    assert.equal(answer.status, 206)
-    const type = answer.headers.get('content-type') ?? ''
-    const boundary = /^multipart\/byteranges; boundary=(\S+)$/.exec(type)?.[1] ?? ''
-    const body = Buffer.from(await answer.arrayBuffer())
-    assert.equal(answer.headers.get('content-length'), String(body.length))
-    const parts = body.toString('latin1').split(`\r\n--${boundary}`)
-    assert.equal(parts.pop(), '--\r\n')
-    const contents = parts.slice(1).map((part) => part.slice(part.indexOf('\r\n\r\n') + 4))
-    const expected = [data.subarray(0, 10), data.subarray(500, 600), data.subarray(995)]
-    assert.deepEqual(
-      contents,
-      expected.map((it) => it.toString('latin1')),
-    )
-    assert.match(parts[2] ?? '', /Content-Range: bytes 500-599\/1000\r\n/i)
-  })
-
-  test('conditional reads', async () => {
-    const etag = (await put('conditional', 'content')).headers.get('etag') ?? ''
-    const date = (await get('conditional')).headers.get('last-modified') ?? ''
-    const earlier = new Date(Date.parse(date) - 60_000).toUTCString()
-    const cases: [Record<string, string>, number][] = [
-      [{ 'if-none-match': etag }, 304],
-      [{ 'if-none-match': `"x", W/${etag}` }, 304],
-      [{ 'if-none-match': '*' }, 304],
-      [{ 'if-none-match': '"x,y"' }, 200],
-      [{ 'if-match': etag }, 200],
-      [{ 'if-match': '*' }, 200],
-      [{ 'if-match': `W/${etag}` }, 412],
-      [{ 'if-match': '"x"' }, 412],
-      [{ 'if-modified-since': date }, 304],
-      [{ 'if-modified-since': earlier }, 200],
-      [{ 'if-modified-since': 'yesterday' }, 200],
-      [{ 'if-unmodified-since': earlier }, 412],
-      [{ 'if-unmodified-since': date }, 200],
-      [{ 'if-none-match': '"x"', 'if-modified-since': date }, 200],
-      [{ 'if-match': etag, 'if-unmodified-since': earlier }, 200],
-      [{ range: 'bytes=0-1', 'if-range': etag }, 206],
-      [{ range: 'bytes=0-1', 'if-range': '"x"' }, 200],
-      [{ range: 'bytes=0-1', 'if-range': `W/${etag}` }, 200],
-      [{ range: 'bytes=0-1', 'if-range': earlier }, 200],
-    ]
-    for (const [headers, status] of cases) {
-      const answer = await get('conditional', headers)
-      assert.equal(answer.status, status, JSON.stringify(headers))
-      if (status !== 412) assert.equal(answer.headers.get('etag'), etag)
-      await answer.arrayBuffer()
-    }
-  })
-
-  test('conditional writes', async () => {
-    const conditions = async (headers: object): Promise<number> =>
-      (await put('guarded', 'new', headers)).status
-    assert.equal(await conditions({ 'if-match': '*' }), 412)
-    assert.equal(await conditions({ 'if-none-match': '*' }), 201)
-    assert.equal(await conditions({ 'if-none-match': '*' }), 412)
-    const etag = (await get('guarded')).headers.get('etag') ?? ''
-    assert.equal(await conditions({ 'if-match': '"x"' }), 412)
-    assert.equal(await conditions({ 'if-match': etag }), 200)
-    assert.equal(await conditions({ 'if-match': etag }), 412, 'it has another tag now')
-    const remove = { method: 'DELETE', headers: { 'if-match': etag } }
-    assert.equal((await fetch(api.file('guarded'), remove)).status, 412)
-    assert.equal(await (await get('guarded')).text(), 'new')
-  })
-
-  test('of two concurrent creates, exactly one succeeds', async () => {
-    for (let i = 0; i < 20; i++) {
-      const headers = { 'if-none-match': '*' }
-      const all = ['a', 'b', 'c'].map((body) => put(`race/${i}`, body.repeat(100_000), headers))
-      const statuses = (await Promise.all(all)).map((answer) => answer.status)
-      assert.deepEqual(statuses.sort(), [201, 412, 412])
-    }
-  })
-
   test('an upload over the limit is rejected, declared or not, and changes nothing', async () => {
     await put('limited', 'before')
     const declared = await put('limited', Buffer.alloc(MIB + 1))
@@ -264,51 +126,5 @@ describe('/api/files', () => {
       (await readdir(api.directory)).filter((name) => name.startsWith('.writing')),
       [],
     )
-  })
-
-  test('a body that is not the file itself is rejected', async () => {
-    await put('meaning', 'before')
-    const encoded = await put('meaning', 'x', { 'content-encoding': 'gzip' })
-    assert.equal(encoded.status, 415)
-    const partial = await put('meaning', 'x', { 'content-range': 'bytes 0-0/5' })
-    assert.equal(partial.status, 400)
-    assert.equal(await (await get('meaning')).text(), 'before')
-    for (const type of ['application/json', 'text/plain', 'multipart/form-data', 'nonsense']) {
-      assert.equal((await put('meaning', '{not json', { 'content-type': type })).status, 200)
-    }
-    assert.equal(await readFile(join(api.directory, 'meaning'), 'utf8'), '{not json')
-  })
-
-  test('the content type follows from the name and is never executable', async () => {
-    const types = { 'a.html': 'text/html', 'b.json': 'application/json', c: 'octet-stream' }
-    for (const [name, type] of Object.entries(types)) {
-      await put(`types/${name}`, 'x')
-      const answer = await get(`types/${name}`)
-      assert.match(answer.headers.get('content-type') ?? '', new RegExp(type))
-      assert.equal(answer.headers.get('content-security-policy'), 'sandbox')
-    }
-  })
-
-  test('a file that is replaced while it is read arrives as one version', async () => {
-    await put('changing', 'a'.repeat(MIB / 2))
-    const done = new AbortController()
-    const writes = (async () => {
-      for (let i = 0; !done.signal.aborted; i++) {
-        await put('changing', (i % 2 ? 'a' : 'b').repeat(MIB / 2 - (i % 3)))
-        await new Promise((resolve) => setTimeout(resolve, 5))
-      }
-    })()
-    for (let i = 0; i < 50; i++) {
-      const answer = await get('changing')
-      const body = await answer.text()
-      assert.equal(answer.status, 200)
-      assert.equal(body.length, Number(answer.headers.get('content-length')))
-      assert.ok(/^(a+|b+)$/.test(body), 'two versions')
-    }
-    done.abort()
-    await writes
-    const { size } = await stat(join(api.directory, 'changing'))
-    assert.ok(size > 0)
-    await writeFile(join(api.directory, 'changing'), '')
   })
 })

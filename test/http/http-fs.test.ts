@@ -2,13 +2,18 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { test } from 'node:test'
+import type { ContentOptions } from '../../src/filesystem/file-system.ts'
 import { FileServer } from '../../src/filesystem/http/file-server.ts'
 import { HttpFS } from '../../src/filesystem/http/http-fs.ts'
 import { MemoryFS } from '../../src/filesystem/memory/memory-fs.ts'
+import { limits } from '../../src/limits.ts'
+import { WrappedFS } from '../../src/filesystem/wrapped-fs.ts'
+import { eventually } from '../fixtures/eventually.ts'
 import { rawRequest } from '../fixtures/raw-request.ts'
 
+type Pieces = AsyncGenerator<Uint8Array>
 const TEXT = '0123456789'.repeat(100)
 
 for (const hasRanges of [true, false]) {
@@ -108,6 +113,40 @@ test('a FileServer rejects unsupported codings and survives odd requests', async
   assert.equal(await ask(put, 'Content-Encoding: gzip\r\nContent-Length: 5', 'hello'), 415)
   assert.equal(await ask(put, 'Content-Range: bytes 0-4/5\r\nContent-Length: 5', 'hello'), 400)
   assert.equal(await ask('GET // HTTP/1.1', 'Accept: */*', ''), 400)
-  assert.equal(await ask('TRACE /file HTTP/1.1', 'Accept: */*', ''), 400)
+  assert.equal(await ask('TRACE /file HTTP/1.1', 'Accept: */*', ''), 405)
   assert.equal(await memory.readFile('/file', 'utf8'), 'old')
+})
+
+test('a FileServer reads no more of a file than its clients take', async () => {
+  const pieces = { sent: 0, open: 0 }
+  class CountedFS extends WrappedFS {
+    protected override async *pieces(path: string, options: ContentOptions): Pieces {
+      pieces.open++
+      try {
+        for await (const piece of super.pieces(path, options)) {
+          pieces.sent++
+          yield piece
+        }
+      } finally {
+        pieces.open--
+      }
+    }
+  }
+  const memory = new MemoryFS()
+  await memory.writeFile('/file', Buffer.alloc(32 * 1024 ** 2))
+  const count = (32 * 1024 ** 2) / limits.fileReadBytes
+  await using server = await FileServer.listen(new CountedFS(memory))
+  const sockets: Socket[] = []
+  for (let at = 0; at < 20; at++) {
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+    sockets.push(socket.on('error', () => undefined))
+    socket.write('GET /file HTTP/1.1\r\nHost: x\r\n\r\n')
+    await once(socket, 'readable')
+  }
+  const answer = await fetch(`${server.url}/file`)
+  assert.equal((await answer.arrayBuffer()).byteLength, 32 * 1024 ** 2)
+  assert.equal(pieces.open, sockets.length)
+  assert.ok(pieces.sent < (count * sockets.length) / 2, `${pieces.sent} pieces were read`)
+  for (const socket of sockets) socket.destroy()
+  await eventually('files are closed when their clients have gone', () => pieces.open === 0)
 })

@@ -8,17 +8,25 @@
  *     await using server = await FileServer.listen(files, { port: 8090, apiKey })
  */
 import { createServer } from 'node:http'
-import type { IncomingMessage, Server } from 'node:http'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { FsError, codeOf, describe } from '../../base/fs-error.ts'
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
+import { FsError } from '../../base/fs-error.ts'
 import * as rule from '../../base/options.ts'
 import type { OptionRule } from '../../base/options.ts'
 import { Secret } from '../../base/secret.ts'
 import { childOf, normalize } from '../file-path.ts'
 import type { AttributeChanges, FileSystem } from '../file-system.ts'
+import { filesystemLimits } from '../limits.ts'
 import type { Stats } from '../stats.ts'
-import { fileBodyRefusal, framingRefusal, type Refusal } from './request-framing.ts'
+import { ConnectionRoom } from './service/connection-room.ts'
+import { jsonAnswer } from './service/file-request.ts'
+import type { FileAnswer, FileRequest } from './service/file-request.ts'
+import { FileService } from './service/file-service.ts'
+import type { WrittenAttributes } from './service/file-writer.ts'
+import { HttpError, answerTo } from './service/http-error.ts'
+import { sendPieces } from './service/paced-answer.ts'
+import { requestBody } from './service/request-body.ts'
+import { framingRefusal } from './service/request-framing.ts'
+import { filePath, namesDirectory } from './service/request-path.ts'
 
 interface Operation {
   operation?: unknown
@@ -28,25 +36,6 @@ interface Operation {
   mode?: unknown
   follow?: unknown
   changes?: AttributeChanges
-}
-
-const STATUS: Record<string, number> = {
-  ENOENT: 404,
-  EACCES: 403,
-  EPERM: 403,
-  EROFS: 403,
-  EINVAL: 400,
-  ESTALE: 412,
-  EFBIG: 413,
-  ENAMETOOLONG: 414,
-  EEXIST: 409,
-  EISDIR: 409,
-  ENOTDIR: 409,
-  ENOTEMPTY: 409,
-  EBUSY: 409,
-  ELOOP: 409,
-  ENOSPC: 507,
-  EOPNOTSUPP: 501,
 }
 
 export interface FileServerOptions {
@@ -80,23 +69,24 @@ export class FileServer implements AsyncDisposable {
     rule.checkOptions('FileServer', RULES, options)
     const { host = '127.0.0.1', port = 0, apiKey } = options
     const secret = apiKey === undefined ? undefined : new Secret(apiKey)
+    const service = new FileService(files)
+    const room = new ConnectionRoom()
     const server = createServer((message, reply) => {
-      const gone = new AbortController()
-      reply.once('close', () => gone.abort())
-      const answer = async (): Promise<void> => {
-        const isAuthorized = secret?.matches(message.headers['x-api-key']) ?? true
-        const request = isAuthorized ? requestOf(message, gone.signal) : UNAUTHORIZED
-        const { status, headers, body } =
-          request instanceof Request ? await answerFor(files, request) : refused(request)
+      const respond = async (): Promise<void> => {
+        const answer = await answered(message.method, async () => {
+          check(message, secret)
+          await room.turn(message)
+          return await answerOf(files, service, requestOf(message, reply))
+        })
         // An unread body would precede the next request on the connection.
         message.resume()
-        reply.writeHead(status, Object.fromEntries(headers))
-        if (body === null) reply.end()
-        else await pipeline(Readable.fromWeb(body as never), reply)
+        await send(reply, answer)
       }
-      // Closing the connection prevents that a truncated body passes for a complete one.
-      answer().catch(() => reply.destroy())
+      respond().catch(() => reply.destroy())
     })
+    room.attach(server)
+    // A client that neither sends nor takes anything.
+    server.setTimeout(filesystemLimits.apiIdleMs)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     server.once('error', reject).listen(port, host, resolve)
     await promise
@@ -117,151 +107,103 @@ export class FileServer implements AsyncDisposable {
   }
 }
 
-/**
- * Does not destroy the connection if the body is not read completely, so that a response can
- * follow.
- */
-function bodyOf(message: IncomingMessage): ReadableStream {
-  return ReadableStream.from(message.iterator({ destroyOnReturn: false }))
+function check(message: IncomingMessage, secret: Secret | undefined): void {
+  if (secret?.matches(message.headers['x-api-key']) === false) {
+    throw new HttpError(401, 'EACCES', 'send the API key in the header X-API-Key')
+  }
+  const refusal = framingRefusal(message)
+  if (refusal) throw new HttpError(refusal.status, refusal.code, refusal.message)
 }
 
-const UNAUTHORIZED: Refusal = {
-  status: 401,
-  code: 'EACCES',
-  message: 'send the API key in the header X-API-Key',
-}
-
-/** The message as a `Request`, or the reason why it is rejected. */
-function requestOf(message: IncomingMessage, signal: AbortSignal): Request | Refusal {
-  const { method = 'GET', url = '/' } = message
-  const hasBody = method === 'PUT' || method === 'POST'
-  const refusal = framingRefusal(message) ?? (hasBody ? fileBodyRefusal(message) : undefined)
-  if (refusal) return refusal
-  try {
-    return new Request(new URL(url, 'http://localhost'), {
-      method,
-      headers: message.headers as Record<string, string>,
-      signal,
-      ...(hasBody ? { body: bodyOf(message), duplex: 'half' } : {}),
-    })
-  } catch (error) {
-    return { status: 400, code: 'EINVAL', message: describe(error) }
+function requestOf(message: IncomingMessage, reply: ServerResponse): FileRequest {
+  const { method = 'GET', url = '/', headers } = message
+  const gone = new AbortController()
+  reply.once('close', () => gone.abort())
+  return {
+    ...{ method, headers, body: requestBody(message), signal: gone.signal },
+    path: filePath(url, '/'),
+    isDirectory: namesDirectory(url),
   }
 }
 
-function refused({ status, code, message }: Refusal): Response {
-  return Response.json({ error: { code, message } }, { status })
+/** A client that reads slowly costs one piece of memory. */
+async function send(reply: ServerResponse, { status, headers, pieces }: FileAnswer): Promise<void> {
+  reply.writeHead(status, headers)
+  if (pieces === undefined) reply.end()
+  else await sendPieces(reply, pieces)
 }
 
 /** Answers a request whose URL path is a path in the file system. */
 export async function answerFor(files: FileSystem, request: Request): Promise<Response> {
+  const { method, signal, body } = request
+  const { status, headers, pieces } = await answered(method, async () => {
+    const { pathname } = new URL(request.url)
+    return await answerOf(files, new FileService(files), {
+      ...{ method, headers: Object.fromEntries(request.headers), signal },
+      path: filePath(pathname, '/'),
+      isDirectory: namesDirectory(pathname),
+      body: body ?? ReadableStream.from([]),
+    })
+  })
+  return new Response(pieces && ReadableStream.from(bytesOf(pieces)), { status, headers })
+}
+
+async function* bytesOf(pieces: AsyncIterable<Uint8Array | string>): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) yield typeof piece === 'string' ? Buffer.from(piece) : piece
+}
+
+/** The answer, or that to the error. */
+async function answered(
+  method: string | undefined,
+  work: () => Promise<FileAnswer>,
+): Promise<FileAnswer> {
   try {
-    return await answer(files, request)
+    return await work()
   } catch (error) {
-    const code = codeOf(error)
-    const path = error instanceof FsError ? error.path : undefined
-    const body = { error: { code, message: describe(error), path } }
-    const head = request.method === 'HEAD' ? null : JSON.stringify(body)
-    const headers = { 'content-type': 'application/json' }
-    return new Response(head, { status: STATUS[code] ?? 500, headers })
+    const { status, headers, body } = answerTo(error)
+    if (method === 'HEAD') return { status, headers }
+    return jsonAnswer(status, body, headers)
   }
 }
 
-async function answer(files: FileSystem, request: Request): Promise<Response> {
-  const { signal } = request
-  const path = pathOf(request)
-  switch (request.method) {
-    case 'GET':
-    case 'HEAD':
-      return await read(files, path, request)
-    case 'PUT':
-      return await write(files, path, request)
-    case 'DELETE': {
-      const stats = await files.lstat(path, { signal })
-      await (stats.isDirectory() ? files.rmdir(path, { signal }) : files.unlink(path, { signal }))
-      return new Response(null, { status: 204 })
-    }
-    case 'POST': {
-      const result = await operate(files, (await request.json()) as Operation, signal)
-      return Response.json({ result: result ?? null })
-    }
-    default:
-      throw new FsError('EOPNOTSUPP', `unsupported method ${request.method}`)
-  }
+async function answerOf(
+  files: FileSystem,
+  service: FileService,
+  request: FileRequest,
+): Promise<FileAnswer> {
+  if (request.method !== 'POST') return await service.answer(request, written(request.headers))
+  const operation = await operationOf(request)
+  const result = await operate(files, operation, request.signal)
+  return jsonAnswer(200, { result: result ?? null })
 }
 
-function pathOf(request: Request): string {
+function written(headers: IncomingHttpHeaders): WrittenAttributes {
+  return { mode: number(headers, 'x-file-mode'), mtimeMs: number(headers, 'x-file-mtime-ms') }
+}
+
+function number(headers: IncomingHttpHeaders, name: string): number | undefined {
+  const value = headers[name]
+  if (value === undefined) return undefined
+  if (value !== '' && Number.isFinite(Number(value))) return Number(value)
+  throw new FsError('EINVAL', `${name} is a number, not '${String(value)}'`)
+}
+
+async function operationOf({ body }: FileRequest): Promise<Operation> {
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  for await (const piece of body) {
+    bytes += piece.length
+    const most = filesystemLimits.operationBytes
+    if (bytes > most) throw new FsError('EFBIG', `an operation has at most ${most} bytes`)
+    pieces.push(piece)
+  }
   try {
-    const names = new URL(request.url).pathname.split('/').map((it) => decodeURIComponent(it))
-    if (!names.some((name) => name.includes('/'))) return normalize(`/${names.join('/')}`)
+    const value: unknown = JSON.parse(Buffer.concat(pieces).toString())
+    if (typeof value === 'object' && value !== null) return value
   } catch (cause) {
-    throw new FsError('EINVAL', 'the path contains escapes that are not UTF-8', { cause })
+    throw new FsError('EINVAL', 'the body is not JSON', { cause })
   }
-  throw new FsError('EINVAL', 'the path contains an escaped slash')
-}
-
-async function read(files: FileSystem, path: string, request: Request): Promise<Response> {
-  const { signal, headers: asked } = request
-  const stats = await files.stat(path, { signal })
-  if (stats.isDirectory()) return Response.json(await namesIn(files, path, signal))
-  const tag = `"${stats.etag}"`
-  const headers = new Headers({
-    etag: tag,
-    'accept-ranges': 'bytes',
-    'content-type': 'application/octet-stream',
-    'last-modified': new Date(stats.mtimeMs).toUTCString(),
-    'x-content-type-options': 'nosniff',
-  })
-  const wanted = asked.get('if-match')
-  if (wanted !== null && wanted !== '*' && !wanted.includes(tag)) {
-    throw new FsError('ESTALE', 'the file has another version', { path })
-  }
-  if (asked.get('if-none-match')?.includes(tag) === true) {
-    return new Response(null, { status: 304, headers })
-  }
-  const range = rangeOf(asked.get('range'), stats.size)
-  if (range === 'none') {
-    headers.set('content-range', `bytes */${stats.size}`)
-    return new Response(null, { status: 416, headers })
-  }
-  const { start, end } = range ?? { start: 0, end: stats.size - 1 }
-  headers.set('content-length', String(end - start + 1))
-  if (range !== undefined) headers.set('content-range', `bytes ${start}-${end}/${stats.size}`)
-  const status = range === undefined ? 200 : 206
-  if (request.method === 'HEAD' || end < start) return new Response(null, { status, headers })
-  const content = files.content(path, { start, end, ifMatch: stats.etag, signal })
-  return new Response(ReadableStream.from(content), {
-    status,
-    headers,
-  })
-}
-
-/** Parses a single range, which is what nearly all clients send; several mean the whole file. */
-function rangeOf(
-  header: string | null,
-  size: number,
-): { start: number; end: number } | 'none' | undefined {
-  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '')
-  if (match === null || match[0] === 'bytes=-') return undefined
-  const [, first = '', last = ''] = match
-  const start = first === '' ? Math.max(0, size - Number(last)) : Number(first)
-  const end = first === '' || last === '' ? size - 1 : Math.min(Number(last), size - 1)
-  return start > end ? 'none' : { start, end }
-}
-
-async function write(files: FileSystem, path: string, request: Request): Promise<Response> {
-  const { signal, headers, body } = request
-  const [mode, mtime] = [headers.get('x-file-mode'), headers.get('x-file-mtime-ms')]
-  const wanted = headers.get('if-match')
-  const ifMatch = headers.has('if-none-match') ? null : wanted?.replaceAll('"', '')
-  const source = (body ?? ReadableStream.from([])) as unknown as AsyncIterable<Uint8Array>
-  const stats = await files.replace(path, source, {
-    signal,
-    ifMatch,
-    mode: mode === null ? undefined : Number(mode),
-    mtimeMs: mtime === null ? undefined : Number(mtime),
-  })
-  return new Response(null, { status: 204, headers: { etag: `"${stats.etag}"` } })
+  throw new FsError('EINVAL', 'the body is not a JSON object')
 }
 
 async function namesIn(files: FileSystem, path: string, signal: AbortSignal): Promise<object[]> {

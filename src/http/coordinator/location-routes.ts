@@ -8,8 +8,8 @@ import { filesystemLimits } from '../../filesystem/limits.ts'
 import { tiersLimits } from '../../tiers/limits.ts'
 import type { FileReference } from '../../tiers/peers/file-locations.ts'
 import type { CoordinatorStatus } from './coordinator-status.ts'
-import { checkPath } from '../files/file-path.ts'
-import { HttpError } from '../server/http-error.ts'
+import { checkPath } from '../../filesystem/http/service/request-path.ts'
+import { HttpError } from '../../filesystem/http/service/http-error.ts'
 
 const URL = '/api/files/location'
 const PATH = { type: 'string', minLength: 1, maxLength: filesystemLimits.pathBytes } as const

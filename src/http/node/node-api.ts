@@ -6,19 +6,19 @@ import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 import type { Logger } from '../../base/log/logger.ts'
 import type { ChunkExchange } from '../../cache/replicas/chunk-exchange.ts'
-import type { FileStore } from '../../filesystem/file-store.ts'
+import type { ServedFiles } from '../../filesystem/http/service/file-request.ts'
 import type { TokenCheck } from '../../tiers/peers/node-token.ts'
 import { ApiServer } from '../server/api-server.ts'
 import type { Address } from '../server/api-server.ts'
 import { chunkRoutes } from './chunk-routes.ts'
-import { fileRoutes } from '../files/file-routes.ts'
+import { fileRoutes } from './file-routes.ts'
 import { nodeDoor } from '../server/door.ts'
 import { nodeMetrics } from './node-metrics.ts'
 import { nodeRoutes } from './node-routes.ts'
 import type { NodeStatus } from './node-status.ts'
 
 export interface NodeApiOptions {
-  files: FileStore
+  files: ServedFiles
   node: NodeStatus
   apiKey: string
   metricsToken?: string | undefined

@@ -8,6 +8,7 @@
  * progress at the lowest rate is never closed, and neither is any while nobody waits.
  */
 import { Semaphore, type Permit } from '../../base/async/semaphore.ts'
+import { filesystemLimits } from '../../filesystem/limits.ts'
 import { tiersLimits } from '../../tiers/limits.ts'
 import { httpLimits } from '../limits.ts'
 
@@ -23,7 +24,7 @@ export class TransferRoom {
   #timer: NodeJS.Timeout | undefined
 
   constructor(memoryBytes: number) {
-    this.#memory = new Semaphore(memoryBytes, { maxWaiting: httpLimits.apiConnections })
+    this.#memory = new Semaphore(memoryBytes, { maxWaiting: filesystemLimits.apiConnections })
   }
 
   /** Waits for room for `bytes` bytes. EAGAIN: too many are waiting. */

@@ -7,7 +7,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { FsError } from '../../base/fs-error.ts'
 import { Secret } from '../../base/secret.ts'
-import { HttpError } from './http-error.ts'
+import { HttpError } from '../../filesystem/http/service/http-error.ts'
 
 export const METRICS_PATH = '/metrics'
 

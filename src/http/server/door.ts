@@ -5,7 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { describe } from '../../base/fs-error.ts'
 import { TOKEN_HEADER, type TokenCheck } from '../../tiers/peers/node-token.ts'
-import { HttpError } from './http-error.ts'
+import { HttpError } from '../../filesystem/http/service/http-error.ts'
 
 /** Returns if the request is admitted; throws otherwise. */
 export type Door = (headers: IncomingHttpHeaders) => void

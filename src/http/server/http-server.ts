@@ -13,13 +13,14 @@ import type { Socket } from 'node:net'
 import { codeOf, describe } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/log/logger.ts'
 import { RepeatedLog } from '../../base/log/repeated-log.ts'
-import { VERSION, framingRefusal } from '../../filesystem/http/request-framing.ts'
+import { VERSION, framingRefusal } from '../../filesystem/http/service/request-framing.ts'
 import { baseLimits } from '../../base/limits.ts'
+import { filesystemLimits } from '../../filesystem/limits.ts'
 import { httpLimits } from '../limits.ts'
 import { tiersLimits } from '../../tiers/limits.ts'
 import { ApiKey } from './api-key.ts'
-import { ConnectionRoom } from './connection-room.ts'
-import { HttpError, answerTo, errorBody } from './http-error.ts'
+import { ConnectionRoom } from '../../filesystem/http/service/connection-room.ts'
+import { HttpError, answerTo, errorBody } from '../../filesystem/http/service/http-error.ts'
 import type { Door } from './door.ts'
 import type { Upgrades } from './upgrades.ts'
 
@@ -51,7 +52,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const failures = new RepeatedLog(logger)
   const app = fastify({
     bodyLimit: httpLimits.apiJsonBytes,
-    connectionTimeout: httpLimits.apiIdleMs,
+    connectionTimeout: filesystemLimits.apiIdleMs,
     requestTimeout:
       httpLimits.apiRequestMs + Math.ceil(maxUploadBytes / tiersLimits.cloudBytesPerMsMin),
     keepAliveTimeout: httpLimits.apiKeepAliveMs,
@@ -74,7 +75,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const room = new ConnectionRoom()
   room.attach(app.server)
   app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    // For uploads, the route sends `100 Continue` after its checks (http/files/file-writer.ts).
+    // For uploads, the route sends `100 Continue` after its checks (file-writer.ts).
     if (request.method !== 'PUT' || maxUploadBytes === 0) response.writeContinue()
     app.server.emit('request', request, response)
   })
@@ -101,8 +102,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     const refusal = framingRefusal(raw)
     if (refusal) throw new HttpError(refusal.status, refusal.code, refusal.message)
     const isReserved = reservedPaths.some((path) => raw.url?.startsWith(path))
-    if (room.isCrowded() && !isReserved) throw crowded()
-    await room.turn(raw)
+    await room.turn(raw, isReserved)
   })
   app.addHook('onResponse', async (request, reply) => {
     const { method, url } = request
@@ -111,12 +111,6 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   })
   requireKey(app, options)
   return app
-}
-
-function crowded(): HttpError {
-  const headers = { 'retry-after': '1' }
-  const message = `more than ${httpLimits.apiConnections} requests are under way: try again`
-  return new HttpError(503, 'EAGAIN', message, { headers })
 }
 
 function sendError(reply: FastifyReply, error: unknown): FastifyReply {

@@ -40,7 +40,7 @@ export function describeApi(title: string, version: string): SwaggerOptions {
   }
 }
 
-/** Not a separate route: a file of that name takes precedence (http/files/file-reader.ts). */
+/** Not a separate route: a file of that name takes precedence (http/node/file-routes.ts). */
 const SIZE_PATH = {
   get: {
     summary: 'The size of the file at {path}, unless a file named size is there',

@@ -7,7 +7,7 @@
  * and keeps proxies from closing the connection as idle.
  */
 import { httpLimits } from '../limits.ts'
-import { answerTo } from './http-error.ts'
+import { answerTo } from '../../filesystem/http/service/http-error.ts'
 
 export async function* progressLines(lines: AsyncIterable<object>): AsyncGenerator<string> {
   const iterator = lines[Symbol.asyncIterator]()

@@ -3,7 +3,7 @@
  * error status; a later failure cuts the response off.
  */
 import type { FastifyReply } from 'fastify'
-import { sendPieces, type Piece } from '../../filesystem/http/paced-answer.ts'
+import { sendPieces, type Piece } from '../../filesystem/http/service/paced-answer.ts'
 
 /**
  * Sends the status and headers that the reply has at the first piece. The handler must return the

@@ -12,7 +12,7 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { ApiKey } from './api-key.ts'
 import { httpLimits } from '../limits.ts'
-import { HttpError, answerTo } from './http-error.ts'
+import { HttpError, answerTo } from '../../filesystem/http/service/http-error.ts'
 import type { Door } from './door.ts'
 
 /** As the 'upgrade' event of node:http. The handler owns the socket, including its errors. */

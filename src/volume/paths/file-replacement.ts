@@ -4,28 +4,21 @@
  * attributes of the file that it replaces. If that file has several hard links, the content is
  * copied into it instead, so that all its names see it.
  *
- * Invariants: if the source fails, the old file is unchanged; symbolic links are followed, as
- * open(2) does.
+ * Invariants: if the source fails, the old file is unchanged, and no directory was created;
+ * symbolic links are followed, as open(2) does.
  */
 import type { BufferPool } from '../../base/buffer-pool.ts'
 import { FsError, codeOf } from '../../base/fs-error.ts'
+import { failure } from '../../filesystem/failure.ts'
+import type { ReplaceOptions } from '../../filesystem/file-system.ts'
 import type { Attributes, Caller } from '../../filesystem/inode-file-system.ts'
-import { filesystemLimits } from '../../filesystem/limits.ts'
 import { volumeLimits } from '../limits.ts'
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../metadata/inode-rules.ts'
+import { statsOf } from './file-stats.ts'
 import { at, type PathResolver, type Target } from './path-resolver.ts'
 import type { Volume } from '../volume.ts'
 
 const HOW = { append: false, killSetId: false, writeback: false }
-
-export interface WriteOptions {
-  signal?: AbortSignal | undefined
-  /** Mode of a new file; also replaces the mode of an existing one. */
-  mode?: number
-  maxBytes?: number
-  /** Missing directories are created once the content is complete. */
-  parents?: boolean
-}
 
 export interface ReplacementParts {
   volume: Volume
@@ -45,15 +38,15 @@ export interface ReplacementParts {
 export class FileReplacement {
   readonly #parts: ReplacementParts
   readonly #path: string
-  readonly #options: WriteOptions
+  readonly #options: ReplaceOptions
 
-  constructor(parts: ReplacementParts, path: string, options: WriteOptions) {
+  constructor(parts: ReplacementParts, path: string, options: ReplaceOptions) {
     this.#parts = parts
     this.#path = path
     this.#options = options
   }
 
-  async run(source: AsyncIterable<Uint8Array> | Uint8Array): Promise<Attributes> {
+  async run(source: AsyncIterable<Uint8Array>): Promise<Attributes> {
     const { volume, caller, run, release } = this.#parts
     const { signal, mode = 0o644 } = this.#options
     const parent = await this.#nearest(signal)
@@ -62,7 +55,7 @@ export class FileReplacement {
     let published: number | undefined
     try {
       await this.#fill(ino, source)
-      if (this.#options.parents) await this.#parts.makeParents(this.#path)
+      await this.#parts.makeParents(this.#path)
       published = await this.#publish(ino)
       return await run(() => volume.getattr(caller, published ?? ino))
     } finally {
@@ -77,7 +70,7 @@ export class FileReplacement {
     try {
       return (await this.#target(signal)).parent
     } catch (error) {
-      if (codeOf(error) !== 'ENOENT' || !this.#options.parents) throw error
+      if (codeOf(error) !== 'ENOENT') throw error
       return (await run(() => paths.nearest(this.#path), signal)).parent
     }
   }
@@ -89,15 +82,11 @@ export class FileReplacement {
     return target
   }
 
-  async #fill(ino: number, source: AsyncIterable<Uint8Array> | Uint8Array): Promise<void> {
+  async #fill(ino: number, source: AsyncIterable<Uint8Array>): Promise<void> {
     const { volume, caller, run } = this.#parts
-    const { signal, maxBytes = filesystemLimits.fileBytes } = this.#options
+    const { signal } = this.#options
     let offset = 0
-    for await (const block of source instanceof Uint8Array ? [source] : source) {
-      if (offset + block.length > maxBytes) {
-        const text = `more than the ${maxBytes} bytes allowed`
-        throw new FsError('EFBIG', text, { path: this.#path })
-      }
+    for await (const block of source) {
       const position = offset
       await run(() => volume.write(caller, ino, 0, position, block, HOW), signal)
       offset += block.length
@@ -108,6 +97,7 @@ export class FileReplacement {
   async #publish(ino: number): Promise<number> {
     for (let attempt = 1; ; attempt++) {
       const target = await this.#target()
+      this.#requireVersion(target)
       try {
         if ((target.attributes?.nlink ?? 0) > 1) return await this.#overwrite(target, ino)
         return await this.#rename(target, ino)
@@ -116,6 +106,13 @@ export class FileReplacement {
         if (codeOf(error) !== 'ESTALE' || attempt === volumeLimits.createAttempts) throw error
       }
     }
+  }
+
+  #requireVersion({ attributes }: Target): void {
+    const { ifMatch } = this.#options
+    if (ifMatch === undefined) return
+    const etag = attributes === undefined ? null : statsOf(attributes).etag
+    if (etag !== ifMatch) throw failure('ESTALE', 'open', this.#path)
   }
 
   async #rename(target: Target, ino: number): Promise<number> {

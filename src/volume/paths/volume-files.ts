@@ -9,13 +9,9 @@ import { throwIfAborted } from '../../base/async/abort.ts'
 import { BufferPool, pages } from '../../base/buffer-pool.ts'
 import { FsError, codeOf } from '../../base/fs-error.ts'
 import { Semaphore } from '../../base/async/semaphore.ts'
-import type {
-  ByteSpan,
-  CallOptions,
-  DirectoryEntry,
-  FileStat,
-  FileStore,
-} from '../../filesystem/file-store.ts'
+import { failure } from '../../filesystem/failure.ts'
+import type { CallOptions, ContentOptions, ReplaceOptions } from '../../filesystem/file-system.ts'
+import type { ServedFiles } from '../../filesystem/http/service/file-request.ts'
 import {
   ROOT_INODE,
   type Attributes,
@@ -23,11 +19,12 @@ import {
   type DirectorySink,
 } from '../../filesystem/inode-file-system.ts'
 import { filesystemLimits } from '../../filesystem/limits.ts'
+import { Dirent, kindOf, type Stats } from '../../filesystem/stats.ts'
 import { volumeLimits } from '../limits.ts'
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../metadata/inode-rules.ts'
 import { FileReplacement, requireFile } from './file-replacement.ts'
-import type { ReplacementParts, WriteOptions } from './file-replacement.ts'
-import { kindOf, statOf } from './file-stat.ts'
+import type { ReplacementParts } from './file-replacement.ts'
+import { statsOf } from './file-stats.ts'
 import { PathResolver, at, requireDirectory, type Found } from './path-resolver.ts'
 import type { Volume } from '../volume.ts'
 
@@ -67,7 +64,7 @@ interface Entry {
   attributes: Attributes | undefined
 }
 
-export class VolumeFiles implements FileStore {
+export class VolumeFiles implements ServedFiles {
   readonly #options: VolumeFilesOptions
   readonly #volume: Volume
   readonly #resolveWait: VolumeFilesOptions['resolveWait']
@@ -103,12 +100,12 @@ export class VolumeFiles implements FileStore {
     }
   }
 
-  async stat(path: string, { signal }: CallOptions = {}): Promise<FileStat> {
-    return statOf((await this.#resolve(path, true, signal)).attributes)
+  async stat(path: string, { signal }: CallOptions = {}): Promise<Stats> {
+    return statsOf((await this.#resolve(path, true, signal)).attributes)
   }
 
-  async lstat(path: string, { signal }: CallOptions = {}): Promise<FileStat> {
-    return statOf((await this.#resolve(path, false, signal)).attributes)
+  async lstat(path: string, { signal }: CallOptions = {}): Promise<Stats> {
+    return statsOf((await this.#resolve(path, false, signal)).attributes)
   }
 
   /** The inode at a path; a final symbolic link is not followed. */
@@ -126,11 +123,11 @@ export class VolumeFiles implements FileStore {
     await this.#changes.inode(ino)
   }
 
-  async *readdir(path: string, options?: CallOptions): AsyncIterable<DirectoryEntry> {
-    const { ino } = await this.#directory(path, options?.signal)
+  async *list(path: string, options: CallOptions = {}): AsyncIterable<Dirent> {
+    const { ino } = await this.#directory(path, options.signal)
     for await (const page of this.#pages(ino, false)) {
-      throwIfAborted(options?.signal)
-      for (const { name, type } of page) yield { name: name.toString(), ...kindOf(type) }
+      throwIfAborted(options.signal)
+      for (const { name, type } of page) yield new Dirent(name.toString(), path, kindOf(type))
     }
   }
 
@@ -187,47 +184,37 @@ export class VolumeFiles implements FileStore {
     }
   }
 
-  async mkdir(
-    path: string,
-    { recursive = false, mode = 0o755 }: CallOptions & { recursive?: boolean; mode?: number } = {},
-  ): Promise<void> {
-    if (recursive) await this.#makeParents(`${path}/x`, mode)
-    else {
-      const { parent, name } = await this.#run(() => this.#paths.place(path))
-      await this.#run(() => this.#volume.mkdir(this.#caller, parent, name, mode))
-      await this.#changed(parent, name)
-    }
+  async unlink(path: string, options?: CallOptions): Promise<void> {
+    await this.#remove(path, options, (parent, name) => {
+      this.#volume.unlink(this.#caller, parent, name)
+    })
   }
 
-  async remove(path: string, { signal }: CallOptions = {}): Promise<void> {
+  async rmdir(path: string, options?: CallOptions): Promise<void> {
+    await this.#remove(path, options, (parent, name) => {
+      this.#volume.rmdir(this.#caller, parent, name)
+    })
+  }
+
+  async #remove(
+    path: string,
+    { signal }: CallOptions = {},
+    remove: (parent: number, name: Uint8Array) => void,
+  ): Promise<void> {
     const { attributes, parent, name } = await this.#resolve(path, false, signal)
     if (attributes.ino === ROOT_INODE) throw new FsError('EBUSY', 'the root stays', { path })
-    const isDirectory = (attributes.mode & S_IFMT) === S_IFDIR
-    await this.#run(() => {
-      at(path, () => {
-        if (isDirectory) this.#volume.rmdir(this.#caller, parent, name)
-        else this.#volume.unlink(this.#caller, parent, name)
-      })
-    }, signal)
+    await this.#run(() => at(path, () => remove(parent, name)), signal)
     await Promise.all([this.#changed(parent, name), this.#changes.inode(attributes.ino)])
   }
 
-  async rename(from: string, to: string, { signal }: CallOptions = {}): Promise<void> {
-    const source = await this.#run(() => this.#paths.place(from), signal)
-    const target = await this.#run(() => this.#paths.place(to), signal)
-    await this.#run(() => {
-      at(from, () => {
-        const { parent, name } = source
-        this.#volume.rename(this.#caller, parent, name, target.parent, target.name, 0)
-      })
-    }, signal)
-    await this.#changed(source.parent, source.name)
-    await this.#changed(target.parent, target.name)
-  }
-
-  async *content(path: string, options: CallOptions & ByteSpan = {}): AsyncGenerator<Uint8Array> {
+  /** Requesting the next block reuses the memory of the last one. */
+  async *content(path: string, options: ContentOptions = {}): AsyncGenerator<Uint8Array> {
     const { attributes } = await this.#resolve(path, true, options.signal)
     requireFile(attributes, path)
+    const { ifMatch } = options
+    if (ifMatch !== undefined && statsOf(attributes).etag !== ifMatch) {
+      throw failure('ESTALE', 'read', path)
+    }
     await this.#run(() => this.#volume.names.use(attributes.ino))
     using block = this.#blocks.take()
     try {
@@ -240,7 +227,7 @@ export class VolumeFiles implements FileStore {
   async *#content(
     path: string,
     { ino, size, ctimeSec, ctimeNsec }: Attributes,
-    { start = 0, end = size - 1, signal }: CallOptions & ByteSpan,
+    { start = 0, end = size - 1, signal }: ContentOptions,
     memory: Buffer,
   ): AsyncGenerator<Uint8Array> {
     for (let offset = start; offset <= end;) {
@@ -258,13 +245,14 @@ export class VolumeFiles implements FileStore {
     }
   }
 
-  async writeFile(
+  /** Missing directories are created once the content is complete. */
+  async replace(
     path: string,
-    source: AsyncIterable<Uint8Array> | Uint8Array,
-    options: WriteOptions = {},
-  ): Promise<FileStat> {
+    source: AsyncIterable<Uint8Array>,
+    options: ReplaceOptions = {},
+  ): Promise<Stats> {
     const replacement = new FileReplacement(this.#replacing, path, options)
-    return statOf(await replacement.run(source))
+    return statsOf(await replacement.run(source))
   }
 
   #resolve(path: string, follow: boolean, signal?: AbortSignal): Promise<Found> {

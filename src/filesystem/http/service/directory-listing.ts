@@ -1,12 +1,13 @@
 /**
  * The entries of a directory as a response: a JSON array, or one line of JSON per entry (NDJSON)
- * for clients that accept it. Written in bounded pieces, however many entries there are.
+ * for clients that accept it, with attributes where the file system has them at hand. Written in
+ * bounded pieces, however many entries there are.
  */
-import type { DirectoryEntry } from '../../filesystem/file-store.ts'
-import { httpLimits } from '../limits.ts'
+import { filesystemLimits } from '../../limits.ts'
+import type { Dirent } from '../../stats.ts'
 
 export function listing(
-  entries: AsyncIterable<DirectoryEntry>,
+  entries: AsyncIterable<Dirent>,
   accept: string | undefined,
 ): { pieces: AsyncGenerator<string>; contentType: string } {
   const isLines = accept?.includes('application/x-ndjson') ?? false
@@ -21,18 +22,18 @@ async function* gathered(texts: AsyncIterable<string>): AsyncGenerator<string> {
   let piece = ''
   for await (const text of texts) {
     piece += text
-    if (piece.length < httpLimits.listingPieceChars) continue
+    if (piece.length < filesystemLimits.listingPieceChars) continue
     yield piece
     piece = ''
   }
   if (piece !== '') yield piece
 }
 
-async function* asLines(entries: AsyncIterable<DirectoryEntry>): AsyncGenerator<string> {
+async function* asLines(entries: AsyncIterable<Dirent>): AsyncGenerator<string> {
   for await (const entry of entries) yield `${toJson(entry)}\n`
 }
 
-async function* asArray(entries: AsyncIterable<DirectoryEntry>): AsyncGenerator<string> {
+async function* asArray(entries: AsyncIterable<Dirent>): AsyncGenerator<string> {
   let before = '[\n'
   for await (const entry of entries) {
     yield before + toJson(entry)
@@ -41,12 +42,6 @@ async function* asArray(entries: AsyncIterable<DirectoryEntry>): AsyncGenerator<
   yield before === '[\n' ? '[]\n' : '\n]\n'
 }
 
-function toJson(entry: DirectoryEntry): string {
-  return JSON.stringify({ name: entry.name, type: typeOf(entry) })
-}
-
-function typeOf(entry: DirectoryEntry): string {
-  if (entry.isSymbolicLink()) return 'symlink'
-  if (entry.isDirectory()) return 'directory'
-  return entry.isFile() ? 'file' : 'other'
+function toJson({ name, kind, stats }: Dirent): string {
+  return JSON.stringify({ name, type: kind, stats: stats?.fields })
 }

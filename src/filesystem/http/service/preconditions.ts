@@ -3,7 +3,8 @@
  * Dates are compared in whole seconds, the resolution of HTTP dates.
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import type { FileStat } from '../../filesystem/file-store.ts'
+import type { Stats } from '../../stats.ts'
+import { HttpError } from './http-error.ts'
 
 /** Result of the evaluation: continue, or the response to send instead. */
 export type Verdict = 'go on' | 'not modified' | 'precondition failed'
@@ -12,7 +13,7 @@ export type Verdict = 'go on' | 'not modified' | 'precondition failed'
 export function judge(
   method: string,
   headers: IncomingHttpHeaders,
-  stat: FileStat | undefined,
+  stat: Stats | undefined,
 ): Verdict {
   const reads = method === 'GET' || method === 'HEAD'
   const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers
@@ -30,7 +31,7 @@ export function judge(
 }
 
 /** If-Range: the ranges apply only to the version that the client has. */
-export function rangesApply(header: string | undefined, stat: FileStat): boolean {
+export function rangesApply(header: string | undefined, stat: Stats): boolean {
   if (header === undefined) return true
   if (header.startsWith('"')) return header === quoted(stat)
   const date = Date.parse(header)
@@ -38,11 +39,11 @@ export function rangesApply(header: string | undefined, stat: FileStat): boolean
 }
 
 /** The entity tag in quotes; characters that a tag cannot have are escaped. */
-export function quoted({ etag }: FileStat): string {
+export function quoted({ etag }: Stats): string {
   return `"${etag.replaceAll(/[^\x21\x23-\x7e]/g, encodeURIComponent)}"`
 }
 
-function lists(header: string, stat: FileStat | undefined, how: 'strong' | 'weak'): boolean {
+function lists(header: string, stat: Stats | undefined, how: 'strong' | 'weak'): boolean {
   if (stat === undefined) return false
   if (header.trim() === '*') return true
   // Tags may contain commas, so the list is searched, not split.
@@ -51,11 +52,12 @@ function lists(header: string, stat: FileStat | undefined, how: 'strong' | 'weak
 }
 
 /** Undefined if there is no valid date or no file. */
-function isModifiedSince(
-  header: string | undefined,
-  stat: FileStat | undefined,
-): boolean | undefined {
+function isModifiedSince(header: string | undefined, stat: Stats | undefined): boolean | undefined {
   const date = header === undefined ? NaN : Date.parse(header)
   if (Number.isNaN(date) || stat === undefined) return undefined
   return Math.floor(stat.mtimeMs / 1000) > Math.floor(date / 1000)
+}
+
+export function preconditionFailed(path: string, cause?: unknown): HttpError {
+  return new HttpError(412, 'ESTALE', 'the file is not as the request expects', { path, cause })
 }

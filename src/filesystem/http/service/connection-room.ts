@@ -10,8 +10,9 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { FsError } from '../../base/fs-error.ts'
-import { httpLimits } from '../limits.ts'
+import { FsError } from '../../../base/fs-error.ts'
+import { filesystemLimits } from '../../limits.ts'
+import { HttpError } from './http-error.ts'
 
 export class ConnectionRoom {
   readonly #requests = new Map<Socket, number>()
@@ -46,25 +47,26 @@ export class ConnectionRoom {
 
   /**
    * Resolves when all earlier requests of the connection have been answered. ECANCELED: the client
-   * disconnected.
+   * disconnected. EAGAIN: the request has to be repeated later, unless it is a reserved one.
    */
-  async turn(request: IncomingMessage): Promise<void> {
+  async turn(request: IncomingMessage, isReserved = false): Promise<void> {
+    if (this.#isCrowded() && !isReserved) throw crowded()
     await this.#turns.get(request)
     if (request.socket.destroyed) throw new FsError('ECANCELED', 'the client went away')
   }
 
   /** Only health checks and requests of other nodes are to be answered now. */
-  isCrowded(): boolean {
-    return this.#requests.size - this.#idle.size > httpLimits.apiConnections
+  #isCrowded(): boolean {
+    return this.#requests.size - this.#idle.size > filesystemLimits.apiConnections
   }
 
   #admit(socket: Socket): void {
     this.#requests.set(socket, 0)
     this.#idle.add(socket)
     socket.once('close', () => this.#forget(socket))
-    if (this.#requests.size <= httpLimits.apiConnections) return
-    const reserved = httpLimits.apiReservedConnections
-    const isFull = this.#requests.size > httpLimits.apiConnections + reserved
+    if (this.#requests.size <= filesystemLimits.apiConnections) return
+    const reserved = filesystemLimits.apiReservedConnections
+    const isFull = this.#requests.size > filesystemLimits.apiConnections + reserved
     if (isFull || this.#idle.size > reserved) this.#oldestIdle()?.destroy()
   }
 
@@ -79,11 +81,18 @@ export class ConnectionRoom {
     this.#requests.set(socket, before + change)
     if (before + change === 0) this.#idle.add(socket)
     else this.#idle.delete(socket)
-    if (before + change > httpLimits.apiPipelined) socket.destroy()
+    if (before + change > filesystemLimits.apiPipelined) socket.destroy()
   }
 
   #forget(socket: Socket): void {
     this.#requests.delete(socket)
     this.#idle.delete(socket)
   }
+}
+
+function crowded(): HttpError {
+  const headers = { 'retry-after': '1' }
+  const most = filesystemLimits.apiConnections
+  const message = `more than ${most} requests are under way: try again`
+  return new HttpError(503, 'EAGAIN', message, { headers })
 }

@@ -2,7 +2,7 @@
  * HTTP status of every error code; the type makes the table exhaustive. Errors that a client can
  * only retry are 503.
  */
-import type { FsErrorCode } from '../../base/fs-error.ts'
+import type { FsErrorCode } from '../../../base/fs-error.ts'
 
 export const HTTP_STATUS: Record<FsErrorCode, number> = {
   EPERM: 403,

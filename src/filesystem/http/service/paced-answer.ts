@@ -7,7 +7,7 @@
  * response cannot pass for a complete one.
  */
 import type { ServerResponse } from 'node:http'
-import { FsError } from '../../base/fs-error.ts'
+import { FsError } from '../../../base/fs-error.ts'
 
 export type Piece = Uint8Array | string
 

@@ -5,7 +5,7 @@
  * Invariant: a body with a coding that was not decoded is never stored as a file.
  */
 import type { IncomingMessage } from 'node:http'
-import type { FsErrorCode } from '../../base/fs-error.ts'
+import type { FsErrorCode } from '../../../base/fs-error.ts'
 
 export interface Refusal {
   status: number

@@ -3,7 +3,7 @@
  * that cannot be parsed is ignored, as the RFC requires. A header with no range inside the file is
  * unsatisfiable.
  */
-import { httpLimits } from '../limits.ts'
+import { filesystemLimits } from '../../limits.ts'
 
 export interface ByteRange {
   start: number
@@ -16,7 +16,7 @@ export function parseRanges(header: string | undefined, size: number): ByteRange
   const list = /^bytes=(.+)$/i.exec(header?.trim() ?? '')?.[1]
   if (list === undefined) return undefined
   const specs = list.split(',').map((spec) => spec.trim())
-  if (specs.length > httpLimits.rangesPerRequest) return undefined
+  if (specs.length > filesystemLimits.rangesPerRequest) return undefined
   const ranges: ByteRange[] = []
   for (const spec of specs) {
     const match = /^(\d*)-(\d*)$/.exec(spec)

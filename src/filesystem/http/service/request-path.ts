@@ -4,9 +4,9 @@
  * the volume, or to another file than the plain spelling does. The path is read from the raw
  * request target, not from the router's result.
  */
-import { FsError } from '../../base/fs-error.ts'
-import { baseLimits } from '../../base/limits.ts'
-import { filesystemLimits } from '../../filesystem/limits.ts'
+import { FsError } from '../../../base/fs-error.ts'
+import { baseLimits } from '../../../base/limits.ts'
+import { filesystemLimits } from '../../limits.ts'
 
 /** Absolute path from the part of a request target after `prefix`. */
 export function filePath(target: string, prefix: string): string {

@@ -3,9 +3,8 @@
  * system, so scripts need only one list. Where HTTP is more precise (412, 415), the status makes
  * the difference.
  */
-import type { FastifyError } from 'fastify'
-import { FsError, codeOf, describe } from '../../base/fs-error.ts'
-import type { FsErrorCode, FsErrorDetails } from '../../base/fs-error.ts'
+import { FsError, codeOf, describe } from '../../../base/fs-error.ts'
+import type { FsErrorCode, FsErrorDetails } from '../../../base/fs-error.ts'
 import { HTTP_STATUS } from './http-status.ts'
 
 /** An error with an explicit status, and headers if it needs them. */
@@ -41,8 +40,8 @@ export function answerTo(error: unknown): ErrorAnswer {
     const headers: Record<string, string> = HTTP_STATUS[code] === 503 ? { 'retry-after': '1' } : {}
     return { status: HTTP_STATUS[code], headers, body: errorBody(code, message, path) }
   }
-  // Fastify's own errors: wrong media type, malformed JSON, body too large.
-  const { statusCode = 500, message } = error as FastifyError
+  // A server's own errors: wrong media type, malformed JSON, body too large.
+  const { statusCode = 500, message } = error as Error & { statusCode?: number }
   if (statusCode < 500) {
     const code = statusCode === 413 ? 'EFBIG' : 'EINVAL'
     return { status: statusCode, headers: {}, body: errorBody(code, message) }

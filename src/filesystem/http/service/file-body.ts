@@ -2,21 +2,21 @@
  * Response bodies with file contents: the whole file, one range, or several ranges as
  * multipart/byteranges (RFC 9110, section 14.6). One block of the file is in memory at a time.
  *
- * Invariants: every byte belongs to the version of the announced entity tag (the tag is the same
- * before and after the file is opened). A body shorter than announced fails, so the connection is
- * cut and no client takes it for complete.
+ * Invariants: every byte belongs to the version of the announced entity tag. A body shorter than
+ * announced fails, so the connection is cut and no client takes it for complete.
  */
 import { randomBytes } from 'node:crypto'
-import { FsError } from '../../base/fs-error.ts'
-import type { Piece } from '../../filesystem/http/paced-answer.ts'
-import type { FileStat, FileStore } from '../../filesystem/file-store.ts'
+import { FsError } from '../../../base/fs-error.ts'
+import type { Stats } from '../../stats.ts'
 import { contentRange } from './byte-ranges.ts'
 import type { ByteRange } from './byte-ranges.ts'
+import type { ServedFiles } from './file-request.ts'
+import type { Piece } from './paced-answer.ts'
 
 export interface FileVersion {
-  files: FileStore
+  files: ServedFiles
   path: string
-  stat: FileStat
+  stats: Stats
   signal: AbortSignal
 }
 
@@ -25,15 +25,8 @@ export interface Body {
   length: number
 }
 
-/** The file was replaced while it was opened: the caller stats it again and retries. */
-export class VersionGone extends FsError {
-  constructor(path: string) {
-    super('ESTALE', 'the file was replaced while it was read: try again', { path })
-  }
-}
-
 export function wholeBody(version: FileVersion): Body {
-  return rangeBody(version, { start: 0, end: version.stat.size - 1 })
+  return rangeBody(version, { start: 0, end: version.stats.size - 1 })
 }
 
 export function rangeBody(version: FileVersion, range: ByteRange): Body {
@@ -42,7 +35,7 @@ export function rangeBody(version: FileVersion, range: ByteRange): Body {
 }
 
 async function* rangeOf(
-  { files, path, stat, signal }: FileVersion,
+  { files, path, stats, signal }: FileVersion,
   range: ByteRange,
   length: number,
 ): AsyncGenerator<Uint8Array> {
@@ -51,12 +44,7 @@ async function* rangeOf(
     return new FsError('EIO', `${passed} bytes came where ${length} were announced`, { path })
   }
   let passed = 0
-  for await (const block of files.content(path, { ...range, signal })) {
-    // The open lies between two stats of the same version, so it opened that version.
-    const isFirst = passed === 0
-    if (isFirst && (await files.stat(path, { signal })).etag !== stat.etag) {
-      throw new VersionGone(path)
-    }
+  for await (const block of files.content(path, { ...range, ifMatch: stats.etag, signal })) {
     passed += block.length
     if (passed > length) throw wrong()
     yield block
@@ -70,7 +58,7 @@ export function multipartBody(
   ranges: readonly ByteRange[],
   contentType: string,
 ): Body & { contentType: string } {
-  const { size } = version.stat
+  const { size } = version.stats
   const boundary = randomBytes(16).toString('hex')
   const head = (range: ByteRange): string =>
     `\r\n--${boundary}\r\nContent-Type: ${contentType}\r\n` +
