@@ -4,6 +4,7 @@
  * files. The bytes are checked (`TierStorage.readRange`) and not cached. A chunk that is read like
  * this repeatedly is fetched. Main thread.
  */
+import { LRUCache } from 'lru-cache'
 import { codeOf, describe } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/log/logger.ts'
 import { cacheLimits } from '../limits.ts'
@@ -30,8 +31,8 @@ export interface WantedRange {
 export class RangeReader {
   readonly #cloud: TierStorage
   readonly #logger: Logger
-  /** Bytes read from each chunk, by chunk id; the most recent last. */
-  readonly #given = new Map<number, number>()
+  /** Bytes read from each chunk, by chunk id. */
+  readonly #given = new LRUCache<number, number>({ max: cacheLimits.rangedChunks })
   /** Since the start. */
   ranges = 0
   bytes = 0
@@ -51,7 +52,7 @@ export class RangeReader {
     const wanted = Math.min(length, reference.length - offset)
     if (!durable || wanted <= 0 || wanted > size / cacheLimits.rangeShare) return undefined
     const given = (this.#given.get(id) ?? 0) + wanted
-    this.#note(id, given)
+    this.#given.set(id, given)
     if (given > size / cacheLimits.rangeShare) return undefined
     const key = chunkKey(ino, index, id)
     try {
@@ -64,13 +65,5 @@ export class RangeReader {
       if (!isOld) this.#logger.debug(`a part of ${key}: ${describe(error)}`)
       return undefined
     }
-  }
-
-  #note(id: number, given: number): void {
-    this.#given.delete(id)
-    this.#given.set(id, given)
-    if (this.#given.size <= cacheLimits.rangedChunks) return
-    const oldest = this.#given.keys().next()
-    if (oldest.done !== true) this.#given.delete(oldest.value)
   }
 }

@@ -5,6 +5,7 @@
  * as many again for every other node are prepared by their owners, so that all nodes share one
  * prefetch window per file. Runs on the main thread.
  */
+import { LRUCache } from 'lru-cache'
 import { describe } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/log/logger.ts'
 import { baseLimits } from '../../base/limits.ts'
@@ -27,7 +28,7 @@ const GROWTH = 4
 export class Readahead {
   readonly #fetcher: Fetcher
   readonly #logger: Logger
-  readonly #streams = new Map<number, Stream>()
+  readonly #streams = new LRUCache<number, Stream>({ max: cacheLimits.readaheadStreams })
   /** Chunks that are fetched ahead of one reader, at most. */
   readonly #largest: number
 
@@ -58,7 +59,6 @@ export class Readahead {
 
   #follow(ino: number, index: number, offset: number): Stream {
     const known = this.#streams.get(ino)
-    this.#streams.delete(ino)
     if (known !== undefined && index === known.index) return this.#keep(ino, known)
     // A reader that comes from the previous chunk is at most one request into this one.
     const isNear = offset < baseLimits.fuseRequestBytes
@@ -75,10 +75,6 @@ export class Readahead {
   }
 
   #keep(ino: number, stream: Stream): Stream {
-    if (this.#streams.size >= cacheLimits.readaheadStreams) {
-      const oldest = this.#streams.keys().next()
-      if (oldest.done !== true) this.#streams.delete(oldest.value)
-    }
     this.#streams.set(ino, stream)
     return stream
   }
