@@ -110,6 +110,7 @@ const table: { [K in OperationName]: EffectOf<K> } = {
   setHolders: nothing,
   setSetting: nothing,
   setXattr: attributesOf,
+  skipNumbers: nothing,
   takeAttributes: nothing,
   unlink: losesName,
 }

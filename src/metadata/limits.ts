@@ -32,6 +32,13 @@ export const metadataLimits = {
   storeBatch: 64,
   /** Operations that wait for the store; further ones are refused. */
   storeQueue: 65_536,
+  /**
+   * Most numbers that an opening of the metadata leaves out. Of chunk ids so many that two random
+   * choices do not meet, and few enough for millions of openings; of inodes fewer, so that they
+   * stay short.
+   */
+  skippedInodes: 2 ** 24,
+  skippedChunks: 2 ** 32,
   /** Rows that are read from, or copied into, a store at once. */
   storePage: 1000,
   /** Time without a heartbeat after which the leading coordinator is replaced, ms. */

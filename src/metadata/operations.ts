@@ -20,7 +20,13 @@ import { restorePast } from './last-durable-rules.ts'
 import { create, createOrphan, exchange, link, rename, rmdir, unlink } from './namespace-rules.ts'
 import { registerNodes, removeNode, revokeNode } from './node-rules.ts'
 import type { Rule } from './statement.ts'
-import { claimSetting, createRoot, reserveNumbers, setSetting } from './volume-rules.ts'
+import {
+  claimSetting,
+  createRoot,
+  reserveNumbers,
+  setSetting,
+  skipNumbers,
+} from './volume-rules.ts'
 
 const operations = {
   changeInode,
@@ -51,6 +57,7 @@ const operations = {
   setHolders,
   setSetting,
   setXattr,
+  skipNumbers,
   takeAttributes,
   unlink,
 } as const

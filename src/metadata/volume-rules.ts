@@ -2,7 +2,9 @@
  * Rules of the volume as a whole: settings, root directory, counters. Numbers (inodes, chunk ids,
  * positions in readdir order) are reserved in blocks and never used twice.
  */
+import { randomInt } from 'node:crypto'
 import type { Timestamp } from '../base/clock.ts'
+import { metadataLimits } from './limits.ts'
 import { S_IFDIR } from './inode-rules.ts'
 import { change, changeReturning, many, one, type Rule } from './statement.ts'
 
@@ -42,6 +44,9 @@ const selectTotals = one<Totals>(
 
 export type CounterName = 'inode' | 'chunk' | 'entry'
 
+/** How many numbers are left out, by counter. */
+export type Skips = Record<'inode' | 'chunk', number>
+
 /** Numbers from `first` to `last` inclusive, reserved by one node. */
 export interface NumberRange {
   counter: CounterName
@@ -79,6 +84,22 @@ export function* reserveNumbers(name: CounterName, count: number, node?: string)
   const extended = yield* extendRange(last, name, first - 1, node)
   if (extended === undefined) yield* insertRange(name, last, first, node)
   return first
+}
+
+/**
+ * Leaves out numbers: if the database is later replaced by an older copy, that one reserves others
+ * than before. `owner`: in a cluster, who may use the numbers.
+ */
+export function* skipNumbers(counts: Skips, owner?: string): Rule<void> {
+  for (const name of ['inode', 'chunk'] as const) yield* reserveNumbers(name, counts[name], owner)
+}
+
+/** Random, because an older copy knows nothing of what was reserved since. */
+export function randomSkips(): Skips {
+  return {
+    inode: randomInt(1, metadataLimits.skippedInodes),
+    chunk: randomInt(1, metadataLimits.skippedChunks),
+  }
 }
 
 /** One page in order, after the number `after`. */

@@ -155,6 +155,7 @@ async function openVolume(
       passthroughFromBytes: options.passthrough === 'always' ? 1 : nodeLimits.passthroughLeastBytes,
       maxUnsyncedSeconds: (options.maxUnsyncedMs ?? 0) / 1000,
       durability: options.durability,
+      acceptOlderNames: options.acceptOlderNames,
       logger: loggerOf('CACHE'),
       link: cluster?.link,
       peers: cluster?.peers,

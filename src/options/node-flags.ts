@@ -178,6 +178,11 @@ export const NODE_FLAGS = {
     about: 'where bytes are when close() returns: local, peers=N, cloud',
     parse: parseDurability,
   }),
+  'accept-older-names': optionalFlag({
+    value: '<code>',
+    about: 'starts on a volume.db from a backup; the code is in the message that refuses it',
+    parse: String,
+  }),
   'max-unsynced-bytes': optionalFlag({
     value: '<size>',
     about: 'writers wait while more than this is not in the cloud',

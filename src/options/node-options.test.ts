@@ -37,6 +37,7 @@ describe('the flags of a node', () => {
         endpoint: undefined,
       },
       durability: 'local',
+    acceptOlderNames: undefined,
       maxUnsyncedBytes: undefined,
       maxUnsyncedMs: undefined,
       fuseThreads: 2,

@@ -60,6 +60,8 @@ export interface NodeOptions {
   /** Create the folder, bucket or container of the cloud if it does not exist. */
   create: boolean
   durability: Durability
+  /** Code of an older `volume.db` on which the node may start. */
+  acceptOlderNames: string | undefined
   maxUnsyncedBytes: number | undefined
   maxUnsyncedMs: number | undefined
   fuseThreads: number
@@ -128,6 +130,7 @@ function assemble(values: NodeFlagValues): NodeOptions {
     cloud: assembleCloud(values),
     create: values.create,
     durability: values.durability,
+    acceptOlderNames: values['accept-older-names'],
     maxUnsyncedBytes: values['max-unsynced-bytes'],
     maxUnsyncedMs: values['max-unsynced-seconds'],
     fuseThreads: values['fuse-threads'],

@@ -12,6 +12,10 @@ export const volumeLimits = {
   replicaSettleMs: 60_000,
   /** Names of files in one log message or report; the others are counted. */
   namedFiles: 10,
+  /** Part of the name of a file in `conflicts/` that comes from the file itself, characters. */
+  keptNameLength: 60,
+  /** Chunks that are looked for in the cloud at once after names were restored from a backup. */
+  restoredReads: 8,
   /** Wait for the kernel to drop pages and names before a change is answered anyway, ms. */
   kernelNotifyMs: 5_000,
   /** The same for a write whose last page the kernel may have locked, ms. */

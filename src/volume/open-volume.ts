@@ -22,19 +22,22 @@ import type { Durability } from '../metadata/durability.ts'
 import { REPLICA_SCHEMA, SCHEMA } from '../metadata/schema.ts'
 import { keepTotals, keptTotals } from '../metadata/sqlite/kept-totals.ts'
 import { SqliteEngine } from '../metadata/sqlite/sqlite-engine.ts'
-import { getSetting } from '../metadata/volume-rules.ts'
+import { getSetting, randomSkips } from '../metadata/volume-rules.ts'
 import { BackingFiles } from '../tiers/nvme/backing-files.ts'
 import type { TierStorage } from '../tiers/tier-storage.ts'
 import type { DirectoryLock } from './folder/directory-lock.ts'
 import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import type { CoordinatorLink } from './cluster/coordinator-link.ts'
 import { openOrQuarantine } from './folder/damaged-database.ts'
+import { settleOlderCopies } from './folder/older-copies.ts'
+import { StrayContent } from './folder/stray-content.ts'
 import { HANDOVER_SCHEMA, MountHandover, type MountIdentity } from './kernel/mount-handover.ts'
 import type { LockService } from './locks/lock-service.ts'
 import { NodeLocks } from './locks/node-locks.ts'
 import { KernelPages } from './kernel/kernel-pages.ts'
 import { MetadataReplica } from './cluster/metadata-replica.ts'
 import { PendingUploadClaims } from './cluster/pending-upload-claims.ts'
+import { marksOf } from './durable-marks.ts'
 import {
   checkIdentity,
   newIdentity,
@@ -58,6 +61,8 @@ export interface VolumeNodeOptions extends CacheSettings {
   /** Default durability, where no directory has a policy. */
   durability: Durability
   logger: Logger
+  /** Code of an older `volume.db` that is accepted (folder/older-copies.ts). */
+  acceptOlderNames?: string | undefined
   /** Coordinator that keeps the metadata; undefined: a single-node volume. */
   link?: CoordinatorLink | undefined
   /** Keeps the file locks of all nodes; undefined: the kernel keeps them, for this node only. */
@@ -85,7 +90,13 @@ export async function openVolume(
   lock: DirectoryLock,
 ): Promise<OpenedVolume> {
   const { cloud, logger, spaceDirectory, durability, link, ...others } = options
-  const { peers: _peers, locks: service, mount, ...cache } = others
+  const { peers: _peers, locks: service, mount, acceptOlderNames, ...cache } = others
+  const isRestored = settleOlderCopies({
+    directory: options.directory,
+    isClustered: link !== undefined,
+    acceptedNames: acceptOlderNames,
+    logger,
+  })
   const handover = new MountHandover(options.directory, mount)
   const { buffers, shared } = handover
   const pages = new KernelPages(shared, logger)
@@ -112,6 +123,7 @@ export async function openVolume(
     } else {
       identity = await agreeOnIdentity(options, engine)
       engine.write('createRoot', now())
+      engine.write('skipNumbers', randomSkips())
     }
   } catch (error) {
     await link?.close()
@@ -139,7 +151,10 @@ export async function openVolume(
     kernelKnows: (ino) => pages.caches?.knowsInode(ino) === true,
   })
   const written = handover.written()
-  claimPendingUploads(thread, { self: link?.peerId, isNew, written, logger })
+  const stray = new StrayContent({ thread, before: undefined, written, logger })
+  if (isRestored) stray.takeOut()
+  else if (isNew) stray.takeOutWritten()
+  await claimPendingUploads(thread, options, { isNew, isRestored, written })
   const recovery = new Recovery(thread.cache, thread.committer, logger)
   const { index } = thread.cache
   recovery.run((ino, base) => replica?.baseOf(ino, base) ?? index.file(ino).version, {
@@ -166,19 +181,18 @@ function prepareNodeDatabase(
  * In a cluster, a node that still has its database reports later which chunks it lacks
  * (volume/cluster/replica-watch.ts).
  */
-function claimPendingUploads(
+async function claimPendingUploads(
   { cache, engine }: VolumeThread,
-  how: {
-    self: string | undefined
-    isNew: boolean
-    written: ReadonlyMap<number, WrittenInode>
-    logger: Logger
-  },
-): void {
-  const { self, isNew, written, logger } = how
-  if (!isNew && self !== undefined) return
+  { cloud, link, logger }: VolumeNodeOptions,
+  how: { isNew: boolean; isRestored: boolean; written: ReadonlyMap<number, WrittenInode> },
+): Promise<void> {
+  const { isNew, isRestored, written } = how
+  const self = link?.peerId
+  if (!isNew && !isRestored && self !== undefined) return
   const isWritten = (ino: number): boolean => written.has(ino)
-  new PendingUploadClaims({ cache, engine, self, isNew, isWritten, logger }).run()
+  const marks = marksOf(engine, link)
+  const parts = { cache, engine, self, isNew, isRestored, isWritten, cloud, marks, logger }
+  await new PendingUploadClaims(parts).run()
 }
 
 /** With a coordinator the local metadata is a copy, so a damaged one can be replaced. */

@@ -48,6 +48,7 @@ import { PassthroughWriteMonitor } from '../cache/passthrough/passthrough-write-
 import { MmapMonitor } from '../cache/passthrough/mmap-monitor.ts'
 import { RemoteCommits } from './cluster/remote-commits.ts'
 import type { MetadataReplica } from './cluster/metadata-replica.ts'
+import { marksOf } from './durable-marks.ts'
 import { TrashCollector, type TrashStore } from './trash-collector.ts'
 import { checkIdentity, type VolumeIdentity } from './folder/volume-identity.ts'
 import {
@@ -425,24 +426,6 @@ export class VolumeNode {
 /** Readahead window of one reader in chunks: at most a quarter of the cache. */
 function chunksAhead({ chunkSize, capacityBytes }: CacheSettings): number {
   return Math.min(volumeLimits.readaheadChunks, Math.floor(capacityBytes / chunkSize / 4))
-}
-
-/** Marks chunks as durable: in the local engine, or on the coordinator. */
-function marksOf(engine: MetadataEngine, link: CoordinatorLink | undefined): DurableMarks {
-  if (!link) {
-    return {
-      durable: (ino, index, id, crc) => engine.write('markDurable', ino, index, id, crc),
-      allDurable: (chunks) => engine.write('markAllDurable', chunks),
-      discard: (ino, index, id) => engine.write('discard', ino, index, id),
-    }
-  }
-  return {
-    durable: async (...args) => (await link.perform('markDurable', args)) === true,
-    allDurable: async (chunks) => (await link.perform('markAllDurable', [chunks])) as boolean[],
-    discard: async (...args) => {
-      await link.perform('discard', args)
-    },
-  }
 }
 
 function trashOf(engine: MetadataEngine, link: CoordinatorLink | undefined): TrashStore {

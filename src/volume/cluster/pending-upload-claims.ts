@@ -1,23 +1,31 @@
 /**
  * Repairs the upload journal when the database of the node was lost or is new. Chunks that
  * according to the metadata only this node has, and that the database does not list, go into the
- * upload journal again if their bytes are on the disk; the others are recorded as lost. Runs alone,
- * before recovery.
+ * upload journal again if their bytes are on the disk; the others are recorded as lost. The same
+ * after names were restored from a backup, except that the chunk may have been uploaded since. Runs
+ * alone, before recovery.
  *
  * Invariant: the bytes of a backing file are taken for the committed content only if the database
- * is new. In an old database, a chunk without a row means that the file does not have its bytes.
+ * is new and the names are not restored. In an old database, a chunk without a row means that the
+ * file does not have its bytes.
  */
 import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
+import { Semaphore } from '../../base/async/semaphore.ts'
+import { codeOf } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/log/logger.ts'
 import { readPlainFile } from '../../base/plain-file.ts'
 import { PENDING } from '../../cache/state/node-database.ts'
 import type { NodeCache } from '../../cache/state/node-cache.ts'
+import { chunkKey } from '../../cache/upload/object-key.ts'
+import type { DurableMarks } from '../../cache/upload/upload-finisher.ts'
 import { cacheLimits } from '../../cache/limits.ts'
+import { volumeLimits } from '../limits.ts'
 import type { ChunkReference } from '../../metadata/chunk-rules.ts'
 import type { MetadataEngine } from '../../metadata/metadata-engine.ts'
 import { listPendingUploads } from '../../metadata/pending-upload-rules.ts'
+import type { TierStorage } from '../../tiers/tier-storage.ts'
 import { hasChunk } from './chunk-presence.ts'
 import { holdersOf } from './durability-gate.ts'
 
@@ -28,6 +36,10 @@ export interface PendingUploadClaimsParts {
   self: string | undefined
   /** The database of the node was created by this start. */
   isNew: boolean
+  /** The names were restored from a backup. */
+  isRestored: boolean
+  cloud: TierStorage
+  marks: DurableMarks
   /** Whether an inode has writes that were not committed. */
   isWritten: (ino: number) => boolean
   logger: Logger
@@ -35,17 +47,19 @@ export interface PendingUploadClaimsParts {
 
 export class PendingUploadClaims {
   readonly #parts: PendingUploadClaimsParts
+  readonly #places = new Semaphore(volumeLimits.restoredReads)
   #claimed = 0
 
   constructor(parts: PendingUploadClaimsParts) {
     this.#parts = parts
   }
 
-  run(): void {
+  async run(): Promise<void> {
     const { engine, isNew, logger } = this.#parts
     for (let [ino, index] = [0, -1]; ;) {
       const page = engine.read(listPendingUploads(ino, index, cacheLimits.replicaPage))
-      for (const chunk of page) this.#claim(chunk)
+      const absent = page.filter((chunk) => !this.#claim(chunk))
+      await Promise.all(absent.map((chunk) => this.#findUploaded(chunk)))
       const last = page.at(-1)
       if (last === undefined) break
       ;({ ino, index } = last)
@@ -55,29 +69,52 @@ export class PendingUploadClaims {
       logger.warn(`${this.#claimed} chunks that wait for upload were found on the disk again`)
   }
 
-  #claim(chunk: ChunkReference): void {
+  /** False: this node should have the chunk, and does not. */
+  #claim(chunk: ChunkReference): boolean {
     const { cache, self } = this.#parts
-    const { database } = cache
+    const { ino, index, id } = chunk
+    if (self !== undefined && !holdersOf(chunk).includes(self)) return true
+    if (hasChunk(cache, chunk) || cache.database.lostChunk(ino, index)?.id === id) return true
+    if (!this.#adopt(chunk) && !this.#hold(chunk)) return false
+    this.#claimed += 1
+    return true
+  }
+
+  /** The chunk is in the cloud, or is lost. */
+  async #findUploaded(chunk: ChunkReference): Promise<void> {
+    const { cache, self, isRestored } = this.#parts
     const { ino, index, id, length } = chunk
-    const holders = holdersOf(chunk)
-    if (self !== undefined && !holders.includes(self)) return
-    if (hasChunk(cache, chunk) || database.lostChunk(ino, index)?.id === id) return
-    if (this.#adopt(chunk) || this.#hold(chunk)) this.#claimed += 1
-    else if (holders.every((holder) => holder === self)) {
-      const reason = 'the database of this node does not know of it'
-      const lost = { ino, index, id, length, reason, sinceMs: Date.now() }
-      database.transaction(() => database.putLost(lost))
+    using _place = await this.#places.acquire(1)
+    if (isRestored && (await this.#isUploaded(chunk))) return
+    if (holdersOf(chunk).some((holder) => holder !== self)) return
+    const reason = isRestored
+      ? 'it was not uploaded before the backup of the names, nor since'
+      : 'the database of this node does not know of it'
+    const lost = { ino, index, id, length, reason, sinceMs: Date.now() }
+    cache.database.transaction(() => cache.database.putLost(lost))
+  }
+
+  /** Looks for a chunk that was uploaded after the backup, and marks it durable. */
+  async #isUploaded({ ino, index, id, objectLength }: ChunkReference): Promise<boolean> {
+    const { cloud, marks } = this.#parts
+    try {
+      const data = await cloud.read(chunkKey(ino, index, id))
+      return data.length === objectLength && (await marks.durable(ino, index, id, crc32(data)))
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+      return false
     }
   }
 
   /** Puts a chunk into the upload journal again; false if its bytes are not on the disk. */
-  #adopt({ ino, index, id, length }: ChunkReference): boolean {
+  #adopt(chunk: ChunkReference): boolean {
+    const { ino, index, id, length } = chunk
     const { database, files, settings } = this.#parts.cache
     const start = index * settings.chunkSize
     const committedMs = Date.now()
     const name = `chunk-${id}`
     const isEjected = sizeOf(files.preImagePath(name)) === length
-    const isInPlace = !isEjected && this.#parts.isNew && sizeOf(files.path(ino)) >= start + length
+    const isInPlace = !isEjected && this.#isInPlace(chunk)
     const whole = isEjected || isInPlace ? undefined : this.#preImageOfFile(ino, start + length)
     if (!isEjected && !isInPlace && whole === undefined) return false
     database.transaction(() => {
@@ -90,9 +127,18 @@ export class PendingUploadClaims {
     return true
   }
 
+  /** Whether the backing file has the bytes. */
+  #isInPlace({ ino, index, id, length }: ChunkReference): boolean {
+    const { isNew, isRestored, cache } = this.#parts
+    // It was uploaded after the backup.
+    if (isRestored) return cache.database.chunk(ino, index)?.id === id
+    const end = index * cache.settings.chunkSize + length
+    return isNew && sizeOf(cache.files.path(ino)) >= end
+  }
+
   /** A backing file that was saved whole when the file was emptied (file-writer.ts). */
   #preImageOfFile(ino: number, end: number): string | undefined {
-    if (!this.#parts.isNew) return undefined
+    if (!this.#parts.isNew || this.#parts.isRestored) return undefined
     const { files, settings } = this.#parts.cache
     const names = readdirSync(join(settings.directory, 'aside'))
     const own = names.filter((name) => name.startsWith(`whole-${ino}-`))

@@ -21,23 +21,30 @@ export function openOrQuarantine<T>(
     return open()
   } catch (error) {
     if (!isDatabaseDamage(error)) throw error
-    const kept = `${path}.damaged-${Date.now()}`
-    for (const end of ['', '-wal']) {
-      if (existsSync(path + end)) renameSync(path + end, kept + end)
-    }
-    rmSync(`${path}-shm`, { force: true })
-    removeOldest(path)
+    const kept = quarantine(path, 'damaged')
     logger.error(`the database ${path} is damaged and was moved to ${kept}: ${rebuilt}`)
     return open()
   }
 }
 
+/** Moves a database that no process uses to another name, and returns that path. */
+export function quarantine(path: string, reason: 'damaged' | 'older'): string {
+  const prefix = `${path}.${reason}-`
+  const kept = `${prefix}${Date.now()}`
+  for (const end of ['', '-wal']) {
+    if (existsSync(path + end)) renameSync(path + end, kept + end)
+  }
+  rmSync(`${path}-shm`, { force: true })
+  removeOldest(prefix)
+  return kept
+}
+
 /** All that these files had was rebuilt: the newest are enough to examine. */
-function removeOldest(path: string): void {
-  const prefix = `${basename(path)}.damaged-`
-  const names = readdirSync(dirname(path)).filter((name) => name.startsWith(prefix))
+function removeOldest(prefix: string): void {
+  const folder = dirname(prefix)
+  const names = readdirSync(folder).filter((name) => name.startsWith(basename(prefix)))
   const kept = names.filter((name) => !name.endsWith('-wal')).sort()
   for (const name of kept.slice(0, -volumeLimits.damagedDatabases)) {
-    for (const end of ['', '-wal']) rmSync(join(dirname(path), name + end), { force: true })
+    for (const end of ['', '-wal']) rmSync(join(folder, name + end), { force: true })
   }
 }

@@ -25,7 +25,7 @@ const FOLDERS = /^(data|aside|spare|held|conflicts|damaged|files|lost\+found)$/
 /** Matches the further files of a database (`-wal`), and the temporary names of the others. */
 const DATABASES = /^(lock|volume|node|coordinator)\.db/
 const FILES =
-  /^(open-inodes|volume\.copy|snapshot|node\.log|(peer|coordinator)-id|remote\.txt)(\.|$)/
+  /^(open-inodes|stamp|volume\.copy|snapshot|node\.log|(peer|coordinator)-id|remote\.txt)(\.|$)/
 const RECORDS = /^(node|mount|coordinator)\.json(\.|$)/
 const KEPT = [DATABASES, FILES, RECORDS]
 const SECRETS = /^(api-key|metrics-token|join-token|node-key)(\.|$)/
