@@ -137,6 +137,7 @@ export class Candidate {
     const term = await source.next(this.#stop.signal)
     try {
       const store = await MetadataStore.open(term.engine)
+      await store.beginTerm()
       this.since = new Date()
       if (source.isShared) logger.info('this coordinator leads')
       const nodes = await NodeRegister.open(store)

@@ -189,7 +189,7 @@ export class Coordinator {
   /** `before`: the session of the same connection, if it has one already. */
   #greet(hello: Hello, socket: WebSocket, before?: Session): Session | undefined {
     const { store } = this.#options
-    const { peer, seq } = hello
+    const { peer, seq, term } = hello
     const known = this.#sessions.get(peer.id)
     try {
       if (!store.leads()) throw new FsError('EAGAIN', 'another coordinator may have taken over')
@@ -199,9 +199,12 @@ export class Coordinator {
       refuse(socket, error)
       return before
     }
-    const snapshot = hello.store !== store.store || !store.reaches(seq)
-    const ttlMs = coordinatorLimits.linkTtlMs
-    socket.send(toWire({ kind: 'welcome', store: store.store, seq: store.seq, snapshot, ttlMs }))
+    const isOther = hello.store !== store.store
+    const isAhead = hello.store !== '' && (isOther || !store.hasHistory(term, seq))
+    const snapshot = isOther || isAhead || !store.reaches(seq)
+    const state = { store: store.store, seq: store.seq, snapshot, isAhead }
+    socket.send(toWire({ kind: 'welcome', ...state, ttlMs: coordinatorLimits.linkTtlMs }))
+    if (isAhead) this.#noteAhead(peer.id, seq)
     if (snapshot) return undefined
     const session = known?.token === hello.session ? known : new Session(peer, hello.session, seq)
     this.#sessions.set(peer.id, session)
@@ -218,6 +221,16 @@ export class Coordinator {
     if (lost.length > 0) session.send({ kind: 'lost', locks: lost })
     this.#advance(session)
     return session
+  }
+
+  #noteAhead(id: string, seq: number): void {
+    const { store } = this.#options
+    this.#refusals.error(
+      `${id} is ahead`,
+      `${id} has changes up to ${seq} that are not in this database, which has ${store.seq}: ` +
+        'was it restored from a backup? The node takes these names, ' +
+        'and keeps its own in conflicts/',
+    )
   }
 
   /**

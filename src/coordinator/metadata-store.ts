@@ -27,7 +27,8 @@ import {
   type Row,
   type Rule,
 } from '../metadata/statement.ts'
-import { createRoot, type Totals } from '../metadata/volume-rules.ts'
+import { listTerms, type StoreTerm } from '../metadata/term-rules.ts'
+import { createRoot, randomSkips, type Totals } from '../metadata/volume-rules.ts'
 
 /** Identity of a request: a process of a node, and its number of the operation. */
 export interface Asker {
@@ -84,6 +85,8 @@ export class MetadataStore {
   /** The last operation that each process has requested; later numbers were never run. */
   readonly #lastAsked = new Map<string, number>()
   readonly #self = randomUUID()
+  /** The openings of this store, the oldest first. */
+  readonly #terms: StoreTerm[]
   #ownOperations = 0
 
   private constructor(engine: StoreEngine, found: Found) {
@@ -92,6 +95,7 @@ export class MetadataStore {
     this.#seq = found.state.seq
     this.#first = found.first
     this.earlierSessions = found.sessions
+    this.#terms = found.terms
   }
 
   /** The store owns the engine and closes it. */
@@ -102,6 +106,16 @@ export class MetadataStore {
       await engine.close()
       throw error
     }
+  }
+
+  /**
+   * Call after each opening, before a node is served: copies that are ahead of this database are
+   * recognised from here on.
+   */
+  async beginTerm(): Promise<void> {
+    const term = { id: randomUUID(), first: this.#seq + 1 }
+    await this.performOwn('beginTerm', [term, randomSkips()])
+    this.#terms.push(term)
   }
 
   /** Id of this store; a copy of the metadata of another store is useless. */
@@ -195,6 +209,17 @@ export class MetadataStore {
     return seq === this.#seq || (seq < this.#seq && seq >= this.#first - 1)
   }
 
+  /**
+   * Whether the changes of a copy up to `seq`, in its last term, are changes of this store. If not,
+   * this database was restored from a backup and the copy is ahead of it.
+   */
+  hasHistory(term: string, seq: number): boolean {
+    const at = this.#terms.findIndex(({ id }) => id === term)
+    // The copy is of a release that knew no terms.
+    if (at < 0 && term === '') return seq <= this.#seq
+    return at >= 0 && seq < (this.#terms[at + 1]?.first ?? Infinity) && seq <= this.#seq
+  }
+
   /** Changes after `seq`, in order, one page. */
   async changesAfter(seq: number): Promise<Change[]> {
     const rows = await this.#engine.read(() => selectLog(seq, coordinatorLimits.linkWindow))
@@ -255,6 +280,7 @@ interface Found {
   state: CopyState
   first: number
   sessions: string[]
+  terms: StoreTerm[]
 }
 
 /** Reads the state of the store; initializes an empty one as a new volume. */
@@ -267,7 +293,8 @@ function* begin(): Rule<Found> {
   }
   const first = (yield* selectFirst())?.seq ?? Infinity
   const sessions = yield* selectSessions(1)
-  return { state, first, sessions: sessions.map(({ token }) => token) }
+  const terms = yield* listTerms(1)
+  return { state, first, sessions: sessions.map(({ token }) => token), terms }
 }
 
 function noCheck(): void {

@@ -24,6 +24,11 @@ export interface CopyState {
   seq: number
 }
 
+/** The same, and the last term that the replica knows; empty: none. */
+export interface CopyHistory extends CopyState {
+  term: string
+}
+
 const selectState = one<CopyState>('SELECT store, seq FROM replica WHERE id = 1')
 const upsertState = change(
   'change.upsertState',

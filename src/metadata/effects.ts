@@ -64,6 +64,7 @@ function left(from: Place, to: Place, places: readonly Place[]): Effects['entrie
 }
 
 const table: { [K in OperationName]: EffectOf<K> } = {
+  beginTerm: nothing,
   changeInode: attributesOf,
   claimSetting: nothing,
   commitContent: ([ino]) => ({ attributes: [ino], contents: [ino] }),

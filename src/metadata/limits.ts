@@ -39,6 +39,8 @@ export const metadataLimits = {
    */
   skippedInodes: 2 ** 24,
   skippedChunks: 2 ** 32,
+  /** Openings of a store that it remembers: a node may be away for so many. */
+  terms: 10_000,
   /** Rows that are read from, or copied into, a store at once. */
   storePage: 1000,
   /** Time without a heartbeat after which the leading coordinator is replaced, ms. */

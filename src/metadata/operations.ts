@@ -20,6 +20,7 @@ import { restorePast } from './last-durable-rules.ts'
 import { create, createOrphan, exchange, link, rename, rmdir, unlink } from './namespace-rules.ts'
 import { registerNodes, removeNode, revokeNode } from './node-rules.ts'
 import type { Rule } from './statement.ts'
+import { beginTerm } from './term-rules.ts'
 import {
   claimSetting,
   createRoot,
@@ -29,6 +30,7 @@ import {
 } from './volume-rules.ts'
 
 const operations = {
+  beginTerm,
   changeInode,
   claimSetting,
   commitContent,

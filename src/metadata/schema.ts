@@ -17,6 +17,7 @@ export const TABLES = [
   'trash',
   'number_range',
   'node',
+  'term',
 ] as const
 
 /** The store that a replica copies, and its last applied change; one row. */
@@ -115,4 +116,6 @@ export const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS node (
     id TEXT PRIMARY KEY, public_key TEXT NOT NULL, joined TEXT NOT NULL, revoked TEXT NOT NULL
   ) WITHOUT ROWID`,
+  // Openings of the store (term-rules.ts).
+  `CREATE TABLE IF NOT EXISTS term (id TEXT PRIMARY KEY, first BIGINT NOT NULL) WITHOUT ROWID`,
 ] as const

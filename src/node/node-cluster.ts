@@ -28,7 +28,8 @@ export class NodeCluster {
   readonly #clock: ClusterClock
   #reports: NodeJS.Timeout | undefined
 
-  constructor(options: KeyedOptions, addresses: readonly string[], { mountId, restarts }: Daemon) {
+  constructor(options: KeyedOptions, addresses: readonly string[], daemon: Daemon) {
+    const { mountId, restarts, replace: restart } = daemon
     const { nvmeDir, nvmeCapacityBytes: capacityBytes, joinToken } = options
     const apiKey = options.hasClusterKey ? options.apiKey : undefined
     claimFolder(nvmeDir, NVME)
@@ -42,6 +43,7 @@ export class NodeCluster {
       peer: { id: self, url: '', capacityBytes, version: packageVersion() },
       session: { token: mountId, generation: restarts },
       snapshotFile: join(nvmeDir, 'volume.copy'),
+      restart,
       logger,
     })
     const others = (): { id: string; url: string }[] => {

@@ -37,6 +37,7 @@ import {
 } from '../volume/paths/missing-files.ts'
 import { receiptOf } from '../volume/paths/receipt.ts'
 import type { VolumeFiles } from '../volume/paths/volume-files.ts'
+import { NamesBefore } from '../volume/folder/names-before.ts'
 import type { VolumeNode } from '../volume/volume-node.ts'
 import { treeReceipt } from './tree-receipt.ts'
 import { UnavailableFiles } from './unavailable-files.ts'
@@ -74,7 +75,9 @@ export class NodeOperations implements NodeStatus {
     this.#kept = new DamagedFolder(node.thread.cache.settings.directory)
     const known = { mountPoint, findMount, cluster, cloud, uploads, unavailable }
     const objects = (): ReturnType<NodeParts['objects']> => node.fetcher.unreadable.summary()
-    const parts = { ...known, objects, damaged, kept: this.#kept }
+    const { directory } = node.thread.cache.settings
+    const namesBefore = (): string | undefined => NamesBefore.keptIn(directory)
+    const parts = { ...known, objects, damaged, kept: this.#kept, namesBefore }
     this.#problems = new NodeProblems(parts)
   }
 

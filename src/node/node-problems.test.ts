@@ -21,6 +21,7 @@ const MOUNTED: NodeParts = {
   uploads: { failure: undefined },
   unavailable: { found: undefined },
   damaged: () => undefined,
+  namesBefore: () => undefined,
   kept: { path: '/nvme/damaged', use: () => ({ entries: 1, bytes: 1, isFull: false }) },
 }
 const since = new Date(0)

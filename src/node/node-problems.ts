@@ -23,6 +23,8 @@ export interface NodeParts {
   unavailable: { readonly found: Unavailable | undefined }
   /** Path of a database in which SQLite found damage; undefined: none. */
   damaged: () => string | undefined
+  /** Path of the names before a coordinator with older ones, if they are kept. */
+  namesBefore: () => string | undefined
   /** The folder of damaged files and chunks. */
   kept: { readonly path: string; use(): DamagedUse }
 }
@@ -46,6 +48,7 @@ export class NodeProblems {
   /** Start of the current time without a mount; a node begins without one. */
   #unmountedSince: Date | undefined = new Date()
   #damagedSince: Date | undefined
+  #olderSince: Date | undefined
   #fullSince: Date | undefined
 
   constructor(parts: NodeParts) {
@@ -54,7 +57,8 @@ export class NodeProblems {
 
   list(): Problem[] {
     const cluster = [this.#mount(), this.#coordinator(), this.#cloud(), this.#objects()]
-    const all = [...cluster, this.#unavailable(), this.#database(), this.#damagedFolder()]
+    const disk = [this.#database(), this.#damagedFolder(), this.#olderNames()]
+    const all = [...cluster, this.#unavailable(), ...disk]
     return all.filter((problem) => problem !== undefined)
   }
 
@@ -105,6 +109,21 @@ export class NodeProblems {
       fails:
         'reading them: EIO. `cachefs missing` lists them, `cachefs restore` brings back ' +
         'the last durable version',
+      blocking: false,
+    }
+  }
+
+  #olderNames(): Problem | undefined {
+    const path = this.#parts.namesBefore()
+    if (path === undefined) return undefined
+    this.#olderSince ??= new Date()
+    return {
+      what: 'the coordinator had names from an older backup',
+      since: this.#olderSince,
+      works: 'all files that the backup had',
+      fails:
+        'what was made or changed since; its names are in ' +
+        `${path}: start the coordinator on that file as its volume.db, or move it away`,
       blocking: false,
     }
   }

@@ -37,7 +37,7 @@ describe('the flags of a node', () => {
         endpoint: undefined,
       },
       durability: 'local',
-    acceptOlderNames: undefined,
+      acceptOlderNames: undefined,
       maxUnsyncedBytes: undefined,
       maxUnsyncedMs: undefined,
       fuseThreads: 2,

@@ -6,6 +6,7 @@
  * Invariant: a start that fails has changed nothing that would have to be undone.
  */
 import { codeOf, describe } from '../base/fs-error.ts'
+import type { HeldLock } from '../base/file-lock.ts'
 import { now } from '../base/clock.ts'
 import type { Logger } from '../base/log/logger.ts'
 import { isDatabaseDamage } from '../base/sqlite-database.ts'
@@ -29,6 +30,7 @@ import type { DirectoryLock } from './folder/directory-lock.ts'
 import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import type { CoordinatorLink } from './cluster/coordinator-link.ts'
 import { openOrQuarantine } from './folder/damaged-database.ts'
+import { NamesBefore } from './folder/names-before.ts'
 import { settleOlderCopies } from './folder/older-copies.ts'
 import { StrayContent } from './folder/stray-content.ts'
 import { HANDOVER_SCHEMA, MountHandover, type MountIdentity } from './kernel/mount-handover.ts'
@@ -73,6 +75,9 @@ export interface VolumeNodeOptions extends CacheSettings {
   peers?: PeersTier | undefined
 }
 
+/** Uncommitted writes of the previous process. */
+type Written = Map<number, WrittenInode>
+
 export interface OpenedVolume {
   lock: DirectoryLock
   identity: VolumeIdentity
@@ -91,7 +96,7 @@ export async function openVolume(
 ): Promise<OpenedVolume> {
   const { cloud, logger, spaceDirectory, durability, link, ...others } = options
   const { peers: _peers, locks: service, mount, acceptOlderNames, ...cache } = others
-  const isRestored = settleOlderCopies({
+  const isOlder = settleOlderCopies({
     directory: options.directory,
     isClustered: link !== undefined,
     acceptedNames: acceptOlderNames,
@@ -103,20 +108,13 @@ export async function openVolume(
   BackingFiles.prepare(options.directory)
   const engine = openMetadata(options, shared)
   const left = handover.takeOver(engine)
-  const failures = new RepeatedLog(logger)
-  const locks =
-    service &&
-    new NodeLocks(service, {
-      onFailure: (error) => failures.warn('locks', `file locks: ${describe(error)}`),
-      held: left.locks,
-      note: handover.lockNotes(engine),
-    })
-  if (locks) service.attach?.(locks)
+  const locks = service && openLocks(service, left.locks, handover.lockNotes(engine), logger)
+  const names = new NamesBefore(options.directory, logger)
   let identity: VolumeIdentity
   let replica: MetadataReplica | undefined
   try {
     if (link) {
-      replica = new MetadataReplica({ engine, shared, pages, self: link.peerId, logger })
+      replica = new MetadataReplica({ engine, names, shared, pages, self: link.peerId, logger })
       for (const ino of left.orphans) replica.hold(ino)
       await link.open(replica)
       identity = await joinVolume(options, engine, link)
@@ -151,10 +149,7 @@ export async function openVolume(
     kernelKnows: (ino) => pages.caches?.knowsInode(ino) === true,
   })
   const written = handover.written()
-  const stray = new StrayContent({ thread, before: undefined, written, logger })
-  if (isRestored) stray.takeOut()
-  else if (isNew) stray.takeOutWritten()
-  await claimPendingUploads(thread, options, { isNew, isRestored, written })
+  await settleContent(thread, options, { names, isOlder, isNew, written })
   const recovery = new Recovery(thread.cache, thread.committer, logger)
   const { index } = thread.cache
   recovery.run((ino, base) => replica?.baseOf(ino, base) ?? index.file(ino).version, {
@@ -164,6 +159,40 @@ export async function openVolume(
   handover.settled()
   if (!link) purgeOrphans(thread)
   return { lock, identity, settings, thread, recovery, link, replica, pages, locks }
+}
+
+function openLocks(
+  service: LockService,
+  held: HeldLock[],
+  note: ReturnType<MountHandover['lockNotes']>,
+  logger: Logger,
+): NodeLocks {
+  const failures = new RepeatedLog(logger)
+  const onFailure = (error: unknown): void => {
+    failures.warn('locks', `file locks: ${describe(error)}`)
+  }
+  const locks = new NodeLocks(service, { onFailure, held, note })
+  service.attach?.(locks)
+  return locks
+}
+
+/**
+ * Makes the content on this node that of the names, if one of the databases is new or restored.
+ * `isOlder`: the names of a single-node volume are from a backup.
+ */
+async function settleContent(
+  thread: VolumeThread,
+  options: VolumeNodeOptions,
+  how: { names: NamesBefore; isOlder: boolean; isNew: boolean; written: Written },
+): Promise<void> {
+  const { names, isOlder, isNew, written } = how
+  const before = names.open()
+  const isRestored = isOlder || before !== undefined
+  const stray = new StrayContent({ thread, before, written, logger: options.logger })
+  if (isRestored) stray.takeOut()
+  else if (isNew) stray.takeOutWritten()
+  await claimPendingUploads(thread, options, { isNew, isRestored, written })
+  if (before) names.settle(before, metadataPath(options.directory))
 }
 
 /** Returns whether the database was created just now. */
@@ -184,7 +213,7 @@ function prepareNodeDatabase(
 async function claimPendingUploads(
   { cache, engine }: VolumeThread,
   { cloud, link, logger }: VolumeNodeOptions,
-  how: { isNew: boolean; isRestored: boolean; written: ReadonlyMap<number, WrittenInode> },
+  how: { isNew: boolean; isRestored: boolean; written: Written },
 ): Promise<void> {
   const { isNew, isRestored, written } = how
   const self = link?.peerId

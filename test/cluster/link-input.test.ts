@@ -18,7 +18,8 @@ import { LinkClient } from '../fixtures/link-client.ts'
 
 const KEY = 'the key of the link'
 const TIME = { sec: 1, nsec: 0 }
-const FILE = { ino: 7, seq: 9, mode: 0o100644, uid: 0, gid: 0, rdev: 0, target: null }
+/** Its number is reserved before the tests. */
+const FILE = { ino: 0, seq: 9, mode: 0o100644, uid: 0, gid: 0, rdev: 0, target: null }
 const CONTENT = { size: 1, floor: 0, blocks: 1, mtime: TIME, ctime: TIME, chunks: [] }
 const MIB = 1024 * 1024
 const data = mkdtempSync(join(tmpdir(), 'cachefs-link-'))
@@ -31,8 +32,9 @@ before(async () => {
   await coordinator.start()
   client = await LinkClient.connect(coordinator.address, KEY, 'node-1')
   await client.until(() => client.peers.size === 1)
-  // Reserves the numbers that FILE and others use.
-  for (const counter of ['inode', 'entry']) await codeOf('reserveNumbers', [counter, 1000])
+  await codeOf('reserveNumbers', ['entry', 1000])
+  const reserved = await client.operate(++request, 'reserveNumbers', ['inode', 1000])
+  FILE.ino = (reserved as { value: number }).value
 })
 after(async () => {
   client[Symbol.dispose]()
@@ -93,7 +95,7 @@ test('operations with wrong arguments, or of nobody, are refused and change noth
   assert.equal(await changes(), seq)
   // The root still exists and accepts a file.
   assert.equal(await codeOf('create', [1, name, FILE, TIME]), undefined)
-  assert.equal(await codeOf('commitContent', [7, CONTENT, 4 * MIB]), undefined)
+  assert.equal(await codeOf('commitContent', [FILE.ino, CONTENT, 4 * MIB]), undefined)
 })
 
 test('messages that are none end their connection, and leave nothing behind', async () => {
@@ -141,7 +143,7 @@ test('messages that are none end their connection, and leave nothing behind', as
       `message ${at}`,
     )
   }
-  assert.equal(await codeOf('dropSetId', [7, true, TIME]), undefined, 'others go on')
+  assert.equal(await codeOf('dropSetId', [FILE.ino, true, TIME]), undefined, 'others go on')
 })
 
 test('a node uses no numbers that another reserved, nor any that nobody did', async () => {
@@ -162,10 +164,10 @@ test('a node uses no numbers that another reserved, nor any that nobody did', as
     ['create', 1, Buffer.from('b'), { ...FILE, ino, seq }, TIME],
     ['create', 1, Buffer.from('b'), { ...FILE, ino: 2 ** 40, seq }, TIME],
     ['createOrphan', 1, { ...FILE, ino }, TIME],
-    ['link', 7, 1, Buffer.from('b'), seq, TIME],
-    ['rename', place, place, { noReplace: false, expectedTarget: 7, seq }, TIME],
-    ['commitContent', 7, commit, 4 * MIB],
-    ['commitContents', [{ ino: 7, commit }], 4 * MIB],
+    ['link', FILE.ino, 1, Buffer.from('b'), seq, TIME],
+    ['rename', place, place, { noReplace: false, expectedTarget: FILE.ino, seq }, TIME],
+    ['commitContent', FILE.ino, commit, 4 * MIB],
+    ['commitContents', [{ ino: FILE.ino, commit }], 4 * MIB],
   ]
   const before = await changes()
   for (const [operation, ...args] of theirs) {

@@ -20,13 +20,13 @@ interface Scene {
 }
 
 const scenes = new Map<string, Scene>()
-const keeper = new ClientHome()
-after(() => keeper[Symbol.dispose]())
+const shelf = new ClientHome()
+after(() => shelf[Symbol.dispose]())
 
 /** Files that are the same since the backup, made, changed, uploaded, or waiting for upload. */
 async function prepare(end: 'stopped' | 'killed'): Promise<Scene> {
   using home = new ClientHome()
-  const folder = join(keeper.directory, end)
+  const folder = join(shelf.directory, end)
   const texts = new Map<string, string>()
   const write = (name: string, letter: string): void => {
     fs.writeFileSync(join(home.mount, name), letter.repeat(SIZE))

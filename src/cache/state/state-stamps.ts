@@ -3,9 +3,10 @@
  * one, and the file `stamp` of the NVMe directory has the latest. The checkpoint thread renews them
  * about once a second while something changes, and after the last change before a clean stop.
  *
- * Invariants: a new stamp is on the disk in both databases before the file has it, and each database
- * also names the stamp that the file had before. So whenever the process or the machine stops, a
- * database has the stamp of the file or names it as the one before; an older copy does neither.
+ * Invariants: a new stamp is on the disk in both databases before the file has it, and each
+ * database also names the stamp that the file had before. So whenever the process or the machine
+ * stops, a database has the stamp of the file or names it as the one before; an older copy does
+ * neither.
  */
 import { randomBytes } from 'node:crypto'
 import {
@@ -107,8 +108,8 @@ function stateOfVolume(
   if (volume === undefined) return 'current'
   if (file) return isCurrent(volume, file, 'volume.db') ? 'current' : 'older'
   if (node?.stamp) return node.stamp.seq <= (volume.stamp?.seq ?? 0) ? 'current' : 'older'
-  const isAlone = volume.stamp !== undefined && !existsSync(join(directory, 'node.db'))
-  return isAlone ? 'moved' : 'current'
+  const isAlone = ['node.db', 'data'].every((name) => !existsSync(join(directory, name)))
+  return volume.stamp !== undefined && isAlone ? 'moved' : 'current'
 }
 
 function stateOfNode(

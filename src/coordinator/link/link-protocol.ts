@@ -23,7 +23,7 @@ export const LINK_PATH = '/api/link'
 /** Path of a whole copy of the metadata on the coordinator's API. */
 export const SNAPSHOT_PATH = '/api/metadata/snapshot'
 /** Version of the protocol; it must be the same on both sides. */
-export const LINK_VERSION = 6
+export const LINK_VERSION = 7
 
 export interface Hello {
   kind: 'hello'
@@ -36,8 +36,9 @@ export interface Hello {
   /** Identifies this process of the node. */
   session: string
   store: string
-  /** Number of the last change in the node's copy. */
+  /** Number of the last change in the node's copy, and the term in which it was made. */
   seq: number
+  term: string
   /** Inodes of which the node has the write lease. */
   leases: number[]
   /** Inodes that programs on the node have open for writing. */
@@ -85,8 +86,18 @@ export type NodeMessage =
 export type CoordinatorMessage =
   /** The first message, answered by a hello. `nowMs`: the coordinator's clock. */
   | { kind: 'challenge'; nonce: Uint8Array; nowMs: number }
-  /** `snapshot`: the node's copy is useless; it fetches a whole one and sends hello again. */
-  | { kind: 'welcome'; store: string; seq: number; snapshot: boolean; ttlMs: number }
+  /**
+   * `snapshot`: the node's copy is useless; it fetches a whole one and sends hello again.
+   * `isAhead`: its copy has changes that the coordinator lacks.
+   */
+  | {
+      kind: 'welcome'
+      store: string
+      seq: number
+      snapshot: boolean
+      isAhead: boolean
+      ttlMs: number
+    }
   | { kind: 'refused'; error: WireError }
   | { kind: 'changes'; changes: Change[] }
   /**

@@ -51,6 +51,7 @@ export const messageSchema = z.discriminatedUnion('kind', [
     session: text.min(1),
     store: text,
     seq: whole,
+    term: text,
     leases: inos,
     writing: inos,
     held: inos,

@@ -69,6 +69,8 @@ export interface NodeLinkOptions {
   session?: { token: string; generation: number } | undefined
   /** File that receives a whole copy of the metadata. */
   snapshotFile: string
+  /** Starts this process anew; the mount goes on. */
+  restart: () => void
   logger: Logger
 }
 
@@ -385,7 +387,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
 
   #hello(): void {
     const node = this.#node!
-    const { store, seq } = node.state()
+    const { store, seq, term } = node.state()
     const peer = { ...this.#options.peer, url: this.#url }
     const [leases, writing, held] = [node.leases(), node.writing(), node.held()]
     const locks = this.lockHolder?.held() ?? []
@@ -393,7 +395,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     const has = { leases, writing, held, locks }
     const { publicKey: key } = this.#options.key
     const proof = this.#options.key.sign(proofOf(this.#nonce!, { peer, session, key }))
-    this.#send({ kind: 'hello', protocol, peer, key, proof, session, store, seq, ...has })
+    this.#send({ kind: 'hello', protocol, peer, key, proof, session, store, seq, term, ...has })
   }
 
   async #take(message: CoordinatorMessage): Promise<void> {
@@ -434,12 +436,14 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   async #welcome({
     store,
     snapshot,
+    isAhead,
     ttlMs,
   }: CoordinatorMessage & { kind: 'welcome' }): Promise<void> {
     this.#store = store
     this.#ttlMs = ttlMs
+    if (isAhead) await this.#leaveHistory(store)
     if (snapshot) {
-      await this.#takeSnapshot()
+      await this.#takeSnapshot(isAhead)
       this.#hello()
       return
     }
@@ -449,6 +453,29 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     this.#options.logger.info(`the coordinator ${this.url} is connected`)
     for (const request of this.#pending.all()) this.#send(request)
     this.#renew()
+  }
+
+  /**
+   * The names of this node and those of the coordinator have different histories. A process in
+   * which programs use the old names cannot go on with the others.
+   */
+  async #leaveHistory(store: string): Promise<void> {
+    const { logger, restart } = this.#options
+    const node = this.#node!
+    if (node.isInUse && node.state().store !== store) {
+      throw new FsError(
+        'EINVAL',
+        `the coordinator ${this.url} has the names of another volume, or has lost its own: ` +
+          'start it with its metadata, or with a copy of the volume.db of this node',
+      )
+    }
+    logger.error(
+      `the names of the coordinator ${this.url} are from an older backup: this node takes them, ` +
+        'and keeps its own in conflicts/',
+    )
+    if (!node.isInUse) return
+    restart()
+    await new Promise(() => undefined)
   }
 
   async #apply(changes: (CoordinatorMessage & { kind: 'changes' })['changes']): Promise<void> {
@@ -463,7 +490,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   }
 
   /** Fetches a whole copy of the metadata instead of the changes since. */
-  async #takeSnapshot(): Promise<void> {
+  async #takeSnapshot(isAhead: boolean): Promise<void> {
     const { snapshotFile, logger } = this.#options
     logger.info('taking a whole copy of the metadata')
     const signal = AbortSignal.any([
@@ -480,7 +507,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
       await rm(snapshotFile, { force: true })
       const file = createWriteStream(snapshotFile, { flags: 'wx', mode: 0o600 })
       await pipeline(Readable.fromWeb(response.body), file, { signal })
-      this.#node!.takeOver(snapshotFile)
+      await this.#node!.takeOver(snapshotFile, isAhead)
     } finally {
       await rm(snapshotFile, { force: true })
     }

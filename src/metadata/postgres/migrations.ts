@@ -111,6 +111,7 @@ const STEPS: readonly (readonly string[])[] = [
       id TEXT PRIMARY KEY, public_key TEXT NOT NULL, joined TEXT NOT NULL, revoked TEXT NOT NULL
     )`,
   ],
+  [`CREATE TABLE term (id TEXT PRIMARY KEY, first BIGINT NOT NULL)`],
 ]
 
 /** Applies the outstanding migrations in the open transaction of the connection. */

@@ -4,7 +4,7 @@
  * `coordinator/link/node-link.ts` implements `CoordinatorLink` over the network.
  */
 import type { RequestIdentity } from '../../base/current-request.ts'
-import type { Change, CopyState } from '../../metadata/change.ts'
+import type { Change, CopyHistory } from '../../metadata/change.ts'
 
 export interface PerformOptions {
   signal?: AbortSignal | undefined
@@ -51,9 +51,14 @@ export interface CoordinatorLink {
 
 /** Calls are made one at a time, in the order of the coordinator's messages. */
 export interface LinkedNode {
-  state(): CopyState
-  /** Replaces the copy of the metadata by the database file at `path`. */
-  takeOver(path: string): void
+  state(): CopyHistory
+  /** Whether programs use the copy; before, it can be replaced by that of another history. */
+  readonly isInUse: boolean
+  /**
+   * Replaces the copy of the metadata by the database file at `path`. `isAhead`: it has changes
+   * that the other one lacks, and is kept.
+   */
+  takeOver(path: string, isAhead: boolean): Promise<void>
   /** Applies changes; resolves when no operation here sees the state before them any more. */
   apply(store: string, changes: readonly Change[]): Promise<void>
   /** The inodes that lost their last name by these changes and are open here. */

@@ -15,19 +15,23 @@ import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../../cache/state/node-d
 import { settleSuperseded } from '../../cache/write/superseded-uploads.ts'
 import { closeGaps, dropBytes } from '../../cache/passthrough/passthrough.ts'
 import { volumeLimits } from '../limits.ts'
-import { applyChanges, copyState, setCopyState, type Change } from '../../metadata/change.ts'
-import type { CopyState } from '../../metadata/change.ts'
+import { applyChanges, copyState, type Change } from '../../metadata/change.ts'
+import type { CopyHistory } from '../../metadata/change.ts'
 import { findInode } from '../../metadata/inode-rules.ts'
 import { findName } from '../../metadata/namespace-rules.ts'
+import { lastTerm } from '../../metadata/term-rules.ts'
 import { TABLES } from '../../metadata/schema.ts'
 import type { SqliteEngine } from '../../metadata/sqlite/sqlite-engine.ts'
 import type { SharedState } from '../../cache/state/shared-state.ts'
 import type { LinkedNode } from './coordinator-link.ts'
+import type { NamesBefore } from '../folder/names-before.ts'
 import type { KernelPages } from '../kernel/kernel-pages.ts'
 import type { VolumeThread } from '../volume-thread.ts'
 
 export interface ReplicaParts {
   engine: SqliteEngine
+  /** Receives the names of this node if the coordinator has an older state of them. */
+  names: NamesBefore
   shared: SharedState
   pages: KernelPages
   /** Id of this node. */
@@ -37,6 +41,7 @@ export interface ReplicaParts {
 
 export class MetadataReplica implements LinkedNode {
   readonly #engine: SqliteEngine
+  readonly #names: NamesBefore
   readonly #pages: KernelPages
   readonly #shared: SharedState
   readonly #self: string
@@ -51,8 +56,9 @@ export class MetadataReplica implements LinkedNode {
   /** Called for each change, with the chunks that became durable and the inodes that are gone. */
   onEffects: ((effects: Change['effects']) => void) | undefined
 
-  constructor({ engine, shared, pages, self, logger }: ReplicaParts) {
+  constructor({ engine, names, shared, pages, self, logger }: ReplicaParts) {
     this.#engine = engine
+    this.#names = names
     this.#shared = shared
     this.#pages = pages
     this.#self = self
@@ -67,14 +73,18 @@ export class MetadataReplica implements LinkedNode {
     this.#ownCommits = []
   }
 
-  state(): CopyState {
-    return this.#engine.read(copyState())
+  state(): CopyHistory {
+    const term = this.#engine.read(lastTerm())?.id ?? ''
+    return { ...this.#engine.read(copyState()), term }
   }
 
-  takeOver(path: string): void {
+  get isInUse(): boolean {
+    return this.#thread !== undefined
+  }
+
+  async takeOver(path: string, isAhead: boolean): Promise<void> {
+    if (isAhead) await this.#names.keep(this.#engine)
     this.#engine.takeOver(path, [...TABLES, 'replica'])
-    const { store, seq } = this.state()
-    this.#engine.transact(setCopyState({ store, seq }))
     // A whole copy does not show which files changed.
     this.#shared.pageDrops.expectAll()
     if (this.#thread) this.reconcileAll()

@@ -34,9 +34,9 @@ export function settleOlderCopies(start: StartOnCopies): boolean {
         'files that were made later are not in it',
     )
   }
-  if (isOlder && isClustered) setAside(directory, 'volume.db', 'the names come again', logger)
+  if (isOlder && isClustered) quarantineOlder(directory, 'volume.db', 'names come again', logger)
   if (found.node === 'older') {
-    setAside(directory, 'node.db', 'durable content comes from the cloud', logger)
+    quarantineOlder(directory, 'node.db', 'durable content comes from the cloud', logger)
     // Nothing tells which backing file has which content.
     if (isOlder && !isClustered) moveContent(directory, logger)
   }
@@ -46,8 +46,9 @@ export function settleOlderCopies(start: StartOnCopies): boolean {
 function refusal(directory: string, { code, volumeMs, lastMs }: FoundCopies): FsError {
   const path = join(directory, 'volume.db')
   const message =
-    `${path} (${timeOf(volumeMs)}) is older than the content of ${directory} (${timeOf(lastMs)}): ` +
-    'it was restored from a backup, or replaced by a copy. Put the newer volume.db back. If it is ' +
+    `${path} (${timeOf(volumeMs)}) is older than the content of ${directory} ` +
+    `(${timeOf(lastMs)}): it was restored from a backup, or replaced by a copy. ` +
+    'Put the newer volume.db back. If it is ' +
     `lost, start once with -accept-older-names ${code}: names made or changed since then are ` +
     'gone, and content without a name is moved to conflicts/'
   return new FsError('EINVAL', message, { path })
@@ -57,7 +58,7 @@ function timeOf(ms: number): string {
   return ms === 0 ? 'of unknown time' : `last changed ${new Date(ms).toISOString()}`
 }
 
-function setAside(directory: string, name: string, rebuilt: string, logger: Logger): void {
+function quarantineOlder(directory: string, name: string, rebuilt: string, logger: Logger): void {
   const path = join(directory, name)
   const kept = quarantine(path, 'older')
   logger.error(`${path} is an older copy and was moved to ${kept}: ${rebuilt}`)
