@@ -16,7 +16,7 @@ import { savePreImage } from '../write/pre-images.ts'
 import type { FileWriter } from '../write/file-writer.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import type { OpenInode } from '../state/open-inode.ts'
-import { changedChunks } from '../state/untracked-writes.ts'
+import { changedChunks } from './untracked-writes.ts'
 
 export class MmapWrites {
   readonly #cache: NodeCache

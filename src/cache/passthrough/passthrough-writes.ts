@@ -2,8 +2,8 @@
  * Passthrough writes: the kernel writes files itself, at the speed of the disk. Only for files on a
  * single-node volume that are opened write-only, are new or empty, and are open nowhere else. Size
  * and mtime are those of the backing file (`measure`); a commit finds the changed chunks by
- * comparison (cache/state/untracked-writes.ts). `OpenInode.passthroughWrites` is set until a commit
- * after the last descriptor was closed.
+ * comparison (untracked-writes.ts). `OpenInode.writers` is `kernel` until a commit after the last
+ * descriptor was closed.
  *
  * An upload reads committed bytes from the same file, which the program may still write. The cloud
  * then has the bytes that the upload read, under their CRC-32, and the next commit finds the
@@ -55,7 +55,7 @@ export function beginPassthroughWrites(cache: NodeCache, ino: number, open: Open
   open.size = 0
   open.seenMs = -1
   open.passthroughBytes = 0
-  open.passthroughWrites = true
+  open.followWriters('begin')
   open.synced = false
   recordPassthroughWrites(cache, ino, open)
   cache.index.sync()
@@ -81,7 +81,7 @@ export function measure(cache: NodeCache, ino: number, open: OpenInode): void {
   }
   open.size = stat.size
   open.seenMs = stat.mtimeMs
-  open.dirty = true
+  open.follow('write')
   // After the last close, other writers count the bytes themselves.
   if (open.backing !== 0) count(cache, open, stat.blocks * BLOCK_BYTES)
 }
@@ -123,8 +123,7 @@ export function recordPassthroughWrites(cache: NodeCache, ino: number, open: Ope
 
 /** The mount has ended while a program has the file open for writing. Call under the lock. */
 export function outliveMount(cache: NodeCache, ino: number, open: OpenInode): void {
-  open.passthroughWrites = true
-  open.outlived = true
+  open.followWriters('outlive')
   recordPassthroughWrites(cache, ino, open)
 }
 
@@ -132,8 +131,7 @@ export function outliveMount(cache: NodeCache, ino: number, open: OpenInode): vo
  * Nobody writes the file, and all of it is committed or deleted. Call under the lock of the inode.
  */
 export function endPassthroughWrites({ database }: NodeCache, ino: number, open: OpenInode): void {
-  open.passthroughWrites = false
-  open.outlived = false
+  open.followWriters('end')
   if (!open.noted) return
   open.noted = false
   database.transaction(() => {

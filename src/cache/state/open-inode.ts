@@ -4,6 +4,17 @@
  * read and written under the lock of the inode.
  */
 import type { Timestamp } from '../../base/clock.ts'
+import {
+  afterEvent,
+  isCommitting,
+  isDirty,
+  isNew,
+  writersAfter,
+  type WriteEvent,
+  type WriteState,
+  type Writers,
+  type WritersEvent,
+} from './write-state.ts'
 
 export const FIELDS = 18
 export const INO = 0
@@ -37,6 +48,30 @@ const SYNCED = 4096
 const OUTLIVED = 8192
 export const LISTED = 16_384
 export const MAY_MAP = 32_768
+
+/** Bits of each state in the flags. */
+const STATES: Record<WriteState, number> = {
+  committed: 0,
+  new: FRESH,
+  'new-written': FRESH | DIRTY,
+  dirty: DIRTY,
+  committing: COMMITTING,
+  rewritten: COMMITTING | DIRTY,
+}
+const STATE_BITS = DIRTY | COMMITTING | FRESH
+const STATE_OF = new Map(Object.entries(STATES).map(([state, bits]) => [bits, state as WriteState]))
+const WRITERS: Record<Writers, number> = {
+  none: 0,
+  kernel: KERNEL_WRITES,
+  outlived: KERNEL_WRITES | OUTLIVED,
+}
+
+/** Write state in the flags of an entry. */
+export function stateIn(flags: number): WriteState {
+  const state = STATE_OF.get(flags & STATE_BITS)
+  if (state === undefined) throw new Error(`flags ${flags} are no write state`)
+  return state
+}
 
 /**
  * Opens by the kernel are counted by kind in one number, so that a single store changes all counts.
@@ -114,26 +149,35 @@ export class OpenInode {
     this.#setFlag(MAPPED, value)
   }
 
-  /**
-   * The kernel may write the file, or wrote content that is not committed yet: see
-   * cache/passthrough/passthrough-writes.ts.
-   */
+  get writeState(): WriteState {
+    return stateIn(this.#flags)
+  }
+
+  /** The transition of `writeState` that an event causes. */
+  follow(event: WriteEvent): void {
+    const { writeState } = this
+    const next = afterEvent(writeState, event)
+    if (next !== writeState) this.#replaceFlags(STATE_BITS, STATES[next])
+  }
+
+  get writers(): Writers {
+    if (this.outlived) return 'outlived'
+    return this.passthroughWrites ? 'kernel' : 'none'
+  }
+
+  /** The transition of `writers` that an event causes. */
+  followWriters(event: WritersEvent): void {
+    this.#replaceFlags(WRITERS.outlived, WRITERS[writersAfter(this.writers, event)])
+  }
+
+  /** Whether the kernel may write the file, or wrote content that is not committed yet. */
   get passthroughWrites(): boolean {
     return this.#flag(KERNEL_WRITES)
   }
-  set passthroughWrites(value: boolean) {
-    this.#setFlag(KERNEL_WRITES, value)
-  }
 
-  /**
-   * A mount that has ended had the file open for passthrough writes, and programs that survived the
-   * mount may still write: see cache/passthrough/passthrough-writes.ts.
-   */
+  /** Whether programs that survived the mount may still write. */
   get outlived(): boolean {
     return this.#flag(OUTLIVED)
-  }
-  set outlived(value: boolean) {
-    this.#setFlag(OUTLIVED, value)
   }
 
   /**
@@ -165,23 +209,17 @@ export class OpenInode {
 
   /** The content differs from the journal. The fields below are valid only then. */
   get dirty(): boolean {
-    return this.#flag(DIRTY)
-  }
-  set dirty(value: boolean) {
-    this.#setFlag(DIRTY, value)
+    return isDirty(this.writeState)
   }
 
   /** The content is in the journal, and the metadata may lack it. */
   get committing(): boolean {
-    return this.#flag(COMMITTING)
-  }
-  set committing(value: boolean) {
-    this.#setFlag(COMMITTING, value)
+    return isCommitting(this.writeState)
   }
 
   /** The content on this node is newer than that in the metadata. */
   get ahead(): boolean {
-    return this.#flag(DIRTY | COMMITTING)
+    return this.dirty || this.committing
   }
 
   /** This node has the write lease: see coordinator/locks/write-leases.ts. */
@@ -240,14 +278,10 @@ export class OpenInode {
 
   /**
    * The metadata never had content of the file, and the databases have no record of its bytes. All
-   * bytes are in the backing file: at most one chunk, unless the kernel wrote them. Such a file is
-   * also `dirty` once it is written.
+   * bytes are in the backing file: at most one chunk, unless the kernel wrote them.
    */
   get fresh(): boolean {
-    return this.#flag(FRESH)
-  }
-  set fresh(value: boolean) {
-    this.#setFlag(FRESH, value)
+    return isNew(this.writeState)
   }
 
   /** Its commit is left to cache/write/group-commit.ts. */
@@ -344,13 +378,21 @@ export class OpenInode {
     this.#setTime(CTIME, CTIME_NSEC, time)
   }
 
+  get #flags(): number {
+    return this.#entries[this.#base + FLAGS] ?? 0
+  }
+
   #flag(bit: number): boolean {
-    return ((this.#entries[this.#base + FLAGS] ?? 0) & bit) !== 0
+    return (this.#flags & bit) !== 0
   }
 
   #setFlag(bit: number, value: boolean): void {
-    const flags = this.#entries[this.#base + FLAGS] ?? 0
-    this.#entries[this.#base + FLAGS] = value ? flags | bit : flags & ~bit
+    this.#replaceFlags(bit, value ? bit : 0)
+  }
+
+  /** Sets all bits of `mask` in one store: a process that is killed leaves a complete state. */
+  #replaceFlags(mask: number, bits: number): void {
+    this.#entries[this.#base + FLAGS] = (this.#flags & ~mask) | bits
   }
 
   #time(sec: number, nsec: number): Timestamp {

@@ -209,8 +209,9 @@ function reopen(
 ): void {
   shared.withInode(ino, () => {
     const open = shared.addOpen(ino)
-    const { uses, backing, passthroughBytes, ...others } = opened
+    const { uses, backing, passthroughBytes, passthroughWrites, ...others } = opened
     Object.assign(open, others)
+    if (passthroughWrites) open.followWriters('begin')
     open.opens = opensIn(uses)
     open.kernelUses = uses
     // Only the previous process had a record of what the kernel has read.

@@ -24,7 +24,7 @@ import { CUTTING, JOURNALED, UNTRACKED, WRITTEN } from './node-schema.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { WrittenInode } from './open-table.ts'
 import { settleSuperseded } from '../write/superseded-uploads.ts'
-import { changedChunks } from './untracked-writes.ts'
+import { changedChunks } from '../passthrough/untracked-writes.ts'
 
 const PAGE = 1000
 
@@ -319,8 +319,8 @@ export class Recovery {
     const known = isUntracked && left?.seenMs !== stat?.mtimeMs ? undefined : left?.mtime
     open.mtime = known ?? timestampOf(writtenMs ?? Date.now())
     open.ctime = left?.ctime ?? open.mtime
-    open.dirty = true
-    open.passthroughWrites ||= isUntracked
+    open.follow('write')
+    if (isUntracked && !open.passthroughWrites) open.followWriters('begin')
     if (isUntracked) open.seenMs = files.stat(row.ino)?.mtimeMs ?? -1
     this.#recovered += 1
     // With a remote metadata store the commit is made later, when the node runs.
@@ -390,7 +390,7 @@ export class Recovery {
     open.base = this.#baseOf(ino, base)
     open.mtime = { sec: mtimeSec, nsec: mtimeNsec }
     open.ctime = open.mtime
-    open.committing = true
+    open.follow('resume')
     this.#recovered += 1
   }
 

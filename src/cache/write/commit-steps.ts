@@ -15,8 +15,8 @@ import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../state/node-database.t
 import { JOURNALED, WRITTEN } from '../state/node-schema.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import type { OpenInode } from '../state/open-inode.ts'
+import { dirtyChunks } from './dirty-chunks.ts'
 import { dropSuperseded, settleSuperseded } from './superseded-uploads.ts'
-import { changedChunks } from '../state/untracked-writes.ts'
 
 type Chunks = readonly { index: number; id: number; length: number }[]
 
@@ -51,7 +51,7 @@ export class CommitSteps {
   plan(ino: number, open: OpenInode): PlannedCommit {
     const { index } = this.#cache
     if (open.dirty) settleShort(this.#cache, ino)
-    const rows = this.#dirtyRows(ino, open)
+    const rows = dirtyChunks(this.#cache, ino, open)
     const all = rows
       .map((row) => ({ index: row.index, length: this.#cache.extent(row.index, open.size) }))
       .filter(({ length }) => length > 0)
@@ -62,21 +62,6 @@ export class CommitSteps {
     const lost = this.#cache.shared.counter('lostChunks') === 0 ? [] : all.filter(isLost)
     const chunks = lost.length === 0 ? all : all.filter((chunk) => !lost.includes(chunk))
     return { ino, open, rows, chunks, lost, blocks: this.#blocks(ino, open) }
-  }
-
-  #dirtyRows(ino: number, open: OpenInode): LocalChunk[] {
-    if (!open.dirty) return []
-    const isOneChunk = open.fresh && open.size <= this.#cache.settings.chunkSize
-    if (open.passthroughWrites && !isOneChunk) return this.#rowsSeen(ino, open)
-    if (!open.fresh) return this.#cache.database.dirtyChunks(ino)
-    return [newRow(0)]
-  }
-
-  /** Dirty and changed chunks of a file that the kernel wrote itself. */
-  #rowsSeen(ino: number, open: OpenInode): LocalChunk[] {
-    const marks = changedChunks(this.#cache, ino, open)
-    const changed = marks.map(({ index, row }) => row ?? newRow(index))
-    return [...this.#cache.database.dirtyChunks(ino), ...changed].sort((a, b) => a.index - b.index)
   }
 
   /** Writes the commit to the journal. Call inside a transaction. */
@@ -126,9 +111,7 @@ export class CommitSteps {
     const base = index.isRemote ? open.base : undefined
     if (open.dirty) this.#account(open, rows, fresh)
     open.commitFloor = floor
-    open.dirty = false
-    open.fresh = false
-    open.committing = true
+    open.follow('journal')
     open.growth = 0
     // The journal replaces the record of passthrough writes.
     open.noted = false
@@ -167,7 +150,7 @@ export class CommitSteps {
   /** The metadata has the commit. */
   finish(ino: number, open: OpenInode, { content }: PreparedCommit): void {
     const { database, shared } = this.#cache
-    open.committing = false
+    open.follow('confirm')
     if (content.chunks.length === 0 && !open.dirty) {
       database.transaction(() => database.deleteUncommitted(ino))
     }
@@ -193,15 +176,9 @@ export class CommitSteps {
       const { base } = open
       database.putUncommitted({ ino, floor, size, stage: WRITTEN, mtimeSec: 0, mtimeNsec: 0, base })
     })
-    open.committing = false
-    open.dirty = true
+    open.follow('refuse')
     open.floor = floor
     settleSuperseded(this.#cache, ino)
     shared.bumpChunks(ino)
   }
-}
-
-/** Row of a chunk that the database lacks; its bytes were counted as growth. */
-function newRow(index: number): LocalChunk {
-  return { index, state: DIRTY, id: 0, length: 0, accessed: 0 }
 }

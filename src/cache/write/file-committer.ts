@@ -233,7 +233,8 @@ export class FileCommitter {
       const open = shared.addOpen(ino)
       if (open.kernelOpens === 0) open.filled = false
       if (open.opens === 0) open.invalidated = false
-      if (isNew) open.fresh = shared.isPersistent && !index.isRemote && version === 0 && size === 0
+      const isEmpty = shared.isPersistent && !index.isRemote && version === 0 && size === 0
+      if (isNew && isEmpty) open.follow('create')
       if (nlink === 0 && !orphans && !index.isRemote) markOrphan(open, by === 'kernel')
       if (by === 'here') open.opens += 1
       const how = { isDirect: isDirect?.(open) === true, isWriting: writing !== undefined }
@@ -336,7 +337,7 @@ export class FileCommitter {
     if (unlinked) {
       this.#forgetGrowth(open)
       open.mapped = false
-      open.outlived = false
+      open.followWriters('end')
     }
     // The entry may belong to another inode from here on.
     if (!open.ahead || unlinked) shared.removeOpen(ino)
@@ -395,9 +396,7 @@ export class FileCommitter {
 
   #forgetWritten(open: OpenInode): void {
     this.#forgetGrowth(open)
-    open.dirty = false
-    open.fresh = false
-    open.committing = false
+    open.follow('discard')
   }
 
   /** Deletes the chunks and uploads of an inode that was deleted. Call under the lock. */

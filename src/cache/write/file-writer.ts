@@ -25,7 +25,7 @@ import { CUTTING, UNTRACKED, WRITTEN } from '../state/node-schema.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import type { OpenInode } from '../state/open-inode.ts'
 import { countReserved, isReserved, unreserved } from '../space/reservations.ts'
-import type { Mark } from '../state/untracked-writes.ts'
+import type { Mark } from '../passthrough/untracked-writes.ts'
 
 interface Plan {
   /** Chunks to mark dirty before the bytes are written, and after. */
@@ -115,7 +115,7 @@ export class FileWriter {
     open.base = 0
     open.floor = 0
     this.#touch(open)
-    open.dirty = true
+    open.follow('write')
   }
 
   /**
@@ -132,7 +132,7 @@ export class FileWriter {
         database.putChunk(ino, { index: 0, state: DIRTY, id: 0, length: 0, accessed: Date.now() })
       })
     }
-    open.fresh = false
+    open.follow('record')
   }
 
   /** Marks chunks dirty that were changed by untracked writes. Call under the lock. */
@@ -323,7 +323,7 @@ export class FileWriter {
       this.#touch(open)
     }
     if (begins || marks.length > 0) this.#mark(ino, marks, open, begins)
-    open.dirty = true
+    open.follow('write')
   }
 
   #requireLease(ino: number, open: OpenInode): void {

@@ -6,9 +6,9 @@
  */
 import { crc32 } from 'node:zlib'
 import { SEEK_DATA } from '../../base/native-calls.ts'
-import type { CommittedChunk } from './chunk-index.ts'
-import { DIRTY, PENDING, type LocalChunk } from './node-database.ts'
-import type { NodeCache } from './node-cache.ts'
+import type { CommittedChunk } from '../state/chunk-index.ts'
+import { DIRTY, PENDING, type LocalChunk } from '../state/node-database.ts'
+import type { NodeCache } from '../state/node-cache.ts'
 
 /** A chunk, and its row in the node database. */
 export interface Mark {
