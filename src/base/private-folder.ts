@@ -59,6 +59,12 @@ export function makePrivateFile(path: string): void {
   }
 }
 
+/** Throws EACCES if there is something else than a plain file at the path. */
+export function checkPlain(path: string): void {
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  if (stats && !stats.isFile()) throw refusal(path, 'is no file: remove it')
+}
+
 /** Throws EACCES if the path belongs to another user (except root) or is a symbolic link. */
 export function checkOwn(path: string, stats: Stats): void {
   if (stats.isSymbolicLink()) throw linkRefusal(path)

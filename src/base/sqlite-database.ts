@@ -9,7 +9,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { baseLimits } from './limits.ts'
 import { FsError, describe } from './fs-error.ts'
 import { openPlainFile } from './plain-file.ts'
-import { makePrivateFile } from './private-folder.ts'
+import { checkPlain, makePrivateFile } from './private-folder.ts'
 import type { SharedMutex } from './async/shared-mutex.ts'
 
 /** Primary result codes of SQLite that need their own handling (sqlite.org/rescode.html). */
@@ -152,7 +152,10 @@ export function openDatabase(path: string): DatabaseSync {
   // File names and keys are private; SQLite gives its logs the mode of the database.
   try {
     // SQLite's name for a database without a file.
-    if (path !== ':memory:') makePrivateFile(path)
+    if (path !== ':memory:') {
+      makePrivateFile(path)
+      for (const end of ['-wal', '-shm']) checkPlain(path + end)
+    }
   } catch (error) {
     // SQLite reports other errors itself.
     if (error instanceof FsError) throw error

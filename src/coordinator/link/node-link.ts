@@ -322,7 +322,10 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     }
   }
 
-  /** One connection from start to end; rejects if it was never established. */
+  /**
+   * One connection from start to end; rejects if it was never established, or ended so soon that
+   * the next attempt must wait.
+   */
   async #connect(): Promise<void> {
     const address = this.#address
     const socket = new WebSocket(`ws://${address}${LINK_PATH}`, {
@@ -333,7 +336,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     })
     const ended = Promise.withResolvers<void>()
     let queue = Promise.resolve()
-    let wasWelcome = false
+    let welcomeMs = Infinity
     let refusal: Refusal | undefined
     socket.on('open', () => {
       this.#socket = socket
@@ -344,7 +347,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
       queue = queue.then(async () => {
         try {
           await this.#take(fromWire(data as Buffer) as CoordinatorMessage)
-          wasWelcome ||= this.#isWelcome
+          if (this.#isWelcome) welcomeMs = Math.min(welcomeMs, monotonicMs())
         } catch (error) {
           if (error instanceof Refusal) refusal = error
           else this.#options.logger.error(`the coordinator's word: ${describe(error)}`)
@@ -368,7 +371,8 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     socket.on('close', () => {
       void queue.then(() => {
         if (this.#socket === socket) this.#lose()
-        if (wasWelcome) ended.resolve()
+        const lastedMs = monotonicMs() - welcomeMs
+        if (lastedMs >= coordinatorLimits.linkRetryMaxMs) ended.resolve()
         else ended.reject(refusal ?? new FsError('EIO', `the coordinator ${address} hung up`))
       })
     })
