@@ -2,12 +2,25 @@
  * The file locks that processes on this node hold, recorded on its disk, so that the process that
  * takes over a mount can reclaim them. Specific to this node; not part of the replicated metadata.
  */
+import { z } from 'zod'
 import type { HeldLock } from '../base/file-lock.ts'
 import { change, many, type Rule } from './statement.ts'
 
 export const LOCK_JOURNAL_SCHEMA = `CREATE TABLE IF NOT EXISTS held_lock (
     holder TEXT PRIMARY KEY, locks TEXT NOT NULL
   )`
+
+const locksSchema = z.array(
+  z.object({
+    kind: z.enum(['posix', 'flock']),
+    type: z.enum(['read', 'write', 'unlock']),
+    start: z.number(),
+    end: z.number(),
+    pid: z.number(),
+    ino: z.number(),
+    owner: z.string(),
+  }) satisfies z.ZodType<HeldLock>,
+)
 
 const put = change(
   'lock-journal.put',
@@ -26,7 +39,7 @@ export function* noteLocks(holder: string, locks: readonly HeldLock[]): Rule<voi
 
 export function* notedLocks(): Rule<HeldLock[]> {
   const rows = yield* select('')
-  return rows.flatMap((row) => JSON.parse(row.locks) as HeldLock[])
+  return rows.flatMap((row) => locksSchema.parse(JSON.parse(row.locks)))
 }
 
 /** Deletes all records: in a new mount nobody holds a lock. */

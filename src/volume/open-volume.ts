@@ -43,6 +43,7 @@ import { marksOf } from './durable-marks.ts'
 import {
   checkIdentity,
   newIdentity,
+  parseIdentity,
   readIdentity,
   writeIdentity,
   type VolumeIdentity,
@@ -267,7 +268,7 @@ async function agreeOnIdentity(
 ): Promise<VolumeIdentity> {
   const known = engine.read(getSetting('identity'))
   const isNew = engine.read(getSetting('established')) === undefined
-  const identity = known ? (JSON.parse(known) as VolumeIdentity) : newIdentity(chunkSize)
+  const identity = known ? parseIdentity(known) : newIdentity(chunkSize)
   try {
     const remote = await inspectCloud(cloud)
     checkIdentity(directory, known && identity.volume, cloud, remote, isNew)
@@ -293,7 +294,7 @@ async function joinVolume(
   const claim = JSON.stringify(newIdentity(chunkSize))
   const known = engine.read(getSetting('identity'))
   const agreed = known ?? ((await link.perform('claimSetting', ['identity', claim])) as string)
-  const identity = JSON.parse(agreed) as VolumeIdentity
+  const identity = parseIdentity(agreed)
   try {
     const remote = await inspectCloud(cloud)
     // Until a file has been stored, the bucket may be new and without an identity.

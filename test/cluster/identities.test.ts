@@ -12,11 +12,8 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { SigningKey } from '../../src/base/signing-key.ts'
-import {
-  LINK_PATH,
-  fromWire,
-  type CoordinatorMessage,
-} from '../../src/coordinator/link/link-protocol.ts'
+import { LINK_PATH } from '../../src/coordinator/link/link-protocol.ts'
+import { fromCoordinator } from '../../src/coordinator/link/message-schema.ts'
 import { ClusterClock } from '../../src/tiers/peers/cluster-clock.ts'
 import { NodeTokens, TO_COORDINATOR } from '../../src/tiers/peers/node-token.ts'
 import { ClientHome, ClientProcess } from '../fixtures/client-process.ts'
@@ -100,7 +97,7 @@ describe('a coordinator', () => {
     const socket = new WebSocket(`ws://${coordinator.address}${LINK_PATH}`, { headers: JOIN })
     const answers: string[] = []
     socket.on('message', (bytes) => {
-      const message = fromWire(bytes as Buffer) as CoordinatorMessage
+      const message = fromCoordinator(bytes as Buffer)
       answers.push(message.kind === 'refused' ? message.error.message : message.kind)
       if (message.kind === 'challenge') socket.send(recorded)
     })

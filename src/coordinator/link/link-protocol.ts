@@ -3,7 +3,7 @@
  * many requests in progress at once and answers by number. Messages are plain data. Received
  * messages are decoded within bounds, and a node is trusted only with what it has proved.
  */
-import { decode, encode } from '@msgpack/msgpack'
+import { encode } from '@msgpack/msgpack'
 import type { RequestIdentity } from '../../base/current-request.ts'
 import type { LockRequest } from '../../volume/locks/lock-service.ts'
 import type {
@@ -142,12 +142,6 @@ export function fileToLease(request: NodeMessage, value: unknown): number | unde
 
 export function toWire(message: NodeMessage | CoordinatorMessage): Uint8Array {
   return encode(message, { ignoreUndefined: true })
-}
-
-export function fromWire(data: Uint8Array): unknown {
-  const message: unknown = decode(data)
-  if (typeof message === 'object' && message !== null && 'kind' in message) return message
-  throw new FsError('EINVAL', 'a message of the link has a kind')
 }
 
 export function errorToWire(error: unknown): WireError {

@@ -1,6 +1,6 @@
 /**
- * Checks the messages of nodes before they are handled. A malformed message ends its connection and
- * changes no state.
+ * Checks the messages of the link before they are handled, those of nodes and those of the
+ * coordinator. A malformed message ends its connection and changes no state.
  */
 import { decode } from '@msgpack/msgpack'
 import { z } from 'zod'
@@ -8,7 +8,7 @@ import { FsError } from '../../base/fs-error.ts'
 import { PUBLIC_KEY, SIGNATURE_BYTES } from '../../base/signing-key.ts'
 import { coordinatorLimits } from '../limits.ts'
 import { tiersLimits } from '../../tiers/limits.ts'
-import { LINK_VERSION, type NodeMessage } from './link-protocol.ts'
+import { LINK_VERSION, type CoordinatorMessage, type NodeMessage } from './link-protocol.ts'
 import { checkBounds, checkSize } from './message-bounds.ts'
 
 const whole = z.int().min(0)
@@ -41,7 +41,7 @@ const once = z.object({ mount: text, request: whole })
 const kind = z.literal
 const id = whole
 
-export const messageSchema = z.discriminatedUnion('kind', [
+export const nodeMessages = z.discriminatedUnion('kind', [
   z.object({
     kind: kind('hello'),
     protocol: whole,
@@ -80,6 +80,56 @@ export const messageSchema = z.discriminatedUnion('kind', [
   z.object({ kind: kind('status'), report: z.record(z.string(), z.unknown()) }),
 ])
 
+const error = z.object({ code: z.string(), message: z.string() })
+const bytes = z.instanceof(Uint8Array)
+const value = z.union([z.number(), z.string(), bytes, z.null()])
+const changed = z.object({
+  seq: whole,
+  origin: z.string(),
+  calls: z.array(z.tuple([z.union([z.string(), z.number()])], value)),
+  effects: z.object({
+    attributes: inos,
+    entries: z.array(z.tuple([ino, bytes])),
+    contents: inos,
+    orphaned: inos,
+    purged: inos,
+    durable: z.array(z.object({ ino, index: whole, id: whole })),
+  }),
+})
+const away = z.object({ id: z.string(), url: z.string(), since: z.string() })
+const listed = peer.extend({ state: z.enum(['ok', 'degraded', 'silent']), silentMs: z.number() })
+
+export const coordinatorMessages = z.discriminatedUnion('kind', [
+  z.object({ kind: kind('challenge'), nonce: bytes, nowMs: z.number() }),
+  z.object({
+    kind: kind('welcome'),
+    store: text,
+    seq: whole,
+    snapshot: z.boolean(),
+    isAhead: z.boolean(),
+    ttlMs: amount,
+  }),
+  z.object({ kind: kind('refused'), error }),
+  z.object({ kind: kind('changes'), changes: z.array(changed) }),
+  z.object({
+    kind: kind('result'),
+    id,
+    value: z.unknown(),
+    leased: ino.optional(),
+    mayMap: z.boolean().optional(),
+    error: error.optional(),
+  }),
+  z.object({ kind: kind('renewed'), at: z.number() }),
+  z.object({ kind: kind('recall'), ino }),
+  z.object({ kind: kind('lost'), locks: z.array(held) }),
+  z.object({
+    kind: kind('peers'),
+    whole: z.boolean(),
+    peers: z.array(listed),
+    away: z.array(away),
+  }),
+])
+
 /** EINVAL if it is not a message of this version's nodes. */
 export function fromNode(data: Uint8Array): NodeMessage {
   checkSize(data)
@@ -89,8 +139,21 @@ export function fromNode(data: Uint8Array): NodeMessage {
   if (said === 'hello' && protocol !== LINK_VERSION) {
     throw new FsError('EINVAL', 'another version of CacheFS')
   }
-  const parsed = messageSchema.safeParse(decoded)
-  if (parsed.success) return decoded as NodeMessage
+  return checked(nodeMessages, decoded) as NodeMessage
+}
+
+/**
+ * EINVAL if it is not a message of this version's coordinators. They send no bounds: a node trusts
+ * its coordinator with its memory.
+ */
+export function fromCoordinator(data: Uint8Array): CoordinatorMessage {
+  return checked(coordinatorMessages, decode(data)) as CoordinatorMessage
+}
+
+/** Returns the message itself, because a parsed one would be a copy. */
+function checked(schema: z.ZodType, message: unknown): unknown {
+  const parsed = schema.safeParse(message)
+  if (parsed.success) return message
   const [issue] = parsed.error.issues
   const where = issue?.path.join('.') ?? ''
   throw new FsError('EINVAL', `a message of the link: ${where} ${issue?.message ?? 'is malformed'}`)

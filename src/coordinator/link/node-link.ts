@@ -42,13 +42,13 @@ import {
   LINK_VERSION,
   SNAPSHOT_PATH,
   errorFromWire,
-  fromWire,
   toWire,
   type CoordinatorMessage,
   type NodeMessage,
   type WireError,
 } from './link-protocol.ts'
 import { proofOf } from './link-door.ts'
+import { fromCoordinator } from './message-schema.ts'
 import type { LockChannel } from '../locks/link-locks.ts'
 import { PeerList } from '../peers/peer-list.ts'
 import { PendingRequests, type LinkRequest } from './pending-requests.ts'
@@ -346,7 +346,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
       this.#heardMs = monotonicMs()
       queue = queue.then(async () => {
         try {
-          await this.#take(fromWire(data as Buffer) as CoordinatorMessage)
+          await this.#take(fromCoordinator(data as Buffer))
           if (this.#isWelcome) welcomeMs = Math.min(welcomeMs, monotonicMs())
         } catch (error) {
           if (error instanceof Refusal) refusal = error

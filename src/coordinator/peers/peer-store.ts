@@ -3,6 +3,7 @@
  * `away_peer` of its own database. A row that cannot be parsed (of another version, for example) is
  * skipped; its node registers again within seconds.
  */
+import { z } from 'zod'
 import type { SqliteDatabase } from '../../base/sqlite-database.ts'
 import type { AwayPeer, PeerRegistration, PeerReport } from '../../tiers/peers/peer-status.ts'
 
@@ -94,9 +95,24 @@ interface Row {
   report: string
 }
 
+const amount = z.number().min(0)
+const reportSchema = z.object({
+  health: z.enum(['ok', 'degraded']),
+  usedBytes: amount,
+  capacityBytes: amount,
+  hits: amount,
+  misses: amount,
+  peerHits: amount,
+  peerBytes: amount,
+  cloudReads: amount,
+  cloudBytes: amount,
+  backlogBytes: amount,
+  backlogAgeMs: amount,
+}) satisfies z.ZodType<PeerReport>
+
 function parseReport(text: string): PeerReport | undefined {
   try {
-    return JSON.parse(text) as PeerReport
+    return reportSchema.parse(JSON.parse(text))
   } catch {
     return undefined
   }

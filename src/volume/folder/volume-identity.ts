@@ -30,13 +30,18 @@ export async function readIdentity(cloud: TierStorage): Promise<VolumeIdentity |
     throw error
   }
   try {
-    return identitySchema.parse(JSON.parse(text))
+    return parseIdentity(text)
   } catch (cause) {
     const message =
       `${VOLUME_KEY} in ${cloud.name} is not of a volume that this version reads: ` +
       'use another bucket or prefix, or restore that object'
     throw new FsError('EINVAL', message, { cause: describe(cause).slice(0, 200) })
   }
+}
+
+/** The identity as it is in the metadata. */
+export function parseIdentity(text: string): VolumeIdentity {
+  return identitySchema.parse(JSON.parse(text))
 }
 
 export function newIdentity(chunkSize: number): VolumeIdentity {
