@@ -9,15 +9,23 @@ import { SqliteDatabase } from '../base/sqlite-database.ts'
 import { SqlitePeerStore } from './peers/peer-store.ts'
 import type { PeerStore } from './peers/peer-store.ts'
 
+const SCHEMA = `CREATE TABLE IF NOT EXISTS setting (
+  name TEXT PRIMARY KEY, value TEXT NOT NULL
+) WITHOUT ROWID`
+const NAMES = 'names'
 const REMEDY = 'restore it from a backup, or move it away: nodes register again by themselves'
 
 export class CoordinatorDatabase {
   readonly peers: PeerStore
+  /** Whether a coordinator had its metadata in this directory before. */
+  readonly hadNames: boolean
   readonly #database: SqliteDatabase
 
   private constructor(database: SqliteDatabase) {
     this.#database = database
     this.peers = new SqlitePeerStore(database)
+    database.execute(SCHEMA)
+    this.hadNames = database.statement('SELECT 1 FROM setting WHERE name = ?').get(NAMES) !== undefined
   }
 
   /** EIO: the file is damaged, or is not an SQLite database. */
@@ -32,6 +40,14 @@ export class CoordinatorDatabase {
       database.close()
       throw error
     }
+  }
+
+  /** The metadata of a volume is in this directory from here on. */
+  noteNames(): void {
+    this.#database.transaction(() => {
+      const put = this.#database.statement('INSERT OR REPLACE INTO setting VALUES (?, ?)')
+      put.run(NAMES, 'volume.db')
+    })
   }
 
   /** Moves the write-ahead log into the database and empties it. */

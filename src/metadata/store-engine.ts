@@ -38,11 +38,18 @@ export interface LeaderTerm {
 }
 
 /** A metadata store for one or several coordinators, of which one leads at a time. */
+export interface StoreDamage {
+  path: string
+  since: Date
+}
+
 export interface MetadataSource {
   /** Several coordinators may use the store: a term may be long in coming, and it may end. */
   readonly isShared: boolean
   /** URL of the leading coordinator as far as known; empty: none. */
   readonly leaderUrl: string
+  /** The file in which damage was found; undefined: none so far. */
+  readonly damage?: StoreDamage | undefined
   next(signal: AbortSignal): Promise<LeaderTerm>
   close(): Promise<void>
 }

@@ -7,15 +7,17 @@ import type { Candidate } from '../coordinator/candidate.ts'
 import type { PeerMaintenance } from '../coordinator/peers/peer-maintenance.ts'
 import type { Problem } from '../http/server/problem.ts'
 import { copyState } from '../metadata/change.ts'
+import type { MetadataSource, StoreDamage } from '../metadata/store-engine.ts'
 
 export async function coordinatorProblems(
   maintenance: Pick<PeerMaintenance, 'failure'>,
   candidate: Candidate,
+  { damage }: Pick<MetadataSource, 'damage'>,
 ): Promise<Problem[]> {
   const names = candidate.isOneOfSeveral
     ? (standingBy(candidate) ?? databaseAway(candidate))
     : await unreadableNames(candidate)
-  return [unsavedNodes(maintenance), names].filter((problem) => problem !== undefined)
+  return [unsavedNodes(maintenance), names, damage && damagedNames(damage)].filter((problem) => problem !== undefined)
 }
 
 function unsavedNodes({ failure }: Pick<PeerMaintenance, 'failure'>): Problem | undefined {
@@ -25,6 +27,17 @@ function unsavedNodes({ failure }: Pick<PeerMaintenance, 'failure'>): Problem | 
     ...failure,
     works: 'reading names; who is there, until the coordinator is restarted',
     fails: 'changes of names, where the same disk keeps them',
+    blocking: false,
+  }
+}
+
+function damagedNames({ path, since }: StoreDamage): Problem {
+  return {
+    what: `pages of ${path} are damaged`,
+    since,
+    reason: 'restore it from a backup, or start with a copy of the volume.db of a node in its place',
+    works: 'names on pages that are intact',
+    fails: 'operations on the others: they end with EIO',
     blocking: false,
   }
 }

@@ -5,10 +5,12 @@
  * Invariant: a start that fails leaves nothing running.
  */
 import { randomUUID } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { WebSocketServer } from 'ws'
+import { FsError } from '../base/fs-error.ts'
 import type { Logger } from '../base/log/logger.ts'
 import { CoordinatorDatabase } from '../coordinator/coordinator-database.ts'
 import { FileHolders } from '../coordinator/peers/file-holders.ts'
@@ -60,13 +62,14 @@ export async function startCoordinator(
   const maintenance = new PeerMaintenance(database, logger)
   parts.defer(() => maintenance.stop())
   const address = { url: '' }
+  if (options.postgres === undefined) requireNames(namesPath(options.dataDir), database)
   const source = await openSource(options, () => address.url, logger)
   const candidate = new Candidate({ source, registry: maintenance.registry, logger })
   maintenance.registry.hasJoined = (id) => candidate.nodes?.get(id) !== undefined
   parts.defer(() => candidate.close())
   const checkpoints = setInterval(() => candidate.checkpoint(), nodeLimits.coordinatorCheckpointMs)
   parts.defer(() => clearInterval(checkpoints))
-  const api = await serve({ ...options, ...secrets }, { maintenance, candidate }, logger)
+  const api = await serve({ ...options, ...secrets }, { maintenance, candidate, source }, logger)
   address.url = advertised(options, api.url)
   parts.defer(async () => {
     const closed = api.close()
@@ -78,6 +81,7 @@ export async function startCoordinator(
   const facts = { kind: 'coordinator', folder: options.dataDir, apiUrl: api.url, apiKey } as const
   parts.use(await recordRunning(facts, logger))
   await candidate.start()
+  if (options.postgres === undefined) database.noteNames()
   const running = parts.move()
   let stopping: Promise<void> | undefined
   return {
@@ -87,12 +91,27 @@ export async function startCoordinator(
   }
 }
 
+function namesPath(dataDir: string): string {
+  return join(dataDir, 'volume.db')
+}
+
+/** ENOENT if the names were here before: a new, empty volume must not take their place. */
+function requireNames(path: string, database: CoordinatorDatabase): void {
+  if (!database.hadNames || (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0) return
+  throw new FsError(
+    'ENOENT',
+    `${path}, which had the names of the volume, is gone or empty: restore it from a backup, or ` +
+      'put a copy of the volume.db of a node there. A new volume needs another -data directory',
+    { path },
+  )
+}
+
 export async function openSource(
   { dataDir, postgres }: CoordinatorOptions,
   url: () => string,
   logger: Logger,
 ): Promise<MetadataSource> {
-  if (postgres === undefined) return new SqliteSource(join(dataDir, 'volume.db'))
+  if (postgres === undefined) return new SqliteSource(namesPath(dataDir))
   const holder = keptId(join(dataDir, 'coordinator-id'), randomUUID)
   return await PostgresSource.open({ address: postgres, holder, url, logger })
 }
@@ -105,7 +124,7 @@ function advertised({ host }: CoordinatorOptions, apiUrl: string): string {
 
 async function serve(
   { host, port, apiKey, joinToken, metricsToken, dataDir }: CoordinatorOptions & ApiSecrets,
-  { maintenance, candidate }: Parts,
+  { maintenance, candidate, source }: Parts,
   logger: Logger,
 ): Promise<ApiServer> {
   const locations = new FileHolders(() => candidate.store)
@@ -117,7 +136,7 @@ async function serve(
     peers: maintenance.registry,
     members: membersOf(candidate),
     locations,
-    problems: () => coordinatorProblems(maintenance, candidate),
+    problems: () => coordinatorProblems(maintenance, candidate, source),
     stats: async () => {
       const { store } = candidate
       return { version, ...(await store.totals()), changes: store.seq }
@@ -178,4 +197,5 @@ function membersOf(candidate: Candidate): Members {
 interface Parts {
   maintenance: PeerMaintenance
   candidate: Candidate
+  source: MetadataSource
 }

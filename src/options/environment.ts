@@ -13,14 +13,13 @@ import { UsageError } from './usage-error.ts'
 const PREFIX = 'CACHEFS_'
 
 /** A test compares this list with the flags of the programs. */
-export const FLAG_NAMES = `advertised-host api api-key api-key-file azure-account azure-container
-  azure-endpoint azure-key capacity chunk-size cloud-dir cloud-provider conflict
-  coordinator create data detach dir durability file-server force fsname
+export const FLAG_NAMES = `accept-older-names advertised-host api api-key api-key-file
+  azure-account azure-container azure-endpoint azure-key capacity chunk-size cloud-dir
+  cloud-provider conflict coordinator create data detach dir durability file-server force fsname
   fuse-threads host join-token join-token-file json local log-format log-level
-  max-unsynced-bytes max-unsynced-seconds metrics-token mount nvme nvme-capacity
-  nvme-free-floor passthrough peer-id port read-only remote rotate s3-bucket
-  s3-endpoint s3-region stale-if-error stale-while-revalidate store timeout trace
-  ttl upload-limit`.split(/\s+/)
+  max-unsynced-bytes max-unsynced-seconds metrics-token mount nvme nvme-capacity nvme-free-floor
+  passthrough peer-id port read-only remote rotate s3-bucket s3-endpoint s3-region
+  stale-if-error stale-while-revalidate store timeout trace ttl upload-limit`.split(/\s+/)
 
 /**
  * Variables of the tests and tools in this repository, which start programs in their own

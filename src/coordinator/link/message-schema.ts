@@ -114,7 +114,7 @@ export const coordinatorMessages = z.discriminatedUnion('kind', [
   z.object({
     kind: kind('result'),
     id,
-    value: z.unknown(),
+    value: z.unknown().optional(),
     leased: ino.optional(),
     mayMap: z.boolean().optional(),
     error: error.optional(),

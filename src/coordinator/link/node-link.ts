@@ -77,11 +77,19 @@ export interface NodeLinkOptions {
 /** Larger than the number of requests that one process can make. */
 const REQUESTS_PER_PROCESS = 2 ** 40
 
-/** Refusal sent over the link. EACCES: permanent, until the node is admitted again. */
+/** A node and its coordinator do not go together. EACCES: permanent, until one of them changes. */
 class Refusal extends FsError {
-  constructor(url: string, error: WireError) {
+  static sent(url: string, error: WireError): Refusal {
     const { code, message } = errorFromWire(error)
-    super(code, `the coordinator ${url} refuses this node: ${message.replace(/^[A-Z0-9]+: /, '')}`)
+    const reason = message.replace(/^[A-Z0-9]+: /, '')
+    return new Refusal(code, `the coordinator ${url} refuses this node: ${reason}`)
+  }
+
+  /** By the node, which would lose its own names. */
+  static ofOtherNames(url: string): Refusal {
+    const what = `the coordinator ${url} has the names of another volume, or has lost its own`
+    const remedy = 'start it with its volume.db, or with a copy of the volume.db of this node'
+    return new Refusal('EACCES', `${what}: ${remedy}`)
   }
 }
 
@@ -414,7 +422,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
         await this.#welcome(message)
         break
       case 'refused':
-        throw new Refusal(this.url, message.error)
+        throw Refusal.sent(this.url, message.error)
       case 'changes':
         await this.#apply(message.changes)
         break
@@ -466,13 +474,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
   async #leaveHistory(store: string): Promise<void> {
     const { logger, restart } = this.#options
     const node = this.#node!
-    if (node.isInUse && node.state().store !== store) {
-      throw new FsError(
-        'EINVAL',
-        `the coordinator ${this.url} has the names of another volume, or has lost its own: ` +
-          'start it with its metadata, or with a copy of the volume.db of this node',
-      )
-    }
+    if (node.state().store !== store) throw Refusal.ofOtherNames(this.url)
     logger.error(
       `the names of the coordinator ${this.url} are from an older backup: this node takes them, ` +
         'and keeps its own in conflicts/',

@@ -1,10 +1,11 @@
 /** Metadata store in one SQLite file: the process that owns the directory leads for good. */
-import type { MetadataSource, LeaderTerm } from '../store-engine.ts'
+import type { LeaderTerm, MetadataSource, StoreDamage } from '../store-engine.ts'
 import { SqliteStoreEngine } from './sqlite-store-engine.ts'
 
 export class SqliteSource implements MetadataSource {
   readonly isShared = false
   readonly leaderUrl = ''
+  damage: StoreDamage | undefined
   readonly #path: string
 
   constructor(path: string) {
@@ -12,7 +13,9 @@ export class SqliteSource implements MetadataSource {
   }
 
   async next(): Promise<LeaderTerm> {
-    const engine = SqliteStoreEngine.open(this.#path)
+    const engine = SqliteStoreEngine.open(this.#path, () => {
+      this.damage ??= { path: this.#path, since: new Date() }
+    })
     return { engine, over: Promise.withResolvers<void>().promise, resign: async () => undefined }
   }
 

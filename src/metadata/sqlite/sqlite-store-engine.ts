@@ -17,8 +17,10 @@ export class SqliteStoreEngine implements StoreEngine {
     this.#engine = engine
   }
 
-  static open(path: string): SqliteStoreEngine {
-    const engine = new SqliteEngine(path, new SharedMutex(new Int32Array(new SharedArrayBuffer(4))))
+  /** `onDamage`: called when SQLite detects damage in the file. */
+  static open(path: string, onDamage?: () => void): SqliteStoreEngine {
+    const mutex = new SharedMutex(new Int32Array(new SharedArrayBuffer(4)))
+    const engine = new SqliteEngine(path, mutex, onDamage && { onDamage })
     try {
       for (const sql of [...SCHEMA, REPLICA_SCHEMA, ...LOG_SCHEMA]) engine.execute(sql)
       keepTotals(engine)
