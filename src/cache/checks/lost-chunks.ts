@@ -79,9 +79,10 @@ export function coverChunks({ files }: NodeCache, ino: number, end: number): voi
  */
 export function settleShort(cache: NodeCache, ino: number, known?: number): void {
   const { database, files } = cache
+  // In this order: the kernel may extend the file in between, and its size is that of the file.
+  const needed = neededBytes(cache, ino, known)
   const stat = files.stat(ino)
   const there = stat?.size ?? 0
-  const needed = neededBytes(cache, ino, known)
   if (there >= needed) return
   const size = known ?? cache.sizeOf(ino)
   const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)

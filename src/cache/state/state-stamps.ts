@@ -220,8 +220,13 @@ export class StateStamps {
     this.#next = { seq: this.#seq, token, previous: this.#last, madeMs }
   }
 
-  /** Call when the main file of a database has all that its write-ahead log had. */
+  /**
+   * Call when the main file of a database has all that its write-ahead log had. SQLite does not
+   * sync the main file at a checkpoint during which another connection has written.
+   */
   noteBase(name: DatabaseName): void {
+    if (this.#bases[name] === this.#written[name]) return
+    syncFile(join(this.#directory, name))
     this.#bases[name] = this.#written[name]
   }
 
@@ -229,7 +234,7 @@ export class StateStamps {
   publish(): void {
     if (this.#next === undefined) return
     const { seq, token, madeMs } = this.#next
-    for (const name of DATABASES) syncLog(join(this.#directory, name))
+    for (const name of DATABASES) syncFile(join(this.#directory, `${name}-wal`))
     const text = JSON.stringify({ seq, token, madeMs, bases: this.#bases } satisfies StampFile)
     writeWhole(join(this.#directory, FILE), `${text}\n${crc32(text)}\n`.padEnd(FILE_BYTES))
     this.#last = token
@@ -242,10 +247,9 @@ export class StateStamps {
   }
 }
 
-function syncLog(path: string): void {
-  const log = `${path}-wal`
-  if (!existsSync(log)) return
-  const fd = openSync(log, 'r')
+function syncFile(path: string): void {
+  if (!existsSync(path)) return
+  const fd = openSync(path, 'r')
   try {
     fdatasyncSync(fd)
   } finally {
