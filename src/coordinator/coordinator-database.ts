@@ -25,7 +25,8 @@ export class CoordinatorDatabase {
     this.#database = database
     this.peers = new SqlitePeerStore(database)
     database.execute(SCHEMA)
-    this.hadNames = database.statement('SELECT 1 FROM setting WHERE name = ?').get(NAMES) !== undefined
+    this.hadNames =
+      database.statement('SELECT 1 FROM setting WHERE name = ?').get(NAMES) !== undefined
   }
 
   /** EIO: the file is damaged, or is not an SQLite database. */

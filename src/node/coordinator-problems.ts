@@ -17,7 +17,9 @@ export async function coordinatorProblems(
   const names = candidate.isOneOfSeveral
     ? (standingBy(candidate) ?? databaseAway(candidate))
     : await unreadableNames(candidate)
-  return [unsavedNodes(maintenance), names, damage && damagedNames(damage)].filter((problem) => problem !== undefined)
+  return [unsavedNodes(maintenance), names, damage && damagedNames(damage)].filter(
+    (problem) => problem !== undefined,
+  )
 }
 
 function unsavedNodes({ failure }: Pick<PeerMaintenance, 'failure'>): Problem | undefined {
@@ -35,7 +37,8 @@ function damagedNames({ path, since }: StoreDamage): Problem {
   return {
     what: `pages of ${path} are damaged`,
     since,
-    reason: 'restore it from a backup, or start with a copy of the volume.db of a node in its place',
+    reason:
+      'restore it from a backup, or start with a copy of the volume.db of a node in its place',
     works: 'names on pages that are intact',
     fails: 'operations on the others: they end with EIO',
     blocking: false,

@@ -99,7 +99,7 @@ const changed = z.object({
 const away = z.object({ id: z.string(), url: z.string(), since: z.string() })
 const listed = peer.extend({ state: z.enum(['ok', 'degraded', 'silent']), silentMs: z.number() })
 
-export const coordinatorMessages = z.discriminatedUnion('kind', [
+const coordinatorMessages = z.discriminatedUnion('kind', [
   z.object({ kind: kind('challenge'), nonce: bytes, nowMs: z.number() }),
   z.object({
     kind: kind('welcome'),
