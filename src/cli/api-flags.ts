@@ -18,7 +18,8 @@ import { volumePath } from '../options/volume-path.ts'
 export const DIR_FLAG = {
   dir: optionalFlag({
     value: '<dir>',
-    about: 'state folder of the node: --dir of `cachefs up`, --nvme of a client (~/.cachefs)',
+    about:
+      'state directory of the node: --dir of `cachefs up`, --nvme of a client (default ~/.cachefs)',
     parse: parsePath,
   }),
 }
@@ -30,7 +31,7 @@ const API_FLAGS = {
   ...JSON_FLAG,
   api: optionalFlag({
     value: '<url>',
-    about: "URL of the node's API; not needed for a node of this machine",
+    about: "URL of the node's API; not needed for a node on this machine",
     parse: parseUrl,
   }),
   ...KEY_FLAGS,

@@ -25,7 +25,7 @@ import { addUpgrade } from './verbs/upgrade.ts'
 import { addWarm } from './verbs/warm.ts'
 
 const program = new Command('cachefs')
-  .description('A directory at NVMe speed whose files are safe in object storage.')
+  .description('A distributed file system: local NVMe speed, data in object storage.')
   .version(packageVersion())
 for (const add of [
   addUp,

@@ -10,7 +10,7 @@ import { addNodeFlags, readNodeOptions } from '../options/node-options.ts'
 import { runNode } from '../node/run-node.ts'
 
 const program = new Command('client')
-  .description('Run one CacheFS node: mounts the volume, serves the API, until it is stopped.')
+  .description('Run a CacheFS node in the foreground: mount the volume and serve the API.')
   .version(packageVersion())
   .allowExcessArguments(false)
 addNodeFlags(program)

@@ -16,7 +16,7 @@ import { addFlags, environmentHelp, readFlags, switchFlag } from '../options/fla
 import { runInForeground } from '../daemon/foreground.ts'
 
 const program = new Command('coordinator')
-  .description('Keep the names of a volume for many nodes, and know which nodes are there.')
+  .description('Run the metadata coordinator of a volume that several nodes mount.')
   .version(packageVersion())
   .allowExcessArguments(false)
   // Flags after the verb belong to the verb.
@@ -41,7 +41,7 @@ program.action(async () => {
   })
 })
 const migration = new Command('migrate').description(
-  'Move the names from SQLite in --data to --store, an empty PostgreSQL.',
+  'Move the metadata from SQLite in --data to --store, an empty PostgreSQL database.',
 )
 addCoordinatorFlags(migration)
 migration.action(async () => {
@@ -51,10 +51,10 @@ migration.action(async () => {
 program.addCommand(migration)
 const JOIN_TOKEN_FLAGS = {
   data: COORDINATOR_FLAGS.data,
-  rotate: switchFlag('make a new one: the one before lets nobody in any more'),
+  rotate: switchFlag('replace the token; the previous one is no longer accepted'),
 }
 const joining = new Command('join-token').description(
-  'Show what lets a new node join: --join-token-file of a client. It is kept in --data.',
+  'Print the token with which new nodes join (client --join-token-file); kept in --data.',
 )
 addFlags(joining, JOIN_TOKEN_FLAGS)
 joining.action(async () => {

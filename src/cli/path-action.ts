@@ -9,7 +9,7 @@ import { addApiFlags, connectToPaths } from './api-flags.ts'
 import { addFlags, readFlags, switchFlag } from '../options/flag.ts'
 import { print, Progress } from './output.ts'
 
-const EVICT_FLAGS = { force: switchFlag('also while the cloud cannot be reached') }
+const EVICT_FLAGS = { force: switchFlag('evict even if the cloud is unreachable') }
 
 export function addPathAction(
   program: Command,
@@ -18,7 +18,7 @@ export function addPathAction(
 ): void {
   const command = program
     .command(action)
-    .argument('<path...>', 'in the volume, or under its mount point')
+    .argument('<path...>', 'path in the volume, or below its mount point')
     .description(description)
   addApiFlags(command)
   if (action === 'evict') addFlags(command, EVICT_FLAGS)

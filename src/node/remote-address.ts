@@ -29,7 +29,7 @@ export const REMOTE_FLAGS = {
   'azure-key': NODE_FLAGS['azure-key'],
   'azure-endpoint': NODE_FLAGS['azure-endpoint'],
   ...KEY_FLAGS,
-  'file-server': switchFlag('the https:// remote is a FileServer: it can do everything'),
+  'file-server': switchFlag('the https:// remote is a FileServer, which has all operations'),
 }
 
 export type RemoteValues = FlagValues<typeof REMOTE_FLAGS>

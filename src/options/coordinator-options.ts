@@ -48,22 +48,22 @@ export const USUAL_DATA = join(homedir(), '.cachefs/coordinator')
 export const COORDINATOR_FLAGS = {
   host: optionalFlag({
     value: '<address>',
-    about: 'where it listens: all addresses with an API key or POD_IP, else 127.0.0.1',
+    about: 'listen address; all addresses with an API key or POD_IP, else 127.0.0.1',
     parse: String,
   }),
   port: flag('8080', {
     value: '<port>',
-    about: 'of the API and of the nodes; 0: any that is free',
+    about: 'port of the API and the links of nodes; 0: any free port',
     parse: parsePort,
   }),
   data: optionalFlag({
     value: '<dir>',
-    about: 'where the names are kept, ~/.cachefs/coordinator unless given',
+    about: 'data directory (default ~/.cachefs/coordinator)',
     parse: parsePath,
   }),
   store: flag('sqlite', {
     value: '<store>',
-    about: 'what keeps them: sqlite, in the data directory, or postgres://USER@HOST/DATABASE',
+    about: 'metadata store: sqlite (in --data) or postgres://USER@HOST/DATABASE',
     parse: String,
   }),
   ...KEY_FLAGS,

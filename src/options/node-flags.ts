@@ -26,13 +26,13 @@ const LOG_FORMATS = ['line', 'json'] as const
 export const KEY_FLAGS = {
   'api-key': optionalFlag({
     value: '<key>',
-    about: 'key of the API, sent in X-API-Key; made at the first start unless given',
+    about: 'API key, sent as X-API-Key; generated at the first start if not set',
     secret: true,
     parse: parseSecret,
   }),
   'api-key-file': optionalFlag({
     value: '<path>',
-    about: 'file that holds the key of the API',
+    about: 'file with the API key',
     parse: parseSecretFile,
   }),
 }
@@ -41,13 +41,13 @@ export const KEY_FLAGS = {
 export const JOIN_FLAGS = {
   'join-token': optionalFlag({
     value: '<token>',
-    about: 'what lets a new node join the cluster, beside or instead of the API key',
+    about: 'token with which a new node joins the cluster, in addition to or instead of the key',
     secret: true,
     parse: parseSecret,
   }),
   'join-token-file': optionalFlag({
     value: '<path>',
-    about: 'file that holds the join token (the coordinator makes one: file join-token of --data)',
+    about: 'file with the join token; the coordinator creates one, join-token in its --data',
     parse: parseSecretFile,
   }),
 }
@@ -56,7 +56,7 @@ export const JOIN_FLAGS = {
 export const FSNAME_FLAG = {
   fsname: optionalFlag({
     value: '<name>',
-    about: 'source that the mount table shows; where the files are kept unless given',
+    about: 'source in the mount table; the cloud or remote if not set',
     parse: parseSourceName,
   }),
 }
@@ -64,49 +64,49 @@ export const FSNAME_FLAG = {
 export const NODE_FLAGS = {
   mount: flag('/tmp/fuse-client', {
     value: '<dir>',
-    about: 'where the files appear',
+    about: 'mount point',
     parse: parsePath,
   }),
   ...FSNAME_FLAG,
   nvme: flag('/tmp/nvme-cache', {
     value: '<dir>',
-    about: 'where their bytes are kept on this machine',
+    about: 'NVMe directory: cache and state of this node',
     parse: parsePath,
   }),
   'nvme-capacity': flag('10', {
     value: '<size>',
-    about: 'how much is kept there, GB',
+    about: 'capacity of the NVMe directory, GB',
     parse: (text) => parseSize(text, 'G'),
   }),
   'nvme-free-floor': flag('5%', {
     value: '<size|%>',
-    about: 'free space that is left on that disk',
+    about: 'free space to leave on that disk',
     parse: parseFreeFloor,
   }),
   coordinator: flag('embedded', {
     value: '<where>',
-    about: 'who keeps the names: host:port[,host:port...], or embedded for this node alone',
+    about: 'metadata coordinators, host:port[,host:port...]; embedded: a single-node volume',
     parse: parseCoordinator,
   }),
   host: optionalFlag({
     value: '<address>',
-    about: 'where the API listens: 127.0.0.1, or all addresses where POD_IP is set (with a key)',
+    about: 'listen address of the API; 127.0.0.1, or all addresses if POD_IP and a key are set',
     parse: String,
   }),
   port: flag('8081', {
     value: '<port>',
-    about: "the API's port; 0: any that is free",
+    about: 'port of the API; 0: any free port',
     parse: parsePort,
   }),
   'advertised-host': optionalFlag({
     value: '<address>',
-    about: 'where others reach this node',
+    about: 'host name or address at which other nodes reach this node',
     environment: ['POD_IP'],
     parse: String,
   }),
   'peer-id': flag('auto', {
     value: '<id>',
-    about: 'the name of this node among others',
+    about: 'unique id of this node; auto: generated and kept',
     parse: parsePeerId,
   }),
   'chunk-size': flag('4', {
@@ -118,7 +118,7 @@ export const NODE_FLAGS = {
   ...JOIN_FLAGS,
   'metrics-token': optionalFlag({
     value: '<token>',
-    about: 'bearer token that opens /metrics alone; made at the first start unless given',
+    about: 'bearer token for /metrics only; generated at the first start if not set',
     secret: true,
     parse: parseSecret,
   }),
@@ -129,13 +129,13 @@ export const NODE_FLAGS = {
   }),
   'cloud-dir': optionalFlag({
     value: '<dir>',
-    about: 'the folder that is the cloud of provider file',
+    about: 'directory used as cloud by provider file',
     parse: parsePath,
   }),
-  create: switchFlag('make the folder, bucket or container of the cloud where there is none'),
+  create: switchFlag('create the directory, bucket or container of the cloud if it does not exist'),
   's3-bucket': flag('fuse-client-cache', {
     value: '<name>',
-    about: 'bucket',
+    about: 'name of the bucket',
     parse: String,
   }),
   's3-region': flag('us-east-1', {
@@ -146,7 +146,7 @@ export const NODE_FLAGS = {
   }),
   's3-endpoint': optionalFlag({
     value: '<url>',
-    about: 'for what is not AWS but speaks S3',
+    about: 'URL of an S3-compatible server other than AWS',
     parse: parseUrl,
   }),
   'azure-account': optionalFlag({
@@ -157,55 +157,56 @@ export const NODE_FLAGS = {
   }),
   'azure-key': optionalFlag({
     value: '<key>',
-    about: 'its key; better given in the environment',
+    about: 'key of the storage account; preferably set in the environment',
     environment: ['AZURE_STORAGE_KEY'],
     secret: true,
     parse: String,
   }),
   'azure-container': flag('fuse-cache', {
     value: '<name>',
-    about: 'container',
+    about: 'name of the container',
     environment: ['AZURE_CONTAINER_NAME'],
     parse: String,
   }),
   'azure-endpoint': optionalFlag({
     value: '<url>',
-    about: 'for an emulator or a sovereign cloud',
+    about: 'URL of an emulator or a sovereign cloud',
     parse: parseUrl,
   }),
   durability: flag('local', {
     value: '<where>',
-    about: 'where bytes are when close() returns: local, peers=N, cloud',
+    about: 'default durability, where data is when close() returns: local, peers=N, cloud',
     parse: parseDurability,
   }),
   'accept-older-names': optionalFlag({
     value: '<code>',
-    about: 'starts on a volume.db from a backup; the code is in the message that refuses it',
+    about: 'accept a volume.db from an older backup; the refusal names the code',
     parse: String,
   }),
   'max-unsynced-bytes': optionalFlag({
     value: '<size>',
-    about: 'writers wait while more than this is not in the cloud',
+    about: 'bound of the upload backlog, bytes; writers wait beyond it',
     parse: (text) => parseSize(text),
   }),
   'max-unsynced-seconds': optionalFlag({
     value: '<seconds>',
-    about: 'writers wait while something is not in the cloud for longer',
+    about: 'bound of the age of the upload backlog, s; writers wait beyond it',
     parse: parseSeconds,
   }),
   'fuse-threads': flag('2', {
     value: '<n>',
-    about: 'threads that answer the kernel',
+    about: 'threads that serve FUSE requests',
     parse: (text) => parseInteger(text, 1, cacheLimits.fuseWorkers),
   }),
   passthrough: flag('auto', {
     value: '<when>',
-    about: 'the kernel reads and writes files by itself: auto (large ones), always, off',
+    about:
+      'FUSE passthrough, the kernel reads and writes files itself: auto (large files), always, off',
     parse: (text) => parseOneOf(text, PASSTHROUGH),
   }),
   'upload-limit': flag('100M', {
     value: '<size>',
-    about: 'largest body of a PUT to the API',
+    about: 'maximum body of a PUT to the API',
     parse: (text) => parseSize(text),
   }),
   'log-level': flag('info', {
@@ -215,10 +216,10 @@ export const NODE_FLAGS = {
   }),
   'log-format': flag('line', {
     value: '<format>',
-    about: 'line for people, json for collectors',
+    about: 'line (readable) or json (for collectors)',
     parse: (text) => parseOneOf(text, LOG_FORMATS),
   }),
-  trace: switchFlag('log every request of the kernel'),
+  trace: switchFlag('log every FUSE request'),
 }
 
 export type NodeFlagValues = FlagValues<typeof NODE_FLAGS>

@@ -14,7 +14,7 @@ import { StateFolder } from '../../machine/state-folder.ts'
 export function addDoctor(program: Command): void {
   const command = program
     .command('doctor')
-    .description('Check what this machine has of what a node needs (give it the flags of the node)')
+    .description('Check whether this machine can run a node (takes the flags of the node)')
   addFlags(command, { ...DIR_FLAG, ...JSON_FLAG })
   addNodeFlags(command)
   command.action(async () => {

@@ -18,7 +18,7 @@ const EVENT_MS = 1000
 const FLAGS = {
   timeout: flag('60', {
     value: '<seconds>',
-    about: 'how long it may take; then the exit status is 1, and what is left is said',
+    about: 'timeout; then prints the remaining backlog and exits with status 1',
     parse: parseSeconds,
   }),
 }
@@ -31,9 +31,7 @@ interface Backlog {
 export function addDrain(program: Command): void {
   const command = program
     .command('drain')
-    .description(
-      'Wait until the cloud has everything that only this node has: before it is stopped',
-    )
+    .description('Wait until everything that only this node has is uploaded, before it is removed')
   addFlags(addApiFlags(command), FLAGS)
   command.action(async () => {
     const { api, json } = await connect(command)

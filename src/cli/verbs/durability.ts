@@ -13,9 +13,11 @@ const INHERIT = 'inherit'
 export function addDurability(program: Command): void {
   const command = program
     .command('durability')
-    .argument('<path>', 'in the volume, or under its mount point')
-    .addArgument(new Argument('[where]', 'local, peers=N or cloud; inherit: as the folder above'))
-    .description('Show or set where the bytes below a folder are when close() returns')
+    .argument('<path>', 'path in the volume, or below its mount point')
+    .addArgument(
+      new Argument('[where]', 'local, peers=N or cloud; inherit: as the parent directory'),
+    )
+    .description('Show or set the durability of a directory: where data is when close() returns')
   addApiFlags(command).action(async (text: string, where?: string) => {
     const wanted = where === undefined ? undefined : parse(where)
     const { api, json, path } = await connectToPath(command, text)

@@ -3,5 +3,5 @@ import type { Command } from 'commander'
 import { addPathAction } from '../path-action.ts'
 
 export function addEvict(program: Command): void {
-  addPathAction(program, 'evict', 'Free the local space of files and folders that the cloud has')
+  addPathAction(program, 'evict', 'Evict durable files and directories from the cache of this node')
 }

@@ -6,8 +6,8 @@ import { print } from '../output.ts'
 export function addExplain(program: Command): void {
   const command = program
     .command('explain')
-    .argument('<path>', 'in the volume, or under its mount point')
-    .description('Show from where a read of a file would be answered, and why')
+    .argument('<path>', 'path in the volume, or below its mount point')
+    .description('Show which tier would serve reads of a file, and why')
   addApiFlags(command).action(async (text: string) => {
     const { api, json, path } = await connectToPath(command, text)
     print(await api.about('explain', path), json)

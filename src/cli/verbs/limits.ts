@@ -8,7 +8,7 @@ import { print } from '../output.ts'
 export function addLimits(program: Command): void {
   const command = program
     .command('limits')
-    .description('Print every bound of queues, buffers, retries, caches and waits')
+    .description('Print the bounds of all queues, buffers, retries, caches and waits')
   addFlags(command, JSON_FLAG)
   command.action(() => print(limitsByOwner, readFlags(command, JSON_FLAG, process.env).json))
 }

@@ -12,7 +12,7 @@ export function addMissing(program: Command): void {
     .command('missing')
     .alias('unavailable')
     .description(
-      'List files with bytes that are lost, or only on offline nodes; exit 1 if there are any',
+      'List unavailable files: data is lost, or only on offline nodes; exits with 1 if any',
     )
   addApiFlags(command).action(async () => {
     const { api, json } = await connect(command)

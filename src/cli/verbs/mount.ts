@@ -18,38 +18,38 @@ const CONFLICTS = ['local-wins', 'remote-wins', 'keep-both'] as const
 const MOUNT_FLAGS = {
   local: optionalFlag({
     value: '<dir>',
-    about: 'where the cache is kept, for this remote alone',
+    about: 'cache directory, used for this remote only',
     parse: parsePath,
   }),
   ...REMOTE_FLAGS,
   ...FSNAME_FLAG,
-  create: switchFlag('make the folder, bucket or container of --remote where there is none'),
+  create: switchFlag('create the directory, bucket or container of --remote if it does not exist'),
   ttl: flag('1h', {
     value: '<duration>',
-    about: 'how long what the remote said counts, e.g. 30s, 5m, 1h',
+    about: 'time for which cached metadata and data are valid, for example 30s, 5m, 1h',
     parse: parseDuration,
   }),
   'stale-if-error': flag('0', {
     value: '<duration>',
-    about: 'expired since less: served while the remote cannot be asked',
+    about: 'time after expiry in which cached data is served while the remote is unreachable',
     parse: parseDuration,
   }),
   'stale-while-revalidate': flag('0', {
     value: '<duration>',
-    about: 'expired since less: served at once, and asked for beside',
+    about: 'time after expiry in which cached data is served while it is revalidated',
     parse: parseDuration,
   }),
   capacity: optionalFlag({
     value: '<size>',
-    about: 'how much is kept in --local, GB; all of it where nothing is said',
+    about: 'capacity of --local, GB; unlimited if not set',
     parse: (text) => parseSize(text, 'G'),
   }),
   conflict: flag('local-wins', {
     value: '<policy>',
-    about: `where both sides changed a file: ${CONFLICTS.join(', ')}`,
+    about: `if a file changed on both sides: ${CONFLICTS.join(', ')}`,
     parse: (text) => parseOneOf(text, CONFLICTS).replace('-', ' ') as ConflictPolicy,
   }),
-  'read-only': switchFlag('nothing can be changed'),
+  'read-only': switchFlag('mount read-only'),
   'fuse-threads': NODE_FLAGS['fuse-threads'],
   'log-level': NODE_FLAGS['log-level'],
   'log-format': NODE_FLAGS['log-format'],
@@ -59,8 +59,8 @@ const MOUNT_FLAGS = {
 export function addMount(program: Command): void {
   const command = program
     .command('mount')
-    .argument('<mount-point>', 'where the files appear')
-    .description('Mount a bucket, a web server or a folder as it is, behind a cache that lasts')
+    .argument('<mount-point>', 'mount point')
+    .description('Mount a bucket, web server or directory as it is, with a persistent local cache')
   addFlags(command, MOUNT_FLAGS)
   command.action(async (mountPoint: string) => {
     const values = readFlags(command, MOUNT_FLAGS, process.env)

@@ -19,7 +19,7 @@ const FLAGS = {
   ...JSON_FLAG,
   coordinator: optionalFlag({
     value: '<url>',
-    about: 'http://host:port of the coordinator; not needed for the one of this machine',
+    about: 'URL of the coordinator, http://host:port; not needed for one on this machine',
     parse: (text) => parseUrl(/^https?:/.test(text) ? text : `http://${text}`),
   }),
   ...KEY_FLAGS,
@@ -27,8 +27,8 @@ const FLAGS = {
 
 const ACTIONS = ['list', 'revoke', 'remove'] as const
 const HELP = `
-revoke ends the link of a node, and nobody can be that node any more.
-remove frees the id of a node that is gone, for one that may join.`
+revoke ends the link of a node and blocks its id and key.
+remove frees the id of a node that is gone, so that another node can use it.`
 
 type Ask = (path: string, method?: string) => Promise<Response>
 
@@ -36,8 +36,8 @@ export function addPeers(program: Command): void {
   const command = program
     .command('peers')
     .argument('[action]', `${ACTIONS.join(', ')} (default list)`)
-    .argument('[id]', 'node that is to be revoked or removed')
-    .description('List the nodes that have joined a cluster; revoke or remove one')
+    .argument('[id]', 'id of the node to revoke or remove')
+    .description('List the nodes of a cluster; revoke or remove a node')
     .addHelpText('after', HELP)
   addFlags(command, FLAGS)
   command.action(async (name = 'list', id?: string) => {

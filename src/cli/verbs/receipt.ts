@@ -9,8 +9,8 @@ import { print } from '../output.ts'
 export function addReceipt(program: Command): void {
   const command = program
     .command('receipt')
-    .argument('<path>', 'in the volume, or under its mount point')
-    .description('Show where the bytes of a file or folder are, and whether they are safe')
+    .argument('<path>', 'path in the volume, or below its mount point')
+    .description('Show where the data of a file or directory is stored, and whether it is durable')
   addApiFlags(command).action(async (text: string) => {
     const { api, json, path } = await connectToPath(command, text)
     print(await api.about('receipt', path), json)

@@ -9,8 +9,8 @@ import { print } from '../output.ts'
 export function addRestore(program: Command): void {
   const command = program
     .command('restore')
-    .argument('<path>', 'in the volume, or under its mount point')
-    .description('Take a missing file as the cloud last had it; what is missing is given up')
+    .argument('<path>', 'path in the volume, or below its mount point')
+    .description('Restore the last durable version of an unavailable file; later data is discarded')
   addApiFlags(command).action(async (text: string) => {
     const { api, json, path } = await connectToPath(command, text)
     print(await api.restore(path), json)

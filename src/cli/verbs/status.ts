@@ -12,7 +12,7 @@ import type { Problem } from '../../http/server/problem.ts'
 export function addStatus(program: Command): void {
   const command = program
     .command('status')
-    .description('Show what a node holds, does, and still has to bring to the cloud; and its peers')
+    .description('Show the cache, uploads, mount and peers of a node')
   addApiFlags(command).action(async () => {
     const { api, json } = await connect(command)
     const status = await api.status()

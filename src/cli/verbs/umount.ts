@@ -24,10 +24,10 @@ const POLL_MS = 50
 const FLAGS = {
   timeout: flag('120', {
     value: '<seconds>',
-    about: 'how long the node may take to flush and unmount',
+    about: 'timeout of flushing and unmounting',
     parse: parseSeconds,
   }),
-  force: switchFlag('also while programs use the mount: their calls fail from then on'),
+  force: switchFlag('unmount even if programs use the mount; their system calls then fail'),
 }
 /** Number of processes named in the error. */
 const NAMED_USERS = 5
@@ -41,9 +41,12 @@ interface Target {
 export function addUmount(program: Command): void {
   const command = program
     .command('umount')
-    .argument('[mount-point]', 'of the node; else the one that `cachefs up` started')
-    .description('Stop a node: flush, unmount; or clean up the mount of a node that is gone')
-    .addHelpText('after', '\nA mount that programs use is left as it is (EBUSY), unless --force.')
+    .argument('[mount-point]', 'mount point of the node; default: that of `cachefs up`')
+    .description('Stop a node and unmount it, or remove the mount of a node that has died')
+    .addHelpText(
+      'after',
+      '\nA mount that is in use stays mounted (EBUSY), unless --force is given.',
+    )
   addFlags(addApiFlags(command), FLAGS)
   command.action(async (mountPoint: string | undefined) => {
     const wish = wishOf(command)

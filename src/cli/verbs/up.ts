@@ -17,7 +17,7 @@ import { StateFolder } from '../../machine/state-folder.ts'
 const FLAGS = {
   ...DIR_FLAG,
   ...JSON_FLAG,
-  detach: switchFlag('run in the background; the log is node.log in the folder'),
+  detach: switchFlag('run in the background, logging to node.log in --dir'),
 }
 
 /** Printed when the node runs. */
@@ -33,9 +33,9 @@ interface Introduction {
 export function addUp(program: Command): void {
   const command = program
     .command('up')
-    .description('Start one node with everything embedded, and a local folder as its cloud')
+    .description('Start a single-node volume with a local directory as its cloud')
   addFlags(command, FLAGS)
-  addNodeFlags(command)
+  addNodeFlags(command, new StateFolder().nodeDefaults)
   command.action(async () => {
     const { dir, json, detach } = readFlags(command, FLAGS, process.env)
     const folder = new StateFolder(dir)

@@ -14,7 +14,7 @@ const POLL_MS = 50
 export function addUpgrade(program: Command): void {
   const command = program
     .command('upgrade')
-    .description('Go on with the program that is installed now, under a running workload')
+    .description('Replace the running daemon by the installed version without unmounting')
   addApiFlags(command).action(async () => {
     const { api, json } = await connect(command)
     const before = await api.status()

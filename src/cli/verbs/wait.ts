@@ -3,5 +3,5 @@ import type { Command } from 'commander'
 import { addPathAction } from '../path-action.ts'
 
 export function addWait(program: Command): void {
-  addPathAction(program, 'wait', 'Wait until the cloud has every byte of these files and folders')
+  addPathAction(program, 'wait', 'Wait until all data of these files and directories is uploaded')
 }

@@ -5,5 +5,5 @@ import type { Command } from 'commander'
 import { addPathAction } from '../path-action.ts'
 
 export function addWarm(program: Command): void {
-  addPathAction(program, 'warm', 'Bring files and folders to this node, so that reads are local')
+  addPathAction(program, 'warm', 'Fetch files and directories into the cache of this node')
 }
