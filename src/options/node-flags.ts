@@ -75,7 +75,7 @@ export const NODE_FLAGS = {
   }),
   'nvme-capacity': flag('10', {
     value: '<size>',
-    about: 'capacity of the NVMe directory, GB',
+    about: 'capacity of --nvme, GB',
     parse: (text) => parseSize(text, 'G'),
   }),
   'nvme-free-floor': flag('5%', {
