@@ -19,6 +19,13 @@ const MIB = 1024 * 1024
 interface Served extends AsyncDisposable {
   ask(path: string, init?: RequestInit): Promise<Response>
   makeDirectory(path: string): Promise<unknown>
+  /** It cuts the transfer of a file that is replaced: `LocalFS` checks the version at the end. */
+  mayCut?: boolean
+}
+
+function ignoreCut(error: unknown): undefined {
+  if (!(error instanceof TypeError)) throw error
+  return undefined
 }
 
 const SERVERS: Record<string, () => Promise<Served>> = {
@@ -37,6 +44,7 @@ const SERVERS: Record<string, () => Promise<Served>> = {
     const server = await FileServer.listen(files)
     return {
       ask: (path, init) => fetch(`${server.url}/${path}`, init),
+      mayCut: true,
       makeDirectory: (path) => files.mkdir(path),
       [Symbol.asyncDispose]: async () => {
         await server.close()
@@ -243,7 +251,7 @@ for (const [name, serve] of Object.entries(SERVERS)) {
       }
     })
 
-    test('a file that is replaced while it is read arrives as one version, or not', async () => {
+    test('a file that is replaced while it is read arrives as one version', async () => {
       await put('changing', 'a'.repeat(MIB / 2))
       const done = new AbortController()
       const writes = (async () => {
@@ -252,24 +260,21 @@ for (const [name, serve] of Object.entries(SERVERS)) {
           await new Promise((resolve) => setTimeout(resolve, 5))
         }
       })()
-      let whole = 0
+      let cut = 0
       for (let i = 0; i < 50; i++) {
-        const got = await get('changing')
-          .then(async (answer) => ({ answer, body: await answer.text() }))
-          .catch((error: unknown) => {
-            // The connection was cut, because the rest of that version is gone.
-            if (!(error instanceof TypeError)) throw error
-          })
-        if (got === undefined) continue
-        const { answer, body } = got
+        const answer = await get('changing').catch(ignoreCut)
+        const body = await answer?.text().catch(ignoreCut)
+        if (answer === undefined || body === undefined) {
+          cut += 1
+          continue
+        }
         assert.equal(answer.status, 200)
         assert.equal(body.length, Number(answer.headers.get('content-length')))
         assert.ok(/^(a+|b+)$/.test(body), 'two versions')
-        whole += 1
       }
       done.abort()
       await writes
-      assert.ok(whole > 0)
+      assert.ok(cut <= (served.mayCut ? 49 : 0), `${cut} were cut`)
     })
 
     test('methods that files do not have are refused with the ones that they have', async () => {
