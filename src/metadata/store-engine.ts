@@ -37,12 +37,13 @@ export interface LeaderTerm {
   resign(): Promise<void>
 }
 
-/** A metadata store for one or several coordinators, of which one leads at a time. */
+/** Damage that was found in the file of a store. */
 export interface StoreDamage {
   path: string
   since: Date
 }
 
+/** A metadata store for one or several coordinators, of which one leads at a time. */
 export interface MetadataSource {
   /** Several coordinators may use the store: a term may be long in coming, and it may end. */
   readonly isShared: boolean

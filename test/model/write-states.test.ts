@@ -45,6 +45,7 @@ import type { Upload } from '../../src/cache/state/node-database.ts'
 import { UploadFinisher } from '../../src/cache/upload/upload-finisher.ts'
 import type { WaitCondition } from '../../src/cache/waiting/wait-condition.ts'
 import { GroupCommit } from '../../src/cache/write/group-commit.ts'
+import { marksOf } from '../../src/volume/durable-marks.ts'
 import { CHUNK_SIZE, LocalVolume } from '../fixtures/local-volume.ts'
 import { Random } from '../fixtures/random.ts'
 
@@ -178,15 +179,7 @@ class Node implements Disposable {
    */
   async upload(expected: ReadonlyMap<number, Buffer>): Promise<void> {
     const { engine, cache } = this.#local.thread
-    const finisher = new UploadFinisher(
-      cache,
-      {
-        durable: (...args) => engine.write('markDurable', ...args),
-        allDurable: (chunks) => engine.write('markAllDurable', chunks),
-        discard: (...args) => engine.write('discard', ...args),
-      },
-      () => true,
-    )
+    const finisher = new UploadFinisher(cache, marksOf(engine, undefined), () => true)
     const reader = new ChunkReader(cache)
     for (const upload of cache.database.uploadsAfter(0, 100)) {
       const data = await reader.loadUpload(upload)

@@ -16,6 +16,7 @@ import { configureLogging, loggerOf } from '../../src/base/log/logger.ts'
 import { ChunkReader } from '../../src/cache/read/chunk-reader.ts'
 import { GroupCommit } from '../../src/cache/write/group-commit.ts'
 import { UploadFinisher } from '../../src/cache/upload/upload-finisher.ts'
+import { marksOf } from '../../src/volume/durable-marks.ts'
 import type { VolumeThread } from '../../src/volume/volume-thread.ts'
 import { CHUNK_SIZE, LocalVolume } from '../fixtures/local-volume.ts'
 import { Random } from '../fixtures/random.ts'
@@ -62,15 +63,7 @@ class Node implements Disposable {
   /** Marks all pending uploads as durable. */
   async upload(): Promise<void> {
     const { engine, cache } = this.thread
-    const finisher = new UploadFinisher(
-      cache,
-      {
-        durable: (...args) => engine.write('markDurable', ...args),
-        allDurable: (chunks) => engine.write('markAllDurable', chunks),
-        discard: (...args) => engine.write('discard', ...args),
-      },
-      () => true,
-    )
+    const finisher = new UploadFinisher(cache, marksOf(engine, undefined), () => true)
     const loader = new ChunkReader(cache)
     for (const upload of cache.database.uploadsAfter(0, 100)) {
       await finisher.finish(upload, crc32((await loader.loadUpload(upload))!))

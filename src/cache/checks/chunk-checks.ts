@@ -55,25 +55,31 @@ export function checksumOfPart(
 ): number | undefined {
   const state = row.state === CLEAN ? checkChunk(cache, ino, row) : 'unknown'
   if (state === 'damaged') dropDamaged(cache, ino, row)
-  if (state !== 'intact') return undefined
-  const data = Buffer.allocUnsafe(length)
-  cache.files.read(ino, data, row.index * cache.settings.chunkSize)
-  return crc32(data)
+  return state === 'intact' ? checksumOf(cache, ino, row.index, length) : undefined
+}
+
+/** CRC-32 of the first `length` bytes of a chunk in the backing file; undefined: it has fewer. */
+function checksumOf(
+  { files, settings }: NodeCache,
+  ino: number,
+  index: number,
+  length: number,
+): number | undefined {
+  let crc = 0
+  for (let at = 0; at < length;) {
+    const part = block.subarray(0, length - at)
+    if (files.read(ino, part, index * settings.chunkSize + at) < part.length) return undefined
+    crc = crc32(part, crc)
+    at += part.length
+  }
+  return crc
 }
 
 /** Call under the lock of the inode. */
 export function checkChunk(cache: NodeCache, ino: number, row: LocalChunk): ChunkState {
   const wanted = wantedOf(cache, ino, row)
   if (wanted === undefined) return 'unknown'
-  const offset = row.index * cache.settings.chunkSize
-  let crc = 0
-  for (let at = 0; at < wanted.length;) {
-    const part = block.subarray(0, wanted.length - at)
-    if (cache.files.read(ino, part, offset + at) < part.length) return 'damaged'
-    crc = crc32(part, crc)
-    at += part.length
-  }
-  return crc === wanted.crc ? 'intact' : 'damaged'
+  return checksumOf(cache, ino, row.index, wanted.length) === wanted.crc ? 'intact' : 'damaged'
 }
 
 /** Call when a backing file is not as it was left: gives up its absent and damaged chunks. */

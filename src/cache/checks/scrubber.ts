@@ -1,9 +1,9 @@
 /**
  * Scrub: reads the clean chunks of the cache slowly, again and again, and compares them with their
  * CRC-32, so that damage on the disk is found before a reader needs the chunk. It reads past the
- * page cache, which may have intact bytes while the disk does not. A damaged chunk
- * leaves the cache and is fetched from the cloud at once. The next process continues at the
- * recorded position. Main thread.
+ * page cache, which may have intact bytes while the disk does not. A damaged chunk leaves the cache
+ * and is fetched from the cloud at once. The next process continues at the recorded position. Main
+ * thread.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'

@@ -5,8 +5,7 @@
  *
  * Invariants: a replica is checked against its CRC-32 and the metadata when it arrives and whenever
  * it is read; an id has one content; all replicas together take at most their share of the
- * capacity. A file without row, and a row without its
- * file, are removed at the next start.
+ * capacity. A file without row, and a row without its file, are removed at the next start.
  */
 import { lstatSync, readdirSync, rmSync } from 'node:fs'
 import { rename, unlink, writeFile } from 'node:fs/promises'

@@ -6,9 +6,6 @@
 import type { Timestamp } from '../../base/clock.ts'
 import {
   afterEvent,
-  isCommitting,
-  isDirty,
-  isNew,
   writersAfter,
   type WriteEvent,
   type WriteState,
@@ -49,7 +46,10 @@ const OUTLIVED = 8192
 export const LISTED = 16_384
 export const MAY_MAP = 32_768
 
-/** Bits of each state in the flags. */
+/**
+ * Bits of each state in the flags. DIRTY: the content differs from the upload journal. COMMITTING:
+ * the journal has content that the metadata may lack. FRESH: the metadata never had content.
+ */
 const STATES: Record<WriteState, number> = {
   committed: 0,
   new: FRESH,
@@ -209,17 +209,17 @@ export class OpenInode {
 
   /** The content differs from the journal. The fields below are valid only then. */
   get dirty(): boolean {
-    return isDirty(this.writeState)
+    return this.#flag(DIRTY)
   }
 
   /** The content is in the journal, and the metadata may lack it. */
   get committing(): boolean {
-    return isCommitting(this.writeState)
+    return this.#flag(COMMITTING)
   }
 
   /** The content on this node is newer than that in the metadata. */
   get ahead(): boolean {
-    return this.dirty || this.committing
+    return this.#flag(DIRTY | COMMITTING)
   }
 
   /** This node has the write lease: see coordinator/locks/write-leases.ts. */
@@ -281,7 +281,7 @@ export class OpenInode {
    * bytes are in the backing file: at most one chunk, unless the kernel wrote them.
    */
   get fresh(): boolean {
-    return isNew(this.writeState)
+    return this.#flag(FRESH)
   }
 
   /** Its commit is left to cache/write/group-commit.ts. */

@@ -9,22 +9,15 @@
  * neither.
  */
 import { randomBytes } from 'node:crypto'
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fdatasyncSync,
-  openSync,
-  readFileSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, constants, existsSync, fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { DatabaseSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import { z } from 'zod'
 import type { SharedMutex } from '../../base/async/shared-mutex.ts'
-import { PLAIN_FILE, makePrivateFile } from '../../base/private-folder.ts'
+import { openPlainFile, readPlainFile } from '../../base/plain-file.ts'
+import { makePrivateFile } from '../../base/private-folder.ts'
 
 const FILE = 'stamp'
 /** One write of this length never tears on a disk with blocks of 512 bytes or more. */
@@ -157,14 +150,9 @@ function stampIn(path: string, parameters: Record<string, string> = {}): Stamp |
 /** Undefined: there is none, or it is damaged. */
 function readStampFile(directory: string): StampFile | undefined {
   try {
-    const fd = openSync(join(directory, FILE), constants.O_RDONLY | PLAIN_FILE)
-    try {
-      const [text = '', crc] = readFileSync(fd, 'utf8').split('\n')
-      if (crc !== String(crc32(text))) return undefined
-      return fileSchema.parse(JSON.parse(text))
-    } finally {
-      closeSync(fd)
-    }
+    const [text = '', crc] = readPlainFile(join(directory, FILE)).toString().split('\n')
+    if (crc !== String(crc32(text))) return undefined
+    return fileSchema.parse(JSON.parse(text))
   } catch {
     return undefined
   }
@@ -260,7 +248,7 @@ function syncFile(path: string): void {
 /** Replaces the content of a file in place, so that no directory has to be synced. */
 function writeWhole(path: string, text: string): void {
   makePrivateFile(path)
-  const fd = openSync(path, constants.O_WRONLY | PLAIN_FILE)
+  const fd = openPlainFile(path, constants.O_WRONLY)
   try {
     writeSync(fd, text, 0)
     fdatasyncSync(fd)

@@ -85,21 +85,6 @@ export function afterEvent(state: WriteState, event: WriteEvent): WriteState {
   return next
 }
 
-/** Whether the content differs from the upload journal. */
-export function isDirty(state: WriteState): boolean {
-  return state === 'new-written' || state === 'dirty' || state === 'rewritten'
-}
-
-/** Whether the journal has content that the metadata may lack. */
-export function isCommitting(state: WriteState): boolean {
-  return state === 'committing' || state === 'rewritten'
-}
-
-/** Whether the metadata never had content, and the databases have no record of its bytes. */
-export function isNew(state: WriteState): boolean {
-  return state === 'new' || state === 'new-written'
-}
-
 /** Who writes the backing file, apart from this process. */
 export type Writers = 'none' | 'kernel' | 'outlived'
 

@@ -13,8 +13,13 @@ export interface StoredPeer extends Omit<PeerRegistration, 'capacityBytes'> {
   report: PeerReport
 }
 
+/** A coordinator of another version may have stored fewer fields. */
+export interface LoadedPeer extends Omit<StoredPeer, 'report'> {
+  report: Partial<PeerReport>
+}
+
 export interface PeerStore {
-  load(): StoredPeer[]
+  load(): LoadedPeer[]
   /** All or none; replaces entries with the same ids. */
   save(peers: readonly StoredPeer[]): void
   remove(ids: readonly string[]): void
@@ -46,7 +51,7 @@ export class SqlitePeerStore implements PeerStore {
     database.execute(AWAY_SCHEMA)
   }
 
-  load(): StoredPeer[] {
+  load(): LoadedPeer[] {
     const sql = 'SELECT id, url, version, registered_at, report FROM peer'
     const rows = this.#database.transaction(() => this.#database.statement(sql).all())
     return (rows as unknown as Row[]).flatMap((row) => {
@@ -95,9 +100,9 @@ interface Row {
   report: string
 }
 
-const amount = z.number().min(0)
+const amount = z.number().min(0).exactOptional()
 const reportSchema = z.object({
-  health: z.enum(['ok', 'degraded']),
+  health: z.enum(['ok', 'degraded']).exactOptional(),
   usedBytes: amount,
   capacityBytes: amount,
   hits: amount,
@@ -108,9 +113,9 @@ const reportSchema = z.object({
   cloudBytes: amount,
   backlogBytes: amount,
   backlogAgeMs: amount,
-}) satisfies z.ZodType<PeerReport>
+}) satisfies z.ZodType<Partial<PeerReport>>
 
-function parseReport(text: string): PeerReport | undefined {
+function parseReport(text: string): Partial<PeerReport> | undefined {
   try {
     return reportSchema.parse(JSON.parse(text))
   } catch {

@@ -15,6 +15,7 @@ import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
 import { CRC_HEADER, parseCrc } from '../../tiers/peers/chunk-headers.ts'
 import { clientSignal } from '../server/client-signal.ts'
 import { HttpError } from '../../filesystem/http/service/http-error.ts'
+import { requestBody } from '../../filesystem/http/service/request-body.ts'
 import type { Door } from '../server/door.ts'
 import { streamed } from '../server/streamed-answer.ts'
 import { TransferRoom, type Transfer } from './transfer-room.ts'
@@ -162,20 +163,13 @@ async function bodyOf(
 ): Promise<Buffer> {
   const data = Buffer.allocUnsafeSlow(length)
   let at = 0
-  const cutOff = (cause?: unknown): FsError => {
-    return new FsError('ECANCELED', `the body was cut off after ${at} bytes`, { cause })
-  }
-  // By default, leaving the loop would destroy the connection, and the response with it.
-  const parts = raw.iterator({ destroyOnReturn: false })
   transfer.start()
-  for (;;) {
-    const next = await parts.next().catch((cause: unknown) => Promise.reject(cutOff(cause)))
-    if (next.done === true) break
+  for await (const piece of requestBody(raw)) {
     // `at` cannot exceed `length`: HTTP ends the body at its Content-Length.
-    at += (next.value as Buffer).copy(data, at)
+    data.set(piece, at)
+    at += piece.length
     transfer.reached(at)
   }
   transfer.end()
-  if (at < length) throw cutOff()
   return data
 }

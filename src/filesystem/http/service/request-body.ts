@@ -4,15 +4,18 @@ import { FsError } from '../../../base/fs-error.ts'
 
 /** ECANCELED: the body was cut off. */
 export async function* requestBody(message: IncomingMessage): AsyncGenerator<Uint8Array> {
+  let received = 0
   const cutOff = (cause?: unknown): FsError => {
-    return new FsError('ECANCELED', 'the body was cut off', { cause })
+    return new FsError('ECANCELED', `the body was cut off after ${received} bytes`, { cause })
   }
   // By default, leaving the loop would destroy the connection, and the response with it.
   const pieces = message.iterator({ destroyOnReturn: false })
   for (;;) {
     const next = await pieces.next().catch((cause: unknown) => Promise.reject(cutOff(cause)))
     if (next.done === true) break
-    yield next.value as Buffer
+    const piece = next.value as Buffer
+    received += piece.length
+    yield piece
   }
   if (!message.complete) throw cutOff()
 }
