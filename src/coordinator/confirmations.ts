@@ -25,7 +25,9 @@ export class Confirmations {
     return this.#waiters[0]?.seq ?? 0
   }
 
-  wake(confirmed: number): void {
+  wake(confirmedNow: () => number): void {
+    if (this.#waiters.length === 0) return
+    const confirmed = confirmedNow()
     const woken = this.#waiters.filter((waiter) => isServed(waiter, confirmed))
     if (woken.length === 0) return
     this.#waiters = this.#waiters.filter((waiter) => !isServed(waiter, confirmed))

@@ -12,6 +12,7 @@
  * time has passed. They claim again what was only in memory: write leases, locks, open files.
  */
 import type { WebSocket } from 'ws'
+import { TimeSlices } from '../base/async/time-slices.ts'
 import { monotonicMs } from '../base/clock.ts'
 import { FsError, codeOf, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/log/logger.ts'
@@ -31,6 +32,7 @@ import {
   type Hello,
   type NodeMessage,
 } from './link/link-protocol.ts'
+import { EncodedLog, encodeChanges, type EncodedChanges } from './encoded-changes.ts'
 import { LinkDoor } from './link/link-door.ts'
 import { readMessages } from './link/link-messages.ts'
 import { LivePeers } from './peers/live-peers.ts'
@@ -65,6 +67,8 @@ export class Coordinator {
   readonly #orphans: Orphans
   readonly #peers: LivePeers
   readonly #confirmations = new Confirmations()
+  readonly #slices = new TimeSlices(coordinatorLimits.linkSliceMs)
+  readonly #log: EncodedLog
   readonly #refusals: RepeatedLog
   readonly #sweep: NodeJS.Timeout
   /** Node processes from before a restart whose metadata leases may still be valid. */
@@ -81,6 +85,7 @@ export class Coordinator {
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
+    this.#log = new EncodedLog(options.store)
     this.#refusals = new RepeatedLog(options.logger)
     options.nodes.spread = (change) => this.#spread(change)
     this.#peers = new LivePeers(options.registry, options.logger, this.#sessions)
@@ -133,10 +138,14 @@ export class Coordinator {
     socket.on('error', () => undefined)
     const admit = async (hello: Hello): Promise<void> => {
       const { hasJoined } = await door.admit(hello)
-      if (hasJoined) this.#options.logger.warn(`${hello.peer.id} has joined with a key of its own`)
-      if (socket.readyState === socket.OPEN) session = this.#greet(hello, socket, session)
+      // Nodes that are registered together continue together.
+      await this.#slices.run(() => {
+        if (hasJoined)
+          this.#options.logger.warn(`${hello.peer.id} has joined with a key of its own`)
+        if (socket.readyState === socket.OPEN) session = this.#greet(hello, socket, session)
+      })
     }
-    readMessages(socket, {
+    readMessages(socket, this.#slices, {
       take: (message) => {
         clearTimeout(silent)
         if (message.kind === 'hello') return admit(message)
@@ -150,10 +159,10 @@ export class Coordinator {
         if (session === undefined) refuse(socket, error)
         else socket.terminate()
       },
-    })
-    socket.on('close', () => {
-      clearTimeout(silent)
-      if (session?.socket === socket) session.socket = undefined
+      end: () => {
+        clearTimeout(silent)
+        if (session?.socket === socket) session.socket = undefined
+      },
     })
     socket.send(toWire(door.challenge()))
   }
@@ -269,7 +278,7 @@ export class Coordinator {
         this.#orphans.hold(session, message.held)
         session.applied = message.seq
         this.#advance(session)
-        this.#orphans.settle(this.#sessions.values(), this.#confirmed())
+        this.#orphans.settle(this.#sessions.values(), () => this.#confirmed())
         break
       case 'cancel':
         this.#locks.cancel(session, message.id)
@@ -285,7 +294,7 @@ export class Coordinator {
         break
       case 'closed':
         for (const ino of message.inos) session.held.delete(ino)
-        this.#orphans.settle(this.#sessions.values(), this.#confirmed())
+        this.#orphans.settle(this.#sessions.values(), () => this.#confirmed())
         break
       case 'status':
         this.#peers.report(session, message.report)
@@ -391,10 +400,12 @@ export class Coordinator {
 
   /** Sends a change to every node that is up to date; the others get it from the log later. */
   #tell(change: Change): void {
+    let encoded: EncodedChanges | undefined
     for (const session of this.#sessions.values()) {
       const follows = session.socket !== undefined && session.sent === change.seq - 1
-      if (follows && change.seq - session.applied <= coordinatorLimits.linkWindow)
-        session.sendChanges([change])
+      if (!follows || change.seq - session.applied > coordinatorLimits.linkWindow) continue
+      encoded ??= encodeChanges([change])!
+      session.sendChanges(encoded)
     }
   }
 
@@ -415,8 +426,8 @@ export class Coordinator {
   async #sendMore(session: Session): Promise<void> {
     const { sent } = session
     await this.#busy(session, async () => {
-      const changes = await this.#options.store.changesAfter(sent)
-      if (session.sent === sent) session.sendChanges(changes)
+      const changes = await this.#log.after(sent)
+      if (changes && session.sent === sent) session.sendChanges(changes)
     })
   }
 
@@ -470,14 +481,15 @@ export class Coordinator {
   /** The last change that all nodes with a valid lease have applied. */
   #confirmed(): number {
     let least = this.#options.store.seq
+    const nowMs = monotonicMs()
     for (const session of this.#sessions.values()) {
-      if (session.isCurrent && session.isTrusted) least = Math.min(least, session.applied)
+      if (session.isCurrent && session.isTrustedAt(nowMs)) least = Math.min(least, session.applied)
     }
     return least
   }
 
   #wake(): void {
-    this.#confirmations.wake(this.#confirmed())
+    this.#confirmations.wake(() => this.#confirmed())
   }
 
   /** Ends the sessions of nodes whose metadata lease has expired. */
@@ -506,7 +518,7 @@ export class Coordinator {
     session.held.clear()
     this.#options.logger.warn(`${session.peer.id} (${session.peer.url}) has left`)
     this.#peers.left(session)
-    this.#orphans.settle(this.#sessions.values(), this.#confirmed())
+    this.#orphans.settle(this.#sessions.values(), () => this.#confirmed())
     this.#wake()
   }
 }

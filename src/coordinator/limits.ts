@@ -35,6 +35,10 @@ export const coordinatorLimits = {
   linkValueBytes: 128 * KIB,
   /** Largest chunk size of a volume, bytes. */
   chunkBytesMost: 64 * MIB,
+  /** Time per turn of the event loop for messages of nodes, ms: then other requests get a turn. */
+  linkSliceMs: 20,
+  /** A message with changes from the log that is kept for further nodes, bytes. */
+  linkPageBytes: MIB,
   /** Data queued for one node, bytes; the link of a slower node is closed, and it reconnects. */
   linkBufferBytes: 128 * MIB,
   /** Nodes that joined a cluster and were not removed, in memory: some 200 bytes each. */

@@ -39,11 +39,12 @@ export class Orphans {
   }
 
   /**
-   * Purges the orphans that no node has open. `confirmed`: every node has reported up to this
+   * Purges the orphans that no node has open. `confirmedNow`: every node has reported up to this
    * change.
    */
-  settle(sessions: Iterable<Session>, confirmed: number): void {
+  settle(sessions: Iterable<Session>, confirmedNow: () => number): void {
     if (this.#waiting.size === 0) return
+    const confirmed = confirmedNow()
     const all = [...sessions]
     for (const [ino, seq] of this.#waiting) {
       if (seq > confirmed || all.some((session) => session.held.has(ino))) continue

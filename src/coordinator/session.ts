@@ -8,7 +8,7 @@
 import type { WebSocket } from 'ws'
 import { monotonicMs } from '../base/clock.ts'
 import { coordinatorLimits } from './limits.ts'
-import type { Change } from '../metadata/change.ts'
+import type { EncodedChanges } from './encoded-changes.ts'
 import type { PeerRegistration } from '../tiers/peers/peer-status.ts'
 import { toWire, type CoordinatorMessage } from './link/link-protocol.ts'
 import type { LeaseHolder } from './locks/write-leases.ts'
@@ -68,7 +68,11 @@ export class Session implements LeaseHolder {
   }
 
   get isTrusted(): boolean {
-    return monotonicMs() < this.#validUntil
+    return this.isTrustedAt(monotonicMs())
+  }
+
+  isTrustedAt(nowMs: number): boolean {
+    return nowMs < this.#validUntil
   }
 
   /** Whether the node has not applied change `seq` for `linkTtlMs`: its lease is not renewed. */
@@ -96,10 +100,8 @@ export class Session implements LeaseHolder {
     else socket.send(message)
   }
 
-  sendChanges(changes: readonly Change[]): void {
-    const last = changes.at(-1)
-    if (last === undefined) return
-    this.sent = last.seq
-    this.send({ kind: 'changes', changes: [...changes] })
+  sendChanges({ last, message }: EncodedChanges): void {
+    this.sent = last
+    this.sendEncoded(message)
   }
 }

@@ -37,7 +37,7 @@ export interface LeaderTerm {
   resign(): Promise<void>
 }
 
-/** Damage that was found in the file of a store. */
+/** Damage of the file of a store, or its loss. */
 export interface StoreDamage {
   path: string
   since: Date
@@ -51,6 +51,8 @@ export interface MetadataSource {
   readonly leaderUrl: string
   /** The file in which damage was found; undefined: none so far. */
   readonly damage?: StoreDamage | undefined
+  /** The file in whose place another one is now, or none; undefined: it is there. */
+  readonly replaced?: StoreDamage | undefined
   next(signal: AbortSignal): Promise<LeaderTerm>
   close(): Promise<void>
 }

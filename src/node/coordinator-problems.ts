@@ -12,14 +12,13 @@ import type { MetadataSource, StoreDamage } from '../metadata/store-engine.ts'
 export async function coordinatorProblems(
   maintenance: Pick<PeerMaintenance, 'failure'>,
   candidate: Candidate,
-  { damage }: Pick<MetadataSource, 'damage'>,
+  { damage, replaced }: Pick<MetadataSource, 'damage' | 'replaced'>,
 ): Promise<Problem[]> {
   const names = candidate.isOneOfSeveral
     ? (standingBy(candidate) ?? databaseAway(candidate))
     : await unreadableNames(candidate)
-  return [unsavedNodes(maintenance), names, damage && damagedNames(damage)].filter(
-    (problem) => problem !== undefined,
-  )
+  const file = [damage && damagedNames(damage), replaced && replacedNames(replaced)]
+  return [unsavedNodes(maintenance), names, ...file].filter((problem) => problem !== undefined)
 }
 
 function unsavedNodes({ failure }: Pick<PeerMaintenance, 'failure'>): Problem | undefined {
@@ -41,6 +40,17 @@ function damagedNames({ path, since }: StoreDamage): Problem {
       'restore it from a backup, or start with a copy of the volume.db of a node in its place',
     works: 'names on pages that are intact',
     fails: 'operations on the others: they end with EIO',
+    blocking: false,
+  }
+}
+
+function replacedNames({ path, since }: StoreDamage): Problem {
+  return {
+    what: `${path} has been replaced or removed while the coordinator uses it`,
+    since,
+    reason: 'stop the coordinator before its files are restored or moved',
+    works: 'everything, on the file that the coordinator has open',
+    fails: 'keeping changes of names: they are lost when the coordinator ends',
     blocking: false,
   }
 }

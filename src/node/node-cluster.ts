@@ -4,7 +4,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { describe } from '../base/fs-error.ts'
 import { loggerOf } from '../base/log/logger.ts'
+import { RepeatedLog } from '../base/log/repeated-log.ts'
 import { NodeLink } from '../coordinator/link/node-link.ts'
 import type { ClusterView } from '../http/coordinator/cluster-view.ts'
 import { tiersLimits } from '../tiers/limits.ts'
@@ -26,6 +28,7 @@ export class NodeCluster {
   readonly peers: PeersTier
   readonly view: ClusterView
   readonly #clock: ClusterClock
+  readonly #failures = new RepeatedLog(loggerOf('CLIENT'))
   #reports: NodeJS.Timeout | undefined
 
   constructor(options: KeyedOptions, addresses: readonly string[], daemon: Daemon) {
@@ -74,8 +77,17 @@ export class NodeCluster {
   /** Announces the URL at which peers reach this node, and starts its periodic status reports. */
   announce(url: string, report: () => PeerReport): void {
     this.link.announce(url)
-    this.#reports = setInterval(() => this.link.status(report()), tiersLimits.peerReportMs)
+    this.#reports = setInterval(() => this.#report(report), tiersLimits.peerReportMs)
     this.#reports.unref()
+  }
+
+  /** A node whose database cannot be read goes on, and is silent for the others. */
+  #report(report: () => PeerReport): void {
+    try {
+      this.link.status(report())
+    } catch (error) {
+      this.#failures.warn('report', `no report to the coordinator: ${describe(error)}`)
+    }
   }
 
   /**

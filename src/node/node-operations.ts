@@ -3,7 +3,9 @@
  * counters, receipts, durability, unavailable files and their restoration. The long-running actions
  * are in node-actions.ts.
  */
+import { FileIdentity } from '../base/file-identity.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
+import { databasePath } from '../cache/state/node-cache.ts'
 import { CLEAN, DIRTY } from '../cache/state/node-database.ts'
 import { chunkKey } from '../cache/upload/object-key.ts'
 import { findMount } from '../fuse/mount/mount-table.ts'
@@ -39,6 +41,7 @@ import { receiptOf } from '../volume/paths/receipt.ts'
 import type { VolumeFiles } from '../volume/paths/volume-files.ts'
 import { NamesBefore } from '../volume/folder/names-before.ts'
 import type { VolumeNode } from '../volume/volume-node.ts'
+import { metadataPath } from '../volume/volume-thread.ts'
 import { treeReceipt } from './tree-receipt.ts'
 import { UnavailableFiles } from './unavailable-files.ts'
 
@@ -77,7 +80,12 @@ export class NodeOperations implements NodeStatus {
     const objects = (): ReturnType<NodeParts['objects']> => node.fetcher.unreadable.summary()
     const { directory } = node.thread.cache.settings
     const namesBefore = (): string | undefined => NamesBefore.keptIn(directory)
-    const parts = { ...known, objects, damaged, kept: this.#kept, namesBefore }
+    const databases = [metadataPath(directory), databasePath(directory)].map(
+      (path) => new FileIdentity(path),
+    )
+    const replaced = (): string[] =>
+      databases.filter((file) => !file.isInPlace()).map(({ path }) => path)
+    const parts = { ...known, objects, damaged, replaced, kept: this.#kept, namesBefore }
     this.#problems = new NodeProblems(parts)
   }
 
@@ -156,7 +164,7 @@ export class NodeOperations implements NodeStatus {
 
   cache(): Record<string, unknown> {
     const { shared, settings } = this.#node.thread.cache
-    const damaged = this.#kept.use()
+    const damaged = this.#kept.recentUse()
     return {
       directory: settings.directory,
       capacityBytes: settings.capacityBytes,

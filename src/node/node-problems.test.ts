@@ -21,8 +21,9 @@ const MOUNTED: NodeParts = {
   uploads: { failure: undefined },
   unavailable: { found: undefined },
   damaged: () => undefined,
+  replaced: () => [],
   namesBefore: () => undefined,
-  kept: { path: '/nvme/damaged', use: () => ({ entries: 1, bytes: 1, isFull: false }) },
+  kept: { path: '/nvme/damaged', recentUse: () => ({ entries: 1, bytes: 1, isFull: false }) },
 }
 const since = new Date(0)
 
@@ -58,7 +59,7 @@ test('a cloud that is away is no reason to send nobody here', () => {
 
 test('a full folder of damaged files is a problem until it is emptied', () => {
   let isFull = true
-  const kept = { path: '/nvme/damaged', use: () => ({ entries: 256, bytes: 1, isFull }) }
+  const kept = { path: '/nvme/damaged', recentUse: () => ({ entries: 256, bytes: 1, isFull }) }
   const problems = new NodeProblems({ ...MOUNTED, kept })
   assert.match(problems.list()[0]?.what ?? '', /^\/nvme\/damaged has been full \(256 entries/)
   isFull = false

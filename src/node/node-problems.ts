@@ -23,10 +23,12 @@ export interface NodeParts {
   unavailable: { readonly found: Unavailable | undefined }
   /** Path of a database in which SQLite found damage; undefined: none. */
   damaged: () => string | undefined
+  /** Paths of databases in whose place another file is, or none, since the start. */
+  replaced: () => string[]
   /** Path of the names before a coordinator with older ones, if they are kept. */
   namesBefore: () => string | undefined
   /** The folder of damaged files and chunks. */
-  kept: { readonly path: string; use(): DamagedUse }
+  kept: { readonly path: string; recentUse(): DamagedUse }
 }
 
 const KEPT_NAMES_SECONDS = coordinatorLimits.linkTtlMs / 1000
@@ -48,6 +50,7 @@ export class NodeProblems {
   /** Start of the current time without a mount; a node begins without one. */
   #unmountedSince: Date | undefined = new Date()
   #damagedSince: Date | undefined
+  #replacedSince: Date | undefined
   #olderSince: Date | undefined
   #fullSince: Date | undefined
 
@@ -57,7 +60,7 @@ export class NodeProblems {
 
   list(): Problem[] {
     const cluster = [this.#mount(), this.#coordinator(), this.#cloud(), this.#objects()]
-    const disk = [this.#database(), this.#damagedFolder(), this.#olderNames()]
+    const disk = [this.#database(), this.#replaced(), this.#damagedFolder(), this.#olderNames()]
     const all = [...cluster, this.#unavailable(), ...disk]
     return all.filter((problem) => problem !== undefined)
   }
@@ -141,6 +144,23 @@ export class NodeProblems {
     }
   }
 
+  #replaced(): Problem | undefined {
+    const [path] = this.#parts.replaced()
+    if (path === undefined) {
+      this.#replacedSince = undefined
+      return undefined
+    }
+    this.#replacedSince ??= new Date()
+    return {
+      what: `${path} has been replaced or removed while the node uses it`,
+      since: this.#replacedSince,
+      reason: 'stop the node before its files are restored or moved',
+      works: 'everything, on the file that the node has open',
+      fails: 'keeping changes: they are lost when the node ends',
+      blocking: false,
+    }
+  }
+
   #objects(): Problem | undefined {
     const { cloud, objects } = this.#parts
     const found = objects()
@@ -159,7 +179,7 @@ export class NodeProblems {
 
   #damagedFolder(): Problem | undefined {
     const { kept } = this.#parts
-    const { entries, bytes, isFull } = kept.use()
+    const { entries, bytes, isFull } = kept.recentUse()
     if (!isFull) {
       this.#fullSince = undefined
       return undefined

@@ -10,8 +10,10 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { WebSocketServer } from 'ws'
-import { FsError } from '../base/fs-error.ts'
+import { TimeSlices } from '../base/async/time-slices.ts'
+import { FsError, describe } from '../base/fs-error.ts'
 import type { Logger } from '../base/log/logger.ts'
+import { RepeatedLog } from '../base/log/repeated-log.ts'
 import { CoordinatorDatabase } from '../coordinator/coordinator-database.ts'
 import { FileHolders } from '../coordinator/peers/file-holders.ts'
 import { Candidate } from '../coordinator/candidate.ts'
@@ -62,12 +64,15 @@ export async function startCoordinator(
   const maintenance = new PeerMaintenance(database, logger)
   parts.defer(() => maintenance.stop())
   const address = { url: '' }
-  if (options.postgres === undefined) requireNames(namesPath(options.dataDir), database)
+  if (options.postgres === undefined) {
+    requireNames(namesPath(options.dataDir), database)
+    database.checkLog(namesPath(options.dataDir))
+  }
   const source = await openSource(options, () => address.url, logger)
   const candidate = new Candidate({ source, registry: maintenance.registry, logger })
   maintenance.registry.hasJoined = (id) => candidate.nodes?.get(id) !== undefined
   parts.defer(() => candidate.close())
-  const checkpoints = setInterval(() => candidate.checkpoint(), nodeLimits.coordinatorCheckpointMs)
+  const checkpoints = checkpointing(candidate, logger)
   parts.defer(() => clearInterval(checkpoints))
   const api = await serve({ ...options, ...secrets }, { maintenance, candidate, source }, logger)
   address.url = advertised(options, api.url)
@@ -81,7 +86,7 @@ export async function startCoordinator(
   const facts = { kind: 'coordinator', folder: options.dataDir, apiUrl: api.url, apiKey } as const
   parts.use(await recordRunning(facts, logger))
   await candidate.start()
-  if (options.postgres === undefined) database.noteNames()
+  if (options.postgres === undefined) database.noteNames(namesPath(options.dataDir))
   const running = parts.move()
   let stopping: Promise<void> | undefined
   return {
@@ -89,6 +94,18 @@ export async function startCoordinator(
     stop: () => (stopping ??= running.disposeAsync()),
     failed: Promise.withResolvers<never>().promise,
   }
+}
+
+/** A failure shows in health, and leaves the coordinator as it is. */
+function checkpointing(candidate: Candidate, logger: Logger): NodeJS.Timeout {
+  const failures = new RepeatedLog(logger)
+  return setInterval(() => {
+    try {
+      candidate.checkpoint()
+    } catch (error) {
+      failures.error('checkpoint', describe(error))
+    }
+  }, nodeLimits.coordinatorCheckpointMs)
 }
 
 function namesPath(dataDir: string): string {
@@ -165,6 +182,7 @@ async function serve(
     noServer: true,
     maxPayload: coordinatorLimits.linkMessageBytes,
   })
+  const slices = new TimeSlices(coordinatorLimits.linkSliceMs)
   const admit: UpgradeHandler = (request, socket, head) => {
     if (!candidate.isReady) {
       // The node tries the next address.
@@ -173,7 +191,10 @@ async function serve(
     }
     const { coordinator } = candidate
     const mayJoin = gate.mayJoin(request.headers)
-    sockets.handleUpgrade(request, socket, head, (link) => coordinator.attach(link, mayJoin))
+    const upgrade = slices.run(() => {
+      sockets.handleUpgrade(request, socket, head, (link) => coordinator.attach(link, mayJoin))
+    })
+    void upgrade?.catch(() => socket.destroy())
   }
   api.onUpgrade(LINK_PATH, admit, gate.checkLink)
   return api

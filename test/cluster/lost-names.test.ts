@@ -1,12 +1,17 @@
 /** A coordinator whose names are gone does not begin a new volume in their place. */
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { Cluster } from '../fixtures/cluster.ts'
+import { CoordinatorProcess } from '../fixtures/coordinator-process.ts'
 import { eventually } from '../fixtures/eventually.ts'
+import { LinkClient } from '../fixtures/link-client.ts'
 
+const KEY = 'the key of the coordinator'
+const PAGE = 4096
 const CONTENT = 'what was written before'
 
 /** Moves files of the data directory of the coordinator away, or back. */
@@ -70,6 +75,58 @@ test('damage in the names is reported by the coordinator', async () => {
   await assert.rejects(add(), { code: 'EIO' })
   const { problems } = await cluster.coordinators[0]!.readiness()
   assert.match(problems.map(({ what }) => what).join(), /pages of .*volume\.db are damaged/)
+})
+
+test('a volume.db beside the write-ahead log of another is refused', async () => {
+  using home = fs.mkdtempDisposableSync(join(tmpdir(), 'cachefs-other-log-'))
+  const data = join(home.path, 'data')
+  const coordinator = new CoordinatorProcess(['-data', data, '-api-key', KEY])
+  try {
+    await coordinator.start()
+    using _node = await LinkClient.connect(coordinator.address, KEY, 'node-0')
+    await coordinator.kill()
+    const path = join(data, 'volume.db')
+    fs.renameSync(path, `${path}.away`)
+    fs.copyFileSync(`${path}.away`, path)
+    fs.chmodSync(path, 0o600)
+    await assert.rejects(coordinator.start(), /volume\.db is not the file that .*-wal belongs to/)
+    fs.renameSync(`${path}.away`, path)
+    await coordinator.start()
+    await coordinator.kill()
+    // All of it was copied.
+    fs.renameSync(data, `${data}.away`)
+    fs.cpSync(`${data}.away`, data, { recursive: true })
+    await coordinator.start()
+  } finally {
+    await coordinator.kill()
+  }
+})
+
+test('a volume.db that is replaced or cut under a coordinator is reported', async () => {
+  using home = fs.mkdtempDisposableSync(join(tmpdir(), 'cachefs-replaced-'))
+  const coordinator = new CoordinatorProcess(['-data', home.path, '-api-key', KEY])
+  await coordinator.start()
+  const path = join(home.path, 'volume.db')
+  const problems = async (): Promise<string> => {
+    return (await coordinator.readiness()).problems.map(({ what }) => what).join()
+  }
+  try {
+    fs.renameSync(path, `${path}.away`)
+    assert.match(await problems(), /volume\.db has been replaced or removed/)
+    fs.renameSync(`${path}.away`, path)
+    assert.equal(await problems(), '')
+    using _first = await LinkClient.connect(coordinator.address, KEY, 'node-0')
+    await eventually('a checkpoint', () => fs.statSync(path).size > 2 * PAGE)
+    fs.truncateSync(path, 0)
+    // Its registration is the change that the next checkpoint writes.
+    using _node = await LinkClient.connect(coordinator.address, KEY, 'node-1')
+    await eventually('it reports the damage', async () => {
+      return /pages of .*volume\.db are damaged/.test(await problems())
+    })
+    assert.ok(coordinator.isRunning)
+  } finally {
+    await coordinator.kill()
+  }
 })
 
 /** Overwrites the root page of a table. */

@@ -302,8 +302,18 @@ test('damaged pages of volume.db show in health and log', async () => {
     fs.writeSync(fd, Buffer.alloc(4096, 0xa5), 0, 4096, at * 4096)
   fs.closeSync(fd)
   const client = await ClientProcess.start(home, { flags: FLAGS })
-  const health = (await (await client.fetch(`${client.api}/api/health`)).json()) as object
-  assert.match(JSON.stringify(health), /degraded.*volume\.db has been damaged/)
+  const health = async (): Promise<string> =>
+    await (await client.fetch(`${client.api}/api/health`)).text()
+  assert.match(await health(), /degraded.*volume\.db has been damaged/)
+  const isReplaced = /node\.db has been replaced or removed/
+  assert.doesNotMatch(await health(), isReplaced)
+  for (const [from, to] of [
+    ['node.db', 'away'],
+    ['away', 'node.db'],
+  ] as const) {
+    fs.renameSync(join(home.nvme, from), join(home.nvme, to))
+    assert.equal(isReplaced.test(await health()), to === 'away')
+  }
   assert.match(client.log.join(''), /volume\.db is damaged/)
   assert.equal(await client.stop(), 0)
 })

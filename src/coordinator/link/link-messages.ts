@@ -1,8 +1,10 @@
 /**
- * Reads the messages of one node's connection strictly in order. While a message is being handled
- * asynchronously (a hello may register a node), the socket is paused.
+ * Reads the messages of one node's connection strictly in order. While a message waits for its turn
+ * (`slices`), or is being handled asynchronously (a hello may register a node), the socket is
+ * paused.
  */
 import type { RawData, WebSocket } from 'ws'
+import type { TimeSlices } from '../../base/async/time-slices.ts'
 import type { NodeMessage } from './link-protocol.ts'
 import { fromNode } from './message-schema.ts'
 
@@ -10,11 +12,18 @@ export interface MessageHandler {
   take: (message: NodeMessage) => Promise<void> | undefined
   /** Called with an error of `take`, or of decoding a message. */
   fail: (error: unknown) => void
+  /** Called when the connection is closed and all its messages have been handled. */
+  end: () => void
 }
 
-export function readMessages(socket: WebSocket, { take, fail }: MessageHandler): void {
+/** `slices`: shared by all connections. */
+export function readMessages(
+  socket: WebSocket,
+  slices: TimeSlices,
+  { take, fail, end }: MessageHandler,
+): void {
   let waiting: Promise<void> | undefined
-  const takeOne = (data: RawData): Promise<void> | undefined => {
+  const takeNow = (data: RawData): Promise<void> | undefined => {
     try {
       return take(fromNode(data as Buffer))?.catch(fail)
     } catch (error) {
@@ -22,6 +31,7 @@ export function readMessages(socket: WebSocket, { take, fail }: MessageHandler):
       return undefined
     }
   }
+  const takeOne = (data: RawData): Promise<void> | undefined => slices.run(() => takeNow(data))
   socket.on('message', (data: RawData) => {
     const mine = waiting ? waiting.then(() => takeOne(data)) : takeOne(data)
     if (mine === undefined) return
@@ -32,5 +42,9 @@ export function readMessages(socket: WebSocket, { take, fail }: MessageHandler):
       waiting = undefined
       socket.resume()
     })
+  })
+  socket.on('close', () => {
+    if (waiting) void waiting.then(end)
+    else end()
   })
 }

@@ -19,8 +19,12 @@ export interface DamagedUse {
   isFull: boolean
 }
 
+/** Age of the numbers for status and metrics, ms: one request needs them several times. */
+const RECENT_MS = 1000
+
 export class DamagedFolder {
   readonly path: string
+  #recent: { use: DamagedUse; ms: number } | undefined
 
   constructor(directory: string) {
     this.path = join(directory, 'damaged')
@@ -35,6 +39,15 @@ export class DamagedFolder {
       if (stat.isFile()) bytes += stat.size
     }
     return { entries, bytes, isFull: !fits(entries + 1, bytes + 1) }
+  }
+
+  /** As `use`, up to a second old. */
+  recentUse(): DamagedUse {
+    const ms = performance.now()
+    if (this.#recent === undefined || ms - this.#recent.ms > RECENT_MS) {
+      this.#recent = { use: this.use(), ms }
+    }
+    return this.#recent.use
   }
 
   /** Moves what is at a path, and is not a plain file, out of the way. EIO: it cannot be moved. */
