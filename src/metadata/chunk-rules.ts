@@ -79,7 +79,7 @@ const insertTrash = change(
   'INSERT INTO trash (id, ino, idx) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING',
 )
 export const listTrash = many<{ id: number; ino: number; index: number }>(
-  'SELECT id, ino, idx AS "index" FROM trash ORDER BY id LIMIT ?',
+  'SELECT id, ino, idx AS "index" FROM trash WHERE id > ? ORDER BY id LIMIT ?',
 )
 const deleteTrash = change('chunk.deleteTrash', 'DELETE FROM trash WHERE id = ?')
 const selectOrphans = many<{ ino: number }>(

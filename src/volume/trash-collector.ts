@@ -47,23 +47,48 @@ export class TrashCollector {
     await this.#running
   }
 
+  /** An object that cannot be deleted is tried again in the next round, and stops no other. */
   async #round(signal: AbortSignal): Promise<void> {
     try {
-      for (;;) {
-        const batch = this.#engine.read(listTrash(volumeLimits.trashBatch))
-        if (batch.length === 0 || signal.aborted || !this.#store.isOurs()) return
-        const places = new Semaphore(volumeLimits.trashDeletes)
-        const keys = batch.map(({ ino, index, id }) => chunkKey(ino, index, id))
-        await Promise.all(
-          keys.map((key) => places.run(() => this.#cloud.delete(key, { signal }), { signal })),
-        )
-        const ids = batch.map(({ id }) => id)
+      for (let after = 0; ;) {
+        const batch = this.#engine.read(listTrash(after, volumeLimits.trashBatch))
+        const last = batch.at(-1)
+        if (last === undefined || signal.aborted || !this.#store.isOurs()) return
+        after = last.id
+        const { ids, failure } = await this.#delete(batch, signal)
+        // With no success the cloud is away: the rest would fail too.
+        if (ids.length === 0) throw failure
         await this.#store.empty(ids)
-        this.deleted += batch.length
+        this.deleted += ids.length
+        if (failure !== undefined) this.#note(failure)
       }
     } catch (error) {
-      if (signal.aborted) return
-      this.#logger.debug(`deleting from ${this.#cloud.name}: ${describe(error)}; tried again later`)
+      if (!signal.aborted) this.#note(error)
     }
+  }
+
+  /** The ids of the deleted objects, and the first failure. */
+  async #delete(
+    batch: readonly { ino: number; index: number; id: number }[],
+    signal: AbortSignal,
+  ): Promise<{ ids: number[]; failure: unknown }> {
+    const places = new Semaphore(volumeLimits.trashDeletes)
+    const ids: number[] = []
+    let failure: unknown
+    const deleteOne = async ({ ino, index, id }: (typeof batch)[number]): Promise<void> => {
+      try {
+        const key = chunkKey(ino, index, id)
+        await places.run(() => this.#cloud.delete(key, { signal }), { signal })
+        ids.push(id)
+      } catch (error) {
+        failure ??= error
+      }
+    }
+    await Promise.all(batch.map(deleteOne))
+    return { ids, failure }
+  }
+
+  #note(error: unknown): void {
+    this.#logger.debug(`deleting from ${this.#cloud.name}: ${describe(error)}; tried again later`)
   }
 }

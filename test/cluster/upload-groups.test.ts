@@ -121,7 +121,7 @@ function assertNoted(uploads: readonly Upload[]): void {
 }
 
 function trashed(): number[] {
-  return thread.engine.read(listTrash(100)).map(({ id }) => id)
+  return thread.engine.read(listTrash(0, 100)).map(({ id }) => id)
 }
 
 function unsyncedBytes(): number {

@@ -109,7 +109,7 @@ class File {
     const { size } = await this.#engine.read(() => getInode(INO))
     if (rows.every((row) => row.durable === 1))
       this.past = size > 0 ? await this.version() : undefined
-    const trash = new Set((await this.#engine.read(() => listTrash(10_000))).map(({ id }) => id))
+    const trash = new Set((await this.#engine.read(() => listTrash(0, 10_000))).map(({ id }) => id))
     const needed = this.past === undefined ? [] : (JSON.parse(this.past) as number[][]).slice(1)
     for (const id of [...rows.map((row) => row.id), ...needed.map(([, id]) => id!)]) {
       assert.ok(!trash.has(id), `object ${id} is needed`)
@@ -139,7 +139,7 @@ class File {
     )
     await this.#engine.transact(() => unlink(1, Buffer.from('f'), INO, TIME))
     await this.#engine.transact(() => purgeInode(INO))
-    const trash = new Set((await this.#engine.read(() => listTrash(10_000))).map(({ id }) => id))
+    const trash = new Set((await this.#engine.read(() => listTrash(0, 10_000))).map(({ id }) => id))
     for (const id of this.uploaded) assert.ok(trash.has(id), `${id} was forgotten`)
   }
 }
