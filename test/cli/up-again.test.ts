@@ -1,10 +1,11 @@
 /** `cachefs up` after a kill: it removes its own dead mount and starts. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { hasEnded } from '../fixtures/ended-process.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { withFuse } from '../mount/fuse-scratch.ts'
 import { run } from './program.ts'
@@ -20,7 +21,7 @@ test('up recovers after kill -9 of its supervisor', withFuse, async () => {
     const key = readFileSync(join(dir, 'api-key'), 'utf8')
     const { pid } = JSON.parse(readFileSync(join(dir, 'node.json'), 'utf8')) as { pid: number }
     process.kill(pid, 'SIGKILL')
-    await eventually('the process has gone', () => Promise.resolve(!existsSync(`/proc/${pid}`)))
+    await eventually('the process has gone', () => hasEnded(pid))
     await eventually('its mount is dead', () => Promise.resolve(isDead(mount)))
     const again = await up()
     assert.equal(again.status, 0, again.stderr)

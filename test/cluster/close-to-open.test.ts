@@ -2,7 +2,7 @@
  * Close-to-open consistency: an open on any node sees the complete contents that were closed on
  * another. Writers and readers alternate at random on three nodes, through mounts and APIs, with
  * every way to change contents and names; with and without passthrough. Prints its seed;
- * CACHEFS_SEED repeats a run, CACHEFS_ROUNDS makes it longer.
+ * CACHEFS_SEED repeats a run, CACHEFS_ROUNDS makes it longer (test/long/rounds.ts).
  */
 import assert from 'node:assert/strict'
 import {
@@ -24,7 +24,7 @@ import { test } from 'node:test'
 import { Cluster } from '../fixtures/cluster.ts'
 import { Random } from '../fixtures/random.ts'
 
-const ROUNDS = Number(process.env['CACHEFS_ROUNDS'] ?? 500)
+const ROUNDS = Number(process.env['CACHEFS_ROUNDS'] ?? 120)
 const NODES = 3
 const FILES = 6
 /** Descriptors that stay open for a while. */

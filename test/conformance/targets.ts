@@ -47,7 +47,7 @@ function oneNode(name: string, passthrough: 'always' | 'off'): Target {
 const clusterNode: Target = {
   name: CLUSTER_NODE,
   open: async () => {
-    const cluster = await Cluster.start({ nodes: 2, flags: ['-chunk-size', '1'] })
+    const cluster = await Cluster.start({ nodes: 1, flags: ['-chunk-size', '1'] })
     return placeOf(cluster.mount(0), () => cluster[Symbol.asyncDispose]())
   },
 }

@@ -8,13 +8,20 @@
  * `ip` (Debian: iproute2); without them it throws, so that no test passes by not running.
  */
 import { spawnSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { appendFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 /** Number of subnets in 198.18.0.0/15, which RFC 2544 reserves for network tests. */
 const SUBNETS = 512
 const NAMESPACES = '/var/run/netns'
 
 export class Network implements Disposable {
-  readonly #id = process.pid.toString(36)
+  readonly #number = randomInt(36 ** 3)
+  readonly #id = this.#number.toString(36)
+  /** Names of the bridges, which scripts/contained removes if this process is killed. */
+  readonly #list = join(tmpdir(), `cachefs-links-${this.#id}`)
   readonly #networks: readonly string[]
   readonly #machines: string[] = []
   readonly #onExit = (): void => this[Symbol.dispose]()
@@ -26,6 +33,7 @@ export class Network implements Disposable {
     try {
       for (const network of networks) {
         const bridge = this.#bridge(network)
+        appendFileSync(this.#list, `${bridge}\n`)
         run('link', 'add', bridge, 'type', 'bridge')
         run('address', 'add', `${this.#address(network, 254)}/24`, 'dev', bridge)
         run('link', 'set', bridge, 'up')
@@ -81,6 +89,7 @@ export class Network implements Disposable {
       spawnSync('ip', ['link', 'delete', this.#bridge(network)])
     }
     this.#machines.length = 0
+    rmSync(this.#list, { force: true })
   }
 
   #namespace(machine: string): string {
@@ -97,7 +106,7 @@ export class Network implements Disposable {
 
   #address(network: string, host: number): string {
     const count = this.#networks.length
-    const first = (process.pid % Math.floor(SUBNETS / count)) * count
+    const first = (this.#number % Math.floor(SUBNETS / count)) * count
     const subnet = first + this.#networks.indexOf(network)
     return `198.${18 + (subnet >> 8)}.${subnet & 255}.${host}`
   }

@@ -7,14 +7,15 @@ import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { FileScene, random } from '../fixtures/file-scene.ts'
+import { FileScene, SceneNode, random } from '../fixtures/file-scene.ts'
 import { SmallDisk } from '../fixtures/small-disk.ts'
 import { withFuse } from './fuse-scratch.ts'
 
 const MIB = 1024 * 1024
 
 test('a cache that is small is not written past the daemon', withFuse, async () => {
-  await using scene = await FileScene.open('auto', ['-nvme-capacity', '1'])
+  await using node = await SceneNode.start('auto', ['-nvme-capacity', '1'])
+  using scene = await node.open()
   const { passedOpens } = await scene.stats()
   assert.equal(passedOpens, 0)
   scene.check()
@@ -31,13 +32,14 @@ function fillDisk(folder: string, leaving: number): string {
 }
 
 test('the disk fills up in the middle', { ...withFuse, timeout: 120_000 }, async () => {
-  await using scene = new FileScene('auto')
-  const { home } = scene
+  await using node = new SceneNode('auto')
+  const { home } = node
   using disk = SmallDisk.mount(home, 7 * 1024)
   assert.ok(disk, 'this test needs a loop device')
   const nvme = join(home.nvme, 'n')
   fs.mkdirSync(nvme)
-  await scene.start(['-nvme', nvme])
+  await node.start(['-nvme', nvme])
+  using scene = new FileScene(node, 'file')
   const fd = fs.openSync(scene.path, 'w')
   const filler = fillDisk(home.nvme, 40 * MIB)
   const written: Buffer[] = []
@@ -59,7 +61,7 @@ test('the disk fills up in the middle', { ...withFuse, timeout: 120_000 }, async
   fs.writeFileSync(`${scene.path}-2`, 'there is room again')
   await scene.checkCloud()
   await scene.client.kill()
-  await scene.start(['-nvme', nvme])
+  await node.start(['-nvme', nvme])
   await scene.checkCloud()
   assert.equal(await scene.client.stop(), 0)
 })
