@@ -8,10 +8,20 @@
  * without the key can still see which node serves a mount.
  *
  * Invariants: the record of a process that has ended is never returned, even if its pid is in use
- * again (the record has the start time of the process). Records are read only from folders that
- * belong to root or to this user.
+ * again (the record has the start time of the process, and its PID namespace). Records are read
+ * only from folders that belong to root or to this user.
  */
-import { chmod, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  mkdir,
+  readFile,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
@@ -26,6 +36,8 @@ const recordSchema = z.object({
   pid: z.int().positive(),
   /** Start time in clock ticks after boot. */
   startedAt: z.string(),
+  /** The PID namespace in which the pid is valid; older releases did not record it. */
+  pidNamespace: z.string().optional(),
   /** State folder. */
   folder: z.string(),
   mountPoint: z.string().optional(),
@@ -35,12 +47,18 @@ const recordSchema = z.object({
 
 export type RunningRecord = z.infer<typeof recordSchema>
 export type ProgramKind = RunningRecord['kind']
-type Facts = Omit<RunningRecord, 'pid' | 'startedAt'>
+type Facts = Omit<RunningRecord, 'pid' | 'startedAt' | 'pidNamespace'>
+/** Age of a record of another PID namespace after which it is removed, ms: it may have ended. */
+const FOREIGN_MS = 30 * 24 * 3_600_000
 
 /** Records that this process runs the program, until the result is disposed of. */
 export async function recordRunning(facts: Facts, logger: Logger): Promise<AsyncDisposable> {
   const { pid } = process
-  const record: RunningRecord = { ...facts, pid, startedAt: (await startOf(pid)) ?? '' }
+  const pidNamespace = await ownNamespace()
+  const record: RunningRecord = {
+    ...facts,
+    ...{ pid, startedAt: (await startOf(pid)) ?? '', pidNamespace },
+  }
   const { apiKey: _, ...shown } = record
   const paths = [privateFile(facts.folder, facts.kind)]
   await put(paths[0]!, record, 0o600).catch((error: unknown) => {
@@ -50,7 +68,8 @@ export async function recordRunning(facts: Facts, logger: Logger): Promise<Async
   })
   try {
     const registry = await ownRegistry()
-    paths.push(join(registry, `${pid}.json`))
+    // Containers that share the registry use the same pids.
+    paths.push(join(registry, `${/\d+/.exec(pidNamespace)?.[0] ?? 'any'}-${pid}.json`))
     await put(paths[1]!, shown, 0o644)
     await sweep(registry)
   } catch (error) {
@@ -153,12 +172,27 @@ async function isTrusted(path: string): Promise<boolean> {
   }
 }
 
-/** Removes the records of killed processes. */
+/** Removes the records of killed processes. Those of other PID namespaces cannot be checked. */
 async function sweep(registry: string): Promise<void> {
   for (const name of await readdir(registry)) {
     const path = join(registry, name)
-    if (name.endsWith('.json') && (await read(path)) === undefined) await rm(path, { force: true })
+    if (!name.endsWith('.json') || (await read(path)) !== undefined) continue
+    if (!(await isForeign(path))) await rm(path, { force: true })
   }
+}
+
+async function isForeign(path: string): Promise<boolean> {
+  try {
+    const { pidNamespace } = recordSchema.parse(JSON.parse(await readFile(path, 'utf8')))
+    const isOther = pidNamespace !== undefined && pidNamespace !== (await ownNamespace())
+    return isOther && Date.now() - (await stat(path)).mtimeMs < FOREIGN_MS
+  } catch {
+    return false
+  }
+}
+
+async function ownNamespace(): Promise<string> {
+  return await readlink('/proc/self/ns/pid').catch(() => '')
 }
 
 async function put(path: string, record: RunningRecord, mode: number): Promise<void> {
@@ -177,6 +211,8 @@ async function put(path: string, record: RunningRecord, mode: number): Promise<v
 async function read(path: string): Promise<RunningRecord | undefined> {
   try {
     const record = recordSchema.parse(JSON.parse(await readFile(path, 'utf8')))
+    const { pidNamespace } = record
+    if (pidNamespace !== undefined && pidNamespace !== (await ownNamespace())) return undefined
     return (await startOf(record.pid)) === record.startedAt ? record : undefined
   } catch {
     // There is no record, or this user may not read it: treated as not running.

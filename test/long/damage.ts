@@ -31,6 +31,12 @@ function seedOf(name: string, seed: number): number {
   return Buffer.from(name).reduce((sum, byte) => (sum * 31 + byte) % 2 ** 32, seed)
 }
 
+/** With the error behind one that ended the clean-up. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof SuppressedError)) return (error as Error).message
+  return `${messageOf(error.suppressed)}\nthen: ${messageOf(error.error)}`
+}
+
 function table(results: ReadonlyMap<Case, string>): string[] {
   const rows = new Map<string, string[]>()
   for (const [{ kind, damage, when }, result] of results) {
@@ -48,7 +54,7 @@ test('nothing damaged is given as data', { timeout: SECONDS * 1000 + 240_000 }, 
   const failures: string[] = []
   const one = async (each: Case): Promise<void> => {
     const result = await runCase(each, seedOf(each.name, random.seed)).catch((error: unknown) => {
-      failures.push((error as Error).message)
+      failures.push(messageOf(error))
       return 'FAILED'
     })
     results.set(each, result)

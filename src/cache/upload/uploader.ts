@@ -135,7 +135,9 @@ export class Uploader {
    * Whether the chunk is old enough: many files are overwritten or removed right after the write.
    */
   #isSettled(upload: Upload): boolean {
-    return this.#hurried > 0 || Date.now() - upload.committedMs >= cacheLimits.uploadSettleMs
+    const ageMs = Date.now() - upload.committedMs
+    // Negative: the wall clock was set back.
+    return this.#hurried > 0 || ageMs < 0 || ageMs >= cacheLimits.uploadSettleMs
   }
 
   /** Expedites all uploads while `work` runs, because somebody waits for them. */
