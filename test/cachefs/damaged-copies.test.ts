@@ -3,9 +3,9 @@
  * remote has is fetched again; the rest is EIO, is never sent, and is reported.
  */
 import assert from 'node:assert/strict'
-import { mkdtemp, mkdir, rm, symlink, truncate, appendFile } from 'node:fs/promises'
+import { mkdtemp, mkdir, rm, symlink, truncate, appendFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { CacheFS } from '../../src/cachefs/cache-fs.ts'
 import { LocalFS } from '../../src/filesystem/local/local-fs.ts'
@@ -28,6 +28,11 @@ const DAMAGES: Record<string, (path: string) => Promise<void>> = {
   link: async (path) => {
     await rm(path)
     await symlink('/etc/hostname', path)
+  },
+  'link to another copy': async (path) => {
+    await writeFile(`${path}-other`, Buffer.alloc(SIZE, 7))
+    await rm(path)
+    await symlink(`${basename(path)}-other`, path)
   },
 }
 

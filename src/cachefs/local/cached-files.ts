@@ -22,6 +22,7 @@ import { makeLocalDirectory } from './local-copies.ts'
 import type { LocalCopies } from './local-copies.ts'
 import { LocalCopy } from './local-copy.ts'
 import { ignoreNoFile, isMissing } from './lost-copy.ts'
+import { openCopy, truncateCopy } from './open-copy.ts'
 import type { LocalRoom } from './local-room.ts'
 import { OpenDirectory } from './open-directory.ts'
 import { RESERVED } from '../remote/remote-view.ts'
@@ -149,7 +150,7 @@ export class CachedFiles {
     if (entry.copy?.lacksFile) await copies.ensure(entry, { needsFile: true })
     if (entry.copy !== undefined) {
       entry.isChanging = true
-      const isGone = await isMissing(local.truncate(entry.path, 0)).finally(() => {
+      const isGone = await isMissing(truncateCopy(local, entry.path)).finally(() => {
         entry.isChanging = false
       })
       if (isGone) copies.abandon(entry)
@@ -189,7 +190,7 @@ export class CachedFiles {
     { write }: OpenFlags,
   ): Promise<FileHandle | undefined> {
     const { local, copies } = this.#parts
-    const handle = await local.open(entry.path, write ? 'r+' : 'r').catch(ignoreNoFile)
+    const handle = await openCopy(local, entry.path, write ? 'r+' : 'r').catch(ignoreNoFile)
     const size = (await handle?.stat())?.size ?? 0
     if (entry.copy !== copy || (handle !== undefined && size >= copy.size)) return handle
     await handle?.close()
@@ -201,7 +202,7 @@ export class CachedFiles {
   async #reopen(entry: Entry, copy: LocalCopy, { write }: OpenFlags): Promise<FileHandle> {
     using _names = await this.#parts.locks.shareNames()
     if (entry.copy !== copy) throw failure('ESTALE', 'read', entry.path)
-    return await this.#parts.local.open(entry.path, write ? 'r+' : 'r')
+    return await openCopy(this.#parts.local, entry.path, write ? 'r+' : 'r')
   }
 
   /**

@@ -21,6 +21,7 @@ import { NEVER } from '../entry.ts'
 import type { EntryTree } from '../entry-tree.ts'
 import { LocalCopy } from './local-copy.ts'
 import { LostCopyError, ignoreNoFile } from './lost-copy.ts'
+import { openCopy } from './open-copy.ts'
 
 export interface LocalCopiesParts {
   local: FileSystem
@@ -296,7 +297,7 @@ export class LocalCopies {
   async #openFile(copy: LocalCopy, entry: Entry): Promise<FileHandle> {
     const { local } = this.#parts
     if (!copy.lacksFile) {
-      const handle = await local.open(entry.path, 'r+').catch(ignoreNoFile)
+      const handle = await openCopy(local, entry.path, 'r+').catch(ignoreNoFile)
       const size = (await handle?.stat())?.size ?? 0
       if (handle !== undefined && size >= copy.size) return handle
       await handle?.close()
@@ -304,7 +305,7 @@ export class LocalCopies {
       this.refetch(copy, size)
     }
     await this.#createFile(entry, copy)
-    return await local.open(entry.path, 'r+')
+    return await openCopy(local, entry.path, 'r+')
   }
 
   /** Reads a range at the remote; repeats it if the entry was renamed or changed meanwhile. */

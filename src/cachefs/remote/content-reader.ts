@@ -15,6 +15,7 @@ import type { Entry } from '../entry.ts'
 import { makeLocalDirectory } from '../local/local-copies.ts'
 import type { LocalCopies } from '../local/local-copies.ts'
 import { LostCopyError, isNoFile } from '../local/lost-copy.ts'
+import { openCopy, refuseLink } from '../local/open-copy.ts'
 import { RESERVED } from './remote-view.ts'
 
 interface Sent {
@@ -107,9 +108,12 @@ export class ContentReader {
     using _entry = await this.#locks.entry(entry, { signal })
     if (entry.isDetached || entry.copy === undefined) return undefined
     const { generation, copy } = entry
-    await this.#local.copyFile(entry.path, path).catch((error: unknown) => {
+    try {
+      await refuseLink(this.#local, entry.path)
+      await this.#local.copyFile(entry.path, path)
+    } catch (error) {
       throw isNoFile(error) ? new LostCopyError(entry.path, 0, copy.size) : error
-    })
+    }
     const { size } = await this.#local.stat(path)
     if (size < copy.size) throw new LostCopyError(entry.path, size, copy.size)
     if (size > copy.size) await this.#local.truncate(path, copy.size)
@@ -119,7 +123,7 @@ export class ContentReader {
   async #open(entry: Entry, signal: AbortSignal): Promise<FileHandle | undefined> {
     using _names = await this.#locks.shareNames({ signal })
     if (entry.isDetached || entry.copy === undefined) return undefined
-    return await this.#local.open(entry.path, 'r').catch((error: unknown) => {
+    return await openCopy(this.#local, entry.path, 'r').catch((error: unknown) => {
       throw isNoFile(error) ? new Changed('its file is not there') : error
     })
   }
