@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { ClientOptions } from 'ws'
@@ -106,12 +107,14 @@ test('a stopping server accepts no upgrades and closes open connections', async 
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')
   })
   const { port } = new URL(api.url)
-  const head = `GET ${PATH} HTTP/1.1\r\nHost: x\r\nX-API-Key: ${KEY}\r\nConnection: Upgrade\r\n`
-  const held = rawRequest(Number(port), `${head}Upgrade: websocket\r\n\r\n`).catch(() => 'cut off')
-  await new Promise((resolve) => setTimeout(resolve, 100))
-  const started = performance.now()
+  const socket = connect(Number(port), '127.0.0.1')
+  socket.write(`GET ${PATH} HTTP/1.1\r\nHost: x\r\nX-API-Key: ${KEY}\r\nConnection: Upgrade\r\n`)
+  socket.write('Upgrade: websocket\r\n\r\n')
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  assert.match(answer.toString(), /^HTTP\/1\.1 101 Switching Protocols/)
+  // The client never ends the connection.
+  const ended = once(socket, 'close')
   await api.close()
-  assert.ok(performance.now() - started < 8000, 'it waited for a connection that nobody ends')
-  assert.match(await held, /101 Switching|cut off/)
+  await ended
   assert.throws(() => api.onUpgrade(PATH, () => undefined), /has a handler already/)
 })

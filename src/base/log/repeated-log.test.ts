@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { eventually } from '../../../test/fixtures/eventually.ts'
 import { limits } from '../../limits.ts'
 import { RepeatedLog } from './repeated-log.ts'
 
@@ -12,18 +11,24 @@ function recorder(everyMs: number): { log: RepeatedLog; lines: string[] } {
   return { log: new RepeatedLog({ warn: note('warn'), error: note('error') }, everyMs), lines }
 }
 
-test('the first failure of a kind is logged at once, later ones are counted', async () => {
-  const { log, lines } = recorder(200)
+test('the first failure of a kind is logged at once, later ones are counted', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { log, lines } = recorder(60_000)
   for (let at = 0; at < 100; at++) log.warn('read', `reading ${at} failed`)
   log.error('write', 'writing failed')
   assert.deepEqual(lines, ['warn reading 0 failed', 'error writing failed'])
-  await eventually('the count is logged', () => lines.length > 2)
+  t.mock.timers.tick(60_000)
   const [, , count] = lines
-  assert.equal(count, 'warn 99 more in the last 0 s, most recently: reading 99 failed')
-  await eventually('the kind is removed', () => {
-    log.warn('read', 'another outage')
-    return lines.at(-1) === 'warn another outage' || lines.length > 50
-  })
+  assert.equal(count, 'warn 99 more in the last 60 s, most recently: reading 99 failed')
+  log.warn('read', 'the same outage')
+  assert.equal(lines.length, 3)
+  // An interval with a failure, and one without.
+  for (let interval = 0; interval < 2; interval++) t.mock.timers.tick(60_000)
+  log.warn('read', 'another outage')
+  assert.deepEqual(lines.slice(3), [
+    'warn 1 more in the last 60 s, most recently: the same outage',
+    'warn another outage',
+  ])
 })
 
 test('kinds beyond the limit are counted as one', () => {
