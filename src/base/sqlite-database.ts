@@ -99,6 +99,16 @@ export class SqliteDatabase {
     }
   }
 
+  /** Runs code that no transaction of any thread overlaps. */
+  alone(section: () => void): void {
+    this.#mutex.lock()
+    try {
+      section()
+    } finally {
+      this.#mutex.unlock()
+    }
+  }
+
   /** Makes all commits so far survive a power failure. */
   sync(): void {
     if (this.#logFd < 0) {

@@ -142,7 +142,9 @@ export class Candidate {
       if (source.isShared) logger.info('this coordinator leads')
       const nodes = await NodeRegister.open(store)
       const numbers = await NumberOwners.open(store, (one, other) => nodes.isSame(one, other))
-      const coordinator = new Coordinator({ store, registry, nodes, numbers, logger })
+      const reserved = await store.exclusive()
+      const how = { store, registry, nodes, numbers, logger, reserved }
+      const coordinator = new Coordinator(how)
       return { term, store, nodes, coordinator }
     } catch (error) {
       await term.resign()

@@ -1,12 +1,14 @@
 /**
- * Waits until the nodes have applied a change. An operation is answered when every node with a
- * valid metadata lease has applied the change, and so has the node that asked, whether or not its
- * lease is valid.
+ * Waits until nodes have applied a change. An operation is answered when its followers, nodes that
+ * rely on what it changes, have applied the change, and so has the node that asked. A follower
+ * whose lease is not valid relies on nothing.
  */
 import type { Session } from './session.ts'
 
 interface Waiter {
   seq: number
+  /** Followers that had not applied the change when they were last looked at. */
+  followers: Session[]
   asker: Session | undefined
   resolve: () => void
 }
@@ -14,10 +16,10 @@ interface Waiter {
 export class Confirmations {
   #waiters: Waiter[] = []
 
-  /** `confirmed`: the last change that all nodes with a valid lease have applied. */
-  reached(seq: number, asker: Session | undefined, confirmed: number): Promise<void> {
-    if (isServed({ seq, asker }, confirmed)) return Promise.resolve()
-    return new Promise((resolve) => this.#waiters.push({ seq, asker, resolve }))
+  reached(seq: number, followers: Iterable<Session>, asker: Session | undefined): Promise<void> {
+    const waiter = { seq, followers: [...followers], asker }
+    if (isServed(waiter)) return Promise.resolve()
+    return new Promise((resolve) => this.#waiters.push({ ...waiter, resolve }))
   }
 
   /** The change that the first waiter waits for; 0 if nobody waits. */
@@ -25,16 +27,21 @@ export class Confirmations {
     return this.#waiters[0]?.seq ?? 0
   }
 
-  wake(confirmedNow: () => number): void {
+  wake(): void {
     if (this.#waiters.length === 0) return
-    const confirmed = confirmedNow()
-    const woken = this.#waiters.filter((waiter) => isServed(waiter, confirmed))
-    if (woken.length === 0) return
-    this.#waiters = this.#waiters.filter((waiter) => !isServed(waiter, confirmed))
-    for (const { resolve } of woken) resolve()
+    const served = new Set(this.#waiters.filter(isServed))
+    if (served.size === 0) return
+    this.#waiters = this.#waiters.filter((waiter) => !served.has(waiter))
+    for (const { resolve } of served) resolve()
   }
 }
 
-function isServed({ seq, asker }: Omit<Waiter, 'resolve'>, confirmed: number): boolean {
-  return seq <= confirmed && (asker === undefined || asker.applied >= seq || asker.hasEnded())
+/** Looks at each follower until it has applied the change, so that many cost no more than few. */
+function isServed({ seq, followers, asker }: Omit<Waiter, 'resolve'>): boolean {
+  if (asker !== undefined && asker.applied < seq && !asker.hasEnded()) return false
+  for (let last = followers.at(-1); last !== undefined; last = followers.at(-1)) {
+    if (last.applied < seq && last.isCurrent && last.isTrusted) return false
+    followers.pop()
+  }
+  return true
 }

@@ -21,11 +21,11 @@ import { baseLimits } from '../base/limits.ts'
 import { coordinatorLimits } from './limits.ts'
 import type { Change } from '../metadata/change.ts'
 import type { NodeIdentity } from '../metadata/node-rules.ts'
-import type { OperationArgs, OperationResult } from '../metadata/operations.ts'
+import type { ExclusiveDomain } from '../metadata/domain-rules.ts'
+import type { OperationName, OperationResult } from '../metadata/operations.ts'
 import { Confirmations } from './confirmations.ts'
 import {
   errorToWire,
-  filesCommitted,
   fileToLease,
   toWire,
   type CoordinatorMessage,
@@ -36,12 +36,12 @@ import { EncodedLog, encodeChanges, type EncodedChanges } from './encoded-change
 import { LinkDoor } from './link/link-door.ts'
 import { readMessages } from './link/link-messages.ts'
 import { LivePeers } from './peers/live-peers.ts'
-import type { Asker, MetadataStore } from './metadata-store.ts'
+import type { MetadataStore } from './metadata-store.ts'
 import type { NodeRegister } from './peers/node-register.ts'
 import type { NumberOwners } from './peers/number-owners.ts'
 import { OpenWriters } from './locks/open-writers.ts'
 import { Orphans } from './orphans.ts'
-import { checkOperation } from './link/operation-schema.ts'
+import { OperationRunner, type Ran } from './domains/operation-runner.ts'
 import type { PeerRegistry } from './peers/peer-registry.ts'
 import { Session } from './session.ts'
 import { SessionLocks } from './locks/session-locks.ts'
@@ -54,9 +54,13 @@ export interface CoordinatorOptions {
   registry: PeerRegistry
   numbers: NumberOwners
   nodes: NodeRegister
+  /** Domains that are exclusive to nodes, which may claim them. */
+  reserved: readonly ExclusiveDomain[]
 }
 
-type Request = NodeMessage & { kind: 'operation' | 'lease' | 'writing' | 'sync' | 'lock' }
+type Request = NodeMessage & {
+  kind: 'operation' | 'lease' | 'writing' | 'sync' | 'lock' | 'want'
+}
 
 export class Coordinator {
   readonly #options: CoordinatorOptions
@@ -65,6 +69,7 @@ export class Coordinator {
   readonly #writers = new OpenWriters<Session>()
   readonly #locks = new SessionLocks()
   readonly #orphans: Orphans
+  readonly #runner: OperationRunner
   readonly #peers: LivePeers
   readonly #confirmations = new Confirmations()
   readonly #slices = new TimeSlices(coordinatorLimits.linkSliceMs)
@@ -73,6 +78,8 @@ export class Coordinator {
   readonly #sweep: NodeJS.Timeout
   /** Node processes from before a restart whose metadata leases may still be valid. */
   readonly #absent: Set<string>
+  /** Resolves when every node has claimed what it had before a restart, or its time is over. */
+  readonly #claimed = Promise.withResolvers<void>()
   readonly #ready = Promise.withResolvers<void>()
   #grace: NodeJS.Timeout | undefined
   #isClosed = false
@@ -89,7 +96,19 @@ export class Coordinator {
     this.#refusals = new RepeatedLog(options.logger)
     options.nodes.spread = (change) => this.#spread(change)
     this.#peers = new LivePeers(options.registry, options.logger, this.#sessions)
-    this.#orphans = new Orphans(options.store, options.logger, (change) => this.#tell(change))
+    this.#runner = new OperationRunner({
+      ...options,
+      leases: this.#leases,
+      sessions: this.#sessions,
+      ran: (session, name, ran) => this.#noteOrphans(session, name, ran),
+      tell: (change) => this.#tell(change),
+      applied: (seq, followers, asker) => this.#confirmations.reached(seq, followers, asker),
+      claimed: this.#claimed.promise,
+    })
+    this.#runner.reserve(options.reserved)
+    this.#orphans = new Orphans(options.store, options.logger, (ino) =>
+      this.#runner.operateOwn('purgeOrphan', [ino]),
+    )
     this.#sweep = setInterval(() => {
       this.#sweepSessions()
     }, coordinatorLimits.linkRenewMs / 5)
@@ -103,6 +122,7 @@ export class Coordinator {
     clearTimeout(this.#grace)
     const gone = [...this.#absent]
     this.#absent.clear()
+    this.#claimed.resolve()
     await Promise.all(gone.map((token) => this.#forget(token)))
     try {
       // Before any change: an orphan that no node has open now can never be opened again.
@@ -151,7 +171,7 @@ export class Coordinator {
         if (message.kind === 'hello') return admit(message)
         // Ignore late messages of a connection that was replaced; the node repeats them on the new
         // one.
-        if (session?.socket === socket) this.#take(session, message)
+        if (session?.socket === socket && !session.hasEnded()) this.#take(session, message)
         return undefined
       },
       fail: (error) => {
@@ -211,11 +231,13 @@ export class Coordinator {
     const isOther = hello.store !== store.store
     const isAhead = hello.store !== '' && (isOther || !store.hasHistory(term, seq))
     const snapshot = isOther || isAhead || !store.reaches(seq)
-    const state = { store: store.store, seq: store.seq, snapshot, isAhead }
+    // Also after a restart of the coordinator, if the node came back in time.
+    const isResumed = known?.token === hello.session || this.#absent.has(hello.session)
+    const state = { store: store.store, seq: store.seq, snapshot, isAhead, isResumed }
     socket.send(toWire({ kind: 'welcome', ...state, ttlMs: coordinatorLimits.linkTtlMs }))
     if (isAhead) this.#noteAhead(peer.id, seq)
     if (snapshot) return undefined
-    const session = known?.token === hello.session ? known : new Session(peer, hello.session, seq)
+    const session = known?.token === hello.session ? known : new Session(hello)
     this.#sessions.set(peer.id, session)
     session.socket = socket
     session.renewalAt = undefined
@@ -228,6 +250,12 @@ export class Coordinator {
     const lost = this.#locks.restore(session, hello.locks)
     this.#peers.greet()
     if (lost.length > 0) session.send({ kind: 'lost', locks: lost })
+    session.mayHold ||= isResumed
+    const { lost: others, unclaimed } = this.#runner.modes.resumed(session, hello.exclusive)
+    if (others.length > 0) session.recallDomains(others)
+    if (unclaimed.length > 0) {
+      this.#runner.inOrder(session, () => this.#runner.returnDomains(session, unclaimed))
+    }
     this.#advance(session)
     return session
   }
@@ -272,7 +300,20 @@ export class Coordinator {
       case 'lease':
       case 'sync':
       case 'lock':
+      case 'want':
         void this.#answer(session, message)
+        break
+      case 'dropped':
+        this.#runner.modes.dropped(session, message.request, message.used)
+        break
+      case 'unused':
+        this.#runner.modes.unused(session, message.domains)
+        break
+      case 'outbox':
+        this.#runner.inOrder(session, () => this.#runner.takeOutbox(session, message))
+        break
+      case 'returnedDomains':
+        this.#runner.inOrder(session, () => this.#runner.returnDomains(session, message.domains))
         break
       case 'applied':
         this.#orphans.hold(session, message.held)
@@ -319,19 +360,54 @@ export class Coordinator {
     const { id } = message
     try {
       await this.#ready.promise
-      const value = await this.#run(session, message)
-      await this.#told(session)
-      const file = fileToLease(message, value)
-      // Another node may have the lease by now; a node that needs it requests it (again).
-      const isOurs = file !== undefined && !session.hasEnded() && this.#leases.offer(file, session)
-      const leased = isOurs ? file : undefined
-      const isMade = isOurs && message.kind === 'operation' && message.name === 'create'
-      const mayMap = isMade ? this.#writers.add(file, session) : undefined
-      this.#reply(session, { kind: 'result', id, value, leased, mayMap })
+      if (message.kind === 'want') await this.#want(session, message)
+      else await this.#answerRequest(session, message)
     } catch (error) {
       await this.#told(session)
       this.#reply(session, { kind: 'result', id, error: errorToWire(error) })
     }
+  }
+
+  async #answerRequest(
+    session: Session,
+    message: Exclude<Request, { kind: 'want' }>,
+  ): Promise<void> {
+    if (message.kind !== 'operation') {
+      const value = await this.#run(session, message)
+      await this.#told(session)
+      this.#replyTo(session, message, value)
+      return
+    }
+    if (session.hasEnded()) throw sessionEnded()
+    const { value, isAnswered } = await this.#runner.operate(session, message, (ran, exclusive) =>
+      this.#replyTo(session, message, ran.value, exclusive),
+    )
+    if (isAnswered) return
+    await this.#told(session)
+    this.#replyTo(session, message, value)
+  }
+
+  #replyTo(
+    session: Session,
+    message: Request,
+    value: unknown,
+    exclusive?: readonly number[],
+  ): void {
+    const file = fileToLease(message, value)
+    // Another node may have the lease by now; a node that needs it requests it (again).
+    const isOurs = file !== undefined && !session.hasEnded() && this.#leases.offer(file, session)
+    const leased = isOurs ? file : undefined
+    const isMade = isOurs && message.kind === 'operation' && message.name === 'create'
+    const mayMap = isMade ? this.#writers.add(file, session) : undefined
+    const { id } = message
+    this.#reply(session, { kind: 'result', id, value, leased, mayMap, exclusive })
+  }
+
+  async #want(session: Session, { id, domain }: NodeMessage & { kind: 'want' }): Promise<void> {
+    await this.#runner.modes.want(session, domain, async (mayRely) => {
+      await this.#told(session)
+      this.#reply(session, { kind: 'result', id, value: mayRely })
+    })
   }
 
   /** Answers only while leading; otherwise closes the link, and the node asks the new leader. */
@@ -340,8 +416,11 @@ export class Coordinator {
     else session.socket?.terminate()
   }
 
-  async #run(session: Session, message: Request): Promise<unknown> {
-    if (session.hasEnded()) throw new FsError('ESTALE', 'the session of this node has ended')
+  async #run(
+    session: Session,
+    message: Exclude<Request, { kind: 'want' | 'operation' }>,
+  ): Promise<unknown> {
+    if (session.hasEnded()) throw sessionEnded()
     if (message.kind === 'lease') {
       await this.#leases.acquire(message.ino, session, () => this.#options.store.settled())
       // A node that left meanwhile must not keep the lease.
@@ -350,52 +429,19 @@ export class Coordinator {
     }
     if (message.kind === 'writing') return await this.#writers.alone(message.ino)
     if (message.kind === 'lock') return await this.#locks.run(session, message)
-    if (message.kind === 'sync') {
-      await this.#options.store.sync()
-      return undefined
-    }
-    return await this.#operate(session, message)
+    await this.#options.store.sync()
+    return undefined
   }
 
-  async #operate(
-    session: Session,
-    { id, name, args, once }: NodeMessage & { kind: 'operation' },
-  ): Promise<unknown> {
-    const { store, numbers } = this.#options
-    const wanted = checkOperation(name, args)
-    const node = session.peer.id
-    // Two separate sequences of numbers: requests of a mount, operations of a session.
-    const [by, operation] = once ? [`mount ${once.mount}`, once.request] : [session.token, id]
-    const asker = { peer: node, session: by, operation }
-    const given = args as OperationArgs<typeof wanted>
-    const check = (): void => {
-      numbers.check(node, wanted, given)
-      for (const ino of filesCommitted(name, args)) this.#leases.requireNoOther(ino, session)
-    }
-    if (wanted === 'reserveNumbers') return await this.#reserve(session, asker, given)
-    const done = await store.perform(asker, wanted, given, check)
+  #noteOrphans(session: Session, name: OperationName, { value, change }: Ran): void {
     if (name === 'createOrphan')
-      this.#orphans.made((done.value as OperationResult<'createOrphan'>).ino, session)
-    if (done.change) {
-      this.#orphans.note(done.change)
-      await this.#spread(done.change, session)
-    }
-    return done.value
+      this.#orphans.made((value as OperationResult<'createOrphan'>).ino, session)
+    if (change) this.#orphans.note(change)
   }
 
-  async #spread(change: Change, asker?: Session): Promise<void> {
+  async #spread(change: Change): Promise<void> {
     this.#tell(change)
-    await this.#applied(change.seq, asker)
-  }
-
-  /** Reserves numbers for a node. No other node can use them, also under later leaders. */
-  async #reserve(session: Session, asker: Asker, args: readonly unknown[]): Promise<unknown> {
-    const [counter, count] = args as OperationArgs<'reserveNumbers'>
-    const { store, numbers } = this.#options
-    const reserved = await store.perform(asker, 'reserveNumbers', [counter, count, asker.peer])
-    numbers.note(counter, reserved.value as number, count, asker.peer)
-    if (reserved.change) await this.#spread(reserved.change, session)
-    return reserved.value
+    await this.#applied(change.seq)
   }
 
   /** Sends a change to every node that is up to date; the others get it from the log later. */
@@ -419,7 +465,7 @@ export class Coordinator {
       if (session.isKept) this.#admit(session)
       else void this.#keep(session)
     }
-    this.#wake()
+    this.#confirmations.wake()
   }
 
   /** Sends changes from the log that the node lacks. */
@@ -461,21 +507,23 @@ export class Coordinator {
   #admit(session: Session): void {
     if (!this.#options.store.leads()) return
     session.isCurrent = true
+    const changing = this.#runner.modes.joined(session)
+    if (changing.length > 0) session.drop(0, changing)
     session.renew()
     if (this.#absent.delete(session.token) && this.#absent.size === 0) void this.#start()
     this.#options.logger.info(`${session.peer.id} (${session.peer.url}) is here`)
     this.#peers.register(session)
   }
 
-  /** Resolves when all nodes with a valid lease, and the node that asked, have applied a change. */
-  #applied(seq: number, asker?: Session): Promise<void> {
-    return this.#confirmations.reached(seq, asker, this.#confirmed())
+  /** Resolves when all nodes with a valid lease have applied a change. */
+  #applied(seq: number): Promise<void> {
+    return this.#confirmations.reached(seq, this.#sessions.values(), undefined)
   }
 
   /** Resolves when the node was sent, or has applied, all changes that an answer may depend on. */
   async #told(asker: Session): Promise<void> {
     const { seq } = this.#options.store
-    if (asker.sent < seq) await this.#applied(seq, asker)
+    if (asker.sent < seq) await this.#confirmations.reached(seq, [], asker)
   }
 
   /** The last change that all nodes with a valid lease have applied. */
@@ -486,10 +534,6 @@ export class Coordinator {
       if (session.isCurrent && session.isTrustedAt(nowMs)) least = Math.min(least, session.applied)
     }
     return least
-  }
-
-  #wake(): void {
-    this.#confirmations.wake(() => this.#confirmed())
   }
 
   /** Ends the sessions of nodes whose metadata lease has expired. */
@@ -504,7 +548,7 @@ export class Coordinator {
       const isComing = !session.isCurrent && session.socket !== undefined
       if (!session.isTrusted && !isComing) this.#end(session)
     }
-    this.#wake()
+    this.#confirmations.wake()
     this.#peers.tellIfDue()
   }
 
@@ -515,11 +559,12 @@ export class Coordinator {
     this.#leases.drop(session)
     this.#writers.drop(session)
     this.#locks.drop(session)
+    this.#runner.modes.left(session)
     session.held.clear()
     this.#options.logger.warn(`${session.peer.id} (${session.peer.url}) has left`)
     this.#peers.left(session)
     this.#orphans.settle(this.#sessions.values(), () => this.#confirmed())
-    this.#wake()
+    this.#confirmations.wake()
   }
 }
 
@@ -527,4 +572,8 @@ export class Coordinator {
 function refuse(socket: WebSocket, error: unknown): void {
   socket.send(toWire({ kind: 'refused', error: errorToWire(error) }))
   socket.close()
+}
+
+function sessionEnded(): FsError {
+  return new FsError('ESTALE', 'the session of this node has ended')
 }

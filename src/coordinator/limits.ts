@@ -58,6 +58,15 @@ export const coordinatorLimits = {
   leaseHoldMs: 20,
   /** Write leases of one node; beyond that the one it has had longest is recalled. */
   writeLeases: 100_000,
+  /** Directories exclusive to one node; beyond that those that it has had longest are recalled. */
+  exclusiveDomains: 16_384,
+  /** Domains of which is recorded which nodes have dropped them, in memory: some 300 bytes each. */
+  domainModes: 1_000_000,
+  /** Hand-overs of a domain in so many ms after which nobody relies on it for a while. */
+  handOvers: 4,
+  handOverMs: 3_000,
+  /** Attempts to take the domains of one operation, which others may move meanwhile. */
+  footprintTries: 100,
   /** Changes kept for offline nodes; a node that missed more fetches a whole copy. */
   changeLogEntries: 100_000,
   /** The change log is trimmed to `changeLogEntries` each time so many changes were added. */

@@ -12,10 +12,17 @@ import { decode, encode } from '@msgpack/msgpack'
 import { now } from '../base/clock.ts'
 import { coordinatorLimits } from './limits.ts'
 import { tiersLimits } from '../tiers/limits.ts'
+import { metadataLimits } from '../metadata/limits.ts'
 import { volumeLimits } from '../volume/limits.ts'
+import { EntryRefused, outboxRule } from './domains/outbox-rule.ts'
+import type { HasDomains, OutboxState } from './domains/outbox-rule.ts'
 import { listOrphans } from '../metadata/chunk-rules.ts'
-import { copyState, setCopyState, type Change, type CopyState } from '../metadata/change.ts'
-import { effectsOf } from '../metadata/effects.ts'
+import { copyState, setCopyState } from '../metadata/change.ts'
+import type { Change, CopyState, OutboxRange } from '../metadata/change.ts'
+import { endExclusive, listExclusive, makeExclusive } from '../metadata/domain-rules.ts'
+import type { ExclusiveDomain } from '../metadata/domain-rules.ts'
+import { effectsOf, type Effects } from '../metadata/effects.ts'
+import { passEntries, type OutboxEntry } from '../metadata/outbox-rules.ts'
 import type { StoreEngine } from '../metadata/store-engine.ts'
 import { ruleOf, type OperationArgs, type OperationName } from '../metadata/operations.ts'
 import {
@@ -41,6 +48,29 @@ export interface Performed {
   value: unknown
   /** Undefined if nothing changed. */
   change: Change | undefined
+  /** It was run before, for the same request. */
+  isRepeated?: boolean
+}
+
+export interface PerformOptions {
+  /** Throws if the operation is not permitted any more; repeated operations skip it. */
+  check?: () => void
+  /** Domains that become exclusive to the asker. */
+  granted?: readonly number[]
+  /** Domains that no longer are exclusive to anybody. */
+  overridden?: readonly number[]
+}
+
+export interface OutboxOptions {
+  check?: () => void
+  has: HasDomains
+  state: OutboxState
+}
+
+interface RuleOutcome {
+  value: unknown
+  effects: Effects
+  outbox?: OutboxRange
 }
 
 interface LogEntry {
@@ -133,43 +163,79 @@ export class MetadataStore {
     return this.#engine.leads()
   }
 
-  /** `check` throws if the operation is not permitted any more; repeated operations skip it. */
   async perform<K extends OperationName>(
     asker: Asker,
     name: K,
     args: OperationArgs<K>,
-    check: () => void = noCheck,
+    { check = noCheck, granted = [], overridden = [] }: PerformOptions = {},
   ): Promise<Performed> {
-    const done = await this.#engine.transact(() => this.#performing(asker, name, args, check))
+    return await this.#perform(asker, check, function* () {
+      if (overridden.length > 0) yield* endExclusive(overridden)
+      const value = yield* ruleOf(name, args)
+      if (granted.length > 0) yield* makeExclusive(granted, asker.peer)
+      return { value, effects: { ...effectsOf(name, args, value), exclusive: granted } }
+    })
+  }
+
+  /** Runs operations from the outbox of a node, except those that are refused. */
+  async performOutbox(
+    asker: Asker,
+    entries: readonly OutboxEntry[],
+    { check = noCheck, has, state }: OutboxOptions,
+  ): Promise<Performed> {
+    const { run, id: last } = entries.at(-1)!
+    const begin = function* (): Rule<RuleOutcome> {
+      const fresh = yield* passEntries(asker.peer, entries)
+      const effects = yield* outboxRule(asker.peer, fresh, { has, state })
+      const refused = fresh.map(({ id }) => id).filter((id) => state.refused.has(id))
+      const outbox = { run, last, count: fresh.length, refused }
+      return { value: undefined, effects, outbox }
+    }
+    for (;;) {
+      try {
+        return await this.#perform(asker, check, begin)
+      } catch (error) {
+        if (!(error instanceof EntryRefused)) throw error
+        state.refused.add(error.id)
+      }
+    }
+  }
+
+  async #perform(
+    asker: Asker,
+    check: () => void,
+    begin: () => Rule<RuleOutcome>,
+  ): Promise<Performed> {
+    const done = await this.#engine.transact(() => this.#performing(asker, check, begin()))
     if (done.change && done.change.seq > this.#seq) this.#note(done.change.seq)
     return done
   }
 
   /** Runs an operation of the coordinator itself. */
-  async performOwn<K extends OperationName>(name: K, args: OperationArgs<K>): Promise<Performed> {
-    this.#ownOperations += 1
-    const asker = { peer: '', session: this.#self, operation: this.#ownOperations }
-    return await this.perform(asker, name, args)
-  }
-
-  *#performing<K extends OperationName>(
-    asker: Asker,
+  async performOwn<K extends OperationName>(
     name: K,
     args: OperationArgs<K>,
-    check: () => void,
-  ): Rule<Performed> {
+    options: PerformOptions = {},
+  ): Promise<Performed> {
+    this.#ownOperations += 1
+    const asker = { peer: '', session: this.#self, operation: this.#ownOperations }
+    return await this.perform(asker, name, args, options)
+  }
+
+  *#performing(asker: Asker, check: () => void, rule: Rule<RuleOutcome>): Rule<Performed> {
     const earlier = yield* this.#find(asker)
-    if (earlier) return earlier
+    if (earlier) return { ...earlier, isRepeated: true }
     check()
     const calls: Call[] = []
-    const value = yield* recorded(ruleOf(name, args), calls)
+    const { value, effects, outbox } = yield* recorded(rule, calls)
     if (calls.length === 0) return { value, change: undefined }
     const { seq } = (yield* takeNumber())!
     const made: Change = {
       seq,
       origin: asker.peer,
       calls: calls.map((call) => [call.statement.name, ...call.args] as const),
-      effects: effectsOf(name, args, value),
+      effects,
+      outbox,
     }
     const entry = encode({ change: made, value } satisfies LogEntry, { ignoreUndefined: true })
     yield* insertLog(seq, asker.session, asker.operation, entry)
@@ -224,6 +290,17 @@ export class MetadataStore {
   async changesAfter(seq: number): Promise<Change[]> {
     const rows = await this.#engine.read(() => selectLog(seq, coordinatorLimits.linkWindow))
     return rows.map((row) => (decode(row.change) as LogEntry).change)
+  }
+
+  /** Domains that are recorded as exclusive. */
+  async exclusive(): Promise<ExclusiveDomain[]> {
+    const found: ExclusiveDomain[] = []
+    for (;;) {
+      const after = found.at(-1)?.domain ?? 0
+      const page = await this.#engine.read(() => listExclusive(after, metadataLimits.storePage))
+      if (page.length === 0) return found
+      found.push(...page)
+    }
   }
 
   /** Inodes without a name, one page. */

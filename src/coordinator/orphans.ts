@@ -13,14 +13,14 @@ import type { Session } from './session.ts'
 export class Orphans {
   readonly #store: MetadataStore
   readonly #failures: RepeatedLog
-  readonly #onPurge: (change: Change) => void
+  readonly #purgeOne: (ino: number) => Promise<unknown>
   /** Inode -> the change that removed its last name. */
   readonly #waiting = new Map<number, number>()
 
-  constructor(store: MetadataStore, logger: Logger, onPurge: (change: Change) => void) {
+  constructor(store: MetadataStore, logger: Logger, purgeOne: (ino: number) => Promise<unknown>) {
     this.#store = store
     this.#failures = new RepeatedLog(logger)
-    this.#onPurge = onPurge
+    this.#purgeOne = purgeOne
   }
 
   note({ seq, effects }: Change): void {
@@ -68,8 +68,7 @@ export class Orphans {
 
   async #purge(ino: number): Promise<void> {
     try {
-      const { change } = await this.#store.performOwn('purgeOrphan', [ino])
-      if (change) this.#onPurge(change)
+      await this.#purgeOne(ino)
     } catch (error) {
       // It is retried at the next settle, or at the next start.
       this.#waiting.set(ino, 0)

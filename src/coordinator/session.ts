@@ -10,10 +10,11 @@ import { monotonicMs } from '../base/clock.ts'
 import { coordinatorLimits } from './limits.ts'
 import type { EncodedChanges } from './encoded-changes.ts'
 import type { PeerRegistration } from '../tiers/peers/peer-status.ts'
-import { toWire, type CoordinatorMessage } from './link/link-protocol.ts'
+import type { DomainUser } from './domains/domain-modes.ts'
+import { toWire, type CoordinatorMessage, type Hello } from './link/link-protocol.ts'
 import type { LeaseHolder } from './locks/write-leases.ts'
 
-export class Session implements LeaseHolder {
+export class Session implements LeaseHolder, DomainUser {
   readonly peer: PeerRegistration
   /** Identifies the process of the node. */
   readonly token: string
@@ -32,6 +33,11 @@ export class Session implements LeaseHolder {
   isKept = false
   /** Work on the store is in progress for this session: one at a time. */
   isBusy = false
+  /** Ends when what the node sent of its outbox was run: one message at a time. */
+  outbox: Promise<void> = Promise.resolve()
+  readonly drops: boolean
+  /** It has sent what an earlier session left in its outbox, and may have domains exclusively. */
+  mayHold = false
   #isEnded = false
   /**
    * Time of its pending request for renewal, on the node's clock; granted when it has all changes.
@@ -42,11 +48,21 @@ export class Session implements LeaseHolder {
   #validUntil = 0
   #lateSince: number | undefined
 
-  constructor(peer: PeerRegistration, token: string, applied: number) {
+  constructor({ peer, session, seq, drops }: Hello) {
     this.peer = peer
-    this.token = token
-    this.applied = applied
-    this.sent = applied
+    this.token = session
+    this.drops = drops
+    this.applied = seq
+    this.sent = seq
+  }
+
+  get id(): string {
+    return this.peer.id
+  }
+
+  /** Whether a change after `seq` may make domains exclusive to it: it must not lag behind. */
+  canBeGranted(seq: number): boolean {
+    return this.mayHold && this.socket !== undefined && this.sent === seq
   }
 
   /** Renews the metadata lease, from the time of the request on the node's own clock. */
@@ -82,6 +98,14 @@ export class Session implements LeaseHolder {
     return (
       this.#lateSince !== undefined && monotonicMs() - this.#lateSince > coordinatorLimits.linkTtlMs
     )
+  }
+
+  drop(request: number, domains: readonly number[]): void {
+    this.send({ kind: 'drop', request, domains: [...domains] })
+  }
+
+  recallDomains(domains: readonly number[]): void {
+    this.send({ kind: 'recallDomains', domains: [...domains] })
   }
 
   /** Requests the node's write lease of the file for another node. */

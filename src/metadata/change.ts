@@ -15,6 +15,17 @@ export interface Change {
   /** Name of a statement, then its arguments. */
   calls: readonly (readonly [name: string | number, ...args: Value[]])[]
   effects: Effects
+  /** Given if these are operations from the outbox of the origin, which has applied them. */
+  outbox?: OutboxRange | undefined
+}
+
+/** Entries of one outbox, up to `last`; `run` identifies the process that made them. */
+export interface OutboxRange {
+  run: string
+  last: number
+  count: number
+  /** Ids of those that were not run, because their domains have changed. */
+  refused: readonly number[]
 }
 
 /** The store that a replica copies, and the last change that it has applied. */
@@ -44,11 +55,23 @@ export function* setCopyState({ store, seq }: CopyState): Rule<void> {
   yield* upsertState(store, seq)
 }
 
-/** Applies changes that directly follow the state of the replica. */
-export function* applyChanges(store: string, changes: readonly Change[]): Rule<void> {
-  for (const { calls } of changes) {
-    for (const [name, ...args] of calls) yield { statement: statementOf(name), args }
+/**
+ * Applies changes that directly follow the state of the replica. `isApplied`: whether the replica
+ * has the change already, because its node made it.
+ */
+export function* applyChanges(
+  store: string,
+  changes: readonly Change[],
+  isApplied: (change: Change) => Rule<boolean> = never,
+): Rule<void> {
+  for (const change of changes) {
+    if (yield* isApplied(change)) continue
+    for (const [name, ...args] of change.calls) yield { statement: statementOf(name), args }
   }
   const last = changes.at(-1)
   if (last) yield* setCopyState({ store, seq: last.seq })
+}
+
+function* never(): Rule<boolean> {
+  return false
 }

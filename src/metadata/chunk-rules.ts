@@ -5,7 +5,16 @@
  */
 import { laterOf, type Timestamp } from '../base/clock.ts'
 import { FsError } from '../base/fs-error.ts'
-import { S_IFMT, S_IFREG, findInode, getInode, updateSize, type InodeRow } from './inode-rules.ts'
+import { endExclusive } from './domain-rules.ts'
+import {
+  S_IFDIR,
+  S_IFMT,
+  S_IFREG,
+  findInode,
+  getInode,
+  updateSize,
+  type InodeRow,
+} from './inode-rules.ts'
 import {
   beginLastDurable,
   endLastDurable,
@@ -232,6 +241,7 @@ export function* purgeInode(ino: number): Rule<number> {
   yield* deleteFrom(ino, 0)
   yield* deleteXattrs(ino)
   yield* deleteInode(ino)
+  if (row && (row.mode & S_IFMT) === S_IFDIR) yield* endExclusive([ino])
   return row?.size ?? 0
 }
 

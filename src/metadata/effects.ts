@@ -19,6 +19,8 @@ export interface Effects {
   purged: readonly number[]
   /** Chunks that are now in the cloud. */
   durable: readonly { ino: number; index: number; id: number }[]
+  /** Domains that the change made exclusive to its origin. */
+  exclusive: readonly number[]
 }
 
 const NONE: Effects = {
@@ -28,6 +30,7 @@ const NONE: Effects = {
   orphaned: [],
   purged: [],
   durable: [],
+  exclusive: [],
 }
 
 type EffectOf<K extends OperationName> = (
@@ -78,6 +81,7 @@ const table: { [K in OperationName]: EffectOf<K> } = {
   discard: nothing,
   dropSetId: attributesOf,
   emptyTrash: nothing,
+  endExclusive: nothing,
   exchange: ([from, to], inodes) => ({
     attributes: [from.parent, to.parent, ...inodes],
     entries: left(from, to, [from, to]),
@@ -122,4 +126,17 @@ export function effectsOf<K extends OperationName>(
   result: OperationResult<K>,
 ): Effects {
   return { ...NONE, ...(table[name] as EffectOf<K>)(args, result) }
+}
+
+/** The effects of several operations in order. */
+export function allEffects(parts: readonly Effects[]): Effects {
+  return {
+    attributes: parts.flatMap(({ attributes }) => attributes),
+    entries: parts.flatMap(({ entries }) => entries),
+    contents: parts.flatMap(({ contents }) => contents),
+    orphaned: parts.flatMap(({ orphaned }) => orphaned),
+    purged: parts.flatMap(({ purged }) => purged),
+    durable: parts.flatMap(({ durable }) => durable),
+    exclusive: parts.flatMap(({ exclusive }) => exclusive),
+  }
 }

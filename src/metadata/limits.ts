@@ -9,6 +9,8 @@ export const metadataLimits = {
   xattrValueBytes: 64 * KIB,
   /** All names of one inode's extended attributes, bytes (XATTR_LIST_MAX). */
   xattrListBytes: 64 * KIB,
+  /** Operations in one message from a node's outbox: one transaction of the coordinator. */
+  outboxBatch: 256,
   /** Largest difference in the speed of two machines' clocks, as a share of a lease's validity. */
   linkClockDrift: 0.05,
   /** Hard links to one inode: as ext4. */

@@ -30,7 +30,7 @@ export interface EntryRow {
 const selectEntry = one<EntryRow>(
   'SELECT name, seq, ino, type FROM dentry WHERE parent = ? AND name = ?',
 )
-const selectEntryInode = one<InodeRow>(`SELECT ${INODE_COLUMNS} FROM dentry
+export const findEntryInode = one<InodeRow>(`SELECT ${INODE_COLUMNS} FROM dentry
   JOIN inode ON inode.ino = dentry.ino WHERE dentry.parent = ? AND dentry.name = ?`)
 const selectSeq = one<{ seq: number }>('SELECT seq FROM dentry WHERE parent = ? AND name = ?')
 const selectAnyEntry = one<{ ino: number }>('SELECT ino FROM dentry WHERE parent = ? LIMIT 1')
@@ -94,7 +94,7 @@ function checkName(name: Uint8Array): void {
 }
 
 export function* lookup(parent: number, name: Uint8Array): Rule<InodeRow> {
-  const row = yield* selectEntryInode(parent, name)
+  const row = yield* findEntryInode(parent, name)
   if (row !== undefined) return row
   if (name.length > baseLimits.nameBytes) {
     throw new FsError('ENAMETOOLONG', `a name has at most ${baseLimits.nameBytes} bytes`)
@@ -300,7 +300,7 @@ export function* rename(
   checkName(to.name)
   const source = yield* lookup(from.parent, from.name)
   yield* getDirectory(to.parent)
-  const target = yield* selectEntryInode(to.parent, to.name)
+  const target = yield* findEntryInode(to.parent, to.name)
   if (target && options.noReplace) throw new FsError('EEXIST', 'the target exists')
   const { expectedTarget } = options
   if (expectedTarget !== ANY_INODE && (target?.ino ?? 0) !== expectedTarget) return 'changed'

@@ -15,6 +15,7 @@ import {
   purgeOrphans,
   setHolders,
 } from './chunk-rules.ts'
+import { endExclusive } from './domain-rules.ts'
 import { changeInode, dropSetId, removeXattr, setXattr, takeAttributes } from './inode-rules.ts'
 import { restorePast } from './last-durable-rules.ts'
 import { create, createOrphan, exchange, link, rename, rmdir, unlink } from './namespace-rules.ts'
@@ -41,6 +42,7 @@ const operations = {
   discard,
   dropSetId,
   emptyTrash,
+  endExclusive,
   exchange,
   link,
   markAllDurable,

@@ -13,9 +13,24 @@ import { monotonicMs } from '../base/clock.ts'
 import type { CurrentRequest, RequestIdentity } from '../base/current-request.ts'
 import { isUnrepeatable } from './duplicate-request-rules.ts'
 import type { MetadataEngine } from './metadata-engine.ts'
+import { footprintOf, type Footprint } from './footprint.ts'
 import type { OperationArgs, OperationName, OperationResult } from './operations.ts'
+import { outboxLength, putEntry, runAlone } from './outbox-rules.ts'
 import type { SqliteEngine } from './sqlite/sqlite-engine.ts'
 import type { Rule } from './statement.ts'
+
+/** The domains that are exclusive to this node; to be read within a transaction. */
+export interface OwnDomains {
+  /** Id of this node. */
+  readonly node: string
+  /** Identifies this process in the outbox. */
+  readonly run: string
+  isExclusive(domain: number): boolean
+  /** False if there is no room. */
+  addExclusive(domain: number): boolean
+  /** Operations that the outbox may have. */
+  readonly mostEntries: number
+}
 
 export interface ReplicaEngineOptions {
   /** True on the main thread, which alone can send operations to the coordinator. */
@@ -25,7 +40,12 @@ export interface ReplicaEngineOptions {
   /** Id of a mount that outlives this process; undefined: no request is resent. */
   mountId: string | undefined
   request: CurrentRequest
+  /** Undefined: none ever is. */
+  own?: OwnDomains | undefined
 }
+
+/** An operation cannot run on this node alone. */
+class NotAlone extends Error {}
 
 export class ReplicaEngine implements MetadataEngine {
   readonly isReplica = true
@@ -42,7 +62,28 @@ export class ReplicaEngine implements MetadataEngine {
   }
 
   write<K extends OperationName>(name: K, ...args: OperationArgs<K>): OperationResult<K> {
-    return this.#ask(name, args) as OperationResult<K>
+    const { own } = this.#options
+    const done = own && this.#mayRunAlone(name, args, own) && this.#runAlone(name, args, own)
+    return done ? done.value : (this.#ask(name, args) as OperationResult<K>)
+  }
+
+  /** Asked before the transaction, which asks again: most operations need none then. */
+  #mayRunAlone<K extends OperationName>(name: K, args: OperationArgs<K>, own: OwnDomains): boolean {
+    return this.#copy.read(isOwn(footprintOf(name, args), own))
+  }
+
+  #runAlone<K extends OperationName>(
+    name: K,
+    args: OperationArgs<K>,
+    own: OwnDomains,
+  ): { value: OperationResult<K> } | undefined {
+    this.requireCurrent()
+    try {
+      return { value: this.#copy.runOnce(name, aloneRule(name, args, own)) }
+    } catch (error) {
+      if (error instanceof NotAlone) return undefined
+      throw error
+    }
   }
 
   hasAnswered(): boolean {
@@ -86,4 +127,26 @@ export const OPERATION_RESULT = new ResultOf<unknown>('operation')
  */
 export function operationSubject(name: string, args: readonly unknown[]): string {
   return name === 'reserveNumbers' ? `${name} ${String(args[0])}` : name
+}
+
+/** Whether all domains of an operation are exclusive to this node. */
+function* isOwn(footprint: Rule<Footprint>, own: OwnDomains): Rule<boolean> {
+  const { domains, reach } = yield* footprint
+  return reach !== 'volume' && domains.length > 0 && domains.every((it) => own.isExclusive(it))
+}
+
+/** Runs an operation and puts it into the outbox. Throws NotAlone if it must not run here. */
+function* aloneRule<K extends OperationName>(
+  name: K,
+  args: OperationArgs<K>,
+  own: OwnDomains,
+): Rule<OperationResult<K>> {
+  const { domains, created, reach } = yield* footprintOf(name, args)
+  const isExclusive = reach !== 'volume' && domains.every((domain) => own.isExclusive(domain))
+  if (!isExclusive || (yield* outboxLength()) >= own.mostEntries) throw new NotAlone()
+  // Without room, the new directory is one that every node may rely on.
+  const kept = created.filter((domain) => own.addExclusive(domain))
+  const { value } = yield* runAlone(name, args, { created: kept, node: own.node })
+  yield* putEntry(own.run, { name, args, created: kept })
+  return value
 }

@@ -18,6 +18,8 @@ export const TABLES = [
   'number_range',
   'node',
   'term',
+  'exclusive_domain',
+  'outbox_position',
 ] as const
 
 /** The store that a replica copies, and its last applied change; one row. */
@@ -118,4 +120,10 @@ export const SCHEMA = [
   ) WITHOUT ROWID`,
   // Openings of the store (term-rules.ts).
   `CREATE TABLE IF NOT EXISTS term (id TEXT PRIMARY KEY, first BIGINT NOT NULL) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS exclusive_domain (
+    domain INTEGER PRIMARY KEY, node TEXT NOT NULL
+  )`,
+  `CREATE TABLE IF NOT EXISTS outbox_position (
+    node TEXT PRIMARY KEY, run TEXT NOT NULL, last BIGINT NOT NULL
+  ) WITHOUT ROWID`,
 ] as const

@@ -15,6 +15,7 @@ import type {
 import type { Change } from '../../metadata/change.ts'
 import { S_IFMT, S_IFREG, type InodeRow } from '../../metadata/inode-rules.ts'
 import type { OperationArgs } from '../../metadata/operations.ts'
+import type { OutboxEntry } from '../../metadata/outbox-rules.ts'
 import type { HeldLock } from '../../base/file-lock.ts'
 import { FsError, codeOf } from '../../base/fs-error.ts'
 
@@ -23,7 +24,7 @@ export const LINK_PATH = '/api/link'
 /** Path of a whole copy of the metadata on the coordinator's API. */
 export const SNAPSHOT_PATH = '/api/metadata/snapshot'
 /** Version of the protocol; it must be the same on both sides. */
-export const LINK_VERSION = 7
+export const LINK_VERSION = 8
 
 export interface Hello {
   kind: 'hello'
@@ -47,6 +48,10 @@ export interface Hello {
   held: number[]
   /** File locks of processes on the node. */
   locks: HeldLock[]
+  /** Whether the node drops domains on request; if not, it follows every change. */
+  drops: boolean
+  /** Domains that the node has exclusively, as far as it was told. */
+  exclusive: number[]
 }
 
 /** Messages of a node; one with an `id` is answered by a `result`. */
@@ -77,18 +82,34 @@ export type NodeMessage =
   | { kind: 'returned'; inos: number[] }
   /** The node does not have these orphans open any more. */
   | { kind: 'closed'; inos: number[] }
+  /** The node needs a domain that it has dropped; the value is whether it may rely on it now. */
+  | { kind: 'want'; id: number; domain: number }
+  /** Answer to `drop`. `used`: domains in use, on which the node continues to rely. */
+  | { kind: 'dropped'; request: number; used: number[] }
+  /** The node has dropped these domains, which it had in use. */
+  | { kind: 'unused'; domains: number[] }
+  /**
+   * Operations from the node's outbox, in order; they are answered by the change that they make.
+   * `isLate`: they were run in an earlier session.
+   */
+  | { kind: 'outbox'; run: string; entries: OutboxMessageEntry[]; isLate: boolean }
+  /** Gives back exclusive domains; what the node did there was sent before. */
+  | { kind: 'returnedDomains'; domains: number[] }
   /** URL at which other nodes can reach this node from now on. */
   | { kind: 'reachable'; url: string }
   /** The node has stopped, so nothing need wait for it. */
   | { kind: 'bye' }
   | { kind: 'status'; report: Partial<PeerReport> }
 
+export type OutboxMessageEntry = Omit<OutboxEntry, 'run' | 'name'> & { name: string }
+
 export type CoordinatorMessage =
   /** The first message, answered by a hello. `nowMs`: the coordinator's clock. */
   | { kind: 'challenge'; nonce: Uint8Array; nowMs: number }
   /**
    * `snapshot`: the node's copy is useless; it fetches a whole one and sends hello again.
-   * `isAhead`: its copy has changes that the coordinator lacks.
+   * `isAhead`: its copy has changes that the coordinator lacks. `isResumed`: its session goes on,
+   * with the domains that are exclusive to it.
    */
   | {
       kind: 'welcome'
@@ -96,6 +117,7 @@ export type CoordinatorMessage =
       seq: number
       snapshot: boolean
       isAhead: boolean
+      isResumed: boolean
       ttlMs: number
     }
   | { kind: 'refused'; error: WireError }
@@ -103,6 +125,7 @@ export type CoordinatorMessage =
   /**
    * `leased`: an inode whose write lease the node has from here on. `mayMap`: given if the node
    * created the inode, which is then registered as open for writing; true: by no other node.
+   * `exclusive`: domains that are exclusive to the node from here on.
    */
   | {
       kind: 'result'
@@ -110,10 +133,15 @@ export type CoordinatorMessage =
       value?: unknown
       leased?: number | undefined
       mayMap?: boolean | undefined
+      exclusive?: readonly number[] | undefined
       error?: WireError
     }
   | { kind: 'renewed'; at: number }
   | { kind: 'recall'; ino: number }
+  /** The node must not rely on these domains. 0: drop them in any case, and do not answer. */
+  | { kind: 'drop'; request: number; domains: number[] }
+  /** Another node needs these domains. */
+  | { kind: 'recallDomains'; domains: number[] }
   /** Locks that the node claimed, and that other nodes have by now. */
   | { kind: 'lost'; locks: HeldLock[] }
   /** Nodes that came or changed, and those that left; `whole`: replaces all earlier lists. */

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { FsError } from '../../base/fs-error.ts'
 import { PUBLIC_KEY, SIGNATURE_BYTES } from '../../base/signing-key.ts'
 import { coordinatorLimits } from '../limits.ts'
+import { metadataLimits } from '../../metadata/limits.ts'
 import { tiersLimits } from '../../tiers/limits.ts'
 import { LINK_VERSION, type CoordinatorMessage, type NodeMessage } from './link-protocol.ts'
 import { checkBounds, checkSize } from './message-bounds.ts'
@@ -56,6 +57,8 @@ export const nodeMessages = z.discriminatedUnion('kind', [
     writing: inos,
     held: inos,
     locks: z.array(held),
+    drops: z.boolean(),
+    exclusive: inos,
   }),
   z.object({
     kind: kind('operation'),
@@ -74,6 +77,19 @@ export const nodeMessages = z.discriminatedUnion('kind', [
   z.object({ kind: kind('renew'), at: z.number() }),
   z.object({ kind: kind('returned'), inos }),
   z.object({ kind: kind('closed'), inos }),
+  z.object({ kind: kind('want'), id, domain: ino }),
+  z.object({ kind: kind('dropped'), request: whole, used: inos }),
+  z.object({ kind: kind('unused'), domains: inos }),
+  z.object({
+    kind: kind('outbox'),
+    run: text,
+    isLate: z.boolean(),
+    entries: z
+      .array(z.object({ id: ino, name: text, args: z.array(z.unknown()), created: inos }))
+      .min(1)
+      .max(metadataLimits.outboxBatch),
+  }),
+  z.object({ kind: kind('returnedDomains'), domains: inos }),
   z.object({ kind: kind('reachable'), url: z.string().max(tiersLimits.peerUrlBytes) }),
   z.object({ kind: kind('bye') }),
   // The registry checks its content.
@@ -94,7 +110,9 @@ const changed = z.object({
     orphaned: inos,
     purged: inos,
     durable: z.array(z.object({ ino, index: whole, id: whole })),
+    exclusive: inos.default([]),
   }),
+  outbox: z.object({ run: text, last: whole, count: whole, refused: z.array(whole) }).optional(),
 })
 const away = z.object({ id: z.string(), url: z.string(), since: z.string() })
 const listed = peer.extend({ state: z.enum(['ok', 'degraded', 'silent']), silentMs: z.number() })
@@ -107,6 +125,7 @@ const coordinatorMessages = z.discriminatedUnion('kind', [
     seq: whole,
     snapshot: z.boolean(),
     isAhead: z.boolean(),
+    isResumed: z.boolean(),
     ttlMs: amount,
   }),
   z.object({ kind: kind('refused'), error }),
@@ -117,10 +136,13 @@ const coordinatorMessages = z.discriminatedUnion('kind', [
     value: z.unknown().optional(),
     leased: ino.optional(),
     mayMap: z.boolean().optional(),
+    exclusive: inos.optional(),
     error: error.optional(),
   }),
   z.object({ kind: kind('renewed'), at: z.number() }),
   z.object({ kind: kind('recall'), ino }),
+  z.object({ kind: kind('drop'), request: whole, domains: inos }),
+  z.object({ kind: kind('recallDomains'), domains: inos }),
   z.object({ kind: kind('lost'), locks: z.array(held) }),
   z.object({
     kind: kind('peers'),

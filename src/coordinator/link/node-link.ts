@@ -12,7 +12,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { WebSocket, type RawData } from 'ws'
+import { WebSocket, type ClientOptions, type RawData } from 'ws'
 import { orAborted } from '../../base/async/abort.ts'
 import { monotonicMs } from '../../base/clock.ts'
 import { FsError, describe } from '../../base/fs-error.ts'
@@ -21,6 +21,7 @@ import type { SigningKey } from '../../base/signing-key.ts'
 import { RepeatedLog } from '../../base/log/repeated-log.ts'
 import { retry } from '../../base/async/retry.ts'
 import { coordinatorLimits } from '../limits.ts'
+import type { OutboxEntry } from '../../metadata/outbox-rules.ts'
 import { metadataLimits } from '../../metadata/limits.ts'
 import type { ClusterClock } from '../../tiers/peers/cluster-clock.ts'
 import { JOIN_HEADER, TOKEN_HEADER, TO_COORDINATOR } from '../../tiers/peers/node-token.ts'
@@ -31,6 +32,7 @@ import type {
   PeerReport,
   PeerStatus,
 } from '../../tiers/peers/peer-status.ts'
+import type { DomainLink } from '../../volume/cluster/replica-domains.ts'
 import type { LockHolder, LockRequest } from '../../volume/locks/lock-service.ts'
 import type {
   CoordinatorLink,
@@ -71,6 +73,8 @@ export interface NodeLinkOptions {
   snapshotFile: string
   /** Starts this process anew; the mount goes on. */
   restart: () => void
+  /** Opens a connection; a WebSocket over TCP if it is not given. */
+  dial?: (url: string, how: ClientOptions) => WebSocket
   logger: Logger
 }
 
@@ -98,7 +102,7 @@ function refused({ message }: FsError): FsError {
   return new FsError('EIO', message.replace(/^[A-Z0-9]+: /, ''))
 }
 
-export class NodeLink implements CoordinatorLink, LockChannel {
+export class NodeLink implements CoordinatorLink, LockChannel, DomainLink {
   readonly #options: NodeLinkOptions
   readonly #failures: RepeatedLog
   readonly #session: string
@@ -220,6 +224,24 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     this.#send({ kind: 'returned', inos: [...inos] })
   }
 
+  dropped(request: number, used: readonly number[]): void {
+    this.#send({ kind: 'dropped', request, used: [...used] })
+  }
+
+  returnDomains(domains: readonly number[]): void {
+    this.#send({ kind: 'returnedDomains', domains: [...domains] })
+  }
+
+  sendOutbox(entries: readonly OutboxEntry[], isLate: boolean): void {
+    const run = entries[0]!.run
+    const sent = entries.map(({ id, name, args, created }) => ({ id, name, args, created }))
+    this.#send({ kind: 'outbox', run, isLate, entries: sent })
+  }
+
+  async want(domain: number): Promise<unknown> {
+    return await this.#ask({ kind: 'want', domain }, undefined)
+  }
+
   closed(inos: readonly number[]): void {
     if (inos.length > 0) this.#send({ kind: 'closed', inos: [...inos] })
   }
@@ -242,6 +264,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     this.#renew()
     const bounds = [
       AbortSignal.timeout(coordinatorLimits.linkOperationMs),
+      this.#stop.signal,
       ...(signal ? [signal] : []),
     ]
     const late = new FsError('ETIMEDOUT', `the coordinator ${this.#address} is away`)
@@ -336,7 +359,8 @@ export class NodeLink implements CoordinatorLink, LockChannel {
    */
   async #connect(): Promise<void> {
     const address = this.#address
-    const socket = new WebSocket(`ws://${address}${LINK_PATH}`, {
+    const dial = this.#options.dial ?? ((url, how) => new WebSocket(url, how))
+    const socket = dial(`ws://${address}${LINK_PATH}`, {
       headers: this.#headers(),
       handshakeTimeout: coordinatorLimits.linkConnectMs,
       maxPayload: coordinatorLimits.linkMessageBytes,
@@ -404,7 +428,9 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     const [leases, writing, held] = [node.leases(), node.writing(), node.held()]
     const locks = this.lockHolder?.held() ?? []
     const [protocol, session] = [LINK_VERSION, this.#session]
-    const has = { leases, writing, held, locks }
+    const { domains } = node
+    const exclusive = domains?.exclusive() ?? []
+    const has = { leases, writing, held, locks, drops: domains !== undefined, exclusive }
     const { publicKey: key } = this.#options.key
     const proof = this.#options.key.sign(proofOf(this.#nonce!, { peer, session, key }))
     this.#send({ kind: 'hello', protocol, peer, key, proof, session, store, seq, term, ...has })
@@ -429,13 +455,22 @@ export class NodeLink implements CoordinatorLink, LockChannel {
       case 'result':
         // Before later messages are handled: the lease may be recalled immediately.
         if (message.leased !== undefined) node.leased(message.leased, message.mayMap)
-        this.#pending.settle(message)
+        if (message.exclusive) node.domains?.granted(message.exclusive)
+        this.#pending.settle(message, (request) => {
+          if (request.kind === 'want') node.domains?.relied(request.domain)
+        })
         break
       case 'renewed':
         this.#trust(message.at)
         break
       case 'recall':
         node.recalled(message.ino)
+        break
+      case 'drop':
+        node.domains?.drop(message.request, message.domains)
+        break
+      case 'recallDomains':
+        node.domains?.recalled(message.domains)
         break
       case 'lost':
         this.lockHolder?.lose(message.locks)
@@ -449,6 +484,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     store,
     snapshot,
     isAhead,
+    isResumed,
     ttlMs,
   }: CoordinatorMessage & { kind: 'welcome' }): Promise<void> {
     this.#store = store
@@ -460,6 +496,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
       return
     }
     this.#isWelcome = true
+    this.#node!.domains?.welcome(isResumed)
     this.#refusal = undefined
     this.since = new Date()
     this.#options.logger.info(`the coordinator ${this.url} is connected`)
@@ -539,6 +576,7 @@ export class NodeLink implements CoordinatorLink, LockChannel {
     const ms = this.#ttlMs * (1 - metadataLimits.linkClockDrift) - coordinatorLimits.linkKernelMs
     this.#validUntil = at + ms
     this.#node!.trust(this.#validUntil)
+    this.#node!.domains?.current()
     this.#first.resolve()
     const waiters = this.#trustWaiters
     this.#trustWaiters = []

@@ -119,3 +119,20 @@ export function checkOperation(name: string, args: readonly unknown[]): LinkOper
   const where = issue?.path.join('.') ?? ''
   throw new FsError('EINVAL', `${name}: argument ${where}: ${issue?.message ?? 'is malformed'}`)
 }
+
+/** Operations that a node runs on its own replica, and that it does not request otherwise. */
+const OWN_SCHEMAS = { purgeOrphans: z.tuple([z.array(ino)]) } satisfies Partial<
+  Record<OperationName, z.ZodType>
+>
+
+/** Like `checkOperation`, for an operation that the node ran in domains that it had exclusively. */
+export function checkOutbox({
+  name,
+  args,
+}: {
+  name: string
+  args: readonly unknown[]
+}): OperationName {
+  if (name === 'purgeOrphans' && OWN_SCHEMAS.purgeOrphans.safeParse(args).success) return name
+  return checkOperation(name, args)
+}

@@ -87,10 +87,15 @@ export class PendingRequests {
     throw new FsError('EAGAIN', 'too many requests wait for the coordinator')
   }
 
-  settle({ id, value, error }: CoordinatorMessage & { kind: 'result' }): void {
+  /** `granted` is called with the request, before anything that waits for it continues. */
+  settle(
+    { id, value, error }: CoordinatorMessage & { kind: 'result' },
+    granted: (request: Request) => void,
+  ): void {
     const pending = this.#pending.get(id)
     if (pending === undefined) return
     this.#pending.delete(id)
+    if (value === true) granted(pending.message)
     if (error) pending.reject(errorFromWire(error))
     else pending.resolve(value ?? undefined)
   }

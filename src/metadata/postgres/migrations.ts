@@ -112,6 +112,12 @@ const STEPS: readonly (readonly string[])[] = [
     )`,
   ],
   [`CREATE TABLE term (id TEXT PRIMARY KEY, first BIGINT NOT NULL)`],
+  [
+    `CREATE TABLE exclusive_domain (domain BIGINT PRIMARY KEY, node TEXT NOT NULL)`,
+    `CREATE TABLE outbox_position (
+      node TEXT PRIMARY KEY, run TEXT NOT NULL, last BIGINT NOT NULL
+    )`,
+  ],
 ]
 
 /** Applies the outstanding migrations in the open transaction of the connection. */

@@ -65,11 +65,15 @@ export class SqliteEngine implements MetadataEngine {
   }
 
   write<K extends OperationName>(name: K, ...args: OperationArgs<K>): OperationResult<K> {
+    return this.runOnce(name, ruleOf(name, args))
+  }
+
+  /** Runs the rule of an operation; one that the current request has run before is not repeated. */
+  runOnce<T>(name: OperationName, rule: Rule<T>): T {
     const { unique } = this.#request
-    const rule = ruleOf(name, args)
     if (unique === 0 || !isUnrepeatable(name)) return this.transact(rule)
     const done = this.#answer()
-    if (done) return done.result as OperationResult<K>
+    if (done) return done.result as T
     return this.transact(answering(rule, unique, threadId))
   }
 
@@ -89,6 +93,11 @@ export class SqliteEngine implements MetadataEngine {
   /** Runs any rule as one transaction. */
   transact<T>(rule: Rule<T>): T {
     return this.#database.transaction(() => this.#drive(rule))
+  }
+
+  /** Runs code that no transaction of any thread overlaps. */
+  alone(work: () => void): void {
+    this.#database.alone(work)
   }
 
   /** Replaces whole tables by those of another database file, in one transaction. */

@@ -4,6 +4,7 @@
  * `coordinator/link/node-link.ts` implements `CoordinatorLink` over the network.
  */
 import type { RequestIdentity } from '../../base/current-request.ts'
+import type { ReplicaDomains } from './replica-domains.ts'
 import type { Change, CopyHistory } from '../../metadata/change.ts'
 
 export interface PerformOptions {
@@ -52,6 +53,8 @@ export interface CoordinatorLink {
 /** Calls are made one at a time, in the order of the coordinator's messages. */
 export interface LinkedNode {
   state(): CopyHistory
+  /** Undefined: the node follows every change, and has no domain exclusively. */
+  readonly domains?: ReplicaDomains | undefined
   /** Whether programs use the copy; before, it can be replaced by that of another history. */
   readonly isInUse: boolean
   /**
