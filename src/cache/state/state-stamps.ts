@@ -9,7 +9,15 @@
  * neither.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, existsSync, fdatasyncSync, openSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fdatasyncSync,
+  lstatSync,
+  openSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { DatabaseSync } from 'node:sqlite'
@@ -123,7 +131,8 @@ function isCurrent({ stamp, baseSeq }: Read, file: StampFile, name: DatabaseName
 
 /** Undefined: there is no such database, or it is damaged, which its user reports. */
 function readStamp(path: string): Read | undefined {
-  if (!existsSync(path)) return undefined
+  // SQLite opens it for reading, which would wait for the writer of a pipe.
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return undefined
   try {
     const stamp = stampIn(path)
     const hasLog = existsSync(`${path}-wal`)
