@@ -156,7 +156,8 @@ holds('a copy has a consistent state; later changes bring it up to date', async 
     engine.close()
     assert.deepEqual(contentOf(early), contentOf(late))
   } finally {
-    for (const path of paths) rmSync(path, { force: true })
+    for (const path of paths.flatMap((it) => [it, `${it}-wal`, `${it}-shm`]))
+      rmSync(path, { force: true })
   }
 })
 
