@@ -89,7 +89,7 @@ export class NodeActions {
 
   evict(paths: readonly string[], options: EvictOptions = {}): AsyncIterable<ProgressLine> {
     const { evictor, thread } = this.#node
-    const { database } = thread.cache
+    const { chunks } = thread.cache
     let lookedMs = -Infinity
     const requireCloud = async (signal: AbortSignal): Promise<void> => {
       if (options.force === true) return
@@ -98,7 +98,7 @@ export class NodeActions {
       lookedMs = performance.now()
     }
     return this.#run(paths, options, {
-      sizeOf: ({ ino }) => database.sumFrom(ino, 0).used,
+      sizeOf: ({ ino }) => chunks.sumFrom(ino, 0).used,
       check: requireCloud,
       act: ({ ino }) => Promise.resolve(evictor.evictInode(ino)),
     })
@@ -256,12 +256,12 @@ export class NodeActions {
     paths: readonly string[],
     signal: AbortSignal,
   ): Promise<{ files: number; bytes: number; first: number[] }> {
-    const { database } = this.#node.thread.cache
+    const { chunks } = this.#node.thread.cache
     const found = { files: 0, bytes: 0, first: [] as number[] }
     for (const path of paths) {
       for await (const batch of this.#files.walk(path, { signal })) {
         for (const { ino } of batch) {
-          const { used, unsynced } = database.sumFrom(ino, 0)
+          const { used, unsynced } = chunks.sumFrom(ino, 0)
           if (used - unsynced <= 0) continue
           found.files += 1
           found.bytes += used - unsynced

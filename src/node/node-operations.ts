@@ -5,8 +5,8 @@
  */
 import { FileIdentity } from '../base/file-identity.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
+import { CLEAN, DIRTY } from '../cache/state/chunk-table.ts'
 import { databasePath } from '../cache/state/node-cache.ts'
-import { CLEAN, DIRTY } from '../cache/state/node-database.ts'
 import { chunkKey } from '../cache/upload/object-key.ts'
 import { findMount } from '../fuse/mount/mount-table.ts'
 import type { ClusterView } from '../http/coordinator/cluster-view.ts'
@@ -96,8 +96,8 @@ export class NodeOperations implements NodeStatus {
   status(): Record<string, unknown> {
     const { identity, cloud, thread } = this.#node
     const { cluster } = this.#facts
-    const { database, shared } = thread.cache
-    const { count, bytes, oldestMs } = database.backlog()
+    const { uploads, shared } = thread.cache
+    const { count, bytes, oldestMs } = uploads.backlog()
     const away = this.problems()
     return {
       volume: identity.volume,
@@ -144,8 +144,8 @@ export class NodeOperations implements NodeStatus {
   /** The periodic report to the coordinator. */
   report(): PeerReport {
     const { thread } = this.#node
-    const { shared, settings, database } = thread.cache
-    const { bytes, oldestMs } = database.backlog()
+    const { shared, settings, uploads } = thread.cache
+    const { bytes, oldestMs } = uploads.backlog()
     const stats = this.cacheStats()
     return {
       health: healthOf(this.problems()).status,
@@ -273,7 +273,7 @@ export class NodeOperations implements NodeStatus {
   readonly #lossOf: LossOf = (chunk) => {
     const self = this.#node.peers?.directory.self
     if (holdersOf(chunk).some((id) => id !== self)) return undefined
-    const lost = this.#node.thread.cache.database.lostChunk(chunk.ino, chunk.index)
+    const lost = this.#node.thread.cache.lostTable.find(chunk.ino, chunk.index)
     return lost?.id === chunk.id ? lost.reason : undefined
   }
 
@@ -287,7 +287,7 @@ export class NodeOperations implements NodeStatus {
     const { engine, cache } = this.#node.thread
     const rows = engine.read(listChunks(ino, 0, nodeLimits.explainedChunks))
     const chunks = rows.map((row) => {
-      const here = cache.database.chunk(ino, row.index)
+      const here = cache.chunks.find(ino, row.index)
       return {
         index: row.index,
         bytes: row.length,

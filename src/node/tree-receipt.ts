@@ -83,7 +83,7 @@ class TreeSum {
     const row = engine.read(findInode(ino))
     if (row === undefined) return
     // Uploads of other nodes are not in the journal of this node.
-    const sinceMs = cache.database.oldestUploadMs(ino) ?? row.mtimeSec * 1000
+    const sinceMs = cache.uploads.oldestMs(ino) ?? row.mtimeSec * 1000
     this.#oldestMs = Math.min(this.#oldestMs, sinceMs)
     this.#isKept &&= receiptOf({ engine, cache, cloudName, durability }, ino).kept
     if (this.#first.length >= volumeLimits.namedFiles) return

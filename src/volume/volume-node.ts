@@ -236,7 +236,7 @@ export class VolumeNode {
    * stays in the journal.
    */
   async drain(signal: AbortSignal): Promise<void> {
-    const { database, shared } = this.thread.cache
+    const { uploads, shared } = this.thread.cache
     await this.#groups?.stop()
     await this.#mapped.mountEnded(signal).catch(this.#report)
     this.#passthroughWritten.mountEnded()
@@ -246,12 +246,12 @@ export class VolumeNode {
     }
     try {
       const isDone = (): boolean =>
-        database.oldestUploadMs() === null || this.uploader.failure !== undefined
+        uploads.oldestMs() === null || this.uploader.failure !== undefined
       await this.uploader.hurried(() => this.progress.until(isDone, signal))
     } catch {
       // Aborted: the next start continues with the rest.
     }
-    const { count, bytes } = database.backlog()
+    const { count, bytes } = uploads.backlog()
     if (count > 0)
       this.#logger.warn(`${count} chunks (${bytes} bytes) go to the cloud at the next start`)
   }
@@ -405,7 +405,7 @@ export class VolumeNode {
       this.#passthroughWritten.look()
       this.damage.look(this.#report)
       const { maxUnsyncedSeconds } = cache.settings
-      const oldest = maxUnsyncedSeconds > 0 ? cache.database.oldestUploadMs() : null
+      const oldest = maxUnsyncedSeconds > 0 ? cache.uploads.oldestMs() : null
       const isOverdue = oldest !== null && Date.now() - oldest > maxUnsyncedSeconds * 1000
       cache.shared.setCounter('overdue', isOverdue ? 1 : 0)
       if (!isOverdue) this.progress.announce()

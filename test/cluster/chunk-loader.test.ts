@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { configureLogging } from '../../src/base/log/logger.ts'
 import { ChunkReader } from '../../src/cache/read/chunk-reader.ts'
-import { CLEAN, DIRTY, PENDING } from '../../src/cache/state/node-database.ts'
+import { CLEAN, DIRTY, PENDING } from '../../src/cache/state/chunk-table.ts'
 import { chunkKey } from '../../src/cache/upload/object-key.ts'
 import { FileTier } from '../../src/tiers/cloud/file/file-tier.ts'
 import { keyedFetch } from '../fixtures/keyed-fetch.ts'
@@ -73,10 +73,10 @@ test('eviction and fetching anew never show through', async () => {
 test('a chunk that is being written is not given under its old id', async () => {
   const { id, data } = await putDurable(0)
   await node.fetcher.fetch(INO, 0, 0)
-  const { database, files } = node.cache
+  const { database, chunks, files } = node.cache
   const loading = loader.load({ ino: INO, index: 0, id })
   database.transaction(() => {
-    database.putChunk(INO, { ...database.chunk(INO, 0)!, state: DIRTY, id: 0 })
+    chunks.put(INO, { ...chunks.find(INO, 0)!, state: DIRTY, id: 0 })
   })
   files.write(INO, random.bytes(1000), 10)
   const found = await loading
@@ -93,18 +93,18 @@ test('another id, another place and an upload that was superseded are not here',
   ] as const) {
     assert.equal(await loader.load({ ino: INO, index: at, id: which }), undefined)
   }
-  const { database } = node.cache
+  const { database, uploads, chunks } = node.cache
   const pending = { ino: INO, index: 0, id: 77, length: 100, committedMs: 0, sourceOffset: 0 }
   database.transaction(() => {
-    database.addUpload(pending)
+    uploads.add(pending)
     const row = { index: 0, state: PENDING, id: 77, length: 100, accessed: 1 }
-    database.putChunk(INO, row)
+    chunks.put(INO, row)
   })
   assert.equal((await loader.load({ ino: INO, index: 0, id: 77 }))?.length, 100)
-  const upload = database.upload(INO, 0)!
+  const upload = uploads.find(INO, 0)!
   database.transaction(() => {
-    database.deleteUpload(upload.seq)
-    database.putChunk(INO, { index: 0, state: CLEAN, id: 78, length: 100, accessed: 1 })
+    uploads.delete(upload.seq)
+    chunks.put(INO, { index: 0, state: CLEAN, id: 78, length: 100, accessed: 1 })
   })
   assert.equal(await loader.loadUpload(upload), undefined)
   assert.equal(await loader.load({ ino: INO, index: 0, id: 77 }), undefined)

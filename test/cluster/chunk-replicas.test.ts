@@ -11,7 +11,7 @@ import { crc32 } from 'node:zlib'
 import { configureLogging, loggerOf } from '../../src/base/log/logger.ts'
 import { sourcesOf } from '../../src/cache/read/chunk-sources.ts'
 import { ChunkReplicas } from '../../src/cache/replicas/chunk-replicas.ts'
-import { CLEAN } from '../../src/cache/state/node-database.ts'
+import { CLEAN } from '../../src/cache/state/chunk-table.ts'
 import { limits } from '../../src/limits.ts'
 import { SigningKey } from '../../src/base/signing-key.ts'
 import { FileTier } from '../../src/tiers/cloud/file/file-tier.ts'
@@ -123,7 +123,7 @@ test('what the metadata knows of a chunk is what a copy of it has to be', async 
   index.change(7, 2, { durable: true, crc: crc32(body) })
   assert.equal((await send('GET', { path: `7/2/${early}` })).status, 404)
   assert.deepEqual([await heldFiles(), used()], [[], 0])
-  assert.equal(node.cache.database.chunk(7, 2), undefined)
+  assert.equal(node.cache.chunks.find(7, 2), undefined)
 })
 
 describe('bad input is refused and changes nothing', () => {
@@ -217,7 +217,7 @@ test('once durable it moves into the cache, or goes where it was superseded', as
   index.change(7, 2, { durable: true, crc: crc32(current) })
   await node.held.settle()
   assert.deepEqual([await heldFiles(), used()], [['1000'], 9000])
-  assert.equal(node.cache.database.chunk(7, 2)?.state, CLEAN)
+  assert.equal(node.cache.chunks.find(7, 2)?.state, CLEAN)
   assert.ok(node.bytes(7, 2, 5000).equals(current))
   await node.held.settle(Date.now() + limits.replicaGraceMs)
   assert.deepEqual([await heldFiles(), used()], [[], 5000])
@@ -229,7 +229,7 @@ test('the next start keeps what is whole and sweeps the rest', async () => {
   await rm(join(node.directory, 'held/1'))
   await writeFile(join(node.directory, 'held/3'), 'no row')
   await writeFile(join(node.directory, 'held/2.part'), 'half')
-  assert.equal(node.cache.database.totals().used, 10_000)
+  assert.equal(node.cache.replicaTable.totals().bytes, 10_000)
   const again = ChunkReplicas.open(node.cache, node.evictor, loggerOf('CACHE'))
   assert.deepEqual([await heldFiles(), used(), again.totals().chunks], [['2'], 5000, 1])
   assert.ok((await again.read({ ino: 7, index: 2, id: 2 }))?.equals(body))

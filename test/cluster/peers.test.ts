@@ -11,7 +11,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { SigningKey } from '../../src/base/signing-key.ts'
 import { crc32 } from 'node:zlib'
 import { configureLogging, loggerOf } from '../../src/base/log/logger.ts'
-import { CLEAN, PENDING } from '../../src/cache/state/node-database.ts'
+import { CLEAN, PENDING } from '../../src/cache/state/chunk-table.ts'
 import { chunkKey } from '../../src/cache/upload/object-key.ts'
 import { Readahead } from '../../src/cache/read/readahead.ts'
 import type { Peer } from '../../src/tiers/peers/peer-directory.ts'
@@ -55,20 +55,20 @@ async function putDurable(ino: number, at: number, length = CHUNK_SIZE): Promise
 function putPending(node: PeerNode, ino: number, at: number): Buffer {
   const data = random.bytes(CHUNK_SIZE)
   const id = index.set(ino, at, data, { durable: false, crc: null, holders: node.peer.id })
-  const { database, files } = node.cache
+  const { database, chunks, uploads, files } = node.cache
   files.write(ino, data, at * CHUNK_SIZE)
   const length = data.length
   const committedMs = Date.now()
   database.transaction(() => {
-    database.putChunk(ino, { index: at, state: PENDING, id, length, accessed: committedMs })
-    database.addUpload({ ino, index: at, id, length, committedMs, sourceOffset: at * CHUNK_SIZE })
+    chunks.put(ino, { index: at, state: PENDING, id, length, accessed: committedMs })
+    uploads.add({ ino, index: at, id, length, committedMs, sourceOffset: at * CHUNK_SIZE })
   })
   return data
 }
 
 async function reads(node: PeerNode, ino: number, at: number): Promise<Buffer> {
   await node.fetcher.fetch(ino, at, at)
-  const row = node.cache.database.chunk(ino, at)
+  const row = node.cache.chunks.find(ino, at)
   assert.equal(row?.state, CLEAN)
   return node.bytes(ino, at, row.length)
 }
@@ -123,8 +123,7 @@ describe('a cold dataset', () => {
       readahead.seen(1, at)
       await reader.fetcher.fetch(1, at, at)
     }
-    const has = (node: PeerNode, at: number): boolean =>
-      node.cache.database.chunk(1, at) !== undefined
+    const has = (node: PeerNode, at: number): boolean => node.cache.chunks.find(1, at) !== undefined
     const isReady = (at: number): boolean => {
       const home = reader.peers.home({ ino: 1, index: at })?.id
       return has(others.find(({ peer }) => peer.id === home) ?? reader, at)
@@ -165,9 +164,9 @@ describe('a chunk that is not in the cloud yet', () => {
     await using cluster = await startCluster(2, { cloud, index })
     const [writer, reader] = cluster.nodes
     const data = putPending(writer!, 7, 0)
-    const { database, files } = writer!.cache
+    const { database, uploads, files } = writer!.cache
     files.savePreImage(7, 0, data.length, 'aside-7')
-    database.transaction(() => database.setUploadSource(database.upload(7, 0)!.seq, 'aside-7', 0))
+    database.transaction(() => uploads.setSource(uploads.find(7, 0)!.seq, 'aside-7', 0))
     files.write(7, random.bytes(100), 50)
     assert.ok((await reads(reader!, 7, 0)).equals(data))
   })
@@ -284,9 +283,9 @@ describe('bytes that change on the way', () => {
     const data = await putDurable(9, 0)
     await reads(cutter!, 9, 0)
     index.change(9, 0, { length: 100, holders: cutter!.peer.id })
-    const row = cutter!.cache.database.chunk(9, 0)!
+    const row = cutter!.cache.chunks.find(9, 0)!
     cutter!.cache.database.transaction(() => {
-      cutter!.cache.database.putChunk(9, { ...row, length: 100 })
+      cutter!.cache.chunks.put(9, { ...row, length: 100 })
     })
     assert.ok((await reads(reader!, 9, 0)).equals(data.subarray(0, 100)))
   })

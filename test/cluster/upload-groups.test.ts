@@ -11,7 +11,8 @@ import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { FsError } from '../../src/base/fs-error.ts'
 import { configureLogging } from '../../src/base/log/logger.ts'
-import { CLEAN, PENDING, type Upload } from '../../src/cache/state/node-database.ts'
+import { CLEAN, PENDING } from '../../src/cache/state/chunk-table.ts'
+import type { Upload } from '../../src/cache/upload/upload-journal.ts'
 import { UploadFinisher, type DurableMarks } from '../../src/cache/upload/upload-finisher.ts'
 import { findChunk, listTrash } from '../../src/metadata/chunk-rules.ts'
 import type { VolumeThread } from '../../src/volume/volume-thread.ts'
@@ -89,7 +90,7 @@ function overwrite(ino: number): void {
 }
 
 function journal(): Upload[] {
-  return thread.cache.database.uploadsAfter(0, 1000)
+  return thread.cache.uploads.after(0, 1000)
 }
 
 const crcOf = ({ id }: Upload): number => crc32(String(id))
@@ -115,8 +116,8 @@ function assertNoted(uploads: readonly Upload[]): void {
     const reference = thread.engine.read(findChunk(ino, index))
     assert.deepEqual([reference?.id, reference?.durable], [id, 1])
     assert.equal(reference?.crc, crcOf(upload))
-    assert.equal(thread.cache.database.chunk(ino, index)?.state, CLEAN)
-    assert.equal(thread.cache.database.uncommitted(ino), undefined)
+    assert.equal(thread.cache.chunks.find(ino, index)?.state, CLEAN)
+    assert.equal(thread.cache.uncommitted.find(ino), undefined)
   }
 }
 
@@ -169,9 +170,9 @@ test('a file that was overwritten or removed meanwhile: its object goes, no othe
     left.map(({ ino, index }) => [ino, index]),
     [[overwritten, 0]],
   )
-  assert.equal(thread.cache.database.chunk(overwritten!, 0)?.state, PENDING)
+  assert.equal(thread.cache.chunks.find(overwritten!, 0)?.state, PENDING)
   // The rest of the removed file is deleted later, not by the uploader.
-  const isCounted = (): boolean => unsyncedBytes() === thread.cache.database.totals().unsynced
+  const isCounted = (): boolean => unsyncedBytes() === thread.cache.chunks.totals().unsynced
   assert.ok(isCounted())
   await finish(left)
   assertNoted(left)
@@ -201,10 +202,10 @@ test('one whose mark fails stays in the journal, the others are noted', async ()
 test('a failure after the marks: done again, and no object that is referred to goes', async () => {
   makeFiles(4)
   const uploads = journal()
-  const { database } = thread.cache
-  const endUpload = database.endUpload.bind(database)
+  const { uploads: table } = thread.cache
+  const endUpload = table.end.bind(table)
   let failures = 0
-  database.endUpload = (upload) => {
+  table.end = (upload) => {
     if (upload.seq !== uploads[1]!.seq || ++failures > 2) return endUpload(upload)
     throw new FsError('ENOSPC', 'no room for the database')
   }

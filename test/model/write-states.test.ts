@@ -41,7 +41,7 @@ import { PassthroughWriteMonitor } from '../../src/cache/passthrough/passthrough
 import { promoteChunk } from '../../src/cache/read/chunk-promotion.ts'
 import { ChunkReader } from '../../src/cache/read/chunk-reader.ts'
 import { Evictor } from '../../src/cache/space/evictor.ts'
-import type { Upload } from '../../src/cache/state/node-database.ts'
+import type { Upload } from '../../src/cache/upload/upload-journal.ts'
 import { UploadFinisher } from '../../src/cache/upload/upload-finisher.ts'
 import type { WaitCondition } from '../../src/cache/waiting/wait-condition.ts'
 import { GroupCommit } from '../../src/cache/write/group-commit.ts'
@@ -127,7 +127,7 @@ class Node implements Disposable {
   #fetch(ino: number, index: number): void {
     const { cache } = this.#local.thread
     const reference = cache.index.find(ino, index)
-    if (reference === undefined || cache.database.chunk(ino, index)) return
+    if (reference === undefined || cache.chunks.find(ino, index)) return
     const data = this.#cloud.get(reference.id)
     assert.ok(data, `chunk ${reference.id} is not in the cloud`)
     promoteChunk(cache, ino, reference, data, Date.now())
@@ -170,7 +170,7 @@ class Node implements Disposable {
   }
 
   uploads(ino: number): Upload[] {
-    return this.#local.thread.cache.database.uploadsOf(ino, 0)
+    return this.#local.thread.cache.uploads.of(ino, 0)
   }
 
   /**
@@ -181,7 +181,7 @@ class Node implements Disposable {
     const { engine, cache } = this.#local.thread
     const finisher = new UploadFinisher(cache, marksOf(engine, undefined), () => true)
     const reader = new ChunkReader(cache)
-    for (const upload of cache.database.uploadsAfter(0, 100)) {
+    for (const upload of cache.uploads.after(0, 100)) {
       const data = await reader.loadUpload(upload)
       if (data === undefined) continue
       const { id, ino } = upload

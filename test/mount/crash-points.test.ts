@@ -65,7 +65,7 @@ class Node implements Disposable {
     const { engine, cache } = this.thread
     const finisher = new UploadFinisher(cache, marksOf(engine, undefined), () => true)
     const loader = new ChunkReader(cache)
-    for (const upload of cache.database.uploadsAfter(0, 100)) {
+    for (const upload of cache.uploads.after(0, 100)) {
       await finisher.finish(upload, crc32((await loader.loadUpload(upload))!))
     }
   }
@@ -74,7 +74,7 @@ class Node implements Disposable {
   async checkUploads(content: Buffer): Promise<void> {
     const { cache } = this.thread
     const loader = new ChunkReader(cache)
-    for (const upload of cache.database.uploadsAfter(0, 100)) {
+    for (const upload of cache.uploads.after(0, 100)) {
       if (cache.index.find(upload.ino, upload.index)?.id !== upload.id) continue
       const start = upload.index * CHUNK_SIZE
       const data = await loader.loadUpload(upload)
@@ -315,9 +315,9 @@ test('a node starts though a file that was mapped is gone', async () => {
   try {
     for (let start = 0; start < 2; start++) {
       using node = await Node.open(home)
-      const { database } = node.thread.cache
-      assert.deepEqual(database.mapped(), [])
-      database.transaction(() => database.addMmapWritten(4711))
+      const { database, uncommitted } = node.thread.cache
+      assert.deepEqual(uncommitted.mapped(), [])
+      database.transaction(() => uncommitted.addMapped(4711))
     }
   } finally {
     rmSync(home, { recursive: true, force: true })

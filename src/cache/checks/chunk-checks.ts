@@ -9,7 +9,7 @@ import { crc32 } from 'node:zlib'
 import { DamagedFolder } from '../../tiers/nvme/damaged-folder.ts'
 import { cacheLimits } from '../limits.ts'
 import { giveUpChunks, settleShort } from './lost-chunks.ts'
-import { CLEAN, PENDING, type LocalChunk } from '../state/node-database.ts'
+import { CLEAN, PENDING, type LocalChunk } from '../state/chunk-table.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
 /** `unknown`: there is no checksum to compare with. */
@@ -25,7 +25,7 @@ const block = Buffer.allocUnsafeSlow(cacheLimits.checkBlockBytes)
 
 /** Expected length and CRC-32 of a chunk in the backing file; undefined if there is no checksum. */
 export function wantedOf(cache: NodeCache, ino: number, row: LocalChunk): Wanted | undefined {
-  const { database, index, shared } = cache
+  const { chunks, uploads, index, shared } = cache
   const open = shared.findOpen(ino)
   // Untracked writes (cache/passthrough/passthrough-writes.ts, cache/passthrough/mmap-writes.ts)
   // are valid and change the bytes.
@@ -34,10 +34,10 @@ export function wantedOf(cache: NodeCache, ino: number, row: LocalChunk): Wanted
     const found = index.find(ino, row.index)
     if (found?.id !== row.id) return undefined
     const isWhole = row.length === found.objectLength
-    const crc = isWhole ? found.crc : database.chunkCrc(ino, row.index)
+    const crc = isWhole ? found.crc : chunks.crcOf(ino, row.index)
     return crc == null ? undefined : { length: row.length, crc }
   }
-  const upload = row.state === PENDING ? database.upload(ino, row.index) : undefined
+  const upload = row.state === PENDING ? uploads.find(ino, row.index) : undefined
   if (upload?.id !== row.id || upload.source !== null || upload.crc === null) return undefined
   return { length: upload.length, crc: upload.crc }
 }
@@ -84,14 +84,14 @@ export function checkChunk(cache: NodeCache, ino: number, row: LocalChunk): Chun
 
 /** Call when a backing file is not as it was left: gives up its absent and damaged chunks. */
 export async function verifyFile(cache: NodeCache, ino: number): Promise<void> {
-  const { shared, database } = cache
+  const { shared, chunks } = cache
   shared.withInode(ino, () => {
     // Descriptors of a file that was replaced must not be used any more.
     shared.bumpFile(ino)
     settleShort(cache, ino)
   })
   for (let from = 0; ;) {
-    const row = database.chunksFrom(ino, from, 1)[0]
+    const row = chunks.from(ino, from, 1)[0]
     if (row === undefined) return
     verifyChunk(cache, ino, row.index)
     from = row.index + 1
@@ -102,14 +102,14 @@ export async function verifyFile(cache: NodeCache, ino: number): Promise<void> {
 
 /** Checks a chunk, and drops it if it is damaged. */
 export function verifyChunk(cache: NodeCache, ino: number, index: number): ChunkState {
-  const { database, shared, files } = cache
+  const { chunks, shared, files } = cache
   return shared.withInode(ino, () => {
     // It may have been evicted in the meantime.
-    if (!database.chunk(ino, index)) return 'unknown'
+    if (!chunks.find(ino, index)) return 'unknown'
     // Programs that open the file from now on read the other file.
     if (files.isReplaced(ino)) shared.bumpFile(ino)
     settleShort(cache, ino)
-    const row = database.chunk(ino, index)
+    const row = chunks.find(ino, index)
     if (row === undefined) return 'damaged'
     const state = checkChunk(cache, ino, row)
     if (state === 'damaged') dropDamaged(cache, ino, row)

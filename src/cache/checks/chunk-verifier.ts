@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import { cacheLimits } from '../limits.ts'
 import { verifyChunk } from './chunk-checks.ts'
-import { DIRTY } from '../state/node-database.ts'
+import { DIRTY } from '../state/chunk-table.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
 export class ChunkVerifier {
@@ -31,7 +31,7 @@ export class ChunkVerifier {
   }
 
   #check(ino: number, index: number): void {
-    const row = this.#cache.database.chunk(ino, index)
+    const row = this.#cache.chunks.find(ino, index)
     if (row === undefined || row.state === DIRTY || row.id === 0) return
     if (this.#intact.has(row.id)) return
     if (verifyChunk(this.#cache, ino, index) === 'intact') this.#intact.set(row.id, true)

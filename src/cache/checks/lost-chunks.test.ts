@@ -28,6 +28,6 @@ test('a file that the kernel extends while it is measured has lost nothing', asy
     return found
   }
   committer.commit(ino)
-  assert.deepEqual(cache.database.lostOf(ino), [])
+  assert.deepEqual(cache.lostTable.of(ino), [])
   assert.ok(cache.index.file(ino).size > 0)
 })

@@ -13,14 +13,9 @@ import { FsError } from '../../base/fs-error.ts'
 import { loggerOf } from '../../base/log/logger.ts'
 import { removePreImages } from '../write/pre-images.ts'
 import type { WaitCondition } from '../waiting/wait-condition.ts'
-import {
-  CLEAN,
-  DIRTY,
-  PENDING,
-  type LocalChunk,
-  type LostChunk,
-  type Upload,
-} from '../state/node-database.ts'
+import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../state/chunk-table.ts'
+import type { LostChunk } from './lost-chunk-table.ts'
+import type { Upload } from '../upload/upload-journal.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
 /**
@@ -37,7 +32,7 @@ function endOf(cache: NodeCache, size: number, row: LocalChunk): number {
 /** Required length of the backing file, bytes. Call under the lock of the inode. */
 function neededBytes(cache: NodeCache, ino: number, size?: number): number {
   if (cache.isHere(ino)) return cache.sizeOf(ino)
-  const last = cache.database.lastChunk(ino)
+  const last = cache.chunks.last(ino)
   if (last === undefined) return 0
   return endOf(cache, size ?? (last.state === DIRTY ? cache.sizeOf(ino) : 0), last)
 }
@@ -78,14 +73,14 @@ export function coverChunks({ files }: NodeCache, ino: number, end: number): voi
  * yet.
  */
 export function settleShort(cache: NodeCache, ino: number, known?: number): void {
-  const { database, files } = cache
+  const { chunks, files } = cache
   // In this order: the kernel may extend the file in between, and its size is that of the file.
   const needed = neededBytes(cache, ino, known)
   const stat = files.stat(ino)
   const there = stat?.size ?? 0
   if (there >= needed) return
   const size = known ?? cache.sizeOf(ino)
-  const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+  const rows = chunks.from(ino, 0, Number.MAX_SAFE_INTEGER)
   const short = rows.filter((row) => endOf(cache, size, row) > there)
   const unknown = cache.isHere(ino) ? unknownRows(cache, there, needed, rows) : []
   const path = files.path(ino)
@@ -156,22 +151,22 @@ function giveUp(
   reason: string,
   size: number,
 ): void {
-  const { database, index } = cache
+  const { lostTable, chunks, uploads, index } = cache
   const at = row.index
   const lost = { ino, index: at, reason, sinceMs: Date.now() }
   if (row.state === DIRTY) {
     const length = cache.extent(at, size)
-    if (database.lostChunk(ino, at)?.id !== 0) database.putLost({ ...lost, id: 0, length })
+    if (lostTable.find(ino, at)?.id !== 0) lostTable.put({ ...lost, id: 0, length })
     return
   }
-  database.deleteChunk(ino, at)
+  chunks.delete(ino, at)
   if (row.state === CLEAN) return
-  const upload = database.upload(ino, at)
+  const upload = uploads.find(ino, at)
   // The upload continues from the pre-image.
   if (upload?.id !== row.id || upload.source !== null) return
-  if (index.find(ino, at)?.id === row.id) database.endUpload(upload)
-  else database.deleteUpload(upload.seq)
-  database.putLost({ ...lost, id: row.id, length: row.length })
+  if (index.find(ino, at)?.id === row.id) uploads.end(upload)
+  else uploads.delete(upload.seq)
+  lostTable.put({ ...lost, id: row.id, length: row.length })
 }
 
 /**
@@ -179,17 +174,17 @@ function giveUp(
  * of it are lost: it may have the only copy of their damaged bytes. Call under the lock of the
  * inode.
  */
-export function removeUnused({ database, shared, files }: NodeCache, ino: number): void {
+export function removeUnused({ lostTable, chunks, shared, files }: NodeCache, ino: number): void {
   const isUsed =
     shared.findOpen(ino)?.ahead === true || shared.findOpen(ino)?.passthroughWrites === true
-  const isKept = isUsed || database.lostOf(ino).length > 0
-  if (isKept || database.chunksFrom(ino, 0, 1).length > 0) return
+  const isKept = isUsed || lostTable.of(ino).length > 0
+  if (isKept || chunks.from(ino, 0, 1).length > 0) return
   if (!files.isPassthrough(ino)) files.remove(ino)
 }
 
 /** Updates the counter, which readers check first. */
-export function countLost({ database, shared }: NodeCache): void {
-  shared.setCounter('lostChunks', database.countLost())
+export function countLost({ lostTable, shared }: NodeCache): void {
+  shared.setCounter('lostChunks', lostTable.count())
 }
 
 /**
@@ -197,7 +192,7 @@ export function countLost({ database, shared }: NodeCache): void {
  */
 export function lostDirty(cache: NodeCache, ino: number, index: number): LostChunk | undefined {
   if (cache.shared.counter('lostChunks') === 0) return undefined
-  const lost = cache.database.lostChunk(ino, index)
+  const lost = cache.lostTable.find(ino, index)
   return lost?.id === 0 ? lost : undefined
 }
 
@@ -220,33 +215,33 @@ export function loseUpload(
   reason: string,
   drop: (row: LocalChunk) => void,
 ): boolean {
-  const { database, files, shared, settings } = cache
+  const { database, uploads, chunks, lostTable, files, shared, settings } = cache
   const { ino, index, seq, id } = upload
   // The data directory itself is unavailable.
   if (!files.isThere()) return false
   return shared.withInode(ino, () => {
-    const now = database.upload(ino, index)
+    const now = uploads.find(ino, index)
     if (now?.seq !== seq) return true
-    const row = database.chunk(ino, index)
+    const row = chunks.find(ino, index)
     const isCached = row?.id === id
     settleShort(cache, ino)
     if (now.source === null) {
-      if (isCached && database.upload(ino, index)) drop(row)
+      if (isCached && uploads.find(ino, index)) drop(row)
       return true
     }
-    if (isCached && database.chunk(ino, index)) {
+    if (isCached && chunks.find(ino, index)) {
       database.transaction(() => {
-        database.setUploadSource(seq, null, index * settings.chunkSize)
-        database.putChunk(ino, { ...row, state: PENDING })
+        uploads.setSource(seq, null, index * settings.chunkSize)
+        chunks.put(ino, { ...row, state: PENDING })
       })
       if (row.state === CLEAN) shared.add('unsyncedBytes', row.length)
       return false
     }
     database.transaction(() => {
-      database.endUpload(now)
-      database.putLost({ ino, index, id, length: now.length, reason, sinceMs: Date.now() })
+      uploads.end(now)
+      lostTable.put({ ino, index, id, length: now.length, reason, sinceMs: Date.now() })
     })
-    removePreImages(database, files, [now.source])
+    removePreImages(uploads, files, [now.source])
     countLost(cache)
     return true
   })

@@ -10,7 +10,7 @@ import { crc32 } from 'node:zlib'
 import { BufferPool } from '../../base/buffer-pool.ts'
 import { cacheLimits } from '../limits.ts'
 import { UnreadableUpload, type ChunkReader } from '../read/chunk-reader.ts'
-import type { Upload } from '../state/node-database.ts'
+import type { Upload } from '../upload/upload-journal.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
 export class PendingChecksums {
@@ -45,7 +45,7 @@ export class PendingChecksums {
   async #run(): Promise<void> {
     const untilMs = Date.now() - cacheLimits.checksumAfterMs
     while (!this.#hasStopped()) {
-      const page = this.#cache.database.uploadsAfter(this.#cursor, cacheLimits.replicaPage)
+      const page = this.#cache.uploads.after(this.#cursor, cacheLimits.replicaPage)
       const young = page.findIndex(({ committedMs }) => committedMs > untilMs)
       for (const upload of young < 0 ? page : page.slice(0, young)) {
         if (this.#hasStopped()) return
@@ -74,10 +74,10 @@ export class PendingChecksums {
     }
     if (data === undefined) return
     const found = crc32(data)
-    const { database, shared } = this.#cache
+    const { database, uploads, shared } = this.#cache
     shared.withInode(ino, () => {
-      if (this.#mayChange(ino) || database.upload(ino, index)?.seq !== seq) return
-      database.transaction(() => database.setUploadCrc(seq, found))
+      if (this.#mayChange(ino) || uploads.find(ino, index)?.seq !== seq) return
+      database.transaction(() => uploads.setCrc(seq, found))
     })
   }
 

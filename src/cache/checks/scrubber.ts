@@ -14,7 +14,7 @@ import { RepeatedLog } from '../../base/log/repeated-log.ts'
 import { cacheLimits } from '../limits.ts'
 import { verifyChunk, wantedOf } from './chunk-checks.ts'
 import type { Fetcher } from '../read/fetcher.ts'
-import type { LocalChunk } from '../state/node-database.ts'
+import type { LocalChunk } from '../state/chunk-table.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
 const CURSOR = 'scrubbed'
@@ -62,18 +62,18 @@ export class Scrubber {
   }
 
   async #pass(): Promise<void> {
-    const { database } = this.#cache
+    const { database, settingTable, chunks } = this.#cache
     const { signal } = this.#stop
-    let place = placeOf(database.setting(CURSOR))
+    let place = placeOf(settingTable.get(CURSOR))
     for (;;) {
-      const page = database.cleanAfter(...place, cacheLimits.scrubPage)
+      const page = chunks.cleanAfter(...place, cacheLimits.scrubPage)
       for (const row of page) {
         if (signal.aborted) return
         await this.#check(row)
       }
       const last = page.at(-1)
       place = last === undefined ? BEGIN : [last.ino, last.index]
-      database.transaction(() => database.setSetting(CURSOR, place.join(' ')))
+      database.transaction(() => settingTable.set(CURSOR, place.join(' ')))
       if (last === undefined) return
     }
   }

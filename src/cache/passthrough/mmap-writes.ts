@@ -30,10 +30,10 @@ export class MmapWrites {
   /** From here on mmap writes are possible. Call under the lock of the inode. */
   begin(ino: number, open: OpenInode): void {
     if (open.mapped) return
-    const { database } = this.#cache
-    for (const upload of database.uploadsOf(ino, 0)) savePreImage(this.#cache, ino, upload)
+    const { database, uploads, uncommitted } = this.#cache
+    for (const upload of uploads.of(ino, 0)) savePreImage(this.#cache, ino, upload)
     database.transaction(() => {
-      database.addMmapWritten(ino)
+      uncommitted.addMapped(ino)
     })
     open.seenMs = -1
     open.mapped = true
@@ -97,11 +97,11 @@ export class MmapWrites {
   }
 
   #end(ino: number): void {
-    const { shared, database } = this.#cache
+    const { shared, database, uncommitted } = this.#cache
     const open = shared.findOpen(ino)
     if (open) open.mapped = false
     database.transaction(() => {
-      database.deleteMmapWritten(ino)
+      uncommitted.deleteMapped(ino)
     })
     if (open?.opens === 0 && !open.leased && !open.ahead) shared.removeOpen(ino)
   }

@@ -77,11 +77,9 @@ export class PassthroughWriteMonitor {
   /** Whether to commit it now. While it has pending chunks, a commit would only replace them. */
   #isWanted(ino: number, open: OpenInode): boolean {
     if (!open.passthroughWrites) return false
-    if (open.outlived) return !this.#cache.database.hasUploads(ino)
+    if (open.outlived) return !this.#cache.uploads.has(ino)
     if (!open.dirty || !open.synced) return false
-    return (
-      open.size <= cacheLimits.passthroughWriteLookBytes && !this.#cache.database.hasUploads(ino)
-    )
+    return open.size <= cacheLimits.passthroughWriteLookBytes && !this.#cache.uploads.has(ino)
   }
 
   /** Call when the mount has ended: commits what was written so far. Some programs may continue. */

@@ -110,12 +110,12 @@ function count({ shared }: NodeCache, open: OpenInode, bytes: number): void {
 export function recordPassthroughWrites(cache: NodeCache, ino: number, open: OpenInode): void {
   measure(cache, ino, open)
   if (open.noted) return
-  const { database, index } = cache
+  const { database, uncommitted, index } = cache
   const { size } = open
   const [floor, base] = open.dirty ? [open.voidFrom, open.base] : [size, index.file(ino).version]
   const times = { mtimeSec: 0, mtimeNsec: 0 }
   database.transaction(() => {
-    database.putUncommitted({ ino, floor, size, stage: UNTRACKED, ...times, base })
+    uncommitted.put({ ino, floor, size, stage: UNTRACKED, ...times, base })
   })
   database.sync()
   open.noted = true
@@ -130,11 +130,15 @@ export function outliveMount(cache: NodeCache, ino: number, open: OpenInode): vo
 /**
  * Nobody writes the file, and all of it is committed or deleted. Call under the lock of the inode.
  */
-export function endPassthroughWrites({ database }: NodeCache, ino: number, open: OpenInode): void {
+export function endPassthroughWrites(
+  { database, uncommitted }: NodeCache,
+  ino: number,
+  open: OpenInode,
+): void {
   open.followWriters('end')
   if (!open.noted) return
   open.noted = false
   database.transaction(() => {
-    database.deleteUncommitted(ino)
+    uncommitted.delete(ino)
   })
 }

@@ -119,12 +119,12 @@ export class Passthrough {
    * accounted for.
    */
   #isWhole(ino: number, size: number): boolean {
-    const { database, index, settings, memory, files } = this.#cache
+    const { database, chunks, index, settings, memory, files } = this.#cache
     const known = memory.of(ino)
     if (known.whole) return true
-    const chunks = Math.ceil(size / settings.chunkSize)
-    if (index.count(ino) !== chunks || database.countChunks(ino) !== chunks) return false
-    const last = index.find(ino, chunks - 1)
+    const count = Math.ceil(size / settings.chunkSize)
+    if (index.count(ino) !== count || chunks.count(ino) !== count) return false
+    const last = index.find(ino, count - 1)
     if (last === undefined) return false
     const end = last.index * settings.chunkSize + last.length
     const there = files.stat(ino)?.size ?? 0
@@ -132,7 +132,7 @@ export class Passthrough {
     // Something other than this daemon made it longer.
     if (there !== size) files.truncate(ino, size)
     database.transaction(() => {
-      database.touchChunks(ino, Date.now())
+      chunks.touchAll(ino, Date.now())
     })
     known.whole = true
     return true
@@ -199,10 +199,10 @@ export function endPassthrough(
 
 /** The first chunk of the content that is absent. Call under the lock of the inode. */
 export function firstAbsent(cache: NodeCache, ino: number, from = 0): number | undefined {
-  const { database, index, settings } = cache
-  const chunks = Math.ceil(cache.sizeOf(ino) / settings.chunkSize)
-  for (let at = from; at < chunks; at++) {
-    if (!database.chunk(ino, at) && index.find(ino, at)) return at
+  const { chunks, index, settings } = cache
+  const count = Math.ceil(cache.sizeOf(ino) / settings.chunkSize)
+  for (let at = from; at < count; at++) {
+    if (!chunks.find(ino, at) && index.find(ino, at)) return at
   }
   return undefined
 }
@@ -228,11 +228,11 @@ export function dropBytes(cache: NodeCache, ino: number, at: number): void {
  * inode.
  */
 export function closeGaps(cache: NodeCache, ino: number): void {
-  const { database, files, index, settings } = cache
+  const { chunks, files, index, settings } = cache
   if (!files.isPassthrough(ino)) return
-  const chunks = Math.ceil((files.stat(ino)?.size ?? 0) / settings.chunkSize)
-  for (let at = 0; at < chunks; at++) {
-    const isUsed = index.find(ino, at) ?? database.chunk(ino, at)
+  const count = Math.ceil((files.stat(ino)?.size ?? 0) / settings.chunkSize)
+  for (let at = 0; at < count; at++) {
+    const isUsed = index.find(ino, at) ?? chunks.find(ino, at)
     if (!isUsed) files.punch(ino, at * settings.chunkSize, settings.chunkSize)
   }
 }

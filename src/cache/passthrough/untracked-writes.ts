@@ -7,7 +7,7 @@
 import { crc32 } from 'node:zlib'
 import { SEEK_DATA } from '../../base/native-calls.ts'
 import type { CommittedChunk } from '../state/chunk-index.ts'
-import { DIRTY, PENDING, type LocalChunk } from '../state/node-database.ts'
+import { DIRTY, PENDING, type LocalChunk } from '../state/chunk-table.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
 /** A chunk, and its row in the node database. */
@@ -29,7 +29,7 @@ export function changedChunks(cache: NodeCache, ino: number, content: UntrackedC
   const { chunkSize } = cache.settings
   const marks: Mark[] = []
   for (let at = 0; at * chunkSize < content.size;) {
-    const row = cache.database.chunk(ino, at)
+    const row = cache.chunks.find(ino, at)
     const committed = at * chunkSize < content.voidFrom ? cache.index.find(ino, at) : undefined
     if (row ? hasChanged(cache, ino, row, content) : !committed && dataFrom(cache, ino, at) === at)
       marks.push({ index: at, row })
@@ -47,13 +47,13 @@ function dataFrom({ files, settings }: NodeCache, ino: number, at: number): numb
 /** The next chunk to check after one without row and reference; holes are skipped at once. */
 function nextOf(cache: NodeCache, ino: number, at: number, { voidFrom }: UntrackedContent): number {
   const next = at + 1
-  const { index, database, settings } = cache
+  const { index, chunks, settings } = cache
   const committed = index.findNext(ino, next)?.index ?? Infinity
   return Math.max(
     next,
     Math.min(
       dataFrom(cache, ino, next),
-      database.chunksFrom(ino, next, 1)[0]?.index ?? Infinity,
+      chunks.from(ino, next, 1)[0]?.index ?? Infinity,
       committed * settings.chunkSize < voidFrom ? committed : Infinity,
     ),
   )
@@ -84,8 +84,8 @@ function hasGrown({ files, settings }: NodeCache, ino: number, { index, length }
 }
 
 /** Compares a pending chunk with its pre-image. Without a pre-image it counts as changed. */
-function isPendingChanged({ database, files, settings }: NodeCache, ino: number, row: LocalChunk) {
-  const upload = database.upload(ino, row.index)
+function isPendingChanged({ uploads, files, settings }: NodeCache, ino: number, row: LocalChunk) {
+  const upload = uploads.find(ino, row.index)
   if (upload?.id !== row.id || upload.source === null) return true
   const start = row.index * settings.chunkSize
   return !files.matchesPreImage(ino, start, row.length, upload.source, upload.sourceOffset)

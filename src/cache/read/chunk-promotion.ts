@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib'
 import type { CommittedChunk } from '../state/chunk-index.ts'
 import { validReference } from './file-reader.ts'
 import { settleShort } from '../checks/lost-chunks.ts'
-import { CLEAN } from '../state/node-database.ts'
+import { CLEAN } from '../state/chunk-table.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
 /** `accessed`: as in LocalChunk. False: the chunk was not needed any more. */
@@ -17,9 +17,9 @@ export function promoteChunk(
   data: Buffer,
   accessed: number,
 ): boolean {
-  const { shared, database, files, settings } = cache
+  const { shared, database, chunks, files, settings } = cache
   return shared.withInode(ino, () => {
-    if (database.chunk(ino, index)) return false
+    if (chunks.find(ino, index)) return false
     const current = validReference(cache, ino, index)
     if (current?.id !== id || data.length < current.length) return false
     settleShort(cache, ino)
@@ -30,9 +30,9 @@ export function promoteChunk(
     if (rest > 0 && files.isPassthrough(ino)) files.punch(ino, start + current.length, rest)
     const row = { index, state: CLEAN, id, length: current.length, accessed }
     database.transaction(() => {
-      database.putChunk(ino, row)
+      chunks.put(ino, row)
       // The checksum of the object is not that of its part.
-      if (current.length < current.objectLength) database.setChunkCrc(ino, index, crc32(kept))
+      if (current.length < current.objectLength) chunks.setCrc(ino, index, crc32(kept))
     })
     shared.occupy(current.length)
     return true

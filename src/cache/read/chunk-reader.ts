@@ -9,7 +9,8 @@
 import { crc32 } from 'node:zlib'
 import { FsError } from '../../base/fs-error.ts'
 import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
-import { CLEAN, type Upload } from '../state/node-database.ts'
+import { CLEAN } from '../state/chunk-table.ts'
+import type { Upload } from '../upload/upload-journal.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import { cacheLimits } from '../limits.ts'
 
@@ -25,7 +26,7 @@ export class ChunkReader {
    */
   async load({ ino, index, id }: ChunkAddress): Promise<Buffer | undefined> {
     for (let attempt = 0; attempt < cacheLimits.optimisticReads; attempt++) {
-      const upload = this.#cache.database.upload(ino, index)
+      const upload = this.#cache.uploads.find(ino, index)
       const pending = upload?.id === id ? await this.#loadPending(upload) : undefined
       const found = pending ?? (await this.#loadSuperseded({ ino, index, id }))
       if (found !== undefined) return found
@@ -41,14 +42,14 @@ export class ChunkReader {
    * moved.
    */
   async loadUpload(upload: Upload, into?: Buffer): Promise<Buffer | undefined> {
-    const { files, database } = this.#cache
+    const { files, uploads } = this.#cache
     const { seq, ino, index } = upload
     let at = upload
     for (let attempt = 0; attempt < cacheLimits.optimisticReads; attempt++) {
       const path = at.source === null ? files.path(ino) : files.preImagePath(at.source)
       const data = await this.#readWritten(path, at.sourceOffset, at.length, into)
       // Valid only if the source is unchanged: a writer saves the pre-image before it writes.
-      const after = database.uploadOfCached(ino, index)
+      const after = uploads.findCached(ino, index)
       if (after?.seq !== seq) return undefined
       const isSame = after.source === at.source && (after.source !== null || after.isCached === 1)
       if (isSame && data !== undefined) {
@@ -87,8 +88,8 @@ export class ChunkReader {
 
   /** The commit that superseded it may still be refused: then the metadata refers to this chunk. */
   async #loadSuperseded({ ino, id }: ChunkAddress): Promise<Buffer | undefined> {
-    const { files, database } = this.#cache
-    const found = database.supersededOf(ino).find((upload) => upload.id === id)
+    const { files, uploads } = this.#cache
+    const found = uploads.supersededOf(ino).find((upload) => upload.id === id)
     if (found?.source == null) return undefined
     const path = files.preImagePath(found.source)
     return await this.#readWritten(path, found.sourceOffset, found.length)
@@ -111,9 +112,9 @@ export class ChunkReader {
   }
 
   async #loadClean({ ino, index, id }: ChunkAddress): Promise<Buffer | 'changed' | undefined> {
-    const { shared, database, files, settings } = this.#cache
+    const { shared, chunks, files, settings } = this.#cache
     const generation = shared.chunkGeneration(ino)
-    const row = database.chunk(ino, index)
+    const row = chunks.find(ino, index)
     if (row?.id !== id || row.state !== CLEAN) return undefined
     const reference = this.#cache.index.find(ino, index)
     // Peers can only check the checksum of a whole object.
@@ -124,7 +125,7 @@ export class ChunkReader {
     // Eviction changes the generation before it removes bytes, and a writer changes the row before
     // it writes.
     if (shared.chunkGeneration(ino) !== generation) return 'changed'
-    const after = database.chunk(ino, index)
+    const after = chunks.find(ino, index)
     const isSame = after?.id === id && after.state === CLEAN && after.length === row.length
     return isSame ? data : 'changed'
   }

@@ -208,7 +208,7 @@ export class Fetcher {
   /** Reference of a chunk that is not on this node. */
   #absent(ino: number, index: number): CommittedChunk | undefined {
     return this.#cache.shared.withInode(ino, () => {
-      if (this.#cache.database.chunk(ino, index)) return undefined
+      if (this.#cache.chunks.find(ino, index)) return undefined
       return validReference(this.#cache, ino, index)
     })
   }
@@ -262,7 +262,7 @@ export class Fetcher {
   #requireCopy(ino: number, { index, id, durable, holders }: CommittedChunk): void {
     if (durable || this.#cache.shared.counter('lostChunks') === 0) return
     if (this.#cluster && this.#cluster.peers.among(holders).length > 0) return
-    const lost = this.#cache.database.lostChunk(ino, index)
+    const lost = this.#cache.lostTable.find(ino, index)
     if (lost?.id === id) throw new LostError(lost)
   }
 
@@ -347,7 +347,7 @@ export class Fetcher {
     data: Buffer,
     accessed: number,
   ): Promise<void> {
-    if (this.#cache.database.chunk(ino, reference.index)) return
+    if (this.#cache.chunks.find(ino, reference.index)) return
     await this.#evictor.makeRoom(reference.length)
     promoteChunk(this.#cache, ino, reference, data, accessed)
   }

@@ -12,7 +12,7 @@ import { SEEK_DATA, SEEK_HOLE } from '../../base/native-calls.ts'
 import type { CommittedChunk } from '../state/chunk-index.ts'
 import { LostError, lostDirty, requireBytes } from '../checks/lost-chunks.ts'
 import { BYTES_FETCHED, chunkSubject, type WaitCondition } from '../waiting/wait-condition.ts'
-import { DIRTY, type LocalChunk } from '../state/node-database.ts'
+import { DIRTY, type LocalChunk } from '../state/chunk-table.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import type { RememberedInode } from '../state/presence-cache.ts'
 import type { ChunkRange } from './range-reader.ts'
@@ -117,8 +117,8 @@ export class FileReader {
   }
 
   #isPresent(ino: number, index: number, known: RememberedInode, locked: boolean): boolean {
-    const { database, shared } = this.#cache
-    const row = database.chunk(ino, index)
+    const { chunks, shared } = this.#cache
+    const row = chunks.find(ino, index)
     const mayBeLost = row === undefined || row.state === DIRTY
     const lost = mayBeLost ? lostDirty(this.#cache, ino, index) : undefined
     if (lost) throw new LostError(lost)
@@ -148,13 +148,13 @@ export class FileReader {
   }
 
   #use(ino: number, { index, accessed, length }: LocalChunk): void {
-    const { database, shared } = this.#cache
+    const { database, chunks, shared } = this.#cache
     shared.add('hits', 1)
     shared.add('hitBytes', length)
     const nowMs = Date.now()
     if (nowMs - accessed < cacheLimits.accessGranularityMs) return
     database.transaction(() => {
-      database.touchChunk(ino, index, nowMs)
+      chunks.touch(ino, index, nowMs)
     })
     if (accessed === 0) this.#onFirstUse(ino, index)
   }
@@ -180,11 +180,11 @@ export class FileReader {
   }
 
   #nextData(ino: number, offset: number, size: number): number {
-    const { settings, database, files } = this.#cache
+    const { settings, chunks, files } = this.#cache
     if (this.#cache.isHere(ino)) return files.seek(ino, offset, SEEK_DATA)
     for (let at = offset; at < size;) {
       const index = Math.floor(at / settings.chunkSize)
-      const local = database.chunksFrom(ino, index, 1)[0]?.index ?? Infinity
+      const local = chunks.from(ino, index, 1)[0]?.index ?? Infinity
       const remote = nextReference(this.#cache, ino, index)
       if (remote < local) return Math.max(at, remote * settings.chunkSize)
       if (local === Infinity) return -1
@@ -198,12 +198,12 @@ export class FileReader {
   }
 
   #nextHole(ino: number, offset: number, size: number): number {
-    const { settings, database, files } = this.#cache
+    const { settings, chunks, files } = this.#cache
     if (this.#cache.isHere(ino)) return Math.min(size, files.seek(ino, offset, SEEK_HOLE))
     for (let at = offset; at < size;) {
       const index = Math.floor(at / settings.chunkSize)
       const end = (index + 1) * settings.chunkSize
-      if (database.chunk(ino, index)) {
+      if (chunks.find(ino, index)) {
         const found = files.seek(ino, at, SEEK_HOLE)
         if (found >= 0 && found < Math.min(end, size)) return found
       } else if (!validReference(this.#cache, ino, index)) {

@@ -22,7 +22,7 @@ import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
 import { mayBeContent } from '../state/chunk-index.ts'
 import { promoteChunk } from '../read/chunk-promotion.ts'
 import type { Evictor } from '../space/evictor.ts'
-import type { ChunkReplica } from '../state/node-database.ts'
+import type { ChunkReplica } from './replica-table.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
 export class ChunkReplicas {
@@ -52,11 +52,11 @@ export class ChunkReplicas {
   }
 
   totals(): { chunks: number; bytes: number } {
-    return this.#cache.database.heldTotals()
+    return this.#cache.replicaTable.totals()
   }
 
   has(id: number): boolean {
-    return this.#cache.database.chunkReplica(id) !== undefined
+    return this.#cache.replicaTable.find(id) !== undefined
   }
 
   /**
@@ -66,7 +66,7 @@ export class ChunkReplicas {
    */
   async hold(chunk: ChunkAddress, data: Buffer, crc: number): Promise<void> {
     const { ino, index, id } = chunk
-    const { database, shared } = this.#cache
+    const { database, replicaTable, shared } = this.#cache
     const length = data.length
     if (crc32(data) !== crc) throw new FsError('EINVAL', `chunk ${id}: the CRC-32 is another`)
     if (!this.#mayBe({ ino, index, id, length, crc }) || !this.#cache.index.isChunkId(id)) {
@@ -74,7 +74,7 @@ export class ChunkReplicas {
       throw new FsError('EINVAL', `${what}: it is known here with other bytes, or not at all`)
     }
     using _turn = await this.#turns.acquire(id)
-    const known = database.chunkReplica(id)
+    const known = replicaTable.find(id)
     if (known !== undefined) {
       const isSame = known.crc === crc && known.length === length
       if (!isSame) throw new FsError('EEXIST', `chunk ${id} is held here with other bytes`)
@@ -89,7 +89,7 @@ export class ChunkReplicas {
       this.#arrivingBytes -= length
     }
     database.transaction(() => {
-      database.addReplica({ id, ino, index, length, crc, storedMs: Date.now() })
+      replicaTable.add({ id, ino, index, length, crc, storedMs: Date.now() })
     })
     shared.occupy(length)
   }
@@ -102,11 +102,11 @@ export class ChunkReplicas {
 
   /** Bytes of the replica; undefined if there is none. A damaged or forged replica is dropped. */
   async read({ ino, index, id }: ChunkAddress): Promise<Buffer | undefined> {
-    const held = this.#cache.database.chunkReplica(id)
+    const held = this.#cache.replicaTable.find(id)
     if (held?.ino !== ino || held.index !== index) return undefined
     const data = this.#mayBe(held) ? await this.#load(held) : undefined
     // Without a row, it was released in the meantime.
-    if (data !== undefined || this.#cache.database.chunkReplica(id) === undefined) return data
+    if (data !== undefined || this.#cache.replicaTable.find(id) === undefined) return data
     this.#logger.error(`the copy of chunk ${id} that is held for a peer has other bytes: dropped`)
     await this.release(id)
     return undefined
@@ -115,7 +115,7 @@ export class ChunkReplicas {
   /** Removes a replica that is not needed: superseded, or its file was deleted. */
   async release(id: number): Promise<void> {
     using _turn = await this.#turns.acquire(id)
-    const held = this.#cache.database.chunkReplica(id)
+    const held = this.#cache.replicaTable.find(id)
     if (held !== undefined) await this.#drop(held)
   }
 
@@ -124,7 +124,7 @@ export class ChunkReplicas {
    * file.
    */
   async durable(id: number): Promise<void> {
-    const held = this.#cache.database.chunkReplica(id)
+    const held = this.#cache.replicaTable.find(id)
     if (held === undefined) return
     const data = await this.read(held)
     if (data === undefined) return
@@ -136,8 +136,8 @@ export class ChunkReplicas {
 
   /** Call when the content of a file changed or it was deleted: its replicas may be unneeded. */
   async changed(ino: number): Promise<void> {
-    const { database, index } = this.#cache
-    for (const held of database.heldOf(ino)) {
+    const { replicaTable, index } = this.#cache
+    for (const held of replicaTable.of(ino)) {
       if (index.exists(ino)) await this.#settleOne(held, Date.now())
       else await this.release(held.id)
     }
@@ -145,9 +145,9 @@ export class ChunkReplicas {
 
   /** Removes all replicas that are not needed according to the metadata. */
   async settle(nowMs = Date.now()): Promise<void> {
-    const { database } = this.#cache
+    const { replicaTable } = this.#cache
     for (let after = -1; ;) {
-      const page = database.replicasAfter(after, cacheLimits.replicaPage)
+      const page = replicaTable.after(after, cacheLimits.replicaPage)
       for (const held of page) await this.#settleOne(held, nowMs)
       const last = page.at(-1)
       if (last === undefined) return
@@ -192,9 +192,9 @@ export class ChunkReplicas {
   }
 
   async #drop({ id, length }: ChunkReplica): Promise<void> {
-    const { database, shared } = this.#cache
+    const { database, replicaTable, shared } = this.#cache
     database.transaction(() => {
-      database.deleteReplica(id)
+      replicaTable.delete(id)
     })
     this.#named.delete(id)
     shared.occupy(-length)
@@ -229,16 +229,16 @@ export class ChunkReplicas {
   }
 
   #sweep(): void {
-    const { database, shared } = this.#cache
+    const { database, replicaTable, shared } = this.#cache
     for (const name of readdirSync(this.#directory)) {
-      const isKnown = /^\d{1,16}$/.test(name) && database.chunkReplica(Number(name)) !== undefined
+      const isKnown = /^\d{1,16}$/.test(name) && replicaTable.find(Number(name)) !== undefined
       if (!isKnown) rmSync(this.#path(name), { recursive: true })
     }
     for (let after = -1; ;) {
-      const page = database.replicasAfter(after, cacheLimits.replicaPage)
+      const page = replicaTable.after(after, cacheLimits.replicaPage)
       const lost = page.filter(({ id, length }) => !this.#isPlain(String(id), length))
       database.transaction(() => {
-        for (const { id } of lost) database.deleteReplica(id)
+        for (const { id } of lost) replicaTable.delete(id)
       })
       for (const { length } of lost) shared.occupy(-length)
       const last = page.at(-1)

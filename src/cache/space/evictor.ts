@@ -7,7 +7,7 @@
  */
 import { statfsSync } from 'node:fs'
 import { cacheLimits } from '../limits.ts'
-import { CLEAN, type LocalChunk } from '../state/node-database.ts'
+import { CLEAN, type LocalChunk } from '../state/chunk-table.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
 export class Evictor {
@@ -74,7 +74,7 @@ export class Evictor {
    * were not used since `sinceMs` were tried.
    */
   #evictBatch(wantsMore: () => boolean, sinceMs: number): boolean {
-    const oldest = this.#cache.database.leastRecentlyUsed(cacheLimits.evictBatch)
+    const oldest = this.#cache.chunks.leastRecentlyUsed(cacheLimits.evictBatch)
     const keptBefore = this.#kept
     let evicted = 0
     for (const { ino, index } of oldest) {
@@ -91,7 +91,7 @@ export class Evictor {
   evictInode(ino: number): number {
     let bytes = 0
     for (let from = 0; ;) {
-      const page = this.#cache.database.chunksFrom(ino, from, cacheLimits.evictBatch)
+      const page = this.#cache.chunks.from(ino, from, cacheLimits.evictBatch)
       for (const { index } of page) bytes += this.evictChunk(ino, index)
       const last = page.at(-1)
       if (last === undefined) return bytes
@@ -101,18 +101,18 @@ export class Evictor {
 
   /** Returns the bytes freed; 0 if the chunk is not on this node or not durable. */
   evictChunk(ino: number, index: number): number {
-    const { shared, database, files, settings } = this.#cache
+    const { shared, database, chunks, uploads, files, settings } = this.#cache
     return shared.withInode(ino, () => {
-      const row = database.chunk(ino, index)
+      const row = chunks.find(ino, index)
       if (row === undefined || !this.#isSafe(ino, row)) return 0
       const isUsed = (shared.findOpen(ino)?.backing ?? 0) !== 0
       if (isUsed || files.isPassthrough(ino)) return this.#evictWhole(ino)
       database.transaction(() => {
-        database.deleteChunk(ino, index)
+        chunks.delete(ino, index)
       })
       shared.bumpChunks(ino)
-      const isLast = database.chunksFrom(ino, 0, 1).length === 0
-      const isWritten = shared.findOpen(ino)?.ahead === true || database.hasUploads(ino)
+      const isLast = chunks.from(ino, 0, 1).length === 0
+      const isWritten = shared.findOpen(ino)?.ahead === true || uploads.has(ino)
       if (isLast && !isWritten) {
         files.remove(ino)
         shared.bumpFile(ino)
@@ -136,18 +136,18 @@ export class Evictor {
    * it. A file that is in use, for example by passthrough, is kept.
    */
   #evictWhole(ino: number): number {
-    const { shared, database, files } = this.#cache
-    const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+    const { shared, database, chunks, uploads, files } = this.#cache
+    const rows = chunks.from(ino, 0, Number.MAX_SAFE_INTEGER)
     const open = shared.findOpen(ino)
     const isUsed =
       open !== undefined &&
       (open.backing !== 0 || open.mapped || open.passthroughWrites || open.ahead)
-    if (isUsed || database.hasUploads(ino) || !rows.every((row) => this.#isSafe(ino, row))) {
-      database.transaction(() => database.touchChunks(ino, Date.now()))
+    if (isUsed || uploads.has(ino) || !rows.every((row) => this.#isSafe(ino, row))) {
+      database.transaction(() => chunks.touchAll(ino, Date.now()))
       this.#kept += 1
       return 0
     }
-    database.transaction(() => database.deleteChunksFrom(ino, 0))
+    database.transaction(() => chunks.deleteFrom(ino, 0))
     shared.bumpChunks(ino)
     files.remove(ino)
     shared.bumpFile(ino)

@@ -4,7 +4,7 @@
  * removes them. All functions are called under the lock of the inode.
  */
 import { FsError } from '../../base/fs-error.ts'
-import { CLEAN } from '../state/node-database.ts'
+import { CLEAN } from '../state/chunk-table.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
 const BLOCK_BYTES = 512
@@ -20,16 +20,16 @@ export function unreserved({ files, settings }: NodeCache, ino: number, length: 
 
 /** Counts reserved space, except in chunks with content, whose rows count the bytes. */
 export function countReserved(cache: NodeCache, ino: number, offset: number, end: number): void {
-  const { database, index, settings, shared } = cache
+  const { database, chunks, index, settings, shared } = cache
   // With a remote metadata store, a chunk without a reference counts as replaced by another node.
   if (index.isRemote) return
   const { chunkSize } = settings
   database.transaction(() => {
     for (let at = Math.floor(offset / chunkSize); at * chunkSize < end; at++) {
-      if (database.chunk(ino, at) ?? index.find(ino, at)) continue
+      if (chunks.find(ino, at) ?? index.find(ino, at)) continue
       const length = Math.min(end, (at + 1) * chunkSize) - Math.max(offset, at * chunkSize)
       const accessed = Number.MAX_SAFE_INTEGER
-      database.putChunk(ino, { index: at, state: CLEAN, id: 0, length, accessed })
+      chunks.put(ino, { index: at, state: CLEAN, id: 0, length, accessed })
       shared.occupy(length)
     }
   })
@@ -37,7 +37,7 @@ export function countReserved(cache: NodeCache, ino: number, offset: number, end
 }
 
 /** Whether the chunk has blocks and no content. */
-export function isReserved({ database }: NodeCache, ino: number, index: number): boolean {
-  const row = database.chunk(ino, index)
+export function isReserved({ chunks }: NodeCache, ino: number, index: number): boolean {
+  const row = chunks.find(ino, index)
   return row?.state === CLEAN && row.id === 0
 }

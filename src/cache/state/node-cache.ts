@@ -8,7 +8,13 @@ import { CurrentRequest } from '../../base/current-request.ts'
 import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
 import { BackingFiles as Files } from '../../tiers/nvme/backing-files.ts'
 import { PreallocatedFiles } from '../../tiers/nvme/preallocated-files.ts'
+import { LostChunkTable } from '../checks/lost-chunk-table.ts'
+import { ReplicaTable } from '../replicas/replica-table.ts'
+import { UploadJournal } from '../upload/upload-journal.ts'
 import type { ChunkIndex } from './chunk-index.ts'
+import { ChunkTable } from './chunk-table.ts'
+import { NodeSettings } from './node-settings.ts'
+import { UncommittedTable } from './uncommitted-table.ts'
 import { PresenceCache } from './presence-cache.ts'
 import { KernelBackings } from '../passthrough/kernel-backings.ts'
 import { measure } from '../passthrough/passthrough-writes.ts'
@@ -46,6 +52,12 @@ export class NodeCache {
   readonly request: CurrentRequest
   readonly shared: SharedState
   readonly database: NodeDatabase
+  readonly chunks: ChunkTable
+  readonly uploads: UploadJournal
+  readonly uncommitted: UncommittedTable
+  readonly lostTable: LostChunkTable
+  readonly replicaTable: ReplicaTable
+  readonly settingTable: NodeSettings
   readonly files: BackingFiles
   readonly memory: PresenceCache
   readonly journal: RequestJournal
@@ -64,6 +76,12 @@ export class NodeCache {
     const path = databasePath(settings.directory)
     const onDamage = (): void => this.shared.add('nodeDatabaseDamage', 1)
     this.database = new NodeDatabase(path, this.shared.nodeDatabase, onDamage)
+    this.chunks = new ChunkTable(this.database)
+    this.uploads = new UploadJournal(this.database)
+    this.uncommitted = new UncommittedTable(this.database)
+    this.lostTable = new LostChunkTable(this.database)
+    this.replicaTable = new ReplicaTable(this.database)
+    this.settingTable = new NodeSettings(this.database)
     const changes = {
       generationOf: (ino: number) => this.shared.fileGeneration(ino),
       epoch: () => this.shared.fileEpoch,

@@ -19,7 +19,8 @@ import { checkChunk, dropDamaged } from '../checks/chunk-checks.ts'
 import type { FileCommitter } from '../write/file-committer.ts'
 import { outliveMount } from '../passthrough/passthrough-writes.ts'
 import { coverChunks, countLost, giveUpChunks, settleShort } from '../checks/lost-chunks.ts'
-import { CLEAN, DIRTY, PENDING, type LocalChunk, type Uncommitted } from './node-database.ts'
+import { CLEAN, DIRTY, PENDING, type LocalChunk } from './chunk-table.ts'
+import type { Uncommitted } from './uncommitted-table.ts'
 import { CUTTING, JOURNALED, UNTRACKED, WRITTEN } from './node-schema.ts'
 import type { NodeCache } from './node-cache.ts'
 import type { WrittenInode } from './open-table.ts'
@@ -65,14 +66,14 @@ export class Recovery {
     this.#baseOf = baseOf
     this.#left = written
     this.#isResumed = resumed
-    const { database, shared, index, files } = this.#cache
-    const wasClean = database.setting('clean') === '1'
+    const { database, settingTable, uncommitted, index, files } = this.#cache
+    const wasClean = settingTable.get('clean') === '1'
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-    const before = database.setting('boot')
+    const before = settingTable.get('boot')
     this.#machineDied = !wasClean && before !== undefined && before !== boot
     database.transaction(() => {
-      database.setSetting('clean', '0')
-      database.setSetting('boot', boot)
+      settingTable.set('clean', '0')
+      settingTable.set('boot', boot)
     })
     this.#restoreRenamed()
     this.#isVerified = wasClean || !resumed
@@ -80,10 +81,8 @@ export class Recovery {
     this.#cover()
     if (wasClean || resumed) this.#verifyFiles(wasClean)
     else this.#verify()
-    const { used, unsynced } = database.totals()
-    shared.setCounter('usedBytes', used)
-    shared.setCounter('unsyncedBytes', unsynced)
-    if (!resumed) for (const ino of database.mapped()) this.#settleMapped(ino)
+    this.#countBytes()
+    if (!resumed) for (const ino of uncommitted.mapped()) this.#settleMapped(ino)
     for (const [ino, { fresh, dirty, passthroughWrites }] of this.#left) {
       // Opened for passthrough writes and never written.
       if (!dirty && (files.stat(ino)?.size ?? 0) === 0) continue
@@ -94,31 +93,36 @@ export class Recovery {
     for (const ino of this.#untracked) this.#commitUntracked(ino)
     this.#settleSuperseded()
     this.#sweepPreImages()
-    const totals = database.totals()
-    shared.setCounter('usedBytes', totals.used)
-    shared.setCounter('unsyncedBytes', totals.unsynced)
+    this.#countBytes()
     if (this.#recovered > 0) this.#logger.info(`recovered ${this.#recovered} files that were open`)
+  }
+
+  #countBytes(): void {
+    const { chunks, replicaTable, shared } = this.#cache
+    const { used, unsynced } = chunks.totals()
+    shared.setCounter('usedBytes', used + replicaTable.totals().bytes)
+    shared.setCounter('unsyncedBytes', unsynced)
   }
 
   /**
    * Records that everything is committed and nothing runs, so that the next start verifies less.
    */
   markClean(): void {
-    const { database } = this.#cache
+    const { database, settingTable } = this.#cache
     database.transaction(() => {
       // A resumed start has not looked for data of deleted inodes; then the next one must.
-      database.setSetting('clean', this.#isVerified ? '1' : '0')
-      database.setSetting('stopped', String(Date.now()))
+      settingTable.set('clean', this.#isVerified ? '1' : '0')
+      settingTable.set('stopped', String(Date.now()))
     })
   }
 
   /** Renames a file back if a crash interrupted a truncate before the pre-image was recorded. */
   #restoreRenamed(): void {
-    const { database, files, settings } = this.#cache
+    const { uploads, chunks, files, settings } = this.#cache
     for (const name of readdirSync(join(settings.directory, 'aside'))) {
       const ino = Number(/^whole-(\d+)-\d+$/.exec(name)?.[1])
-      if (Number.isNaN(ino) || database.sourceInUse(name)) continue
-      const unused = files.stat(ino) === undefined && database.countChunks(ino) > 0
+      if (Number.isNaN(ino) || uploads.isSource(name)) continue
+      const unused = files.stat(ino) === undefined && chunks.count(ino) > 0
       if (unused) renameSync(files.preImagePath(name), files.path(ino))
     }
   }
@@ -128,12 +132,12 @@ export class Recovery {
    * chunks there are intact.
    */
   #cover(): void {
-    const { database, files } = this.#cache
-    if (database.setting('covered') !== undefined) return
+    const { database, settingTable, chunks, files } = this.#cache
+    if (settingTable.get('covered') !== undefined) return
     for (let after = 0; ;) {
-      const page = database.lastChunksAfter(after, PAGE)
+      const page = chunks.lastAfter(after, PAGE)
       for (const { ino } of page) {
-        const last = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER).findLast(isOnlyHere)
+        const last = chunks.from(ino, 0, Number.MAX_SAFE_INTEGER).findLast(isOnlyHere)
         if (last === undefined || files.stat(ino) === undefined) continue
         coverChunks(this.#cache, ino, this.#cache.settings.chunkSize * last.index + last.length)
       }
@@ -141,19 +145,19 @@ export class Recovery {
       if (last === undefined) break
       after = last.ino
     }
-    database.transaction(() => database.setSetting('covered', '1'))
+    database.transaction(() => settingTable.set('covered', '1'))
   }
 
   /**
    * Checks the length of each backing file and, after a clean end, whether it was changed since.
    */
   #verifyFiles(wasClean: boolean): void {
-    const { database, files, settings, index } = this.#cache
-    const stoppedMs = wasClean ? Number(database.setting('stopped') ?? Infinity) : Infinity
+    const { settingTable, uncommitted, chunks, files, settings, index } = this.#cache
+    const stoppedMs = wasClean ? Number(settingTable.get('stopped') ?? Infinity) : Infinity
     // Programs may have changed these by mmap writes since; such changes are valid.
-    const mapped = new Set(database.mapped())
+    const mapped = new Set(uncommitted.mapped())
     for (let after = 0; ;) {
-      const page = database.lastChunksAfter(after, PAGE)
+      const page = chunks.lastAfter(after, PAGE)
       for (const row of page) {
         const stat = files.stat(row.ino)
         const isLong = (stat?.size ?? 0) >= row.index * settings.chunkSize + row.length
@@ -169,7 +173,7 @@ export class Recovery {
   #verify(): void {
     let after = 0
     for (;;) {
-      const page = this.#cache.database.inodesAfter(after, PAGE)
+      const page = this.#cache.chunks.inodesAfter(after, PAGE)
       for (const ino of page) this.#verifyInode(ino)
       const last = page.at(-1)
       if (last === undefined) return
@@ -185,14 +189,14 @@ export class Recovery {
 
   /** `isChanged`: the bytes may differ from the committed ones. */
   #verifyFile(ino: number, isChanged: boolean): void {
-    const { database, index, shared } = this.#cache
-    const uncommitted = database.uncommitted(ino)
+    const { uncommitted, chunks, index, shared } = this.#cache
+    const open = uncommitted.find(ino)
     // The bytes on the disk are the content, not those in the cloud.
-    if (uncommitted?.stage === UNTRACKED) return
+    if (open?.stage === UNTRACKED) return
     shared.withInode(ino, () => {
-      settleShort(this.#cache, ino, uncommitted?.size ?? index.file(ino).size)
+      settleShort(this.#cache, ino, open?.size ?? index.file(ino).size)
       if (!isChanged) return
-      const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+      const rows = chunks.from(ino, 0, Number.MAX_SAFE_INTEGER)
       const states = new Map(rows.map((row) => [row, checkChunk(this.#cache, ino, row)]))
       const doubtful = rows.filter((row) => {
         return row.state === CLEAN && row.id !== 0 && states.get(row) !== 'intact'
@@ -210,23 +214,23 @@ export class Recovery {
    * machine, data that did not reach the disk is lost: it was not synced.
    */
   #takeFresh(ino: number): void {
-    const { database, index, files } = this.#cache
+    const { database, uncommitted, chunks, index, files } = this.#cache
     if (!index.exists(ino)) {
       files.remove(ino)
       return
     }
-    const isKnown = database.uncommitted(ino) ?? database.chunk(ino, 0)
+    const isKnown = uncommitted.find(ino) ?? chunks.find(ino, 0)
     if (this.#machineDied || isKnown || index.file(ino).version > 0) return
     database.transaction(() => {
       const times = { mtimeSec: 0, mtimeNsec: 0 }
-      database.putUncommitted({ ino, floor: 0, size: 0, stage: WRITTEN, ...times, base: 0 })
-      database.putChunk(ino, { index: 0, state: DIRTY, id: 0, length: 0, accessed: Date.now() })
+      uncommitted.put({ ino, floor: 0, size: 0, stage: WRITTEN, ...times, base: 0 })
+      chunks.put(ino, { index: 0, state: DIRTY, id: 0, length: 0, accessed: Date.now() })
     })
   }
 
   /** Marks chunks with mmap writes dirty. Programs that survived the mount may still write. */
   #settleMapped(ino: number): void {
-    const { database, files, index, shared } = this.#cache
+    const { database, uncommitted, chunks, files, index, shared } = this.#cache
     shared.withInode(ino, () => {
       const isHere = index.exists(ino) && files.stat(ino) !== undefined
       if (isHere && files.hasWriters(ino)) {
@@ -239,13 +243,13 @@ export class Recovery {
       const size = isHere ? this.#cache.sizeOf(ino) : 0
       const marks = changedChunks(this.#cache, ino, { size, voidFrom: Infinity })
       database.transaction(() => {
-        database.deleteMmapWritten(ino)
+        uncommitted.deleteMapped(ino)
         if (marks.length === 0) return
         for (const { index: at, row } of marks) {
           const length = row?.length ?? this.#cache.extent(at, index.file(ino).size)
-          database.putChunk(ino, { index: at, state: DIRTY, id: 0, length, accessed: Date.now() })
+          chunks.put(ino, { index: at, state: DIRTY, id: 0, length, accessed: Date.now() })
         }
-        if (!database.uncommitted(ino)) database.putUncommitted(this.#written(ino))
+        if (!uncommitted.find(ino)) uncommitted.put(this.#written(ino))
       })
     })
   }
@@ -259,7 +263,7 @@ export class Recovery {
   #finishCommits(): void {
     let after = 0
     for (;;) {
-      const page = this.#cache.database.uncommittedAfter(after, PAGE)
+      const page = this.#cache.uncommitted.after(after, PAGE)
       for (const row of page) this.#finishCommit(row)
       const last = page.at(-1)
       if (last === undefined) return
@@ -268,16 +272,16 @@ export class Recovery {
   }
 
   #finishCommit(row: Uncommitted): void {
-    const { database, index, shared } = this.#cache
+    const { database, uncommitted, index, shared } = this.#cache
     shared.withInode(row.ino, () => {
       if (!index.exists(row.ino)) this.#committer.forgetLocked(row.ino)
       else if (row.stage === UNTRACKED && this.#isAsCommitted(row))
-        database.transaction(() => database.deleteUncommitted(row.ino))
+        database.transaction(() => uncommitted.delete(row.ino))
       else if (row.stage !== JOURNALED) this.#commitWritten(row)
       else if (this.#isCarriedOut(row))
-        database.transaction(() => database.deleteJournaled(row.ino))
+        database.transaction(() => uncommitted.deleteJournaled(row.ino))
       else if (this.#isMissing(row)) this.#repeatCommit(row)
-      else database.transaction(() => database.deleteJournaled(row.ino))
+      else database.transaction(() => uncommitted.deleteJournaled(row.ino))
     })
   }
 
@@ -339,28 +343,28 @@ export class Recovery {
 
   /** Whether the journal has chunks, or another size, that the metadata lacks. */
   #isMissing({ ino, base }: Uncommitted): boolean {
-    const { database, index } = this.#cache
+    const { uploads, index } = this.#cache
     // No commit since.
     if (index.file(ino).version === base) return true
     const pending = this.#pending(ino)
-    if (pending.length === 0) return !database.hasUploads(ino)
+    if (pending.length === 0) return !uploads.has(ino)
     return pending.some((chunk) => index.find(ino, chunk.index)?.id !== chunk.id)
   }
 
   #pending(ino: number): { index: number; id: number; length: number }[] {
-    const rows = this.#cache.database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+    const rows = this.#cache.chunks.from(ino, 0, Number.MAX_SAFE_INTEGER)
     return rows.filter((row) => row.state === PENDING)
   }
 
   /** Lost chunks of the commit that is to be repeated. */
   #lost(ino: number): { index: number; id: number; length: number }[] {
-    const { database, index } = this.#cache
-    const lost = database.lostOf(ino).filter(({ id }) => id !== 0)
+    const { lostTable, index } = this.#cache
+    const lost = lostTable.of(ino).filter(({ id }) => id !== 0)
     return lost.filter((chunk) => index.find(ino, chunk.index)?.id !== chunk.id)
   }
 
   #repeatCommit(row: Uncommitted): void {
-    const { database, index, files } = this.#cache
+    const { database, uncommitted, index, files } = this.#cache
     if (index.isRemote) {
       this.#leaveCommit(row)
       return
@@ -377,7 +381,7 @@ export class Recovery {
       chunks: [...this.#pending(row.ino), ...this.#lost(row.ino)],
     })
     database.transaction(() => {
-      database.deleteJournaled(row.ino)
+      uncommitted.deleteJournaled(row.ino)
     })
     this.#recovered += 1
   }
@@ -396,8 +400,8 @@ export class Recovery {
 
   /** A commit that is still to be made settles what it replaces itself. */
   #settleSuperseded(): void {
-    const { database, shared } = this.#cache
-    for (const ino of database.inodesWithSuperseded()) {
+    const { uploads, shared } = this.#cache
+    for (const ino of uploads.inodesWithSuperseded()) {
       shared.withInode(ino, () => {
         if (shared.findOpen(ino)?.committing !== true) settleSuperseded(this.#cache, ino)
       })
@@ -405,9 +409,9 @@ export class Recovery {
   }
 
   #sweepPreImages(): void {
-    const { database, files, settings } = this.#cache
+    const { uploads, files, settings } = this.#cache
     for (const name of readdirSync(join(settings.directory, 'aside'))) {
-      if (!database.sourceInUse(name)) files.removePreImage(name)
+      if (!uploads.isSource(name)) files.removePreImage(name)
     }
   }
 }

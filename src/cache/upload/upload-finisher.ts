@@ -10,7 +10,7 @@
  */
 import { cacheLimits } from '../limits.ts'
 import { removePreImages } from '../write/pre-images.ts'
-import type { Upload } from '../state/node-database.ts'
+import type { Upload } from './upload-journal.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
 /** Records in the metadata, on this node or elsewhere, that the cloud has a chunk. */
@@ -136,19 +136,19 @@ export class UploadFinisher {
 
   /** Removes uploads from the journal, if they are still there. */
   #takeOut(part: readonly Ended[], held: ReadonlySet<Ended>): void {
-    const { shared, database, files } = this.#cache
+    const { shared, database, uploads, chunks, files } = this.#cache
     const sources: string[] = []
     let syncedBytes = 0
     database.transaction(() => {
       for (const one of part) {
         const { ino, index, id } = one.upload
-        const ended = database.endUpload(one.upload)
+        const ended = uploads.end(one.upload)
         if (ended === undefined) continue
         if (ended.source !== null) sources.push(ended.source)
-        if (held.has(one)) syncedBytes += database.markClean(ino, index, id)
+        if (held.has(one)) syncedBytes += chunks.markClean(ino, index, id)
       }
     })
     shared.add('unsyncedBytes', -syncedBytes)
-    removePreImages(database, files, sources)
+    removePreImages(uploads, files, sources)
   }
 }

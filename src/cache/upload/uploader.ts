@@ -22,7 +22,7 @@ import type { TierStorage } from '../../tiers/tier-storage.ts'
 import { ChunkReader, UnreadableUpload } from '../read/chunk-reader.ts'
 import { checkChunk, dropDamaged } from '../checks/chunk-checks.ts'
 import { giveUpChunks, loseUpload } from '../checks/lost-chunks.ts'
-import type { Upload } from '../state/node-database.ts'
+import type { Upload } from './upload-journal.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import { chunkKey } from './object-key.ts'
 import type { ConditionVariable } from '../waiting/condition-variable.ts'
@@ -114,9 +114,9 @@ export class Uploader {
   }
 
   async #takeBatch(signal: AbortSignal): Promise<void> {
-    const { shared, database } = this.#cache
+    const { shared, uploads } = this.#cache
     const seen = shared.commits
-    const waiting = database.uploadsAfter(this.#cursor, cacheLimits.uploadBatch)
+    const waiting = uploads.after(this.#cursor, cacheLimits.uploadBatch)
     if (waiting.length === 0) await shared.nextCommit(seen, cacheLimits.conditionPollMs)
     // Up to the first young one: the journal is taken in order, and no upload may be skipped.
     const young = waiting.findIndex((upload) => !this.#isSettled(upload))

@@ -183,7 +183,7 @@ export class WaitResolver {
     if (!evictor.isTight()) return
     const mayHelp = (): boolean => {
       this.#commitEarly()
-      return uploader.failure === undefined && cache.database.oldestUploadMs() !== null
+      return uploader.failure === undefined && cache.uploads.oldestMs() !== null
     }
     await uploader.hurried(async () => {
       while (evictor.isTight() && mayHelp()) await progress.next(signal)
@@ -201,7 +201,7 @@ export class WaitResolver {
         seen = uploader.uploadedChunks
         until = Date.now() + cacheLimits.spaceWaitMs
       }
-      const idle = cache.database.oldestUploadMs() === null
+      const idle = cache.uploads.oldestMs() === null
       if (idle && (await evictor.makeRoom(bytes))) return
       if (idle || Date.now() > until) throw this.#noSpace(idle)
       await progress.next(signal)
@@ -232,7 +232,7 @@ export class WaitResolver {
   /** Resolves when the cloud has the committed content of an inode. */
   async durable(ino: number, signal?: AbortSignal): Promise<void> {
     const { cache, progress, uploader } = this.#parts
-    const isDurable = (): boolean => !cache.database.hasUploads(ino)
+    const isDurable = (): boolean => !cache.uploads.has(ino)
     await uploader.hurried(() => progress.until(isDurable, signal))
   }
 
@@ -257,7 +257,7 @@ export class WaitResolver {
     if (await remote?.copy(ino, copies, { patient: true, signal })) return
     let until = Date.now() + cacheLimits.copiesCloudWaitMs
     await uploader.hurried(async () => {
-      while (cache.database.hasUploads(ino)) {
+      while (cache.uploads.has(ino)) {
         if (uploader.failure === undefined) until = Date.now() + cacheLimits.copiesCloudWaitMs
         else if (Date.now() > until) throw tooFewCopies(copies, uploader.failure.reason)
         await progress.next(signal)

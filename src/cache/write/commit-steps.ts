@@ -11,7 +11,7 @@ import { savePreImage } from './pre-images.ts'
 import type { Content } from '../state/chunk-index.ts'
 import { endPassthroughWrites, recordPassthroughWrites } from '../passthrough/passthrough-writes.ts'
 import { lostDirty, settleShort } from '../checks/lost-chunks.ts'
-import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../state/node-database.ts'
+import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../state/chunk-table.ts'
 import { JOURNALED, WRITTEN } from '../state/node-schema.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import type { OpenInode } from '../state/open-inode.ts'
@@ -65,22 +65,22 @@ export class CommitSteps {
   }
 
   /** Writes the commit to the journal. Call inside a transaction. */
-  journal({ ino, open, rows, chunks, lost }: PlannedCommit): void {
+  journal({ ino, open, rows, chunks: planned, lost }: PlannedCommit): void {
     if (!open.dirty) return
-    const { database, settings, shared } = this.#cache
+    const { uploads, chunks, lostTable, uncommitted, settings, shared } = this.#cache
     const committedMs = Date.now()
     if (!open.fresh) this.#supersede(ino, open, rows)
-    for (const { index, id, length } of chunks) {
+    for (const { index, id, length } of planned) {
       const sourceOffset = index * settings.chunkSize
-      database.addUpload({ ino, index, id, length, committedMs, sourceOffset })
-      database.putChunk(ino, { index, state: PENDING, id, length, accessed: committedMs })
-      if (shared.counter('lostChunks') > 0) database.deleteLost(ino, index)
+      uploads.add({ ino, index, id, length, committedMs, sourceOffset })
+      chunks.put(ino, { index, state: PENDING, id, length, accessed: committedMs })
+      if (shared.counter('lostChunks') > 0) lostTable.delete(ino, index)
     }
     for (const { index, id, length } of lost) {
-      database.deleteChunk(ino, index)
-      database.putLost({ ...database.lostChunk(ino, index)!, id, length })
+      chunks.delete(ino, index)
+      lostTable.put({ ...lostTable.find(ino, index)!, id, length })
     }
-    database.putUncommitted({
+    uncommitted.put({
       ino,
       floor: open.voidFrom,
       size: open.size,
@@ -92,11 +92,11 @@ export class CommitSteps {
   }
 
   #supersede(ino: number, open: OpenInode, rows: readonly LocalChunk[]): void {
-    const { database, settings } = this.#cache
+    const { uploads, settings } = this.#cache
     const voidFrom = Math.ceil(Math.min(open.floor, open.size) / settings.chunkSize)
-    const overwritten = rows.flatMap((row) => database.upload(ino, row.index) ?? [])
-    for (const upload of [...overwritten, ...database.uploadsOf(ino, voidFrom)]) {
-      database.supersedeUpload(upload.seq)
+    const overwritten = rows.flatMap((row) => uploads.find(ino, row.index) ?? [])
+    for (const upload of [...overwritten, ...uploads.of(ino, voidFrom)]) {
+      uploads.supersede(upload.seq)
     }
   }
 
@@ -123,9 +123,9 @@ export class CommitSteps {
 
   /** Chunks that the journal has and the metadata lacks. */
   #journaled(ino: number): Content['chunks'] {
-    const { database, index } = this.#cache
-    const lost = database.lostOf(ino).filter(({ id }) => id !== 0)
-    const all = [...database.uploadsOf(ino, 0), ...lost]
+    const { lostTable, uploads, index } = this.#cache
+    const lost = lostTable.of(ino).filter(({ id }) => id !== 0)
+    const all = [...uploads.of(ino, 0), ...lost]
     const lacking = all.filter((chunk) => index.find(ino, chunk.index)?.id !== chunk.id)
     return lacking.map(({ index: at, id, length }) => ({ index: at, id, length }))
   }
@@ -141,18 +141,18 @@ export class CommitSteps {
 
   /** 512-byte blocks: exact if the whole file is on this node, else a lower bound. */
   #blocks(ino: number, open: OpenInode): number {
-    const { database, index, files } = this.#cache
+    const { chunks, index, files } = this.#cache
     const here = files.stat(ino)?.blocks ?? 0
-    if (open.voidFrom === 0 || database.countChunks(ino) >= index.count(ino)) return here
+    if (open.voidFrom === 0 || chunks.count(ino) >= index.count(ino)) return here
     return Math.max(here, Math.min(index.file(ino).blocks, Math.ceil(open.size / 4096) * 8))
   }
 
   /** The metadata has the commit. */
   finish(ino: number, open: OpenInode, { content }: PreparedCommit): void {
-    const { database, shared } = this.#cache
+    const { database, uncommitted, shared } = this.#cache
     open.follow('confirm')
     if (content.chunks.length === 0 && !open.dirty) {
-      database.transaction(() => database.deleteUncommitted(ino))
+      database.transaction(() => uncommitted.delete(ino))
     }
     if (open.passthroughWrites) recordPassthroughWrites(this.#cache, ino, open)
     dropSuperseded(this.#cache, ino)
@@ -162,19 +162,19 @@ export class CommitSteps {
 
   /** The metadata refused the commit: its chunks are dirty again, for the next commit. */
   undo(ino: number, open: OpenInode, { rows, content }: PreparedCommit): void {
-    const { database, shared } = this.#cache
+    const { database, uploads, lostTable, chunks, uncommitted, shared } = this.#cache
     const { size, floor } = content
     database.transaction(() => {
       for (const row of rows) {
-        const upload = database.upload(ino, row.index)
-        if (upload) database.deleteUpload(upload.seq)
-        const lost = database.lostChunk(ino, row.index)
-        if (lost) database.putLost({ ...lost, id: 0 })
+        const upload = uploads.find(ino, row.index)
+        if (upload) uploads.delete(upload.seq)
+        const lost = lostTable.find(ino, row.index)
+        if (lost) lostTable.put({ ...lost, id: 0 })
         const length = this.#cache.extent(row.index, size)
-        if (length > 0) database.putChunk(ino, { ...row, state: DIRTY, id: 0, length })
+        if (length > 0) chunks.put(ino, { ...row, state: DIRTY, id: 0, length })
       }
       const { base } = open
-      database.putUncommitted({ ino, floor, size, stage: WRITTEN, mtimeSec: 0, mtimeNsec: 0, base })
+      uncommitted.put({ ino, floor, size, stage: WRITTEN, mtimeSec: 0, mtimeNsec: 0, base })
     })
     open.follow('refuse')
     open.floor = floor

@@ -6,7 +6,7 @@ import { closeSync, ftruncateSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { makePrivateFolder } from '../../base/private-folder.ts'
 import { settleShort } from '../checks/lost-chunks.ts'
-import { DIRTY, PENDING } from '../state/node-database.ts'
+import { DIRTY, PENDING } from '../state/chunk-table.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 
 /**
@@ -15,8 +15,8 @@ import type { NodeCache } from '../state/node-cache.ts'
  * under the lock of the inode.
  */
 export function keepConflict(cache: NodeCache, ino: number, name: string): string | undefined {
-  const { database, files, index, settings } = cache
-  const rows = database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+  const { chunks, files, index, settings } = cache
+  const rows = chunks.from(ino, 0, Number.MAX_SAFE_INTEGER)
   const isOwn = rows.some(({ state, index: at, id }) => {
     return state === DIRTY || (state === PENDING && index.find(ino, at)?.id !== id)
   })

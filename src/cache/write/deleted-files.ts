@@ -16,7 +16,7 @@ interface Forgotten {
 
 /** Deletes the rows of inodes in one transaction, and then their bytes. Call under their locks. */
 export function deleteFiles(cache: NodeCache, inodes: readonly number[]): void {
-  const { database, shared, files } = cache
+  const { database, uploads, shared, files } = cache
   if (inodes.length === 0) return
   const forgotten = database.transaction(() => inodes.map((ino) => forgetRows(cache, ino)))
   for (const { ino, used, unsynced } of forgotten) {
@@ -27,20 +27,21 @@ export function deleteFiles(cache: NodeCache, inodes: readonly number[]): void {
     shared.bumpFile(ino)
   }
   removePreImages(
-    database,
+    uploads,
     files,
     forgotten.flatMap(({ sources }) => sources),
   )
 }
 
-function forgetRows({ database, shared }: NodeCache, ino: number): Forgotten {
-  const { used, unsynced, chunks } = database.sumFrom(ino, 0)
-  const [uploads, superseded] = [database.uploadsOf(ino, 0), database.supersededOf(ino)]
-  if (chunks > 0) database.deleteChunksFrom(ino, 0)
-  for (const { seq } of uploads) database.deleteUpload(seq)
-  for (const { seq } of superseded) database.deleteSuperseded(seq)
-  if (database.uncommitted(ino)) database.deleteUncommitted(ino)
-  if (shared.counter('lostChunks') > 0) database.deleteLostFrom(ino, 0)
-  const sources = [...uploads, ...superseded].flatMap(({ source }) => source ?? [])
+function forgetRows(cache: NodeCache, ino: number): Forgotten {
+  const { chunks, uploads, uncommitted, lostTable, shared } = cache
+  const { used, unsynced, chunks: count } = chunks.sumFrom(ino, 0)
+  const [journaled, superseded] = [uploads.of(ino, 0), uploads.supersededOf(ino)]
+  if (count > 0) chunks.deleteFrom(ino, 0)
+  for (const { seq } of journaled) uploads.delete(seq)
+  for (const { seq } of superseded) uploads.deleteSuperseded(seq)
+  if (uncommitted.find(ino)) uncommitted.delete(ino)
+  if (shared.counter('lostChunks') > 0) lostTable.deleteFrom(ino, 0)
+  const sources = [...journaled, ...superseded].flatMap(({ source }) => source ?? [])
   return { ino, used, unsynced, sources }
 }

@@ -7,7 +7,7 @@
  */
 import { changedChunks } from '../passthrough/untracked-writes.ts'
 import type { NodeCache } from '../state/node-cache.ts'
-import { DIRTY, type LocalChunk } from '../state/node-database.ts'
+import { DIRTY, type LocalChunk } from '../state/chunk-table.ts'
 import type { OpenInode } from '../state/open-inode.ts'
 
 /** Rows of the dirty chunks, in the order of the file. Call under the lock of the inode. */
@@ -15,7 +15,7 @@ export function dirtyChunks(cache: NodeCache, ino: number, open: OpenInode): Loc
   if (!open.dirty) return []
   const isOneChunk = open.fresh && open.size <= cache.settings.chunkSize
   if (isOneChunk) return [newRow(0)]
-  const rows = cache.database.dirtyChunks(ino)
+  const rows = cache.chunks.dirty(ino)
   if (!open.passthroughWrites) return rows
   const changed = changedChunks(cache, ino, open).map(({ index, row }) => row ?? newRow(index))
   return [...rows, ...changed].sort((a, b) => a.index - b.index)

@@ -181,19 +181,19 @@ export class FileCommitter {
    * content, and the caller drops the rest after comparing the two.
    */
   discard(ino: number): void {
-    const { database, shared } = this.#cache
+    const { database, chunks, lostTable, uncommitted, shared } = this.#cache
     shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open) {
         this.#forgetWritten(open)
         open.epoch += 1
       }
-      const rows = database.dirtyChunks(ino)
-      const lost = database.lostOf(ino)
+      const rows = chunks.dirty(ino)
+      const lost = lostTable.of(ino)
       database.transaction(() => {
-        for (const { index } of rows) database.deleteChunk(ino, index)
-        for (const { index, id } of lost) if (id === 0) database.deleteLost(ino, index)
-        database.deleteUncommitted(ino)
+        for (const { index } of rows) chunks.delete(ino, index)
+        for (const { index, id } of lost) if (id === 0) lostTable.delete(ino, index)
+        uncommitted.delete(ino)
       })
       for (const { index } of rows) dropBytes(this.#cache, ino, index)
       const bytes = rows.reduce((sum, row) => sum + row.length, 0)

@@ -20,7 +20,8 @@ import { validReference } from '../read/file-reader.ts'
 import { checksumOfPart } from '../checks/chunk-checks.ts'
 import { coverChunks, requireBytes } from '../checks/lost-chunks.ts'
 import { COMMITTED, PAGES_DROPPED, type WaitCondition } from '../waiting/wait-condition.ts'
-import { CLEAN, DIRTY, PENDING, type LocalChunk, type Upload } from '../state/node-database.ts'
+import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../state/chunk-table.ts'
+import type { Upload } from '../upload/upload-journal.ts'
 import { CUTTING, UNTRACKED, WRITTEN } from '../state/node-schema.ts'
 import type { NodeCache } from '../state/node-cache.ts'
 import type { OpenInode } from '../state/open-inode.ts'
@@ -124,12 +125,12 @@ export class FileWriter {
    */
   #settle(ino: number, open: OpenInode): void {
     if (!open.fresh) return
-    const { database } = this.#cache
+    const { database, chunks } = this.#cache
     if (open.dirty) {
       database.transaction(() => {
         this.#journalSize(ino, open, WRITTEN)
         // Length 0: as for all written chunks, growth is counted separately.
-        database.putChunk(ino, { index: 0, state: DIRTY, id: 0, length: 0, accessed: Date.now() })
+        chunks.put(ino, { index: 0, state: DIRTY, id: 0, length: 0, accessed: Date.now() })
       })
     }
     open.follow('record')
@@ -178,7 +179,7 @@ export class FileWriter {
   }
 
   #resize(ino: number, open: OpenInode, before: number, size: number): void {
-    const { database, files, shared } = this.#cache
+    const { database, chunks, files, shared } = this.#cache
     if (size > before) {
       this.#requireZeros(ino, open, before)
       // So that a surviving table of open inodes does not claim bytes that never existed.
@@ -187,7 +188,7 @@ export class FileWriter {
     open.size = size
     open.floor = Math.min(open.floor, size)
     const beyond = Math.ceil(size / this.#cache.settings.chunkSize)
-    if (size < before || database.sumFrom(ino, beyond).chunks > 0) this.#cut(ino, open)
+    if (size < before || chunks.sumFrom(ino, beyond).chunks > 0) this.#cut(ino, open)
     files.truncate(ino, size)
     database.transaction(() => {
       this.#journalSize(ino, open, WRITTEN)
@@ -248,7 +249,7 @@ export class FileWriter {
   }
 
   #planChunk(plan: Plan, ino: number, index: number, at: number, end: number, size: number): void {
-    const row = this.#cache.database.chunk(ino, index)
+    const row = this.#cache.chunks.find(ino, index)
     if (row?.state === DIRTY) {
       this.#cache.memory.of(ino).dirty.add(index)
       return
@@ -279,7 +280,7 @@ export class FileWriter {
     const plan: Plan = { before: [], after: [] }
     const last = Math.floor((end - 1) / chunkSize)
     for (let index = Math.floor(at / chunkSize); index <= last; index++) {
-      const here = this.#cache.database.chunksFrom(ino, index, 1)[0]?.index ?? Infinity
+      const here = this.#cache.chunks.from(ino, index, 1)[0]?.index ?? Infinity
       const there = this.#cache.index.findNext(ino, index)?.index ?? Infinity
       index = Math.min(here, there)
       if (index <= last && !isReserved(this.#cache, ino, index))
@@ -333,7 +334,7 @@ export class FileWriter {
   }
 
   #journalSize(ino: number, open: OpenInode, stage: number): void {
-    this.#cache.database.putUncommitted({
+    this.#cache.uncommitted.put({
       ino,
       floor: Math.min(open.floor, open.voidFrom),
       size: open.size,
@@ -346,7 +347,7 @@ export class FileWriter {
 
   #mark(ino: number, marks: readonly Mark[], open: OpenInode, begins = false): void {
     if (marks.length === 0 && !begins) return
-    const { database, shared, memory } = this.#cache
+    const { database, chunks, shared, memory } = this.#cache
     for (const { row } of marks) if (row?.state === PENDING) savePreImage(this.#cache, ino, row)
     const last = marks.at(-1)?.index
     if (last !== undefined) coverChunks(this.#cache, ino, this.#endIn(last, open.size))
@@ -354,7 +355,7 @@ export class FileWriter {
       if (begins) this.#journalSize(ino, open, WRITTEN)
       for (const { index, row } of marks) {
         const length = row?.length ?? this.#cache.extent(index, open.size)
-        database.putChunk(ino, { index, state: DIRTY, id: 0, length, accessed: Date.now() })
+        chunks.put(ino, { index, state: DIRTY, id: 0, length, accessed: Date.now() })
         if (row === undefined) shared.occupy(length)
         if (row === undefined || row.state === CLEAN) shared.add('unsyncedBytes', length)
       }
@@ -373,28 +374,28 @@ export class FileWriter {
 
   /** Deletes chunks beyond the new size, and saves pre-images for their uploads. */
   #cut(ino: number, open: OpenInode): void {
-    const { database, shared, settings } = this.#cache
+    const { database, uploads, chunks, lostTable, shared, settings } = this.#cache
     const { size } = open
     const first = Math.ceil(size / settings.chunkSize)
-    const waiting = database.uploadsOf(ino, first).filter((upload) => upload.source === null)
+    const waiting = uploads.of(ino, first).filter((upload) => upload.source === null)
     // The kernel and surviving programs keep using the backing file that they have open.
     const mayMove = size === 0 && open.backing === 0 && !open.outlived
     const preImage =
       mayMove && waiting.length > 0 ? this.#savePreImageOfFile(ino, waiting) : undefined
     if (preImage === undefined) for (const upload of waiting) savePreImage(this.#cache, ino, upload)
     const rest = size % settings.chunkSize
-    const last = rest === 0 ? undefined : database.chunk(ino, first - 1)
+    const last = rest === 0 ? undefined : chunks.find(ino, first - 1)
     const crc = last && checksumOfPart(this.#cache, ino, last, Math.min(last.length, rest))
     // A damaged chunk has left the cache.
-    const tail = last && database.chunk(ino, last.index)
+    const tail = last && chunks.find(ino, last.index)
     if (tail?.state === PENDING) savePreImage(this.#cache, ino, tail)
-    const gone = database.sumFrom(ino, first)
+    const gone = chunks.sumFrom(ino, first)
     database.transaction(() => {
       // In the same transaction: chunks that are not in the backing file cannot be read.
       for (const { seq, index } of preImage === undefined ? [] : waiting)
-        database.setUploadSource(seq, preImage!, index * settings.chunkSize)
-      if (gone.chunks > 0) database.deleteChunksFrom(ino, first)
-      if (shared.counter('lostChunks') > 0) database.deleteLostFrom(ino, first)
+        uploads.setSource(seq, preImage!, index * settings.chunkSize)
+      if (gone.chunks > 0) chunks.deleteFrom(ino, first)
+      if (shared.counter('lostChunks') > 0) lostTable.deleteFrom(ino, first)
       if (tail) this.#trimTail(ino, tail, rest, crc)
       // Until the backing file is cut, recovery must not take its length for the size.
       this.#journalSize(ino, open, CUTTING)
@@ -408,11 +409,11 @@ export class FileWriter {
    * Trims the chunk at the new end. A pending chunk becomes dirty, to be committed again, shorter.
    */
   #trimTail(ino: number, tail: LocalChunk, length: number, crc: number | undefined): void {
-    const { database, shared } = this.#cache
+    const { chunks, shared } = this.#cache
     const trimmed = Math.min(tail.length, length)
     const state = tail.state === PENDING ? DIRTY : tail.state
-    database.putChunk(ino, { ...tail, state, length: trimmed, id: state === DIRTY ? 0 : tail.id })
-    if (crc !== undefined) database.setChunkCrc(ino, tail.index, crc)
+    chunks.put(ino, { ...tail, state, length: trimmed, id: state === DIRTY ? 0 : tail.id })
+    if (crc !== undefined) chunks.setCrc(ino, tail.index, crc)
     shared.add('usedBytes', trimmed - tail.length)
     if (tail.state !== CLEAN) shared.add('unsyncedBytes', trimmed - tail.length)
   }

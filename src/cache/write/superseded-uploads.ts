@@ -8,16 +8,16 @@
  */
 import { removePreImages } from './pre-images.ts'
 import type { NodeCache } from '../state/node-cache.ts'
-import type { Upload } from '../state/node-database.ts'
+import type { Upload } from '../upload/upload-journal.ts'
 
 /** The metadata has the commit that replaced them. */
-export function dropSuperseded({ database, files }: NodeCache, ino: number): void {
-  const superseded = database.supersededOf(ino)
+export function dropSuperseded({ database, uploads, files }: NodeCache, ino: number): void {
+  const superseded = uploads.supersededOf(ino)
   if (superseded.length === 0) return
   database.transaction(() => {
-    for (const { seq } of superseded) database.deleteSuperseded(seq)
+    for (const { seq } of superseded) uploads.deleteSuperseded(seq)
   })
-  removePreImages(database, files, superseded.flatMap(sourceOf))
+  removePreImages(uploads, files, superseded.flatMap(sourceOf))
 }
 
 /**
@@ -25,28 +25,28 @@ export function dropSuperseded({ database, files }: NodeCache, ino: number): voi
  * others.
  */
 export function settleSuperseded(cache: NodeCache, ino: number): void {
-  const { database, files } = cache
-  const superseded = database.supersededOf(ino)
+  const { database, uploads, files } = cache
+  const superseded = uploads.supersededOf(ino)
   if (superseded.length === 0) return
   const dropped: string[] = []
   database.transaction(() => {
     for (const upload of superseded) dropped.push(...settle(cache, upload))
   })
-  removePreImages(database, files, dropped)
+  removePreImages(uploads, files, dropped)
 }
 
 /** Returns the pre-images that are no longer needed. */
-function settle({ database, index, shared }: NodeCache, upload: Upload): string[] {
+function settle({ uploads, index, shared }: NodeCache, upload: Upload): string[] {
   const { ino, seq, id } = upload
   const reference = index.find(ino, upload.index)
   if (reference?.id !== id || reference.durable) {
-    database.deleteSuperseded(seq)
+    uploads.deleteSuperseded(seq)
     return sourceOf(upload)
   }
   // The chunk of the refused commit; a later commit takes it again.
-  const refused = database.upload(ino, upload.index)
-  if (refused) database.deleteUpload(refused.seq)
-  database.reinstateUpload(seq)
+  const refused = uploads.find(ino, upload.index)
+  if (refused) uploads.delete(refused.seq)
+  uploads.reinstate(seq)
   shared.announceCommit()
   return refused ? sourceOf(refused) : []
 }

@@ -110,7 +110,7 @@ export class ChunkCopies {
   #lacking(ino: number, copies: number): PlacedChunk[] {
     const { cache, link, peers } = this.#parts
     const live = new Set(peers.directory.peers().map(({ id }) => id))
-    return cache.database.uploadsOf(ino, 0).flatMap(({ index, id, length }) => {
+    return cache.uploads.of(ino, 0).flatMap(({ index, id, length }) => {
       const reference = cache.index.find(ino, index)
       if (reference?.id !== id || reference.durable) return []
       const holders = holdersOf(reference)

@@ -14,10 +14,13 @@ interface NamedChunk {
  * True if the chunk is in the upload journal or a replica for another node. A chunk that is only in
  * the cache does not count: it may be evicted.
  */
-export function hasChunk({ database }: NodeCache, { ino, index, id }: NamedChunk): boolean {
+export function hasChunk(
+  { uploads, replicaTable }: NodeCache,
+  { ino, index, id }: NamedChunk,
+): boolean {
   return (
-    database.upload(ino, index)?.id === id ||
-    database.chunkReplica(id) !== undefined ||
-    database.supersededOf(ino).some((upload) => upload.id === id)
+    uploads.find(ino, index)?.id === id ||
+    replicaTable.find(id) !== undefined ||
+    uploads.supersededOf(ino).some((upload) => upload.id === id)
   )
 }

@@ -53,8 +53,8 @@ export class DurabilityGate {
 
   /** Throws `NotStarted` until the commits of an inode have the durability of its directory. */
   require(ino: number): void {
-    const { database } = this.#parts.cache
-    if (!database.hasUploads(ino)) return
+    const { uploads } = this.#parts.cache
+    if (!uploads.has(ino)) return
     const durability = this.of(ino)
     if (durability === 'local') return
     const copies = copiesOf(durability)
@@ -78,8 +78,8 @@ export class DurabilityGate {
   }
 
   #haveCopies(ino: number, copies: number): boolean {
-    const { database, index } = this.#parts.cache
-    return database.uploadsOf(ino, 0).every((upload) => {
+    const { uploads, index } = this.#parts.cache
+    return uploads.of(ino, 0).every((upload) => {
       const reference = index.find(ino, upload.index)
       if (reference?.id !== upload.id || reference.durable) return true
       return holdersOf(reference).length > copies

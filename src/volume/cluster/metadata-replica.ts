@@ -11,7 +11,7 @@ import { describe } from '../../base/fs-error.ts'
 import { checksumOfPart } from '../../cache/checks/chunk-checks.ts'
 import { removePreImages, savePreImage } from '../../cache/write/pre-images.ts'
 import { keepConflict } from '../../cache/write/conflict-files.ts'
-import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../../cache/state/node-database.ts'
+import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../../cache/state/chunk-table.ts'
 import { settleSuperseded } from '../../cache/write/superseded-uploads.ts'
 import { closeGaps, dropBytes } from '../../cache/passthrough/passthrough.ts'
 import { volumeLimits } from '../limits.ts'
@@ -133,9 +133,9 @@ export class MetadataReplica implements LinkedNode {
         const before = versions.get(ino) ?? this.#engine.read(findInode(ino))?.version ?? 0
         versions.set(ino, before + 1)
         if (origin !== this.#self) continue
-        const database = this.#thread?.cache.database
-        database?.transaction(() => database.rebase(ino, before, before + 1))
-        if (!database) this.#ownCommits.push({ ino, base: before })
+        const cache = this.#thread?.cache
+        cache?.database.transaction(() => cache.uncommitted.rebase(ino, before, before + 1))
+        if (!cache) this.#ownCommits.push({ ino, base: before })
         this.#shared.withInode(ino, () => {
           const open = this.#shared.findOpen(ino)
           if (open?.ahead === true && open.base === before) open.base = before + 1
@@ -201,10 +201,10 @@ export class MetadataReplica implements LinkedNode {
 
   /** Compares the whole cache with the metadata, where it is not known which files changed. */
   reconcileAll(): void {
-    const { database, index } = this.#thread!.cache
+    const { chunks, index } = this.#thread!.cache
     let after = 0
     for (;;) {
-      const page = database.inodesAfter(after, volumeLimits.trashBatch)
+      const page = chunks.inodesAfter(after, volumeLimits.trashBatch)
       for (const ino of page) {
         if (index.exists(ino)) this.changeContent(ino)
         else this.#purge(ino)
@@ -317,18 +317,18 @@ export class MetadataReplica implements LinkedNode {
 
   /** Drops chunks in the cache of contents other than the committed one. */
   #reconcile(ino: number): void {
-    const { database, files } = this.#thread!.cache
+    const { database, chunks, uploads, uncommitted, files } = this.#thread!.cache
     this.#shared.withInode(ino, () => {
       this.#shared.bumpChunks(ino)
       const dropped: string[] = []
-      for (const row of database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)) {
+      for (const row of chunks.from(ino, 0, Number.MAX_SAFE_INTEGER)) {
         if (row.state !== DIRTY) this.#reconcileChunk(ino, row, dropped)
       }
-      removePreImages(database, files, dropped)
+      removePreImages(uploads, files, dropped)
       const isAhead = this.#shared.findOpen(ino)?.committing === true
       // Otherwise recovery would take these rows for a commit that the metadata lacks.
-      if (!isAhead && !database.hasUploads(ino)) {
-        database.transaction(() => database.deleteJournaled(ino))
+      if (!isAhead && !uploads.has(ino)) {
+        database.transaction(() => uncommitted.deleteJournaled(ino))
       }
       if (!isAhead) settleSuperseded(this.#thread!.cache, ino)
       this.#cutFile(ino)
@@ -346,9 +346,9 @@ export class MetadataReplica implements LinkedNode {
   }
 
   #reconcileChunk(ino: number, row: LocalChunk, dropped: string[]): void {
-    const { database, files, index, settings } = this.#thread!.cache
+    const { database, uploads, chunks, files, index, settings } = this.#thread!.cache
     const reference = index.find(ino, row.index)
-    const upload = row.state === PENDING ? database.upload(ino, row.index) : undefined
+    const upload = row.state === PENDING ? uploads.find(ino, row.index) : undefined
     // A commit is in progress, and the metadata will refer to this chunk.
     const isAhead = this.#shared.findOpen(ino)?.committing === true && upload?.id === row.id
     if (isAhead) return
@@ -358,18 +358,18 @@ export class MetadataReplica implements LinkedNode {
       // Its object has all the bytes that were committed, and other nodes have its checksum.
       if (upload) savePreImage(this.#thread!.cache, ino, upload)
       const crc = checksumOfPart(this.#thread!.cache, ino, row, reference.length)
-      if (!database.chunk(ino, row.index)) return
+      if (!chunks.find(ino, row.index)) return
       files.punch(ino, start + reference.length, settings.chunkSize - reference.length)
       this.#account(row, reference.length - row.length)
       database.transaction(() => {
-        database.putChunk(ino, { ...row, length: reference.length })
-        if (crc !== undefined) database.setChunkCrc(ino, row.index, crc)
+        chunks.put(ino, { ...row, length: reference.length })
+        if (crc !== undefined) chunks.setCrc(ino, row.index, crc)
       })
       return
     }
     database.transaction(() => {
-      if (upload) database.deleteUpload(upload.seq)
-      database.deleteChunk(ino, row.index)
+      if (upload) uploads.delete(upload.seq)
+      chunks.delete(ino, row.index)
     })
     if (upload?.source != null) dropped.push(upload.source)
     dropBytes(this.#thread!.cache, ino, row.index)

@@ -16,7 +16,7 @@ import { Semaphore } from '../../base/async/semaphore.ts'
 import { codeOf } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/log/logger.ts'
 import { readPlainFile } from '../../base/plain-file.ts'
-import { PENDING } from '../../cache/state/node-database.ts'
+import { PENDING } from '../../cache/state/chunk-table.ts'
 import type { NodeCache } from '../../cache/state/node-cache.ts'
 import { chunkKey } from '../../cache/upload/object-key.ts'
 import type { DurableMarks } from '../../cache/upload/upload-finisher.ts'
@@ -74,7 +74,7 @@ export class PendingUploadClaims {
     const { cache, self } = this.#parts
     const { ino, index, id } = chunk
     if (self !== undefined && !holdersOf(chunk).includes(self)) return true
-    if (hasChunk(cache, chunk) || cache.database.lostChunk(ino, index)?.id === id) return true
+    if (hasChunk(cache, chunk) || cache.lostTable.find(ino, index)?.id === id) return true
     if (!this.#adopt(chunk) && !this.#hold(chunk)) return false
     this.#claimed += 1
     return true
@@ -91,7 +91,7 @@ export class PendingUploadClaims {
       ? 'it was not uploaded before the backup of the names, nor since'
       : 'the database of this node does not know of it'
     const lost = { ino, index, id, length, reason, sinceMs: Date.now() }
-    cache.database.transaction(() => cache.database.putLost(lost))
+    cache.database.transaction(() => cache.lostTable.put(lost))
   }
 
   /** Looks for a chunk that was uploaded after the backup, and marks it durable. */
@@ -109,7 +109,7 @@ export class PendingUploadClaims {
   /** Puts a chunk into the upload journal again; false if its bytes are not on the disk. */
   #adopt(chunk: ChunkReference): boolean {
     const { ino, index, id, length } = chunk
-    const { database, files, settings } = this.#parts.cache
+    const { database, uploads, chunks, files, settings } = this.#parts.cache
     const start = index * settings.chunkSize
     const committedMs = Date.now()
     const name = `chunk-${id}`
@@ -118,11 +118,11 @@ export class PendingUploadClaims {
     const whole = isEjected || isInPlace ? undefined : this.#preImageOfFile(ino, start + length)
     if (!isEjected && !isInPlace && whole === undefined) return false
     database.transaction(() => {
-      database.addUpload({ ino, index, id, length, committedMs, sourceOffset: start })
-      const seq = database.upload(ino, index)!.seq
-      if (isEjected) database.setUploadSource(seq, name, 0)
-      else if (whole !== undefined) database.setUploadSource(seq, whole, start)
-      else database.putChunk(ino, { index, state: PENDING, id, length, accessed: committedMs })
+      uploads.add({ ino, index, id, length, committedMs, sourceOffset: start })
+      const seq = uploads.find(ino, index)!.seq
+      if (isEjected) uploads.setSource(seq, name, 0)
+      else if (whole !== undefined) uploads.setSource(seq, whole, start)
+      else chunks.put(ino, { index, state: PENDING, id, length, accessed: committedMs })
     })
     return true
   }
@@ -131,7 +131,7 @@ export class PendingUploadClaims {
   #isInPlace({ ino, index, id, length }: ChunkReference): boolean {
     const { isNew, isRestored, cache } = this.#parts
     // It was uploaded after the backup.
-    if (isRestored) return cache.database.chunk(ino, index)?.id === id
+    if (isRestored) return cache.chunks.find(ino, index)?.id === id
     const end = index * cache.settings.chunkSize + length
     return isNew && sizeOf(cache.files.path(ino)) >= end
   }
@@ -147,12 +147,12 @@ export class PendingUploadClaims {
 
   /** Registers a replica for another node again; false if its bytes are not on the disk. */
   #hold({ ino, index, id, length }: ChunkReference): boolean {
-    const { database, settings } = this.#parts.cache
+    const { database, replicaTable, settings } = this.#parts.cache
     const path = join(settings.directory, 'held', String(id))
     if (sizeOf(path) !== length) return false
     const crc = crc32(readPlainFile(path))
     database.transaction(() => {
-      database.addReplica({ id, ino, index, length, crc, storedMs: Date.now() })
+      replicaTable.add({ id, ino, index, length, crc, storedMs: Date.now() })
     })
     return true
   }
@@ -162,12 +162,12 @@ export class PendingUploadClaims {
    */
   #sweep(): void {
     const { cache, isWritten } = this.#parts
-    const { database, files, settings } = cache
+    const { chunks, files, settings } = cache
     const names = readdirSync(join(settings.directory, 'data'), { recursive: true })
     for (const name of names) {
       const ino = Number(/\/(\d+)$/.exec(String(name))?.[1])
       if (Number.isNaN(ino) || isWritten(ino)) continue
-      if (database.chunksFrom(ino, 0, 1).length === 0) files.remove(ino)
+      if (chunks.from(ino, 0, 1).length === 0) files.remove(ino)
     }
   }
 }

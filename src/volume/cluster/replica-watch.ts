@@ -17,7 +17,7 @@ import { backoffMs } from '../../base/async/retry.ts'
 import { Semaphore } from '../../base/async/semaphore.ts'
 import type { CommittedChunk } from '../../cache/state/chunk-index.ts'
 import type { ChunkReplicas } from '../../cache/replicas/chunk-replicas.ts'
-import type { ChunkReplica } from '../../cache/state/node-database.ts'
+import type { ChunkReplica } from '../../cache/replicas/replica-table.ts'
 import type { NodeCache } from '../../cache/state/node-cache.ts'
 import { chunkKey } from '../../cache/upload/object-key.ts'
 import type { DurableMarks } from '../../cache/upload/upload-finisher.ts'
@@ -147,7 +147,7 @@ export class ReplicaWatch {
       for (const chunk of page) {
         const holders = holdersOf(chunk)
         if (!holders.includes(link.peerId) || hasChunk(cache, chunk)) continue
-        if (cache.database.chunk(chunk.ino, chunk.index)?.id === chunk.id) continue
+        if (cache.chunks.find(chunk.ino, chunk.index)?.id === chunk.id) continue
         const others = holders.filter((id) => id !== link.peerId).join(',')
         await link.perform('setHolders', [chunk.ino, chunk.index, chunk.id, others], { signal })
       }
@@ -160,10 +160,10 @@ export class ReplicaWatch {
 
   /** Repairs the replicas on this node for which it has become responsible. */
   async #repairReplicas(signal: AbortSignal): Promise<boolean> {
-    const { database, index } = this.#parts.cache
+    const { replicaTable, index } = this.#parts.cache
     let isDone = true
     for (let after = -1; !signal.aborted;) {
-      const page = database.replicasAfter(after, cacheLimits.replicaPage)
+      const page = replicaTable.after(after, cacheLimits.replicaPage)
       const work = page.flatMap((held) => {
         const reference = index.find(held.ino, held.index)
         if (reference?.id !== held.id || reference.durable) return []
@@ -252,7 +252,7 @@ export class ReplicaWatch {
     const { cache, durability, remote } = this.#parts
     let isDone = true
     for (let after = 0; !signal.aborted;) {
-      const page = cache.database.uploadsAfter(after, cacheLimits.uploadBatch)
+      const page = cache.uploads.after(after, cacheLimits.uploadBatch)
       const wishes = new Map<number, number>()
       for (const { ino, index, id } of page) {
         const reference = cache.index.find(ino, index)

@@ -6,7 +6,7 @@
  */
 import type { Logger } from '../../base/log/logger.ts'
 import { countLost, removeUnused } from '../../cache/checks/lost-chunks.ts'
-import type { LostChunk } from '../../cache/state/node-database.ts'
+import type { LostChunk } from '../../cache/checks/lost-chunk-table.ts'
 import type { NodeCache } from '../../cache/state/node-cache.ts'
 import { cacheLimits } from '../../cache/limits.ts'
 import { volumeLimits } from '../limits.ts'
@@ -52,14 +52,14 @@ export class LostChunkWatch {
 
   /** Deletes obsolete records and returns the chunks that are still lost. */
   #settle(): LostChunk[] {
-    const { database, shared } = this.#cache
+    const { database, lostTable, shared } = this.#cache
     const left: LostChunk[] = []
     for (let [ino, index] = [0, -1]; ;) {
-      const page = database.lostAfter(ino, index, cacheLimits.replicaPage)
+      const page = lostTable.after(ino, index, cacheLimits.replicaPage)
       const over = page.filter((lost) => this.#isOver(lost))
       if (over.length > 0) {
         database.transaction(() => {
-          for (const lost of over) database.deleteLost(lost.ino, lost.index)
+          for (const lost of over) lostTable.delete(lost.ino, lost.index)
         })
         for (const { ino } of over) shared.withInode(ino, () => removeUnused(this.#cache, ino))
       }

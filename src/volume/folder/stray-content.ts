@@ -8,7 +8,7 @@ import { renameSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from '../../base/log/logger.ts'
 import { makePrivateFolder } from '../../base/private-folder.ts'
-import { CLEAN, DIRTY, type LocalChunk } from '../../cache/state/node-database.ts'
+import { CLEAN, DIRTY, type LocalChunk } from '../../cache/state/chunk-table.ts'
 import type { WrittenInode } from '../../cache/state/open-table.ts'
 import { cacheLimits } from '../../cache/limits.ts'
 import { listChunks, type ChunkReference } from '../../metadata/chunk-rules.ts'
@@ -44,11 +44,9 @@ export class StrayContent {
    */
   takeOut(): void {
     const { written } = this.#parts
-    const { database } = this.#parts.thread.cache
-    const uncommitted = (after: number, limit: number): number[] =>
-      database.uncommittedAfter(after, limit).map(({ ino }) => ino)
-    this.#each((after, limit) => database.inodesAfter(after, limit))
-    this.#each(uncommitted)
+    const { uncommitted, chunks } = this.#parts.thread.cache
+    this.#each((after, limit) => chunks.inodesAfter(after, limit))
+    this.#each((after, limit) => uncommitted.after(after, limit).map(({ ino }) => ino))
     for (const ino of [...written.keys()]) this.#settle(ino)
     this.#countUnnamed()
   }
@@ -80,7 +78,7 @@ export class StrayContent {
   }
 
   #settle(ino: number): void {
-    const rows = this.#parts.thread.cache.database.chunksFrom(ino, 0, Number.MAX_SAFE_INTEGER)
+    const rows = this.#parts.thread.cache.chunks.from(ino, 0, Number.MAX_SAFE_INTEGER)
     this.#skipNumbers(ino, rows)
     if (!this.#isNamed(ino, rows)) this.#remove(ino, rows)
   }
@@ -112,7 +110,7 @@ export class StrayContent {
   /** Whether the names refer to what this node has of a file. */
   #isNamed(ino: number, rows: readonly LocalChunk[]): boolean {
     const { cache } = this.#parts.thread
-    const isAhead = cache.database.uncommitted(ino) !== undefined || this.#parts.written.has(ino)
+    const isAhead = cache.uncommitted.find(ino) !== undefined || this.#parts.written.has(ino)
     const isDirty = isAhead || rows.some(({ state }) => state === DIRTY)
     if (!cache.index.exists(ino) || (isDirty && !this.#isUnchanged(ino))) return false
     return rows.every((row) => {
@@ -141,7 +139,7 @@ export class StrayContent {
 
   #keep(ino: number, rows: readonly LocalChunk[]): void {
     const { before, thread, logger, written } = this.#parts
-    const { files, database, settings } = thread.cache
+    const { files, uncommitted, settings } = thread.cache
     const names = before ?? thread.engine
     const path = names.read(pathOf(ino))
     const bytes = files.stat(ino)?.size ?? 0
@@ -152,7 +150,7 @@ export class StrayContent {
     const last = rows.at(-1)
     const end = last === undefined ? bytes : last.index * settings.chunkSize + last.length
     const row = before?.read(findInode(ino))
-    const size = written.get(ino)?.size ?? database.uncommitted(ino)?.size ?? row?.size ?? end
+    const size = written.get(ino)?.size ?? uncommitted.find(ino)?.size ?? row?.size ?? end
     renameSync(files.path(ino), kept)
     if (size > 0 && size < bytes) truncateSync(kept, size)
     this.#kept += 1

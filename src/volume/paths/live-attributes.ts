@@ -62,9 +62,9 @@ export class LiveAttributes {
 
   /** Blocks of a file; the backing file alone counts if it has all chunks. */
   #blocks(ino: number, committed: number): number {
-    const { files, database, index } = this.#cache
+    const { files, chunks, index } = this.#cache
     const here = files.stat(ino)?.blocks ?? 0
-    if (here >= committed || database.countChunks(ino) >= index.count(ino)) return here
+    if (here >= committed || chunks.count(ino) >= index.count(ino)) return here
     return committed
   }
 

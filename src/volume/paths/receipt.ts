@@ -61,7 +61,7 @@ export function receiptOf(parts: ReceiptParts, ino: number): Receipt {
     durable,
     chunks,
     durableChunks,
-    localChunks: (row.mode & S_IFMT) === S_IFREG ? cache.database.countChunks(ino) : 0,
+    localChunks: (row.mode & S_IFMT) === S_IFREG ? cache.chunks.count(ino) : 0,
     uncommitted,
     durability,
     kept: !uncommitted && (durable || durability === 'local' || hasCopies),
