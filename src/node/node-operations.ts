@@ -6,7 +6,7 @@
 import { FileIdentity } from '../base/file-identity.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
 import { CLEAN, DIRTY } from '../cache/state/chunk-table.ts'
-import { databasePath } from '../cache/state/node-cache.ts'
+import { databasePath } from '../cache/state/cache-settings.ts'
 import { chunkKey } from '../cache/upload/object-key.ts'
 import { findMount } from '../fuse/mount/mount-table.ts'
 import type { ClusterView } from '../http/coordinator/cluster-view.ts'
@@ -208,7 +208,7 @@ export class NodeOperations implements NodeStatus {
     const { engine, cache, committer } = this.#node.thread
     const { cloudName, durability } = this.#node.threadSettings
     committer.commitAsked(ino)
-    const receipt = receiptOf({ engine, cache, cloudName, durability }, ino)
+    const receipt = receiptOf({ engine, ...cache, cloudName, durability }, ino)
     const isThere = this.#presence()
     return { path, ...receipt, away: receipt.holders.filter((id) => !isThere(id)) }
   }

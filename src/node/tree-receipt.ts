@@ -85,7 +85,7 @@ class TreeSum {
     // Uploads of other nodes are not in the journal of this node.
     const sinceMs = cache.uploads.oldestMs(ino) ?? row.mtimeSec * 1000
     this.#oldestMs = Math.min(this.#oldestMs, sinceMs)
-    this.#isKept &&= receiptOf({ engine, cache, cloudName, durability }, ino).kept
+    this.#isKept &&= receiptOf({ engine, ...cache, cloudName, durability }, ino).kept
     if (this.#first.length >= volumeLimits.namedFiles) return
     this.#first.push(engine.read(pathOf(ino)) ?? `inode ${ino}`)
   }

@@ -8,7 +8,7 @@ import type { CurrentRequest } from '../base/current-request.ts'
 import { FsError, codeOf } from '../base/fs-error.ts'
 import { O_ACCMODE, O_EXCL, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
 import type { FileCommitter, Leaving } from '../cache/write/file-committer.ts'
-import type { NodeCache } from '../cache/state/node-cache.ts'
+import type { SharedState } from '../cache/state/shared-state.ts'
 import type { Caller } from '../filesystem/inode-file-system.ts'
 import { volumeLimits } from './limits.ts'
 import { S_IFMT, S_IFREG, type InodeRow } from '../metadata/inode-rules.ts'
@@ -31,7 +31,7 @@ export interface NamesParts {
   /** Whether the kernel has the inode in memory; called on the main thread only. */
   kernelKnows: (ino: number) => boolean
   engine: MetadataEngine
-  cache: NodeCache
+  shared: SharedState
   numbers: NumberSource
   committer: FileCommitter
 }
@@ -172,8 +172,8 @@ export class Names {
     }
     const temporary = Buffer.from(`.cachefs-${ino}`)
     const seq = this.#parts.numbers.next('entry')
-    this.#parts.cache.shared.withInode(ino, () => {
-      const open = this.#parts.cache.shared.findOpen(ino)
+    this.#parts.shared.withInode(ino, () => {
+      const open = this.#parts.shared.findOpen(ino)
       if (open) this.#parts.committer.commitLocked(ino, open, true)
       this.#parts.engine.write('link', ino, parent, temporary, seq, now())
     })
@@ -188,7 +188,7 @@ export class Names {
 
   /** Drops an inode without a name that was not published: its last user removes it. */
   abandon(ino: number): void {
-    const { shared } = this.#parts.cache
+    const { shared } = this.#parts
     shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open) open.unlinked = true
@@ -211,8 +211,8 @@ export class Names {
    */
   #losing<T>(ino: number, change: () => [Removed | undefined, T] | undefined): T | undefined {
     if (ino === 0) return change()?.[1]
-    const { cache, committer, request, kernelKnows } = this.#parts
-    const outcome = cache.shared.withInode(ino, () => {
+    const { committer, request, kernelKnows } = this.#parts
+    const outcome = this.#parts.shared.withInode(ino, () => {
       const done = change()
       if (done === undefined) return undefined
       const [removed, result] = done
@@ -228,15 +228,15 @@ export class Names {
 
   /** The kernel has dropped an inode: purges it if it has no name and is not open. */
   forget(ino: number): void {
-    const { cache, committer } = this.#parts
-    if (cache.shared.mayBeOpen(ino) && committer.forget(ino)) this.#purge(ino)
+    const { committer } = this.#parts
+    if (this.#parts.shared.mayBeOpen(ino) && committer.forget(ino)) this.#purge(ino)
   }
 
   /** Purges an inode without a name that nobody uses. */
   #purge(ino: number): void {
-    const { cache, committer, engine } = this.#parts
-    cache.shared.withInode(ino, () => {
-      if (cache.shared.findOpen(ino) || committer.purgeSoon(ino)) return
+    const { committer, engine } = this.#parts
+    this.#parts.shared.withInode(ino, () => {
+      if (this.#parts.shared.findOpen(ino) || committer.purgeSoon(ino)) return
       engine.write('purgeInode', ino)
       committer.forgetLocked(ino)
     })

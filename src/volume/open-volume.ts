@@ -11,7 +11,7 @@ import { now } from '../base/clock.ts'
 import type { Logger } from '../base/log/logger.ts'
 import { isDatabaseDamage } from '../base/sqlite-database.ts'
 import { RepeatedLog } from '../base/log/repeated-log.ts'
-import { databasePath, type CacheSettings } from '../cache/state/node-cache.ts'
+import { databasePath, type CacheSettings } from '../cache/state/cache-settings.ts'
 import { NodeDatabase } from '../cache/state/node-database.ts'
 import type { WrittenInode } from '../cache/state/open-table.ts'
 import { Recovery } from '../cache/state/recovery.ts'
@@ -221,7 +221,7 @@ async function claimPendingUploads(
   if (!isNew && !isRestored && self !== undefined) return
   const isWritten = (ino: number): boolean => written.has(ino)
   const marks = marksOf(engine, link)
-  const parts = { cache, engine, self, isNew, isRestored, isWritten, cloud, marks, logger }
+  const parts = { ...cache, engine, self, isNew, isRestored, isWritten, cloud, marks, logger }
   await new PendingUploadClaims(parts).run()
 }
 

@@ -13,15 +13,13 @@ import type { Logger } from '../base/log/logger.ts'
 import { RepeatedLog } from '../base/log/repeated-log.ts'
 import { Checkpointer } from '../cache/upload/checkpointer.ts'
 import { ChunkExchange } from '../cache/replicas/chunk-exchange.ts'
-import { ChunkReader } from '../cache/read/chunk-reader.ts'
 import { ChunkReplicas } from '../cache/replicas/chunk-replicas.ts'
-import { countLost } from '../cache/checks/lost-chunks.ts'
 import type { PeersTier } from '../tiers/peers/peers-tier.ts'
 import { Evictor } from '../cache/space/evictor.ts'
 import { Fetcher } from '../cache/read/fetcher.ts'
 import { GroupCommit } from '../cache/write/group-commit.ts'
 import type { WaitCondition } from '../cache/waiting/wait-condition.ts'
-import { databasePath, type CacheSettings } from '../cache/state/node-cache.ts'
+import { databasePath, type CacheSettings } from '../cache/state/cache-settings.ts'
 import { WaitResolver } from '../cache/waiting/wait-resolver.ts'
 import { ConditionVariable } from '../cache/waiting/condition-variable.ts'
 import { Readahead } from '../cache/read/readahead.ts'
@@ -118,15 +116,14 @@ export class VolumeNode {
     this.#recovery = opened.recovery
     this.pages = opened.pages
     this.evictor = new Evictor(cache)
-    this.evictor.measure()
+    cache.space.measure()
     this.peers = options.peers
     const held = options.peers && ChunkReplicas.open(cache, this.evictor, logger)
     const cluster = options.peers && held ? { peers: options.peers, held } : undefined
     this.fetcher = new Fetcher(cache, cloud, this.evictor, logger, cluster)
     if (held) {
-      const loader = new ChunkReader(cache)
       const { fetcher, evictor } = this
-      this.exchange = new ChunkExchange({ cache, loader, fetcher, evictor, held, logger })
+      this.exchange = new ChunkExchange({ ...cache, fetcher, evictor, held, logger })
     }
     this.#held = held
     this.#readahead = new Readahead(this.fetcher, chunksAhead(cache.settings), logger)
@@ -134,14 +131,14 @@ export class VolumeNode {
     this.replica = replica
     this.#link = link
     const { thread, peers } = this
-    const copies = link && peers && new ChunkCopies({ cache, link, peers })
+    const copies = link && peers && new ChunkCopies({ ...cache, link, peers })
     this.#remote = link && replica && new RemoteCommits({ thread, link, replica, logger, copies })
     const marks = marksOf(engine, link)
     this.#holders = this.#watchHolders(marks)
-    this.uploader = new Uploader({ cache, cloud, marks, progress: this.progress, logger })
+    this.uploader = new Uploader({ ...cache, cloud, marks, progress: this.progress, logger })
     this.#groups = link ? undefined : new GroupCommit(cache, committer, logger)
     this.waitResolver = new WaitResolver({
-      cache,
+      ...cache,
       committer,
       fetcher: this.fetcher,
       readahead: this.#readahead,
@@ -154,7 +151,7 @@ export class VolumeNode {
     })
     const told = { onChange: (ino: number) => this.pages.invalidate(ino), onFailure: this.#report }
     this.#passthroughWritten = new PassthroughWriteMonitor(cache, committer, told)
-    this.damage = new DamageWatch({ cache, engine, fetcher: this.fetcher, logger })
+    this.damage = new DamageWatch({ ...cache, engine, fetcher: this.fetcher, logger })
     this.#mapped = new MmapMonitor({
       mapped: thread.mapped,
       resolveWait: (condition, how) => this.resolveWait(condition, how),
@@ -300,7 +297,7 @@ export class VolumeNode {
         engine.write('restorePast', ino, settings.chunkSize, now())
         committer.forgetLocked(ino)
       })
-      countLost(cache)
+      cache.lost.count()
     } finally {
       this.pages.caches?.forgetAttributes(ino)
       this.pages.drop(ino)
@@ -356,7 +353,7 @@ export class VolumeNode {
     const { cache, engine, volume } = this.thread
     const isTrusted = (): boolean => monotonicMs() < cache.shared.validUntilMs
     return new ReplicaWatch({
-      ...{ cache, cloud, engine, held, peers, link, remote, marks, isTrusted },
+      ...{ ...cache, cloud, engine, held, peers, link, remote, marks, isTrusted },
       durability: volume.durability,
       logger: this.#logger,
     })
@@ -401,7 +398,7 @@ export class VolumeNode {
   #keepHouse(): void {
     try {
       const { cache } = this.thread
-      this.evictor.measure()
+      cache.space.measure()
       this.#passthroughWritten.look()
       this.damage.look(this.#report)
       const { maxUnsyncedSeconds } = cache.settings
@@ -412,7 +409,7 @@ export class VolumeNode {
       this.trash.collect(this.#stop.signal)
       this.#keepUp()
       void this.#mapped.look().catch(this.#report)
-      if (!this.evictor.hasRoom(0)) void this.evictor.makeRoom(0).catch(this.#report)
+      if (!cache.space.hasRoom(0)) void this.evictor.makeRoom(0).catch(this.#report)
     } catch (error) {
       this.#report(error)
     }

@@ -8,7 +8,8 @@ import { FileCommitter } from '../cache/write/file-committer.ts'
 import { FileReader } from '../cache/read/file-reader.ts'
 import { FileWriter } from '../cache/write/file-writer.ts'
 import { MmapWrites } from '../cache/passthrough/mmap-writes.ts'
-import { NodeCache, type CacheSettings } from '../cache/state/node-cache.ts'
+import type { CacheSettings } from '../cache/state/cache-settings.ts'
+import { openNodeCache, type NodeCache } from '../cache/state/node-cache.ts'
 import { Passthrough } from '../cache/passthrough/passthrough.ts'
 import { SharedState, type SharedBuffers } from '../cache/state/shared-state.ts'
 import type { Durability } from '../metadata/durability.ts'
@@ -78,7 +79,7 @@ export function openVolumeThread(
     : local
   const numbers = new NumberSource(engine)
   const index = new MetadataIndex(engine, numbers, cacheSettings.chunkSize)
-  const cache = new NodeCache(cacheSettings, buffers, { index, request, connection })
+  const cache = openNodeCache(cacheSettings, buffers, { index, request, connection })
   const committer = new FileCommitter(cache)
   const writer = new FileWriter(cache, committer)
   const reader = new FileReader(cache, (ino, at) => {
@@ -88,8 +89,9 @@ export function openVolumeThread(
   const passthrough = new Passthrough(cache, mapped)
   const places = { spaceDirectory, cloudName, durability }
   const parts = {
+    ...cache,
+    closeCache: cache.close,
     engine,
-    cache,
     numbers,
     reader,
     writer,

@@ -13,6 +13,7 @@ import type { FileLock, LockKind } from '../base/file-lock.ts'
 import { FsError } from '../base/fs-error.ts'
 import { O_ACCMODE, O_RDWR, O_TRUNC, O_WRONLY } from '../base/open-bits.ts'
 import type { Leaving, Opening } from '../cache/write/file-committer.ts'
+import type { Transactions } from '../cache/state/node-database.ts'
 import type { FileReader } from '../cache/read/file-reader.ts'
 import type { FileWriter } from '../cache/write/file-writer.ts'
 import { WRITER_UNLISTED, WRITTEN, type WaitCondition } from '../cache/waiting/wait-condition.ts'
@@ -37,8 +38,8 @@ import { keptTotals } from '../metadata/sqlite/kept-totals.ts'
 import type { Rule } from '../metadata/statement.ts'
 import { DirectoryListing } from './paths/directory-listing.ts'
 import { DurabilityGate } from './cluster/durability-gate.ts'
-import { ExtendedAttributes } from './paths/extended-attributes.ts'
-import { LiveAttributes } from './paths/live-attributes.ts'
+import { ExtendedAttributes, type ExtendedAttributesParts } from './paths/extended-attributes.ts'
+import { LiveAttributes, type LiveAttributesParts } from './paths/live-attributes.ts'
 import { Names, type NamesParts } from './names.ts'
 import { handleOf, isDirect, isDirectOpen, isOfEpoch, mayWrite } from './paths/open-handle.ts'
 import type { VolumeLocks } from './locks/volume-locks.ts'
@@ -47,17 +48,15 @@ import { statisticsOf } from './volume-statistics.ts'
 
 const DOT = 0x2e
 
-export interface VolumeParts extends NamesParts {
+export interface VolumeParts extends NamesParts, LiveAttributesParts, ExtendedAttributesParts {
+  database: Transactions
+  closeCache: () => void
   reader: FileReader
   writer: FileWriter
   passthrough: Passthrough
   /** Directory whose file system bounds what can be stored. */
   spaceDirectory: string
-  /** Name of the cloud, for receipts. */
-  cloudName: string
   locks: VolumeLocks
-  /** Default durability, where no directory has a policy. */
-  durability: Durability
 }
 
 export class Volume implements InodeFileSystem {
@@ -89,10 +88,10 @@ export class Volume implements InodeFileSystem {
   }
 
   serving(unique: number, isResent: boolean, thread = 0, results?: readonly WaitResult[]): void {
-    const { request, cache } = this.#parts
-    if (thread !== 0) cache.shared.cuts.passed(thread, unique)
+    const { request, shared, files } = this.#parts
+    if (thread !== 0) shared.cuts.passed(thread, unique)
     request.begin(unique, isResent, results)
-    cache.files.closeVoid()
+    files.closeVoid()
   }
 
   /** Runs an operation of this process with the results of its waits so far. */
@@ -123,8 +122,8 @@ export class Volume implements InodeFileSystem {
   }
 
   #resize(caller: Caller, ino: number, size: number): void {
-    const { writer, request, cache } = this.#parts
-    const { cuts } = cache.shared
+    const { writer, request, shared } = this.#parts
+    const { cuts } = shared
     // For an operation that is resumed after a wait, the truncation counts from now.
     cuts.renew(ino, caller.pid, request.unique)
     writer.truncate(ino, size, () => cuts.begin(ino, caller.pid, request.unique))
@@ -149,7 +148,7 @@ export class Volume implements InodeFileSystem {
     const isOther = Object.values(others).some((value) => value !== undefined)
     if (isOther || (change.size === undefined && !isNothing)) {
       // Under the lock: a commit either keeps the old times, or comes after this change.
-      this.#parts.cache.shared.withInode(ino, () => {
+      this.#parts.shared.withInode(ino, () => {
         this.#parts.engine.write('changeInode', ino, others, change.ctime ?? time)
         committer.setTimes(ino, mtime)
       })
@@ -207,17 +206,17 @@ export class Volume implements InodeFileSystem {
   ): void {
     this.#names.move({ parent, name }, { parent: newParent, name: newName }, flags)
     // A directory that moved inherits its durability from another one now.
-    if (parent !== newParent) this.#parts.cache.shared.countPolicy()
+    if (parent !== newParent) this.#parts.shared.countPolicy()
   }
 
   open(caller: Caller, ino: number, flags: number, killSetId: boolean): Opened {
-    const { cache, committer, passthrough } = this.#parts
+    const { shared, committer, passthrough } = this.#parts
     this.#parts.engine.requireCurrent()
     // Also with a read-only descriptor: the kernel has checked the permission to write.
     const truncates = (flags & O_TRUNC) !== 0
     if (truncates && killSetId) this.#setId.drop(caller, ino)
     const opened = committer.open(ino, this.#opening(flags, ino))
-    const handle = handleOf(truncates ? O_WRONLY : flags, opened, cache.shared.nextOpen())
+    const handle = handleOf(truncates ? O_WRONLY : flags, opened, shared.nextOpen())
     // A read-only open has nothing to flush on close, except its locks.
     const isLeft = this.#isLeft(flags, () => this.#durability.of(ino))
     const noFlush = (!mayWrite(handle) || isLeft) && !this.#parts.locks.areShared
@@ -230,8 +229,8 @@ export class Volume implements InodeFileSystem {
       this.#names.release(ino, leaving(handle))
       throw error
     }
-    const keepCache = !cache.shared.pageDrops.hasStale(ino)
-    if (!keepCache) cache.shared.noteInvalidated(ino)
+    const keepCache = !shared.pageDrops.hasStale(ino)
+    if (!keepCache) shared.noteInvalidated(ino)
     return { handle, keepCache, directIo: isDirect(handle), noFlush }
   }
 
@@ -248,9 +247,9 @@ export class Volume implements InodeFileSystem {
     })
     if ('found' in created) return created.found
     const attributes = created.made
-    const { cache, committer } = this.#parts
+    const { shared, committer } = this.#parts
     const open = committer.open(attributes.ino, this.#opening(flags))
-    const handle = handleOf(flags, open, cache.shared.nextOpen())
+    const handle = handleOf(flags, open, shared.nextOpen())
     const noFlush = this.#isLeft(flags, () => this.#durability.isLocalIn(parent) && 'local')
     const passed = noFlush ? this.#parts.passthrough.joinWriting(attributes.ino, flags) : undefined
     if (passed) return { attributes, opened: { handle, ...passed, noFlush } }
@@ -268,8 +267,8 @@ export class Volume implements InodeFileSystem {
   }
 
   #opening(flags: number, ino?: number): Opening {
-    const { cache, engine } = this.#parts
-    const mount = { isShared: engine.isReplica, directMaps: cache.shared.directMaps }
+    const { shared, engine } = this.#parts
+    const mount = { isShared: engine.isReplica, directMaps: shared.directMaps }
     const mustCache = (): boolean => ino !== undefined && this.#xattrs.hasCapabilities(ino)
     const maps = (flags & O_ACCMODE) === O_RDWR
     return {
@@ -403,7 +402,7 @@ export class Volume implements InodeFileSystem {
   }
 
   syncfs(): void {
-    this.#parts.cache.database.sync()
+    this.#parts.database.sync()
     this.#parts.engine.sync()
   }
 
@@ -454,7 +453,7 @@ export class Volume implements InodeFileSystem {
   }
 
   close(): void {
-    this.#parts.cache.close()
+    this.#parts.closeCache()
     this.#parts.engine.close()
   }
 

@@ -36,9 +36,7 @@ import {
   O_WRONLY,
 } from '../../src/base/open-bits.ts'
 import { Suspended, type WaitResult } from '../../src/base/suspended.ts'
-import { verifyFile } from '../../src/cache/checks/chunk-checks.ts'
 import { PassthroughWriteMonitor } from '../../src/cache/passthrough/passthrough-write-monitor.ts'
-import { promoteChunk } from '../../src/cache/read/chunk-promotion.ts'
 import { ChunkReader } from '../../src/cache/read/chunk-reader.ts'
 import { Evictor } from '../../src/cache/space/evictor.ts'
 import type { Upload } from '../../src/cache/upload/upload-journal.ts'
@@ -115,7 +113,7 @@ class Node implements Disposable {
 
   async #resolve(condition: WaitCondition): Promise<void> {
     const { cache } = this.#local.thread
-    if (condition.kind === 'verify') await verifyFile(cache, condition.ino)
+    if (condition.kind === 'verify') await cache.checks.verifyFile(condition.ino)
     else if (condition.kind === 'bytes') {
       this.#fetch(condition.ino, Math.floor(condition.offset / CHUNK_SIZE))
     } else if (condition.kind === 'chunks') {
@@ -130,7 +128,7 @@ class Node implements Disposable {
     if (reference === undefined || cache.chunks.find(ino, index)) return
     const data = this.#cloud.get(reference.id)
     assert.ok(data, `chunk ${reference.id} is not in the cloud`)
-    promoteChunk(cache, ino, reference, data, Date.now())
+    cache.promotion.promote(ino, reference, data, Date.now())
   }
 
   /** Writes through the descriptor that the kernel has, without the node's knowledge. */

@@ -4,20 +4,27 @@
  */
 import { LRUCache } from 'lru-cache'
 import { cacheLimits } from '../limits.ts'
-import { verifyChunk } from './chunk-checks.ts'
 import { DIRTY } from '../state/chunk-table.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { ChunkTable } from '../state/chunk-table.ts'
+import type { ChunkChecks } from './chunk-checks.ts'
+
+export interface ChunkVerifierParts {
+  settings: CacheSettings
+  chunks: ChunkTable
+  checks: ChunkChecks
+}
 
 export class ChunkVerifier {
-  readonly #cache: NodeCache
+  readonly #parts: ChunkVerifierParts
   /** Ids of contents that were found intact a short time ago. */
   readonly #intact = new LRUCache<number, true>({
     max: cacheLimits.intactChunks,
     ttl: cacheLimits.intactMs,
   })
 
-  constructor(cache: NodeCache) {
-    this.#cache = cache
+  constructor(parts: ChunkVerifierParts) {
+    this.#parts = parts
   }
 
   /**
@@ -25,15 +32,15 @@ export class ChunkVerifier {
    * without a checksum are not checked.
    */
   require(ino: number, offset: number, length: number): void {
-    const { chunkSize } = this.#cache.settings
+    const { chunkSize } = this.#parts.settings
     const last = Math.floor((offset + Math.max(1, length) - 1) / chunkSize)
     for (let at = Math.floor(offset / chunkSize); at <= last; at++) this.#check(ino, at)
   }
 
   #check(ino: number, index: number): void {
-    const row = this.#cache.chunks.find(ino, index)
+    const row = this.#parts.chunks.find(ino, index)
     if (row === undefined || row.state === DIRTY || row.id === 0) return
     if (this.#intact.has(row.id)) return
-    if (verifyChunk(this.#cache, ino, index) === 'intact') this.#intact.set(row.id, true)
+    if (this.#parts.checks.verifyChunk(ino, index) === 'intact') this.#intact.set(row.id, true)
   }
 }

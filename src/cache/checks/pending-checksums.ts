@@ -11,21 +11,30 @@ import { BufferPool } from '../../base/buffer-pool.ts'
 import { cacheLimits } from '../limits.ts'
 import { UnreadableUpload, type ChunkReader } from '../read/chunk-reader.ts'
 import type { Upload } from '../upload/upload-journal.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { Transactions } from '../state/node-database.ts'
+import type { UploadJournal } from '../upload/upload-journal.ts'
+
+export interface PendingChecksumsParts {
+  chunkReader: ChunkReader
+  settings: CacheSettings
+  shared: SharedState
+  database: Transactions
+  uploads: UploadJournal
+}
 
 export class PendingChecksums {
-  readonly #cache: NodeCache
-  readonly #loader: ChunkReader
+  readonly #parts: PendingChecksumsParts
   readonly #buffers: BufferPool
   /** All journal rows up to this one were examined. */
   #cursor = 0
   #running: Promise<void> | undefined
   readonly #stop = new AbortController()
 
-  constructor(cache: NodeCache, loader: ChunkReader) {
-    this.#cache = cache
-    this.#loader = loader
-    this.#buffers = new BufferPool(cache.settings.chunkSize)
+  constructor(parts: PendingChecksumsParts) {
+    this.#parts = parts
+    this.#buffers = new BufferPool(parts.settings.chunkSize)
   }
 
   /** Starts a run if none is under way. Called at intervals. */
@@ -45,7 +54,7 @@ export class PendingChecksums {
   async #run(): Promise<void> {
     const untilMs = Date.now() - cacheLimits.checksumAfterMs
     while (!this.#hasStopped()) {
-      const page = this.#cache.uploads.after(this.#cursor, cacheLimits.replicaPage)
+      const page = this.#parts.uploads.after(this.#cursor, cacheLimits.replicaPage)
       const young = page.findIndex(({ committedMs }) => committedMs > untilMs)
       for (const upload of young < 0 ? page : page.slice(0, young)) {
         if (this.#hasStopped()) return
@@ -66,7 +75,7 @@ export class PendingChecksums {
     using borrowed = this.#buffers.take()
     let data: Buffer | undefined
     try {
-      data = await this.#loader.loadUpload(upload, borrowed.memory)
+      data = await this.#parts.chunkReader.loadUpload(upload, borrowed.memory)
     } catch (error) {
       // The uploader decides whether the chunk is lost.
       if (error instanceof UnreadableUpload) return
@@ -74,7 +83,7 @@ export class PendingChecksums {
     }
     if (data === undefined) return
     const found = crc32(data)
-    const { database, uploads, shared } = this.#cache
+    const { database, uploads, shared } = this.#parts
     shared.withInode(ino, () => {
       if (this.#mayChange(ino) || uploads.find(ino, index)?.seq !== seq) return
       database.transaction(() => uploads.setCrc(seq, found))
@@ -82,6 +91,6 @@ export class PendingChecksums {
   }
 
   #mayChange(ino: number): boolean {
-    return this.#cache.shared.findOpen(ino)?.passthroughWrites === true
+    return this.#parts.shared.findOpen(ino)?.passthroughWrites === true
   }
 }

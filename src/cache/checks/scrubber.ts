@@ -12,18 +12,33 @@ import { describe } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/log/logger.ts'
 import { RepeatedLog } from '../../base/log/repeated-log.ts'
 import { cacheLimits } from '../limits.ts'
-import { verifyChunk, wantedOf } from './chunk-checks.ts'
 import type { Fetcher } from '../read/fetcher.ts'
 import type { LocalChunk } from '../state/chunk-table.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { Transactions } from '../state/node-database.ts'
+import type { ChunkTable } from '../state/chunk-table.ts'
+import type { NodeSettings } from '../state/node-settings.ts'
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
+import type { ChunkChecks } from './chunk-checks.ts'
 
 const CURSOR = 'scrubbed'
 
 type Place = [ino: number, index: number]
 const BEGIN: Place = [0, -1]
 
+export interface ScrubberParts {
+  settings: CacheSettings
+  shared: SharedState
+  database: Transactions
+  chunks: ChunkTable
+  settingTable: NodeSettings
+  files: BackingFiles
+  checks: ChunkChecks
+}
+
 export class Scrubber {
-  readonly #cache: NodeCache
+  readonly #parts: ScrubberParts
   readonly #fetcher: Fetcher
   readonly #failures: RepeatedLog
   readonly #buffers: BufferPool
@@ -33,11 +48,11 @@ export class Scrubber {
   chunks = 0
   bytes = 0
 
-  constructor(cache: NodeCache, fetcher: Fetcher, logger: Logger) {
-    this.#cache = cache
+  constructor(parts: ScrubberParts, fetcher: Fetcher, logger: Logger) {
+    this.#parts = parts
     this.#fetcher = fetcher
     this.#failures = new RepeatedLog(logger)
-    this.#buffers = new BufferPool(cache.settings.chunkSize, pages)
+    this.#buffers = new BufferPool(parts.settings.chunkSize, pages)
   }
 
   start(): void {
@@ -62,7 +77,7 @@ export class Scrubber {
   }
 
   async #pass(): Promise<void> {
-    const { database, settingTable, chunks } = this.#cache
+    const { database, settingTable, chunks } = this.#parts
     const { signal } = this.#stop
     let place = placeOf(settingTable.get(CURSOR))
     for (;;) {
@@ -82,7 +97,7 @@ export class Scrubber {
     const { ino, index } = row
     const sinceMs = performance.now()
     const isSuspect = await this.#isSuspect(row)
-    if (isSuspect && verifyChunk(this.#cache, ino, index) === 'damaged') {
+    if (isSuspect && this.#parts.checks.verifyChunk(ino, index) === 'damaged') {
       await this.#heal(ino, index)
     }
     this.chunks += 1
@@ -93,8 +108,8 @@ export class Scrubber {
 
   /** Whether the chunk must be checked again under the lock: it may just have been evicted. */
   async #isSuspect({ ino, ...row }: LocalChunk & { ino: number }): Promise<boolean> {
-    const { files, settings, shared } = this.#cache
-    const wanted = shared.withInode(ino, () => wantedOf(this.#cache, ino, row))
+    const { files, settings, shared } = this.#parts
+    const wanted = shared.withInode(ino, () => this.#parts.checks.wanted(ino, row))
     if (wanted === undefined) return false
     using borrowed = this.#buffers.take()
     const offset = row.index * settings.chunkSize

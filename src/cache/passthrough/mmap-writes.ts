@@ -12,26 +12,42 @@
  * nobody has the file open for writing.
  */
 import { cacheLimits } from '../limits.ts'
-import { savePreImage } from '../write/pre-images.ts'
 import type { FileWriter } from '../write/file-writer.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { Transactions } from '../state/node-database.ts'
+import type { UploadJournal } from '../upload/upload-journal.ts'
+import type { UncommittedTable } from '../state/uncommitted-table.ts'
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
+import type { CurrentContent } from '../state/current-content.ts'
+import type { PreImages } from '../write/pre-images.ts'
+import type { UntrackedWrites } from './untracked-writes.ts'
 import type { OpenInode } from '../state/open-inode.ts'
-import { changedChunks } from './untracked-writes.ts'
+
+export interface MmapWritesParts {
+  shared: SharedState
+  database: Transactions
+  uploads: UploadJournal
+  uncommitted: UncommittedTable
+  files: BackingFiles
+  content: CurrentContent
+  preImages: PreImages
+  untracked: UntrackedWrites
+}
 
 export class MmapWrites {
-  readonly #cache: NodeCache
+  readonly #parts: MmapWritesParts
   readonly #writer: FileWriter
 
-  constructor(cache: NodeCache, writer: FileWriter) {
-    this.#cache = cache
+  constructor(parts: MmapWritesParts, writer: FileWriter) {
+    this.#parts = parts
     this.#writer = writer
   }
 
   /** From here on mmap writes are possible. Call under the lock of the inode. */
   begin(ino: number, open: OpenInode): void {
     if (open.mapped) return
-    const { database, uploads, uncommitted } = this.#cache
-    for (const upload of uploads.of(ino, 0)) savePreImage(this.#cache, ino, upload)
+    const { database, uploads, uncommitted } = this.#parts
+    for (const upload of uploads.of(ino, 0)) this.#parts.preImages.save(ino, upload)
     database.transaction(() => {
       uncommitted.addMapped(ino)
     })
@@ -41,7 +57,7 @@ export class MmapWrites {
 
   /** Marks chunks with mmap writes dirty. */
   absorb(ino: number): void {
-    const { shared, files } = this.#cache
+    const { shared, files } = this.#parts
     if (!shared.mayBeOpen(ino)) return
     shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
@@ -51,8 +67,8 @@ export class MmapWrites {
       if (changedMs === open.seenMs && !open.passthroughWrites) return
       // In this order: later writes set a later time.
       files.sync(ino)
-      const content = { size: this.#cache.sizeOf(ino), voidFrom: Infinity }
-      const marks = changedChunks(this.#cache, ino, content)
+      const content = { size: this.#parts.content.size(ino), voidFrom: Infinity }
+      const marks = this.#parts.untracked.changed(ino, content)
       if (marks.length > 0) this.#writer.adopt(ino, open, marks)
       open.seenMs = nowMs - changedMs > cacheLimits.fileClockMs ? changedMs : -1
     })
@@ -60,21 +76,21 @@ export class MmapWrites {
 
   /** Inodes to examine. */
   inodes(): number[] {
-    return this.#cache.shared.mappedInodes()
+    return this.#parts.shared.mappedInodes()
   }
 
   /**
    * Makes threads of this process close their descriptors of such files, which count as writers.
    */
   releaseFiles(): void {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     for (const ino of this.inodes()) shared.withInode(ino, () => shared.bumpFile(ino))
     shared.beginFileEpoch()
   }
 
   /** Ends the tracking of a file that nobody can write to by mmap any more, if all is committed. */
   settle(ino: number): void {
-    const { shared, files } = this.#cache
+    const { shared, files } = this.#parts
     shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open?.mapped !== true || open.ahead) return
@@ -88,7 +104,7 @@ export class MmapWrites {
    * file mapped, it stays in the database, and the next process continues to examine it.
    */
   mountEnded(ino: number): void {
-    const { shared, files } = this.#cache
+    const { shared, files } = this.#parts
     shared.withInode(ino, () => shared.bumpFile(ino))
     this.absorb(ino)
     shared.withInode(ino, () => {
@@ -97,7 +113,7 @@ export class MmapWrites {
   }
 
   #end(ino: number): void {
-    const { shared, database, uncommitted } = this.#cache
+    const { shared, database, uncommitted } = this.#parts
     const open = shared.findOpen(ino)
     if (open) open.mapped = false
     database.transaction(() => {

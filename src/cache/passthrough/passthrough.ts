@@ -11,7 +11,7 @@
  * Invariants, under the lock of the inode:
  * - `open.backing` is the same for all opens by the kernel, also in the next process;
  * - no bytes that a reader may still need are removed from a file that ever used passthrough: see
- *   `dropBytes`.
+ *   void-bytes.ts.
  */
 import { NotStarted } from '../../base/suspended.ts'
 import { FsError } from '../../base/fs-error.ts'
@@ -19,12 +19,19 @@ import { RateLimiter } from '../../base/async/rate-limiter.ts'
 import { O_ACCMODE, O_RDWR, O_WRONLY } from '../../base/open-bits.ts'
 import { cacheLimits } from '../limits.ts'
 import type { KernelBackings } from './kernel-backings.ts'
-import { requireBytes } from '../checks/lost-chunks.ts'
-import { beginPassthroughWrites, mayPassthroughWrite } from './passthrough-writes.ts'
 import type { MmapWrites } from './mmap-writes.ts'
 import type { WaitCondition } from '../waiting/wait-condition.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { Transactions } from '../state/node-database.ts'
+import type { ChunkTable } from '../state/chunk-table.ts'
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
+import type { ChunkIndex } from '../state/chunk-index.ts'
+import type { PassthroughWrites } from './passthrough-writes.ts'
+import type { CurrentContent } from '../state/current-content.ts'
+import type { LostChunks } from '../checks/lost-chunks.ts'
 import type { OpenInode } from '../state/open-inode.ts'
+import type { PresenceCache } from '../state/presence-cache.ts'
 
 /** Reply of an open that uses passthrough. */
 export interface PassthroughRead {
@@ -33,22 +40,36 @@ export interface PassthroughRead {
   directIo: boolean
 }
 
+export interface PassthroughParts {
+  settings: CacheSettings
+  shared: SharedState
+  database: Transactions
+  chunks: ChunkTable
+  files: BackingFiles
+  backings: KernelBackings
+  index: ChunkIndex
+  passthroughWrites: PassthroughWrites
+  content: CurrentContent
+  lost: LostChunks
+  presence: PresenceCache
+}
+
 export class Passthrough {
-  readonly #cache: NodeCache
+  readonly #parts: PassthroughParts
   readonly #mapped: MmapWrites
   readonly #limiter = new RateLimiter(
     cacheLimits.passthroughWriteBurst,
     cacheLimits.passthroughWriteEveryMs,
   )
 
-  constructor(cache: NodeCache, mapped: MmapWrites) {
-    this.#cache = cache
+  constructor(parts: PassthroughParts, mapped: MmapWrites) {
+    this.#parts = parts
     this.#mapped = mapped
   }
 
   /** How an open uses passthrough; undefined: this process serves it. The inode is already open. */
   join(ino: number, flags: number): PassthroughRead | undefined {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     if (!shared.passthrough && !shared.mayBeOpen(ino)) return undefined
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
@@ -57,7 +78,7 @@ export class Passthrough {
         return this.#mayBegin(ino, open, flags) ? this.#begin(ino, open) : undefined
       }
       const mode = flags & O_ACCMODE
-      if (open.passthroughWrites && mode !== O_WRONLY) this.#cache.files.markPassthrough(ino)
+      if (open.passthroughWrites && mode !== O_WRONLY) this.#parts.files.markPassthrough(ino)
       if (!open.passthroughWrites) this.#requireWhole(ino)
       if (mode === O_RDWR) this.#beginMapped(ino, open)
       return { backing: open.backing, directIo: mode !== 0 && !open.passthroughWrites }
@@ -69,17 +90,18 @@ export class Passthrough {
    * then writes it itself.
    */
   joinWriting(ino: number, flags: number): PassthroughRead | undefined {
-    const { shared, files } = this.#cache
+    const { shared, files, passthroughWrites, content } = this.#parts
     if (!shared.passthrough) return undefined
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
-      if (open?.backing !== 0 || !mayPassthroughWrite(this.#cache, ino, flags)) return undefined
+      if (open?.backing !== 0 || !passthroughWrites.mayBegin(ino, flags)) return undefined
+      if (content.size(ino) !== 0) return undefined
       // For many small files it costs more than it gains.
       if (!this.#limiter.take()) return undefined
       const id = this.#number(ino, () => files.make(ino))
       if (id === undefined) return undefined
       open.backing = id
-      beginPassthroughWrites(this.#cache, ino, open)
+      passthroughWrites.begin(ino, open)
       shared.add('passedOpens', 1)
       return { backing: id, directIo: false }
     })
@@ -90,7 +112,7 @@ export class Passthrough {
    * file in any case, so the open has to fail.
    */
   #beginMapped(ino: number, open: OpenInode): void {
-    if (this.#cache.index.isRemote && !open.mayMap) {
+    if (this.#parts.index.isRemote && !open.mayMap) {
       const why = `another node has inode ${ino} open for writing, and it is read here`
       throw new FsError('EBUSY', `${why}: one of them has to close it first`)
     }
@@ -103,14 +125,14 @@ export class Passthrough {
   }
 
   #mayBegin(ino: number, open: OpenInode, flags: number): boolean {
-    const { shared, settings } = this.#cache
+    const { shared, settings } = this.#parts
     if (!shared.passthrough || (flags & O_ACCMODE) !== 0) return false
     if (open.kernelOpens !== 1 || open.ahead) return false
-    const size = this.#cache.sizeOf(ino)
+    const size = this.#parts.content.size(ino)
     const most = settings.capacityBytes * cacheLimits.passthroughShare
     if (size < settings.passthroughFromBytes || shared.counter('passedBytes') + size > most)
       return false
-    requireBytes(this.#cache, ino)
+    this.#parts.lost.requireBytes(ino)
     return this.#isWhole(ino, size)
   }
 
@@ -119,8 +141,8 @@ export class Passthrough {
    * accounted for.
    */
   #isWhole(ino: number, size: number): boolean {
-    const { database, chunks, index, settings, memory, files } = this.#cache
-    const known = memory.of(ino)
+    const { database, chunks, index, settings, presence, files } = this.#parts
+    const known = presence.of(ino)
     if (known.whole) return true
     const count = Math.ceil(size / settings.chunkSize)
     if (index.count(ino) !== count || chunks.count(ino) !== count) return false
@@ -139,11 +161,11 @@ export class Passthrough {
   }
 
   #begin(ino: number, open: OpenInode): PassthroughRead | undefined {
-    const { shared, files } = this.#cache
+    const { shared, files } = this.#parts
     const id = this.#number(ino, () => files.markPassthrough(ino))
     if (id === undefined) return undefined
     open.backing = id
-    open.passthroughBytes = this.#cache.sizeOf(ino)
+    open.passthroughBytes = this.#parts.content.size(ino)
     shared.add('passedBytes', open.passthroughBytes)
     shared.add('passedOpens', 1)
     return { backing: id, directIo: false }
@@ -153,7 +175,7 @@ export class Passthrough {
    * Prepares the file and registers it with the kernel; returns the id, or undefined if that fails.
    */
   #number(ino: number, prepare: () => void): number | undefined {
-    const { files, backings } = this.#cache
+    const { files, backings } = this.#parts
     try {
       prepare()
       return files.give(ino, (fd) => backings.open(fd))
@@ -167,25 +189,32 @@ export class Passthrough {
    * Waits until chunks that another node has changed are present, before the file is opened again.
    */
   #requireWhole(ino: number): void {
-    const { memory } = this.#cache
-    requireBytes(this.#cache, ino)
-    const known = memory.of(ino)
+    const { presence } = this.#parts
+    this.#parts.lost.requireBytes(ino)
+    const known = presence.of(ino)
     if (known.whole) return
-    const first = firstAbsent(this.#cache, ino)
+    const first = this.#parts.content.firstAbsent(ino)
     if (first === undefined) {
-      extendToSize(this.#cache, ino)
+      this.#extendToSize(ino)
       known.whole = true
       return
     }
-    const last = Math.ceil(this.#cache.sizeOf(ino) / this.#cache.settings.chunkSize) - 1
+    const last = Math.ceil(this.#parts.content.size(ino) / this.#parts.settings.chunkSize) - 1
     const condition: WaitCondition = { kind: 'chunks', ino, first, last, reading: false }
     throw new NotStarted(condition)
+  }
+
+  /** Extends the backing file to the size, because passthrough readers see its end. */
+  #extendToSize(ino: number): void {
+    const { files, content } = this.#parts
+    const size = content.size(ino)
+    if ((files.stat(ino)?.size ?? 0) < size) files.truncate(ino, size)
   }
 }
 
 /** Ends passthrough after the last open by the kernel. Call under the lock of the inode. */
 export function endPassthrough(
-  { shared, backings }: { shared: NodeCache['shared']; backings: KernelBackings },
+  { shared, backings }: { shared: SharedState; backings: KernelBackings },
   open: OpenInode,
 ): void {
   const { backing, passthroughBytes } = open
@@ -195,44 +224,4 @@ export function endPassthrough(
   open.passthroughBytes = 0
   shared.add('passedBytes', -passthroughBytes)
   backings.close(backing)
-}
-
-/** The first chunk of the content that is absent. Call under the lock of the inode. */
-export function firstAbsent(cache: NodeCache, ino: number, from = 0): number | undefined {
-  const { chunks, index, settings } = cache
-  const count = Math.ceil(cache.sizeOf(ino) / settings.chunkSize)
-  for (let at = from; at < count; at++) {
-    if (!chunks.find(ino, at) && index.find(ino, at)) return at
-  }
-  return undefined
-}
-
-/** Extends the backing file to the size, because passthrough readers see its end. */
-function extendToSize(cache: NodeCache, ino: number): void {
-  const size = cache.sizeOf(ino)
-  if ((cache.files.stat(ino)?.size ?? 0) < size) cache.files.truncate(ino, size)
-}
-
-/**
- * Removes the bytes of a chunk that belong to no content any more. In a file that the kernel reads,
- * or that programs may have mapped, they stay until the next content replaces them.
- */
-export function dropBytes(cache: NodeCache, ino: number, at: number): void {
-  const { files, index, settings } = cache
-  if (files.isPassthrough(ino) && index.find(ino, at)) return
-  files.punch(ino, at * settings.chunkSize, settings.chunkSize)
-}
-
-/**
- * Removes bytes that `dropBytes` left and that belong to no chunk. Call under the lock of the
- * inode.
- */
-export function closeGaps(cache: NodeCache, ino: number): void {
-  const { chunks, files, index, settings } = cache
-  if (!files.isPassthrough(ino)) return
-  const count = Math.ceil((files.stat(ino)?.size ?? 0) / settings.chunkSize)
-  for (let at = 0; at < count; at++) {
-    const isUsed = index.find(ino, at) ?? chunks.find(ino, at)
-    if (!isUsed) files.punch(ino, at * settings.chunkSize, settings.chunkSize)
-  }
 }

@@ -11,14 +11,28 @@ import { FsError } from '../../base/fs-error.ts'
 import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
 import { CLEAN } from '../state/chunk-table.ts'
 import type { Upload } from '../upload/upload-journal.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { ChunkTable } from '../state/chunk-table.ts'
+import type { UploadJournal } from '../upload/upload-journal.ts'
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
+import type { ChunkIndex } from '../state/chunk-index.ts'
 import { cacheLimits } from '../limits.ts'
 
-export class ChunkReader {
-  readonly #cache: NodeCache
+export interface ChunkReaderParts {
+  settings: CacheSettings
+  shared: SharedState
+  chunks: ChunkTable
+  uploads: UploadJournal
+  files: BackingFiles
+  index: ChunkIndex
+}
 
-  constructor(cache: NodeCache) {
-    this.#cache = cache
+export class ChunkReader {
+  readonly #parts: ChunkReaderParts
+
+  constructor(parts: ChunkReaderParts) {
+    this.#parts = parts
   }
 
   /**
@@ -26,7 +40,7 @@ export class ChunkReader {
    */
   async load({ ino, index, id }: ChunkAddress): Promise<Buffer | undefined> {
     for (let attempt = 0; attempt < cacheLimits.optimisticReads; attempt++) {
-      const upload = this.#cache.uploads.find(ino, index)
+      const upload = this.#parts.uploads.find(ino, index)
       const pending = upload?.id === id ? await this.#loadPending(upload) : undefined
       const found = pending ?? (await this.#loadSuperseded({ ino, index, id }))
       if (found !== undefined) return found
@@ -42,7 +56,7 @@ export class ChunkReader {
    * moved.
    */
   async loadUpload(upload: Upload, into?: Buffer): Promise<Buffer | undefined> {
-    const { files, uploads } = this.#cache
+    const { files, uploads } = this.#parts
     const { seq, ino, index } = upload
     let at = upload
     for (let attempt = 0; attempt < cacheLimits.optimisticReads; attempt++) {
@@ -77,7 +91,7 @@ export class ChunkReader {
   /** Checks the CRC-32 in the journal, unless the kernel may still change the bytes. */
   #requireIntact(upload: Upload, data: Buffer): void {
     if (upload.crc === null || crc32(data) === upload.crc) return
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     if (shared.withInode(upload.ino, () => shared.findOpen(upload.ino)?.passthroughWrites) === true)
       return
     throw new UnreadableUpload(
@@ -88,7 +102,7 @@ export class ChunkReader {
 
   /** The commit that superseded it may still be refused: then the metadata refers to this chunk. */
   async #loadSuperseded({ ino, id }: ChunkAddress): Promise<Buffer | undefined> {
-    const { files, uploads } = this.#cache
+    const { files, uploads } = this.#parts
     const found = uploads.supersededOf(ino).find((upload) => upload.id === id)
     if (found?.source == null) return undefined
     const path = files.preImagePath(found.source)
@@ -105,18 +119,18 @@ export class ChunkReader {
     into?: Buffer,
   ): Promise<Buffer | undefined> {
     return await readIfThere(() => {
-      const { files } = this.#cache
+      const { files } = this.#parts
       if (length <= cacheLimits.readAtOnceBytes) return files.readNow(path, offset, length)
       return files.readDetached(path, offset, length, into)
     })
   }
 
   async #loadClean({ ino, index, id }: ChunkAddress): Promise<Buffer | 'changed' | undefined> {
-    const { shared, chunks, files, settings } = this.#cache
+    const { shared, chunks, files, settings } = this.#parts
     const generation = shared.chunkGeneration(ino)
     const row = chunks.find(ino, index)
     if (row?.id !== id || row.state !== CLEAN) return undefined
-    const reference = this.#cache.index.find(ino, index)
+    const reference = this.#parts.index.find(ino, index)
     // Peers can only check the checksum of a whole object.
     if (reference?.id !== id || reference.objectLength !== row.length) return undefined
     const offset = index * settings.chunkSize

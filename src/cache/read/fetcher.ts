@@ -22,26 +22,39 @@ import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
 import { hedgedRead } from '../../tiers/peers/hedged-read.ts'
 import type { TierStorage } from '../../tiers/tier-storage.ts'
 import type { CommittedChunk } from '../state/chunk-index.ts'
-import { ChunkReader } from './chunk-reader.ts'
-import { promoteChunk } from './chunk-promotion.ts'
 import { sourcesOf, type Cluster } from './chunk-sources.ts'
 import type { Evictor } from '../space/evictor.ts'
-import { validReference } from './file-reader.ts'
 import { LostError } from '../checks/lost-chunks.ts'
-import { firstAbsent } from '../passthrough/passthrough.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { ChunkTable } from '../state/chunk-table.ts'
+import type { LostChunkTable } from '../checks/lost-chunk-table.ts'
+import type { ChunkIndex } from '../state/chunk-index.ts'
+import type { CurrentContent } from '../state/current-content.ts'
+import type { ChunkPromotion } from './chunk-promotion.ts'
 import { RangeReader, type ChunkRange } from './range-reader.ts'
 import { UnreadableObject, UnreadableObjects } from './unreadable-objects.ts'
 import { chunkKey } from '../upload/object-key.ts'
+import type { ChunkReader } from './chunk-reader.ts'
+
+export interface FetcherParts {
+  settings: CacheSettings
+  shared: SharedState
+  chunks: ChunkTable
+  lostTable: LostChunkTable
+  index: ChunkIndex
+  content: CurrentContent
+  promotion: ChunkPromotion
+  chunkReader: ChunkReader
+}
 
 export class Fetcher {
-  readonly #cache: NodeCache
+  readonly #parts: FetcherParts
   readonly #cloud: TierStorage
   readonly #evictor: Evictor
   readonly #logger: Logger
   readonly #failures: RepeatedLog
   readonly #cluster: Cluster | undefined
-  readonly #loader: ChunkReader
   readonly #ranges: RangeReader
   readonly #flights = new SingleFlight<string, void>()
   readonly #memory = new Semaphore(cacheLimits.downloadBufferBytes)
@@ -59,22 +72,21 @@ export class Fetcher {
 
   /** Without a cluster the cloud is the only source. */
   constructor(
-    cache: NodeCache,
+    parts: FetcherParts,
     cloud: TierStorage,
     evictor: Evictor,
     logger: Logger,
     cluster?: Cluster,
   ) {
-    this.#cache = cache
+    this.#parts = parts
     this.#cloud = cloud
     this.#evictor = evictor
     this.#logger = logger
     this.#failures = new RepeatedLog(logger)
     this.#cluster = cluster
-    this.#loader = new ChunkReader(cache)
     this.#ranges = new RangeReader(cloud, logger)
-    this.unreadable = new UnreadableObjects(cache.index)
-    this.#buffers = new BufferPool(cache.settings.chunkSize)
+    this.unreadable = new UnreadableObjects(parts.index)
+    this.#buffers = new BufferPool(parts.settings.chunkSize)
   }
 
   /** Fetches chunks `first` to `last` in parallel. Chunks on this node, and holes, cost nothing. */
@@ -98,7 +110,7 @@ export class Fetcher {
   }
 
   #isPassed(ino: number): boolean {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     if (!shared.mayBeOpen(ino)) return false
     return shared.withInode(ino, () => (shared.findOpen(ino)?.backing ?? 0) !== 0)
   }
@@ -108,7 +120,7 @@ export class Fetcher {
    */
   #fetchAll(ino: number, signal?: AbortSignal): Promise<void> {
     const next = (from: number): number | undefined => {
-      return this.#cache.shared.withInode(ino, () => firstAbsent(this.#cache, ino, from))
+      return this.#parts.shared.withInode(ino, () => this.#parts.content.firstAbsent(ino, from))
     }
     const work = async (all: AbortSignal): Promise<void> => {
       for (let at = next(0); at !== undefined; at = next(at)) {
@@ -135,7 +147,7 @@ export class Fetcher {
     length: number,
     signal?: AbortSignal,
   ): Promise<ChunkRange | undefined> {
-    const { chunkSize } = this.#cache.settings
+    const { chunkSize } = this.#parts.settings
     const index = Math.floor(offset / chunkSize)
     const reference = this.#absent(ino, index)
     if (reference === undefined || this.#flights.has(`${ino}/${index}`)) return undefined
@@ -151,7 +163,7 @@ export class Fetcher {
    */
   async fetchAsOwner(chunk: ChunkAddress, signal?: AbortSignal): Promise<Buffer | undefined> {
     const { ino, index, id } = chunk
-    const reference = this.#cache.index.find(ino, index)
+    const reference = this.#parts.index.find(ino, index)
     if (reference?.id !== id || !reference.durable) return undefined
     return await this.#fromCloud(ino, reference, Date.now(), signal)
   }
@@ -180,7 +192,7 @@ export class Fetcher {
    * As `fetchAsOwner`, before anybody waits: only if enough memory is left for requests that do.
    */
   prepareAsOwner(chunk: ChunkAddress): void {
-    const room = this.#cloudMemory.free - this.#cache.settings.chunkSize
+    const room = this.#cloudMemory.free - this.#parts.settings.chunkSize
     if (this.#cloudMemory.waiting > 0 || room < cacheLimits.unpreparedBufferBytes) return
     this.fetchAsOwner(chunk).catch((error: unknown) => {
       const { ino, index } = chunk
@@ -207,9 +219,9 @@ export class Fetcher {
 
   /** Reference of a chunk that is not on this node. */
   #absent(ino: number, index: number): CommittedChunk | undefined {
-    return this.#cache.shared.withInode(ino, () => {
-      if (this.#cache.chunks.find(ino, index)) return undefined
-      return validReference(this.#cache, ino, index)
+    return this.#parts.shared.withInode(ino, () => {
+      if (this.#parts.chunks.find(ino, index)) return undefined
+      return this.#parts.content.reference(ino, index)
     })
   }
 
@@ -260,9 +272,9 @@ export class Fetcher {
 
   /** Throws LostError if only this node had the chunk and has lost it: no other copy exists. */
   #requireCopy(ino: number, { index, id, durable, holders }: CommittedChunk): void {
-    if (durable || this.#cache.shared.counter('lostChunks') === 0) return
+    if (durable || this.#parts.shared.counter('lostChunks') === 0) return
     if (this.#cluster && this.#cluster.peers.among(holders).length > 0) return
-    const lost = this.#cache.lostTable.find(ino, index)
+    const lost = this.#parts.lostTable.find(ino, index)
     if (lost?.id === id) throw new LostError(lost)
   }
 
@@ -280,11 +292,11 @@ export class Fetcher {
     const { index, id } = reference
     const key = chunkKey(ino, index, id)
     const work = async (all: AbortSignal): Promise<Buffer | undefined> => {
-      const here = await this.#loader.load({ ino, index, id })
+      const here = await this.#parts.chunkReader.load({ ino, index, id })
       if (here !== undefined) return here
       const weight = Math.max(1, reference.objectLength)
       using _memory = await this.#cloudMemory.acquire(weight, { signal: all })
-      const isWhole = reference.objectLength === this.#cache.settings.chunkSize
+      const isWhole = reference.objectLength === this.#parts.settings.chunkSize
       using borrowed = !this.#cluster && isWhole ? this.#buffers.take() : undefined
       const data = await this.#download({ ino, index, id }, reference, all, borrowed?.memory)
       await this.#keep(ino, reference, data, accessed)
@@ -347,8 +359,8 @@ export class Fetcher {
     data: Buffer,
     accessed: number,
   ): Promise<void> {
-    if (this.#cache.chunks.find(ino, reference.index)) return
+    if (this.#parts.chunks.find(ino, reference.index)) return
     await this.#evictor.makeRoom(reference.length)
-    promoteChunk(this.#cache, ino, reference, data, accessed)
+    this.#parts.promotion.promote(ino, reference, data, accessed)
   }
 }

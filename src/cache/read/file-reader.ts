@@ -10,20 +10,42 @@ import { FsError } from '../../base/fs-error.ts'
 import { cacheLimits } from '../limits.ts'
 import { SEEK_DATA, SEEK_HOLE } from '../../base/native-calls.ts'
 import type { CommittedChunk } from '../state/chunk-index.ts'
-import { LostError, lostDirty, requireBytes } from '../checks/lost-chunks.ts'
+import { LostError } from '../checks/lost-chunks.ts'
 import { BYTES_FETCHED, chunkSubject, type WaitCondition } from '../waiting/wait-condition.ts'
 import { DIRTY, type LocalChunk } from '../state/chunk-table.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { CurrentRequest } from '../../base/current-request.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { Transactions } from '../state/node-database.ts'
+import type { ChunkTable } from '../state/chunk-table.ts'
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
+import type { PresenceCache } from '../state/presence-cache.ts'
+import type { ChunkIndex } from '../state/chunk-index.ts'
+import type { CurrentContent } from '../state/current-content.ts'
+import type { LostChunks } from '../checks/lost-chunks.ts'
 import type { RememberedInode } from '../state/presence-cache.ts'
 import type { ChunkRange } from './range-reader.ts'
 
+export interface FileReaderParts {
+  settings: CacheSettings
+  request: CurrentRequest
+  shared: SharedState
+  database: Transactions
+  chunks: ChunkTable
+  files: BackingFiles
+  presence: PresenceCache
+  index: ChunkIndex
+  content: CurrentContent
+  lost: LostChunks
+}
+
 export class FileReader {
-  readonly #cache: NodeCache
+  readonly #parts: FileReaderParts
   /** Called at the first use of a chunk that was fetched ahead. */
   readonly #onFirstUse: (ino: number, index: number) => void
 
-  constructor(cache: NodeCache, onFirstUse: (ino: number, index: number) => void) {
-    this.#cache = cache
+  constructor(parts: FileReaderParts, onFirstUse: (ino: number, index: number) => void) {
+    this.#parts = parts
     this.#onFirstUse = onFirstUse
   }
 
@@ -32,7 +54,7 @@ export class FileReader {
    * the kernel puts the bytes into its page cache.
    */
   read(ino: number, offset: number, target: Uint8Array, fillsPages = false): number {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     // Before the size is read: a later write then drops the page.
     if (fillsPages && shared.mayBeOpen(ino)) this.#noteFill(ino)
     const read = this.#read(ino, offset, target)
@@ -44,7 +66,7 @@ export class FileReader {
   }
 
   #read(ino: number, offset: number, target: Uint8Array): number {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     for (let attempt = 0; attempt < cacheLimits.optimisticReads; attempt++) {
       const generation = shared.chunkGeneration(ino)
       const read = this.#readOnce(ino, offset, target)
@@ -54,7 +76,7 @@ export class FileReader {
   }
 
   #noteFill(ino: number): void {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open) open.filled = true
@@ -62,10 +84,10 @@ export class FileReader {
   }
 
   #readOnce(ino: number, offset: number, target: Uint8Array, locked = false): number {
-    const { shared, files } = this.#cache
+    const { shared, files } = this.#parts
     const size = locked
-      ? this.#cache.sizeOf(ino)
-      : shared.withInode(ino, () => this.#cache.sizeOf(ino))
+      ? this.#parts.content.size(ino)
+      : shared.withInode(ino, () => this.#parts.content.size(ino))
     const length = Math.min(target.length, size - offset)
     if (length <= 0) return 0
     const range = this.#requirePresent(ino, offset, length, locked)
@@ -75,7 +97,7 @@ export class FileReader {
     // A hole at the end, unless chunks that should be present are absent.
     else if (here < length) {
       if (!locked) return shared.withInode(ino, () => this.#readOnce(ino, offset, target, true))
-      requireBytes(this.#cache, ino)
+      this.#parts.lost.requireBytes(ino)
       wanted.fill(0, here)
     }
     return length
@@ -91,8 +113,8 @@ export class FileReader {
     length: number,
     locked: boolean,
   ): ChunkRange | undefined {
-    const { chunkSize } = this.#cache.settings
-    const known = this.#cache.memory.of(ino)
+    const { chunkSize } = this.#parts.settings
+    const known = this.#parts.presence.of(ino)
     const first = Math.floor(offset / chunkSize)
     const last = Math.floor((offset + length - 1) / chunkSize)
     for (let index = first; index <= last; index++) {
@@ -111,16 +133,16 @@ export class FileReader {
 
   /** The bytes that were fetched for this read, if they belong to the current content. */
   #takeRange(ino: number, index: number, offset: number, locked: boolean): ChunkRange | undefined {
-    const range = this.#cache.request.take(BYTES_FETCHED, chunkSubject(ino, index))?.value
+    const range = this.#parts.request.take(BYTES_FETCHED, chunkSubject(ino, index))?.value
     const isCurrent = range?.id === this.#validReference(ino, index, locked)?.id
     return isCurrent && range?.offset === offset ? range : undefined
   }
 
   #isPresent(ino: number, index: number, known: RememberedInode, locked: boolean): boolean {
-    const { chunks, shared } = this.#cache
+    const { chunks, shared } = this.#parts
     const row = chunks.find(ino, index)
     const mayBeLost = row === undefined || row.state === DIRTY
-    const lost = mayBeLost ? lostDirty(this.#cache, ino, index) : undefined
+    const lost = mayBeLost ? this.#parts.lost.uncommitted(ino, index) : undefined
     if (lost) throw new LostError(lost)
     const isMissing =
       row === undefined
@@ -139,16 +161,16 @@ export class FileReader {
    * Whether another node has replaced the chunk, so that its bytes here are about to be removed.
    */
   #isOutdated(ino: number, row: LocalChunk, locked: boolean): boolean {
-    if (!this.#cache.index.isRemote || row.state === DIRTY) return false
+    if (!this.#parts.index.isRemote || row.state === DIRTY) return false
     const isOutdated = (): boolean => {
-      const { shared, index } = this.#cache
+      const { shared, index } = this.#parts
       return index.find(ino, row.index)?.id !== row.id && shared.findOpen(ino)?.ahead !== true
     }
-    return locked ? isOutdated() : this.#cache.shared.withInode(ino, isOutdated)
+    return locked ? isOutdated() : this.#parts.shared.withInode(ino, isOutdated)
   }
 
   #use(ino: number, { index, accessed, length }: LocalChunk): void {
-    const { database, chunks, shared } = this.#cache
+    const { database, chunks, shared } = this.#parts
     shared.add('hits', 1)
     shared.add('hitBytes', length)
     const nowMs = Date.now()
@@ -161,16 +183,16 @@ export class FileReader {
 
   /** The committed chunk, unless it was cut off since the commit. */
   #validReference(ino: number, index: number, locked: boolean): CommittedChunk | undefined {
-    const find = (): CommittedChunk | undefined => validReference(this.#cache, ino, index)
-    return locked ? find() : this.#cache.shared.withInode(ino, find)
+    const find = (): CommittedChunk | undefined => this.#parts.content.reference(ino, index)
+    return locked ? find() : this.#parts.shared.withInode(ino, find)
   }
 
   /** SEEK_DATA or SEEK_HOLE; ENXIO beyond the end, as lseek(2). */
   seek(ino: number, offset: number, whence: number): number {
-    return this.#cache.shared.withInode(ino, () => {
-      const size = this.#cache.sizeOf(ino)
+    return this.#parts.shared.withInode(ino, () => {
+      const size = this.#parts.content.size(ino)
       if (offset < 0 || offset >= size) throw new FsError('ENXIO', 'beyond the end of the file')
-      requireBytes(this.#cache, ino)
+      this.#parts.lost.requireBytes(ino)
       if (whence === SEEK_HOLE) return this.#nextHole(ino, offset, size)
       if (whence !== SEEK_DATA) throw new FsError('EINVAL', `lseek cannot do whence ${whence}`)
       const data = this.#nextData(ino, offset, size)
@@ -180,12 +202,12 @@ export class FileReader {
   }
 
   #nextData(ino: number, offset: number, size: number): number {
-    const { settings, chunks, files } = this.#cache
-    if (this.#cache.isHere(ino)) return files.seek(ino, offset, SEEK_DATA)
+    const { settings, chunks, files } = this.#parts
+    if (this.#parts.content.isHere(ino)) return files.seek(ino, offset, SEEK_DATA)
     for (let at = offset; at < size;) {
       const index = Math.floor(at / settings.chunkSize)
       const local = chunks.from(ino, index, 1)[0]?.index ?? Infinity
-      const remote = nextReference(this.#cache, ino, index)
+      const remote = this.#parts.content.nextReference(ino, index)
       if (remote < local) return Math.max(at, remote * settings.chunkSize)
       if (local === Infinity) return -1
       at = Math.max(at, local * settings.chunkSize)
@@ -198,41 +220,19 @@ export class FileReader {
   }
 
   #nextHole(ino: number, offset: number, size: number): number {
-    const { settings, chunks, files } = this.#cache
-    if (this.#cache.isHere(ino)) return Math.min(size, files.seek(ino, offset, SEEK_HOLE))
+    const { settings, chunks, files } = this.#parts
+    if (this.#parts.content.isHere(ino)) return Math.min(size, files.seek(ino, offset, SEEK_HOLE))
     for (let at = offset; at < size;) {
       const index = Math.floor(at / settings.chunkSize)
       const end = (index + 1) * settings.chunkSize
       if (chunks.find(ino, index)) {
         const found = files.seek(ino, at, SEEK_HOLE)
         if (found >= 0 && found < Math.min(end, size)) return found
-      } else if (!validReference(this.#cache, ino, index)) {
+      } else if (!this.#parts.content.reference(ino, index)) {
         return at
       }
       at = end
     }
     return size
   }
-}
-
-/** The valid part of the committed chunk at an index. Call under the lock of the inode. */
-export function validReference(
-  cache: NodeCache,
-  ino: number,
-  index: number,
-): CommittedChunk | undefined {
-  const reference = cache.index.find(ino, index)
-  if (reference === undefined) return undefined
-  const open = cache.shared.mayBeOpen(ino) ? cache.shared.findOpen(ino) : undefined
-  if (open?.ahead !== true) return reference
-  const length = Math.min(reference.length, open.voidFrom - index * cache.settings.chunkSize)
-  return length > 0 ? { ...reference, length } : undefined
-}
-
-function nextReference(cache: NodeCache, ino: number, index: number): number {
-  const next = cache.index.findNext(ino, index)?.index
-  if (next === undefined) return Infinity
-  const open = cache.shared.mayBeOpen(ino) ? cache.shared.findOpen(ino) : undefined
-  const isVoid = open?.ahead === true && next * cache.settings.chunkSize >= open.voidFrom
-  return isVoid ? Infinity : next
 }

@@ -12,11 +12,15 @@ import type { ChunkReader } from '../read/chunk-reader.ts'
 import type { Evictor } from '../space/evictor.ts'
 import type { Fetcher } from '../read/fetcher.ts'
 import type { ChunkReplicas } from './chunk-replicas.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
+import type { ChunkIndex } from '../state/chunk-index.ts'
 
 export interface ChunkExchangeParts {
-  cache: NodeCache
-  loader: ChunkReader
+  settings: CacheSettings
+  files: BackingFiles
+  index: ChunkIndex
+  chunkReader: ChunkReader
   fetcher: Fetcher
   evictor: Evictor
   held: ChunkReplicas
@@ -40,7 +44,7 @@ export class ChunkExchange {
 
   /** Bytes of the largest chunk. */
   get chunkSize(): number {
-    return this.#parts.cache.settings.chunkSize
+    return this.#parts.settings.chunkSize
   }
 
   /**
@@ -72,14 +76,14 @@ export class ChunkExchange {
   }
 
   async #cached(chunk: ChunkAddress): Promise<SentChunk | undefined> {
-    const { cache, loader, evictor, logger } = this.#parts
+    const { chunkReader, evictor, logger } = this.#parts
     const { ino, index, id } = chunk
-    const found = withCrc(await loader.load(chunk))
+    const found = withCrc(await chunkReader.load(chunk))
     if (found === undefined) return undefined
-    const reference = cache.index.find(ino, index)
+    const reference = this.#parts.index.find(ino, index)
     const wanted = reference?.id === id ? reference.crc : null
     if (wanted === null || found.crc === wanted) return found
-    logger.error(`chunk ${index} of ${cache.files.path(ino)} is damaged: it is fetched again`)
+    logger.error(`chunk ${index} of ${this.#parts.files.path(ino)} is damaged: it is fetched again`)
     evictor.evictChunk(ino, index)
     return undefined
   }

@@ -20,13 +20,28 @@ import { cacheLimits } from '../limits.ts'
 import { DamagedFolder } from '../../tiers/nvme/damaged-folder.ts'
 import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
 import { mayBeContent } from '../state/chunk-index.ts'
-import { promoteChunk } from '../read/chunk-promotion.ts'
 import type { Evictor } from '../space/evictor.ts'
 import type { ChunkReplica } from './replica-table.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { Transactions } from '../state/node-database.ts'
+import type { ReplicaTable } from './replica-table.ts'
+import type { ChunkIndex } from '../state/chunk-index.ts'
+import type { ChunkPromotion } from '../read/chunk-promotion.ts'
+import type { Space } from '../space/space.ts'
+
+export interface ChunkReplicasParts {
+  settings: CacheSettings
+  shared: SharedState
+  database: Transactions
+  replicaTable: ReplicaTable
+  index: ChunkIndex
+  promotion: ChunkPromotion
+  space: Space
+}
 
 export class ChunkReplicas {
-  readonly #cache: NodeCache
+  readonly #parts: ChunkReplicasParts
   readonly #evictor: Evictor
   readonly #logger: Logger
   readonly #directory: string
@@ -36,27 +51,27 @@ export class ChunkReplicas {
   /** Bytes of replicas that are being stored, and have no row yet. */
   #arrivingBytes = 0
 
-  private constructor(cache: NodeCache, evictor: Evictor, logger: Logger) {
-    this.#cache = cache
+  private constructor(parts: ChunkReplicasParts, evictor: Evictor, logger: Logger) {
+    this.#parts = parts
     this.#evictor = evictor
     this.#logger = logger
-    this.#directory = join(cache.settings.directory, 'held')
+    this.#directory = join(parts.settings.directory, 'held')
   }
 
   /** Removes what an earlier process left incomplete. */
-  static open(cache: NodeCache, evictor: Evictor, logger: Logger): ChunkReplicas {
-    const held = new ChunkReplicas(cache, evictor, logger)
+  static open(parts: ChunkReplicasParts, evictor: Evictor, logger: Logger): ChunkReplicas {
+    const held = new ChunkReplicas(parts, evictor, logger)
     makePrivateFolder(held.#directory)
     held.#sweep()
     return held
   }
 
   totals(): { chunks: number; bytes: number } {
-    return this.#cache.replicaTable.totals()
+    return this.#parts.replicaTable.totals()
   }
 
   has(id: number): boolean {
-    return this.#cache.replicaTable.find(id) !== undefined
+    return this.#parts.replicaTable.find(id) !== undefined
   }
 
   /**
@@ -66,10 +81,10 @@ export class ChunkReplicas {
    */
   async hold(chunk: ChunkAddress, data: Buffer, crc: number): Promise<void> {
     const { ino, index, id } = chunk
-    const { database, replicaTable, shared } = this.#cache
+    const { database, replicaTable, shared } = this.#parts
     const length = data.length
     if (crc32(data) !== crc) throw new FsError('EINVAL', `chunk ${id}: the CRC-32 is another`)
-    if (!this.#mayBe({ ino, index, id, length, crc }) || !this.#cache.index.isChunkId(id)) {
+    if (!this.#mayBe({ ino, index, id, length, crc }) || !this.#parts.index.isChunkId(id)) {
       const what = `chunk ${id} at ${index} of inode ${ino}`
       throw new FsError('EINVAL', `${what}: it is known here with other bytes, or not at all`)
     }
@@ -96,17 +111,17 @@ export class ChunkReplicas {
 
   /** False: the chunk with that id has other bytes. */
   #mayBe({ ino, index, id, length, crc }: Omit<ChunkReplica, 'storedMs'>): boolean {
-    const reference = this.#cache.index.find(ino, index)
+    const reference = this.#parts.index.find(ino, index)
     return reference?.id !== id || mayBeContent(reference, { length, crc })
   }
 
   /** Bytes of the replica; undefined if there is none. A damaged or forged replica is dropped. */
   async read({ ino, index, id }: ChunkAddress): Promise<Buffer | undefined> {
-    const held = this.#cache.replicaTable.find(id)
+    const held = this.#parts.replicaTable.find(id)
     if (held?.ino !== ino || held.index !== index) return undefined
     const data = this.#mayBe(held) ? await this.#load(held) : undefined
     // Without a row, it was released in the meantime.
-    if (data !== undefined || this.#cache.replicaTable.find(id) === undefined) return data
+    if (data !== undefined || this.#parts.replicaTable.find(id) === undefined) return data
     this.#logger.error(`the copy of chunk ${id} that is held for a peer has other bytes: dropped`)
     await this.release(id)
     return undefined
@@ -115,7 +130,7 @@ export class ChunkReplicas {
   /** Removes a replica that is not needed: superseded, or its file was deleted. */
   async release(id: number): Promise<void> {
     using _turn = await this.#turns.acquire(id)
-    const held = this.#cache.replicaTable.find(id)
+    const held = this.#parts.replicaTable.find(id)
     if (held !== undefined) await this.#drop(held)
   }
 
@@ -124,19 +139,19 @@ export class ChunkReplicas {
    * file.
    */
   async durable(id: number): Promise<void> {
-    const held = this.#cache.replicaTable.find(id)
+    const held = this.#parts.replicaTable.find(id)
     if (held === undefined) return
     const data = await this.read(held)
     if (data === undefined) return
-    if (this.#evictor.hasRoom(held.length)) {
-      promoteChunk(this.#cache, held.ino, held, data, Date.now())
+    if (this.#parts.space.hasRoom(held.length)) {
+      this.#parts.promotion.promote(held.ino, held, data, Date.now())
     }
     await this.release(id)
   }
 
   /** Call when the content of a file changed or it was deleted: its replicas may be unneeded. */
   async changed(ino: number): Promise<void> {
-    const { replicaTable, index } = this.#cache
+    const { replicaTable, index } = this.#parts
     for (const held of replicaTable.of(ino)) {
       if (index.exists(ino)) await this.#settleOne(held, Date.now())
       else await this.release(held.id)
@@ -145,7 +160,7 @@ export class ChunkReplicas {
 
   /** Removes all replicas that are not needed according to the metadata. */
   async settle(nowMs = Date.now()): Promise<void> {
-    const { replicaTable } = this.#cache
+    const { replicaTable } = this.#parts
     for (let after = -1; ;) {
       const page = replicaTable.after(after, cacheLimits.replicaPage)
       for (const held of page) await this.#settleOne(held, nowMs)
@@ -158,7 +173,7 @@ export class ChunkReplicas {
   }
 
   async #settleOne({ id, ino, index, storedMs }: ChunkReplica, nowMs: number): Promise<void> {
-    const reference = this.#cache.index.find(ino, index)
+    const reference = this.#parts.index.find(ino, index)
     if (reference?.id === id) {
       this.#named.add(id)
       if (reference.durable) await this.durable(id)
@@ -169,7 +184,7 @@ export class ChunkReplicas {
   }
 
   async #requireRoom(id: number, length: number): Promise<void> {
-    const { capacityBytes } = this.#cache.settings
+    const { capacityBytes } = this.#parts.settings
     const share = Math.floor(capacityBytes * cacheLimits.heldShare)
     const isWithin = this.totals().bytes + this.#arrivingBytes <= share
     if (isWithin && (await this.#evictor.makeRoom(length))) return
@@ -192,7 +207,7 @@ export class ChunkReplicas {
   }
 
   async #drop({ id, length }: ChunkReplica): Promise<void> {
-    const { database, replicaTable, shared } = this.#cache
+    const { database, replicaTable, shared } = this.#parts
     database.transaction(() => {
       replicaTable.delete(id)
     })
@@ -219,7 +234,7 @@ export class ChunkReplicas {
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return
       if (this.#isPlain(name)) throw error
-      new DamagedFolder(this.#cache.settings.directory).quarantine(this.#path(name))
+      new DamagedFolder(this.#parts.settings.directory).quarantine(this.#path(name))
     }
   }
 
@@ -229,7 +244,7 @@ export class ChunkReplicas {
   }
 
   #sweep(): void {
-    const { database, replicaTable, shared } = this.#cache
+    const { database, replicaTable, shared } = this.#parts
     for (const name of readdirSync(this.#directory)) {
       const isKnown = /^\d{1,16}$/.test(name) && replicaTable.find(Number(name)) !== undefined
       if (!isKnown) rmSync(this.#path(name), { recursive: true })

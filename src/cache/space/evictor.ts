@@ -5,67 +5,54 @@
  * Invariant: an eviction deletes the row first, then changes the generation, then removes the
  * bytes, so that readers notice it in time.
  */
-import { statfsSync } from 'node:fs'
 import { cacheLimits } from '../limits.ts'
 import { CLEAN, type LocalChunk } from '../state/chunk-table.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { Transactions } from '../state/node-database.ts'
+import type { ChunkTable } from '../state/chunk-table.ts'
+import type { UploadJournal } from '../upload/upload-journal.ts'
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
+import type { ChunkIndex } from '../state/chunk-index.ts'
+import type { Space } from './space.ts'
+
+export interface EvictorParts {
+  settings: CacheSettings
+  shared: SharedState
+  database: Transactions
+  chunks: ChunkTable
+  uploads: UploadJournal
+  files: BackingFiles
+  index: ChunkIndex
+  space: Space
+}
 
 export class Evictor {
-  readonly #cache: NodeCache
+  readonly #parts: EvictorParts
   /** Number of files that were in use, and were marked as just used instead of evicted. */
   #kept = 0
   evictedChunks = 0
   evictedBytes = 0
 
-  constructor(cache: NodeCache) {
-    this.#cache = cache
-  }
-
-  /** Measures the free space of the disk, which other programs may fill too. */
-  measure(): void {
-    const { bavail, bsize } = statfsSync(this.#cache.settings.directory)
-    this.#cache.shared.setCounter('freeBytes', bavail * bsize)
-  }
-
-  /** Whether there is room for this many more bytes. */
-  hasRoom(bytes: number): boolean {
-    const { shared, settings } = this.#cache
-    return (
-      shared.counter('usedBytes') + bytes <= settings.capacityBytes &&
-      shared.counter('freeBytes') - bytes >= settings.freeFloorBytes
-    )
-  }
-
-  /**
-   * Whether so little of the cache can be evicted that a request could lose one chunk while it
-   * waits for the next, or to another request, over and over.
-   */
-  isTight(): boolean {
-    const { shared, settings } = this.#cache
-    const free = shared.counter('freeBytes') - settings.freeFloorBytes
-    const reach = Math.min(settings.capacityBytes, shared.counter('usedBytes') + free)
-    const loose = reach - shared.counter('unsyncedBytes') - shared.counter('passedBytes')
-    return loose < Math.min(reach / 2, cacheLimits.looseChunks * settings.chunkSize)
+  constructor(parts: EvictorParts) {
+    this.#parts = parts
   }
 
   /** Evicts until there is room; false if nothing more can be evicted. */
   async makeRoom(bytes: number): Promise<boolean> {
-    this.measure()
-    if (this.hasRoom(bytes)) return true
-    const { settings, shared } = this.#cache
-    const wantsMore = (): boolean => {
-      const used = shared.counter('usedBytes')
-      // The disk may have less space than the capacity; eviction does not change that bound.
-      const reach = used + shared.counter('freeBytes') - settings.freeFloorBytes
-      return used + bytes > Math.min(settings.capacityBytes, reach) * cacheLimits.evictTo
-    }
+    const { shared, space } = this.#parts
+    space.measure()
+    if (space.hasRoom(bytes)) return true
+    // Eviction does not change the bound.
+    const wantsMore = (): boolean =>
+      shared.counter('usedBytes') + bytes > space.reachBytes * cacheLimits.evictTo
     const sinceMs = Date.now()
     while (wantsMore()) {
       if (!this.#evictBatch(wantsMore, sinceMs)) break
-      this.measure()
+      space.measure()
       await new Promise(setImmediate)
     }
-    return this.hasRoom(bytes)
+    return space.hasRoom(bytes)
   }
 
   /**
@@ -74,13 +61,13 @@ export class Evictor {
    * were not used since `sinceMs` were tried.
    */
   #evictBatch(wantsMore: () => boolean, sinceMs: number): boolean {
-    const oldest = this.#cache.chunks.leastRecentlyUsed(cacheLimits.evictBatch)
+    const oldest = this.#parts.chunks.leastRecentlyUsed(cacheLimits.evictBatch)
     const keptBefore = this.#kept
     let evicted = 0
     for (const { ino, index } of oldest) {
       if (!wantsMore()) break
       const freed = this.evictChunk(ino, index)
-      this.#cache.shared.add('freeBytes', freed)
+      this.#parts.shared.add('freeBytes', freed)
       if (freed > 0) evicted += 1
     }
     const isOld = (oldest[0]?.accessed ?? sinceMs) < sinceMs
@@ -91,7 +78,7 @@ export class Evictor {
   evictInode(ino: number): number {
     let bytes = 0
     for (let from = 0; ;) {
-      const page = this.#cache.chunks.from(ino, from, cacheLimits.evictBatch)
+      const page = this.#parts.chunks.from(ino, from, cacheLimits.evictBatch)
       for (const { index } of page) bytes += this.evictChunk(ino, index)
       const last = page.at(-1)
       if (last === undefined) return bytes
@@ -101,7 +88,7 @@ export class Evictor {
 
   /** Returns the bytes freed; 0 if the chunk is not on this node or not durable. */
   evictChunk(ino: number, index: number): number {
-    const { shared, database, chunks, uploads, files, settings } = this.#cache
+    const { shared, database, chunks, uploads, files, settings } = this.#parts
     return shared.withInode(ino, () => {
       const row = chunks.find(ino, index)
       if (row === undefined || !this.#isSafe(ino, row)) return 0
@@ -127,7 +114,7 @@ export class Evictor {
   /** Whether the cloud has the same bytes. */
   #isSafe(ino: number, { state, index, id }: LocalChunk): boolean {
     if (state !== CLEAN) return false
-    const durable = this.#cache.index.find(ino, index)
+    const durable = this.#parts.index.find(ino, index)
     return durable?.id === id && durable.durable
   }
 
@@ -136,7 +123,7 @@ export class Evictor {
    * it. A file that is in use, for example by passthrough, is kept.
    */
   #evictWhole(ino: number): number {
-    const { shared, database, chunks, uploads, files } = this.#cache
+    const { shared, database, chunks, uploads, files } = this.#parts
     const rows = chunks.from(ino, 0, Number.MAX_SAFE_INTEGER)
     const open = shared.findOpen(ino)
     const isUsed =
@@ -157,7 +144,7 @@ export class Evictor {
   }
 
   #count(chunks: number, bytes: number): void {
-    this.#cache.shared.add('usedBytes', -bytes)
+    this.#parts.shared.add('usedBytes', -bytes)
     this.evictedChunks += chunks
     this.evictedBytes += bytes
   }

@@ -7,20 +7,26 @@
  * removed. Main thread.
  */
 import { cacheLimits } from '../limits.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
+
+export interface RemovedFilesParts {
+  shared: SharedState
+  files: BackingFiles
+}
 
 export class RemovedFiles {
-  readonly #cache: NodeCache
+  readonly #parts: RemovedFilesParts
   readonly #wakeThreads: () => Promise<void>
   #seen: number
   readonly #timer: NodeJS.Timeout
   #waking: Promise<void> | undefined
 
   /** `wakeThreads`: wakes every thread that serves the mount. */
-  constructor(cache: NodeCache, wakeThreads: () => Promise<void>) {
-    this.#cache = cache
+  constructor(parts: RemovedFilesParts, wakeThreads: () => Promise<void>) {
+    this.#parts = parts
     this.#wakeThreads = wakeThreads
-    this.#seen = cache.shared.fileChanges
+    this.#seen = parts.shared.fileChanges
     this.#timer = setInterval(() => this.#look(), cacheLimits.removedFilesMs)
   }
 
@@ -29,7 +35,7 @@ export class RemovedFiles {
   }
 
   #look(): void {
-    const { shared, files } = this.#cache
+    const { shared, files } = this.#parts
     if (this.#waking || shared.fileChanges === this.#seen) return
     this.#seen = shared.fileChanges
     shared.beginFileEpoch()

@@ -1,44 +1,38 @@
 /**
- * The parts that a thread needs to work on chunk data of this node, opened together: shared state,
- * node database, backing files, request journal, presence cache, kernel backings, and the chunk
- * index. This class has no state of its own.
+ * The cache of one thread, put together: its connections, descriptors and caches over the state
+ * that the threads of the node share, and what works on them. Whoever builds a part that uses the
+ * cache has this in hand; each part names what it needs of it (`EvictorParts`), and nothing else.
  */
-import { join } from 'node:path'
 import { CurrentRequest } from '../../base/current-request.ts'
-import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
-import { BackingFiles as Files } from '../../tiers/nvme/backing-files.ts'
+import { BackingFiles } from '../../tiers/nvme/backing-files.ts'
 import { PreallocatedFiles } from '../../tiers/nvme/preallocated-files.ts'
+import { ChunkChecks } from '../checks/chunk-checks.ts'
 import { LostChunkTable } from '../checks/lost-chunk-table.ts'
+import { LostChunks } from '../checks/lost-chunks.ts'
+import { KernelBackings } from '../passthrough/kernel-backings.ts'
+import { PassthroughWrites } from '../passthrough/passthrough-writes.ts'
+import { UntrackedWrites } from '../passthrough/untracked-writes.ts'
+import { VoidBytes } from '../passthrough/void-bytes.ts'
+import { ChunkPromotion } from '../read/chunk-promotion.ts'
+import { ChunkReader } from '../read/chunk-reader.ts'
 import { ReplicaTable } from '../replicas/replica-table.ts'
+import { Reservations } from '../space/reservations.ts'
+import { Space } from '../space/space.ts'
 import { UploadJournal } from '../upload/upload-journal.ts'
+import { CommitSteps } from '../write/commit-steps.ts'
+import { DeletedFiles } from '../write/deleted-files.ts'
+import { PreImages } from '../write/pre-images.ts'
+import { SupersededUploads } from '../write/superseded-uploads.ts'
+import { databasePath, type CacheSettings } from './cache-settings.ts'
 import type { ChunkIndex } from './chunk-index.ts'
 import { ChunkTable } from './chunk-table.ts'
-import { NodeSettings } from './node-settings.ts'
-import { UncommittedTable } from './uncommitted-table.ts'
-import { PresenceCache } from './presence-cache.ts'
-import { KernelBackings } from '../passthrough/kernel-backings.ts'
-import { measure } from '../passthrough/passthrough-writes.ts'
+import { CurrentContent } from './current-content.ts'
 import { NodeDatabase } from './node-database.ts'
+import { NodeSettings } from './node-settings.ts'
+import { PresenceCache } from './presence-cache.ts'
 import { RequestJournal } from './request-journal.ts'
 import { SharedState, type SharedBuffers } from './shared-state.ts'
-
-export interface CacheSettings {
-  /** The NVMe directory. */
-  directory: string
-  chunkSize: number
-  capacityBytes: number
-  /** Space that stays free on the disk, bytes. */
-  freeFloorBytes: number
-  /** Bytes of pending uploads and uncommitted writes; beyond it, writers wait. */
-  maxUnsyncedBytes: number
-  /**
-   * Age of the oldest write that is not in the cloud, seconds; beyond it, writers wait. 0: no
-   * bound.
-   */
-  maxUnsyncedSeconds: number
-  /** Smaller files are not opened for passthrough reads, bytes. */
-  passthroughFromBytes: number
-}
+import { UncommittedTable } from './uncommitted-table.ts'
 
 export interface NodeCacheParts {
   index: ChunkIndex
@@ -47,87 +41,66 @@ export interface NodeCacheParts {
   connection?: number | undefined
 }
 
-export class NodeCache {
-  readonly settings: CacheSettings
-  readonly request: CurrentRequest
-  readonly shared: SharedState
-  readonly database: NodeDatabase
-  readonly chunks: ChunkTable
-  readonly uploads: UploadJournal
-  readonly uncommitted: UncommittedTable
-  readonly lostTable: LostChunkTable
-  readonly replicaTable: ReplicaTable
-  readonly settingTable: NodeSettings
-  readonly files: BackingFiles
-  readonly memory: PresenceCache
-  readonly journal: RequestJournal
-  readonly backings: KernelBackings
-  readonly index: ChunkIndex
+export type NodeCache = ReturnType<typeof openNodeCache>
 
-  constructor(
-    settings: CacheSettings,
-    buffers: SharedBuffers,
-    { index, request = new CurrentRequest(), connection }: NodeCacheParts,
-  ) {
-    this.settings = settings
-    this.request = request
-    this.index = index
-    this.shared = new SharedState(buffers)
-    const path = databasePath(settings.directory)
-    const onDamage = (): void => this.shared.add('nodeDatabaseDamage', 1)
-    this.database = new NodeDatabase(path, this.shared.nodeDatabase, onDamage)
-    this.chunks = new ChunkTable(this.database)
-    this.uploads = new UploadJournal(this.database)
-    this.uncommitted = new UncommittedTable(this.database)
-    this.lostTable = new LostChunkTable(this.database)
-    this.replicaTable = new ReplicaTable(this.database)
-    this.settingTable = new NodeSettings(this.database)
-    const changes = {
-      generationOf: (ino: number) => this.shared.fileGeneration(ino),
-      epoch: () => this.shared.fileEpoch,
-    }
-    const preallocatedFiles = new PreallocatedFiles(
-      settings.directory,
-      this.shared.preallocatedNumbers,
-    )
-    this.files = new Files(settings.directory, changes, preallocatedFiles)
-    this.journal = new RequestJournal(this.shared.requestRecords, request)
-    this.memory = new PresenceCache(this.shared)
-    this.backings = new KernelBackings(connection)
+export function openNodeCache(
+  settings: CacheSettings,
+  buffers: SharedBuffers,
+  { index, request = new CurrentRequest(), connection }: NodeCacheParts,
+) {
+  const shared = new SharedState(buffers)
+  const state = {
+    ...{ settings, index, request, shared },
+    ...openTables(settings, shared),
+    files: openFiles(settings, shared),
+    journal: new RequestJournal(shared.requestRecords, request),
+    presence: new PresenceCache(shared),
+    backings: new KernelBackings(connection),
+    space: new Space({ settings, shared }),
   }
-
-  /** Bytes of chunk `index` in a file of `size` bytes. */
-  extent(index: number, size: number): number {
-    const { chunkSize } = this.settings
-    return Math.max(0, Math.min(chunkSize, size - index * chunkSize))
-  }
-
-  /**
-   * Size of the file on this node, bytes, with uncommitted writes. Call under the lock of the
-   * inode.
-   */
-  sizeOf(ino: number): number {
-    const open = this.shared.mayBeOpen(ino) ? this.shared.findOpen(ino) : undefined
-    if (open !== undefined) {
-      measure(this, ino, open)
-      if (open.ahead || open.fresh || open.passthroughWrites) return open.size
-    }
-    const known = this.memory.of(ino)
-    return (known.size ??= this.index.file(ino).size)
-  }
-
-  /** Whether the backing file has all bytes, regardless of the databases. Call under the lock. */
-  isHere(ino: number): boolean {
-    const open = this.shared.mayBeOpen(ino) ? this.shared.findOpen(ino) : undefined
-    return open !== undefined && (open.fresh || open.passthroughWrites)
-  }
-
-  close(): void {
-    this.files.close()
-    this.database.close()
+  const passthroughWrites = new PassthroughWrites(state)
+  const content = new CurrentContent({ ...state, passthroughWrites })
+  const preImages = new PreImages(state)
+  const lost = new LostChunks({ ...state, content, preImages })
+  const contents = { ...state, passthroughWrites, content, preImages, lost }
+  const superseded = new SupersededUploads(contents)
+  const untracked = new UntrackedWrites(contents)
+  return {
+    ...{ ...contents, superseded, untracked },
+    checks: new ChunkChecks(contents),
+    chunkReader: new ChunkReader(contents),
+    commits: new CommitSteps({ ...contents, superseded, untracked }),
+    deletions: new DeletedFiles(contents),
+    promotion: new ChunkPromotion(contents),
+    reservations: new Reservations(contents),
+    voidBytes: new VoidBytes(contents),
+    close: () => {
+      state.files.close()
+      state.database.close()
+    },
   }
 }
 
-export function databasePath(directory: string): string {
-  return join(directory, 'node.db')
+function openTables(settings: CacheSettings, shared: SharedState) {
+  const onDamage = (): void => shared.add('nodeDatabaseDamage', 1)
+  const path = databasePath(settings.directory)
+  const database = new NodeDatabase(path, shared.nodeDatabase, onDamage)
+  return {
+    database,
+    chunks: new ChunkTable(database),
+    uploads: new UploadJournal(database),
+    uncommitted: new UncommittedTable(database),
+    lostTable: new LostChunkTable(database),
+    replicaTable: new ReplicaTable(database),
+    settingTable: new NodeSettings(database),
+  }
+}
+
+function openFiles(settings: CacheSettings, shared: SharedState): BackingFiles {
+  const changes = {
+    generationOf: (ino: number) => shared.fileGeneration(ino),
+    epoch: () => shared.fileEpoch,
+  }
+  const preallocated = new PreallocatedFiles(settings.directory, shared.preallocatedNumbers)
+  return new BackingFiles(settings.directory, changes, preallocated)
 }

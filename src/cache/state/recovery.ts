@@ -15,17 +15,28 @@ import { readFileSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { timestampOf } from '../../base/clock.ts'
 import type { Logger } from '../../base/log/logger.ts'
-import { checkChunk, dropDamaged } from '../checks/chunk-checks.ts'
 import type { FileCommitter } from '../write/file-committer.ts'
-import { outliveMount } from '../passthrough/passthrough-writes.ts'
-import { coverChunks, countLost, giveUpChunks, settleShort } from '../checks/lost-chunks.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk } from './chunk-table.ts'
 import type { Uncommitted } from './uncommitted-table.ts'
 import { CUTTING, JOURNALED, UNTRACKED, WRITTEN } from './node-schema.ts'
-import type { NodeCache } from './node-cache.ts'
+import type { CacheSettings } from './cache-settings.ts'
+import type { SharedState } from './shared-state.ts'
+import type { Transactions } from './node-database.ts'
+import type { ChunkTable } from './chunk-table.ts'
+import type { UploadJournal } from '../upload/upload-journal.ts'
+import type { UncommittedTable } from './uncommitted-table.ts'
+import type { LostChunkTable } from '../checks/lost-chunk-table.ts'
+import type { ReplicaTable } from '../replicas/replica-table.ts'
+import type { NodeSettings } from './node-settings.ts'
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
+import type { ChunkIndex } from './chunk-index.ts'
+import type { PassthroughWrites } from '../passthrough/passthrough-writes.ts'
+import type { CurrentContent } from './current-content.ts'
+import type { SupersededUploads } from '../write/superseded-uploads.ts'
+import type { LostChunks } from '../checks/lost-chunks.ts'
+import type { ChunkChecks } from '../checks/chunk-checks.ts'
+import type { UntrackedWrites } from '../passthrough/untracked-writes.ts'
 import type { WrittenInode } from './open-table.ts'
-import { settleSuperseded } from '../write/superseded-uploads.ts'
-import { changedChunks } from '../passthrough/untracked-writes.ts'
 
 const PAGE = 1000
 
@@ -36,8 +47,28 @@ export interface RecoveryOptions {
   written?: ReadonlyMap<number, WrittenInode>
 }
 
+export interface RecoveryParts {
+  settings: CacheSettings
+  shared: SharedState
+  database: Transactions
+  chunks: ChunkTable
+  uploads: UploadJournal
+  uncommitted: UncommittedTable
+  lostTable: LostChunkTable
+  replicaTable: ReplicaTable
+  settingTable: NodeSettings
+  files: BackingFiles
+  index: ChunkIndex
+  passthroughWrites: PassthroughWrites
+  content: CurrentContent
+  superseded: SupersededUploads
+  lost: LostChunks
+  checks: ChunkChecks
+  untracked: UntrackedWrites
+}
+
 export class Recovery {
-  readonly #cache: NodeCache
+  readonly #parts: RecoveryParts
   readonly #committer: FileCommitter
   readonly #logger: Logger
   #recovered = 0
@@ -49,8 +80,8 @@ export class Recovery {
   #baseOf = (_ino: number, base: number): number => base
   #isVerified = false
 
-  constructor(cache: NodeCache, committer: FileCommitter, logger: Logger) {
-    this.#cache = cache
+  constructor(parts: RecoveryParts, committer: FileCommitter, logger: Logger) {
+    this.#parts = parts
     this.#committer = committer
     this.#logger = logger
   }
@@ -66,7 +97,7 @@ export class Recovery {
     this.#baseOf = baseOf
     this.#left = written
     this.#isResumed = resumed
-    const { database, settingTable, uncommitted, index, files } = this.#cache
+    const { database, settingTable, uncommitted, index, files } = this.#parts
     const wasClean = settingTable.get('clean') === '1'
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
     const before = settingTable.get('boot')
@@ -77,7 +108,7 @@ export class Recovery {
     })
     this.#restoreRenamed()
     this.#isVerified = wasClean || !resumed
-    countLost(this.#cache)
+    this.#parts.lost.count()
     this.#cover()
     if (wasClean || resumed) this.#verifyFiles(wasClean)
     else this.#verify()
@@ -98,7 +129,7 @@ export class Recovery {
   }
 
   #countBytes(): void {
-    const { chunks, replicaTable, shared } = this.#cache
+    const { chunks, replicaTable, shared } = this.#parts
     const { used, unsynced } = chunks.totals()
     shared.setCounter('usedBytes', used + replicaTable.totals().bytes)
     shared.setCounter('unsyncedBytes', unsynced)
@@ -108,7 +139,7 @@ export class Recovery {
    * Records that everything is committed and nothing runs, so that the next start verifies less.
    */
   markClean(): void {
-    const { database, settingTable } = this.#cache
+    const { database, settingTable } = this.#parts
     database.transaction(() => {
       // A resumed start has not looked for data of deleted inodes; then the next one must.
       settingTable.set('clean', this.#isVerified ? '1' : '0')
@@ -118,7 +149,7 @@ export class Recovery {
 
   /** Renames a file back if a crash interrupted a truncate before the pre-image was recorded. */
   #restoreRenamed(): void {
-    const { uploads, chunks, files, settings } = this.#cache
+    const { uploads, chunks, files, settings } = this.#parts
     for (const name of readdirSync(join(settings.directory, 'aside'))) {
       const ino = Number(/^whole-(\d+)-\d+$/.exec(name)?.[1])
       if (Number.isNaN(ino) || uploads.isSource(name)) continue
@@ -132,14 +163,14 @@ export class Recovery {
    * chunks there are intact.
    */
   #cover(): void {
-    const { database, settingTable, chunks, files } = this.#cache
+    const { database, settingTable, chunks, files } = this.#parts
     if (settingTable.get('covered') !== undefined) return
     for (let after = 0; ;) {
       const page = chunks.lastAfter(after, PAGE)
       for (const { ino } of page) {
         const last = chunks.from(ino, 0, Number.MAX_SAFE_INTEGER).findLast(isOnlyHere)
         if (last === undefined || files.stat(ino) === undefined) continue
-        coverChunks(this.#cache, ino, this.#cache.settings.chunkSize * last.index + last.length)
+        this.#parts.lost.cover(ino, this.#parts.settings.chunkSize * last.index + last.length)
       }
       const last = page.at(-1)
       if (last === undefined) break
@@ -152,7 +183,7 @@ export class Recovery {
    * Checks the length of each backing file and, after a clean end, whether it was changed since.
    */
   #verifyFiles(wasClean: boolean): void {
-    const { settingTable, uncommitted, chunks, files, settings, index } = this.#cache
+    const { settingTable, uncommitted, chunks, files, settings, index } = this.#parts
     const stoppedMs = wasClean ? Number(settingTable.get('stopped') ?? Infinity) : Infinity
     // Programs may have changed these by mmap writes since; such changes are valid.
     const mapped = new Set(uncommitted.mapped())
@@ -173,7 +204,7 @@ export class Recovery {
   #verify(): void {
     let after = 0
     for (;;) {
-      const page = this.#cache.chunks.inodesAfter(after, PAGE)
+      const page = this.#parts.chunks.inodesAfter(after, PAGE)
       for (const ino of page) this.#verifyInode(ino)
       const last = page.at(-1)
       if (last === undefined) return
@@ -182,29 +213,29 @@ export class Recovery {
   }
 
   #verifyInode(ino: number): void {
-    const { index, shared } = this.#cache
+    const { index, shared } = this.#parts
     if (index.exists(ino)) this.#verifyFile(ino, this.#machineDied)
     else shared.withInode(ino, () => this.#committer.forgetLocked(ino))
   }
 
   /** `isChanged`: the bytes may differ from the committed ones. */
   #verifyFile(ino: number, isChanged: boolean): void {
-    const { uncommitted, chunks, index, shared } = this.#cache
+    const { uncommitted, chunks, index, shared } = this.#parts
     const open = uncommitted.find(ino)
     // The bytes on the disk are the content, not those in the cloud.
     if (open?.stage === UNTRACKED) return
     shared.withInode(ino, () => {
-      settleShort(this.#cache, ino, open?.size ?? index.file(ino).size)
+      this.#parts.lost.settleShort(ino, open?.size ?? index.file(ino).size)
       if (!isChanged) return
       const rows = chunks.from(ino, 0, Number.MAX_SAFE_INTEGER)
-      const states = new Map(rows.map((row) => [row, checkChunk(this.#cache, ino, row)]))
+      const states = new Map(rows.map((row) => [row, this.#parts.checks.check(ino, row)]))
       const doubtful = rows.filter((row) => {
         return row.state === CLEAN && row.id !== 0 && states.get(row) !== 'intact'
       })
-      giveUpChunks(this.#cache, ino, doubtful, 'their bytes were changed, or did not survive')
+      this.#parts.lost.giveUp(ino, doubtful, 'their bytes were changed, or did not survive')
       for (const row of rows) {
         if (row.state === PENDING && states.get(row) === 'damaged')
-          dropDamaged(this.#cache, ino, row)
+          this.#parts.checks.dropDamaged(ino, row)
       }
     })
   }
@@ -214,7 +245,7 @@ export class Recovery {
    * machine, data that did not reach the disk is lost: it was not synced.
    */
   #takeFresh(ino: number): void {
-    const { database, uncommitted, chunks, index, files } = this.#cache
+    const { database, uncommitted, chunks, index, files } = this.#parts
     if (!index.exists(ino)) {
       files.remove(ino)
       return
@@ -230,7 +261,7 @@ export class Recovery {
 
   /** Marks chunks with mmap writes dirty. Programs that survived the mount may still write. */
   #settleMapped(ino: number): void {
-    const { database, uncommitted, chunks, files, index, shared } = this.#cache
+    const { database, uncommitted, chunks, files, index, shared } = this.#parts
     shared.withInode(ino, () => {
       const isHere = index.exists(ino) && files.stat(ino) !== undefined
       if (isHere && files.hasWriters(ino)) {
@@ -240,13 +271,13 @@ export class Recovery {
         return
       }
       // The metadata has no size of a deleted inode.
-      const size = isHere ? this.#cache.sizeOf(ino) : 0
-      const marks = changedChunks(this.#cache, ino, { size, voidFrom: Infinity })
+      const size = isHere ? this.#parts.content.size(ino) : 0
+      const marks = this.#parts.untracked.changed(ino, { size, voidFrom: Infinity })
       database.transaction(() => {
         uncommitted.deleteMapped(ino)
         if (marks.length === 0) return
         for (const { index: at, row } of marks) {
-          const length = row?.length ?? this.#cache.extent(at, index.file(ino).size)
+          const length = row?.length ?? this.#parts.content.extent(at, index.file(ino).size)
           chunks.put(ino, { index: at, state: DIRTY, id: 0, length, accessed: Date.now() })
         }
         if (!uncommitted.find(ino)) uncommitted.put(this.#written(ino))
@@ -255,7 +286,7 @@ export class Recovery {
   }
 
   #written(ino: number): Uncommitted {
-    const { size, version } = this.#cache.index.file(ino)
+    const { size, version } = this.#parts.index.file(ino)
     const times = { mtimeSec: 0, mtimeNsec: 0 }
     return { ino, floor: size, size, stage: WRITTEN, ...times, base: version }
   }
@@ -263,7 +294,7 @@ export class Recovery {
   #finishCommits(): void {
     let after = 0
     for (;;) {
-      const page = this.#cache.uncommitted.after(after, PAGE)
+      const page = this.#parts.uncommitted.after(after, PAGE)
       for (const row of page) this.#finishCommit(row)
       const last = page.at(-1)
       if (last === undefined) return
@@ -272,7 +303,7 @@ export class Recovery {
   }
 
   #finishCommit(row: Uncommitted): void {
-    const { database, uncommitted, index, shared } = this.#cache
+    const { database, uncommitted, index, shared } = this.#parts
     shared.withInode(row.ino, () => {
       if (!index.exists(row.ino)) this.#committer.forgetLocked(row.ino)
       else if (row.stage === UNTRACKED && this.#isAsCommitted(row))
@@ -290,26 +321,26 @@ export class Recovery {
    * committed.
    */
   #isAsCommitted({ ino, floor, base }: Uncommitted): boolean {
-    const { files, index } = this.#cache
+    const { files, index } = this.#parts
     const { size, version } = index.file(ino)
     if (version !== base || (files.stat(ino)?.size ?? 0) !== size) return false
-    return changedChunks(this.#cache, ino, { size, voidFrom: floor }).length === 0
+    return this.#parts.untracked.changed(ino, { size, voidFrom: floor }).length === 0
   }
 
   /** As `#commitWritten`, for a file without a record of writes since its last commit. */
   #commitUntracked(ino: number): void {
-    this.#cache.shared.withInode(ino, () => {
+    this.#parts.shared.withInode(ino, () => {
       this.#commitWritten(this.#written(ino))
     })
   }
 
   /** Commits a file that was open; size and time are those of its backing file. */
   #commitWritten(row: Uncommitted): void {
-    const { shared, files } = this.#cache
+    const { shared, files } = this.#parts
     if (row.stage === CUTTING) files.truncate(row.ino, row.size)
     const wasUntracked = this.#untracked.delete(row.ino) || row.stage === UNTRACKED
     // The table of open inodes was lost with the machine, and every chunk was compared anyway.
-    const isUntracked = wasUntracked || (this.#machineDied && !this.#cache.index.isRemote)
+    const isUntracked = wasUntracked || (this.#machineDied && !this.#parts.index.isRemote)
     const stat = files.stat(row.ino)
     // Programs that survived the mount may still write to it.
     const isWritten = isUntracked && !this.#isResumed && files.hasWriters(row.ino)
@@ -328,9 +359,9 @@ export class Recovery {
     if (isUntracked) open.seenMs = files.stat(row.ino)?.mtimeMs ?? -1
     this.#recovered += 1
     // With a remote metadata store the commit is made later, when the node runs.
-    if (this.#cache.index.isRemote) return
+    if (this.#parts.index.isRemote) return
     this.#committer.commitLocked(row.ino, open)
-    if (isWritten) outliveMount(this.#cache, row.ino, open)
+    if (isWritten) this.#parts.passthroughWrites.outlive(row.ino, open)
     if (open.opens === 0) shared.removeOpen(row.ino)
   }
 
@@ -343,7 +374,7 @@ export class Recovery {
 
   /** Whether the journal has chunks, or another size, that the metadata lacks. */
   #isMissing({ ino, base }: Uncommitted): boolean {
-    const { uploads, index } = this.#cache
+    const { uploads, index } = this.#parts
     // No commit since.
     if (index.file(ino).version === base) return true
     const pending = this.#pending(ino)
@@ -352,19 +383,19 @@ export class Recovery {
   }
 
   #pending(ino: number): { index: number; id: number; length: number }[] {
-    const rows = this.#cache.chunks.from(ino, 0, Number.MAX_SAFE_INTEGER)
+    const rows = this.#parts.chunks.from(ino, 0, Number.MAX_SAFE_INTEGER)
     return rows.filter((row) => row.state === PENDING)
   }
 
   /** Lost chunks of the commit that is to be repeated. */
   #lost(ino: number): { index: number; id: number; length: number }[] {
-    const { lostTable, index } = this.#cache
+    const { lostTable, index } = this.#parts
     const lost = lostTable.of(ino).filter(({ id }) => id !== 0)
     return lost.filter((chunk) => index.find(ino, chunk.index)?.id !== chunk.id)
   }
 
   #repeatCommit(row: Uncommitted): void {
-    const { database, uncommitted, index, files } = this.#cache
+    const { database, uncommitted, index, files } = this.#parts
     if (index.isRemote) {
       this.#leaveCommit(row)
       return
@@ -388,7 +419,7 @@ export class Recovery {
 
   /** Leaves the journaled commit to the running node. */
   #leaveCommit({ ino, size, floor, base, mtimeSec, mtimeNsec }: Uncommitted): void {
-    const open = this.#cache.shared.addOpen(ino)
+    const open = this.#parts.shared.addOpen(ino)
     open.size = size
     open.commitFloor = floor
     open.base = this.#baseOf(ino, base)
@@ -400,16 +431,16 @@ export class Recovery {
 
   /** A commit that is still to be made settles what it replaces itself. */
   #settleSuperseded(): void {
-    const { uploads, shared } = this.#cache
+    const { uploads, shared } = this.#parts
     for (const ino of uploads.inodesWithSuperseded()) {
       shared.withInode(ino, () => {
-        if (shared.findOpen(ino)?.committing !== true) settleSuperseded(this.#cache, ino)
+        if (shared.findOpen(ino)?.committing !== true) this.#parts.superseded.settle(ino)
       })
     }
   }
 
   #sweepPreImages(): void {
-    const { uploads, files, settings } = this.#cache
+    const { uploads, files, settings } = this.#parts
     for (const name of readdirSync(join(settings.directory, 'aside'))) {
       if (!uploads.isSource(name)) files.removePreImage(name)
     }

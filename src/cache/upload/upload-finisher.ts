@@ -9,9 +9,13 @@
  * first, so that a crash in between only repeats the upload. Every step can be repeated.
  */
 import { cacheLimits } from '../limits.ts'
-import { removePreImages } from '../write/pre-images.ts'
 import type { Upload } from './upload-journal.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { Transactions } from '../state/node-database.ts'
+import type { ChunkTable } from '../state/chunk-table.ts'
+import type { UploadJournal } from './upload-journal.ts'
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
+import type { PreImages } from '../write/pre-images.ts'
 
 /** Records in the metadata, on this node or elsewhere, that the cloud has a chunk. */
 export interface DurableMarks {
@@ -38,8 +42,17 @@ interface Ended {
   readonly reject: (error: unknown) => void
 }
 
+export interface UploadFinisherParts {
+  shared: SharedState
+  database: Transactions
+  chunks: ChunkTable
+  uploads: UploadJournal
+  files: BackingFiles
+  preImages: PreImages
+}
+
 export class UploadFinisher {
-  readonly #cache: NodeCache
+  readonly #parts: UploadFinisherParts
   readonly #marks: DurableMarks
   readonly #isAwaited: () => boolean
   #waiting: Ended[] = []
@@ -48,8 +61,8 @@ export class UploadFinisher {
   #count = 0
 
   /** `isAwaited`: whether somebody waits for uploads, or no other upload is under way. */
-  constructor(cache: NodeCache, marks: DurableMarks, isAwaited: () => boolean) {
-    this.#cache = cache
+  constructor(parts: UploadFinisherParts, marks: DurableMarks, isAwaited: () => boolean) {
+    this.#parts = parts
     this.#marks = marks
     this.#isAwaited = isAwaited
   }
@@ -115,7 +128,7 @@ export class UploadFinisher {
 
   #underLocks(group: readonly Ended[], section: (part: readonly Ended[]) => void): void {
     const inos = new Set(group.map(({ upload }) => upload.ino))
-    this.#cache.shared.withInodes(inos, (locked) => {
+    this.#parts.shared.withInodes(inos, (locked) => {
       section(group.filter(({ upload }) => locked.has(upload.ino)))
     })
   }
@@ -136,7 +149,7 @@ export class UploadFinisher {
 
   /** Removes uploads from the journal, if they are still there. */
   #takeOut(part: readonly Ended[], held: ReadonlySet<Ended>): void {
-    const { shared, database, uploads, chunks, files } = this.#cache
+    const { shared, database, uploads, chunks, preImages } = this.#parts
     const sources: string[] = []
     let syncedBytes = 0
     database.transaction(() => {
@@ -149,6 +162,6 @@ export class UploadFinisher {
       }
     })
     shared.add('unsyncedBytes', -syncedBytes)
-    removePreImages(uploads, files, sources)
+    preImages.removeUnused(sources)
   }
 }

@@ -19,17 +19,20 @@ import { Semaphore, type Permit } from '../../base/async/semaphore.ts'
 import { baseLimits } from '../../base/limits.ts'
 import { cacheLimits } from '../limits.ts'
 import type { TierStorage } from '../../tiers/tier-storage.ts'
-import { ChunkReader, UnreadableUpload } from '../read/chunk-reader.ts'
-import { checkChunk, dropDamaged } from '../checks/chunk-checks.ts'
-import { giveUpChunks, loseUpload } from '../checks/lost-chunks.ts'
+import { UnreadableUpload, type ChunkReader } from '../read/chunk-reader.ts'
 import type { Upload } from './upload-journal.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { ChunkChecks } from '../checks/chunk-checks.ts'
+import type { LostChunks } from '../checks/lost-chunks.ts'
 import { chunkKey } from './object-key.ts'
 import type { ConditionVariable } from '../waiting/condition-variable.ts'
-import { UploadFinisher, type DurableMarks } from './upload-finisher.ts'
+import { UploadFinisher, type DurableMarks, type UploadFinisherParts } from './upload-finisher.ts'
 
-export interface UploaderParts {
-  cache: NodeCache
+export interface UploaderParts extends UploadFinisherParts {
+  settings: CacheSettings
+  chunkReader: ChunkReader
+  checks: ChunkChecks
+  lost: LostChunks
   cloud: TierStorage
   marks: DurableMarks
   progress: ConditionVariable
@@ -43,9 +46,8 @@ export interface UploaderParts {
 type Step = 'send' | 'finish'
 
 export class Uploader {
-  readonly #cache: NodeCache
+  readonly #parts: UploaderParts
   readonly #cloud: TierStorage
-  readonly #loader: ChunkReader
   readonly #buffers: BufferPool
   readonly #logger: Logger
   readonly #failures: RepeatedLog
@@ -68,13 +70,13 @@ export class Uploader {
   uploadedChunks = 0
   uploadedBytes = 0
 
-  constructor({ cache, cloud, marks, progress, logger }: UploaderParts) {
-    this.#cache = cache
+  constructor(parts: UploaderParts) {
+    const { cloud, marks, progress, logger } = parts
+    this.#parts = parts
     this.#cloud = cloud
-    this.#loader = new ChunkReader(cache)
-    this.#buffers = new BufferPool(cache.settings.chunkSize)
+    this.#buffers = new BufferPool(parts.settings.chunkSize)
     this.#progress = progress
-    this.#finisher = new UploadFinisher(cache, marks, () => {
+    this.#finisher = new UploadFinisher(parts, marks, () => {
       return this.#hurried > 0 || this.#places.free === this.#places.capacity
     })
     this.#logger = logger
@@ -89,7 +91,7 @@ export class Uploader {
   async stop(): Promise<void> {
     this.#stop.abort()
     this.#finisher.expedite()
-    this.#cache.shared.announceCommit()
+    this.#parts.shared.announceCommit()
     await this.#running
   }
 
@@ -114,7 +116,7 @@ export class Uploader {
   }
 
   async #takeBatch(signal: AbortSignal): Promise<void> {
-    const { shared, uploads } = this.#cache
+    const { shared, uploads } = this.#parts
     const seen = shared.commits
     const waiting = uploads.after(this.#cursor, cacheLimits.uploadBatch)
     if (waiting.length === 0) await shared.nextCommit(seen, cacheLimits.conditionPollMs)
@@ -209,7 +211,7 @@ export class Uploader {
   async #send(upload: Upload, signal: AbortSignal): Promise<number | undefined> {
     const { ino, index, id, length } = upload
     await this.#committed(ino, signal)
-    const { chunkSize } = this.#cache.settings
+    const { chunkSize } = this.#parts.settings
     const isLarge = length > chunkSize / 2
     const wanted = isLarge ? chunkSize : Math.max(1, length)
     using _memory =
@@ -234,7 +236,7 @@ export class Uploader {
   async #load(upload: Upload, into: Buffer | undefined): Promise<Buffer | undefined> {
     const { seq } = upload
     try {
-      return await this.#loader.loadUpload(upload, into)
+      return await this.#parts.chunkReader.loadUpload(upload, into)
     } catch (cause) {
       const looks = (this.#looks.get(seq) ?? 0) + 1
       this.#looks.set(seq, looks)
@@ -246,15 +248,15 @@ export class Uploader {
 
   #lose(upload: Upload, reason: string): boolean {
     const { ino } = upload
-    return loseUpload(this.#cache, upload, reason, (row) => {
-      if (checkChunk(this.#cache, ino, row) === 'damaged') dropDamaged(this.#cache, ino, row)
-      else giveUpChunks(this.#cache, ino, [row], reason)
+    return this.#parts.lost.loseUpload(upload, reason, (row) => {
+      if (this.#parts.checks.check(ino, row) === 'damaged') this.#parts.checks.dropDamaged(ino, row)
+      else this.#parts.lost.giveUp(ino, [row], reason)
     })
   }
 
   /** Waits for the commit in the metadata, which would otherwise treat the chunk as superseded. */
   async #committed(ino: number, signal: AbortSignal): Promise<void> {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     const isCommitting = (): boolean => {
       return shared.withInode(ino, () => shared.findOpen(ino)?.committing === true)
     }

@@ -8,7 +8,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { WaitResult } from '../../base/suspended.ts'
 import { FsError } from '../../base/fs-error.ts'
 import { cacheLimits } from '../limits.ts'
-import { verifyFile } from '../checks/chunk-checks.ts'
 import type { Evictor } from '../space/evictor.ts'
 import type { Fetcher } from '../read/fetcher.ts'
 import type { FileCommitter } from '../write/file-committer.ts'
@@ -24,13 +23,21 @@ import {
   chunkSubject,
   type WaitCondition,
 } from './wait-condition.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { UploadJournal } from '../upload/upload-journal.ts'
+import type { Space } from '../space/space.ts'
+import type { ChunkChecks } from '../checks/chunk-checks.ts'
 import type { ConditionVariable } from './condition-variable.ts'
 import type { Readahead } from '../read/readahead.ts'
 import type { Uploader } from '../upload/uploader.ts'
 
 export interface WaitResolverParts {
-  cache: NodeCache
+  settings: CacheSettings
+  shared: SharedState
+  uploads: UploadJournal
+  space: Space
+  checks: ChunkChecks
   committer: FileCommitter
   fetcher: Fetcher
   readahead: Readahead
@@ -112,7 +119,7 @@ export class WaitResolver {
         await this.#parts.pages.dropWritten(condition.ino, condition, condition.isLocked)
         return PAGES_DROPPED.of(condition.ino)
       case 'cut':
-        while (this.#parts.cache.shared.cuts.isPending(condition.ino)) {
+        while (this.#parts.shared.cuts.isPending(condition.ino)) {
           await delay(cacheLimits.pageDropLookMs, undefined, { signal })
         }
         break
@@ -139,7 +146,7 @@ export class WaitResolver {
       case 'written':
         return WRITTEN.of(condition.ino)
       case 'verify':
-        await verifyFile(this.#parts.cache, condition.ino)
+        await this.#parts.checks.verifyFile(condition.ino)
         break
       case 'trust':
         await this.#parts.remote?.trusted(signal)
@@ -161,8 +168,8 @@ export class WaitResolver {
     { ino, offset, length }: WaitCondition & { kind: 'bytes' },
     signal?: AbortSignal,
   ): Promise<WaitResult | undefined> {
-    const { fetcher, readahead, cache } = this.#parts
-    const { chunkSize } = cache.settings
+    const { fetcher, readahead } = this.#parts
+    const { chunkSize } = this.#parts.settings
     const index = Math.floor(offset / chunkSize)
     const follows = readahead.seen(ino, index, offset - index * chunkSize)
     // A sequential reader needs the whole chunk, which other nodes fetch for all.
@@ -179,19 +186,19 @@ export class WaitResolver {
 
   /** Waits until enough of the cache can be evicted, while uploads succeed. */
   async #loosen(signal?: AbortSignal): Promise<void> {
-    const { evictor, uploader, progress, cache } = this.#parts
-    if (!evictor.isTight()) return
+    const { space, uploader, progress } = this.#parts
+    if (!space.isTight()) return
     const mayHelp = (): boolean => {
       this.#commitEarly()
-      return uploader.failure === undefined && cache.uploads.oldestMs() !== null
+      return uploader.failure === undefined && this.#parts.uploads.oldestMs() !== null
     }
     await uploader.hurried(async () => {
-      while (evictor.isTight() && mayHelp()) await progress.next(signal)
+      while (space.isTight() && mayHelp()) await progress.next(signal)
     })
   }
 
   async #space(bytes: number, signal?: AbortSignal): Promise<void> {
-    const { evictor, progress, uploader, cache } = this.#parts
+    const { evictor, progress, uploader } = this.#parts
     await this.#loosen(signal)
     let seen = uploader.uploadedChunks
     let until = Date.now() + cacheLimits.spaceWaitMs
@@ -201,7 +208,7 @@ export class WaitResolver {
         seen = uploader.uploadedChunks
         until = Date.now() + cacheLimits.spaceWaitMs
       }
-      const idle = cache.uploads.oldestMs() === null
+      const idle = this.#parts.uploads.oldestMs() === null
       if (idle && (await evictor.makeRoom(bytes))) return
       if (idle || Date.now() > until) throw this.#noSpace(idle)
       await progress.next(signal)
@@ -209,21 +216,15 @@ export class WaitResolver {
   }
 
   #noSpace(idle: boolean): FsError {
-    const { directory } = this.#parts.cache.settings
+    const { directory } = this.#parts.settings
     const why = idle ? 'nothing in it can be evicted' : 'the cloud takes nothing that is in it'
     const text = `the cache ${directory} is full, and ${why}: free space or raise -nvme-capacity`
     return new FsError('ENOSPC', text, { path: directory })
   }
 
   async #unsynced(bytes: number, signal?: AbortSignal): Promise<void> {
-    const { cache, progress } = this.#parts
-    const { shared, settings } = cache
-    const mayGoOn = (): boolean => {
-      const unsynced = shared.counter('unsyncedBytes')
-      const fits = unsynced <= 0 || unsynced + bytes <= settings.maxUnsyncedBytes
-      return fits && shared.counter('overdue') === 0
-    }
-    while (!mayGoOn()) {
+    const { space, progress } = this.#parts
+    while (!space.mayPend(bytes) || space.isOverdue()) {
       this.#commitEarly()
       await progress.next(signal)
     }
@@ -231,8 +232,8 @@ export class WaitResolver {
 
   /** Resolves when the cloud has the committed content of an inode. */
   async durable(ino: number, signal?: AbortSignal): Promise<void> {
-    const { cache, progress, uploader } = this.#parts
-    const isDurable = (): boolean => !cache.uploads.has(ino)
+    const { progress, uploader } = this.#parts
+    const isDurable = (): boolean => !this.#parts.uploads.has(ino)
     await uploader.hurried(() => progress.until(isDurable, signal))
   }
 
@@ -253,11 +254,11 @@ export class WaitResolver {
     { ino, copies }: WaitCondition & { kind: 'copies' },
     signal?: AbortSignal,
   ): Promise<void> {
-    const { remote, cache, uploader, progress } = this.#parts
+    const { remote, uploader, progress } = this.#parts
     if (await remote?.copy(ino, copies, { patient: true, signal })) return
     let until = Date.now() + cacheLimits.copiesCloudWaitMs
     await uploader.hurried(async () => {
-      while (cache.uploads.has(ino)) {
+      while (this.#parts.uploads.has(ino)) {
         if (uploader.failure === undefined) until = Date.now() + cacheLimits.copiesCloudWaitMs
         else if (Date.now() > until) throw tooFewCopies(copies, uploader.failure.reason)
         await progress.next(signal)
@@ -266,11 +267,11 @@ export class WaitResolver {
   }
 
   #commitEarly(): void {
-    const { cache, committer, remote, groups } = this.#parts
+    const { committer, remote, groups } = this.#parts
     groups?.expedite()
     // Files under passthrough writes cannot be evicted until these end.
-    const kept = new Set(cache.shared.passthroughWritten())
-    for (const ino of cache.shared.dirtyInodes()) {
+    const kept = new Set(this.#parts.shared.passthroughWritten())
+    for (const ino of this.#parts.shared.dirtyInodes()) {
       if (kept.has(ino)) continue
       if (!remote) committer.commit(ino)
       else if (!this.#early.has(ino)) this.#commitElsewhere(remote, ino)

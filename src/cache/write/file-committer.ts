@@ -10,17 +10,24 @@
 import { NotStarted } from '../../base/suspended.ts'
 import { now } from '../../base/clock.ts'
 import { FsError } from '../../base/fs-error.ts'
-import { CommitSteps, type PreparedCommit } from './commit-steps.ts'
-import { deleteFiles } from './deleted-files.ts'
-import {
-  endPassthroughWrites,
-  measure,
-  recordPassthroughWrites,
-} from '../passthrough/passthrough-writes.ts'
+import type { CommitSteps, PreparedCommit } from './commit-steps.ts'
 import { WRITER_LISTED, type WaitCondition } from '../waiting/wait-condition.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { CurrentRequest } from '../../base/current-request.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { Transactions } from '../state/node-database.ts'
+import type { ChunkTable } from '../state/chunk-table.ts'
+import type { UncommittedTable } from '../state/uncommitted-table.ts'
+import type { LostChunkTable } from '../checks/lost-chunk-table.ts'
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
+import type { RequestJournal } from '../state/request-journal.ts'
+import type { KernelBackings } from '../passthrough/kernel-backings.ts'
+import type { ChunkIndex } from '../state/chunk-index.ts'
+import type { PassthroughWrites } from '../passthrough/passthrough-writes.ts'
+import type { DeletedFiles } from './deleted-files.ts'
+import type { VoidBytes } from '../passthrough/void-bytes.ts'
 import { DIRECT, OPEN, WRITING, WRITING_LIMIT, type OpenInode } from '../state/open-inode.ts'
-import { dropBytes, endPassthrough } from '../passthrough/passthrough.ts'
+import { endPassthrough } from '../passthrough/passthrough.ts'
 
 /** Who has an inode open: programs through the kernel, or code of this process. */
 export type User = 'kernel' | 'here'
@@ -59,19 +66,35 @@ export interface Leaving {
   wrote?: boolean
 }
 
-export class FileCommitter {
-  readonly #cache: NodeCache
-  readonly #steps: CommitSteps
+export interface FileCommitterParts {
+  commits: CommitSteps
+  settings: CacheSettings
+  request: CurrentRequest
+  shared: SharedState
+  database: Transactions
+  chunks: ChunkTable
+  uncommitted: UncommittedTable
+  lostTable: LostChunkTable
+  files: BackingFiles
+  journal: RequestJournal
+  backings: KernelBackings
+  index: ChunkIndex
+  passthroughWrites: PassthroughWrites
+  deletions: DeletedFiles
+  voidBytes: VoidBytes
+}
 
-  constructor(cache: NodeCache) {
-    this.#cache = cache
-    this.#steps = new CommitSteps(cache)
+export class FileCommitter {
+  readonly #parts: FileCommitterParts
+
+  constructor(parts: FileCommitterParts) {
+    this.#parts = parts
   }
 
   /** Commits the uncommitted writes of an inode; does nothing if there are none. */
   commit(ino: number, release = false): void {
-    this.#cache.shared.withInode(ino, () => {
-      const open = this.#cache.shared.findOpen(ino)
+    this.#parts.shared.withInode(ino, () => {
+      const open = this.#parts.shared.findOpen(ino)
       if (open === undefined) return
       this.commitLocked(ino, open, release)
       if (open.opens === 0) this.leaveClosed(ino, open)
@@ -83,7 +106,7 @@ export class FileCommitter {
    * commit if the entry has content that the metadata lacks.
    */
   leaveClosed(ino: number, open: OpenInode): void {
-    const { shared, index } = this.#cache
+    const { shared, index } = this.#parts
     if (!open.ahead && !open.leased) shared.removeOpen(ino)
     else if (!index.isRemote) open.queued ||= shared.closed.put(ino)
   }
@@ -93,13 +116,13 @@ export class FileCommitter {
    * have been closed a moment ago.
    */
   commitAsked(ino: number): void {
-    const { shared, index } = this.#cache
+    const { shared, index } = this.#parts
     if (!index.isRemote && shared.mayBeOpen(ino)) this.commit(ino)
   }
 
   /** ESTALE if writes since an epoch may have been overtaken by a commit of another node. */
   requireKept(ino: number, isOfEpoch: (epoch: number) => boolean): void {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     const epoch = shared.withInode(ino, () => shared.findOpen(ino)?.epoch)
     if (epoch === undefined || isOfEpoch(epoch)) return
     throw new FsError('ESTALE', `what was written to inode ${ino} was overtaken by another node`)
@@ -110,14 +133,14 @@ export class FileCommitter {
    * no commit, unless other nodes may have it open.
    */
   #isCommitted(open: OpenInode): boolean {
-    return !open.ahead || (open.unlinked && !this.#cache.index.isRemote)
+    return !open.ahead || (open.unlinked && !this.#parts.index.isRemote)
   }
 
   /** As `commit`, for a caller that has the lock of the inode. */
   commitLocked(ino: number, open: OpenInode, release = false): void {
-    measure(this.#cache, ino, open)
+    this.#parts.passthroughWrites.measure(ino, open)
     if (this.#isCommitted(open)) return
-    const { index } = this.#cache
+    const { index } = this.#parts
     if (index.isRemote) {
       const condition: WaitCondition = { kind: 'commit', ino, release }
       throw new NotStarted(condition)
@@ -126,16 +149,16 @@ export class FileCommitter {
     try {
       index.commit(ino, prepared.content)
     } catch (error) {
-      this.#steps.undo(ino, open, prepared)
+      this.#parts.commits.undo(ino, open, prepared)
       throw error
     }
-    this.#steps.finish(ino, open, prepared)
+    this.#parts.commits.finish(ino, open, prepared)
   }
 
   #prepareLocked(ino: number, open: OpenInode): PreparedCommit {
-    const planned = this.#steps.plan(ino, open)
-    if (open.dirty) this.#cache.database.transaction(() => this.#steps.journal(planned))
-    return this.#steps.take(planned)
+    const planned = this.#parts.commits.plan(ino, open)
+    if (open.dirty) this.#parts.database.transaction(() => this.#parts.commits.journal(planned))
+    return this.#parts.commits.take(planned)
   }
 
   /**
@@ -143,17 +166,17 @@ export class FileCommitter {
    * file is left to group-commit.ts.
    */
   commitSoon(ino: number): void {
-    this.#cache.shared.withInode(ino, () => {
-      const open = this.#cache.shared.findOpen(ino)
+    this.#parts.shared.withInode(ino, () => {
+      const open = this.#parts.shared.findOpen(ino)
       if (open && !this.#defer(ino, open)) this.commitLocked(ino, open, true)
     })
   }
 
   /** Queues the commit. False: it must be made now. */
   #defer(ino: number, open: OpenInode): boolean {
-    const { shared, index, settings } = this.#cache
+    const { shared, index, settings } = this.#parts
     if (index.isRemote || !shared.isPersistent) return false
-    measure(this.#cache, ino, open)
+    this.#parts.passthroughWrites.measure(ino, open)
     if (this.#isCommitted(open) || open.queued) return true
     if (open.mapped || open.size >= settings.passthroughFromBytes) return false
     open.queued = shared.closed.put(ino)
@@ -165,7 +188,7 @@ export class FileCommitter {
    * `release`: later writes need a new write lease.
    */
   prepare(ino: number, release: boolean): PreparedCommit | undefined {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open === undefined) return undefined
@@ -181,7 +204,7 @@ export class FileCommitter {
    * content, and the caller drops the rest after comparing the two.
    */
   discard(ino: number): void {
-    const { database, chunks, lostTable, uncommitted, shared } = this.#cache
+    const { database, chunks, lostTable, uncommitted, shared } = this.#parts
     shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open) {
@@ -195,7 +218,7 @@ export class FileCommitter {
         for (const { index, id } of lost) if (id === 0) lostTable.delete(ino, index)
         uncommitted.delete(ino)
       })
-      for (const { index } of rows) dropBytes(this.#cache, ino, index)
+      for (const { index } of rows) this.#parts.voidBytes.drop(ino, index)
       const bytes = rows.reduce((sum, row) => sum + row.length, 0)
       shared.add('usedBytes', -bytes)
       shared.add('unsyncedBytes', -bytes)
@@ -206,13 +229,13 @@ export class FileCommitter {
 
   /** The metadata has the content; `version` is its version there. */
   finish(ino: number, prepared: PreparedCommit, version: number): void {
-    this.#cache.shared.withInode(ino, () => {
-      const open = this.#cache.shared.findOpen(ino)
+    this.#parts.shared.withInode(ino, () => {
+      const open = this.#parts.shared.findOpen(ino)
       if (open === undefined) return
       open.base = Math.max(open.base, version)
-      this.#steps.finish(ino, open, prepared)
+      this.#parts.commits.finish(ino, open, prepared)
       const isUsed = open.opens > 0 || open.ahead || open.leased
-      if (!isUsed) this.#cache.shared.removeOpen(ino)
+      if (!isUsed) this.#parts.shared.removeOpen(ino)
     })
   }
 
@@ -221,7 +244,7 @@ export class FileCommitter {
    * has it open: another node may be about to delete it. The kernel then looks the name up again.
    */
   open(ino: number, { by, orphans = false, writing, isDirect }: Opening): OpenedInode {
-    const { shared, index } = this.#cache
+    const { shared, index } = this.#parts
     return shared.withInode(ino, () => {
       const { nlink, version, size } = index.file(ino)
       const isGoing = index.isRemote && nlink === 0 && !orphans
@@ -248,8 +271,8 @@ export class FileCommitter {
    * for an open that would map the file.
    */
   #requireListed(ino: number, maps: boolean): void {
-    const open = this.#cache.shared.findOpen(ino)
-    const isAsked = this.#cache.request.take(WRITER_LISTED, ino) !== undefined
+    const open = this.#parts.shared.findOpen(ino)
+    const isAsked = this.#parts.request.take(WRITER_LISTED, ino) !== undefined
     if (open?.listed === true && (open.mayMap || isAsked || !maps)) {
       if (open.writingOpens < WRITING_LIMIT - 1) return
       throw new FsError('ENFILE', `inode ${ino} is open for writing ${open.writingOpens} times`)
@@ -263,7 +286,7 @@ export class FileCommitter {
    * open for writing any more.
    */
   isLeft(ino: number): boolean {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       return open?.listed === true && open.writingOpens === 0
@@ -272,7 +295,7 @@ export class FileCommitter {
 
   /** If `isLeft`, removes the inode from the list and calls `tell` under its lock. */
   unlist(ino: number, tell: () => void): void {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open?.listed !== true || open.writingOpens > 0) return
@@ -285,7 +308,7 @@ export class FileCommitter {
 
   /** Counts an open by the kernel once, and returns the amount that was counted. */
   #enter(ino: number, open: OpenInode, how: KernelUse): number {
-    const { journal } = this.#cache
+    const { journal } = this.#parts
     const before = journal.counted()
     if (before !== undefined) return before
     const uses = this.#usesOf(how)
@@ -300,7 +323,7 @@ export class FileCommitter {
    * no name; purge it.
    */
   release(ino: number, leaving: Leaving): boolean {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open === undefined) return false
@@ -309,14 +332,14 @@ export class FileCommitter {
       if (!this.#leave(ino, open, leaving)) return false
       const isWritten = open.backing !== 0 || open.outlived
       const isAtRest = !isWritten && (!open.dirty || open.unlinked)
-      if (isAtRest && open.passthroughWrites) endPassthroughWrites(this.#cache, ino, open)
+      if (isAtRest && open.passthroughWrites) this.#parts.passthroughWrites.end(ino, open)
       return this.#end(ino, open)
     })
   }
 
   /** FORGET by the kernel. True: nobody has the inode open and it has no name; purge it. */
   forget(ino: number): boolean {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
       if (open?.known !== true) return false
@@ -327,7 +350,7 @@ export class FileCommitter {
 
   /** Removes the entry of an inode that nobody uses. True: the inode has no name; purge it. */
   #end(ino: number, open: OpenInode): boolean {
-    const { shared, index } = this.#cache
+    const { shared, index } = this.#parts
     if (isUsed(open)) return false
     if (index.isRemote) {
       if (!open.ahead && !open.leased) shared.removeOpen(ino)
@@ -349,7 +372,7 @@ export class FileCommitter {
    * sends FORGET (`forget`). False: too many inodes are open. Call under its lock.
    */
   keepOrphan(ino: number): boolean {
-    const { shared } = this.#cache
+    const { shared } = this.#parts
     const open = shared.hasFree() ? shared.addOpen(ino) : shared.findOpen(ino)
     if (open === undefined) return false
     markOrphan(open, true)
@@ -358,12 +381,12 @@ export class FileCommitter {
 
   /** Commits; the user is removed even if the commit fails. */
   #commitLast(ino: number, open: OpenInode, leaving: Leaving): void {
-    if (this.#cache.index.isRemote) return
+    if (this.#parts.index.isRemote) return
     try {
       this.commitLocked(ino, open, true)
     } catch (error) {
       this.#leave(ino, open, leaving)
-      open.queued ||= this.#cache.shared.closed.put(ino)
+      open.queued ||= this.#parts.shared.closed.put(ino)
       throw error
     }
   }
@@ -371,26 +394,26 @@ export class FileCommitter {
   /** False: an earlier process has counted this release. */
   #leave(ino: number, open: OpenInode, { by, isDirect = false, wrote }: Leaving): boolean {
     if (by === 'kernel') {
-      const { journal } = this.#cache
+      const { journal } = this.#parts
       if (journal.counted() !== undefined) return false
       // Earlier releases did not count writing opens.
       const isWriting = wrote === true && open.writingOpens > 0
       journal.count(ino, open, -this.#usesOf({ isDirect, isWriting }))
     }
     open.opens -= 1
-    if (open.kernelOpens === 0) endPassthrough(this.#cache, open)
+    if (open.kernelOpens === 0) endPassthrough(this.#parts, open)
     return true
   }
 
   #usesOf({ isDirect, isWriting }: KernelUse): number {
-    const writing = isWriting && this.#cache.index.isRemote ? WRITING : 0
+    const writing = isWriting && this.#parts.index.isRemote ? WRITING : 0
     return OPEN + (isDirect ? DIRECT : 0) + writing
   }
 
   /** Takes back the bytes counted for a file that will never be committed. */
   #forgetGrowth(open: OpenInode): void {
-    this.#cache.shared.add('usedBytes', -open.growth)
-    this.#cache.shared.add('unsyncedBytes', -open.growth)
+    this.#parts.shared.add('usedBytes', -open.growth)
+    this.#parts.shared.add('unsyncedBytes', -open.growth)
     open.growth = 0
   }
 
@@ -401,13 +424,13 @@ export class FileCommitter {
 
   /** Deletes the chunks and uploads of an inode that was deleted. Call under the lock. */
   forgetLocked(ino: number): void {
-    const open = this.#cache.shared.findOpen(ino)
+    const open = this.#parts.shared.findOpen(ino)
     if (open) {
       this.#forgetWritten(open)
       open.mapped = false
-      endPassthroughWrites(this.#cache, ino, open)
+      this.#parts.passthroughWrites.end(ino, open)
     }
-    deleteFiles(this.#cache, [ino])
+    this.#parts.deletions.delete([ino])
   }
 
   /**
@@ -415,7 +438,7 @@ export class FileCommitter {
    * it must be purged now.
    */
   purgeSoon(ino: number): boolean {
-    const { shared, index, settings } = this.#cache
+    const { shared, index, settings } = this.#parts
     return index.file(ino).size < settings.passthroughFromBytes && shared.closed.put(ino)
   }
 
@@ -425,7 +448,7 @@ export class FileCommitter {
    * (`waits`).
    */
   sync(ino: number, waits: () => boolean): void {
-    const { database, files, index } = this.#cache
+    const { database, files, index } = this.#parts
     files.sync(ino)
     if (!this.#noteWrites(ino) || waits()) this.commit(ino)
     database.sync()
@@ -434,11 +457,11 @@ export class FileCommitter {
 
   /** Records passthrough writes. False: the kernel does not write the file. */
   #noteWrites(ino: number): boolean {
-    return this.#cache.shared.withInode(ino, () => {
-      const open = this.#cache.shared.findOpen(ino)
+    return this.#parts.shared.withInode(ino, () => {
+      const open = this.#parts.shared.findOpen(ino)
       const isWritten = open?.passthroughWrites === true && open.backing !== 0
       if (isWritten) {
-        recordPassthroughWrites(this.#cache, ino, open)
+        this.#parts.passthroughWrites.record(ino, open)
         open.synced = true
       }
       return isWritten
@@ -449,8 +472,8 @@ export class FileCommitter {
    * Sets times by utimens, so that the commit of earlier writes keeps them. Call under the lock.
    */
   setTimes(ino: number, mtime: { sec: number; nsec: number } | undefined): void {
-    const open = this.#cache.shared.findOpen(ino)
-    if (open) measure(this.#cache, ino, open)
+    const open = this.#parts.shared.findOpen(ino)
+    if (open) this.#parts.passthroughWrites.measure(ino, open)
     if (open?.dirty !== true) return
     if (mtime) open.mtime = mtime
     open.ctime = now()

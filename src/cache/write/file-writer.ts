@@ -15,17 +15,29 @@ import type { WriteMode } from '../../filesystem/inode-file-system.ts'
 import { filesystemLimits } from '../../filesystem/limits.ts'
 import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE } from '../../base/native-calls.ts'
 import type { FileCommitter } from './file-committer.ts'
-import { savePreImage } from './pre-images.ts'
-import { validReference } from '../read/file-reader.ts'
-import { checksumOfPart } from '../checks/chunk-checks.ts'
-import { coverChunks, requireBytes } from '../checks/lost-chunks.ts'
 import { COMMITTED, PAGES_DROPPED, type WaitCondition } from '../waiting/wait-condition.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../state/chunk-table.ts'
 import type { Upload } from '../upload/upload-journal.ts'
 import { CUTTING, UNTRACKED, WRITTEN } from '../state/node-schema.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { CacheSettings } from '../state/cache-settings.ts'
+import type { CurrentRequest } from '../../base/current-request.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { Transactions } from '../state/node-database.ts'
+import type { ChunkTable } from '../state/chunk-table.ts'
+import type { UploadJournal } from '../upload/upload-journal.ts'
+import type { UncommittedTable } from '../state/uncommitted-table.ts'
+import type { LostChunkTable } from '../checks/lost-chunk-table.ts'
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
+import type { PresenceCache } from '../state/presence-cache.ts'
+import type { RequestJournal } from '../state/request-journal.ts'
+import type { ChunkIndex } from '../state/chunk-index.ts'
+import type { Space } from '../space/space.ts'
+import type { CurrentContent } from '../state/current-content.ts'
+import type { PreImages } from './pre-images.ts'
+import type { LostChunks } from '../checks/lost-chunks.ts'
+import type { ChunkChecks } from '../checks/chunk-checks.ts'
+import type { Reservations } from '../space/reservations.ts'
 import type { OpenInode } from '../state/open-inode.ts'
-import { countReserved, isReserved, unreserved } from '../space/reservations.ts'
 import type { Mark } from '../passthrough/untracked-writes.ts'
 
 interface Plan {
@@ -34,12 +46,33 @@ interface Plan {
   after: Mark[]
 }
 
+export interface FileWriterParts {
+  settings: CacheSettings
+  request: CurrentRequest
+  shared: SharedState
+  database: Transactions
+  chunks: ChunkTable
+  uploads: UploadJournal
+  uncommitted: UncommittedTable
+  lostTable: LostChunkTable
+  files: BackingFiles
+  presence: PresenceCache
+  journal: RequestJournal
+  index: ChunkIndex
+  space: Space
+  content: CurrentContent
+  preImages: PreImages
+  lost: LostChunks
+  checks: ChunkChecks
+  reservations: Reservations
+}
+
 export class FileWriter {
-  readonly #cache: NodeCache
+  readonly #parts: FileWriterParts
   readonly #committer: FileCommitter
 
-  constructor(cache: NodeCache, committer: FileCommitter) {
-    this.#cache = cache
+  constructor(parts: FileWriterParts, committer: FileCommitter) {
+    this.#parts = parts
     this.#committer = committer
   }
 
@@ -52,16 +85,16 @@ export class FileWriter {
   ): number {
     if (source.length === 0) return 0
     // Resumed after the kernel has dropped its pages: the write is done.
-    if (this.#cache.request.take(PAGES_DROPPED, ino)) return source.length
-    const { journal } = this.#cache
-    return this.#cache.shared.withInode(ino, () => {
+    if (this.#parts.request.take(PAGES_DROPPED, ino)) return source.length
+    const { journal } = this.#parts
+    return this.#parts.shared.withInode(ino, () => {
       const open = this.#opened(ino)
-      const size = this.#cache.sizeOf(ino)
+      const size = this.#parts.content.size(ino)
       const at = append ? (journal.appended() ?? size) : offset
       const end = at + source.length
       if (end > filesystemLimits.fileBytes)
         throw new FsError('EFBIG', 'the file would be too large')
-      if (end > this.#cache.settings.chunkSize) this.#settle(ino, open)
+      if (end > this.#parts.settings.chunkSize) this.#settle(ino, open)
       const plan = open.fresh ? NOTHING : this.#plan(ino, at, end, size)
       this.#requireRoom(plan, Math.max(0, end - Math.max(size, at)))
       const makes = plan.after.length > 0 || (open.fresh && !open.dirty)
@@ -73,7 +106,7 @@ export class FileWriter {
       this.#mark(ino, plan.after, open)
       const isStale = !writeback && hasStalePages(open, bypassesPages)
       // In this order: nobody sees the new size before the pages are dropped.
-      if (isStale) this.#cache.shared.pageDrops.expect(ino)
+      if (isStale) this.#parts.shared.pageDrops.expect(ino)
       this.#grow(open, size, at, end)
       this.#touch(open)
       if (isStale) throw mustDrop(ino, at, source.length, bypassesPages)
@@ -83,7 +116,7 @@ export class FileWriter {
 
   /** Called when a wait condition of this class will not be resolved. */
   refused(condition: WaitCondition): void {
-    if (condition.kind === 'pages') this.#cache.shared.pageDrops.done(condition.ino)
+    if (condition.kind === 'pages') this.#parts.shared.pageDrops.done(condition.ino)
   }
 
   /**
@@ -91,7 +124,7 @@ export class FileWriter {
    * writer of the file wrote; with passthrough writes its length is the size.
    */
   #requireZeros(ino: number, open: OpenInode, size: number): void {
-    if (!open.passthroughWrites) this.#cache.files.truncateTo(ino, size)
+    if (!open.passthroughWrites) this.#parts.files.truncateTo(ino, size)
   }
 
   /**
@@ -100,11 +133,11 @@ export class FileWriter {
    */
   #put(ino: number, source: Uint8Array, at: number, size: number, makes: boolean): void {
     try {
-      this.#cache.files.write(ino, source, at, makes)
+      this.#parts.files.write(ino, source, at, makes)
     } catch (error) {
-      if (codeOf(error) === 'EIO' && !makes) requireBytes(this.#cache, ino)
+      if (codeOf(error) === 'EIO' && !makes) this.#parts.lost.requireBytes(ino)
       if (codeOf(error) !== 'ENOSPC') throw error
-      if (at + source.length > size) this.#cache.files.truncate(ino, size)
+      if (at + source.length > size) this.#parts.files.truncate(ino, size)
       const condition: WaitCondition = { kind: 'space', bytes: source.length }
       throw new NotStarted(condition)
     }
@@ -125,7 +158,7 @@ export class FileWriter {
    */
   #settle(ino: number, open: OpenInode): void {
     if (!open.fresh) return
-    const { database, chunks } = this.#cache
+    const { database, chunks } = this.#parts
     if (open.dirty) {
       database.transaction(() => {
         this.#journalSize(ino, open, WRITTEN)
@@ -139,7 +172,7 @@ export class FileWriter {
   /** Marks chunks dirty that were changed by untracked writes. Call under the lock. */
   adopt(ino: number, open: OpenInode, marks: readonly Mark[]): void {
     this.#settle(ino, open)
-    this.#begin(ino, open, this.#cache.sizeOf(ino), marks)
+    this.#begin(ino, open, this.#parts.content.size(ino), marks)
     this.#touch(open)
   }
 
@@ -149,12 +182,12 @@ export class FileWriter {
    */
   truncate(ino: number, size: number, onCut: () => void): void {
     if (size > filesystemLimits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
-    const { shared, index } = this.#cache
+    const { shared, index } = this.#parts
     // Resumed after the commit: the truncate is done.
-    if (this.#cache.request.take(COMMITTED, ino)) return
+    if (this.#parts.request.take(COMMITTED, ino)) return
     shared.withInode(ino, () => {
-      requireBytes(this.#cache, ino)
-      const before = this.#cache.sizeOf(ino)
+      this.#parts.lost.requireBytes(ino)
+      const before = this.#parts.content.size(ino)
       if (!shared.findOpen(ino) && index.isOrphan(ino)) {
         throw new FsError('ESTALE', `inode ${ino} has no name any more`)
       }
@@ -174,12 +207,12 @@ export class FileWriter {
   }
 
   #commitCut(ino: number, open: OpenInode): void {
-    if (!this.#cache.index.isRemote) this.#committer.commitLocked(ino, open, true)
+    if (!this.#parts.index.isRemote) this.#committer.commitLocked(ino, open, true)
     else throw new Awaiting({ kind: 'commit', ino, release: true } satisfies WaitCondition)
   }
 
   #resize(ino: number, open: OpenInode, before: number, size: number): void {
-    const { database, chunks, files, shared } = this.#cache
+    const { database, chunks, files, shared } = this.#parts
     if (size > before) {
       this.#requireZeros(ino, open, before)
       // So that a surviving table of open inodes does not claim bytes that never existed.
@@ -187,7 +220,7 @@ export class FileWriter {
     }
     open.size = size
     open.floor = Math.min(open.floor, size)
-    const beyond = Math.ceil(size / this.#cache.settings.chunkSize)
+    const beyond = Math.ceil(size / this.#parts.settings.chunkSize)
     if (size < before || chunks.sumFrom(ino, beyond).chunks > 0) this.#cut(ino, open)
     files.truncate(ino, size)
     database.transaction(() => {
@@ -206,60 +239,60 @@ export class FileWriter {
     if (offset < 0 || length <= 0) throw new FsError('EINVAL', 'an empty or negative range')
     const end = offset + length
     if (end > filesystemLimits.fileBytes) throw new FsError('EFBIG', 'the file would be too large')
-    this.#cache.shared.withInode(ino, () => {
+    this.#parts.shared.withInode(ino, () => {
       const open = this.#opened(ino)
-      requireBytes(this.#cache, ino)
+      this.#parts.lost.requireBytes(ino)
       this.#settle(ino, open)
-      const size = this.#cache.sizeOf(ino)
+      const size = this.#parts.content.size(ino)
       const erases = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0
       const grows = (mode & FALLOC_KEEP_SIZE) === 0 && end > size
       const erased = erases ? Math.min(end, size) - offset : 0
       const plan = erased > 0 ? this.#planErase(ino, offset, offset + erased, size) : NOTHING
       const reserves = (mode & FALLOC_PUNCH_HOLE) === 0
-      this.#requireRoom(plan, reserves ? unreserved(this.#cache, ino, length) : 0)
+      this.#requireRoom(plan, reserves ? this.#parts.reservations.unreserved(ino, length) : 0)
       this.#begin(ino, open, size, plan.before)
       if (reserves || erased > 0) {
         // `resize` below sets the size, so the backing file keeps its size here.
-        this.#cache.files.allocate(ino, mode | FALLOC_KEEP_SIZE, offset, length)
+        this.#parts.files.allocate(ino, mode | FALLOC_KEEP_SIZE, offset, length)
       }
       this.#mark(ino, plan.after, open)
-      if (reserves && !open.passthroughWrites) countReserved(this.#cache, ino, offset, end)
+      if (reserves && !open.passthroughWrites) this.#parts.reservations.count(ino, offset, end)
       if (grows) this.#resize(ino, open, size, end)
       this.#touch(open)
     })
   }
 
   #opened(ino: number): OpenInode {
-    const open = this.#cache.shared.findOpen(ino)
+    const open = this.#parts.shared.findOpen(ino)
     if (open === undefined) throw new FsError('EBADF', `inode ${ino} is not open`)
     return open
   }
 
   #plan(ino: number, at: number, end: number, size: number): Plan {
-    const { chunkSize } = this.#cache.settings
-    const known = this.#cache.memory.of(ino)
+    const { chunkSize } = this.#parts.settings
+    const known = this.#parts.presence.of(ino)
     const plan: Plan = { before: [], after: [] }
     const last = Math.floor((end - 1) / chunkSize)
     for (let index = Math.floor(at / chunkSize); index <= last; index++) {
       if (known.dirty.has(index)) continue
-      if (plan.before.length + plan.after.length === 0) requireBytes(this.#cache, ino)
+      if (plan.before.length + plan.after.length === 0) this.#parts.lost.requireBytes(ino)
       this.#planChunk(plan, ino, index, at, end, size)
     }
     return plan
   }
 
   #planChunk(plan: Plan, ino: number, index: number, at: number, end: number, size: number): void {
-    const row = this.#cache.chunks.find(ino, index)
+    const row = this.#parts.chunks.find(ino, index)
     if (row?.state === DIRTY) {
-      this.#cache.memory.of(ino).dirty.add(index)
+      this.#parts.presence.of(ino).dirty.add(index)
       return
     }
-    const absent = row ? undefined : validReference(this.#cache, ino, index)
+    const absent = row ? undefined : this.#parts.content.reference(ino, index)
     if (absent === undefined) {
       plan.before.push({ index, row })
       return
     }
-    const start = index * this.#cache.settings.chunkSize
+    const start = index * this.#parts.settings.chunkSize
     const covered = at <= start && end >= Math.min(size, start + absent.length)
     if (!covered) {
       const condition: WaitCondition = {
@@ -276,37 +309,32 @@ export class FileWriter {
 
   /** Plans chunks with content only: erasing a hole changes nothing. */
   #planErase(ino: number, at: number, end: number, size: number): Plan {
-    const { chunkSize } = this.#cache.settings
+    const { chunkSize } = this.#parts.settings
     const plan: Plan = { before: [], after: [] }
     const last = Math.floor((end - 1) / chunkSize)
     for (let index = Math.floor(at / chunkSize); index <= last; index++) {
-      const here = this.#cache.chunks.from(ino, index, 1)[0]?.index ?? Infinity
-      const there = this.#cache.index.findNext(ino, index)?.index ?? Infinity
+      const here = this.#parts.chunks.from(ino, index, 1)[0]?.index ?? Infinity
+      const there = this.#parts.index.findNext(ino, index)?.index ?? Infinity
       index = Math.min(here, there)
-      if (index <= last && !isReserved(this.#cache, ino, index))
+      if (index <= last && !this.#parts.reservations.isReserved(ino, index))
         this.#planChunk(plan, ino, index, at, end, size)
     }
     return plan
   }
 
   #requireRoom(plan: Plan, growth: number): void {
-    const { shared, settings } = this.#cache
+    const { space } = this.#parts
     const fresh = plan.before.length + plan.after.length
     if (fresh === 0 && growth === 0) return
-    const bytes = growth
-    if (
-      shared.counter('usedBytes') + bytes > settings.capacityBytes ||
-      shared.counter('freeBytes') - bytes < settings.freeFloorBytes
-    ) {
-      const condition: WaitCondition = { kind: 'space', bytes }
+    if (!space.hasRoom(growth)) {
+      const condition: WaitCondition = { kind: 'space', bytes: growth }
       throw new NotStarted(condition)
     }
-    const unsynced = shared.counter('unsyncedBytes')
-    if (unsynced > 0 && unsynced + bytes > settings.maxUnsyncedBytes) {
-      const condition: WaitCondition = { kind: 'unsynced', bytes }
+    if (!space.mayPend(growth)) {
+      const condition: WaitCondition = { kind: 'unsynced', bytes: growth }
       throw new NotStarted(condition)
     }
-    if (shared.counter('overdue') !== 0) {
+    if (space.isOverdue()) {
       const condition: WaitCondition = { kind: 'unsynced', bytes: 0 }
       throw new NotStarted(condition)
     }
@@ -317,7 +345,7 @@ export class FileWriter {
     const begins = !open.dirty
     if (begins) {
       this.#requireLease(ino, open)
-      if (!open.committing) open.base = this.#cache.index.file(ino).version
+      if (!open.committing) open.base = this.#parts.index.file(ino).version
       open.size = size
       open.floor = size
       open.growth = 0
@@ -328,13 +356,13 @@ export class FileWriter {
   }
 
   #requireLease(ino: number, open: OpenInode): void {
-    if (!this.#cache.index.isRemote || open.leased) return
+    if (!this.#parts.index.isRemote || open.leased) return
     const condition: WaitCondition = { kind: 'lease', ino }
     throw new NotStarted(condition)
   }
 
   #journalSize(ino: number, open: OpenInode, stage: number): void {
-    this.#cache.uncommitted.put({
+    this.#parts.uncommitted.put({
       ino,
       floor: Math.min(open.floor, open.voidFrom),
       size: open.size,
@@ -347,20 +375,20 @@ export class FileWriter {
 
   #mark(ino: number, marks: readonly Mark[], open: OpenInode, begins = false): void {
     if (marks.length === 0 && !begins) return
-    const { database, chunks, shared, memory } = this.#cache
-    for (const { row } of marks) if (row?.state === PENDING) savePreImage(this.#cache, ino, row)
+    const { database, chunks, shared, presence } = this.#parts
+    for (const { row } of marks) if (row?.state === PENDING) this.#parts.preImages.save(ino, row)
     const last = marks.at(-1)?.index
-    if (last !== undefined) coverChunks(this.#cache, ino, this.#endIn(last, open.size))
+    if (last !== undefined) this.#parts.lost.cover(ino, this.#endIn(last, open.size))
     database.transaction(() => {
       if (begins) this.#journalSize(ino, open, WRITTEN)
       for (const { index, row } of marks) {
-        const length = row?.length ?? this.#cache.extent(index, open.size)
+        const length = row?.length ?? this.#parts.content.extent(index, open.size)
         chunks.put(ino, { index, state: DIRTY, id: 0, length, accessed: Date.now() })
         if (row === undefined) shared.occupy(length)
         if (row === undefined || row.state === CLEAN) shared.add('unsyncedBytes', length)
       }
     })
-    const known = memory.of(ino)
+    const known = presence.of(ino)
     for (const { index } of marks) {
       known.dirty.add(index)
       known.present.add(index)
@@ -369,12 +397,12 @@ export class FileWriter {
 
   /** End of a chunk in a file of `size` bytes. */
   #endIn(index: number, size: number): number {
-    return Math.min(size, (index + 1) * this.#cache.settings.chunkSize)
+    return Math.min(size, (index + 1) * this.#parts.settings.chunkSize)
   }
 
   /** Deletes chunks beyond the new size, and saves pre-images for their uploads. */
   #cut(ino: number, open: OpenInode): void {
-    const { database, uploads, chunks, lostTable, shared, settings } = this.#cache
+    const { database, uploads, chunks, lostTable, shared, settings } = this.#parts
     const { size } = open
     const first = Math.ceil(size / settings.chunkSize)
     const waiting = uploads.of(ino, first).filter((upload) => upload.source === null)
@@ -382,13 +410,14 @@ export class FileWriter {
     const mayMove = size === 0 && open.backing === 0 && !open.outlived
     const preImage =
       mayMove && waiting.length > 0 ? this.#savePreImageOfFile(ino, waiting) : undefined
-    if (preImage === undefined) for (const upload of waiting) savePreImage(this.#cache, ino, upload)
+    if (preImage === undefined)
+      for (const upload of waiting) this.#parts.preImages.save(ino, upload)
     const rest = size % settings.chunkSize
     const last = rest === 0 ? undefined : chunks.find(ino, first - 1)
-    const crc = last && checksumOfPart(this.#cache, ino, last, Math.min(last.length, rest))
+    const crc = last && this.#parts.checks.checksumOfPart(ino, last, Math.min(last.length, rest))
     // A damaged chunk has left the cache.
     const tail = last && chunks.find(ino, last.index)
-    if (tail?.state === PENDING) savePreImage(this.#cache, ino, tail)
+    if (tail?.state === PENDING) this.#parts.preImages.save(ino, tail)
     const gone = chunks.sumFrom(ino, first)
     database.transaction(() => {
       // In the same transaction: chunks that are not in the backing file cannot be read.
@@ -409,7 +438,7 @@ export class FileWriter {
    * Trims the chunk at the new end. A pending chunk becomes dirty, to be committed again, shorter.
    */
   #trimTail(ino: number, tail: LocalChunk, length: number, crc: number | undefined): void {
-    const { chunks, shared } = this.#cache
+    const { chunks, shared } = this.#parts
     const trimmed = Math.min(tail.length, length)
     const state = tail.state === PENDING ? DIRTY : tail.state
     chunks.put(ino, { ...tail, state, length: trimmed, id: state === DIRTY ? 0 : tail.id })
@@ -420,7 +449,7 @@ export class FileWriter {
 
   /** Renames the whole backing file to a pre-image for its uploads. Returns the name. */
   #savePreImageOfFile(ino: number, uploads: readonly Upload[]): string {
-    const { files, shared } = this.#cache
+    const { files, shared } = this.#parts
     const name = `whole-${ino}-${uploads[0]?.seq ?? 0}`
     shared.bumpChunks(ino)
     files.savePreImageOfFile(ino, name)
@@ -431,8 +460,8 @@ export class FileWriter {
   #grow(open: OpenInode, size: number, at: number, end: number): void {
     if (end <= size) return
     const grown = end - Math.max(size, at)
-    this.#cache.shared.occupy(grown)
-    this.#cache.shared.add('unsyncedBytes', grown)
+    this.#parts.shared.occupy(grown)
+    this.#parts.shared.add('unsyncedBytes', grown)
     open.growth += grown
     open.size = end
   }

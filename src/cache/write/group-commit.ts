@@ -14,26 +14,35 @@ import { describe } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/log/logger.ts'
 import { RepeatedLog } from '../../base/log/repeated-log.ts'
 import { cacheLimits } from '../limits.ts'
-import { CommitSteps, type PlannedCommit } from './commit-steps.ts'
+import type { CommitSteps, PlannedCommit } from './commit-steps.ts'
 import type { FileCommitter } from './file-committer.ts'
-import { deleteFiles } from './deleted-files.ts'
-import { measure } from '../passthrough/passthrough-writes.ts'
-import type { NodeCache } from '../state/node-cache.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { Transactions } from '../state/node-database.ts'
+import type { ChunkIndex } from '../state/chunk-index.ts'
+import type { PassthroughWrites } from '../passthrough/passthrough-writes.ts'
+import type { DeletedFiles } from './deleted-files.ts'
+
+export interface GroupCommitParts {
+  commits: CommitSteps
+  shared: SharedState
+  database: Transactions
+  index: ChunkIndex
+  passthroughWrites: PassthroughWrites
+  deletions: DeletedFiles
+}
 
 export class GroupCommit {
-  readonly #cache: NodeCache
+  readonly #parts: GroupCommitParts
   readonly #committer: FileCommitter
-  readonly #steps: CommitSteps
   readonly #failures: RepeatedLog
   readonly #stop = new AbortController()
   /** Inodes whose commit failed. */
   readonly #left = new Set<number>()
   #running: Promise<void> | undefined
 
-  constructor(cache: NodeCache, committer: FileCommitter, logger: Logger) {
-    this.#cache = cache
+  constructor(parts: GroupCommitParts, committer: FileCommitter, logger: Logger) {
+    this.#parts = parts
     this.#committer = committer
-    this.#steps = new CommitSteps(cache)
     this.#failures = new RepeatedLog(logger)
   }
 
@@ -44,13 +53,13 @@ export class GroupCommit {
   /** Files whose commit fails stay `dirty`. */
   async stop(): Promise<void> {
     this.#stop.abort()
-    this.#cache.shared.closed.wake()
+    this.#parts.shared.closed.wake()
     await this.#running
     this.expedite()
   }
 
   async #run(): Promise<void> {
-    const { closed } = this.#cache.shared
+    const { closed } = this.#parts.shared
     const { signal } = this.#stop
     while (!this.#isStopping()) {
       await closed.filled(cacheLimits.housekeepingMs)
@@ -71,7 +80,7 @@ export class GroupCommit {
 
   /** Commits the whole queue now, because space is needed. */
   expedite(): void {
-    const { closed } = this.#cache.shared
+    const { closed } = this.#parts.shared
     for (let group = this.#next(); group.length > 0;) {
       this.#commit(group)
       group = closed.take(cacheLimits.groupCommitFiles)
@@ -81,14 +90,14 @@ export class GroupCommit {
   #next(): number[] {
     const left = [...this.#left].slice(0, cacheLimits.groupCommitFiles)
     for (const ino of left) this.#left.delete(ino)
-    return left.length > 0 ? left : this.#cache.shared.closed.take(cacheLimits.groupCommitFiles)
+    return left.length > 0 ? left : this.#parts.shared.closed.take(cacheLimits.groupCommitFiles)
   }
 
   /** Never throws. Inodes that are neither dirty nor deleted were committed in the meantime. */
   #commit(inodes: readonly number[]): void {
     const undone = new Set(inodes)
     try {
-      this.#cache.shared.withInodes(new Set(inodes), (locked) => {
+      this.#parts.shared.withInodes(new Set(inodes), (locked) => {
         this.#commitLocked([...locked])
         for (const ino of locked) undone.delete(ino)
       })
@@ -99,44 +108,44 @@ export class GroupCommit {
   }
 
   #commitLocked(inodes: readonly number[]): void {
-    const { database, index, shared } = this.#cache
+    const { database, index, shared } = this.#parts
     const planned = inodes.flatMap((ino) => this.#plan(ino))
     const isGone = (ino: number): boolean => !shared.findOpen(ino) && index.isOrphan(ino)
     this.#purge(inodes.filter(isGone))
     if (planned.length === 0) return
     database.transaction(() => {
-      for (const commit of planned) this.#steps.journal(commit)
+      for (const commit of planned) this.#parts.commits.journal(commit)
     })
-    const prepared = planned.map((commit) => ({ ...commit, ...this.#steps.take(commit) }))
+    const prepared = planned.map((commit) => ({ ...commit, ...this.#parts.commits.take(commit) }))
     try {
       index.commitAll(prepared)
     } catch (error) {
-      for (const commit of prepared) this.#steps.undo(commit.ino, commit.open, commit)
+      for (const commit of prepared) this.#parts.commits.undo(commit.ino, commit.open, commit)
       throw error
     }
     for (const commit of prepared) {
       const { ino, open } = commit
-      this.#steps.finish(ino, open, commit)
+      this.#parts.commits.finish(ino, open, commit)
       if (open.opens === 0) shared.removeOpen(ino)
     }
   }
 
   /** The metadata first: recovery finds bytes that a crash leaves behind. */
   #purge(inodes: readonly number[]): void {
-    this.#cache.index.purgeAll(inodes)
-    deleteFiles(this.#cache, inodes)
+    this.#parts.index.purgeAll(inodes)
+    this.#parts.deletions.delete(inodes)
   }
 
   #plan(ino: number): PlannedCommit[] {
-    const open = this.#cache.shared.findOpen(ino)
+    const open = this.#parts.shared.findOpen(ino)
     if (open === undefined) return []
     open.queued = false
-    measure(this.#cache, ino, open)
-    return open.dirty && !open.unlinked ? [this.#steps.plan(ino, open)] : []
+    this.#parts.passthroughWrites.measure(ino, open)
+    return open.dirty && !open.unlinked ? [this.#parts.commits.plan(ino, open)] : []
   }
 
   #commitAlone(ino: number): void {
-    const { shared, index } = this.#cache
+    const { shared, index } = this.#parts
     try {
       this.#committer.commit(ino)
       shared.withInode(ino, () => {

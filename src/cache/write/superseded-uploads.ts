@@ -6,49 +6,69 @@
  * Invariant: a chunk that the metadata refers to, and that only this node has, is in the upload
  * journal or in this table.
  */
-import { removePreImages } from './pre-images.ts'
-import type { NodeCache } from '../state/node-cache.ts'
-import type { Upload } from '../upload/upload-journal.ts'
+import type { ChunkIndex } from '../state/chunk-index.ts'
+import type { Transactions } from '../state/node-database.ts'
+import type { SharedState } from '../state/shared-state.ts'
+import type { Upload, UploadJournal } from '../upload/upload-journal.ts'
+import type { PreImages } from './pre-images.ts'
 
-/** The metadata has the commit that replaced them. */
-export function dropSuperseded({ database, uploads, files }: NodeCache, ino: number): void {
-  const superseded = uploads.supersededOf(ino)
-  if (superseded.length === 0) return
-  database.transaction(() => {
-    for (const { seq } of superseded) uploads.deleteSuperseded(seq)
-  })
-  removePreImages(uploads, files, superseded.flatMap(sourceOf))
+export interface SupersededUploadsParts {
+  database: Transactions
+  uploads: UploadJournal
+  preImages: PreImages
+  index: ChunkIndex
+  shared: SharedState
 }
 
-/**
- * The commit does not exist any more: reinstates uploads that the metadata refers to, and drops the
- * others.
- */
-export function settleSuperseded(cache: NodeCache, ino: number): void {
-  const { database, uploads, files } = cache
-  const superseded = uploads.supersededOf(ino)
-  if (superseded.length === 0) return
-  const dropped: string[] = []
-  database.transaction(() => {
-    for (const upload of superseded) dropped.push(...settle(cache, upload))
-  })
-  removePreImages(uploads, files, dropped)
-}
+export class SupersededUploads {
+  readonly #parts: SupersededUploadsParts
 
-/** Returns the pre-images that are no longer needed. */
-function settle({ uploads, index, shared }: NodeCache, upload: Upload): string[] {
-  const { ino, seq, id } = upload
-  const reference = index.find(ino, upload.index)
-  if (reference?.id !== id || reference.durable) {
-    uploads.deleteSuperseded(seq)
-    return sourceOf(upload)
+  constructor(parts: SupersededUploadsParts) {
+    this.#parts = parts
   }
-  // The chunk of the refused commit; a later commit takes it again.
-  const refused = uploads.find(ino, upload.index)
-  if (refused) uploads.delete(refused.seq)
-  uploads.reinstate(seq)
-  shared.announceCommit()
-  return refused ? sourceOf(refused) : []
+
+  /** The metadata has the commit that replaced them. */
+  drop(ino: number): void {
+    const { database, uploads, preImages } = this.#parts
+    const superseded = uploads.supersededOf(ino)
+    if (superseded.length === 0) return
+    database.transaction(() => {
+      for (const { seq } of superseded) uploads.deleteSuperseded(seq)
+    })
+    preImages.removeUnused(superseded.flatMap(sourceOf))
+  }
+
+  /**
+   * The commit does not exist any more: reinstates uploads that the metadata refers to, and drops
+   * the others.
+   */
+  settle(ino: number): void {
+    const { database, uploads, preImages } = this.#parts
+    const superseded = uploads.supersededOf(ino)
+    if (superseded.length === 0) return
+    const dropped: string[] = []
+    database.transaction(() => {
+      for (const upload of superseded) dropped.push(...this.#settle(upload))
+    })
+    preImages.removeUnused(dropped)
+  }
+
+  /** Returns the pre-images that are no longer needed. */
+  #settle(upload: Upload): string[] {
+    const { uploads, index, shared } = this.#parts
+    const { ino, seq, id } = upload
+    const reference = index.find(ino, upload.index)
+    if (reference?.id !== id || reference.durable) {
+      uploads.deleteSuperseded(seq)
+      return sourceOf(upload)
+    }
+    // The chunk of the refused commit; a later commit takes it again.
+    const refused = uploads.find(ino, upload.index)
+    if (refused) uploads.delete(refused.seq)
+    uploads.reinstate(seq)
+    shared.announceCommit()
+    return refused ? sourceOf(refused) : []
+  }
 }
 
 function sourceOf({ source }: Upload): string[] {

@@ -10,8 +10,9 @@
 import { crc32 } from 'node:zlib'
 import { pause } from '../../base/async/retry.ts'
 import { Semaphore } from '../../base/async/semaphore.ts'
-import { ChunkReader } from '../../cache/read/chunk-reader.ts'
-import type { NodeCache } from '../../cache/state/node-cache.ts'
+import type { ChunkReader } from '../../cache/read/chunk-reader.ts'
+import type { UploadJournal } from '../../cache/upload/upload-journal.ts'
+import type { ChunkIndex } from '../../cache/state/chunk-index.ts'
 import { volumeLimits } from '../limits.ts'
 import type { ChunkAddress } from '../../tiers/peers/chunk-address.ts'
 import type { PeersTier } from '../../tiers/peers/peers-tier.ts'
@@ -19,7 +20,9 @@ import type { CoordinatorLink } from './coordinator-link.ts'
 import { holdersOf } from './durability-gate.ts'
 
 export interface ChunkCopiesParts {
-  cache: NodeCache
+  chunkReader: ChunkReader
+  uploads: UploadJournal
+  index: ChunkIndex
   peers: PeersTier
   link: CoordinatorLink
 }
@@ -48,7 +51,6 @@ interface Placed {
 
 export class ChunkCopies {
   readonly #parts: ChunkCopiesParts
-  readonly #loader: ChunkReader
   readonly #places = new Semaphore(volumeLimits.copies)
   readonly #memory = new Semaphore(volumeLimits.copyBufferBytes)
   /** Number of online nodes when a wait for replicas last failed. */
@@ -56,7 +58,6 @@ export class ChunkCopies {
 
   constructor(parts: ChunkCopiesParts) {
     this.#parts = parts
-    this.#loader = new ChunkReader(parts.cache)
   }
 
   /** Replicates chunks that are in the journal; returns the holders of each, this node first. */
@@ -108,10 +109,10 @@ export class ChunkCopies {
 
   /** Committed chunks that have too few holders, counting online nodes only. */
   #lacking(ino: number, copies: number): PlacedChunk[] {
-    const { cache, link, peers } = this.#parts
+    const { link, peers } = this.#parts
     const live = new Set(peers.directory.peers().map(({ id }) => id))
-    return cache.uploads.of(ino, 0).flatMap(({ index, id, length }) => {
-      const reference = cache.index.find(ino, index)
+    return this.#parts.uploads.of(ino, 0).flatMap(({ index, id, length }) => {
+      const reference = this.#parts.index.find(ino, index)
       if (reference?.id !== id || reference.durable) return []
       const holders = holdersOf(reference)
       const others = holders.filter((holder) => live.has(holder))
@@ -128,7 +129,7 @@ export class ChunkCopies {
     if (taken.length >= copies) return { others: taken }
     using _place = await this.#places.acquire(1, { signal })
     using _memory = await this.#memory.acquire(Math.max(1, chunk.length), { signal })
-    const data = await this.#loader.load(chunk)
+    const data = await this.#parts.chunkReader.load(chunk)
     if (data === undefined) return { others: taken }
     const crc = crc32(data)
     const placed = { others: taken, crc }

@@ -1,7 +1,8 @@
 /**
  * Whether this node has the bytes of a chunk that is not durable.
  */
-import type { NodeCache } from '../../cache/state/node-cache.ts'
+import type { ReplicaTable } from '../../cache/replicas/replica-table.ts'
+import type { UploadJournal } from '../../cache/upload/upload-journal.ts'
 
 /** One content of a chunk of a file. */
 interface NamedChunk {
@@ -15,7 +16,7 @@ interface NamedChunk {
  * the cache does not count: it may be evicted.
  */
 export function hasChunk(
-  { uploads, replicaTable }: NodeCache,
+  { uploads, replicaTable }: { uploads: UploadJournal; replicaTable: ReplicaTable },
   { ino, index, id }: NamedChunk,
 ): boolean {
   return (

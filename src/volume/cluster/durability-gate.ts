@@ -6,7 +6,9 @@
 import { NotStarted } from '../../base/suspended.ts'
 import { FsError } from '../../base/fs-error.ts'
 import type { WaitCondition } from '../../cache/waiting/wait-condition.ts'
-import type { NodeCache } from '../../cache/state/node-cache.ts'
+import type { SharedState } from '../../cache/state/shared-state.ts'
+import type { UploadJournal } from '../../cache/upload/upload-journal.ts'
+import type { ChunkIndex } from '../../cache/state/chunk-index.ts'
 import { cacheLimits } from '../../cache/limits.ts'
 import {
   copiesOf,
@@ -19,7 +21,9 @@ import type { MetadataEngine } from '../../metadata/metadata-engine.ts'
 
 export interface DurabilityGateParts {
   engine: MetadataEngine
-  cache: NodeCache
+  shared: SharedState
+  uploads: UploadJournal
+  index: ChunkIndex
   /** Default, where no directory has a policy. */
   durability: Durability
 }
@@ -41,7 +45,7 @@ export class DurabilityGate {
 
   /** Whether the files that are created in a directory need local durability only. */
   isLocalIn(directory: number): boolean {
-    const { policies } = this.#parts.cache.shared
+    const { policies } = this.#parts.shared
     if (policies !== this.#policies || this.#local.size >= cacheLimits.rememberedInodes) {
       this.#local.clear()
       this.#policies = policies
@@ -53,7 +57,7 @@ export class DurabilityGate {
 
   /** Throws `NotStarted` until the commits of an inode have the durability of its directory. */
   require(ino: number): void {
-    const { uploads } = this.#parts.cache
+    const { uploads } = this.#parts
     if (!uploads.has(ino)) return
     const durability = this.of(ino)
     if (durability === 'local') return
@@ -78,7 +82,7 @@ export class DurabilityGate {
   }
 
   #haveCopies(ino: number, copies: number): boolean {
-    const { uploads, index } = this.#parts.cache
+    const { uploads, index } = this.#parts
     return uploads.of(ino, 0).every((upload) => {
       const reference = index.find(ino, upload.index)
       if (reference?.id !== upload.id || reference.durable) return true

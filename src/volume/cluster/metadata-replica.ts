@@ -8,12 +8,8 @@
 import type { Logger } from '../../base/log/logger.ts'
 import { RepeatedLog } from '../../base/log/repeated-log.ts'
 import { describe } from '../../base/fs-error.ts'
-import { checksumOfPart } from '../../cache/checks/chunk-checks.ts'
-import { removePreImages, savePreImage } from '../../cache/write/pre-images.ts'
 import { keepConflict } from '../../cache/write/conflict-files.ts'
 import { CLEAN, DIRTY, PENDING, type LocalChunk } from '../../cache/state/chunk-table.ts'
-import { settleSuperseded } from '../../cache/write/superseded-uploads.ts'
-import { closeGaps, dropBytes } from '../../cache/passthrough/passthrough.ts'
 import { volumeLimits } from '../limits.ts'
 import { applyChanges, copyState, type Change } from '../../metadata/change.ts'
 import type { CopyHistory } from '../../metadata/change.ts'
@@ -317,22 +313,22 @@ export class MetadataReplica implements LinkedNode {
 
   /** Drops chunks in the cache of contents other than the committed one. */
   #reconcile(ino: number): void {
-    const { database, chunks, uploads, uncommitted, files } = this.#thread!.cache
+    const { database, chunks, uploads, uncommitted, preImages } = this.#thread!.cache
     this.#shared.withInode(ino, () => {
       this.#shared.bumpChunks(ino)
       const dropped: string[] = []
       for (const row of chunks.from(ino, 0, Number.MAX_SAFE_INTEGER)) {
         if (row.state !== DIRTY) this.#reconcileChunk(ino, row, dropped)
       }
-      removePreImages(uploads, files, dropped)
+      preImages.removeUnused(dropped)
       const isAhead = this.#shared.findOpen(ino)?.committing === true
       // Otherwise recovery would take these rows for a commit that the metadata lacks.
       if (!isAhead && !uploads.has(ino)) {
         database.transaction(() => uncommitted.deleteJournaled(ino))
       }
-      if (!isAhead) settleSuperseded(this.#thread!.cache, ino)
+      if (!isAhead) this.#thread!.cache.superseded.settle(ino)
       this.#cutFile(ino)
-      closeGaps(this.#thread!.cache, ino)
+      this.#thread!.cache.voidBytes.closeGaps(ino)
       this.#shared.bumpChunks(ino)
     })
   }
@@ -356,8 +352,8 @@ export class MetadataReplica implements LinkedNode {
     if (reference?.id === row.id) {
       if (row.length <= reference.length) return
       // Its object has all the bytes that were committed, and other nodes have its checksum.
-      if (upload) savePreImage(this.#thread!.cache, ino, upload)
-      const crc = checksumOfPart(this.#thread!.cache, ino, row, reference.length)
+      if (upload) this.#thread!.cache.preImages.save(ino, upload)
+      const crc = this.#thread!.cache.checks.checksumOfPart(ino, row, reference.length)
       if (!chunks.find(ino, row.index)) return
       files.punch(ino, start + reference.length, settings.chunkSize - reference.length)
       this.#account(row, reference.length - row.length)
@@ -372,7 +368,7 @@ export class MetadataReplica implements LinkedNode {
       chunks.delete(ino, row.index)
     })
     if (upload?.source != null) dropped.push(upload.source)
-    dropBytes(this.#thread!.cache, ino, row.index)
+    this.#thread!.cache.voidBytes.drop(ino, row.index)
     this.#account(row, -row.length)
   }
 

@@ -17,7 +17,13 @@ import { codeOf } from '../../base/fs-error.ts'
 import type { Logger } from '../../base/log/logger.ts'
 import { readPlainFile } from '../../base/plain-file.ts'
 import { PENDING } from '../../cache/state/chunk-table.ts'
-import type { NodeCache } from '../../cache/state/node-cache.ts'
+import type { CacheSettings } from '../../cache/state/cache-settings.ts'
+import type { Transactions } from '../../cache/state/node-database.ts'
+import type { ChunkTable } from '../../cache/state/chunk-table.ts'
+import type { UploadJournal } from '../../cache/upload/upload-journal.ts'
+import type { LostChunkTable } from '../../cache/checks/lost-chunk-table.ts'
+import type { ReplicaTable } from '../../cache/replicas/replica-table.ts'
+import type { BackingFiles } from '../../tiers/nvme/backing-files.ts'
 import { chunkKey } from '../../cache/upload/object-key.ts'
 import type { DurableMarks } from '../../cache/upload/upload-finisher.ts'
 import { cacheLimits } from '../../cache/limits.ts'
@@ -30,7 +36,13 @@ import { hasChunk } from './chunk-presence.ts'
 import { holdersOf } from './durability-gate.ts'
 
 export interface PendingUploadClaimsParts {
-  cache: NodeCache
+  settings: CacheSettings
+  database: Transactions
+  chunks: ChunkTable
+  uploads: UploadJournal
+  lostTable: LostChunkTable
+  replicaTable: ReplicaTable
+  files: BackingFiles
   engine: MetadataEngine
   /** Id of this node in a cluster; undefined on a single-node volume. */
   self: string | undefined
@@ -71,10 +83,11 @@ export class PendingUploadClaims {
 
   /** False: this node should have the chunk, and does not. */
   #claim(chunk: ChunkReference): boolean {
-    const { cache, self } = this.#parts
+    const { self } = this.#parts
     const { ino, index, id } = chunk
     if (self !== undefined && !holdersOf(chunk).includes(self)) return true
-    if (hasChunk(cache, chunk) || cache.lostTable.find(ino, index)?.id === id) return true
+    if (hasChunk(this.#parts, chunk) || this.#parts.lostTable.find(ino, index)?.id === id)
+      return true
     if (!this.#adopt(chunk) && !this.#hold(chunk)) return false
     this.#claimed += 1
     return true
@@ -82,7 +95,7 @@ export class PendingUploadClaims {
 
   /** The chunk is in the cloud, or is lost. */
   async #findUploaded(chunk: ChunkReference): Promise<void> {
-    const { cache, self, isRestored } = this.#parts
+    const { self, isRestored } = this.#parts
     const { ino, index, id, length } = chunk
     using _place = await this.#places.acquire(1)
     if (isRestored && (await this.#isUploaded(chunk))) return
@@ -91,7 +104,7 @@ export class PendingUploadClaims {
       ? 'it was not uploaded before the backup of the names, nor since'
       : 'the database of this node does not know of it'
     const lost = { ino, index, id, length, reason, sinceMs: Date.now() }
-    cache.database.transaction(() => cache.lostTable.put(lost))
+    this.#parts.database.transaction(() => this.#parts.lostTable.put(lost))
   }
 
   /** Looks for a chunk that was uploaded after the backup, and marks it durable. */
@@ -109,7 +122,7 @@ export class PendingUploadClaims {
   /** Puts a chunk into the upload journal again; false if its bytes are not on the disk. */
   #adopt(chunk: ChunkReference): boolean {
     const { ino, index, id, length } = chunk
-    const { database, uploads, chunks, files, settings } = this.#parts.cache
+    const { database, uploads, chunks, files, settings } = this.#parts
     const start = index * settings.chunkSize
     const committedMs = Date.now()
     const name = `chunk-${id}`
@@ -129,17 +142,17 @@ export class PendingUploadClaims {
 
   /** Whether the backing file has the bytes. */
   #isInPlace({ ino, index, id, length }: ChunkReference): boolean {
-    const { isNew, isRestored, cache } = this.#parts
+    const { isNew, isRestored } = this.#parts
     // It was uploaded after the backup.
-    if (isRestored) return cache.chunks.find(ino, index)?.id === id
-    const end = index * cache.settings.chunkSize + length
-    return isNew && sizeOf(cache.files.path(ino)) >= end
+    if (isRestored) return this.#parts.chunks.find(ino, index)?.id === id
+    const end = index * this.#parts.settings.chunkSize + length
+    return isNew && sizeOf(this.#parts.files.path(ino)) >= end
   }
 
   /** A backing file that was saved whole when the file was emptied (file-writer.ts). */
   #preImageOfFile(ino: number, end: number): string | undefined {
     if (!this.#parts.isNew || this.#parts.isRestored) return undefined
-    const { files, settings } = this.#parts.cache
+    const { files, settings } = this.#parts
     const names = readdirSync(join(settings.directory, 'aside'))
     const own = names.filter((name) => name.startsWith(`whole-${ino}-`))
     return own.find((name) => sizeOf(files.preImagePath(name)) >= end)
@@ -147,7 +160,7 @@ export class PendingUploadClaims {
 
   /** Registers a replica for another node again; false if its bytes are not on the disk. */
   #hold({ ino, index, id, length }: ChunkReference): boolean {
-    const { database, replicaTable, settings } = this.#parts.cache
+    const { database, replicaTable, settings } = this.#parts
     const path = join(settings.directory, 'held', String(id))
     if (sizeOf(path) !== length) return false
     const crc = crc32(readPlainFile(path))
@@ -161,8 +174,8 @@ export class PendingUploadClaims {
    * Removes backing files without a row in the database; reads fetch their chunks from the cloud.
    */
   #sweep(): void {
-    const { cache, isWritten } = this.#parts
-    const { chunks, files, settings } = cache
+    const { isWritten } = this.#parts
+    const { chunks, files, settings } = this.#parts
     const names = readdirSync(join(settings.directory, 'data'), { recursive: true })
     for (const name of names) {
       const ino = Number(/\/(\d+)$/.exec(String(name))?.[1])

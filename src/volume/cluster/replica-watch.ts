@@ -18,7 +18,10 @@ import { Semaphore } from '../../base/async/semaphore.ts'
 import type { CommittedChunk } from '../../cache/state/chunk-index.ts'
 import type { ChunkReplicas } from '../../cache/replicas/chunk-replicas.ts'
 import type { ChunkReplica } from '../../cache/replicas/replica-table.ts'
-import type { NodeCache } from '../../cache/state/node-cache.ts'
+import type { ChunkTable } from '../../cache/state/chunk-table.ts'
+import type { UploadJournal } from '../../cache/upload/upload-journal.ts'
+import type { ReplicaTable } from '../../cache/replicas/replica-table.ts'
+import type { ChunkIndex } from '../../cache/state/chunk-index.ts'
 import { chunkKey } from '../../cache/upload/object-key.ts'
 import type { DurableMarks } from '../../cache/upload/upload-finisher.ts'
 import { cacheLimits } from '../../cache/limits.ts'
@@ -35,7 +38,10 @@ import type { RemoteCommits } from './remote-commits.ts'
 
 export interface ReplicaWatchParts {
   engine: MetadataEngine
-  cache: NodeCache
+  chunks: ChunkTable
+  uploads: UploadJournal
+  replicaTable: ReplicaTable
+  index: ChunkIndex
   cloud: TierStorage
   held: ChunkReplicas
   peers: PeersTier
@@ -141,13 +147,13 @@ export class ReplicaWatch {
    * its name. Otherwise the other nodes would leave the upload to this node.
    */
   async #disown(signal: AbortSignal): Promise<void> {
-    const { engine, link, cache } = this.#parts
+    const { engine, link } = this.#parts
     for (let [ino, index] = [0, -1]; !signal.aborted;) {
       const page = engine.read(listPendingUploads(ino, index, cacheLimits.replicaPage))
       for (const chunk of page) {
         const holders = holdersOf(chunk)
-        if (!holders.includes(link.peerId) || hasChunk(cache, chunk)) continue
-        if (cache.chunks.find(chunk.ino, chunk.index)?.id === chunk.id) continue
+        if (!holders.includes(link.peerId) || hasChunk(this.#parts, chunk)) continue
+        if (this.#parts.chunks.find(chunk.ino, chunk.index)?.id === chunk.id) continue
         const others = holders.filter((id) => id !== link.peerId).join(',')
         await link.perform('setHolders', [chunk.ino, chunk.index, chunk.id, others], { signal })
       }
@@ -160,7 +166,7 @@ export class ReplicaWatch {
 
   /** Repairs the replicas on this node for which it has become responsible. */
   async #repairReplicas(signal: AbortSignal): Promise<boolean> {
-    const { replicaTable, index } = this.#parts.cache
+    const { replicaTable, index } = this.#parts
     let isDone = true
     for (let after = -1; !signal.aborted;) {
       const page = replicaTable.after(after, cacheLimits.replicaPage)
@@ -249,13 +255,13 @@ export class ReplicaWatch {
 
   /** Replicates this node's own chunks again whose replicas went with other nodes. */
   async #repairOwn(signal: AbortSignal): Promise<boolean> {
-    const { cache, durability, remote } = this.#parts
+    const { durability, remote } = this.#parts
     let isDone = true
     for (let after = 0; !signal.aborted;) {
-      const page = cache.uploads.after(after, cacheLimits.uploadBatch)
+      const page = this.#parts.uploads.after(after, cacheLimits.uploadBatch)
       const wishes = new Map<number, number>()
       for (const { ino, index, id } of page) {
-        const reference = cache.index.find(ino, index)
+        const reference = this.#parts.index.find(ino, index)
         if (wishes.has(ino) || reference?.id !== id || reference.durable) continue
         const copies = copiesOf(durability.of(ino))
         const there = holdersOf(reference).filter((holder) => !this.#isGone(holder))

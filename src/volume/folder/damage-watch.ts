@@ -3,18 +3,19 @@
  * compares chunks with them, restores damaged chunks from the cloud, and logs lost chunks by name.
  * Main thread.
  */
-import { ChunkReader } from '../../cache/read/chunk-reader.ts'
-import { ChunkVerifier } from '../../cache/checks/chunk-verifier.ts'
+import { ChunkVerifier, type ChunkVerifierParts } from '../../cache/checks/chunk-verifier.ts'
 import type { Fetcher } from '../../cache/read/fetcher.ts'
-import type { NodeCache } from '../../cache/state/node-cache.ts'
-import { PendingChecksums } from '../../cache/checks/pending-checksums.ts'
-import { Scrubber } from '../../cache/checks/scrubber.ts'
+import {
+  PendingChecksums,
+  type PendingChecksumsParts,
+} from '../../cache/checks/pending-checksums.ts'
+import { Scrubber, type ScrubberParts } from '../../cache/checks/scrubber.ts'
 import type { Logger } from '../../base/log/logger.ts'
 import type { MetadataEngine } from '../../metadata/metadata-engine.ts'
-import { LostChunkWatch } from './lost-chunk-watch.ts'
+import { LostChunkWatch, type LostChunkWatchParts } from './lost-chunk-watch.ts'
 
-export interface DamageWatchParts {
-  cache: NodeCache
+export interface DamageWatchParts
+  extends ChunkVerifierParts, ScrubberParts, LostChunkWatchParts, PendingChecksumsParts {
   engine: MetadataEngine
   fetcher: Fetcher
   logger: Logger
@@ -26,11 +27,12 @@ export class DamageWatch {
   readonly #lost: LostChunkWatch
   readonly #checksums: PendingChecksums
 
-  constructor({ cache, engine, fetcher, logger }: DamageWatchParts) {
-    this.verifier = new ChunkVerifier(cache)
-    this.scrubber = new Scrubber(cache, fetcher, logger)
-    this.#lost = new LostChunkWatch(cache, engine, logger)
-    this.#checksums = new PendingChecksums(cache, new ChunkReader(cache))
+  constructor(parts: DamageWatchParts) {
+    const { engine, fetcher, logger } = parts
+    this.verifier = new ChunkVerifier(parts)
+    this.scrubber = new Scrubber(parts, fetcher, logger)
+    this.#lost = new LostChunkWatch(parts, engine, logger)
+    this.#checksums = new PendingChecksums(parts)
   }
 
   /** Call once a second. */

@@ -5,16 +5,27 @@
  * are any. Main thread.
  */
 import type { Logger } from '../../base/log/logger.ts'
-import { countLost, removeUnused } from '../../cache/checks/lost-chunks.ts'
 import type { LostChunk } from '../../cache/checks/lost-chunk-table.ts'
-import type { NodeCache } from '../../cache/state/node-cache.ts'
+import type { SharedState } from '../../cache/state/shared-state.ts'
+import type { Transactions } from '../../cache/state/node-database.ts'
+import type { LostChunkTable } from '../../cache/checks/lost-chunk-table.ts'
+import type { ChunkIndex } from '../../cache/state/chunk-index.ts'
+import type { LostChunks } from '../../cache/checks/lost-chunks.ts'
 import { cacheLimits } from '../../cache/limits.ts'
 import { volumeLimits } from '../limits.ts'
 import type { MetadataEngine } from '../../metadata/metadata-engine.ts'
 import { pathOf } from '../../metadata/pending-upload-rules.ts'
 
+export interface LostChunkWatchParts {
+  shared: SharedState
+  database: Transactions
+  lostTable: LostChunkTable
+  index: ChunkIndex
+  lost: LostChunks
+}
+
 export class LostChunkWatch {
-  readonly #cache: NodeCache
+  readonly #parts: LostChunkWatchParts
   readonly #engine: MetadataEngine
   readonly #logger: Logger
   #count = 0
@@ -22,21 +33,21 @@ export class LostChunkWatch {
   /** Time of the latest lost chunk that was logged, ms since the epoch. */
   #namedMs = 0
 
-  constructor(cache: NodeCache, engine: MetadataEngine, logger: Logger) {
-    this.#cache = cache
+  constructor(parts: LostChunkWatchParts, engine: MetadataEngine, logger: Logger) {
+    this.#parts = parts
     this.#engine = engine
     this.#logger = logger
   }
 
   /** Call regularly. */
   look(): void {
-    const count = this.#cache.shared.counter('lostChunks')
+    const count = this.#parts.shared.counter('lostChunks')
     const isDue = performance.now() - this.#lookedMs >= volumeLimits.lostLookMs
     if (count === this.#count && (count === 0 || !isDue)) return
     this.#lookedMs = performance.now()
     const fresh = this.#settle().filter(({ sinceMs }) => sinceMs > this.#namedMs)
-    countLost(this.#cache)
-    this.#count = this.#cache.shared.counter('lostChunks')
+    this.#parts.lost.count()
+    this.#count = this.#parts.shared.counter('lostChunks')
     for (const lost of fresh.slice(0, volumeLimits.namedFiles)) this.#name(lost)
     const more = fresh.length - volumeLimits.namedFiles
     if (more > 0)
@@ -52,7 +63,7 @@ export class LostChunkWatch {
 
   /** Deletes obsolete records and returns the chunks that are still lost. */
   #settle(): LostChunk[] {
-    const { database, lostTable, shared } = this.#cache
+    const { database, lostTable, shared } = this.#parts
     const left: LostChunk[] = []
     for (let [ino, index] = [0, -1]; ;) {
       const page = lostTable.after(ino, index, cacheLimits.replicaPage)
@@ -61,7 +72,7 @@ export class LostChunkWatch {
         database.transaction(() => {
           for (const lost of over) lostTable.delete(lost.ino, lost.index)
         })
-        for (const { ino } of over) shared.withInode(ino, () => removeUnused(this.#cache, ino))
+        for (const { ino } of over) shared.withInode(ino, () => this.#parts.lost.removeUnused(ino))
       }
       left.push(...page.filter((lost) => !over.includes(lost)))
       const last = page.at(-1)
@@ -71,7 +82,7 @@ export class LostChunkWatch {
   }
 
   #isOver({ ino, index: at, id }: LostChunk): boolean {
-    const { shared, index } = this.#cache
+    const { shared, index } = this.#parts
     if (!index.exists(ino)) return true
     return shared.withInode(ino, () => {
       if (shared.findOpen(ino)?.ahead === true) return false

@@ -74,7 +74,7 @@ export class ExtendedAttributes {
   }
 
   #noteChange(name: Uint8Array): void {
-    if (isPolicy(name)) this.#parts.cache.shared.countPolicy()
+    if (isPolicy(name)) this.#parts.shared.countPolicy()
   }
 }
 

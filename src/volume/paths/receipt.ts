@@ -3,13 +3,12 @@
  * returns a receipt, and so does, as JSON, the extended attribute `user.cachefs.receipt` of a file.
  */
 import { FsError } from '../../base/fs-error.ts'
-import type { NodeCache } from '../../cache/state/node-cache.ts'
+import type { ChunkTable } from '../../cache/state/chunk-table.ts'
 import { volumeLimits } from '../limits.ts'
 import { countChunks, countPendingUploads, listHolders } from '../../metadata/chunk-rules.ts'
 import { copiesOf, type Durability } from '../../metadata/durability.ts'
 import { S_IFMT, S_IFREG, getInode } from '../../metadata/inode-rules.ts'
-import type { MetadataEngine } from '../../metadata/metadata-engine.ts'
-import { DurabilityGate, holdersOf } from '../cluster/durability-gate.ts'
+import { DurabilityGate, holdersOf, type DurabilityGateParts } from '../cluster/durability-gate.ts'
 
 export const RECEIPT_XATTR = Buffer.from('user.cachefs.receipt')
 
@@ -34,21 +33,19 @@ export interface Receipt {
   cloud: string
 }
 
-export interface ReceiptParts {
-  engine: MetadataEngine
-  cache: NodeCache
+export interface ReceiptParts extends DurabilityGateParts {
+  chunks: ChunkTable
   cloudName: string
-  durability: Durability
 }
 
 /** The receipt of any inode: one that is not a regular file is as durable as the metadata. */
 export function receiptOf(parts: ReceiptParts, ino: number): Receipt {
-  const { engine, cache, cloudName } = parts
+  const { engine, shared, cloudName } = parts
   const row = engine.read(getInode(ino))
   const chunks = engine.read(countChunks(ino))
   const durableChunks = chunks - engine.read(countPendingUploads(ino))
-  const uncommitted = cache.shared.withInode(ino, () => {
-    return cache.shared.findOpen(ino)?.ahead === true
+  const uncommitted = shared.withInode(ino, () => {
+    return shared.findOpen(ino)?.ahead === true
   })
   const durable = durableChunks === chunks && !uncommitted
   const durability = new DurabilityGate(parts).of(ino)
@@ -61,7 +58,7 @@ export function receiptOf(parts: ReceiptParts, ino: number): Receipt {
     durable,
     chunks,
     durableChunks,
-    localChunks: (row.mode & S_IFMT) === S_IFREG ? cache.chunks.count(ino) : 0,
+    localChunks: (row.mode & S_IFMT) === S_IFREG ? parts.chunks.count(ino) : 0,
     uncommitted,
     durability,
     kept: !uncommitted && (durable || durability === 'local' || hasCopies),

@@ -10,7 +10,7 @@
  */
 import { now } from '../../base/clock.ts'
 import { FsError } from '../../base/fs-error.ts'
-import type { NodeCache } from '../../cache/state/node-cache.ts'
+import type { SharedState } from '../../cache/state/shared-state.ts'
 import type { Caller } from '../../filesystem/inode-file-system.ts'
 import { getInode, hasSetId, withoutSetId, type InodeRow } from '../../metadata/inode-rules.ts'
 import type { MetadataEngine } from '../../metadata/metadata-engine.ts'
@@ -18,16 +18,16 @@ import { isInGroup, mayActAsOwner, mayKeepSetId } from './caller-rights.ts'
 
 interface SetIdBitsParts {
   engine: MetadataEngine
-  cache: NodeCache
+  shared: SharedState
 }
 
 export class SetIdBits {
   readonly #engine: MetadataEngine
-  readonly #cache: NodeCache
+  readonly #shared: SharedState
 
-  constructor({ engine, cache }: SetIdBitsParts) {
+  constructor({ engine, shared }: SetIdBitsParts) {
     this.#engine = engine
-    this.#cache = cache
+    this.#shared = shared
   }
 
   /**
@@ -81,7 +81,7 @@ export class SetIdBits {
 
   /** Whether programs have the inode open, and whether the kernel may write to it by itself. */
   #useByKernel(ino: number): 'none' | 'open' | 'written' {
-    const { shared } = this.#cache
+    const shared = this.#shared
     if (!shared.mayBeOpen(ino)) return 'none'
     return shared.withInode(ino, () => {
       const open = shared.findOpen(ino)
