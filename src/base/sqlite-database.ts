@@ -128,6 +128,28 @@ export class SqliteDatabase {
     return asFsError(error, this.#path, this.#remedy)
   }
 
+  /**
+   * Throws EIO if a table lacks columns that it has in a new database, made with `schema`. Rows are
+   * then taken for what the statements name, without a check of each.
+   */
+  requireColumns(schema: string): void {
+    const model = new DatabaseSync(':memory:')
+    try {
+      model.exec(schema)
+      const there = new Set(this.statement(COLUMNS).all().map(nameOf))
+      const lacking = model
+        .prepare(COLUMNS)
+        .all()
+        .map(nameOf)
+        .filter((name) => !there.has(name))
+      if (lacking.length > 0) throw damageOf(`it lacks ${lacking.join(', ')}`)
+    } catch (error) {
+      throw this.failure(error)
+    } finally {
+      model.close()
+    }
+  }
+
   /** Throws EIO if pages are damaged. Skips files larger than `mostBytes`. */
   check(mostBytes: number): void {
     if ((statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0) > mostBytes) return
@@ -138,9 +160,20 @@ export class SqliteDatabase {
       throw this.failure(error)
     }
     if (found === 'ok') return
-    const cause = Object.assign(new Error(String(found)), { errcode: SQLITE_CORRUPT })
-    throw this.failure(cause)
+    throw this.failure(damageOf(String(found)))
   }
+}
+
+/** Columns of all tables. */
+const COLUMNS = `SELECT part.name || '.' || info.name AS name FROM sqlite_schema AS part
+  JOIN pragma_table_info(part.name) AS info WHERE part.type = 'table'`
+
+function nameOf(row: Record<string, unknown>): string {
+  return String(row['name'])
+}
+
+function damageOf(why: string): Error {
+  return Object.assign(new Error(why), { errcode: SQLITE_CORRUPT })
 }
 
 /** Whether SQLite cannot read the file, or parts of it. */
@@ -184,6 +217,7 @@ function asFsError(error: unknown, path: string, remedy: string): unknown {
   if (primary === SQLITE_FULL) {
     return new FsError('ENOSPC', `no space left for the database ${path}`, { path, cause: error })
   }
-  const what = isDamage(error) ? `is damaged: ${remedy}` : `failed: ${describe(error)}`
+  const why = describe(error)
+  const what = isDamage(error) ? `is damaged: ${remedy} (${why})` : `failed: ${why}`
   return new FsError('EIO', `the database ${path} ${what}`, { path, cause: error })
 }

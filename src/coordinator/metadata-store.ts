@@ -7,8 +7,8 @@
  * Invariant: a change gets its number in the transaction that makes it, and transactions commit one
  * after the other, so the order of the log is the order of commits.
  */
+import { decodeEntry, encodeEntry, type LogEntry } from './log-entry.ts'
 import { randomUUID } from 'node:crypto'
-import { decode, encode } from '@msgpack/msgpack'
 import { now } from '../base/clock.ts'
 import { coordinatorLimits } from './limits.ts'
 import { tiersLimits } from '../tiers/limits.ts'
@@ -71,11 +71,6 @@ interface RuleOutcome {
   value: unknown
   effects: Effects
   outbox?: OutboxRange
-}
-
-interface LogEntry {
-  change: Change
-  value: unknown
 }
 
 const takeNumber = changeReturning<{ seq: number }>(
@@ -237,7 +232,7 @@ export class MetadataStore {
       effects,
       outbox,
     }
-    const entry = encode({ change: made, value } satisfies LogEntry, { ignoreUndefined: true })
+    const entry = encodeEntry({ change: made, value })
     yield* insertLog(seq, asker.session, asker.operation, entry)
     if (seq % coordinatorLimits.changeLogTrim === 0)
       yield* trimLog(seq - coordinatorLimits.changeLogEntries)
@@ -251,7 +246,7 @@ export class MetadataStore {
     if (this.#lastAsked.size > 2 * tiersLimits.peers) this.#forgetOne()
     if (operation > last) return undefined
     const row = yield* selectDone(session, operation)
-    return row && (decode(row.change) as LogEntry)
+    return row && decodeEntry(row.change)
   }
 
   /** Drops one cached entry; it can be read from the log again. */
@@ -289,7 +284,7 @@ export class MetadataStore {
   /** Changes after `seq`, in order, one page. */
   async changesAfter(seq: number): Promise<Change[]> {
     const rows = await this.#engine.read(() => selectLog(seq, coordinatorLimits.linkWindow))
-    return rows.map((row) => (decode(row.change) as LogEntry).change)
+    return rows.map((row) => decodeEntry(row.change).change)
   }
 
   /** Domains that are recorded as exclusive. */

@@ -3,6 +3,7 @@
  * the transaction that executed it. A request that the kernel resends because its process died
  * before the reply is answered from here instead of being executed twice.
  */
+import { FsError } from '../base/fs-error.ts'
 import type { OperationName } from './operations.ts'
 import { change, one, type Rule } from './statement.ts'
 
@@ -52,7 +53,7 @@ export function* answering<T>(rule: Rule<T>, request: number, thread: number): R
 /** Recorded result of the request; undefined if it was not executed. */
 export function* answerOf(request: number): Rule<{ result: unknown } | undefined> {
   const row = yield* select(request)
-  return row && { result: (JSON.parse(row.result) as unknown) ?? undefined }
+  return row && { result: parsed(row.result) ?? undefined }
 }
 
 /** Renumbers the records of threads that have died, because new threads reuse their numbers. */
@@ -64,4 +65,12 @@ export function* keepAnswers(): Rule<void> {
 /** Deletes all records: a new mount numbers its requests from the start. */
 export function* forgetAnswers(): Rule<void> {
   yield* clear()
+}
+
+function parsed(result: string): unknown {
+  try {
+    return JSON.parse(result)
+  } catch (cause) {
+    throw new FsError('EIO', 'the recorded answer of a request is damaged', { cause })
+  }
 }

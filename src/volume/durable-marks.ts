@@ -13,8 +13,8 @@ export function marksOf(engine: MetadataEngine, link: CoordinatorLink | undefine
     }
   }
   return {
-    durable: async (...args) => (await link.perform('markDurable', args)) === true,
-    allDurable: async (chunks) => (await link.perform('markAllDurable', [chunks])) as boolean[],
+    durable: async (...args) => link.perform('markDurable', args),
+    allDurable: async (chunks) => link.perform('markAllDurable', [chunks]),
     discard: async (...args) => {
       await link.perform('discard', args)
     },

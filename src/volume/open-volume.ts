@@ -76,6 +76,8 @@ export interface VolumeNodeOptions extends CacheSettings {
   peers?: PeersTier | undefined
 }
 
+const VOLUME_SCHEMA = [...SCHEMA, REPLICA_SCHEMA, ...HANDOVER_SCHEMA]
+
 /** Uncommitted writes of the previous process. */
 type Written = Map<number, WrittenInode>
 
@@ -240,8 +242,8 @@ function openMetadata(
 function prepareMetadata(path: string, shared: SharedState, logger?: Logger): SqliteEngine {
   const engine = new SqliteEngine(path, shared.metadataDatabase)
   try {
-    for (const statement of [...SCHEMA, REPLICA_SCHEMA, ...HANDOVER_SCHEMA])
-      engine.execute(statement)
+    for (const statement of VOLUME_SCHEMA) engine.execute(statement)
+    engine.requireColumns(VOLUME_SCHEMA.join(';'))
     keepTotals(engine)
     checkMetadata(engine, shared, logger)
     return engine
@@ -293,7 +295,7 @@ async function joinVolume(
 ): Promise<VolumeIdentity> {
   const claim = JSON.stringify(newIdentity(chunkSize))
   const known = engine.read(getSetting('identity'))
-  const agreed = known ?? ((await link.perform('claimSetting', ['identity', claim])) as string)
+  const agreed = known ?? (await link.perform('claimSetting', ['identity', claim]))
   const identity = parseIdentity(agreed)
   try {
     const remote = await inspectCloud(cloud)

@@ -35,6 +35,7 @@ export class NodeDatabase implements Transactions {
     try {
       database.execute(NODE_SCHEMA)
       addColumns(database)
+      database.requireColumns(NODE_SCHEMA)
       database.check(cacheLimits.databaseCheckBytes)
       return database.statement('SELECT 1 FROM setting LIMIT 1').get() === undefined
     } catch (error) {

@@ -57,6 +57,13 @@ export interface Stamp {
   madeMs: number
 }
 
+const stampSchema = z.object({
+  seq: z.int(),
+  token: z.string(),
+  previous: z.string(),
+  madeMs: z.int(),
+}) satisfies z.ZodType<Stamp>
+
 const fileSchema = z.object({
   seq: z.int(),
   token: z.string(),
@@ -150,7 +157,7 @@ function stampIn(path: string, parameters: Record<string, string> = {}): Stamp |
   const database = new DatabaseSync(url, { readOnly: true })
   try {
     const isThere = database.prepare(`SELECT 1 FROM sqlite_master WHERE name = 'stamp'`).get()
-    return isThere && (database.prepare(SELECT).get() as unknown as Stamp | undefined)
+    return isThere && stampSchema.optional().parse(database.prepare(SELECT).get())
   } finally {
     database.close()
   }

@@ -24,7 +24,7 @@ const peer = z.object({
   capacityBytes: amount,
   version: z.string().regex(/^[\w.+-]{0,64}$/),
 })
-const lock = z.object({
+export const lock = z.object({
   kind: z.enum(['posix', 'flock']),
   type: z.enum(['read', 'write', 'unlock']),
   start: whole,
@@ -99,7 +99,8 @@ export const nodeMessages = z.discriminatedUnion('kind', [
 const error = z.object({ code: z.string(), message: z.string() })
 const bytes = z.instanceof(Uint8Array)
 const value = z.union([z.number(), z.string(), bytes, z.null()])
-const changed = z.object({
+/** A change of the metadata. */
+export const changed = z.object({
   seq: whole,
   origin: z.string(),
   calls: z.array(z.tuple([z.union([z.string(), z.number()])], value)),

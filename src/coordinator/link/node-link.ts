@@ -6,6 +6,8 @@
  * Invariant: messages of the coordinator are handled strictly in order, so a change is applied
  * before the answer that depends on it is returned, and before the metadata lease is renewed.
  */
+import type { OperationName, OperationResult } from '../../metadata/operations.ts'
+import { checkResult } from './result-schema.ts'
 import { createWriteStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { Readable } from 'node:stream'
@@ -195,13 +197,13 @@ export class NodeLink implements CoordinatorLink, LockChannel, DomainLink {
     await this.#running
   }
 
-  async perform(
-    name: string,
+  async perform<K extends OperationName>(
+    name: K,
     args: readonly unknown[],
     { signal, once }: PerformOptions = {},
-  ): Promise<unknown> {
+  ): Promise<OperationResult<K>> {
     const request: LinkRequest = { kind: 'operation', name, args: [...args], once }
-    return await this.#ask(request, signal)
+    return checkResult(name, await this.#ask(request, signal))
   }
 
   async sync(signal?: AbortSignal): Promise<void> {
@@ -213,7 +215,8 @@ export class NodeLink implements CoordinatorLink, LockChannel, DomainLink {
   }
 
   async writing(ino: number): Promise<boolean> {
-    return (await this.#ask({ kind: 'writing', ino }, undefined)) as boolean
+    // A malformed answer counts as no: a mapping is then refused, and a write asks again.
+    return (await this.#ask({ kind: 'writing', ino }, undefined)) === true
   }
 
   written(inos: readonly number[]): void {

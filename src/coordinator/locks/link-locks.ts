@@ -2,6 +2,7 @@
  * The lock service for one node, over its link to the coordinator. A wait for a lock has no bound;
  * an interrupted one is cancelled, and settles when the coordinator has confirmed that.
  */
+import { checkLock } from '../link/result-schema.ts'
 import type { FileLock, LockKind } from '../../base/file-lock.ts'
 import type { LockHolder, LockRequest, LockService } from '../../volume/locks/lock-service.ts'
 
@@ -33,7 +34,7 @@ export class LinkLocks implements LockService {
     { signal }: { signal?: AbortSignal | undefined },
   ): Promise<FileLock | undefined> {
     const condition: LockRequest = { kind: 'lock', op: 'get', ino, owner, lock }
-    return (await this.#channel.askLock(condition, signal, false)) as FileLock | undefined
+    return checkLock(await this.#channel.askLock(condition, signal, false))
   }
 
   async set(

@@ -54,10 +54,12 @@ export class SqlitePeerStore implements PeerStore {
   load(): LoadedPeer[] {
     const sql = 'SELECT id, url, version, registered_at, report FROM peer'
     const rows = this.#database.transaction(() => this.#database.statement(sql).all())
-    return (rows as unknown as Row[]).flatMap((row) => {
-      const { id, url, version, registered_at: registeredAt } = row
-      const report = parseReport(row.report)
-      return report === undefined ? [] : [{ id, url, version, registeredAt, report }]
+    return rows.flatMap((row) => {
+      const parsed = peerSchema.safeParse(row)
+      const report = parsed.success ? parseReport(parsed.data.report) : undefined
+      if (!parsed.success || report === undefined) return []
+      const { id, url, version, registered_at: registeredAt } = parsed.data
+      return [{ id, url, version, registeredAt, report }]
     })
   }
 
@@ -80,7 +82,7 @@ export class SqlitePeerStore implements PeerStore {
   loadAway(): AwayPeer[] {
     const sql = 'SELECT id, url, since FROM away_peer ORDER BY since'
     const rows = this.#database.transaction(() => this.#database.statement(sql).all())
-    return (rows as unknown as AwayPeer[]).map(({ id, url, since }) => ({ id, url, since }))
+    return rows.flatMap((row) => awaySchema.safeParse(row).data ?? [])
   }
 
   saveAway(peers: readonly AwayPeer[]): void {
@@ -92,13 +94,15 @@ export class SqlitePeerStore implements PeerStore {
   }
 }
 
-interface Row {
-  id: string
-  url: string
-  version: string
-  registered_at: string
-  report: string
-}
+const text = z.string()
+const peerSchema = z.object({
+  id: text,
+  url: text,
+  version: text,
+  registered_at: text,
+  report: text,
+})
+const awaySchema = z.object({ id: text, url: text, since: text })
 
 const amount = z.number().min(0).exactOptional()
 const reportSchema = z.object({
@@ -115,9 +119,9 @@ const reportSchema = z.object({
   backlogAgeMs: amount,
 }) satisfies z.ZodType<Partial<PeerReport>>
 
-function parseReport(text: string): Partial<PeerReport> | undefined {
+function parseReport(json: string): Partial<PeerReport> | undefined {
   try {
-    return reportSchema.parse(JSON.parse(text))
+    return reportSchema.parse(JSON.parse(json))
   } catch {
     return undefined
   }

@@ -56,6 +56,11 @@ export class SqliteEngine implements MetadataEngine {
     this.#database.check(mostBytes)
   }
 
+  /** As SqliteDatabase.requireColumns. */
+  requireColumns(schema: string): void {
+    this.#database.requireColumns(schema)
+  }
+
   read<T>(rule: Rule<T>): T {
     try {
       return this.#drive(rule)

@@ -3,6 +3,7 @@
  * node calls, `LinkedNode` is what the coordinator's messages call on the node.
  * `coordinator/link/node-link.ts` implements `CoordinatorLink` over the network.
  */
+import type { OperationName, OperationResult } from '../../metadata/operations.ts'
 import type { RequestIdentity } from '../../base/current-request.ts'
 import type { ReplicaDomains } from './replica-domains.ts'
 import type { Change, CopyHistory } from '../../metadata/change.ts'
@@ -25,7 +26,11 @@ export interface CoordinatorLink {
    */
   open(node: LinkedNode): Promise<void>
   /** Runs an operation on the coordinator; resolves when every node has applied its changes. */
-  perform(name: string, args: readonly unknown[], how?: PerformOptions): Promise<unknown>
+  perform<K extends OperationName>(
+    name: K,
+    args: readonly unknown[],
+    how?: PerformOptions,
+  ): Promise<OperationResult<K>>
   /** Resolves when everything so far survives a power failure of the coordinator. */
   sync(signal?: AbortSignal): Promise<void>
   /**

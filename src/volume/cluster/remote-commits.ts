@@ -12,8 +12,9 @@ import { RepeatedLog } from '../../base/log/repeated-log.ts'
 import type { PreparedCommit } from '../../cache/write/commit-steps.ts'
 import type { WaitCondition } from '../../cache/waiting/wait-condition.ts'
 import type { RemoteMetadata } from '../../cache/waiting/wait-resolver.ts'
-import type { CommittedPart, Committed } from '../../metadata/chunk-rules.ts'
+import type { CommittedPart } from '../../metadata/chunk-rules.ts'
 import { copiesOf } from '../../metadata/durability.ts'
+import type { OperationName } from '../../metadata/operations.ts'
 import { OPERATION_RESULT, operationSubject } from '../../metadata/replica-engine.ts'
 import type { ChunkCopies } from './chunk-copies.ts'
 import type { CoordinatorLink } from './coordinator-link.ts'
@@ -117,7 +118,7 @@ export class RemoteCommits implements RemoteMetadata {
     try {
       const args = [ino, content, cache.settings.chunkSize]
       // No signal: the caller may stop waiting, but the write is committed all the same.
-      const done = (await this.#link.perform('commitContent', args)) as Committed
+      const done = await this.#link.perform('commitContent', args)
       committer.finish(ino, prepared, done.version)
       // This may be the answer to an earlier attempt, and others may have committed since.
       if (cache.index.exists(ino) && cache.index.file(ino).version !== done.version) {
@@ -187,7 +188,8 @@ export class RemoteCommits implements RemoteMetadata {
     try {
       // No signal: if it were abandoned half-way, the result would be unknown.
       if (name !== 'sync') {
-        return OPERATION_RESULT.of(subject, await this.#link.perform(name, args, { once }))
+        const result = await this.#link.perform(name as OperationName, args, { once })
+        return OPERATION_RESULT.of(subject, result)
       }
       await this.#link.sync()
       return OPERATION_RESULT.of(subject, undefined)
