@@ -14,7 +14,8 @@ export interface LogEntry {
   value: unknown
 }
 
-const schema = z.object({ change: changed, value: z.unknown() })
+// The result of an operation that returns nothing is not stored.
+const schema = z.object({ change: changed, value: z.unknown().optional() })
 
 export function encodeEntry(entry: LogEntry): Uint8Array {
   return encode(entry, { ignoreUndefined: true })

@@ -36,7 +36,7 @@ const MOST_ENTRIES = 50
 type Condition =
   | { kind: 'trust' }
   | { kind: 'want'; domain: number }
-  | { kind: 'operation'; name: string; args: readonly unknown[] }
+  | { kind: 'operation'; name: OperationName; args: readonly unknown[] }
 
 export interface ModelNodeParts {
   id: string
