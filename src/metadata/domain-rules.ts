@@ -5,7 +5,8 @@
  *
  * Invariants: each row of the metadata that a file system operation reads or changes belongs to
  * exactly one domain, or to the volume as a whole; footprint.ts has the domains of each operation.
- * Only the domains of directories become exclusive to a node.
+ * A directory that a node creates alone is exclusive to it from birth; a file that gets a second
+ * name is not.
  */
 import { S_IFDIR, S_IFMT, findInode, type InodeRow } from './inode-rules.ts'
 import { change, many, one, type Rule } from './statement.ts'

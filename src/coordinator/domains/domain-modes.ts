@@ -110,6 +110,12 @@ export class DomainModes<U extends DomainUser> {
     footprint: () => Promise<Footprint>,
     run: (permit: ChangePermit<U>) => Promise<T>,
   ): Promise<T> {
+    const users = [...this.#options.users()]
+    // All follow every change: there is nothing to drop, recall or lock.
+    if (this.#modes.size === 0 && !users.some(({ drops }) => drops)) {
+      const followers = new Set(users.filter((user) => user !== asker && !user.hasEnded()))
+      return await run({ followers, granted: [], overridden: [] })
+    }
     for (let tries = 0; tries < coordinatorLimits.footprintTries; tries++) {
       const { domains } = await footprint()
       using _locks = await this.#lock(domains)
