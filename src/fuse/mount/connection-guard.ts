@@ -5,17 +5,22 @@
  * keeps all descriptors open, so the connection stays and the programs that wait for it cannot be
  * killed. A shell outside the connection checks every second whether the process is dead, and then
  * aborts it.
+ *
+ * Invariant: it aborts no other connection. The number of one that has ended is soon used again, so
+ * the shell opens the file of its connection at the start: once the connection has ended, a write
+ * to that descriptor does nothing (fuse_ctl_remove_conn in fs/fuse/control.c).
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { CONNECTIONS, deviceOf } from './mount.ts'
 
 /** A zombie counts as dead: one of its threads cannot end. */
-const SCRIPT = `while read -r stat < "/proc/$0/stat"; do
+const SCRIPT = `[ -e "$1" ] || mount -t fusectl fusectl ${CONNECTIONS}
+  exec 3> "$1"
+  while read -r stat < "/proc/$0/stat"; do
     case "$stat" in *') Z '*|*') X '*) break ;; esac
     sleep 1
   done
-  [ -e "$1" ] || mount -t fusectl fusectl ${CONNECTIONS}
-  echo 1 > "$1"`
+  echo 1 >&3`
 
 export class ConnectionGuard implements Disposable {
   readonly #child: ChildProcess
