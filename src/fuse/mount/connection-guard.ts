@@ -25,11 +25,11 @@ const SCRIPT = `[ -e "$1" ] || mount -t fusectl fusectl ${CONNECTIONS}
 export class ConnectionGuard implements Disposable {
   readonly #child: ChildProcess
 
-  /** Guards the mount at `mountPoint`, which this process serves. */
-  constructor(mountPoint: string) {
+  /** Guards the mount at `mountPoint`, which a process serves: by default this one. */
+  constructor(mountPoint: string, pid = process.pid) {
     const minor = deviceOf(mountPoint)?.split(':')[1] ?? ''
     const abortFile = `${CONNECTIONS}/${minor}/abort`
-    this.#child = spawn('sh', ['-c', SCRIPT, String(process.pid), abortFile], {
+    this.#child = spawn('sh', ['-c', SCRIPT, String(pid), abortFile], {
       // A signal to the process group of this process must not end the guard.
       detached: true,
       stdio: 'ignore',
