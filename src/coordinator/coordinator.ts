@@ -3,10 +3,10 @@
  * metadata and one link. Nodes send operations, which run here one after the other, and receive
  * every change.
  *
- * Invariants: an operation is answered only after every node with a valid metadata lease has
- * applied its changes; therefore an open on any node sees what was closed before on another. A
- * lease is valid for `coordinatorLimits.linkTtlMs` after the node was last heard from, so an
- * unreachable node delays the others for no longer than that.
+ * Invariants: an operation is answered only after every node with a valid metadata lease that
+ * relies on what it changes (domains/) has applied it; therefore an open on any node sees what was
+ * closed before on another. A lease is valid for `coordinatorLimits.linkTtlMs` after the node was
+ * last heard from, so an unreachable node delays the others for no longer than that.
  *
  * After a restart nothing is changed until all nodes that may have valid leases are back, or that
  * time has passed. They claim again what was only in memory: write leases, locks, open files.
@@ -106,9 +106,7 @@ export class Coordinator {
       claimed: this.#claimed.promise,
     })
     this.#runner.reserve(options.reserved)
-    this.#orphans = new Orphans(options.store, options.logger, (ino) =>
-      this.#runner.operateOwn('purgeOrphan', [ino]),
-    )
+    this.#orphans = new Orphans(options.store, options.logger, (ino) => this.#runner.purge(ino))
     this.#sweep = setInterval(() => {
       this.#sweepSessions()
     }, coordinatorLimits.linkRenewMs / 5)

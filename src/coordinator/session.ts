@@ -3,7 +3,7 @@
  * the end of its metadata lease. A session outlives its connection until the lease ends, so a node
  * that reconnects in time loses nothing.
  *
- * Invariant: every change waits for each node with a valid lease (coordinator.ts).
+ * Invariant: a change waits for each node that relies on what it changes (domains/).
  */
 import type { WebSocket } from 'ws'
 import { monotonicMs } from '../base/clock.ts'

@@ -69,7 +69,7 @@ export class ReplicaEngine implements MetadataEngine {
 
   /** Asked before the transaction, which asks again: most operations need none then. */
   #mayRunAlone<K extends OperationName>(name: K, args: OperationArgs<K>, own: OwnDomains): boolean {
-    return this.#copy.read(isOwn(footprintOf(name, args), own))
+    return isOwn(this.#copy.read(footprintOf(name, args)), own)
   }
 
   #runAlone<K extends OperationName>(
@@ -130,8 +130,7 @@ export function operationSubject(name: string, args: readonly unknown[]): string
 }
 
 /** Whether all domains of an operation are exclusive to this node. */
-function* isOwn(footprint: Rule<Footprint>, own: OwnDomains): Rule<boolean> {
-  const { domains, reach } = yield* footprint
+function isOwn({ domains, reach }: Footprint, own: OwnDomains): boolean {
   return reach !== 'volume' && domains.length > 0 && domains.every((it) => own.isExclusive(it))
 }
 
@@ -141,11 +140,11 @@ function* aloneRule<K extends OperationName>(
   args: OperationArgs<K>,
   own: OwnDomains,
 ): Rule<OperationResult<K>> {
-  const { domains, created, reach } = yield* footprintOf(name, args)
-  const isExclusive = reach !== 'volume' && domains.every((domain) => own.isExclusive(domain))
-  if (!isExclusive || (yield* outboxLength()) >= own.mostEntries) throw new NotAlone()
+  const footprint = yield* footprintOf(name, args)
+  const isFull = (yield* outboxLength()) >= own.mostEntries
+  if (isFull || !isOwn(footprint, own)) throw new NotAlone()
   // Without room, the new directory is one that every node may rely on.
-  const kept = created.filter((domain) => own.addExclusive(domain))
+  const kept = footprint.created.filter((domain) => own.addExclusive(domain))
   const { value } = yield* runAlone(name, args, { created: kept, node: own.node })
   yield* putEntry(own.run, { name, args, created: kept })
   return value

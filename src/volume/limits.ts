@@ -43,10 +43,6 @@ export const volumeLimits = {
   /** Places for exclusive domains, 8 bytes each, and how many of them one domain may be in. */
   exclusivePlaces: 65_536,
   exclusiveProbes: 64,
-  /** Time that an operation waits in the outbox before it is sent, ms: what is lost with a disk. */
-  outboxMs: 100,
-  /** Operations in the outbox; then further ones wait for the coordinator. */
-  outboxEntries: 10_000,
   /** Chunks that one node replicates at once, and their bytes in memory. */
   copies: 16,
   copyBufferBytes: 64 * MIB,

@@ -207,25 +207,16 @@ class World {
       write('unlink', directory, name, ANY_INODE, now())
       return [directory]
     }
-    if (kind === 7) {
-      const to = { parent: other, name: second }
+    if (kind === 7 || kind === 8) {
+      const parent = kind === 7 ? other : directory
+      const to = { parent, name: second }
       const options = {
         noReplace: false,
         expectedTarget: ANY_INODE,
         seq: node.numbers.next('entry'),
       }
       write('rename', { parent: directory, name }, to, options, now())
-      return [directory, other]
-    }
-    if (kind === 8) {
-      const to = { parent: directory, name: second }
-      const options = {
-        noReplace: false,
-        expectedTarget: ANY_INODE,
-        seq: node.numbers.next('entry'),
-      }
-      write('rename', { parent: directory, name }, to, options, now())
-      return [directory]
+      return [directory, parent]
     }
     if (kind === 9) {
       write('rmdir', directory, name, ANY_INODE, now())

@@ -103,31 +103,34 @@ export class OperationRunner {
     })
   }
 
-  /** Runs an operation of the coordinator itself. */
-  async operateOwn<K extends OperationName>(name: K, args: OperationArgs<K>): Promise<Ran> {
-    return await this.#run(undefined, { name, args }, async (_granted, overridden) => {
-      const done = await this.#options.store.performOwn(name, args, { overridden })
-      if (done.change) this.#options.tell(done.change)
+  /** Removes an inode that no node has open; nodes learn of it later. */
+  async purge(ino: number): Promise<void> {
+    const { store, tell } = this.#options
+    const footprint = this.#footprint('purgeOrphan', [ino])
+    await this.modes.change(undefined, footprint, async ({ overridden }) => {
+      const done = await store.performOwn('purgeOrphan', [ino], { overridden })
+      if (done.change) tell(done.change)
       return done
     })
   }
 
   async #run<K extends OperationName>(
-    session: Session | undefined,
+    session: Session,
     { name, args }: { name: K; args: OperationArgs<K> },
     run: (granted: readonly number[], overridden: readonly number[]) => Promise<Ran>,
   ): Promise<Ran> {
     let followers: Iterable<Session> = []
-    const footprint = (): Promise<Footprint> => {
-      return this.#options.store.read(() => footprintOf(name, args))
-    }
-    const done = await this.modes.change(session, footprint, async (permit) => {
+    const done = await this.modes.change(session, this.#footprint(name, args), async (permit) => {
       ;({ followers } = permit)
-      const canBeGranted = session?.canBeGranted(this.#options.store.seq) === true
+      const canBeGranted = session.canBeGranted(this.#options.store.seq)
       return await run(canBeGranted ? permit.granted : [], permit.overridden)
     })
     if (done.change) await this.#options.applied(done.change.seq, followers, session)
     return done
+  }
+
+  #footprint<K extends OperationName>(name: K, args: OperationArgs<K>): () => Promise<Footprint> {
+    return () => this.#options.store.read(() => footprintOf(name, args))
   }
 
   #check<K extends OperationName>(session: Session, name: K, args: OperationArgs<K>): void {

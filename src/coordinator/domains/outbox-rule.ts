@@ -40,11 +40,12 @@ export function* outboxRule(
   const effects: Effects[] = []
   const created = new Set<number>()
   for (const entry of entries) {
-    const { domains } = yield* footprintOf(entry.name, entry.args as OperationArgs<'create'>)
+    const given = entry.args as OperationArgs<typeof entry.name>
+    const { domains, created: mayCreate } = yield* footprintOf(entry.name, given)
     const others = domains.filter((domain) => !created.has(domain))
     const isKnown = state.refused.has(entry.id) || domains.some((it) => state.diverged.has(it))
     if (!isKnown && (yield* has(others))) {
-      effects.push(yield* run(entry, node))
+      effects.push(yield* run(entry, node, mayCreate))
       for (const domain of entry.created) created.add(domain)
     } else {
       state.refused.add(entry.id)
@@ -54,9 +55,12 @@ export function* outboxRule(
   return allEffects(effects)
 }
 
-function* run({ id, name, args, created }: OutboxEntry, node: string): Rule<Effects> {
+function* run(
+  { id, name, args, created }: OutboxEntry,
+  node: string,
+  mayCreate: readonly number[],
+): Rule<Effects> {
   const given = args as OperationArgs<typeof name>
-  const { created: mayCreate } = yield* footprintOf(name, given)
   try {
     if (!created.every((domain) => mayCreate.includes(domain))) {
       throw new FsError('EINVAL', `${name} does not create all of ${created.join(', ')}`)
